@@ -1,0 +1,1 @@
+"""The walk: acts on what the rules decide, through the ports. Decides nothing itself."""

@@ -1,0 +1,1 @@
+"""What an image's bytes say: a walk over the structure of each format, without decoding a pixel."""

@@ -1,0 +1,381 @@
+"""The nouns of imgfetch: frozen values, one for each thing the house speaks of.
+
+    text ─▶ SourceSet ─▶ Choice ─▶ Ask ─▶ Head ─▶ Facts ─▶ Verified ─▶ Entry ─▶ Served | Failed
+
+Nothing here does anything: properties are derived from fields, and every value can be pickled and
+sent to another machine.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import TYPE_CHECKING, NewType, TypeAlias
+
+if TYPE_CHECKING:
+    from mmap import mmap
+    from pathlib import Path
+
+Key = NewType("Key", str)
+"""What was asked: a URL normalised so that two spellings of one resource are one key."""
+
+Digest = NewType("Digest", str)
+"""What bytes are: their SHA-256 in 64 lower-case hexadecimal digits."""
+
+Scratch = NewType("Scratch", str)
+"""A store's ticket for bytes not yet proved. Opaque: never a path, of no use to any other store."""
+
+Buffer: TypeAlias = "bytes | bytearray | memoryview | mmap"
+"""Bytes one can look into without copying them."""
+
+
+# ---------------------------------------------------------------------------------------------------
+# What a page offers
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """An image candidate: a URL and its descriptors, None where absent (HTML §4.8.4.2.1)."""
+
+    url: str
+    width: int | None = None
+    """The width descriptor, in image pixels (`480w`)."""
+    height: int | None = None
+    """The height descriptor, in image pixels (`h`): kept for future compatibility, never used to choose."""
+    density: float | None = None
+    """The pixel density descriptor (`1.5x`)."""
+
+
+class Kind(StrEnum):
+    """Where a source set was found."""
+
+    IMG = "img"
+    PICTURE = "picture"
+    PRELOAD = "preload"
+    CSS = "css"
+    LAZY = "lazy"
+    NOSCRIPT = "noscript"
+    AMP = "amp"
+    META = "meta"
+    JSON_LD = "json-ld"
+    TEXT = "text"
+    URL = "url"
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Something a parser could not read: where, what stood there, and why it was left out."""
+
+    position: int
+    """Offset in characters from the start of the text that was parsed."""
+    found: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceSet:
+    """One image, as the list of renditions a page offers of it."""
+
+    candidates: tuple[Candidate, ...]
+    kind: Kind = Kind.TEXT
+    sizes: str = ""
+    alt: str = ""
+    problems: tuple[Problem, ...] = ()
+    position: int = 0
+    """Offset in characters of the first candidate in the text it was read from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Viewport:
+    """The screen a choice is made for: CSS pixels, and device pixels to a CSS pixel (`dpr`)."""
+
+    width: float
+    height: float
+    dpr: float = 1.0
+    font_size: float = 16.0
+    color_scheme: str = "light"
+
+
+class Policy(StrEnum):
+    """By which rule one rendition is chosen; `rules.choose` defines each."""
+
+    COVER = "cover"
+    NEAREST = "nearest"
+    LARGEST = "largest"
+    SMALLEST = "smallest"
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """The candidate to fetch, why it was chosen, and the order in which to try the others."""
+
+    candidate: Candidate
+    alternatives: tuple[Candidate, ...]
+    why: str
+    policy: Policy
+    width: int | None
+    """The width asked for, in device pixels; None where none was."""
+    source_set: SourceSet
+
+    @property
+    def url(self) -> str:
+        """The URL of the chosen candidate."""
+        return self.candidate.url
+
+
+# ---------------------------------------------------------------------------------------------------
+# What is asked, and what is heard
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """The bounds every fetch is kept within. Seconds, bytes, pixels; none of them means "no limit"."""
+
+    connect_timeout: float = 10.0
+    read_timeout: float = 20.0
+    total_timeout: float = 120.0
+    """For one image: all its requests, waits and candidates, but not its turn in the queue."""
+    retries: int = 3
+    backoff_base: float = 0.5
+    backoff_cap: float = 30.0
+    max_bytes: int = 50_000_000
+    max_pixels: int = 50_000_000
+    """Of one frame; all frames together may have 20 times as many."""
+    max_frames: int = 1_000
+    max_redirects: int = 10
+    jobs: int = 32
+    """Requests in flight at once, in all."""
+    per_host: int = 6
+    """Requests in flight at once to one host and port."""
+
+
+class Level(StrEnum):
+    """How much is proved before a rendition is kept; each level includes those before it."""
+
+    NONE = "none"
+    STRUCTURE = "structure"
+    FULL = "full"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What the bytes must be to be kept."""
+
+    level: Level = Level.FULL
+    sha256: Digest | None = None
+    """The caller's own digest of the file, if it has one."""
+    width: int | None = None
+    """The width the candidate promises, in pixels."""
+    strict_width: bool = False
+    """Whether a width other than the promised one is an error rather than a warning."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """A request to be made. Conditional where `entry` is held and may still be good."""
+
+    key: Key
+    """What the answer will be filed under: the URL first asked for, not where redirects led."""
+    url: str
+    headers: tuple[tuple[str, str], ...]
+    entry: Entry | None = None
+    hops: int = 0
+    """How many redirects led here."""
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The status line and fields of a response, and the URL that gave it."""
+
+    url: str
+    status: int
+    headers: tuple[tuple[str, str], ...] = ()
+    """In the order received; names in lower case."""
+
+    def get(self, name: str) -> str | None:
+        """The values of a field joined by commas (RFC 9110 §5.3), or None. `name` in lower case."""
+        values = [value for field_name, value in self.headers if field_name == name]
+        return ", ".join(values) if values else None
+
+
+# ---------------------------------------------------------------------------------------------------
+# What the bytes are
+
+
+class Format(StrEnum):
+    """The image formats that are recognised by their bytes and can be proved whole."""
+
+    JPEG = "jpeg"
+    PNG = "png"
+    GIF = "gif"
+    WEBP = "webp"
+    AVIF = "avif"
+
+    @property
+    def extension(self) -> str:
+        """The file name extension, without a dot."""
+        return "jpg" if self is Format.JPEG else self.value
+
+    @property
+    def media_type(self) -> str:
+        """The IANA media type."""
+        return f"image/{self.value}"
+
+
+@dataclass(frozen=True, slots=True)
+class Structure:
+    """What a walk over the bytes saw without decoding one pixel."""
+
+    format: Format | None
+    """None where the bytes are none of our formats; `defect` then says what they look like."""
+    width: int = 0
+    height: int = 0
+    frames: int = 0
+    defect: Defect | None = None
+    """The first thing wrong, or None where the structure is whole to its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Defect:
+    """What is wrong with some bytes: a reason one can act on, and a sentence one can read."""
+
+    reason: Reason
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What was seen of an image: what it is, and how far it has been checked."""
+
+    format: Format
+    width: int
+    """Pixels, as encoded: orientation metadata is not applied."""
+    height: int
+    frames: int
+    bytes: int
+    sha256: Digest
+    verified: tuple[str, ...]
+    """What was checked, in order: `length`, `structure`, `decode`, `sha256`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verified:
+    """Proof that the bytes behind a ticket may be kept. Only `rules.verify.judge` makes one."""
+
+    facts: Facts
+    scratch: Scratch
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """What the index knows of a kept rendition: under which key, which bytes, and who gave them."""
+
+    key: Key
+    facts: Facts
+    head: Head
+    asked_at: float
+    """When the request was sent, in seconds since the epoch (RFC 9111 §4.2.3, request_time)."""
+    received_at: float
+    """When the response's head came (RFC 9111 §4.2.3, response_time)."""
+
+
+# ---------------------------------------------------------------------------------------------------
+# How it ended
+
+
+class Reason(StrEnum):
+    """Why something failed: stable slugs, part of the interface, each explained in docs/errors.md."""
+
+    # The network
+    DNS = "dns"
+    CONNECT = "connect"
+    TIMEOUT = "timeout"
+    RESET = "reset"
+    INCOMPLETE = "incomplete"
+    PROTOCOL = "protocol"
+    TLS = "tls"
+    # What the origin answered
+    HTTP_STATUS = "http_status"
+    RATE_LIMITED = "rate_limited"
+    TOO_MANY_REDIRECTS = "too_many_redirects"
+    BAD_REDIRECT = "bad_redirect"
+    # What we will not do
+    BAD_URL = "bad_url"
+    BLOCKED = "blocked"
+    TOO_LARGE = "too_large"
+    TOO_MANY_PIXELS = "too_many_pixels"
+    TOO_MANY_FRAMES = "too_many_frames"
+    UNSUPPORTED_FORMAT = "unsupported_format"
+    OFFLINE = "offline"
+    # What the bytes are
+    EMPTY = "empty"
+    NOT_IMAGE = "not_image"
+    CORRUPT = "corrupt"
+    TRUNCATED = "truncated"
+    BAD_ENCODING = "bad_encoding"
+    INTEGRITY = "integrity"
+    WIDTH_MISMATCH = "width_mismatch"
+    # The cache
+    DISK_FULL = "disk_full"
+    PERMISSION = "permission"
+    CACHE_LOCKED = "cache_locked"
+    CACHE_CORRUPT = "cache_corrupt"
+    CACHE_VERSION = "cache_version"
+    NOT_A_CACHE = "not_a_cache"
+    IO = "io"
+    # The input
+    BAD_INPUT = "bad_input"
+    NO_IMAGE = "no_image"
+    # The user
+    CANCELLED = "cancelled"
+
+
+class Origin(StrEnum):
+    """Where a served rendition came from."""
+
+    FETCHED = "fetched"
+    CACHED = "cached"
+    REVALIDATED = "revalidated"
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An expected failure, as a value: one candidate's, or an image's when no candidate was left."""
+
+    reason: Reason
+    message: str
+    """What happened, in one printable line without the URL."""
+    url: str
+    """Redacted: no credentials, no secrets from the query."""
+    http_status: int | None = None
+    attempts: int = 0
+    """Requests made, redirects not counted."""
+    retryable: bool = False
+    """Whether asking again later may help."""
+    retry_after: float | None = None
+    """Seconds the origin asked us to wait (RFC 9110 §10.2.3)."""
+    hint: str | None = None
+    """What the reader can do about it."""
+    tried: tuple[Failed, ...] = ()
+    """Of an image with several candidates: how each one failed, in the order tried."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """A whole, verified rendition on disk, and how it got there."""
+
+    choice: Choice
+    candidate: Candidate
+    """The candidate that was served: the chosen one, or the next that was alive."""
+    entry: Entry
+    path: Path
+    origin: Origin
+    attempts: int = 0
+    """Requests made for this candidate, redirects not counted."""
+    tried: tuple[Failed, ...] = ()
+    """The candidates that were tried first and failed."""
+    warnings: tuple[str, ...] = field(default=())
+
+
+Outcome: TypeAlias = Served | Failed

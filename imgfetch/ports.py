@@ -1,0 +1,122 @@
+"""What the engine needs of the world: Protocols that speak only in the model's values.
+
+Each is small enough to be faked in a page (`tests/fakes.py`). An implementation translates the
+exceptions of the library it stands on into `imgfetch.errors`, cause kept; nothing else comes through.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+    from contextlib import AbstractAsyncContextManager, AbstractContextManager
+    from pathlib import Path
+
+    from imgfetch.model import (
+        Ask,
+        Buffer,
+        Defect,
+        Digest,
+        Entry,
+        Format,
+        Head,
+        Key,
+        Limits,
+        Scratch,
+        Verified,
+    )
+
+T = TypeVar("T")
+
+
+class Reply(Protocol):
+    """A response whose head has come and whose body is still on the wire."""
+
+    @property
+    def head(self) -> Head:
+        """The final response's head: interim responses (1xx) are never shown."""
+
+    def body(self) -> AsyncIterator[bytes]:
+        """The body as the origin sent it, content coding not undone, in pieces of at most 64 KiB or so.
+
+        Ends only where the message framing says the body is whole; raises `NetworkError` otherwise.
+        """
+
+
+class Transport(Protocol):
+    """Speaks HTTP. Follows no redirect, keeps no cookie, retries nothing, dials no blocked address."""
+
+    def send(self, ask: Ask) -> AbstractAsyncContextManager[Reply]:
+        """One request and its response. Raises `NetworkError`, or `PolicyError` for a blocked address."""
+
+    async def close(self) -> None:
+        """Drop every connection."""
+
+
+class Store(Protocol):
+    """Keeps verified bytes under the name their digest gives them, and an index of who asked for them.
+
+    Every method may be called from any thread. All raise `CacheError`.
+    """
+
+    def find(self, key: Key) -> Entry | None:
+        """What is kept under `key`; None where nothing is, or where the bytes are gone or changed."""
+
+    def path(self, entry: Entry) -> Path:
+        """Where the bytes of an entry found or kept by this store lie."""
+
+    def begin(self) -> Scratch:
+        """A ticket for new bytes, private to the caller."""
+
+    def append(self, scratch: Scratch, chunk: bytes) -> int:
+        """Add bytes behind a ticket, and say how many there are now."""
+
+    def contents(self, scratch: Scratch) -> AbstractContextManager[tuple[Buffer, Digest]]:
+        """All bytes behind a ticket, in memory no second time, and their digest."""
+
+    def keep(self, verified: Verified, key: Key, head: Head, *, asked_at: float, received_at: float) -> Entry:
+        """Make the bytes visible under their digest, durably, then index them. Spends the ticket."""
+
+    def refresh(self, entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:
+        """Take the fields of a 304 into a kept entry (RFC 9111 §3.2)."""
+
+    def discard(self, scratch: Scratch) -> None:
+        """Forget a ticket and its bytes. A spent or unknown ticket is no error."""
+
+    def close(self) -> None:
+        """Let go of files; tickets not kept are discarded."""
+
+
+class Decoder(Protocol):
+    """Decodes images, only to see whether they can be."""
+
+    def decode(self, data: Buffer, format: Format, limits: Limits) -> Defect | None:  # noqa: A002 (the field's word)
+        """Decode every frame as `format` and nothing else; say what was wrong, or None.
+
+        The caller has judged size and frames from the structure; the decoder holds to `limits` again, by
+        what it sees itself.
+        """
+
+
+class Clock(Protocol):
+    """The time, waiting, and chance: the only source of any of them."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+
+    def elapsed(self) -> float:
+        """Seconds on a clock that is never set."""
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+
+    def chance(self) -> float:
+        """A number drawn evenly from 0 to 1."""
+
+
+class Runner(Protocol):
+    """Runs work that would block the event loop: decoding, syncing, renaming."""
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """What `work()` returns or raises, run elsewhere."""

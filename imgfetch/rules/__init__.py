@@ -1,0 +1,1 @@
+"""What to do: one quiet room for each decision. No clock, no chance, no sockets, no files, no logging."""
