@@ -8,7 +8,7 @@ sent to another machine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NewType, TypeAlias
 
@@ -54,10 +54,15 @@ class Kind(StrEnum):
     PRELOAD = "preload"
     CSS = "css"
     LAZY = "lazy"
+    """An attribute that a script copies to `src` or `srcset` when the image comes into view."""
     NOSCRIPT = "noscript"
     AMP = "amp"
     META = "meta"
     JSON_LD = "json-ld"
+    POSTER = "poster"
+    """The still of a video."""
+    SVG = "svg"
+    ICON = "icon"
     TEXT = "text"
     URL = "url"
 
@@ -73,16 +78,31 @@ class Problem:
 
 
 @dataclass(frozen=True, slots=True)
+class Source:
+    """Renditions that stand for an image where their conditions hold: a `<source>` of a picture."""
+
+    candidates: tuple[Candidate, ...]
+    media: str = ""
+    type: str = ""
+    sizes: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class SourceSet:
     """One image, as the list of renditions a page offers of it."""
 
     candidates: tuple[Candidate, ...]
+    """Of an `img`: those of its srcset, and its src where none of them has a width."""
     kind: Kind = Kind.TEXT
     sizes: str = ""
     alt: str = ""
     problems: tuple[Problem, ...] = ()
     position: int = 0
     """Offset in characters of the first candidate in the text it was read from."""
+    sources: tuple[Source, ...] = ()
+    """What a picture offers before its `img`, in order: the first that holds is taken."""
+    placeholder: str = ""
+    """The URL of what stands in the place of a lazy image until a script has fetched it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +191,24 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True)
+class Settings:
+    """What a caller decides for every image of a run."""
+
+    limits: Limits = Limits()
+    level: Level = Level.FULL
+    strict_width: bool = False
+    expect_width: int | None = None
+    """The width that every image must have, in place of what its descriptor promises."""
+    user_agent: str = "imgfetch"
+    headers: tuple[tuple[str, str], ...] = ()
+    """Sent to the origin that was asked for, and to no other that it redirects to."""
+    refresh: bool = False
+    """Whether to ask the origin even where the answer is held."""
+    offline: bool = False
+    """Whether to make no request at all."""
+
+
+@dataclass(frozen=True, slots=True)
 class Ask:
     """A request to be made. Conditional where `entry` is held and may still be good."""
 
@@ -233,6 +271,8 @@ class Structure:
     frames: int = 0
     defect: Defect | None = None
     """The first thing wrong, or None where the structure is whole to its end."""
+    tail: int = 0
+    """Bytes behind the end of the image, which every reader of the format passes over."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -359,6 +399,14 @@ class Failed:
     """What the reader can do about it."""
     tried: tuple[Failed, ...] = ()
     """Of an image with several candidates: how each one failed, in the order tried."""
+    source: str = ""
+    """What the caller gave, shortened, and `index` its position among the sources of a run."""
+    index: int = 0
+
+    @property
+    def kind(self) -> Reason:
+        """The reason, by the name it has on exceptions and in JSON."""
+        return self.reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -375,7 +423,50 @@ class Served:
     """Requests made for this candidate, redirects not counted."""
     tried: tuple[Failed, ...] = ()
     """The candidates that were tried first and failed."""
-    warnings: tuple[str, ...] = field(default=())
+    warnings: tuple[str, ...] = ()
+    source: str = ""
+    """What the caller gave, shortened, and `index` its position among the sources of a run."""
+    index: int = 0
+
+    @property
+    def url(self) -> str:
+        """The URL of the candidate that was served."""
+        return self.candidate.url
+
+    @property
+    def sha256(self) -> Digest:
+        """The digest of the file's bytes."""
+        return self.entry.facts.sha256
+
+    @property
+    def format(self) -> Format:
+        """What the bytes are, whatever a header or a file name says."""
+        return self.entry.facts.format
+
+    @property
+    def width(self) -> int:
+        """The real width, in pixels."""
+        return self.entry.facts.width
+
+    @property
+    def height(self) -> int:
+        """The real height, in pixels."""
+        return self.entry.facts.height
+
+    @property
+    def bytes(self) -> int:
+        """The size of the file."""
+        return self.entry.facts.bytes
+
+    @property
+    def verified(self) -> tuple[str, ...]:
+        """What was checked before it was kept."""
+        return self.entry.facts.verified
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """The fields of the response that brought it, names in lower case."""
+        return self.entry.head.headers
 
 
 Outcome: TypeAlias = Served | Failed

@@ -1,0 +1,53 @@
+"""What to do after a failure: wait and ask again, or give up."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from imgfetch.model import Failed, Reason
+from imgfetch.rules.urls import redact
+
+if TYPE_CHECKING:
+    from imgfetch.model import Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Ask again after so many seconds."""
+
+    seconds: float
+
+
+def failure(reason: Reason, message: str, url: str, *, hint: str | None = None) -> Failed:
+    """Make a failure of what went wrong with `url`, with a word on whether asking again may help."""
+    return Failed(reason, message, redact(url), retryable=reason in _MAY_PASS | _DAMAGED, hint=hint)
+
+
+def advise(failed: Failed, *, spent: float, limits: Limits, chance: float) -> Wait | Failed:
+    """What to do after `failed.attempts` requests, `spent` seconds into the time limit: wait, or give up.
+
+    Exponential backoff with full jitter: a wait drawn evenly (`chance`, from 0 to 1) between nothing and
+    `backoff_base` × 2^(attempts − 1), at most `backoff_cap`. A Retry-After is waited out in full.
+    """
+    if not failed.retryable or failed.attempts > _retries(failed.reason, limits):
+        return failed
+    # 2.0 ** 1024 overflows; no cap is that far away.
+    backoff = chance * min(limits.backoff_cap, limits.backoff_base * 2.0 ** min(failed.attempts - 1, 64))
+    asked = failed.retry_after or 0.0
+    if spent + max(backoff, asked) < limits.total_timeout:
+        return Wait(max(backoff, asked))
+    if asked > backoff:
+        beyond = f"{failed.message}: Retry-After of {asked:.7g} s is beyond the time limit"
+        return replace(failed, message=beyond)
+    return failed
+
+
+def _retries(reason: Reason, limits: Limits) -> int:
+    # Damaged bytes are asked for once more, fresh: a cache or a cut may have damaged them on the way. If
+    # they come damaged again, that is what the origin has.
+    return min(1, limits.retries) if reason in _DAMAGED else limits.retries
+
+
+_MAY_PASS = frozenset({Reason.CONNECT, Reason.TIMEOUT, Reason.RESET, Reason.INCOMPLETE, Reason.PROTOCOL})
+_DAMAGED = frozenset({Reason.CORRUPT, Reason.TRUNCATED, Reason.BAD_ENCODING, Reason.INTEGRITY})

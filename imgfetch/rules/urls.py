@@ -1,0 +1,157 @@
+"""What a URL names: who is asked, for what, and under which key the answer is filed.
+
+Resolution of what a page says is `markup`'s; here a URL is absolute, and is only read.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote, unquote, urljoin
+
+from imgfetch.errors import printable
+from imgfetch.model import Defect, Key, Reason
+
+LONGEST = 16 * 1024
+"""Characters in a URL beyond which no origin can be expected to read it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """An http(s) URL that can be asked for, in its parts."""
+
+    scheme: str
+    host: str
+    """Lower case; an IPv6 address without its brackets."""
+    port: int
+    target: str
+    """Path and query, as they are sent."""
+    userinfo: str = ""
+    """`user:password` as written in the URL: for this origin only, never shown, never in a key."""
+
+    @property
+    def origin(self) -> str:
+        """Scheme, host and port, the port left out where it is the scheme's own (RFC 6454 §6.2)."""
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
+        return f"{self.scheme}://{host}{port}"
+
+    @property
+    def url(self) -> str:
+        """The URL to ask for: without credentials and fragment."""
+        return self.origin + self.target
+
+    @property
+    def key(self) -> Key:
+        """The same for every spelling of one resource that RFC 3986 §6.2.2 and RFC 9110 §4.2.3 equate."""
+        path, mark, query = self.target.partition("?")
+        return Key(self.origin + _normal_path(path) + mark + _normal_escapes(query))
+
+    @property
+    def shown(self) -> str:
+        """The URL as it may be printed: no credentials, and of the query only what can be no secret."""
+        path, mark, query = self.target.partition("?")
+        return printable(self.origin + path + mark + _QUERY_VALUE.sub("=…", query))
+
+
+def read(url: str) -> Address | Defect:
+    """Take an absolute http(s) URL apart; say in one sentence what is wrong with any other string."""
+    if len(url) > LONGEST:
+        return _bad(f"{len(url):,} characters are too long for a URL; the limit is {LONGEST:,}")
+    match = _URL.fullmatch(url)
+    if match is None:
+        return _bad(_why_not(url))
+    scheme = match["scheme"].lower()
+    host = match["host"].lower().strip("[]")
+    labels = host.removesuffix(".").split(".")
+    if ":" not in host and not all(0 < len(label) <= 63 for label in labels):
+        return _bad(f"the host {host[:80]} has a label that is empty or over 63 characters (RFC 1035 §2.3.4)")
+    port = int(match["port"] or _PORTS[scheme])
+    if not 0 < port < 65536:
+        return _bad(f"port {port} is not between 1 and 65,535")
+    target = match["target"] or "/"
+    return Address(
+        scheme, host, port, target if target[0] == "/" else "/" + target, (match["userinfo"] or "")[:-1]
+    )
+
+
+def follow(base: str, location: str) -> str:
+    """Resolve a Location field against the URL that sent it (RFC 9110 §10.2.2)."""
+    location = location.strip(" \t")
+    absolute = location if _SCHEME.match(location) else urljoin(base, location)
+    # A header's bytes beyond ASCII reach us as Latin-1; they go back as the escapes the origin meant.
+    return quote(absolute, safe="%!#$&'()*+,/:;=?@[]~", encoding="latin-1")
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of a URL; the empty string where it names none."""
+    address = read(url)
+    return address.origin if isinstance(address, Address) else ""
+
+
+def redact(url: str) -> str:
+    """Any URL, however broken, as it may be printed."""
+    address = read(url)
+    if isinstance(address, Address):
+        return address.shown
+    without_credentials = re.sub(r"//[^/?#]*@", "//", url)
+    return printable(without_credentials.partition("?")[0])[:120]
+
+
+_PORTS = {"http": 80, "https": 443}
+
+_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<userinfo>[!-.0-;=A-Z\[\]_a-z~]*@)?"
+    r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::(?P<port>[0-9]{0,5}))?"
+    r"(?P<target>[/?][!-\"$-~]*)?(?:#.*)?",
+    re.IGNORECASE | re.DOTALL,
+)
+
+# A value is shown where it is a small number, as widths and qualities are; all else may be a signature.
+_QUERY_VALUE = re.compile(r"=(?![0-9]{1,5}(?:&|$))[^&]*")
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+
+def _why_not(url: str) -> str:
+    scheme = url.partition(":")[0]
+    if not _SCHEME.match(url):
+        return "not a URL: it does not begin with http:// or https://"
+    if scheme.lower() not in _PORTS:
+        return f"the scheme {scheme[:20].lower()}: is not fetched, only http: and https: are"
+    return "not a URL: the host is missing, or a character has no place in a URL"
+
+
+def _bad(message: str) -> Defect:
+    return Defect(Reason.BAD_URL, message)
+
+
+def _normal_path(path: str) -> str:
+    path = _normal_escapes(path)
+    return _remove_dot_segments(path) if "/." in path else path
+
+
+def _normal_escapes(text: str) -> str:
+    """Escapes in upper case, and none where none is needed (RFC 3986 §6.2.2.1 and §6.2.2.2)."""
+    return _ESCAPE.sub(_normal_escape, text) if "%" in text else text
+
+
+def _normal_escape(match: re.Match[str]) -> str:
+    character = unquote(match[0], encoding="latin-1")
+    return character if character in _UNRESERVED else match[0].upper()
+
+
+def _remove_dot_segments(path: str) -> str:
+    """RFC 3986 §5.2.4, for an absolute path."""
+    kept: list[str] = []
+    segments = path.split("/")[1:]
+    for segment in segments:
+        if segment == "..":
+            del kept[-1:]
+        elif segment != ".":
+            kept.append(segment)
+    if segments[-1] in (".", ".."):
+        kept.append("")
+    return "/" + "/".join(kept)

@@ -1,0 +1,66 @@
+"""The third question: is it what we want?
+
+Structure ─▶ admit ─▶ (decode) ─▶ Facts ─▶ judge ─▶ Verified │ Defect
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from imgfetch.model import Defect, Reason, Verified
+
+if TYPE_CHECKING:
+    from imgfetch.model import Digest, Facts, Limits, Scratch, Structure, Wanted
+
+
+def admit(structure: Structure, limits: Limits) -> Defect | None:
+    """Why an image must not be decoded, or kept: too much of it, or what its structure lacks.
+
+    Its size comes first: a bomb is a bomb however broken, and asking again will not make it smaller.
+    """
+    width, height, frames = structure.width, structure.height, structure.frames
+    pixels = width * height
+    if pixels > limits.max_pixels:
+        return Defect(
+            Reason.TOO_MANY_PIXELS, f"{width} x {height} pixels, the limit is {limits.max_pixels:,}"
+        )
+    if frames > limits.max_frames:
+        return Defect(Reason.TOO_MANY_FRAMES, f"{frames:,} frames, the limit is {limits.max_frames:,}")
+    if frames * pixels > _ALL_FRAMES * limits.max_pixels:
+        return Defect(
+            Reason.TOO_MANY_PIXELS,
+            f"{frames:,} frames of {width} x {height} pixels, "
+            f"the limit is {_ALL_FRAMES * limits.max_pixels:,} in all",
+        )
+    return structure.defect
+
+
+def judge(facts: Facts, scratch: Scratch, wanted: Wanted, *, tail: int = 0) -> Verified | Defect:
+    """Whether the bytes behind `scratch`, of which `facts` were seen, are what was wanted.
+
+    `tail` is how many bytes follow the end of the image; they are kept, and warned of.
+    """
+    if wanted.sha256 and wanted.sha256 != facts.sha256:
+        return Defect(
+            Reason.INTEGRITY, f"sha256 is {_short(facts.sha256)}, where {_short(wanted.sha256)} was wanted"
+        )
+    if wanted.sha256:
+        facts = replace(facts, verified=(*facts.verified, "sha256"))
+    warnings = []
+    if wanted.width and wanted.width != facts.width:
+        found = f"promised {wanted.width}, real {facts.width}"
+        if wanted.strict_width:
+            return Defect(Reason.WIDTH_MISMATCH, found)
+        warnings.append(f"width_mismatch: {found}")
+    if tail:
+        warnings.append(f"trailing_data: {tail:,} bytes follow the end of the image")
+    return Verified(facts, scratch, tuple(warnings))
+
+
+_ALL_FRAMES = 20
+"""All frames of an animation together may have this many times the pixels that one may have."""
+
+
+def _short(digest: Digest) -> str:
+    return f"{digest[:12]}…"

@@ -1,0 +1,271 @@
+"""The first two questions: have we got it, and what did they say?"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from imgfetch.model import (
+    Ask,
+    Digest,
+    Entry,
+    Facts,
+    Failed,
+    Format,
+    Head,
+    Key,
+    Level,
+    Limits,
+    Reason,
+    Settings,
+    Wanted,
+)
+from imgfetch.rules import plan
+
+URL = "http://h.example/a.webp"
+SETTINGS = Settings(limits=Limits(max_bytes=1000, max_redirects=3), headers=(("X-Api-Key", "secret"),))
+FACTS = Facts(Format.WEBP, 640, 360, 1, 999, Digest("a" * 64), ("length", "structure", "decode"))
+HELD = Entry(
+    Key(URL),
+    FACTS,
+    Head(URL, 200, (("etag", '"v1"'), ("last-modified", "Tue, 01 Jul 2025 10:00:00 GMT"))),
+    1.0,
+    2.0,
+)
+
+
+def ask_for(url: str = URL, entry: Entry | None = None, **changes: bool) -> Ask:
+    considered = plan.consider(url, entry, Wanted(), replace(SETTINGS, **changes))  # type: ignore[arg-type]
+    assert isinstance(considered, Ask)
+    return considered
+
+
+def hear(status: int, ask: Ask | None = None, **fields: str) -> plan.Heard:
+    headers = tuple((name.replace("_", "-"), value) for name, value in fields.items())
+    return plan.hear(ask or ask_for(), Head(URL, status, headers), SETTINGS, now=1_700_000_000)
+
+
+def refusal(status: int, ask: Ask | None = None, **fields: str) -> Failed:
+    heard = hear(status, ask, **fields)
+    assert isinstance(heard, plan.Refuse)
+    assert heard.failed.http_status == status
+    return heard.failed
+
+
+# Have we got it?
+
+
+def test_what_is_held_is_served_without_a_request() -> None:
+    assert plan.consider(URL, HELD, Wanted(), SETTINGS) == plan.Serve(HELD)
+
+
+def test_what_is_not_held_is_asked_for_with_our_headers_and_the_callers() -> None:
+    headers = dict(ask_for().headers)
+    assert headers["accept-encoding"] == "identity"
+    assert headers["user-agent"] == "imgfetch"
+    assert headers["x-api-key"] == "secret"
+    assert "if-none-match" not in headers
+
+
+def test_a_refresh_asks_only_whether_it_has_changed() -> None:
+    ask = ask_for(entry=HELD, refresh=True)
+    headers = dict(ask.headers)
+    assert headers["if-none-match"] == '"v1"'
+    assert headers["if-modified-since"] == "Tue, 01 Jul 2025 10:00:00 GMT"
+    assert ask.entry == HELD
+
+
+def test_offline_serves_what_is_held_and_refuses_the_rest() -> None:
+    offline = replace(SETTINGS, offline=True, refresh=True)
+    assert plan.consider(URL, HELD, Wanted(), offline) == plan.Serve(HELD)
+    refused = plan.consider(URL, None, Wanted(), offline)
+    assert isinstance(refused, plan.Refuse)
+    assert refused.failed.reason is Reason.OFFLINE
+
+
+def test_a_held_file_that_is_not_what_is_wanted_now_is_asked_for_whole() -> None:
+    for wanted in (Wanted(sha256=Digest("b" * 64)), Wanted(width=100, strict_width=True)):
+        considered = plan.consider(URL, HELD, wanted, SETTINGS)
+        assert isinstance(considered, Ask)
+        assert considered.entry is None
+
+
+def test_a_held_file_proved_less_far_than_is_wanted_is_asked_for_again() -> None:
+    glanced_at = replace(HELD, facts=replace(FACTS, verified=("length", "structure")))
+    assert isinstance(plan.consider(URL, glanced_at, Wanted(Level.FULL), SETTINGS), Ask)
+    assert isinstance(plan.consider(URL, glanced_at, Wanted(Level.STRUCTURE), SETTINGS), plan.Serve)
+
+
+def test_a_held_file_of_another_width_than_promised_is_served_with_a_warning() -> None:
+    served = plan.consider(URL, HELD, Wanted(width=1280), SETTINGS)
+    assert isinstance(served, plan.Serve)
+    assert served.warnings == ("width_mismatch: promised 1280, real 640",)
+
+
+def test_a_bad_url_is_refused_before_anything_is_done() -> None:
+    refused = plan.consider("ftp://h/a", None, Wanted(), SETTINGS)
+    assert isinstance(refused, plan.Refuse)
+    assert refused.failed.reason is Reason.BAD_URL
+
+
+def test_credentials_in_a_url_become_basic_authentication_and_stay_out_of_the_key() -> None:
+    ask = ask_for("http://user:pa%3Ass@h.example/a.webp")
+    assert dict(ask.headers)["authorization"] == "Basic dXNlcjpwYTpzcw=="
+    assert "user" not in ask.url + ask.key
+
+
+# What did they say?
+
+
+def test_200_is_received_with_the_length_it_promises() -> None:
+    assert hear(200, content_length="999") == plan.Receive(999, "")
+    assert hear(200) == plan.Receive(None, "")
+    assert hear(200, content_length="-1") == plan.Receive(None, "")
+    assert hear(200, content_encoding="GZIP", content_length="5") == plan.Receive(5, "gzip")
+
+
+def test_a_body_that_is_too_large_is_refused_by_its_header_alone() -> None:
+    failed = refusal(200, content_length="10000000000000")
+    assert failed.reason is Reason.TOO_LARGE
+    assert failed.message == "10,000,000,000,000 bytes, the limit is 1,000"
+    assert not failed.retryable
+
+
+def test_a_coding_that_was_not_asked_for_is_refused_unless_it_can_be_undone() -> None:
+    assert refusal(200, content_encoding="br").reason is Reason.BAD_ENCODING
+
+
+def test_206_is_taken_only_where_it_covers_everything() -> None:
+    assert hear(206, content_range="bytes 0-99/100") == plan.Receive(None, "")
+    for wrong in ("bytes 0-98/100", "bytes 1-99/100", "bytes 0-99/*", "items 0-99/100", ""):
+        assert refusal(206, content_range=wrong).reason is Reason.PROTOCOL
+
+
+@pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 451, 505, 999])
+def test_a_permanent_error_is_final(status: int) -> None:
+    failed = refusal(status)
+    assert (failed.reason, failed.message, failed.retryable) == (Reason.HTTP_STATUS, f"HTTP {status}", False)
+
+
+@pytest.mark.parametrize("status", [408, 425, 500, 502, 504, 520, 524])
+def test_a_passing_error_may_be_asked_again(status: int) -> None:
+    assert refusal(status).retryable
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_being_asked_to_wait_is_heard(status: int) -> None:
+    failed = refusal(status, retry_after="30")
+    assert (failed.reason, failed.retryable, failed.retry_after) == (Reason.RATE_LIMITED, True, 30)
+    assert refusal(status, retry_after="soon").retry_after is None
+
+
+def test_204_is_empty_and_unasked_304_and_416_are_no_answers() -> None:
+    assert refusal(204).reason is Reason.EMPTY
+    assert refusal(304).reason is Reason.PROTOCOL
+    assert refusal(416).reason is Reason.PROTOCOL
+
+
+def test_304_to_a_refresh_confirms_what_is_held() -> None:
+    assert hear(304, ask_for(entry=HELD, refresh=True)) == plan.Refresh(HELD)
+
+
+# Redirects
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_followed_under_the_key_first_asked_for(status: int) -> None:
+    heard = hear(status, location="/b.webp")
+    assert isinstance(heard, plan.Follow)
+    assert heard.ask.url == "http://h.example/b.webp"
+    assert heard.ask.key == Key(URL)
+    assert dict(heard.ask.headers)["x-api-key"] == "secret"
+
+
+@pytest.mark.parametrize("there", ["http://other.example/", "https://h.example/", "http://h.example:81/"])
+def test_another_origin_gets_none_of_the_callers_headers(there: str) -> None:
+    heard = hear(302, ask_for("http://u:p@h.example/a.webp"), location=there)
+    assert isinstance(heard, plan.Follow)
+    assert set(dict(heard.ask.headers)) == {"user-agent", "accept", "accept-encoding"}
+
+
+def test_a_redirect_back_does_not_bring_the_callers_headers_back() -> None:
+    away = hear(302, location="http://other.example/")
+    assert isinstance(away, plan.Follow)
+    back = hear(302, away.ask, location=URL)
+    assert isinstance(back, plan.Follow)
+    assert "x-api-key" not in dict(back.ask.headers)
+
+
+def test_redirects_are_counted() -> None:
+    ask = ask_for()
+    for _ in range(3):
+        heard = hear(302, ask, location="/again")
+        assert isinstance(heard, plan.Follow)
+        ask = heard.ask
+    failed = refusal(302, ask, location="/again")
+    assert (failed.reason, failed.message) == (Reason.TOO_MANY_REDIRECTS, "more than 3 redirects")
+
+
+@pytest.mark.parametrize(
+    ("location", "word"),
+    [
+        ("", "without a Location"),
+        ("file:///etc/passwd", "file:"),
+        ("ftp://h/a", "ftp:"),
+        ("data:image/png;base64,AAAA", "data:"),
+        ("http://", "host is missing"),
+        ("http://u:p@other.example/", "carries credentials"),
+        ("/" + "a" * 200_000, "too long"),
+    ],
+)
+def test_an_unusable_location_is_a_bad_redirect_that_is_named(location: str, word: str) -> None:
+    failed = refusal(302, location=location)
+    assert failed.reason is Reason.BAD_REDIRECT
+    assert word in failed.message
+    assert "u:p" not in failed.message
+    assert not failed.retryable
+
+
+# Falling through, and asking anew
+
+
+def falls(reason: Reason, other: str = "http://h.example/b.webp") -> bool:
+    return plan.may_fall_through(Failed(reason, "", ""), URL, other)
+
+
+def test_a_dead_or_damaged_file_says_nothing_about_its_neighbour() -> None:
+    for reason in (
+        Reason.HTTP_STATUS,
+        Reason.NOT_IMAGE,
+        Reason.CORRUPT,
+        Reason.TOO_LARGE,
+        Reason.BAD_REDIRECT,
+    ):
+        assert falls(reason)
+
+
+def test_a_host_out_of_reach_is_as_far_away_for_each_of_its_candidates() -> None:
+    for reason in (
+        Reason.DNS,
+        Reason.CONNECT,
+        Reason.TIMEOUT,
+        Reason.TLS,
+        Reason.RATE_LIMITED,
+        Reason.BLOCKED,
+    ):
+        assert not falls(reason)
+        assert falls(reason, "http://mirror.example/b.webp")
+
+
+def test_no_candidate_helps_where_the_cache_cannot_be_written() -> None:
+    assert not falls(Reason.DISK_FULL, "http://mirror.example/b.webp")
+
+
+def test_after_damage_the_request_goes_past_every_cache_and_has_no_condition() -> None:
+    ask = ask_for(entry=HELD, refresh=True)
+    fresh = plan.again(ask, Failed(Reason.CORRUPT, "", ""))
+    assert dict(fresh.headers)["cache-control"] == "no-cache"
+    assert "if-none-match" not in dict(fresh.headers)
+    assert fresh.entry is None
+    assert plan.again(ask, Failed(Reason.RESET, "", "")) == ask
