@@ -1,0 +1,167 @@
+"""Source sets inside plain text: the lists of `URL descriptor, URL descriptor…` that crawlers leave behind.
+
+    text ─▶ a descriptor after white space ─▶ the URL before it, and those a comma joins to that ─▶ the list
+            forward from there, as far as commas and descriptors reach ─▶ read_srcset ─▶ SourceSet
+
+Prose has many URLs but few descriptors, so the search begins at the descriptors. No stretch of text is
+looked at more than a few times: the time is linear in the text.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from imgfetch.markup.srcset import read_srcset, walk
+from imgfetch.model import Candidate, Problem, SourceSet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_DESCRIBED = r"(?:[0-9]++(?:\.[0-9]++)?|\.[0-9]++)[wxh](?![\w%/\\@#$+*=~^(-]|[.:]\w)"
+"""A descriptor that does not go on as something else, such as 2x2 or 480w.webp."""
+
+_DESCRIPTOR = re.compile(rf"\s{_DESCRIBED}")
+_DESCRIPTORS = re.compile(rf"(?:\s++{_DESCRIBED})++")
+_COMMA = re.compile(r"\s*+,++")
+_URL = re.compile(r'\s*+([^\s"<>]++)')
+_ODD_DESCRIPTORS = re.compile(r'(?:[^\S\n]++[^\s,"<>]++){1,2}+')
+_END_OF_LINE = re.compile(r"""["<>]|[^\S\n]*+(?:\n|\Z)""")
+_CLOSING = ".;:!?…)]}'’”»"
+
+_TOKEN = re.compile(r"\S++")
+_CHAIN_BACKWARDS = re.compile(r"\s*+\S++(?:\s++,\S*+)*+")
+
+_ABSOLUTE = re.compile(r"https?://|data:image/", re.IGNORECASE)
+_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*+:", re.IGNORECASE)
+_OPENING = re.compile(r"""(?:["']?[\w-]++["']?[=:]|[^]]*+](?=\())?+["'`(\[{<>|‘“„«]*+""")
+_RELATIVE = re.compile(
+    r"\.{0,2}/,*+[^,]|[^?#]*\.(?:avif|webp|jpe?g|jfif|jxl|a?png|gif|svg|bmp|ico|tiff?|hei[cf]),*+(?:[?#]|\Z)",
+    re.IGNORECASE,
+)
+
+
+def find_source_sets(text: str, *, base_url: str = "") -> tuple[SourceSet, ...]:
+    """The source sets in a text, in order; the text may be a srcset itself, or prose around any number.
+
+    Relative URLs are resolved against `base_url`, and kept as written where there is none.
+    """
+    whole = _read_whole(text)
+    found = tuple(_find_lists(text)) if whole is None else (whole,)
+    if not base_url:
+        return found
+    return tuple(
+        replace(source_set, candidates=tuple(_resolve(each, base_url) for each in source_set.candidates))
+        for source_set in found
+    )
+
+
+def _read_whole(text: str) -> SourceSet | None:
+    """The source set that the whole text is, if it is one to its end."""
+    candidates: list[Candidate] = []
+    described = False
+    for item in walk(text):
+        if isinstance(item, Problem):
+            return None
+        if item.width is not None or item.density is not None:
+            described = True
+        elif _url_offset(item.url) != 0:
+            return None
+        candidates.append(item)
+    if not described and len(candidates) < 2:
+        return None
+    return SourceSet(tuple(candidates), position=len(text) - len(text.lstrip(" \t\n\f\r,")))
+
+
+def _find_lists(text: str) -> Iterator[SourceSet]:
+    position = 0
+    while descriptor := _DESCRIPTOR.search(text, position):
+        start = _start(text, position, descriptor.start())
+        end = None if start is None else _end(text, start)
+        position = descriptor.end()
+        if start is None or end is None or end < position:
+            continue
+        position = end
+        source_set = _read(text, start, end)
+        if source_set is not None:
+            yield source_set
+
+
+def _start(text: str, floor: int, descriptor: int) -> int | None:
+    """Where the list begins whose first descriptor is given: at its URL, or at one a comma joins to it."""
+    # Read backwards, a regular expression stops at the first word that no comma joins to the next.
+    chain = _CHAIN_BACKWARDS.match(text[floor:descriptor][::-1])
+    if chain is None:
+        return None
+    start = None
+    for token in reversed(list(_TOKEN.finditer(text, descriptor - chain.end(), descriptor))):
+        offset = _url_offset(token[0])
+        if offset is None:
+            break
+        start = token.start() + offset
+        if offset:  # a quote or a word stands before the URL, and nothing before that is joined to it
+            break
+    return start
+
+
+def _end(text: str, start: int) -> int:
+    """Where the list ends that begins at a URL at `start`."""
+    end = position = start
+    while (url := _URL.match(text, position)) and _url_offset(url[1]) == 0:
+        descriptors = _DESCRIPTORS.match(text, url.end())
+        if url[1].endswith(","):
+            end = url.start(1) + len(url[1].rstrip(","))
+            position = url.end()
+        elif descriptors and (comma := _COMMA.match(text, descriptors.end())):
+            end, position = descriptors.end(), comma.end()
+        elif (odd := _ODD_DESCRIPTORS.match(text, url.end())) and (after := _next_candidate(text, odd.end())):
+            end, position = odd.end(), after
+        elif descriptors:
+            return descriptors.end()
+        elif _END_OF_LINE.match(text, url.end()):
+            return url.start(1) + len(url[1].rstrip(_CLOSING))
+        else:
+            return end
+    return end
+
+
+def _next_candidate(text: str, position: int) -> int | None:
+    """Where the text goes on after a comma, if a URL with descriptors comes next."""
+    comma = _COMMA.match(text, position)
+    url = comma and _URL.match(text, comma.end())
+    if comma and url and _url_offset(url[1]) == 0 and _DESCRIPTORS.match(text, url.end()):
+        return comma.end()
+    return None
+
+
+def _read(text: str, start: int, end: int) -> SourceSet | None:
+    # In prose every white space separates, in a srcset only the ASCII ones.
+    candidates, problems = read_srcset(re.sub(r"\s", " ", text[start:end]))
+    if all(candidate.width is candidate.density is None for candidate in candidates):
+        return None
+    moved = tuple(Problem(start + problem.position, problem.found, problem.reason) for problem in problems)
+    return SourceSet(candidates, problems=moved, position=start)
+
+
+def _url_offset(token: str) -> int | None:
+    """Where in a word a URL begins that may be an image's: after `srcset="` or the like; None for no URL."""
+    if _RELATIVE.match(token) and token[0] in "./":
+        return 0
+    absolute = _ABSOLUTE.search(token)
+    if absolute:
+        return absolute.start()
+    opening = _OPENING.match(token)
+    offset = opening.end() if opening else 0
+    return offset if _RELATIVE.match(token, offset) else None
+
+
+def _resolve(candidate: Candidate, base_url: str) -> Candidate:
+    if _SCHEME.match(candidate.url):
+        return candidate
+    from urllib.parse import urljoin  # only here: few texts have relative URLs
+
+    try:
+        return replace(candidate, url=urljoin(base_url, candidate.url))
+    except ValueError:  # a host in brackets that is no IPv6 address
+        return candidate
