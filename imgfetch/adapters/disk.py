@@ -1,0 +1,537 @@
+"""A cache in a directory: bytes under the name of their digest, and an index of who asked for them.
+
+    begin ─▶ append … ─▶ contents ─▶ keep:   sync ─▶ rename ─▶ sync the folder ─▶ index
+             scratch-v1/                     objects-v1/ab/abcdef….webp           index-v1.sqlite
+
+1. A name under `objects-v1` is only ever made by a rename of a synced file from `scratch-v1`.
+2. The index is written last: a missing row costs a download, a missing object costs a row.
+3. Nothing rests on locks. Processes that keep the same bytes make the same name, and either may win.
+4. Nothing is written before the first `begin`.
+
+cache/README.md describes the files for other readers.
+"""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from contextlib import contextmanager, suppress
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+from threading import Lock
+from typing import TYPE_CHECKING, NamedTuple
+
+from imgfetch.adapters.index import Index
+from imgfetch.errors import CacheError
+from imgfetch.model import Digest, Entry, Format, Reason, Scratch
+from imgfetch.rules.heads import refreshed
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from imgfetch.adapters.index import Object
+    from imgfetch.model import Buffer, Facts, Head, Key, Verified
+
+OBJECTS = "objects-v1"
+INDEX = "index-v1.sqlite"
+SCRATCH = "scratch-v1"
+QUARANTINE = "quarantine-v1"
+
+TAG = """\
+Signature: 8a477f597d28d172789f06886806bc55
+# This directory is a cache of imgfetch: verified images, each named by its SHA-256.
+# It may be deleted at any time; what is needed will be downloaded again.
+# For cache directory tags, see https://bford.info/cachedir/
+"""
+IGNORED = """\
+*
+!.gitignore
+!CACHEDIR.TAG
+!README.md
+"""
+
+_STALE = 3600
+"""Seconds after which a scratch file that nobody writes to is taken for litter."""
+
+_EXTENSIONS = frozenset(known.extension for known in Format)
+
+
+class Stats(NamedTuple):
+    """What a cache holds."""
+
+    entries: int
+    objects: int
+    bytes: int
+    """Of all objects."""
+    scratch_files: int
+    scratch_bytes: int
+    quarantined: int
+
+
+class Checked(NamedTuple):
+    """What was found under one name in `objects`."""
+
+    path: Path
+    expected: Digest | None
+    """The digest its name promises; None where the name is none of ours."""
+    actual: Digest | None
+    """The digest of the bytes; None where they were not hashed."""
+    problem: str | None
+    """What is wrong, in a few words; None where nothing is."""
+
+
+class _Writer:
+    """A file in scratch, and what has been written to it."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self.descriptor = _create(path)
+        self.digest = hashlib.sha256()
+        self.length = 0
+
+    def write(self, chunk: bytes) -> None:
+        _write(self.descriptor, chunk)
+        self.digest.update(chunk)
+        self.length += len(chunk)
+
+    def drop(self) -> None:
+        os.close(self.descriptor)
+        with suppress(OSError):  # it was renamed; or it stays behind, and is swept away later
+            os.unlink(self.path)
+
+
+class DiskStore:
+    """The `Store` in the directory `root`, which is made when something is first begun."""
+
+    def __init__(self, root: Path | str, *, busy_timeout: float = 10.0) -> None:
+        """`busy_timeout`: seconds to wait for another process that is writing to the index."""
+        self._root = os.path.abspath(root)
+        self._objects = f"{self._root}/{OBJECTS}"
+        self._scratch = f"{self._root}/{SCRATCH}"
+        self._index = Index(f"{self._root}/{INDEX}", building=self._scratch, busy_timeout=busy_timeout)
+        self._writers: dict[Scratch, _Writer] = {}
+        self._starting = Lock()
+        self._ready = False
+        """Whether the directory has been prepared for writing."""
+        self._ours = False
+        """Whether the directory has been looked at, and is a cache."""
+
+    @property
+    def root(self) -> Path:
+        """The directory, absolute."""
+        return Path(self._root)
+
+    @property
+    def notices(self) -> list[str]:
+        """What the user should hear of, in one line each; whoever shows them clears the list."""
+        return self._index.notices
+
+    # ------------------------------------------------------------------------------------------------
+    # Finding
+
+    def find(self, key: Key) -> Entry | None:
+        """What is kept under `key`; None where nothing is, or where the bytes are gone or changed.
+
+        An object whose size and time are those the index remembers is taken for whole; any other is hashed.
+        """
+        try:
+            found = self._index.find(key)
+            if found is None:
+                self._ours = self._ours or self._is_ours()
+                return None
+            entry, mtime_ns = found
+            path = self._place(entry.facts)
+            status = os.stat(path)
+            if status.st_size != entry.facts.bytes:
+                return None
+            if status.st_mtime_ns != mtime_ns:
+                return self._mended(entry, path)
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except OSError as error:
+            raise self._translated(error) from error
+        return entry
+
+    def path(self, entry: Entry) -> Path:
+        """Where the bytes of an entry found or kept by this store lie."""
+        return Path(self._place(entry.facts))
+
+    def _place(self, facts: Facts | Object) -> str:
+        return f"{self._objects}/{facts.sha256[:2]}/{facts.sha256}.{facts.format.extension}"
+
+    def _mended(self, entry: Entry, path: str) -> Entry | None:
+        mtime_ns = _whole(path, entry.facts)
+        if mtime_ns is None:
+            return None
+        with suppress(CacheError, OSError):  # it only saves the next reader from hashing
+            self._index.mend(entry.facts.sha256, mtime_ns)
+        return entry
+
+    # ------------------------------------------------------------------------------------------------
+    # Writing
+
+    def begin(self) -> Scratch:
+        """A ticket for new bytes, private to the caller."""
+        with self._translating():
+            with self._starting:
+                first = not self._ready
+                if first:
+                    self._prepare()
+            try:
+                ticket, writer = self._new_writer()
+            except FileNotFoundError:  # the cache was deleted under us
+                self._prepare()
+                ticket, writer = self._new_writer()
+            self._writers[ticket] = writer
+            if first:
+                # What the file system calls now, so that its clock alone is asked.
+                self._sweep(older_than=os.fstat(writer.descriptor).st_mtime - _STALE)
+        return ticket
+
+    def append(self, scratch: Scratch, chunk: bytes) -> int:
+        """Add bytes behind a ticket, and say how many there are now. A failure spends the ticket."""
+        writer = self._writer(scratch)
+        try:
+            writer.write(chunk)
+        except OSError as error:
+            self.discard(scratch)
+            raise self._translated(error, needed=writer.length + len(chunk)) from error
+        return writer.length
+
+    @contextmanager
+    def contents(self, scratch: Scratch) -> Iterator[tuple[Buffer, Digest]]:
+        """All bytes behind a ticket, in memory no second time, and their digest."""
+        writer = self._writer(scratch)
+        digest = Digest(writer.digest.hexdigest())
+        if not writer.length:  # nothing cannot be mapped
+            yield b"", digest
+            return
+        with self._translating():
+            view = mmap(writer.descriptor, writer.length, access=ACCESS_READ)
+        try:
+            yield view, digest
+        finally:
+            with suppress(BufferError):  # somebody still looks into it: it goes when the last look ends
+                view.close()
+
+    def keep(self, verified: Verified, key: Key, head: Head, *, asked_at: float, received_at: float) -> Entry:
+        """Make the bytes visible under their digest, durably, then index them. Spends the ticket."""
+        facts = verified.facts
+        writer = self._writer(verified.scratch)
+        del self._writers[verified.scratch]  # spent now, so that nobody else closes it while we sync
+        try:
+            if (writer.digest.hexdigest(), writer.length) != (facts.sha256, facts.bytes):
+                raise CacheError(Reason.IO, f"{self._root}: what is to be kept is not what was verified")
+            entry = Entry(key, facts, head, asked_at, received_at)
+            with self._translating(needed=facts.bytes):
+                self._index.put(entry, self._publish(writer, facts))
+        finally:
+            writer.drop()
+        return entry
+
+    def refresh(self, entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:
+        """Take the fields of a 304 into a kept entry (RFC 9111 §3.2)."""
+        fresh = refreshed(entry, head, asked_at=asked_at, received_at=received_at)
+        with self._translating():
+            self._index.refresh(fresh)
+        return fresh
+
+    def discard(self, scratch: Scratch) -> None:
+        """Forget a ticket and its bytes. A spent or unknown ticket is no error."""
+        writer = self._writers.pop(scratch, None)
+        if writer is not None:
+            writer.drop()
+
+    def close(self) -> None:
+        """Let go of files; tickets not kept are discarded."""
+        for ticket in tuple(self._writers):
+            self.discard(ticket)
+        self._index.close()
+
+    def _new_writer(self) -> tuple[Scratch, _Writer]:
+        token = os.urandom(16).hex()
+        return Scratch(token), _Writer(f"{self._scratch}/{token}.part")
+
+    def _writer(self, scratch: Scratch) -> _Writer:
+        writer = self._writers.get(scratch)
+        if writer is None:
+            raise CacheError(Reason.IO, f"{self._root}: a ticket that is spent, or another store's")
+        return writer
+
+    def _publish(self, writer: _Writer, facts: Facts) -> int:
+        """See to it that the object is there, whole and durable; the time of its last change."""
+        path = self._place(facts)
+        mtime_ns = _whole(path, facts)
+        if mtime_ns is None:
+            os.fsync(writer.descriptor)
+            self._rename(writer.path, path)
+            mtime_ns = os.stat(path).st_mtime_ns
+        _sync_folder(os.path.dirname(path))
+        return mtime_ns
+
+    def _rename(self, source: str, path: str) -> None:
+        try:
+            os.rename(source, path)
+        except FileNotFoundError:
+            for folder in (self._objects, os.path.dirname(path)):
+                _make_folder(folder)
+            _sync_folder(self._objects)
+            os.rename(source, path)
+
+    # ------------------------------------------------------------------------------------------------
+    # The directory
+
+    def _prepare(self) -> None:
+        """Make what is missing of the cache, and touch nothing where something else stands in its place."""
+        self._is_ours()
+        self._index.check()
+        os.makedirs(self._root, 0o700, exist_ok=True)
+        _make_folder(self._objects)  # first: whoever comes upon a cache half made shall see whose it is
+        _make_folder(self._scratch)
+        self._index.prepare()
+        for name, text in (("CACHEDIR.TAG", TAG), (".gitignore", IGNORED)):
+            self._introduce(f"{self._root}/{name}", text)
+        _sync_folder(self._root)
+        self._ready = self._ours = True
+
+    def _is_ours(self) -> bool:
+        """Whether there is a cache; False where there could be one. Raises where there could not."""
+        try:
+            status = os.stat(self._root)
+        except FileNotFoundError:
+            if os.path.islink(self._root):
+                raise self._not_a_cache("is a symbolic link that leads nowhere") from None
+            return False
+        except NotADirectoryError:
+            raise self._not_a_cache("cannot be: a part of its path is a file") from None
+        if not stat.S_ISDIR(status.st_mode):
+            raise self._not_a_cache("is a file, not a directory")
+        with os.scandir(self._root) as listing:
+            if next(listing, None) is None:
+                return False
+        if not any(os.path.lexists(f"{self._root}/{name}") for name in (OBJECTS, SCRATCH, INDEX)):
+            self._look_for_tag()
+        return True
+
+    def _look_for_tag(self) -> None:
+        try:
+            with open(f"{self._root}/CACHEDIR.TAG", encoding="utf-8", errors="replace") as file:
+                first, second = file.readline(), file.readline()
+        except FileNotFoundError:
+            first = second = ""
+        if not (first.startswith("Signature: 8a477f597d28d172789f06886806bc55") and "imgfetch" in second):
+            raise self._not_a_cache("is a directory with other things in it, and not a cache of imgfetch")
+
+    def _not_a_cache(self, why: str) -> CacheError:
+        return CacheError(
+            Reason.NOT_A_CACHE, f"{self._root} {why}", hint="name a new or an empty directory for the cache"
+        )
+
+    def _introduce(self, path: str, text: str) -> None:
+        """Write a small file whole, unless there is one."""
+        if not os.path.lexists(path):
+            _, writer = self._new_writer()
+            try:
+                writer.write(text.encode())
+                os.rename(writer.path, path)
+            finally:
+                writer.drop()
+
+    def _sweep(self, *, older_than: float) -> None:
+        with os.scandir(self._scratch) as listing:
+            for item in listing:
+                with suppress(OSError):  # another process sweeps too, and litter is no reason to fail
+                    if item.stat(follow_symlinks=False).st_mtime < older_than:
+                        os.unlink(item.path)
+
+    # ------------------------------------------------------------------------------------------------
+    # Looking after it
+
+    def entries(self) -> Iterator[Entry]:
+        """Every entry of the index, in the order they were kept; whether the bytes are there is not asked."""
+        with self._translating():
+            self._is_ours()
+            yield from self._index.entries()
+
+    def stats(self) -> Stats:
+        """What the cache holds. Objects, scratch and quarantine are counted on disk."""
+        with self._translating():
+            self._is_ours()
+            objects = _sizes(self._object_files())
+            scratch = _sizes(_listing(self._scratch))
+            quarantine = [item for item in _listing(f"{self._root}/{QUARANTINE}") if item.name[-4:] != ".txt"]
+            entries = self._index.count()
+        return Stats(entries, len(objects), sum(objects), len(scratch), sum(scratch), len(quarantine))
+
+    def verify(self, *, deep: bool) -> Iterator[Checked]:
+        """Look at everything under `objects`, then for every object that the index believes to be there.
+
+        `deep` hashes them all; else those are taken for whole whose size and time the index remembers.
+        """
+        with self._translating():
+            self._is_ours()
+            for item in self._object_files():
+                yield self._checked(item.path, deep=deep)
+            for known in self._index.objects():
+                path = self._place(known)
+                if not os.path.lexists(path):
+                    yield Checked(Path(path), known.sha256, None, "missing, though the index has it")
+
+    def quarantine(self, path: Path, reason: str) -> Path:
+        """Move an object out of the way, with the reason beside it (`.txt`), and forget it. Its new place."""
+        folder = f"{self._root}/{QUARANTINE}"
+        with self._translating():
+            _make_folder(folder)
+            aside = f"{folder}/{path.name}"
+            os.rename(path, aside)
+            with suppress(FileNotFoundError):
+                os.unlink(f"{aside}.txt")
+            descriptor = _create(f"{aside}.txt")
+            try:
+                _write(descriptor, f"{reason}\n".encode(errors="backslashreplace"))
+            finally:
+                os.close(descriptor)
+            promised = _promised(str(path))
+            if promised is not None:
+                self.forget(promised)
+        return Path(aside)
+
+    def forget(self, sha256: Digest) -> None:
+        """Forget what the index knows of an object that is gone, and every key that stood for it."""
+        with self._translating():
+            if self._index.known(sha256) is not None:
+                self._index.forget(sha256)
+
+    def remove(self, key: Key) -> bool:
+        """Forget `key`, and delete its bytes where no other key stands for them. Whether it was known."""
+        with self._translating():
+            self._is_ours()
+            if self._index.find(key) is None:
+                return False
+            for known in self._index.remove(key):
+                with suppress(FileNotFoundError):
+                    os.unlink(self._place(known))
+        return True
+
+    def _object_files(self) -> Iterator[os.DirEntry[str]]:
+        """Everything that lies under `objects`, by name."""
+        for shard in _listing(self._objects):
+            if shard.is_dir(follow_symlinks=False):
+                yield from _listing(shard.path)
+            else:
+                yield shard
+
+    def _checked(self, path: str, *, deep: bool) -> Checked:
+        expected = _promised(path)
+        if expected is None:
+            return Checked(Path(path), None, None, "not the name of an object")
+        try:
+            status = os.lstat(path)
+            if not stat.S_ISREG(status.st_mode):
+                return Checked(Path(path), expected, None, "not a file")
+            known = None if deep else self._index.known(expected)
+            if known is not None and (known.bytes, known.mtime_ns) == (status.st_size, status.st_mtime_ns):
+                return Checked(Path(path), expected, None, None)
+            actual = _hash(path)
+        except OSError as error:
+            return Checked(Path(path), expected, None, f"cannot be read: {error.strerror}")
+        problem = None if actual == expected else f"the bytes are not those it is named after: {actual}"
+        return Checked(Path(path), expected, actual, problem)
+
+    # ------------------------------------------------------------------------------------------------
+    # Errors
+
+    @contextmanager
+    def _translating(self, needed: int | None = None) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise self._translated(error, needed) from error
+
+    def _translated(self, error: OSError, needed: int | None = None) -> CacheError:
+        where, what = error.filename or self._root, error.strerror
+        match error.errno:
+            case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
+                wanted = "" if needed is None else f": needed {needed:,} bytes"
+                return CacheError(
+                    Reason.DISK_FULL, f"no space left on {self._root}{wanted} ({what})", hint="make room"
+                )
+            case errno.EACCES | errno.EPERM | errno.EROFS:
+                return CacheError(Reason.PERMISSION, f"{where}: {what}", hint="name another directory")
+            case errno.ELOOP:
+                return self._not_a_cache("is a symbolic link that leads round in a circle")
+            case _:
+                return CacheError(Reason.IO, f"{where}: {what}")
+
+
+def _promised(path: str) -> Digest | None:
+    """The digest that the bytes at `path` must have by its name and folder; None where it is no object's."""
+    shard, name = path.rsplit("/", 2)[1:]
+    stem, _, extension = name.partition(".")
+    if (
+        len(stem) != 64
+        or set(stem) - set("0123456789abcdef")
+        or stem[:2] != shard
+        or extension not in _EXTENSIONS
+    ):
+        return None
+    return Digest(stem)
+
+
+def _whole(path: str, facts: Facts) -> int | None:
+    """The `mtime_ns` of the file if its bytes are those of `facts`, None where they cannot be had."""
+    try:
+        status = os.stat(path)  # before hashing, so that a change in the meantime shows in the time
+        if not stat.S_ISREG(status.st_mode) or status.st_size != facts.bytes or _hash(path) != facts.sha256:
+            return None
+    except OSError:
+        return None
+    return status.st_mtime_ns
+
+
+def _hash(path: str) -> Digest:
+    with open(path, "rb") as file:
+        return Digest(hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _create(path: str) -> int:
+    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+
+
+def _write(descriptor: int, chunk: bytes) -> None:
+    rest = memoryview(chunk)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _make_folder(path: str) -> None:
+    with suppress(FileExistsError):
+        os.mkdir(path, 0o700)
+
+
+def _sync_folder(path: str) -> None:
+    """Make the names in a folder durable, as `fsync` of a file does not (fsync(2))."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _listing(folder: str) -> list[os.DirEntry[str]]:
+    """What lies in a folder, by name; nothing where there is no folder."""
+    try:
+        with os.scandir(folder) as listing:
+            return sorted(listing, key=lambda item: item.name)
+    except FileNotFoundError:
+        return []
+
+
+def _sizes(items: Iterable[os.DirEntry[str]]) -> list[int]:
+    sizes = []
+    for item in items:
+        with suppress(FileNotFoundError):  # another process has just kept or discarded it
+            sizes.append(item.stat(follow_symlinks=False).st_size)
+    return sizes

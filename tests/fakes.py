@@ -1,0 +1,178 @@
+"""Stand-ins for the ports, which keep their promises in memory."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from contextlib import asynccontextmanager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from imgfetch.errors import CacheError
+from imgfetch.model import Digest, Entry, Head, Reason, Scratch
+from imgfetch.rules.heads import refreshed
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator
+
+    from imgfetch.model import Ask, Buffer, Defect, Format, Key, Limits, Verified
+
+T = TypeVar("T")
+
+
+class MemoryStore:
+    """A `Store` in dictionaries: `objects` by digest, `entries` by key, `scratch` by ticket."""
+
+    def __init__(self) -> None:
+        self.objects: dict[Digest, bytes] = {}
+        self.entries: dict[Key, Entry] = {}
+        self.scratch: dict[Scratch, bytearray] = {}
+        self._begun = 0
+
+    def find(self, key: Key) -> Entry | None:
+        entry = self.entries.get(key)
+        if entry is None or _digest(self.objects.get(entry.facts.sha256, b"")) != entry.facts.sha256:
+            return None
+        return entry
+
+    def path(self, entry: Entry) -> Path:
+        return Path("/memory") / f"{entry.facts.sha256}.{entry.facts.format.extension}"
+
+    def begin(self) -> Scratch:
+        self._begun += 1
+        ticket = Scratch(f"{id(self):x}-{self._begun}")
+        self.scratch[ticket] = bytearray()
+        return ticket
+
+    def append(self, scratch: Scratch, chunk: bytes) -> int:
+        data = self._behind(scratch)
+        data += chunk
+        return len(data)
+
+    @contextmanager
+    def contents(self, scratch: Scratch) -> Iterator[tuple[Buffer, Digest]]:
+        data = self._behind(scratch)
+        yield bytes(data), _digest(data)
+
+    def keep(self, verified: Verified, key: Key, head: Head, *, asked_at: float, received_at: float) -> Entry:
+        data = bytes(self._behind(verified.scratch))
+        self.discard(verified.scratch)
+        if (_digest(data), len(data)) != (verified.facts.sha256, verified.facts.bytes):
+            raise CacheError(Reason.IO, "what is to be kept is not what was verified")
+        self.objects[verified.facts.sha256] = data
+        self.entries[key] = Entry(key, verified.facts, head, asked_at, received_at)
+        return self.entries[key]
+
+    def refresh(self, entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:
+        fresh = refreshed(entry, head, asked_at=asked_at, received_at=received_at)
+        held = self.entries.get(entry.key)
+        if held is not None and held.facts.sha256 == entry.facts.sha256:
+            self.entries[entry.key] = fresh
+        return fresh
+
+    def discard(self, scratch: Scratch) -> None:
+        self.scratch.pop(scratch, None)
+
+    def close(self) -> None:
+        self.scratch.clear()
+
+    def _behind(self, scratch: Scratch) -> bytearray:
+        if scratch not in self.scratch:
+            raise CacheError(Reason.IO, "a ticket that is spent, or another store's")
+        return self.scratch[scratch]
+
+
+def _digest(data: bytes | bytearray) -> Digest:
+    return Digest(hashlib.sha256(data).hexdigest())
+
+
+@dataclass
+class FakeReply:
+    """A `Reply` of bytes, or of an exception after some."""
+
+    head: Head
+    chunks: tuple[bytes | Exception, ...] = ()
+
+    async def body(self) -> AsyncIterator[bytes]:
+        for chunk in self.chunks:
+            await asyncio.sleep(0)
+            if isinstance(chunk, Exception):
+                raise chunk
+            yield chunk
+
+
+class FakeTransport:
+    """A `Transport` that answers from `answers`: by URL, each in turn, the last one again and again."""
+
+    def __init__(self) -> None:
+        self.answers: dict[str, list[FakeReply | Exception]] = {}
+        self.asks: list[Ask] = []
+        self.under_way = self.most_under_way = 0
+        self.closed = False
+
+    def answer(self, url: str, *replies: tuple[int, bytes] | FakeReply | Exception) -> None:
+        self.answers[url] = [
+            FakeReply(Head(url, reply[0]), (reply[1],)) if isinstance(reply, tuple) else reply
+            for reply in replies
+        ]
+
+    @asynccontextmanager
+    async def send(self, ask: Ask) -> AsyncIterator[FakeReply]:
+        self.asks.append(ask)
+        self.under_way += 1
+        self.most_under_way = max(self.most_under_way, self.under_way)
+        try:
+            await asyncio.sleep(0)
+            answers = self.answers[ask.url]
+            reply = answers.pop(0) if len(answers) > 1 else answers[0]
+            if isinstance(reply, Exception):
+                raise reply
+            yield reply
+        finally:
+            self.under_way -= 1
+
+    async def close(self) -> None:
+        self.closed = True
+
+
+class FakeClock:
+    """A `Clock` that stands still, but for the sleeps it is asked for; `chance` is always the most."""
+
+    def __init__(self) -> None:
+        self.time = 1_700_000_000.0
+        self.sleeps: list[float] = []
+
+    def now(self) -> float:
+        return self.time
+
+    def elapsed(self) -> float:
+        return self.time
+
+    async def sleep(self, seconds: float) -> None:
+        self.sleeps.append(seconds)
+        self.time += seconds
+        await asyncio.sleep(0)
+
+    def chance(self) -> float:
+        return 1.0
+
+
+class FakeDecoder:
+    """A `Decoder` that finds every image whole, or finds the `defect` it is given."""
+
+    def __init__(self, defect: Defect | None = None) -> None:
+        self.defect = defect
+        self.decoded: list[Format] = []
+
+    def decode(self, data: Buffer, format: Format, limits: Limits) -> Defect | None:  # noqa: A002
+        self.decoded.append(format)
+        return self.defect
+
+
+class InlineRunner:
+    """A `Runner` that works where it stands."""
+
+    async def run(self, work: Callable[[], T]) -> T:
+        await asyncio.sleep(0)
+        return work()

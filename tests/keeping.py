@@ -1,0 +1,37 @@
+"""Bytes on their way into a store, for tests and for the processes they start."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from imgfetch.model import Digest, Entry, Facts, Format, Head, Key, Scratch, Verified
+
+if TYPE_CHECKING:
+    from imgfetch.ports import Store
+
+CAT = Key("https://photos.example/cat.webp")
+DOG = Key("https://photos.example/dog.webp")
+HEAD = Head("https://cdn.example/cat.webp", 200, (("content-type", "image/webp"), ("etag", '"1"')))
+
+
+def digest(data: bytes) -> Digest:
+    return Digest(hashlib.sha256(data).hexdigest())
+
+
+def facts(data: bytes, *, verified: tuple[str, ...] = ("length", "structure", "decode")) -> Facts:
+    return Facts(Format.WEBP, 480, 320, 1, len(data), digest(data), verified)
+
+
+def written(store: Store, *chunks: bytes) -> Scratch:
+    """A ticket with these bytes behind it."""
+    ticket = store.begin()
+    for chunk in chunks:
+        store.append(ticket, chunk)
+    return ticket
+
+
+def keep(store: Store, key: Key, data: bytes, head: Head = HEAD) -> Entry:
+    """Take bytes all the way into the store."""
+    proof = Verified(facts(data), written(store, data))
+    return store.keep(proof, key, head, asked_at=10.25, received_at=10.5)

@@ -1,0 +1,228 @@
+"""What every store promises, whatever it stands on.
+
+A test module inherits `StoreSuite` under a name of its own and says how its store is made and damaged.
+"""
+
+from __future__ import annotations
+
+import os
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgfetch.errors import CacheError
+from imgfetch.model import Digest, Entry, Facts, Format, Head, Key, Scratch, Verified
+from keeping import CAT, DOG, HEAD, digest, facts, keep, written
+
+if TYPE_CHECKING:
+    from imgfetch.ports import Store
+
+_TIMES = st.floats(allow_nan=False)
+_COUNTS = st.integers(0, 2**40)
+_WORDS = st.lists(st.sampled_from(["length", "structure", "decode", "sha256"]), max_size=4).map(tuple)
+_FACTS = st.builds(
+    Facts, st.sampled_from(Format), _COUNTS, _COUNTS, _COUNTS, st.just(0), st.just(Digest("")), _WORDS
+)
+_TEXT = st.one_of(st.text(max_size=60), st.text().map(lambda text: text * 500))  # lone surrogates too
+_HEADERS = st.lists(st.tuples(st.text(max_size=30), _TEXT), max_size=12).map(tuple)
+_HEADS = st.builds(Head, st.text(st.characters(exclude_categories=["Cs"])), st.integers(100, 999), _HEADERS)
+
+
+class StoreSuite:
+    """Inherit, give a fixture `store`, and say how bytes are looked at, lost and changed."""
+
+    def bytes_of(self, store: Store, entry: Entry) -> bytes:
+        return store.path(entry).read_bytes()
+
+    def lose(self, store: Store, entry: Entry) -> None:
+        store.path(entry).unlink()
+
+    def change(self, store: Store, entry: Entry, data: bytes) -> None:
+        path = store.path(entry)
+        before = path.stat().st_mtime_ns
+        path.write_bytes(data)
+        os.utime(path, ns=(before, before + 1))  # clocks of file systems are coarse, and tests are quick
+
+    def test_nothing_is_found_where_nothing_was_kept(self, store: Store) -> None:
+        assert store.find(CAT) is None
+
+    def test_what_is_kept_is_found_again(self, store: Store) -> None:
+        entry = keep(store, CAT, b"a cat")
+        assert entry == Entry(CAT, facts(b"a cat"), HEAD, 10.25, 10.5)
+        assert store.find(CAT) == entry
+        assert store.find(DOG) is None
+        assert self.bytes_of(store, entry) == b"a cat"
+
+    def test_the_path_ends_in_the_digest_and_the_format(self, store: Store) -> None:
+        assert store.path(keep(store, CAT, b"a cat")).name == f"{digest(b'a cat')}.webp"
+
+    def test_bytes_add_up_in_the_order_they_came(self, store: Store) -> None:
+        ticket = store.begin()
+        chunks = (b"one", b"", b"three", b"x" * 200_000)
+        assert [store.append(ticket, chunk) for chunk in chunks] == [3, 3, 8, 200_008]
+        whole = b"onethree" + b"x" * 200_000
+        with store.contents(ticket) as (data, found):
+            assert (bytes(data), found) == (whole, digest(whole))
+        store.append(ticket, b"y")
+        with store.contents(ticket) as (data, found):
+            assert (bytes(data), found) == (whole + b"y", digest(whole + b"y"))
+
+    def test_nothing_can_be_looked_at_too(self, store: Store) -> None:
+        with store.contents(store.begin()) as (data, found):
+            assert (bytes(data), found) == (b"", digest(b""))
+
+    def test_a_look_that_outlives_its_door_harms_nothing(self, store: Store) -> None:
+        with store.contents(written(store, b"a cat")) as (data, _):
+            view = memoryview(data)
+        assert bytes(view) == b"a cat"
+        view.release()
+
+    def test_two_writers_do_not_see_each_other(self, store: Store) -> None:
+        first, second = store.begin(), store.begin()
+        assert first != second
+        store.append(first, b"one")
+        store.append(second, b"two")
+        with store.contents(first) as (one, _), store.contents(second) as (two, _):
+            assert (bytes(one), bytes(two)) == (b"one", b"two")
+
+    def test_what_is_not_kept_is_not_found(self, store: Store) -> None:
+        store.discard(written(store, b"a cat"))
+        written(store, b"a dog")
+        assert store.find(CAT) is None
+
+    def test_discarding_twice_or_a_stranger_is_no_error(self, store: Store) -> None:
+        ticket = written(store, b"a cat")
+        store.discard(ticket)
+        store.discard(ticket)
+        store.discard(Scratch("a stranger"))
+
+    @pytest.mark.parametrize("ticket", ["", "a stranger", "../../escape", "\0"])
+    def test_a_strange_ticket_is_refused(self, store: Store, ticket: str) -> None:
+        with pytest.raises(CacheError):
+            store.append(Scratch(ticket), b"")
+        with pytest.raises(CacheError), store.contents(Scratch(ticket)):
+            pass
+        with pytest.raises(CacheError):
+            store.keep(Verified(facts(b""), Scratch(ticket)), CAT, HEAD, asked_at=0, received_at=0)
+
+    def test_keeping_spends_the_ticket(self, store: Store) -> None:
+        ticket = written(store, b"a cat")
+        verified = Verified(facts(b"a cat"), ticket)
+        store.keep(verified, CAT, HEAD, asked_at=0, received_at=0)
+        store.discard(ticket)
+        with pytest.raises(CacheError):
+            store.append(ticket, b"more")
+        with pytest.raises(CacheError):
+            store.keep(verified, CAT, HEAD, asked_at=0, received_at=0)
+        assert store.find(CAT) is not None
+
+    def test_only_the_bytes_that_were_verified_are_kept(self, store: Store) -> None:
+        for proof in (facts(b"a dog"), facts(b"a ca")):
+            with pytest.raises(CacheError):
+                store.keep(Verified(proof, written(store, b"a cat")), CAT, HEAD, asked_at=0, received_at=0)
+            assert store.find(CAT) is None
+
+    def test_one_key_stands_for_what_was_kept_last(self, store: Store) -> None:
+        keep(store, CAT, b"a cat")
+        later = keep(store, CAT, b"an older cat")
+        assert store.find(CAT) == later
+        assert self.bytes_of(store, later) == b"an older cat"
+
+    def test_two_keys_may_stand_for_the_same_bytes(self, store: Store) -> None:
+        cat = keep(store, CAT, b"a pet")
+        dog = keep(store, DOG, b"a pet")
+        assert store.path(cat) == store.path(dog)
+        assert (store.find(CAT), store.find(DOG)) == (cat, dog)
+
+    def test_each_key_keeps_what_was_checked_for_it(self, store: Store) -> None:
+        for key, verified in ((CAT, ("length", "structure")), (DOG, ())):
+            proof = Verified(facts(b"a pet", verified=verified), written(store, b"a pet"))
+            store.keep(proof, key, HEAD, asked_at=0, received_at=0)
+        for key, verified in ((CAT, ("length", "structure")), (DOG, ())):
+            found = store.find(key)
+            assert found is not None
+            assert found.facts.verified == verified
+
+    def test_bytes_that_are_gone_are_not_found(self, store: Store) -> None:
+        self.lose(store, keep(store, CAT, b"a cat"))
+        assert store.find(CAT) is None
+        assert self.bytes_of(store, keep(store, CAT, b"a cat")) == b"a cat"
+        assert store.find(CAT) is not None
+
+    @pytest.mark.parametrize("data", [b"", b"a", b"a dog", b"a cat and more"])
+    def test_bytes_that_have_changed_are_not_found_and_are_put_right(self, store: Store, data: bytes) -> None:
+        self.change(store, keep(store, CAT, b"a cat"), data)
+        assert store.find(CAT) is None
+        assert self.bytes_of(store, keep(store, CAT, b"a cat")) == b"a cat"
+        assert store.find(CAT) is not None
+
+    def test_a_304_refreshes_the_fields_it_names(self, store: Store) -> None:
+        of_bytes = (("content-type", "image/webp"), ("content-length", "5"))
+        stored = (*of_bytes, ("age", "1"), ("age", "2"), ("x", "y"))
+        entry = keep(store, CAT, b"a cat", Head("https://cdn.example/cat.webp", 200, stored))
+        fields = (("content-length", "0"), ("age", "0"), ("content-type", "text/html"), ("date", "today"))
+        fresh = store.refresh(entry, Head("https://other.example/", 304, fields), asked_at=20, received_at=21)
+        headers = (*of_bytes, ("x", "y"), ("age", "0"), ("date", "today"))
+        assert fresh == Entry(CAT, entry.facts, Head("https://cdn.example/cat.webp", 200, headers), 20, 21)
+        assert store.find(CAT) == fresh
+
+    def test_fields_of_the_connection_are_not_taken_in(self, store: Store) -> None:
+        entry = keep(store, CAT, b"a cat")
+        fields = (
+            ("connection", "close, X-Hop"),
+            ("x-hop", "1"),
+            ("transfer-encoding", "chunked"),
+            ("etag", '"2"'),
+        )
+        fresh = store.refresh(entry, Head(HEAD.url, 304, fields), asked_at=20, received_at=21)
+        assert fresh.head.headers == (("content-type", "image/webp"), ("etag", '"2"'))
+
+    def test_refreshing_what_has_been_replaced_leaves_the_newer(self, store: Store) -> None:
+        old = keep(store, CAT, b"a cat")
+        new = keep(store, CAT, b"an older cat")
+        store.refresh(old, Head(HEAD.url, 304, (("x", "y"),)), asked_at=20, received_at=21)
+        assert store.find(CAT) == new
+
+    def test_closing_discards_what_was_not_kept(self, store: Store) -> None:
+        ticket = written(store, b"a cat")
+        store.close()
+        with pytest.raises(CacheError):
+            store.append(ticket, b"more")
+        store.close()
+
+    def test_many_threads_may_use_one_store(self, store: Store) -> None:
+        keys = [Key(f"https://photos.example/{number}.webp") for number in range(24)]
+
+        def work(key: Key) -> bool:
+            entry = keep(store, key, key.encode())
+            keep(store, CAT, b"a cat")
+            return store.find(key) == entry and store.find(CAT) is not None
+
+        with ThreadPoolExecutor(4) as pool:
+            assert all(pool.map(work, keys))
+        for key in keys:
+            found = store.find(key)
+            assert found is not None
+            assert self.bytes_of(store, found) == key.encode()
+
+    def test_an_entry_is_found_as_it_was_kept(self, store: Store) -> None:
+        @settings(max_examples=40, deadline=None)
+        @given(_HEADS, _FACTS, _TIMES, _TIMES)
+        def check(head: Head, seen: Facts, asked_at: float, received_at: float) -> None:
+            content = seen.format.encode()
+            proof = replace(seen, bytes=len(content), sha256=digest(content))
+            kept = store.keep(
+                Verified(proof, written(store, content)),
+                CAT,
+                head,
+                asked_at=asked_at,
+                received_at=received_at,
+            )
+            assert kept == Entry(CAT, proof, head, asked_at, received_at)
+            assert store.find(CAT) == kept
+
+        check()

@@ -1,0 +1,45 @@
+"""The store suite, run on every store there is."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fakes import MemoryStore
+from imgfetch.adapters.disk import DiskStore
+from store_suite import StoreSuite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from imgfetch.model import Entry
+    from imgfetch.ports import Store
+
+
+class TestDiskStore(StoreSuite):
+    @pytest.fixture
+    def store(self, tmp_path: Path) -> Iterator[Store]:
+        store = DiskStore(tmp_path / "cache")
+        yield store
+        store.close()
+        assert store.notices == []
+
+
+class TestMemoryStore(StoreSuite):
+    @pytest.fixture
+    def store(self) -> Store:
+        return MemoryStore()
+
+    def bytes_of(self, store: Store, entry: Entry) -> bytes:
+        assert isinstance(store, MemoryStore)
+        return store.objects[entry.facts.sha256]
+
+    def lose(self, store: Store, entry: Entry) -> None:
+        assert isinstance(store, MemoryStore)
+        del store.objects[entry.facts.sha256]
+
+    def change(self, store: Store, entry: Entry, data: bytes) -> None:
+        assert isinstance(store, MemoryStore)
+        store.objects[entry.facts.sha256] = data
