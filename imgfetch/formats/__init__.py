@@ -1,1 +1,82 @@
-"""What an image's bytes say: a walk over the structure of each format, without decoding a pixel."""
+"""What an image's bytes say: a walk over the structure of each format, without decoding a pixel.
+
+    bytes ─▶ sniff ─┬▶ webp · jpeg · png · gif · avif ─▶ Structure(width, height, frames)
+                    │            └▶ the first flaw ────▶ Structure(…, defect)
+                    └▶ foreign ────────────────────────▶ Structure(None, defect)
+
+A walk looks at every length, count, order and checksum that a file states of itself, from the first
+byte to the last. It never raises, is linear in the size of the file, and bounds what a file can make
+it count. It does not see what the coded pixels say; where a run of zero bytes in them is proof of lost
+data, `webp`, `jpeg` and `avif` say how they know, and why the others do not look.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import TYPE_CHECKING
+
+from imgfetch.formats import foreign
+from imgfetch.formats.flaw import Flaw, Seen
+from imgfetch.model import Defect, Format, Reason, Structure
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from imgfetch.model import Buffer
+
+
+def walk(data: Buffer) -> Structure:
+    """The structure of an image, walked to its end. Never raises, and copies no more than a block."""
+    with memoryview(data) as view:
+        head = bytes(view[:_HEAD])
+        form = sniff(head)
+        if form is None:
+            return Structure(None, defect=foreign.recognise(head, len(view)))
+        seen = Seen()
+        defect = _flaw(_walker(form), view, seen)
+        return Structure(form, seen.width, seen.height, seen.frames, defect, seen.tail)
+
+
+def sniff(head: bytes) -> Format | None:
+    """The format whose magic bytes `head` begins with, or None. 64 bytes are enough for nearly all."""
+    if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
+        return Format.WEBP
+    if head.startswith(b"\xff\xd8\xff"):
+        return Format.JPEG
+    if head.startswith(b"\x89PNG\r\n\x1a\n"):
+        return Format.PNG
+    if head.startswith((b"GIF87a", b"GIF89a")):
+        return Format.GIF
+    if head[4:8] == b"ftyp" and not _AVIF_BRANDS.isdisjoint(foreign.brands(head)):
+        return Format.AVIF
+    return None
+
+
+_HEAD = 4096
+_AVIF_BRANDS = frozenset((b"avif", b"avis"))
+
+
+def _flaw(walker: Callable[[memoryview, Seen], None], view: memoryview, seen: Seen) -> Defect | None:
+    try:
+        walker(view, seen)
+    except Flaw as flaw:
+        return flaw.defect
+    except struct.error:  # a walker reads what must be there, and finds the end of the file
+        return Defect(Reason.TRUNCATED, f"ends after {len(view):,} bytes, in the middle of a header")
+    return None
+
+
+def _walker(form: Format) -> Callable[[memoryview, Seen], None]:
+    """Imported when met: most programs meet one or two formats."""
+    match form:
+        case Format.WEBP:
+            from imgfetch.formats.webp import walk
+        case Format.JPEG:
+            from imgfetch.formats.jpeg import walk
+        case Format.PNG:
+            from imgfetch.formats.png import walk
+        case Format.GIF:
+            from imgfetch.formats.gif import walk
+        case Format.AVIF:
+            from imgfetch.formats.avif import walk
+    return walk

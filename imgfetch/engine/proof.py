@@ -1,0 +1,67 @@
+"""Proves that some bytes are one whole image of the kind that was wanted.
+
+bytes ─▶ length ─▶ walk ─▶ admit ─▶ decode ─▶ judge ─▶ Verified │ Defect
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgfetch.formats import walk
+from imgfetch.model import Defect, Facts, Level, Reason, Verified
+from imgfetch.rules import verify
+
+if TYPE_CHECKING:
+    from imgfetch.model import Buffer, Digest, Limits, Scratch, Wanted
+    from imgfetch.ports import Decoder
+
+
+def prove(
+    data: Buffer,
+    digest: Digest,
+    scratch: Scratch,
+    *,
+    length: int | None,
+    wanted: Wanted,
+    limits: Limits,
+    decoder: Decoder,
+) -> Verified | Defect:
+    """Check `data` as far as `wanted.level` asks; blocks while it decodes.
+
+    `length` is what the origin promised, in bytes of `data`, or None. At level NONE a body of any known
+    format passes, whole or not: an object needs a format for its name.
+    """
+    checks = []
+    if length is not None:
+        if length != len(data):
+            return _other_length(len(data), length)
+        checks.append("length")
+    structure = walk(data)
+    if structure.format is None:
+        return structure.defect or Defect(Reason.NOT_IMAGE, "the body is no image")
+    if wanted.level is not Level.NONE:
+        defect = verify.admit(structure, limits)
+        if defect is not None:
+            return defect
+        checks.append("structure")
+    if wanted.level is Level.FULL:
+        defect = decoder.decode(data, structure.format, limits)
+        if defect is not None:
+            return defect
+        checks.append("decode")
+    facts = Facts(
+        format=structure.format,
+        width=structure.width,
+        height=structure.height,
+        frames=structure.frames,
+        bytes=len(data),
+        sha256=digest,
+        verified=tuple(checks),
+    )
+    return verify.judge(facts, scratch, wanted, tail=structure.tail)
+
+
+def _other_length(real: int, promised: int) -> Defect:
+    if real < promised:
+        return Defect(Reason.INCOMPLETE, f"got {real:,} of {promised:,} bytes")
+    return Defect(Reason.CORRUPT, f"got {real:,} bytes, {promised:,} were promised")

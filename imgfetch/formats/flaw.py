@@ -1,0 +1,64 @@
+"""What the walkers share: what one has seen so far, how it stops, and the search for lost bytes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from imgfetch.model import Defect, Reason
+
+MOST_PARTS = 65_536
+"""Chunks, segments, boxes or blocks of one file: fifty million bytes of PNG in pieces of 8 KiB are 6,100."""
+
+
+@dataclass(slots=True)
+class Seen:
+    """What a walk knows of an image, filled in on the way, so that a flaw does not undo it."""
+
+    width: int = 0
+    height: int = 0
+    frames: int = 0
+    tail: int = 0
+
+
+class Flaw(Exception):
+    """The first thing wrong with a file: ends the walk. Never leaves this package."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        self.defect = Defect(reason, message)
+        super().__init__(message)
+
+
+def truncated(message: str) -> Flaw:
+    """The file stops before its end."""
+    return Flaw(Reason.TRUNCATED, message)
+
+
+def corrupt(message: str) -> Flaw:
+    """The file says something of itself that is not so."""
+    return Flaw(Reason.CORRUPT, message)
+
+
+def name(fourcc: bytes) -> str:
+    """Four bytes as they are to be read in a message."""
+    return ascii(fourcc)[2:-1]
+
+
+def refuse_zeros(data: memoryview, start: int, stop: int, most: int) -> None:
+    """Raise where `start` to `stop` holds more than `most` zero bytes in a row: a lost write or a hole."""
+    at = zeros(data, start, stop, most + 1)
+    if at is not None:
+        raise corrupt(f"the image data is lost from offset {at:,}: over {most:,} zero bytes")
+
+
+def zeros(data: memoryview, start: int, stop: int, run: int) -> int | None:
+    """Where the first `run` zero bytes in a row begin between `start` and `stop`."""
+    wanted = bytes(run)
+    step = max(run, _BLOCK)
+    for at in range(start, stop - run + 1, step):
+        found = bytes(data[at : min(at + step + run - 1, stop)]).find(wanted)
+        if found >= 0:
+            return at + found
+    return None
+
+
+_BLOCK = 65_536

@@ -1,0 +1,110 @@
+"""What bytes look like that are none of our formats, so that a message can say more than "no image"."""
+
+from __future__ import annotations
+
+import re
+
+from imgfetch.model import Defect, Reason
+
+
+def recognise(head: bytes, size: int) -> Defect:
+    """Why bytes that begin with `head`, `size` of them in all, are no image of ours."""
+    if not size:
+        return Defect(Reason.EMPTY, "the body is empty")
+    if size < 32 and any(magic.startswith(head) for magic in _OURS):
+        return Defect(Reason.TRUNCATED, f"{size} bytes, the beginning of an image")
+    if not head.strip(b"\0"):
+        return Defect(Reason.CORRUPT, f"the first {len(head):,} bytes are zero")
+    for magic, what in _IMAGES.items():
+        if head.startswith(magic):
+            return Defect(Reason.UNSUPPORTED_FORMAT, f"the body is {what}")
+    for magic, what in _OTHERS.items():
+        if head.startswith(magic):
+            return Defect(Reason.NOT_IMAGE, f"the body is {what}")
+    if head[4:8] == b"ftyp":
+        return _media(head)
+    return _text(head)
+
+
+def brands(head: bytes) -> frozenset[bytes]:
+    """The major and compatible brands of an ISO base media file (ISO 14496-12 §4.3)."""
+    size = min(int.from_bytes(head[:4]), len(head))
+    return frozenset((head[8:12], *(head[at : at + 4] for at in range(16, size - 3, 4))))
+
+
+_OURS = (b"RIFF", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
+
+_IMAGES = {
+    b"II*\0": "a TIFF image",
+    b"MM\0*": "a TIFF image",
+    b"II+\0": "a BigTIFF image",
+    b"MM\0+": "a BigTIFF image",
+    b"BM": "a BMP image",
+    b"\0\0\1\0": "a Windows icon",
+    b"\0\0\2\0": "a Windows cursor",
+    b"\0\0\0\x0cJXL \r\n\x87\n": "a JPEG XL image",
+    b"\xff\x0a": "a JPEG XL image",
+    b"\0\0\0\x0cjP  \r\n\x87\n": "a JPEG 2000 image",
+    b"\xff\x4f\xff\x51": "a JPEG 2000 image",
+    b"II\xbc": "a JPEG XR image",
+    b"%!PS": "a PostScript document or image",
+    b"\xc5\xd0\xd3\xc6": "an EPS image",
+    b"8BPS": "a Photoshop image",
+    b"\x8aMNG\r\n\x1a\n": "an MNG animation",
+    b"\x8bJNG\r\n\x1a\n": "a JNG image",
+    b"icns": "an Apple icon",
+    b"qoif": "a QOI image",
+    b"DDS ": "a DirectDraw surface",
+    b"SIMPLE  =": "a FITS image",
+    b"\x76\x2f\x31\x01": "an OpenEXR image",
+    b"FLIF": "a FLIF image",
+    b"BPG\xfb": "a BPG image",
+}
+_OTHERS = {
+    b"%PDF-": "a PDF document",
+    b"\x1f\x8b": "gzip data",
+    b"PK\x03\x04": "a ZIP archive",
+    b"\x1aE\xdf\xa3": "a WebM or Matroska video",
+    b"OggS": "Ogg media",
+    b"RIFF": "RIFF media, not WebP",
+    b"ID3": "an MP3 recording",
+    b"\x7fELF": "a program",
+    b"MZ": "a program",
+    b"\0asm": "a WebAssembly program",
+}
+_HEIF = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
+
+
+def _media(head: bytes) -> Defect:
+    if _HEIF & brands(head):
+        return Defect(Reason.UNSUPPORTED_FORMAT, "the body is an HEIF image")
+    return Defect(Reason.NOT_IMAGE, "the body is a video or another ISO media file")
+
+
+_SVG = re.compile(rb"<(?:\w+:)?svg[\s>/]")
+_HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body|title|script|meta|div|p|h1|center)[\s>/]", re.IGNORECASE)
+_BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+
+
+def _text(head: bytes) -> Defect:
+    text = head
+    for bom, encoding in _BOMS.items():
+        if head.startswith(bom):
+            text = head.decode(encoding, "replace").encode("utf-8", "replace")
+    text = text.lstrip()
+    if text.startswith(b"<"):
+        if _HTML.match(text):
+            return Defect(Reason.NOT_IMAGE, "the body is HTML")
+        if _SVG.search(text):
+            return Defect(Reason.UNSUPPORTED_FORMAT, "the body is an SVG image")
+        if _HTML.search(text):
+            return Defect(Reason.NOT_IMAGE, "the body is HTML")
+        return Defect(Reason.NOT_IMAGE, "the body is XML or other markup")
+    if text.startswith((b"{", b"[")):
+        return Defect(Reason.NOT_IMAGE, "the body is JSON")
+    if not text.translate(None, _PRINTABLE):
+        return Defect(Reason.NOT_IMAGE, "the body is text")
+    return Defect(Reason.NOT_IMAGE, f"the body begins with {head[:8].hex(' ')}, no image known")
+
+
+_PRINTABLE = bytes((*b"\t\n\r\f\x1b", *range(0x20, 0x7F), *range(0x80, 0x100)))

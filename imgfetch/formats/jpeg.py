@@ -1,0 +1,182 @@
+"""JPEG, by ITU-T T.81.
+
+    SOI ─▶ (APPn · DQT · DHT · DRI · COM)… ─▶ SOF ─▶ (… SOS ─▶ entropy-coded data)… ─▶ EOI ─▶ tail
+
+Tolerated, as every decoder does: fill bytes, a few stray bytes between segments, and anything behind
+EOI. Phones and cameras put gain maps, second pictures and films there, servers their own rubbish; what
+the MPF segment says of it is not held against a file, since tools that strip it leave MPF standing.
+
+Lost data. Where restart markers were announced, one missing or out of turn is lost data. A decoder
+takes zero bytes for the likeliest codes: where a table gives them to "nothing changed", flat images hold
+long runs, at most 2.3 bits for a block of 8 × 8 samples in 880 flat, striped and half-empty images up
+to 12 megapixels. A run of more than half a byte for each block is lost data.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from struct import Struct
+from typing import TYPE_CHECKING
+
+from imgfetch.formats.flaw import MOST_PARTS, Flaw, corrupt, refuse_zeros, truncated
+from imgfetch.model import Reason
+
+if TYPE_CHECKING:
+    from imgfetch.formats.flaw import Seen
+
+
+def walk(data: memoryview, seen: Seen) -> None:
+    """Walk a file that begins with `FF D8 FF`."""
+    at = 2
+    frame: _Frame | None = None
+    interval = scans = 0
+    for _ in range(MOST_PARTS):
+        code, at = _marker(data, at)
+        if code == _EOI:
+            break
+        stop = _segment(data, code, at)
+        if code in _SOFS:
+            if frame:
+                raise corrupt(f"a second frame header at offset {at - 2:,}")
+            frame = _frame(data, code, at, stop)
+            seen.width, seen.height, seen.frames = frame.width, frame.height, 1
+        elif code == _DRI:
+            (interval,) = _WORD.unpack_from(data, at + 2)
+        elif code == _SOS:
+            scans += 1
+            if not frame:
+                raise corrupt("a scan before any frame header")
+            if scans > _MOST_SCANS:
+                raise corrupt(f"more than {_MOST_SCANS} scans")
+            stop = _scan(data, at, stop, frame, interval)
+        at = stop
+    else:
+        raise corrupt(f"more than {MOST_PARTS:,} segments")
+    if not scans:
+        raise corrupt("no scan in it")
+    seen.tail = len(data) - at
+
+
+_SOI, _EOI, _SOS, _DRI, _TEM = 0xD8, 0xD9, 0xDA, 0xDD, 0x01
+_SOFS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # DHT, JPG and DAC lie among them (T.81 table B.1)
+_BASELINE, _EXTENDED, _PROGRESSIVE, _ARITHMETIC = (0xC0,), (0xC1,), (0xC2,), (0xC9, 0xCA)
+_DECODABLE = frozenset(_BASELINE + _EXTENDED + _PROGRESSIVE + _ARITHMETIC)
+_MOST_SCANS = 100
+"""Each costs a pass over the picture. Encoders that search for the best script write a dozen."""
+_MOST_STRAY = 64
+_WORD = Struct(">H")
+_SOF = Struct(">HBHHB")
+_MARKER = re.compile(rb"\xff([^\x00\xff])")
+_MARKER_BUT_RST = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
+_RST = re.compile(rb"\xff([\xd0-\xd7])")
+
+
+@dataclass(frozen=True, slots=True)
+class _Frame:
+    width: int
+    height: int
+    sampling: dict[int, tuple[int, int]]
+    """By component: horizontal and vertical sampling factors."""
+
+    def blocks(self, component: int) -> tuple[int, int]:
+        """Blocks of 8 × 8 samples across and down a component (T.81 §A.1.1, §A.2.2)."""
+        across, down = self.sampling[component]
+        most_across = max(h for h, _ in self.sampling.values())
+        most_down = max(v for _, v in self.sampling.values())
+        return -(-self.width * across // (8 * most_across)), -(-self.height * down // (8 * most_down))
+
+    def mcus(self, components: tuple[int, ...]) -> int:
+        """Minimum coded units of a scan (T.81 §A.2)."""
+        if len(components) == 1:
+            across, down = self.blocks(components[0])
+            return across * down
+        most_across = max(h for h, _ in self.sampling.values())
+        most_down = max(v for _, v in self.sampling.values())
+        return -(-self.width // (8 * most_across)) * -(-self.height // (8 * most_down))
+
+
+def _marker(data: memoryview, at: int) -> tuple[int, int]:
+    """The next marker's code, and the offset behind it."""
+    # "Any marker may optionally be preceded by any number of fill bytes, which are bytes assigned code
+    # X'FF'" (T.81 §B.1.1.2); what is no marker is skipped as libjpeg skips it, within reason
+    found = _MARKER.search(data, at)
+    if found is None:
+        raise _cut(data)
+    if found.start() - at > _MOST_STRAY:
+        raise corrupt(f"{found.start() - at:,} bytes at offset {at:,} are no segment")
+    return found[1][0], found.end()
+
+
+def _segment(data: memoryview, code: int, at: int) -> int:
+    """Where the segment of a marker ends."""
+    if code == _SOI:
+        raise corrupt(f"another image begins at offset {at - 2:,}, before this one has ended")
+    if code == _TEM or 0xD0 <= code <= 0xD7:  # these stand alone (T.81 §B.1.1.3)
+        return at
+    (length,) = _WORD.unpack_from(data, at)
+    if length < 2:
+        raise corrupt(f"the segment FF {code:02X} at offset {at - 2:,} has an impossible length of {length}")
+    if at + length > len(data):
+        raise truncated(f"ends after {len(data):,} bytes, in the segment FF {code:02X} at offset {at - 2:,}")
+    return at + length
+
+
+def _frame(data: memoryview, code: int, at: int, stop: int) -> _Frame:
+    """The frame header (T.81 §B.2.2)."""
+    length, bits, height, width, count = _SOF.unpack_from(data, at)
+    if length != 8 + 3 * count:
+        raise corrupt(f"a frame header of {length} bytes for {count} components")
+    if not width or not height:
+        # a height of 0, to be told later by DNL (T.81 §B.2.5), is decoded by nobody
+        raise corrupt(f"{width} x {height} pixels in its frame header")
+    if code not in _DECODABLE or bits != 8 or count not in (1, 3, 4):
+        process = f"FF {code:02X}, {bits} bits, {count} components"
+        raise Flaw(Reason.UNSUPPORTED_FORMAT, f"the body is a JPEG image of a kind not in use ({process})")
+    sampling = {}
+    for component in range(at + 8, stop, 3):
+        across, down = data[component + 1] >> 4, data[component + 1] & 15
+        if not 1 <= across <= 4 or not 1 <= down <= 4:
+            raise corrupt(f"sampling factors of {across} x {down} in its frame header")
+        sampling[data[component]] = across, down
+    return _Frame(width, height, sampling)
+
+
+def _scan(data: memoryview, at: int, start: int, frame: _Frame, interval: int) -> int:
+    """Where the entropy-coded data of a scan ends, at the first marker that does not belong to it."""
+    # an FF of the data itself is followed by a stuffed 00, so FF and another byte are a marker (T.81 §B.1.1.5)
+    found = (_MARKER_BUT_RST if interval else _MARKER).search(data, start)
+    stop = found.start() if found else len(data)
+    blocks = sum(across * down for across, down in map(frame.blocks, frame.sampling))
+    refuse_zeros(data, start, stop, max(64, blocks // 2))
+    if found is None:
+        raise _cut(data)
+    if interval:
+        _restarts(data[start:stop], frame.mcus(_components(data, at, frame)), interval)
+    elif 0xD0 <= found[1][0] <= 0xD7:
+        raise corrupt(f"a restart marker at offset {stop:,}, where none was announced")
+    return stop
+
+
+def _components(data: memoryview, at: int, frame: _Frame) -> tuple[int, ...]:
+    """The components of a scan (T.81 §B.2.3)."""
+    components = tuple(data[at + 3 + 2 * n] for n in range(data[at + 2]))
+    if not components or not frame.sampling.keys() >= set(components):
+        raise corrupt("a scan of components that its frame does not have")
+    return components
+
+
+def _restarts(scan: memoryview, mcus: int, interval: int) -> None:
+    """Restart markers "repeat in sequence from 0 to 7, starting with zero for each scan" (T.81 §B.2.1)."""
+    found = [code[0] & 7 for code in _RST.findall(scan)]
+    due = -(-mcus // interval) - 1
+    if found != [m & 7 for m in range(len(found))]:
+        raise corrupt("its restart markers are out of turn: part of a scan is missing")
+    if len(found) < due:
+        raise corrupt(f"{len(found):,} restart markers in a scan that has {due:,}: part of it is missing")
+
+
+def _cut(data: memoryview) -> Flaw:
+    if len(data) > 1024 and not any(data[-512:]):
+        return corrupt("ends in zero bytes, without an end-of-image marker")
+    return truncated(f"ends after {len(data):,} bytes, without an end-of-image marker")
