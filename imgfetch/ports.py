@@ -60,8 +60,12 @@ class Store(Protocol):
     Every method may be called from any thread. All raise `CacheError`.
     """
 
-    def find(self, key: Key) -> Entry | None:
-        """What is kept under `key`; None where nothing is, or where the bytes are gone or changed."""
+    def find(self, key: Key, headers: tuple[tuple[str, str], ...] | None = ()) -> Entry | None:
+        """What is kept under `key`; None where nothing is, or where the bytes are gone or changed.
+
+        Of several variants the latest that fields such as `headers` would select (RFC 9111 §4.1); where
+        `headers` is None, the latest.
+        """
 
     def path(self, entry: Entry) -> Path:
         """Where the bytes of an entry found or kept by this store lie."""
@@ -75,8 +79,21 @@ class Store(Protocol):
     def contents(self, scratch: Scratch) -> AbstractContextManager[tuple[Buffer, Digest]]:
         """All bytes behind a ticket, in memory no second time, and their digest."""
 
-    def keep(self, verified: Verified, key: Key, head: Head, *, asked_at: float, received_at: float) -> Entry:
-        """Make the bytes visible under their digest, durably, then index them. Spends the ticket."""
+    def keep(
+        self,
+        verified: Verified,
+        key: Key,
+        head: Head,
+        *,
+        asked_at: float,
+        received_at: float,
+        selected: tuple[tuple[str, str], ...] = (),
+        bound: float | None = None,
+    ) -> Entry:
+        """Make the bytes visible under their digest, durably, then index them. Spends the ticket.
+
+        An entry that depends on no field of the request takes the place of every variant under its key.
+        """
 
     def refresh(self, entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:
         """Take the fields of a 304 into a kept entry (RFC 9111 §3.2)."""

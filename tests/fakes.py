@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from imgfetch.errors import CacheError
 from imgfetch.model import Digest, Entry, Head, Reason, Scratch
+from imgfetch.rules.freshness import matches
 from imgfetch.rules.heads import refreshed
 
 if TYPE_CHECKING:
@@ -22,16 +23,18 @@ T = TypeVar("T")
 
 
 class MemoryStore:
-    """A `Store` in dictionaries: `objects` by digest, `entries` by key, `scratch` by ticket."""
+    """A `Store` in dictionaries: `objects` by digest, `entries` by key and fields, `scratch` by ticket."""
 
     def __init__(self) -> None:
         self.objects: dict[Digest, bytes] = {}
-        self.entries: dict[Key, Entry] = {}
+        self.entries: dict[tuple[Key, tuple[tuple[str, str], ...]], Entry] = {}
         self.scratch: dict[Scratch, bytearray] = {}
         self._begun = 0
 
-    def find(self, key: Key) -> Entry | None:
-        entry = self.entries.get(key)
+    def find(self, key: Key, headers: tuple[tuple[str, str], ...] | None = ()) -> Entry | None:
+        latest = sorted(self.entries.values(), key=lambda entry: -entry.received_at)
+        variants = [e for e in latest if e.key == key and (headers is None or matches(e, headers))]
+        entry = variants[0] if variants else None
         if entry is None or _digest(self.objects.get(entry.facts.sha256, b"")) != entry.facts.sha256:
             return None
         return entry
@@ -55,20 +58,34 @@ class MemoryStore:
         data = self._behind(scratch)
         yield bytes(data), _digest(data)
 
-    def keep(self, verified: Verified, key: Key, head: Head, *, asked_at: float, received_at: float) -> Entry:
+    def keep(
+        self,
+        verified: Verified,
+        key: Key,
+        head: Head,
+        *,
+        asked_at: float,
+        received_at: float,
+        selected: tuple[tuple[str, str], ...] = (),
+        bound: float | None = None,
+    ) -> Entry:
         data = bytes(self._behind(verified.scratch))
         self.discard(verified.scratch)
         if (_digest(data), len(data)) != (verified.facts.sha256, verified.facts.bytes):
             raise CacheError(Reason.IO, "what is to be kept is not what was verified")
         self.objects[verified.facts.sha256] = data
-        self.entries[key] = Entry(key, verified.facts, head, asked_at, received_at)
-        return self.entries[key]
+        entry = Entry(key, verified.facts, head, asked_at, received_at, selected, bound)
+        for other in tuple(self.entries):
+            if other[0] == key and not (other[1] and selected):
+                del self.entries[other]
+        self.entries[key, selected] = entry
+        return entry
 
     def refresh(self, entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:
         fresh = refreshed(entry, head, asked_at=asked_at, received_at=received_at)
-        held = self.entries.get(entry.key)
+        held = self.entries.get((entry.key, entry.selected))
         if held is not None and held.facts.sha256 == entry.facts.sha256:
-            self.entries[entry.key] = fresh
+            self.entries[entry.key, entry.selected] = fresh
         return fresh
 
     def discard(self, scratch: Scratch) -> None:

@@ -1,0 +1,27 @@
+"""The time, waiting and chance, as the machine has them. No other module reads a clock."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+
+
+class SystemClock:
+    """`ports.Clock` on the system's clocks."""
+
+    def now(self) -> float:
+        """Seconds since the epoch."""
+        return time.time()
+
+    def elapsed(self) -> float:
+        """Seconds on a clock that is never set."""
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait."""
+        await asyncio.sleep(seconds)
+
+    def chance(self) -> float:
+        """Draw a number evenly from 0 to 1."""
+        return random.random()  # noqa: S311 (it spreads retries, and guards nothing)

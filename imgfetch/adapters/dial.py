@@ -1,0 +1,160 @@
+"""Resolve a name, ask the guard, and connect to the very addresses it judged.
+
+connect_tcp ─▶ Names.resolve ─▶ guard.judge ─▶ connect ─▶ Line
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from typing import TYPE_CHECKING, Any
+
+import httpcore
+
+from imgfetch.errors import NetworkError, PolicyError
+from imgfetch.model import Reason
+from imgfetch.rules import guard
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable, Collection, Iterable
+
+    SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
+
+
+class GuardedDialler(httpcore.AsyncNetworkBackend):
+    """A network backend for httpcore that dials no internal address, unless its host is allowed.
+
+    It sits below redirects, retries and connection reuse: no connection is made by any other way.
+    """
+
+    def __init__(self, allowed: Collection[str], elapsed: Callable[[], float]) -> None:
+        """`elapsed` gives seconds on a clock that is never set."""
+        self._allowed = allowed
+        self._names = Names(elapsed)
+        self._backend = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 (httpcore's signature)
+        local_address: str | None = None,
+        socket_options: Iterable[SocketOption] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        """Connect to the first address of `host` that answers. Raises `PolicyError`, `NetworkError`.
+
+        The addresses share the time there is for a connection.
+        """
+        addresses = await self._names.resolve(host, port)
+        defect = guard.judge(host, addresses, allowed=self._allowed)
+        if defect is not None:
+            raise PolicyError(defect.reason, defect.message)
+        each = None if timeout is None else timeout / len(addresses)
+        for address in addresses:
+            try:
+                return Line(
+                    await self._backend.connect_tcp(address, port, each, local_address, socket_options)
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        self._names.forget(host, port)  # it may have moved
+        raise failure
+
+    async def sleep(self, seconds: float) -> None:
+        """Wait between httpcore's own connection attempts, of which we ask for none."""
+        await self._backend.sleep(seconds)
+
+
+class Line(httpcore.AsyncNetworkStream):
+    """A connection that counts what comes over it between a request and the end of its answer's head.
+
+    h11 bounds each head, and keeps no count of interim responses (1xx), of which there may be no end.
+    """
+
+    LIMIT = 200_000
+    """Bytes before the head is in: a head of 100 KB, and a read of the body's beginning."""
+
+    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
+        self._stream = stream
+        self.received = 0
+        """Bytes since the last request."""
+        self.answered = False
+        """Whether the head of the answer is in; set by whoever reads it."""
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
+        """Read what comes next."""
+        data = await self._stream.read(max_bytes, timeout)
+        self.received += len(data)
+        if self.received > self.LIMIT and not self.answered:
+            raise httpcore.RemoteProtocolError(f"no end of interim responses after {self.received:,} bytes")
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
+        """Send a request, or a part of it."""
+        self.received, self.answered = 0, False
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        """Hang up."""
+        await self._stream.aclose()
+
+    async def start_tls(
+        self,
+        ssl_context: ssl.SSLContext,
+        server_hostname: str | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109
+    ) -> httpcore.AsyncNetworkStream:
+        """The same line, encrypted."""
+        return Line(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+
+    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 (httpcore's signature)
+        """What is known of the socket."""
+        return self._stream.get_extra_info(info)
+
+
+class Names:
+    """Addresses by name, each asked for once a minute at most, however many connections are made."""
+
+    LIFETIME = 60.0
+    MOST = 4096
+    """Names that are remembered."""
+
+    def __init__(self, elapsed: Callable[[], float]) -> None:
+        self._elapsed = elapsed
+        self._known: dict[tuple[str, int], tuple[float, asyncio.Task[list[str]]]] = {}
+
+    async def resolve(self, host: str, port: int) -> list[str]:
+        """The addresses of a host, at least one. Raises `NetworkError` (`dns`)."""
+        until, answer = self._known.get((host, port), (0.0, None))
+        if answer is None or until < self._elapsed() or answer.get_loop() is not asyncio.get_running_loop():
+            answer = asyncio.create_task(_resolve(host, port))
+            answer.add_done_callback(_seen)
+            if len(self._known) >= self.MOST:
+                del self._known[next(iter(self._known))]
+            self._known[host, port] = (self._elapsed() + self.LIFETIME, answer)
+        try:
+            # Shared: who is cancelled while it waits must not take the answer from the others.
+            return await asyncio.shield(answer)
+        except NetworkError:
+            self.forget(host, port)
+            raise
+
+    def forget(self, host: str, port: int) -> None:
+        """Ask again the next time."""
+        self._known.pop((host, port), None)
+
+
+def _seen(answer: asyncio.Task[list[str]]) -> None:
+    """Take note of an error that nobody waited for."""
+    if not answer.cancelled():
+        answer.exception()
+
+
+async def _resolve(host: str, port: int) -> list[str]:
+    try:
+        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise NetworkError(Reason.DNS, f"cannot find the host {host}: {why}") from error
+    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))

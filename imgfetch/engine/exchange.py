@@ -1,0 +1,179 @@
+"""One request, the redirects it meets, and what becomes of the bytes.
+
+    hop ─▶ hop ─▶ … ─▶ receive ─▶ prove ─▶ keep
+
+Each hop waits for its turn with the host it goes to; proof and keeping hold nobody's place.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
+
+from imgfetch.engine.events import Asked, Received
+from imgfetch.engine.proof import prove
+from imgfetch.errors import ImgfetchError
+from imgfetch.model import Defect, Failed, Origin
+from imgfetch.rules import heads, plan, retry, urls
+from imgfetch.rules.coding import Undo
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from imgfetch.engine.events import Event
+    from imgfetch.engine.lanes import Lanes
+    from imgfetch.engine.patience import Patience
+    from imgfetch.model import Ask, Entry, Head, Scratch, Settings, Wanted
+    from imgfetch.ports import Clock, Decoder, Reply, Runner, Store, Transport
+
+
+class Landed(NamedTuple):
+    """A candidate that is in the store now."""
+
+    entry: Entry
+    origin: Origin
+    warnings: tuple[str, ...] = ()
+    attempts: int = 0
+
+
+class _Body(NamedTuple):
+    """A body that is in scratch, to the last byte the origin promised."""
+
+    scratch: Scratch
+    receive: plan.Receive
+    head: Head
+    asked_at: float
+    received_at: float
+
+
+_Hop: TypeAlias = _Body | Landed | Failed | plan.Follow
+
+
+class Exchange:
+    """Makes requests over the ports, and keeps what proves to be what was wanted."""
+
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        store: Store,
+        decoder: Decoder,
+        clock: Clock,
+        runner: Runner,
+        lanes: Lanes,
+        settings: Settings,
+        observe: Callable[[Event], None],
+    ) -> None:
+        self._transport = transport
+        self._store = store
+        self._decoder = decoder
+        self._clock = clock
+        self._runner = runner
+        self._lanes = lanes
+        self._settings = settings
+        self._observe = observe
+
+    async def make(self, ask: Ask, wanted: Wanted, patience: Patience) -> Landed | Failed:
+        """Ask, follow where it leads, and keep the image if it is one."""
+        landed, last = await self._walk(ask, wanted, patience)
+        if isinstance(landed, Failed) and last.hops:
+            return replace(landed, message=f"redirected to {urls.redact(last.url)}: {landed.message}")
+        return landed
+
+    async def _walk(self, ask: Ask, wanted: Wanted, patience: Patience) -> tuple[Landed | Failed, Ask]:
+        """What became of it, and the last request made."""
+        try:
+            while True:
+                hop = await self._in_turn(ask, patience)
+                match hop:
+                    case plan.Follow(ask):
+                        continue
+                    case _Body():
+                        return await self._prove_and_keep(hop, ask, wanted), ask
+                    case Landed() | Failed():
+                        return hop, ask
+                    case _:
+                        assert_never(hop)
+        except ImgfetchError as error:
+            return retry.failure(error.kind, error.message, ask.url, hint=error.hint), ask
+
+    async def _in_turn(self, ask: Ask, patience: Patience) -> _Hop:
+        async with self._lanes.turn(urls.origin(ask.url)), patience.running():
+            self._observe(Asked(urls.redact(ask.url)))
+            return await self._hop(ask)
+
+    async def _hop(self, ask: Ask) -> _Hop:
+        asked_at = self._clock.now()
+        async with self._transport.send(ask) as reply:
+            received_at = self._clock.now()
+            heard = plan.hear(ask, reply.head, self._settings, now=received_at)
+            match heard:
+                case plan.Receive():
+                    scratch = await self._receive(reply, heard)
+                    if isinstance(scratch, Defect):
+                        return retry.failure(scratch.reason, scratch.message, ask.url)
+                    return _Body(scratch, heard, reply.head, asked_at, received_at)
+                case plan.Refresh(entry):
+                    refresh = partial(
+                        self._store.refresh, entry, reply.head, asked_at=asked_at, received_at=received_at
+                    )
+                    return Landed(await self._runner.run(refresh), Origin.REVALIDATED)
+                case plan.Refuse(failed):
+                    return failed
+                case plan.Follow():
+                    return heard
+                case _:
+                    assert_never(heard)
+
+    async def _receive(self, reply: Reply, receive: plan.Receive) -> Scratch | Defect:
+        undo = Undo(receive.coding, limit=self._settings.limits.max_bytes)
+        scratch = self._store.begin()
+        with ExitStack() as unless_whole:
+            unless_whole.callback(self._store.discard, scratch)
+            async for chunk in reply.body():
+                self._observe(Received(len(chunk)))
+                piece = undo.feed(chunk)
+                if isinstance(piece, Defect):
+                    return piece
+                self._store.append(scratch, piece)
+            cut = undo.end()
+            if cut is not None:
+                return cut
+            unless_whole.pop_all()
+        return scratch
+
+    async def _prove_and_keep(self, body: _Body, ask: Ask, wanted: Wanted) -> Landed | Failed:
+        promised = None if body.receive.coding else body.receive.length
+
+        def work() -> tuple[Entry, tuple[str, ...]] | Defect:
+            with self._store.contents(body.scratch) as (data, digest):
+                proved = prove(
+                    data,
+                    digest,
+                    body.scratch,
+                    length=promised,
+                    wanted=wanted,
+                    limits=self._settings.limits,
+                    decoder=self._decoder,
+                )
+            if isinstance(proved, Defect):
+                return proved
+            entry = self._store.keep(
+                proved,
+                ask.key,
+                heads.storable(body.head),
+                asked_at=body.asked_at,
+                received_at=body.received_at,
+            )
+            return entry, proved.warnings
+
+        try:
+            kept = await self._runner.run(work)
+        finally:
+            self._store.discard(body.scratch)
+        if isinstance(kept, Defect):
+            return retry.failure(kept.reason, kept.message, ask.url)
+        entry, warnings = kept
+        return Landed(entry, Origin.FETCHED, warnings)

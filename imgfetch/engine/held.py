@@ -1,0 +1,44 @@
+"""What needs no request: the first question, put to the store.
+
+Everything here is synchronous and imports no network code, so that a warm cache answers at once.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgfetch.model import Origin, Served, Wanted
+from imgfetch.rules import plan, urls
+
+if TYPE_CHECKING:
+    from imgfetch.model import Ask, Candidate, Choice, Digest, Settings
+    from imgfetch.ports import Store
+
+
+def held(choice: Choice, store: Store, settings: Settings, *, sha256: Digest | None = None) -> Served | None:
+    """Serve the chosen candidate from the store; None where a request is needed, or cannot be made."""
+    wanted = wanted_of(choice.candidate, settings, sha256)
+    considered = consult(choice.url, store, wanted, settings)
+    if not isinstance(considered, plan.Serve):
+        return None
+    return Served(
+        choice,
+        choice.candidate,
+        considered.entry,
+        store.path(considered.entry),
+        Origin.CACHED,
+        warnings=considered.warnings,
+    )
+
+
+def consult(url: str, store: Store, wanted: Wanted, settings: Settings) -> plan.Serve | Ask | plan.Refuse:
+    """Put what the store holds of `url` before `plan.consider`."""
+    address = urls.read(url)
+    entry = store.find(address.key) if isinstance(address, urls.Address) else None
+    return plan.consider(url, entry, wanted, settings)
+
+
+def wanted_of(candidate: Candidate, settings: Settings, sha256: Digest | None) -> Wanted:
+    """What the bytes of one candidate must be."""
+    width = settings.expect_width or candidate.width
+    return Wanted(settings.level, sha256, width=width, strict_width=settings.strict_width)

@@ -1,0 +1,138 @@
+"""One image, from choice to outcome.
+
+    bring ── each candidate in turn, until one is served
+      └─ have ── what the store holds, or one shared flight
+           └─ fetch ── exchanges, for as long as rules.retry advises another
+
+Nothing is decided here: every branch matches on an answer of `rules`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from tenacity import AsyncRetrying, retry_if_result
+
+from imgfetch.engine.events import FellThrough, Waiting
+from imgfetch.engine.exchange import Exchange, Landed
+from imgfetch.engine.flight import Flights
+from imgfetch.engine.held import consult, wanted_of
+from imgfetch.engine.lanes import Lanes
+from imgfetch.engine.patience import Patience
+from imgfetch.model import Failed, Origin, Served
+from imgfetch.rules import plan, retry, urls
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from imgfetch.engine.events import Event
+    from imgfetch.model import Ask, Candidate, Choice, Digest, Outcome, Settings, Wanted
+    from imgfetch.ports import Clock, Decoder, Runner, Store, Transport
+
+
+class Engine:
+    """Walks choices to their outcomes, over the ports it is given."""
+
+    def __init__(
+        self,
+        *,
+        transport: Transport,
+        store: Store,
+        decoder: Decoder,
+        clock: Clock,
+        runner: Runner,
+        settings: Settings,
+        observe: Callable[[Event], None],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._settings = settings
+        self._observe = observe
+        self._flights: Flights[Landed | Failed] = Flights()
+        self._exchange = Exchange(
+            transport=transport,
+            store=store,
+            decoder=decoder,
+            clock=clock,
+            runner=runner,
+            lanes=Lanes(settings.limits),
+            settings=settings,
+            observe=observe,
+        )
+
+    async def bring(self, choice: Choice, *, sha256: Digest | None = None) -> Outcome:
+        """Serve the chosen candidate, or the first of the others that can be had.
+
+        Where none can, the failure is the chosen one's, and tells in `tried` of the others.
+        """
+        patience = Patience(self._settings.limits.total_timeout, self._clock)
+        tried: list[tuple[Candidate, Failed]] = []
+        for candidate in (choice.candidate, *choice.alternatives):
+            if not all(plan.may_fall_through(failed, c.url, candidate.url) for c, failed in tried):
+                continue
+            if tried:
+                self._observe(FellThrough(tried[-1][1], candidate))
+            landed = await self._have(candidate.url, wanted_of(candidate, self._settings, sha256), patience)
+            if isinstance(landed, Landed):
+                return Served(
+                    choice,
+                    candidate,
+                    landed.entry,
+                    self._store.path(landed.entry),
+                    landed.origin,
+                    landed.attempts,
+                    tuple(failed for _, failed in tried),
+                    (
+                        *(f"passed over {failed.url}: {failed.message}" for _, failed in tried),
+                        *landed.warnings,
+                    ),
+                )
+            tried.append((candidate, landed))
+        failures = tuple(failed for _, failed in tried)
+        return replace(
+            failures[0],
+            retryable=any(failed.retryable for failed in failures),
+            tried=failures if len(failures) > 1 else (),
+        )
+
+    async def _have(self, url: str, wanted: Wanted, patience: Patience) -> Landed | Failed:
+        considered = consult(url, self._store, wanted, self._settings)
+        match considered:
+            case plan.Serve(entry, warnings):
+                return Landed(entry, Origin.CACHED, warnings)
+            case plan.Refuse(failed):
+                return failed
+            case ask:
+                return await self._flights.board(
+                    (ask.key, wanted), lambda: self._fetch(ask, wanted, patience)
+                )
+
+    async def _fetch(self, ask: Ask, wanted: Wanted, patience: Patience) -> Landed | Failed:
+        attempts, shown = 0, urls.redact(ask.url)
+
+        async def attempt() -> Landed | Failed | retry.Wait:
+            nonlocal ask, attempts
+            attempts += 1
+            landed = await self._exchange.make(ask, wanted, patience)
+            if isinstance(landed, Landed):
+                return landed._replace(attempts=attempts)
+            failed = replace(landed, url=shown, attempts=attempts)
+            advice = retry.advise(
+                failed,
+                spent=patience.spent,
+                limits=self._settings.limits,
+                chance=self._clock.chance(),
+            )
+            if isinstance(advice, retry.Wait):
+                self._observe(Waiting(failed, advice.seconds))
+                ask = plan.again(ask, failed)
+            return advice
+
+        retrying = AsyncRetrying(
+            retry=retry_if_result(lambda result: isinstance(result, retry.Wait)),
+            wait=lambda state: state.outcome.result().seconds if state.outcome else 0.0,
+            sleep=patience.wait,
+        )
+        outcome: Landed | Failed = await retrying(attempt)
+        return outcome

@@ -1,0 +1,43 @@
+"""The time one image may take: its requests and the waits between them, not its turns in the queue."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from imgfetch.errors import NetworkError
+from imgfetch.model import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from imgfetch.ports import Clock
+
+
+class Patience:
+    """What is left of the time limit of one image."""
+
+    def __init__(self, limit: float, clock: Clock) -> None:
+        self._limit = limit
+        self._clock = clock
+        self.spent = 0.0
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Spend time for the block. Raises `NetworkError` (`timeout`) when none is left."""
+        began = self._clock.elapsed()
+        try:
+            async with asyncio.timeout(self._limit - self.spent):
+                yield
+        except TimeoutError as error:
+            raise NetworkError(
+                Reason.TIMEOUT, f"no whole image within the time limit of {self._limit:g} s"
+            ) from error
+        finally:
+            self.spent += self._clock.elapsed() - began
+
+    async def wait(self, seconds: float) -> None:
+        """Spend time doing nothing."""
+        await self._clock.sleep(seconds)
+        self.spent += seconds

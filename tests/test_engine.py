@@ -1,0 +1,438 @@
+"""The walk, over ports that keep their promises in memory."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from itertools import count
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fakes import FakeClock, FakeDecoder, FakeReply, FakeTransport, InlineRunner, MemoryStore
+from imgfetch.engine.events import Asked, Event, FellThrough, Waiting
+from imgfetch.engine.flight import Flights
+from imgfetch.engine.lanes import Lanes
+from imgfetch.engine.many import each, many
+from imgfetch.engine.one import Engine
+from imgfetch.errors import NetworkError
+from imgfetch.model import (
+    Candidate,
+    Choice,
+    Defect,
+    Digest,
+    Failed,
+    Head,
+    Limits,
+    Origin,
+    Reason,
+    Served,
+    Settings,
+    SourceSet,
+)
+from imgfetch.rules.choose import choose
+from pictures import encoded
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+pytestmark = pytest.mark.anyio
+
+H = "http://h.example"
+PIXEL = encoded("webp", 12, 8)
+LIMITS = Limits(retries=2, backoff_base=1.0, total_timeout=60)
+
+
+class World:
+    """An engine and the fakes it stands on."""
+
+    def __init__(self, **settings: object) -> None:
+        self.transport, self.store, self.clock = FakeTransport(), MemoryStore(), FakeClock()
+        self.decoder = FakeDecoder()
+        self.events: list[Event] = []
+        self.settings = replace(Settings(limits=LIMITS), **settings)  # type: ignore[arg-type]
+        self.engine = self.another()
+
+    def another(self, **settings: object) -> Engine:
+        return Engine(
+            transport=self.transport,
+            store=self.store,
+            decoder=self.decoder,
+            clock=self.clock,
+            runner=InlineRunner(),
+            settings=replace(self.settings, **settings),  # type: ignore[arg-type]
+            observe=self.events.append,
+        )
+
+    async def served(self, *names: str, width: int = 12) -> Served:
+        outcome = await self.engine.bring(choice_of(*names, width=width))
+        assert isinstance(outcome, Served), outcome
+        return outcome
+
+    async def failed(self, *names: str) -> Failed:
+        outcome = await self.engine.bring(choice_of(*names))
+        assert isinstance(outcome, Failed), outcome
+        return outcome
+
+    def urls(self) -> list[str]:
+        return [ask.url.removeprefix(H) for ask in self.transport.asks]
+
+
+def choice_of(*names: str, width: int = 12) -> Choice:
+    """A choice among candidates, all 12 px wide, tried in the order given."""
+    return choose(
+        SourceSet(tuple(Candidate(name if ":" in name else H + name, 12) for name in names)), width=width
+    )
+
+
+async def test_an_image_is_asked_for_proved_and_kept() -> None:
+    world = World()
+    world.transport.answer(H + "/a", (200, PIXEL))
+    served = await world.served("/a")
+    assert (served.origin, served.attempts, served.bytes) == (Origin.FETCHED, 1, len(PIXEL))
+    assert served.verified == ("structure", "decode")
+    assert world.store.objects[served.sha256] == PIXEL
+    assert not world.store.scratch
+
+
+async def test_what_is_kept_is_served_without_a_request() -> None:
+    world = World()
+    world.transport.answer(H + "/a", (200, PIXEL))
+    await world.served("/a")
+    again = await world.served("/a")
+    assert (again.origin, again.attempts, world.urls()) == (Origin.CACHED, 0, ["/a"])
+
+
+async def test_a_refresh_that_is_answered_304_keeps_the_file() -> None:
+    world = World()
+    head = Head(H + "/a", 200, (("etag", '"1"'),))
+    world.transport.answer(H + "/a", FakeReply(head, (PIXEL,)), FakeReply(Head(H + "/a", 304)))
+    await world.served("/a")
+    outcome = await world.another(refresh=True).bring(choice_of("/a"))
+    assert isinstance(outcome, Served)
+    assert outcome.origin is Origin.REVALIDATED
+    assert dict(world.transport.asks[1].headers)["if-none-match"] == '"1"'
+
+
+async def test_a_dead_candidate_is_passed_over_for_the_next_and_the_result_says_so() -> None:
+    world = World()
+    world.transport.answer(H + "/a", (404, b"no"))
+    world.transport.answer(H + "/b", (200, b"<html>"))
+    world.transport.answer(H + "/c", (200, PIXEL))
+    served = await world.served("/a", "/b", "/c")
+    assert served.url == H + "/c"
+    assert served.choice.url == H + "/a"
+    assert [failed.reason for failed in served.tried] == [Reason.HTTP_STATUS, Reason.NOT_IMAGE]
+    assert served.warnings[0] == f"passed over {H}/a: HTTP 404"
+    assert [event.to.url for event in world.events if isinstance(event, FellThrough)] == [H + "/b", H + "/c"]
+
+
+async def test_when_no_candidate_is_left_the_failure_is_the_chosen_ones_and_tells_of_the_others() -> None:
+    world = World()
+    world.transport.answer(H + "/a", (404, b"no"))
+    world.transport.answer(H + "/b", (410, b"no"))
+    failed = await world.failed("/a", "/b")
+    assert (failed.http_status, failed.url) == (404, H + "/a")
+    assert [other.http_status for other in failed.tried] == [404, 410]
+
+
+async def test_a_host_that_is_down_is_not_asked_for_its_other_candidates_but_another_host_is() -> None:
+    world = World()
+    world.transport.answer(H + "/a", NetworkError(Reason.DNS, "cannot find the host"))
+    world.transport.answer("http://mirror.example/c", (200, PIXEL))
+    served = await world.served("/a", "/b", "http://mirror.example/c")
+    assert served.url == "http://mirror.example/c"
+    assert "/b" not in world.urls()
+
+
+async def test_a_passing_failure_is_asked_again_after_a_longer_wait_each_time() -> None:
+    world = World()
+    world.transport.answer(H + "/a", (500, b""), NetworkError(Reason.RESET, "reset"), (200, PIXEL))
+    served = await world.served("/a")
+    assert served.attempts == 3
+    assert world.clock.sleeps == [1.0, 2.0]
+    assert [event.seconds for event in world.events if isinstance(event, Waiting)] == [1.0, 2.0]
+
+
+async def test_after_the_last_retry_it_is_given_up_with_the_count_of_requests() -> None:
+    world = World()
+    world.transport.answer(H + "/a", (500, b""))
+    failed = await world.failed("/a")
+    assert (failed.reason, failed.http_status, failed.attempts) == (Reason.HTTP_STATUS, 500, 3)
+    assert failed.retryable
+    assert len(world.urls()) == 3
+
+
+async def test_a_permanent_error_is_asked_once() -> None:
+    world = World()
+    world.transport.answer(H + "/a", (404, b""))
+    failed = await world.failed("/a")
+    assert (failed.attempts, failed.retryable, world.clock.sleeps) == (1, False, [])
+
+
+async def test_retry_after_is_waited_out() -> None:
+    world = World()
+    busy = FakeReply(Head(H + "/a", 503, (("retry-after", "7"),)))
+    world.transport.answer(H + "/a", busy, (200, PIXEL))
+    await world.served("/a")
+    assert world.clock.sleeps == [7.0]
+
+
+async def test_a_retry_after_beyond_the_time_limit_is_not_slept_on() -> None:
+    world = World()
+    world.transport.answer(H + "/a", FakeReply(Head(H + "/a", 429, (("retry-after", "86400"),))))
+    failed = await world.failed("/a")
+    assert "Retry-After of 86400 s" in failed.message
+    assert (failed.reason, world.clock.sleeps) == (Reason.RATE_LIMITED, [])
+
+
+async def test_waits_count_against_the_time_limit_of_the_image() -> None:
+    world = World(limits=replace(LIMITS, retries=50, backoff_base=25.0))
+    world.transport.answer(H + "/a", (500, b""))
+    failed = await world.failed("/a")
+    assert (failed.attempts, world.clock.sleeps) == (3, [25.0, 30.0])
+
+
+async def test_redirects_are_followed_and_the_answer_is_kept_under_the_url_first_asked_for() -> None:
+    world = World()
+    world.transport.answer(H + "/a", FakeReply(Head(H + "/a", 302, (("location", "/b"),))))
+    world.transport.answer(H + "/b", (200, PIXEL))
+    served = await world.served("/a")
+    assert (served.entry.key, served.entry.head.url, served.attempts) == (H + "/a", H + "/b", 1)
+    assert (await world.served("/a")).origin is Origin.CACHED
+
+
+async def test_damaged_bytes_are_asked_for_once_more_past_every_cache() -> None:
+    world = World()
+    world.transport.answer(H + "/a", (200, PIXEL[:-4]), (200, PIXEL))
+    assert (await world.served("/a")).attempts == 2
+    assert dict(world.transport.asks[1].headers)["cache-control"] == "no-cache"
+
+
+async def test_nothing_that_fails_its_proof_is_kept() -> None:
+    world = World()
+    world.decoder.defect = Defect(Reason.CORRUPT, "a frame does not decode")
+    world.transport.answer(H + "/a", (200, PIXEL))
+    failed = await world.failed("/a")
+    assert (failed.reason, failed.message, failed.attempts) == (Reason.CORRUPT, "a frame does not decode", 2)
+    assert not world.store.objects
+    assert not world.store.entries
+    assert not world.store.scratch
+
+
+async def test_a_body_that_breaks_off_leaves_nothing_behind() -> None:
+    world = World(limits=replace(LIMITS, retries=0))
+    cut = FakeReply(Head(H + "/a", 200), (PIXEL[:9], NetworkError(Reason.INCOMPLETE, "got 9 of 90 bytes")))
+    world.transport.answer(H + "/a", cut)
+    failed = await world.failed("/a")
+    assert (failed.reason, failed.message) == (Reason.INCOMPLETE, "got 9 of 90 bytes")
+    assert not world.store.scratch
+
+
+async def test_an_endless_body_is_stopped_at_the_limit() -> None:
+    world = World(limits=replace(LIMITS, max_bytes=5000))
+
+    class Endless(FakeReply):
+        async def body(self) -> AsyncIterator[bytes]:
+            for _ in count():
+                yield b"x" * 1000
+
+    world.transport.answer(H + "/a", Endless(Head(H + "/a", 200)))
+    failed = await world.failed("/a")
+    assert (failed.reason, failed.message, failed.attempts) == (Reason.TOO_LARGE, "more than 5,000 bytes", 1)
+    assert not world.store.scratch
+
+
+async def test_twenty_who_ask_for_one_url_share_one_request() -> None:
+    world = World()
+    world.transport.answer(H + "/a", (200, PIXEL))
+    outcomes = await asyncio.gather(*(world.engine.bring(choice_of("/a")) for _ in range(20)))
+    assert all(isinstance(outcome, Served) for outcome in outcomes)
+    assert world.urls() == ["/a"]
+
+
+async def test_no_more_than_the_limits_allow_are_under_way_to_a_host_and_in_all() -> None:
+    world = World(limits=replace(LIMITS, per_host=3, jobs=5))
+    hosts = [f"http://{letter}.example" for letter in "abc"]
+    for host in hosts:
+        for number in range(10):
+            world.transport.answer(f"{host}/{number}", (200, PIXEL))
+    await asyncio.gather(
+        *(world.engine.bring(choice_of(f"{hosts[0]}/{number}")) for number in range(10)),
+    )
+    assert world.transport.most_under_way == 3
+    await asyncio.gather(
+        *(world.engine.bring(choice_of(f"{host}/{number}")) for host in hosts[1:] for number in range(10)),
+    )
+    assert world.transport.most_under_way == 5
+
+
+async def test_a_caller_who_is_cancelled_leaves_nothing_behind() -> None:
+    world = World()
+
+    class Stalled(FakeReply):
+        async def body(self) -> AsyncIterator[bytes]:
+            yield PIXEL[:5]
+            await asyncio.sleep(60)
+
+    world.transport.answer(H + "/a", Stalled(Head(H + "/a", 200)))
+    task = asyncio.create_task(world.engine.bring(choice_of("/a")))
+    while not world.store.scratch:
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert not world.store.scratch
+    assert world.transport.under_way == 0
+
+
+async def test_the_time_limit_ends_an_image_that_never_ends() -> None:
+    world = World(limits=replace(LIMITS, total_timeout=0.05, retries=0))
+
+    class Stalled(FakeReply):
+        async def body(self) -> AsyncIterator[bytes]:
+            yield PIXEL[:5]
+            await asyncio.sleep(60)
+
+    world.transport.answer(H + "/a", Stalled(Head(H + "/a", 200)))
+    failed = await world.failed("/a")
+    assert (failed.reason, failed.message) == (
+        Reason.TIMEOUT,
+        "no whole image within the time limit of 0.05 s",
+    )
+    assert not world.store.scratch
+
+
+async def test_the_callers_digest_decides() -> None:
+    world = World()
+    world.transport.answer(H + "/a", (200, PIXEL))
+    wrong = await world.engine.bring(choice_of("/a"), sha256=Digest("0" * 64))
+    assert isinstance(wrong, Failed)
+    assert wrong.reason is Reason.INTEGRITY
+    assert not world.store.objects
+    first = await world.served("/a")
+    right = await world.engine.bring(choice_of("/a"), sha256=first.sha256)
+    assert isinstance(right, Served)
+    assert right.origin is Origin.CACHED
+
+
+async def test_a_secret_in_a_url_is_in_no_event_and_no_failure() -> None:
+    world = World(limits=replace(LIMITS, retries=1))
+    world.transport.answer(H + "/a?sig=SECRET", (500, b""))
+    failed = await world.failed("http://u:SECRET@h.example/a?sig=SECRET")
+    shown = [event.url for event in world.events if isinstance(event, Asked)]
+    assert shown == [H + "/a?sig=…"] * 2
+    assert "SECRET" not in repr(failed)
+
+
+# Flights
+
+
+async def test_a_passenger_may_leave_and_the_flight_goes_on() -> None:
+    flights: Flights[str] = Flights()
+    landing = asyncio.Event()
+    departures = 0
+
+    async def depart() -> str:
+        nonlocal departures
+        departures += 1
+        await landing.wait()
+        return "landed"
+
+    first, second = (asyncio.create_task(flights.board("x", depart)) for _ in range(2))
+    await asyncio.sleep(0)
+    first.cancel()
+    await asyncio.sleep(0)
+    landing.set()
+    assert await second == "landed"
+    assert departures == 1
+
+
+async def test_a_flight_without_passengers_goes_down_and_a_new_one_may_depart() -> None:
+    flights: Flights[str] = Flights()
+    ended: list[str] = []
+
+    async def depart() -> str:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            ended.append("down")
+        return "landed"
+
+    task = asyncio.create_task(flights.board("x", depart))
+    await asyncio.sleep(0.01)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert ended == ["down"]
+
+    async def at_once() -> str:
+        return "there"
+
+    assert await flights.board("x", at_once) == "there"
+
+
+# Many
+
+
+async def test_many_yields_each_as_it_finishes_and_begins_no_more_than_its_window() -> None:
+    under_way = most = 0
+
+    async def work(seconds: float) -> float:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(seconds)
+        under_way -= 1
+        return seconds
+
+    done = [result async for result in many(each([0.05, 0.0, 0.0, 0.0]), work, window=2)]
+    assert done == [0.0, 0.0, 0.0, 0.05]
+    assert most == 2
+
+
+async def test_many_draws_from_an_endless_source_only_what_it_needs() -> None:
+    drawn = 0
+
+    def source() -> AsyncIterator[int]:
+        async def numbers() -> AsyncIterator[int]:
+            nonlocal drawn
+            for number in count():
+                drawn += 1
+                yield number
+
+        return numbers()
+
+    async def work(number: int) -> int:
+        await asyncio.sleep(0)
+        return number
+
+    results = many(source(), work, window=4)
+    first = [await anext(results) for _ in range(20)]
+    await results.aclose()
+    assert len(first) == 20
+    assert drawn < 40
+
+
+async def test_many_cancels_what_is_under_way_when_its_reader_stops() -> None:
+    cancelled: list[int] = []
+
+    async def work(number: int) -> int:
+        try:
+            await asyncio.sleep(60 if number else 0.01)
+        except asyncio.CancelledError:
+            cancelled.append(number)
+            raise
+        return number
+
+    results = many(each(range(3)), work, window=3)
+    assert await anext(results) == 0
+    await results.aclose()
+    assert sorted(cancelled) == [1, 2]
+
+
+async def test_a_lane_is_taken_down_when_the_last_guest_leaves() -> None:
+    lanes = Lanes(LIMITS)
+    async with lanes.turn(H), lanes.turn(H):
+        assert len(lanes._lanes) == 1
+    assert not lanes._lanes
