@@ -1,1 +1,77 @@
-"""imgfetch: the right rendition of a web image, verified, on your disk, once."""
+"""imgfetch: the right rendition of a web image, verified, on your disk, once.
+
+    import imgfetch
+
+    image = imgfetch.fetch("a-480.webp 480w, a-960.webp 960w", width=800, base_url="https://example.org/")
+    print(image.path, image.width, image.sha256)
+
+Names are loaded when they are first used: importing the package costs next to nothing.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from imgfetch.api.cache import Cache as Cache
+    from imgfetch.api.client import Client as Client
+    from imgfetch.api.client import fetch as fetch
+    from imgfetch.api.pages import current_sources as current_sources
+    from imgfetch.api.pages import preload_sources as preload_sources
+    from imgfetch.api.pages import source_set as source_set
+    from imgfetch.api.proof import check_image as check_image
+    from imgfetch.api.reading import choose as choose
+    from imgfetch.api.reading import find_images as find_images
+    from imgfetch.api.reading import parse_srcset as parse_srcset
+    from imgfetch.api.values import Failure as Failure
+    from imgfetch.api.values import Image as Image
+    from imgfetch.errors import CacheError as CacheError
+    from imgfetch.errors import Cancelled as Cancelled
+    from imgfetch.errors import ContentError as ContentError
+    from imgfetch.errors import HTTPError as HTTPError
+    from imgfetch.errors import ImgfetchError as ImgfetchError
+    from imgfetch.errors import InputError as InputError
+    from imgfetch.errors import NetworkError as NetworkError
+    from imgfetch.errors import PolicyError as PolicyError
+    from imgfetch.model import Candidate as Candidate
+    from imgfetch.model import Choice as Choice
+    from imgfetch.model import Facts as Facts
+    from imgfetch.model import Limits as Limits
+    from imgfetch.model import SourceSet as SourceSet
+    from imgfetch.model import Viewport as Viewport
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "imgfetch.api.cache": ("Cache",),
+    "imgfetch.api.client": ("Client", "fetch"),
+    "imgfetch.api.pages": ("current_sources", "preload_sources", "source_set"),
+    "imgfetch.api.proof": ("check_image",),
+    "imgfetch.api.reading": ("choose", "find_images", "parse_srcset"),
+    "imgfetch.api.values": ("Failure", "Image"),
+    "imgfetch.errors": (
+        "CacheError",
+        "Cancelled",
+        "ContentError",
+        "HTTPError",
+        "ImgfetchError",
+        "InputError",
+        "NetworkError",
+        "PolicyError",
+    ),
+    "imgfetch.model": ("Candidate", "Choice", "Facts", "Limits", "SourceSet", "Viewport"),
+}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+
+__all__ = ["__version__", *_HOME]
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

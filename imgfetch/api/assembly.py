@@ -1,0 +1,43 @@
+"""The engine, introduced to the adapters. Imported when a first request is needed, and not before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgfetch.adapters.clock import SystemClock
+from imgfetch.adapters.http import HttpTransport
+from imgfetch.adapters.pillow import PillowDecoder
+from imgfetch.adapters.threads import ThreadRunner
+from imgfetch.engine.one import Engine
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from imgfetch.adapters.http import Network
+    from imgfetch.engine.events import Event
+    from imgfetch.model import Settings
+    from imgfetch.ports import Store
+
+
+class Assembly:
+    """An engine with everything it needs of the world, to be closed when the run is over."""
+
+    def __init__(
+        self, store: Store, settings: Settings, network: Network, observe: Callable[[Event], None]
+    ) -> None:
+        self._transport = HttpTransport(settings.limits, network)
+        self._runner = ThreadRunner()
+        self.engine = Engine(
+            transport=self._transport,
+            store=store,
+            decoder=PillowDecoder(),
+            clock=SystemClock(),
+            runner=self._runner,
+            settings=settings,
+            observe=observe,
+        )
+
+    async def close(self) -> None:
+        """Drop every connection and end every thread."""
+        await self._transport.close()
+        self._runner.close()

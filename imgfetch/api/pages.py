@@ -1,0 +1,193 @@
+"""What a browser would show of a page: `currentSrc` of every image, the load of every preload.
+
+    page ─▶ elements ─▶ the source that matches ─▶ its source set, normalised ─▶ the one that is shown
+
+This is "update the source set" (HTML §4.8.4.3.8) and "select an image source" (§4.8.4.3.6), joined from
+rooms that do not know each other: `markup` reads what the page says, `rules.browser` chooses.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgfetch.markup import layout, links, media, urls
+from imgfetch.markup.encoding import decode, find_encoding, output_encoding
+from imgfetch.markup.html import read_page
+from imgfetch.markup.sizes import source_size
+from imgfetch.markup.srcset import parse_srcset
+from imgfetch.rules import browser as rule
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from imgfetch.markup.html import Image, Link, Source
+    from imgfetch.model import Viewport
+
+_HTML_SPACE = " \t\n\f\r"
+
+
+def current_sources(
+    html: str | bytes,
+    *,
+    base_url: str,
+    viewport: Viewport,
+    browser: str = "chromium",
+    scripting: bool = True,
+    content_type: str | None = None,
+) -> tuple[str | None, ...]:
+    """What `currentSrc` would be in that browser, one for each `img` in document order.
+
+    None is an image for which nothing is asked. Without `scripting` the content of `noscript` is
+    elements too. Bytes are decoded as a browser does, `content_type` being the response's field.
+    """
+    text, page_encoding = _text(html, content_type)
+    page = read_page(text, scripting=scripting)
+    screen = _Screen(viewport, browser, urls.base_url(page.base, base_url, browser=browser), page_encoding)
+    return tuple(screen.show(image) for image in page.images)
+
+
+def preload_sources(
+    html: str | bytes,
+    *,
+    base_url: str,
+    viewport: Viewport,
+    link_headers: Iterable[str] = (),
+    browser: str = "chromium",
+    content_type: str | None = None,
+) -> tuple[str | None, ...]:
+    """What each image preload would load, those of the `Link` fields first; None where nothing."""
+    text, page_encoding = _text(html, content_type)
+    page = read_page(text)
+    in_header = _Screen(viewport, browser, base_url, "utf-8")
+    in_page = _Screen(viewport, browser, urls.base_url(page.base, base_url, browser=browser), page_encoding)
+    said_by_header = (link for value in link_headers for link in links.parse_link_header(value))
+    loads = [in_header.preload(link) for link in said_by_header if _is_image_preload(link)]
+    loads += [in_page.preload(link) for link in page.links if _is_image_preload(link)]
+    return tuple(loads)
+
+
+def source_set(
+    srcset: str, *, sizes: str = "", src: str = "", viewport: Viewport
+) -> tuple[tuple[str, float], ...]:
+    """The normalised source set of an `img`: each URL as written, with its density; no density twice."""
+    screen = _Screen(viewport, "chromium", "", "utf-8")
+    return screen.source_set(srcset, sizes, src=src.strip(_HTML_SPACE))
+
+
+def _text(html: str | bytes, content_type: str | None) -> tuple[str, str]:
+    """The page as text, and the encoding that its URLs are written in."""
+    if isinstance(html, str):
+        return html, "utf-8"
+    return decode(html, content_type), output_encoding(find_encoding(html, content_type))
+
+
+def _is_image_preload(link: Link) -> bool:
+    return (link.as_ or "").lower() == "image" and "preload" in (link.rel or "").lower().split()
+
+
+class _Screen:
+    """One page in one viewport, and what has been loaded of it so far."""
+
+    def __init__(self, viewport: Viewport, browser: str, base: str | None, encoding: str) -> None:
+        self._viewport = viewport
+        self._browser = browser
+        self._base = base
+        self._encoding = encoding
+        self._loaded: set[str] = set()
+        self._endings: set[str] = set()
+        self._matching: dict[int, tuple[int, Source] | None] = {}
+        self._sets: dict[tuple[int, float | None], tuple[tuple[str, float], ...]] = {}
+
+    def show(self, image: Image) -> str | None:
+        source = self._source_for(image)
+        lazy = (image.loading or "").lower() == "lazy"
+        auto = layout.image_width(image, source, self._viewport) if lazy else None
+        if source is None:
+            chosen = self._select(self.source_set(image.srcset, image.sizes, src=image.src or "", auto=auto))
+        else:
+            chosen = self._select(self._set_of(source, auto))
+        shown = None if chosen is None else self._shown(chosen)
+        if shown is not None and not lazy:
+            self._remember(shown)
+        return shown
+
+    def preload(self, link: Link) -> str | None:
+        if not (rule.can_show(link.type, self._browser) and self._matches(link.media)):
+            return None
+        chosen = self._select(self.source_set(link.imagesrcset, link.imagesizes, src=link.href or ""))
+        shown = None if chosen is None else self._shown(chosen)
+        if shown is not None:
+            self._remember(shown)
+        return shown
+
+    def source_set(
+        self, srcset: str | None, sizes: str | None, *, src: str = "", auto: float | None = None
+    ) -> tuple[tuple[str, float], ...]:
+        candidates = parse_srcset(srcset) if srcset else ()
+        size = 0.0
+        if any(candidate.width is not None for candidate in candidates):
+            size = source_size(sizes or "", self._viewport, auto_width=auto, browser=self._browser)
+        return rule.normalise(candidates, size, src=src)
+
+    def _source_for(self, image: Image) -> Source | None:
+        """The first `source` of the picture that can stand for the image, if it comes before it.
+
+        Found once for a picture, however many images stand in it.
+        """
+        if not image.picture:
+            return None
+        key = id(image.picture)
+        if key not in self._matching:
+            self._matching[key] = next(
+                ((index, source) for index, source in enumerate(image.picture) if self._may_stand(source)),
+                None,
+            )
+        match self._matching[key]:
+            case (index, source) if index < image.before:
+                return source
+            case _:
+                return None
+
+    def _may_stand(self, source: Source) -> bool:
+        return (
+            bool(source.srcset)
+            and rule.can_show(source.type, self._browser)
+            and self._matches(source.media)
+            and bool(parse_srcset(source.srcset or ""))
+        )
+
+    def _set_of(self, source: Source, auto: float | None) -> tuple[tuple[str, float], ...]:
+        key = (id(source), auto)
+        if key not in self._sets:
+            self._sets[key] = self.source_set(source.srcset, source.sizes, auto=auto)
+        return self._sets[key]
+
+    def _matches(self, condition: str | None) -> bool:
+        return condition is None or media.matches(condition, self._viewport, browser=self._browser)
+
+    def _select(self, candidates: tuple[tuple[str, float], ...]) -> str | None:
+        if self._browser == "chromium":
+            return rule.select(candidates, self._viewport.dpr, at_hand=self._is_at_hand)
+        return rule.select(candidates, self._viewport.dpr)
+
+    def _is_at_hand(self, url: str) -> bool:
+        """Whether it costs Chromium nothing: a data URL, or loaded by an image that came before."""
+        if url[:5].lower() == "data:":
+            return True
+        # Resolving is dear, and the end of a URL rarely changes by it.
+        return _ending(url) in self._endings and _without_fragment(self._shown(url) or "") in self._loaded
+
+    def _remember(self, shown: str) -> None:
+        self._loaded.add(_without_fragment(shown))
+        self._endings.add(_ending(shown))
+
+    def _shown(self, url: str) -> str | None:
+        return urls.shown(url, self._base, encoding=self._encoding, browser=self._browser)
+
+
+def _without_fragment(url: str) -> str:
+    return url.partition("#")[0]
+
+
+def _ending(url: str) -> str:
+    return _without_fragment(url).rpartition("/")[2][-8:]

@@ -1,0 +1,121 @@
+"""What a caller may give as a source: a URL, a text, a file that holds one, or a source set.
+
+"https://…/a.webp"   ─▶ a source set of one candidate
+"a.webp 480w, …"     ─▶ what the text offers
+"news.txt", Path     ─▶ what the file's text offers
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from imgfetch.api.reading import find_images
+from imgfetch.errors import InputError, one_line, printable
+from imgfetch.model import Candidate, Defect, Kind, Reason, SourceSet
+from imgfetch.rules import urls
+
+if TYPE_CHECKING:
+    from typing import BinaryIO
+
+Source: TypeAlias = "str | Path | SourceSet | BinaryIO"
+
+MAX_TEXT = 64_000_000
+"""Bytes of text from which on an input is refused: no page is as large, and a wrong file often is."""
+
+
+def read_source(source: Source, *, base_url: str = "") -> tuple[SourceSet, ...]:
+    """Every image a source offers.
+
+    Raises `InputError` where it cannot be read (`bad_input`), names no URL (`bad_url`), or offers no image
+    (`no_image`).
+    """
+    if isinstance(source, SourceSet):
+        return (source,)
+    if isinstance(source, Path):
+        return read_file(source, base_url=base_url)
+    if not isinstance(source, str):
+        return read_stream(source, name=label(source), base_url=base_url)
+    text = source.strip()
+    if _is_file(text):
+        return read_file(Path(text), base_url=base_url)
+    if re.fullmatch(r"\S+", text):
+        return _read_word(text)
+    return read_text(source, name=label(source), base_url=base_url)
+
+
+def read_file(path: Path, *, base_url: str = "") -> tuple[SourceSet, ...]:
+    """Every image that the text in a file offers. Raises `InputError`."""
+    name = printable(str(path))
+    try:
+        if path.is_dir():
+            raise InputError(Reason.BAD_INPUT, "a directory; name a file in it", name)
+        with path.open("rb") as file:
+            return read_stream(file, name=name, base_url=base_url)
+    except FileNotFoundError as error:
+        raise InputError(Reason.BAD_INPUT, "no such file", name) from error
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise InputError(Reason.BAD_INPUT, f"cannot be read: {why}", name) from error
+
+
+def read_stream(stream: BinaryIO, *, name: str, base_url: str = "") -> tuple[SourceSet, ...]:
+    """Every image that the text in an open binary file offers. Raises `InputError`."""
+    data = stream.read(MAX_TEXT)
+    if len(data) == MAX_TEXT:
+        raise InputError(Reason.BAD_INPUT, f"larger than {MAX_TEXT // 1_000_000} MB; split it", name)
+    if not data.strip():
+        raise InputError(Reason.BAD_INPUT, "empty; a text with image URLs was expected", name)
+    return read_text(_decode(data, name), name=name, base_url=base_url)
+
+
+def read_text(text: str, *, name: str, base_url: str = "") -> tuple[SourceSet, ...]:
+    """Every image that a text offers. Raises `InputError`, naming the text `name`."""
+    found = find_images(text, base_url=base_url)
+    if not found:
+        expected = "expected lines such as “https://host/a-480.webp 480w, https://host/a-960.webp 960w”"
+        raise InputError(Reason.NO_IMAGE, f"no image in the text; {expected}", name)
+    return found
+
+
+def label(source: Source) -> str:
+    """What to call a source in a line about it: itself, shortened, without secrets."""
+    if isinstance(source, SourceSet):
+        return urls.redact(source.candidates[0].url) if source.candidates else "a source set"
+    text = str(source if isinstance(source, str | Path) else getattr(source, "name", "a stream")).strip()
+    return urls.redact(text) if _URL_LIKE.fullmatch(text) else one_line("", text, limit=60)
+
+
+_URL_LIKE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S*")
+
+
+def _read_word(word: str) -> tuple[SourceSet, ...]:
+    address = urls.read(word)
+    if not isinstance(address, Defect):
+        return (SourceSet((Candidate(word),), kind=Kind.URL),)
+    if _URL_LIKE.fullmatch(word):
+        raise InputError(address.reason, address.message, urls.redact(word))
+    raise InputError(Reason.BAD_INPUT, f"no such file, and {address.message}", label(word))
+
+
+def _is_file(text: str) -> bool:
+    if "\n" in text or len(text) > 4096:
+        return False
+    try:
+        return Path(text).exists()
+    except (OSError, ValueError):  # a name too long, or with a NUL
+        return False
+
+
+def _decode(data: bytes, name: str) -> str:
+    """Text by its byte order mark, else UTF-8; bytes that are neither are replaced, for URLs are ASCII."""
+    for mark, encoding in _MARKS:
+        if data.startswith(mark):
+            return data.decode(encoding, "replace")
+    if b"\0" in data:
+        raise InputError(Reason.BAD_INPUT, "binary data; a text with image URLs was expected", name)
+    return data.decode("utf-8", "replace")
+
+
+_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))

@@ -1,0 +1,351 @@
+"""The library against a real origin on loopback that serves, cuts, stalls, lies and redirects."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import pickle
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+import imgfetch
+from imgfetch import Client, Failure, Image, ImgfetchError, Limits
+from imgfetch.model import Reason
+from origin import (
+    Answer,
+    Origin,
+    chunked,
+    cut,
+    drip,
+    gzip,
+    head,
+    raw,
+    redirect,
+    reset,
+    slowly,
+    stall,
+    status,
+    until_close,
+    whole,
+)
+from pictures import encoded
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
+    from pathlib import Path
+
+pytestmark = pytest.mark.anyio
+
+WEBP = encoded("webp", 96, 54)
+PNG = encoded("png", 20, 20)
+FLIPPED = PNG[:-30] + bytes([PNG[-30] ^ 1]) + PNG[-29:]
+QUICK = Limits(
+    retries=2, backoff_base=0.01, connect_timeout=2, read_timeout=0.4, total_timeout=3, max_bytes=200_000
+)
+
+
+@pytest.fixture
+def origin() -> Iterator[Origin]:
+    with Origin() as running:
+        yield running
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+async def client(cache: Path) -> AsyncIterator[Client]:
+    async with Client(cache, limits=QUICK, allow_hosts=["127.0.0.1"]) as running:
+        yield running
+
+
+def visible(cache: Path) -> list[Path]:
+    """What a user could take for an image."""
+    return [path for path in (cache / "objects-v1").rglob("*") if path.is_file()]
+
+
+def scratch(cache: Path) -> list[Path]:
+    return list((cache / "scratch-v1").glob("*"))
+
+
+# What arrives whole
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        whole(WEBP, content_type="image/webp"),
+        whole(WEBP, content_type="text/html"),
+        whole(WEBP),
+        whole(WEBP, vary="*", cache_control="no-store", set_cookie="a=b"),
+        chunked(WEBP),
+        until_close(WEBP),
+        gzip(WEBP),
+        slowly(WEBP, pause=0.2),
+        raw(b"HTTP/1.0 200 OK\r\n\r\n" + WEBP),
+        raw(head(103, link="</x.css>; rel=preload") + head(content_length=len(WEBP)) + WEBP),
+        raw(
+            b"hTTp/1.1 200 OK\r\n".replace(b"hTTp", b"HTTP")
+            + b"cOnTeNt-LeNgTh: %d\r\n\r\n" % len(WEBP)
+            + WEBP
+        ),
+    ],
+)
+async def test_an_image_arrives_whole_however_it_is_framed(
+    origin: Origin, client: Client, cache: Path, answer: Answer
+) -> None:
+    image = await client.get(origin.route("/a.webp", answer))
+    assert image.path.read_bytes() == WEBP
+    assert hashlib.sha256(WEBP).hexdigest() == image.sha256 == image.path.stem
+    assert (image.format, image.width, image.height, image.origin) == ("webp", 96, 54, "fetched")
+    assert image.path == cache / "objects-v1" / image.sha256[:2] / f"{image.sha256}.webp"
+    assert "decode" in image.verified
+    assert scratch(cache) == []
+    with image.open() as picture:
+        assert picture.size == (96, 54)
+
+
+@pytest.mark.parametrize(
+    ("troubles", "requests"),
+    [
+        ([reset()], 2),
+        ([cut(WEBP, at=len(WEBP) // 2)], 2),
+        ([chunked(WEBP[:-1], last=False)], 2),
+        ([status(503)], 2),
+        ([status(429, retry_after=1)], 2),
+        ([status(502), reset()], 3),
+        ([stall(head(content_length=len(WEBP)) + WEBP[:40], seconds=5)], 2),
+        ([until_close(WEBP[:-1])], 2),
+        ([whole(FLIPPED)], 2),
+        ([gzip(WEBP, cut=-5)], 2),
+    ],
+)
+async def test_a_passing_trouble_is_outlived(
+    origin: Origin, client: Client, cache: Path, troubles: list[Answer], requests: int
+) -> None:
+    image = await client.get(origin.route("/a.webp", *troubles, whole(WEBP)))
+    assert image.path.read_bytes() == WEBP
+    assert (image.attempts, origin.asked()) == (requests, requests)
+    assert len(visible(cache)) == 1
+    assert scratch(cache) == []
+
+
+async def test_redirects_are_followed(origin: Origin, client: Client) -> None:
+    origin.route("/c.webp", whole(WEBP))
+    origin.route("/b", redirect("/c.webp"))
+    image = await client.get(origin.route("/a", redirect("/b", 301)))
+    assert image.entry.head.url == origin.url + "/c.webp"
+    assert origin.asked() == 3
+
+
+# What cannot be had
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind", "words", "requests"),
+    [
+        (status(404), "http_status", "HTTP 404", 1),
+        (whole(WEBP, 410), "http_status", "HTTP 410", 1),
+        (status(500), "http_status", "HTTP 500", 3),
+        (status(503, retry_after=86400), "rate_limited", "Retry-After of 86400 s", 1),
+        (whole(b"", 204), "empty", "HTTP 204", 1),
+        (whole(b""), "empty", "", 1),
+        (whole(b"<!doctype html><p>gone", content_type="image/jpeg"), "not_image", "HTML", 1),
+        (whole(b'{"error": 1}'), "not_image", "JSON", 1),
+        (whole(b"<svg xmlns='http://www.w3.org/2000/svg'/>"), "unsupported_format", "SVG", 1),
+        (cut(WEBP, at=100), "incomplete", f"got 100 of {len(WEBP):,} bytes", 3),
+        (chunked(WEBP[:-50]), "truncated", "", 2),
+        (reset(), "reset", "", 3),
+        (raw(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), "protocol", "", 3),
+        (stall(seconds=9), "timeout", "no answer within 0.4 s", 3),
+        (stall(head(content_length=9999) + WEBP, seconds=9), "timeout", "then silence", 3),
+        (drip(WEBP, pause=0.3), "timeout", "within the time limit of 3 s", 1),
+        (whole(b"x" * 300_000), "too_large", "300,000 bytes, the limit is 200,000", 1),
+        (until_close(b"x" * 300_000), "too_large", "more than 200,000 bytes", 1),
+        (gzip(b"\0" * 5_000_000), "too_large", "more than 200,000 bytes", 1),
+        (whole(WEBP, content_encoding="br"), "bad_encoding", "'br'", 1),
+        (redirect("/a"), "too_many_redirects", "more than 10", 11),
+        (redirect("file:///etc/passwd"), "bad_redirect", "file:", 1),
+        (whole(b"", 302), "bad_redirect", "without a Location", 1),
+        (redirect("http://127.0.0.2/"), "blocked", "127.0.0.2 is an internal address", 1),
+        (whole(b"", 304), "protocol", "HTTP 304", 1),
+        (whole(WEBP[:99], 206, content_range=f"bytes 0-98/{len(WEBP)}"), "protocol", "HTTP 206", 1),
+    ],
+)
+async def test_what_cannot_be_had_is_one_typed_error_and_leaves_nothing(
+    origin: Origin, client: Client, cache: Path, answer: Answer, kind: str, words: str, requests: int
+) -> None:
+    url = origin.route("/a", answer)
+    with pytest.raises(ImgfetchError) as caught:
+        await client.get(url)
+    error = caught.value
+    assert (error.kind, error.url) == (kind, url)
+    assert words in error.message
+    assert origin.asked() == requests
+    assert str(error).isprintable()
+    assert len(str(error)) <= 300
+    assert visible(cache) == scratch(cache) == []
+
+
+async def test_nobody_there_is_a_connect_error(client: Client) -> None:
+    with Origin() as gone:
+        url = gone.url
+    with pytest.raises(imgfetch.NetworkError, match="cannot connect"):
+        await client.get(url + "/a")
+
+
+async def test_a_name_that_does_not_resolve_is_a_dns_error(client: Client) -> None:
+    with pytest.raises(imgfetch.NetworkError, match="cannot find the host nowhere.invalid") as caught:
+        await client.get("http://nowhere.invalid/a.webp")
+    assert caught.value.kind is Reason.DNS
+
+
+@pytest.mark.parametrize(
+    "host", ["127.0.0.1", "localhost", "2130706433", "0x7f.1", "127.1", "[::1]", "[::ffff:127.0.0.1]"]
+)
+async def test_an_internal_address_is_not_contacted_unless_it_is_allowed(
+    cache: Path, origin: Origin, host: str
+) -> None:
+    async with Client(cache, limits=QUICK) as guarded:
+        with pytest.raises(imgfetch.PolicyError, match="internal address") as caught:
+            await guarded.get(f"http://{host}:{origin.port}/a")
+    assert caught.value.kind is Reason.BLOCKED
+    assert origin.asked() == 0
+    assert not cache.exists()
+
+
+async def test_the_callers_headers_go_to_the_origin_it_named_and_to_no_other(
+    cache: Path, origin: Origin
+) -> None:
+    with Origin() as other:
+        origin.route("/a", redirect(other.route("/b", whole(WEBP))))
+        options = {"X-Api-Key": "secret", "Authorization": "Bearer secret", "Cookie": "s=secret"}
+        async with Client(cache, limits=QUICK, allow_hosts=["127.0.0.1"], headers=options) as client:
+            await client.get(origin.url + "/a")
+        assert origin.requests[0].headers["x-api-key"] == "secret"
+        assert "secret" not in str(other.requests)
+
+
+# Candidates, sources, many
+
+
+async def test_a_dead_candidate_is_passed_over_and_the_result_says_so(origin: Origin, client: Client) -> None:
+    origin.route("/960.webp", whole(WEBP))
+    srcset = f"{origin.url}/480.webp 480w, {origin.url}/960.webp 960w"
+    image = await client.get(srcset, width=400)
+    assert (image.choice.url, image.url) == (origin.url + "/480.webp", origin.url + "/960.webp")
+    assert image.warnings == (
+        f"passed over {origin.url}/480.webp: HTTP 404",
+        "width_mismatch: promised 960, real 96",
+    )
+
+
+async def test_a_second_get_makes_no_request(origin: Origin, client: Client) -> None:
+    url = origin.route("/a", whole(WEBP))
+    first, second = await client.get(url), await client.get(url)
+    assert (first.origin, second.origin, origin.asked()) == ("fetched", "cached", 1)
+    assert first.path == second.path
+
+
+async def test_the_same_bytes_under_many_urls_are_one_file(
+    origin: Origin, client: Client, cache: Path
+) -> None:
+    images = [await client.get(origin.route(f"/{number}", whole(WEBP))) for number in range(3)]
+    assert len({image.path for image in images}) == len(visible(cache)) == 1
+
+
+async def test_a_file_damaged_under_the_cache_is_fetched_again(origin: Origin, client: Client) -> None:
+    url = origin.route("/a", whole(WEBP))
+    image = await client.get(url)
+    image.path.write_bytes(WEBP[:-1] + b"\xff")
+    again = await client.get(url)
+    assert (again.origin, again.path.read_bytes()) == ("fetched", WEBP)
+
+
+async def test_twenty_who_ask_at_once_make_one_request(origin: Origin, client: Client) -> None:
+    url = origin.route("/a", slowly(WEBP, pause=0.1))
+    images = await asyncio.gather(*(client.get(url) for _ in range(20)))
+    assert {image.sha256 for image in images} == {hashlib.sha256(WEBP).hexdigest()}
+    assert origin.asked() == 1
+
+
+async def test_sixty_urls_of_one_host_are_asked_for_six_at_a_time(origin: Origin, client: Client) -> None:
+    urls = [origin.route(f"/{number}", slowly(WEBP, pause=0.01)) for number in range(60)]
+    outcomes = [outcome async for outcome in client.get_many(urls)]
+    assert all(isinstance(outcome, Image) for outcome in outcomes)
+    assert origin.asked() == 60
+    assert 2 <= origin.most_at_once <= 6
+
+
+async def test_many_sources_give_one_outcome_each_and_a_bad_one_stops_none(
+    origin: Origin, client: Client, tmp_path: Path
+) -> None:
+    text = tmp_path / "news.txt"
+    text.write_text(f"two: {origin.route('/a', whole(WEBP))} 96w and {origin.route('/b', whole(WEBP))} 96w\n")
+    sources: list[str | Path] = [text, "no-such-file.txt", origin.route("/c", status(404)), origin.url + "/a"]
+    outcomes = [outcome async for outcome in client.get_many(sources)]
+    assert sorted((outcome.index, isinstance(outcome, Failure)) for outcome in outcomes) == [
+        (0, False), (0, False), (1, True), (2, True), (3, False),
+    ]  # fmt: skip
+    kinds = {outcome.index: outcome.kind for outcome in outcomes if isinstance(outcome, Failure)}
+    assert kinds == {1: Reason.BAD_INPUT, 2: Reason.HTTP_STATUS}
+
+
+async def test_sources_may_come_asynchronously(origin: Origin, client: Client) -> None:
+    async def sources() -> AsyncIterator[str]:
+        for number in range(5):
+            await asyncio.sleep(0)
+            yield origin.route(f"/{number}", whole(WEBP))
+
+    assert len([outcome async for outcome in client.get_many(sources())]) == 5
+
+
+async def test_any_httpx_transport_can_take_the_networks_place(cache: Path) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        return httpx.Response(200, stream=httpx.ByteStream(WEBP))
+
+    async with Client(cache, transport=httpx.MockTransport(answer)) as client:
+        assert (await client.get("https://h.example/a.webp")).width == 96
+
+
+async def test_offline_serves_what_is_held_and_asks_nobody(
+    origin: Origin, client: Client, cache: Path
+) -> None:
+    url = origin.route("/a", whole(WEBP))
+    await client.get(url)
+    async with Client(cache, offline=True) as offline:
+        assert (await offline.get(url)).origin == "cached"
+        with pytest.raises(imgfetch.PolicyError, match="offline"):
+            await offline.get(origin.url + "/b")
+    assert origin.asked() == 1
+
+
+async def test_a_refresh_asks_whether_it_has_changed(origin: Origin, client: Client, cache: Path) -> None:
+    url = origin.route("/a", whole(WEBP, etag='"1"'), raw(head(304), more=True), whole(WEBP[:-1]))
+    await client.get(url)
+    async with Client(cache, limits=QUICK, refresh=True, allow_hosts=["127.0.0.1"]) as fresh:
+        assert (await fresh.get(url)).origin == "revalidated"
+    assert origin.requests[1].headers["if-none-match"] == '"1"'
+
+
+# From scripts
+
+
+def test_fetch_blocks_until_the_file_is_there(origin: Origin, cache: Path) -> None:
+    url = origin.route("/a", whole(WEBP))
+    image = imgfetch.fetch(url, cache=cache, allow_hosts=["127.0.0.1"])
+    assert image.path.read_bytes() == WEBP
+    assert imgfetch.fetch(url, cache=cache).origin == "cached"
+    assert imgfetch.fetch(url, cache=cache, sha256=image.sha256.upper()).origin == "cached"
+
+
+def test_outcomes_can_be_pickled(origin: Origin, cache: Path) -> None:
+    image = imgfetch.fetch(origin.route("/a", whole(WEBP)), cache=cache, allow_hosts=["127.0.0.1"])
+    assert pickle.loads(pickle.dumps(image)) == image
+    with pytest.raises(ImgfetchError) as caught:
+        imgfetch.fetch(origin.route("/b", status(404)), cache=cache, allow_hosts=["127.0.0.1"])
+    assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
