@@ -1,0 +1,5 @@
+"""`python -m imgfetch`."""
+
+from imgfetch.cli import entry
+
+entry()

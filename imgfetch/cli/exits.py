@@ -1,0 +1,26 @@
+"""The exit codes, documented in docs/errors.md and stable."""
+
+from __future__ import annotations
+
+from enum import IntEnum
+
+
+class Terminated(BaseException):
+    """A SIGTERM came: like a KeyboardInterrupt, nothing on the way out takes it for an error."""
+
+
+class Exit(IntEnum):
+    """How a command ended."""
+
+    OK = 0
+    """Every wanted image is there."""
+    FAILED = 1
+    """Some fetch failed."""
+    USAGE = 2
+    """An argument or an input cannot be used."""
+    CACHE = 3
+    """The cache cannot be used."""
+    DAMAGE = 4
+    """`cache verify` found damage."""
+    INTERRUPTED = 130
+    TERMINATED = 143

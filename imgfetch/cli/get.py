@@ -1,0 +1,107 @@
+"""`imgfetch get`: the main job.
+
+    sources ─▶ errands ─▶ held? ──yes──▶ a line at once
+                             └──no──▶ the event loop, for this one and all that follow ─▶ lines as they finish
+
+The loop, the network and the progress display are imported at the first image that the cache does not hold.
+"""
+
+from __future__ import annotations
+
+import signal
+from contextlib import aclosing
+from dataclasses import replace
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from imgfetch.api.client import Client
+from imgfetch.api.errands import errands, parse_digest
+from imgfetch.cli.exits import Terminated
+from imgfetch.cli.inputs import choosing_of, sources_of
+from imgfetch.cli.tally import Tally
+from imgfetch.cli.watch import watcher_for
+from imgfetch.errors import InputError
+from imgfetch.model import Failed, Limits, Reason
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator
+
+    from imgfetch.api.errands import Errand
+    from imgfetch.cli.exits import Exit
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Fetch what the sources offer, and print a line for each image."""
+    watcher = watcher_for(options)
+    tally = Tally(options)
+    client = Client(
+        options.cache,
+        limits=Limits(**{name: getattr(options, name) for name in _LIMITS}),
+        verify=options.verify,
+        strict_width=options.strict_width,
+        expect_width=options.expect_width,
+        user_agent=options.user_agent,
+        headers=dict(options.header),
+        refresh=options.refresh,
+        offline=options.offline,
+        allow_hosts=options.allow_host,
+        proxy=options.proxy,
+        ca_bundle=options.ca_bundle,
+        observe=watcher.observe,
+    )
+    todo = errands(sources_of(options), **choosing_of(options))
+    if options.sha256 is not None:
+        todo = _the_one(todo, options.sha256)
+    for errand in todo:
+        outcome = (
+            errand.choice
+            if isinstance(errand.choice, Failed)
+            else client.held(errand.choice, sha256=errand.sha256)
+        )
+        if outcome is None:
+            with watcher:
+                _fetch(client, chain([errand], todo), tally)
+            break
+        tally.take(errand.sign(outcome))
+    return tally.close()
+
+
+def _fetch(client: Client, todo: Iterable[Errand], tally: Tally) -> None:
+    import asyncio
+
+    async def go() -> None:
+        # SIGINT is asyncio's own: it cancels this task too, and ends in a KeyboardInterrupt.
+        task = asyncio.current_task()
+        assert task is not None  # noqa: S101 (we are running in it)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+        async with client, aclosing(client.run(todo)) as outcomes:
+            async for outcome in outcomes:
+                tally.take(outcome)
+
+    try:
+        asyncio.run(go())
+    except asyncio.CancelledError:
+        raise Terminated from None
+
+
+def _the_one(todo: Iterator[Errand], sha256: str) -> Iterator[Errand]:
+    digest = parse_digest(sha256)
+    first, *more = (errand for errand, _ in zip(todo, range(2), strict=False))
+    if more:
+        raise InputError(Reason.BAD_INPUT, "--sha256 goes with one image, and the sources offer more")
+    yield replace(first, sha256=digest)
+
+
+_LIMITS = (
+    "jobs",
+    "per_host",
+    "retries",
+    "backoff_base",
+    "connect_timeout",
+    "read_timeout",
+    "total_timeout",
+    "max_bytes",
+    "max_pixels",
+    "max_redirects",
+)

@@ -1,0 +1,49 @@
+"""From options to sources, and how to choose from them."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from imgfetch.errors import InputError
+from imgfetch.model import Reason
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from imgfetch.api.errands import Choosing
+    from imgfetch.api.sources import Source
+
+
+def sources_of(options: argparse.Namespace) -> Iterator[Source]:
+    """What was given to read, drawn as it is needed. Raises `InputError`."""
+    if not options.sources and options.input_file is None:
+        raise InputError(Reason.BAD_INPUT, "no SOURCE was given; see imgfetch get --help")
+    for source in options.sources:
+        yield sys.stdin.buffer if source == "-" else source
+    if options.input_file is not None:
+        yield from _lines(options.input_file)
+
+
+def choosing_of(options: argparse.Namespace) -> Choosing:
+    """How to choose, as the library takes it."""
+    return {
+        "width": options.width,
+        "viewport": options.viewport,
+        "policy": options.policy,
+        "formats": options.formats,
+        "base_url": options.base,
+        "every": options.all,
+    }
+
+
+def _lines(name: str) -> Iterator[str]:
+    try:
+        file = sys.stdin.buffer if name == "-" else open(name, "rb")  # noqa: PTH123, SIM115 (pathlib is slow to import)
+        with file:
+            for line in file:
+                if line.strip():
+                    yield line.decode("utf-8", "replace").strip()
+    except OSError as error:
+        raise InputError(Reason.BAD_INPUT, f"cannot be read: {error.strerror}", name) from error

@@ -1,0 +1,85 @@
+"""Lines: results to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from imgfetch.errors import printable
+from imgfetch.model import Failed
+
+if TYPE_CHECKING:
+    from imgfetch.api.values import Failure, Image
+    from imgfetch.model import Choice
+
+
+def result(line: str) -> None:
+    """Print one result, at once: the reader of a pipe may be waiting for it."""
+    print(printable(line), flush=True)  # noqa: T201 (the command line speaks here)
+
+
+def say(line: str) -> None:
+    """Print one message, to standard error."""
+    print(f"imgfetch: {printable(line)}", file=sys.stderr)  # noqa: T201 (as above)
+
+
+def json_of(outcome: Image | Failure, path: str | None = None) -> str:
+    """An outcome of `get` as one line of JSON."""
+    failed = outcome if isinstance(outcome, Failed) else None
+    image = None if isinstance(outcome, Failed) else outcome
+    return _dump(
+        {
+            "index": outcome.index,
+            "source": outcome.source,
+            "url": outcome.url,
+            "status": "error" if failed else "ok",
+            "path": path,
+            "sha256": image and image.sha256,
+            "bytes": image and image.bytes,
+            "format": image and image.format,
+            "width": image and image.width,
+            "height": image and image.height,
+            "origin": image and image.origin,
+            "attempts": outcome.attempts,
+            "choice": image and choice_fields(image.choice),
+            "verified": image.verified if image else [],
+            "warnings": image.warnings if image else [],
+            "error": failed and _error_fields(failed),
+        }
+    )
+
+
+def json_of_choice(index: int, source: str, choice: Choice) -> str:
+    """An outcome of `pick` as one line of JSON."""
+    return _dump({"index": index, "source": source, **choice_fields(choice)})
+
+
+def choice_fields(choice: Choice) -> dict[str, Any]:
+    """What was chosen, why, and what would be tried after it."""
+    return {
+        "url": choice.url,
+        "why": choice.why,
+        "policy": choice.policy,
+        "width": choice.width,
+        "kind": choice.source_set.kind,
+        "candidate": asdict(choice.candidate),
+        "alternatives": [asdict(candidate) for candidate in choice.alternatives],
+    }
+
+
+def _error_fields(failed: Failure) -> dict[str, Any]:
+    return {
+        "kind": failed.kind,
+        "message": failed.message,
+        "http_status": failed.http_status,
+        "retryable": failed.retryable,
+        "hint": failed.hint,
+        "tried": [_error_fields(other) | {"url": other.url} for other in failed.tried],
+    }
+
+
+def _dump(fields: dict[str, Any]) -> str:
+    # ASCII only: what a terminal or a pipe makes of other characters is not ours to guess.
+    return json.dumps(fields, ensure_ascii=True)

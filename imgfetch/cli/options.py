@@ -1,0 +1,285 @@
+"""The words of the command line, their types and where their defaults come from.
+
+A flag goes before an `IMGFETCH_…` variable, that before `[tool.imgfetch]` in `imgfetch.toml` or
+`pyproject.toml` of the current directory, that before the default.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import imgfetch
+from imgfetch.errors import InputError, printable
+from imgfetch.model import Format, Level, Limits, Policy, Reason, Viewport
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def parse(arguments: Sequence[str]) -> argparse.Namespace:
+    """Read a command line. Raises `InputError`; exits by itself only for --help and --version."""
+    parser, commands = _build()
+    configured = _configuration()
+    for command in commands:
+        _configure(command, configured)
+    return parser.parse_args(arguments)
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser whose complaint is one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise InputError(Reason.BAD_INPUT, f"{message}; see {self.prog} --help")
+
+
+def _build() -> tuple[argparse.ArgumentParser, list[argparse.ArgumentParser]]:
+    parser = _Parser(prog="imgfetch", description=imgfetch.__doc__.splitlines()[0].partition(": ")[2])
+    parser.add_argument("--version", action="version", version=f"imgfetch {imgfetch.__version__}")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, module: str, summary: str) -> argparse.ArgumentParser:
+        added = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        added.set_defaults(command=module)
+        return added
+
+    get = command("get", "get", "Read, choose, fetch, verify and keep; print one path a line.")
+    _add_sources(get)
+    _add_choosing(get)
+    _add_cache(get)
+    _add_getting(get)
+    _add_network(get)
+    _add_output(get)
+
+    pick = command("pick", "pick", "Say what would be chosen, and why; fetch no image.")
+    _add_sources(pick)
+    _add_choosing(pick)
+    _add_output(pick)
+
+    cache = command("cache", "cache", "Look at the cache, and check it.")
+    actions = cache.add_subparsers(metavar="ACTION", required=True, dest="action")
+    described = []
+    for name, summary in (
+        ("info", "Say where the cache is and what is in it."),
+        ("ls", "List what is in it, one rendition a line."),
+        ("verify", "Check every file against its name and its structure; exit with 4 if one is damaged."),
+    ):
+        action = actions.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        _add_cache(action)
+        action.add_argument("--json", action="store_true", help="print one JSON object a line")
+        described.append(action)
+    described[-1].add_argument("--deep", action="store_true", help="decode every frame of every image too")
+
+    command("demo", "demo", "Run the main job against an origin of our own on the loopback interface.")
+    return parser, [get, pick, *described]
+
+
+def _add_sources(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "sources",
+        metavar="SOURCE",
+        nargs="*",
+        help="a URL, a file with a text or a srcset in it, - for standard input, or a srcset itself",
+    )
+    parser.add_argument(
+        "-i", "--input-file", metavar="FILE", help="read sources from FILE (or -), one a line"
+    )
+    parser.add_argument("--base", metavar="URL", default="", help="what relative URLs are relative to")
+
+
+def _add_choosing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-w", "--width", metavar="PX", type=_count, help="how wide the image is wanted, in device pixels"
+    )
+    parser.add_argument(
+        "--viewport",
+        metavar="WxH@DPR",
+        type=_viewport,
+        help="choose for a screen of this size, as 1280x720@2",
+    )
+    parser.add_argument(
+        "--policy",
+        type=_one_of(Policy),
+        metavar="NAME",
+        default=Policy.COVER,
+        help=f"{_names(Policy)} (cover)",
+    )
+    parser.add_argument(
+        "--formats", metavar="LIST", type=_formats, help=f"take only these, as webp,jpeg: {_names(Format)}"
+    )
+    parser.add_argument("--all", action="store_true", help="take every rendition of every image")
+
+
+def _add_cache(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--cache", metavar="DIR", default="cache", help="where images are kept (./cache)")
+
+
+def _add_getting(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-d", "--directory", metavar="DIR", help="also place copies with readable names there"
+    )
+    parser.add_argument("--refresh", action="store_true", help="ask the origin even for what is in the cache")
+    parser.add_argument("--offline", action="store_true", help="make no request: the cache or nothing")
+    parser.add_argument("--sha256", metavar="HEX", help="the digest that the one image must have")
+    parser.add_argument(
+        "--expect-width", metavar="PX", type=_count, help="the width to expect, whatever a descriptor says"
+    )
+    parser.add_argument(
+        "--strict-width", action="store_true", help="refuse an image that is not as wide as expected"
+    )
+    parser.add_argument(
+        "--verify", type=_one_of(Level), metavar="LEVEL", default=Level.FULL, help=f"{_names(Level)} (full)"
+    )
+
+
+def _add_network(parser: argparse.ArgumentParser) -> None:
+    limits = Limits()
+    numbers: tuple[tuple[str, str, Callable[[str], Any], Any, str], ...] = (
+        ("-j", "--jobs", _count, limits.jobs, "requests in flight at once"),
+        ("", "--per-host", _count, limits.per_host, "requests in flight at once to one host"),
+        ("-R", "--retries", _count_or_none, limits.retries, "how often to ask again after a passing failure"),
+        ("", "--backoff-base", _duration, limits.backoff_base, "the first wait before asking again, at most"),
+        ("", "--connect-timeout", _duration, limits.connect_timeout, "for a connection"),
+        ("", "--read-timeout", _duration, limits.read_timeout, "for the next bytes"),
+        ("", "--total-timeout", _duration, limits.total_timeout, "for an image, with all it takes"),
+        ("", "--max-bytes", _size, limits.max_bytes, "the largest file to take"),
+        ("", "--max-pixels", _size, limits.max_pixels, "the most pixels to take in a frame"),
+        ("", "--max-redirects", _count_or_none, limits.max_redirects, "the longest chain to follow"),
+    )
+    for short, long, kind, default, what in numbers:
+        names = [name for name in (short, long) if name]
+        metavar = {"_duration": "TIME", "_size": "SIZE"}.get(kind.__name__, "N")
+        parser.add_argument(*names, metavar=metavar, type=kind, default=default, help=f"{what} ({default:,})")
+    parser.add_argument(
+        "--allow-host",
+        metavar="HOST",
+        action="append",
+        default=[],
+        help="an internal host, address or network that may be contacted; may be repeated",
+    )
+    parser.add_argument(
+        "-H",
+        "--header",
+        metavar="'NAME: VALUE'",
+        action="append",
+        type=_header,
+        default=[],
+        help="send this to the origin asked for; may be repeated",
+    )
+    parser.add_argument("--user-agent", metavar="TEXT", help="call ourselves this")
+    parser.add_argument("--proxy", metavar="URL", help="let this proxy make every connection")
+    parser.add_argument("--ca-bundle", metavar="FILE", help="trust the certificate authorities in FILE")
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but results and errors")
+    parser.add_argument("-v", "--verbose", action="store_true", help="say what happens on the way")
+
+
+# ---------------------------------------------------------------------------------------------------
+# Types of values
+
+
+def _count_or_none(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,9}", text):
+        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a whole number")
+    return int(text)
+
+
+def _count(text: str) -> int:
+    number = _count_or_none(text)
+    if number == 0:
+        raise argparse.ArgumentTypeError("0 is too few; at least 1 is needed")
+    return number
+
+
+def _size(text: str) -> int:
+    """Read `500k` or `2M`, in powers of ten."""
+    match = re.fullmatch(r"([0-9]{1,12})([kMG]?)B?", text)
+    if match is None or int(match[1]) == 0:
+        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a size such as 500k or 2M")
+    return int(match[1]) * {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}[match[2]]
+
+
+def _duration(text: str) -> float:
+    """Read `30s`, `1.5`, `2m`, `1h` or `1d`, in seconds."""
+    match = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|[smhd]?)", text)
+    if match is None or float(match[1]) == 0:
+        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a duration such as 30s or 1d")
+    return float(match[1]) * {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+def _viewport(text: str) -> Viewport:
+    match = re.fullmatch(r"([0-9]{1,6})x([0-9]{1,6})(?:@([0-9]{1,3}(?:\.[0-9]{1,6})?))?", text)
+    if match is None or not (int(match[1]) and int(match[2]) and float(match[3] or 1)):
+        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a viewport such as 1280x720@2")
+    return Viewport(int(match[1]), int(match[2]), float(match[3] or 1))
+
+
+def _formats(text: str) -> frozenset[Format]:
+    return frozenset(_one_of(Format)("jpeg" if name == "jpg" else name) for name in text.lower().split(","))
+
+
+def _header(text: str) -> tuple[str, str]:
+    name, colon, value = text.partition(":")
+    if not (colon and re.fullmatch(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+", name) and value.isprintable()):
+        raise argparse.ArgumentTypeError("a header has the form 'NAME: VALUE'")  # its value may be a secret
+    return name, value.strip()
+
+
+def _one_of(names: type[Policy | Level | Format]) -> Callable[[str], Any]:
+    def read(text: str) -> Any:  # noqa: ANN401 (a member of `names`)
+        try:
+            return names(text)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"{printable(text)!r} is none of {_names(names)}") from None
+
+    return read
+
+
+def _names(names: type[Policy | Level | Format]) -> str:
+    return ", ".join(names)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Defaults from the surroundings
+
+
+def _configure(parser: argparse.ArgumentParser, configured: dict[str, Any]) -> None:
+    """Let variables and files set the default of every option."""
+    for action in parser._actions:
+        if not action.option_strings or action.dest == "help":
+            continue
+        name = action.option_strings[-1].lstrip("-")
+        value = os.environ.get("IMGFETCH_" + name.upper().replace("-", "_"), configured.get(name))
+        if value is None:
+            continue
+        if action.nargs == 0:
+            action.default = str(value).lower() in ("1", "true", "yes", "on")
+        elif isinstance(value, list):
+            action.default = [action.type(str(v)) if callable(action.type) else str(v) for v in value]
+        elif isinstance(action.default, list):
+            action.default = [action.type(str(value)) if callable(action.type) else str(value)]
+        else:
+            action.default = str(value)  # argparse puts a default that is a string through the option's type
+
+
+def _configuration() -> dict[str, Any]:
+    for name in ("imgfetch.toml", "pyproject.toml"):
+        try:
+            with open(name, "rb") as file:  # noqa: PTH123 (pathlib is slow to import)
+                text = file.read()
+        except OSError:
+            continue
+        if b"tool.imgfetch" in text:
+            import tomllib
+
+            try:
+                table = tomllib.loads(text.decode()).get("tool", {}).get("imgfetch", {})
+            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+                raise InputError(Reason.BAD_INPUT, f"not TOML: {error}", name) from error
+            return {str(key).replace("_", "-"): value for key, value in table.items()}
+    return {}

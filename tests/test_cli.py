@@ -1,0 +1,340 @@
+"""The command line, as a user meets it: results, messages, exit codes, and what is left on disk."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from imgfetch.cli import main
+from imgfetch.demo import news
+from origin import Origin, slowly, status, whole
+from pictures import encoded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOCAL = ["--allow-host", "127.0.0.1"]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.startswith("IMGFETCH_"):
+            monkeypatch.delenv(name)
+    return tmp_path
+
+
+@pytest.fixture
+def origin() -> Iterator[Origin]:
+    """The four renditions of the founding text, where it says they are."""
+    with Origin() as running:
+        for width, path in news.PATHS.items():
+            running.route(path, whole(encoded("webp", width, width * 9 // 16)))
+        Path("news.txt").write_text(news.text(running.url), encoding="utf-8")
+        yield running
+
+
+class Ran:
+    """A command that was run, and what it printed."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], *arguments: str) -> None:
+        capsys.readouterr()
+        self.code = main(arguments)
+        self.out, self.err = capsys.readouterr()
+        self.lines = self.out.splitlines()
+
+
+def child(*arguments: str, given: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "imgfetch", *arguments]
+    return subprocess.run(command, capture_output=True, check=False, input=given)
+
+
+# The main job
+
+
+def test_the_founding_text_gives_the_1280_px_rendition_for_800(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran = Ran(capsys, "get", "news.txt", "--width", "800", *LOCAL)
+    assert (ran.code, ran.err) == (0, "")
+    (path,) = ran.lines
+    assert Path(path).read_bytes() == encoded("webp", 1280, 720)
+    assert [request.path for request in origin.requests] == [news.PATHS[1280]]
+
+    again = Ran(capsys, "get", "news.txt", "--width", "800")
+    assert (again.code, again.lines, origin.asked()) == (0, [path], 1)
+
+
+def test_pick_says_what_and_why_and_asks_nobody(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    ran = Ran(capsys, "pick", "news.txt", "--width", "800")
+    assert ran.code == 0
+    assert ran.lines[0] == origin.url + news.PATHS[1280]
+    assert ran.lines[1] == "  1280w is the smallest of 4 that covers 800 device pixels"
+    assert [line.split()[1] for line in ran.lines[2:]] == ["1920w", "768w", "480w"]
+    assert origin.asked() == 0
+    assert not Path("cache").exists()
+
+
+def test_the_text_as_it_was_crawled_names_the_real_host(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("news.txt").write_text(news.text(), encoding="utf-8")
+    ran = Ran(capsys, "pick", "news.txt", "-w", "800", "--json")
+    picked = json.loads(ran.out)
+    assert picked["url"] == (
+        "https://s3-minsk.becloud.by/media-assets/news-by/bd9040db-77f4-4a9d-b29f-ecd6a784f46c/conversions/"
+        "b4a0fe5d-2c2d-4f1b-a5ae-3ac601866998-lg-___webp_1280.webp"
+    )
+    assert len(picked["alternatives"]) == 3
+
+
+def test_json_tells_all_there_is_to_know(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    ran = Ran(capsys, "get", "news.txt", "nothing.txt", "-w", "800", "--json", *LOCAL)
+    assert ran.code == 1
+    good, bad = sorted(
+        (json.loads(line) for line in ran.lines), key=lambda item: str(item["status"]), reverse=True
+    )
+    assert (good["index"], good["source"], good["origin"], good["attempts"]) == (0, "news.txt", "fetched", 1)
+    assert (good["width"], good["height"], good["format"], good["error"]) == (1280, 720, "webp", None)
+    assert good["verified"] == ["length", "structure", "decode"]
+    assert good["choice"]["candidate"]["width"] == 1280
+    assert (bad["index"], bad["path"], bad["error"]["kind"]) == (1, None, "bad_input")
+
+
+def test_a_dead_rendition_is_passed_over_and_said(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    origin.route(news.PATHS[1280], status(404))
+    ran = Ran(capsys, "get", "news.txt", "-w", "800", *LOCAL)
+    assert ran.code == 0
+    assert Path(ran.lines[0]).read_bytes() == encoded("webp", 1920, 1080)
+    assert "passed over" in ran.err
+    assert "HTTP 404" in ran.err
+
+
+def test_all_takes_every_rendition(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    ran = Ran(capsys, "get", "news.txt", "--all", *LOCAL)
+    assert (ran.code, len(set(ran.lines)), origin.asked()) == (0, 4, 4)
+    assert "4 images: 4 fetched" in ran.err
+
+
+def test_a_directory_gets_copies_with_readable_names(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran = Ran(capsys, "get", "news.txt", "-w", "800", "-d", "out", *LOCAL)
+    (path,) = map(Path, ran.lines)
+    assert path.parent == Path("out")
+    assert path.name.startswith("b4a0fe5d-2c2d-4f1b-a5ae-3ac601866998-lg-___webp_1280-")
+    assert path.read_bytes() == encoded("webp", 1280, 720)
+    assert [item.name for item in Path("out").iterdir()] == [path.name]
+
+
+def test_sources_come_from_standard_input_and_from_a_list(origin: Origin) -> None:
+    piped = child("get", "-", "-w", "800", *LOCAL, given=Path("news.txt").read_bytes())
+    assert (piped.returncode, piped.stderr) == (0, b"")
+    Path("list").write_text(f"news.txt\n\n{origin.url}{news.PATHS[480]}\n")
+    listed = child("get", "-i", "list", "-w", "800", *LOCAL)
+    assert (listed.returncode, len(listed.stdout.splitlines())) == (0, 2)
+
+
+def test_options_come_from_variables_and_files_and_a_flag_goes_before_them(
+    origin: Origin, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def picked(*arguments: str) -> str:
+        return Ran(capsys, "pick", "news.txt", *arguments).lines[0].rpartition("_")[2]
+
+    assert picked() == "1920.webp"
+    Path("pyproject.toml").write_text("[tool.imgfetch]\nwidth = 500\n")
+    assert picked() == "768.webp"
+    Path("imgfetch.toml").write_text("[tool.imgfetch]\npolicy = 'smallest'\n")
+    assert picked() == "480.webp"
+    monkeypatch.setenv("IMGFETCH_POLICY", "largest")
+    assert picked() == "1920.webp"
+    assert picked("--policy", "cover", "-w", "700") == "768.webp"
+    monkeypatch.setenv("IMGFETCH_POLICY", "best")
+    assert "'best' is none of" in Ran(capsys, "pick", "news.txt").err
+
+
+# Bad input: one line, the documented code, nothing written
+
+
+def complains(capsys: pytest.CaptureFixture[str], code: int, word: str, *arguments: str) -> None:
+    before = sorted(Path().rglob("*"))
+    ran = Ran(capsys, *arguments)
+    assert (ran.code, ran.out) == (code, "")
+    assert len(ran.err.splitlines()) == 1, ran.err
+    assert ran.err.startswith("imgfetch: ")
+    assert word in ran.err
+    assert "Traceback" not in ran.err
+    assert sorted(Path().rglob("*")) == before
+
+
+@pytest.mark.parametrize("command", ["get", "pick"])
+def test_an_input_that_cannot_be_used_is_one_line_and_exit_code_2(
+    command: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("prose.txt").write_text("He said, of 480 guests, that https://h.example/a.webp was fine.\n")
+    Path("empty.txt").write_bytes(b"")
+    Path("blank.txt").write_bytes(b" \n\n")
+    Path("folder").mkdir()
+    Path("binary.dat").write_bytes(encoded("png", 9, 9))
+    with Path("large.txt").open("wb") as file:
+        file.truncate(64_000_000)
+    complains(capsys, 2, "no image in the text", command, "prose.txt")
+    complains(capsys, 2, "empty", command, "empty.txt")
+    complains(capsys, 2, "empty", command, "blank.txt")
+    complains(capsys, 2, "a directory", command, "folder")
+    complains(capsys, 2, "binary data", command, "binary.dat")
+    complains(capsys, 2, "larger than 64 MB", command, "large.txt")
+    complains(capsys, 2, "no such file", command, "missing.txt")
+    complains(capsys, 2, "not a URL", command, "www.example.org/a.webp")
+    complains(capsys, 2, "ftp:", command, "ftp://h.example/a.webp")
+    complains(capsys, 2, "file:", command, "file:///etc/passwd")
+    complains(capsys, 2, "host is missing", command, "http://")
+    complains(capsys, 2, "no image in the text", command, "some words, and more")
+    complains(capsys, 2, "--fast", command, "--fast", "https://h.example/a.webp")
+    complains(capsys, 2, "no SOURCE", command)
+    complains(capsys, 2, "0 is too few", command, "-w", "0", "https://h.example/a.webp")
+    complains(capsys, 2, "1280x720@2", command, "--viewport", "wide", "https://h.example/a.webp")
+    complains(capsys, 2, "missing.lst", command, "-i", "missing.lst")
+    complains(capsys, 2, "COMMAND")
+    complains(capsys, 2, "fetch", "fetch", "https://h.example/a.webp")
+
+
+def test_a_cache_that_is_none_is_one_line_and_exit_code_3(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("file").write_text("mine")
+    Path("mine").mkdir()
+    Path("mine/thesis.txt").write_text("mine")
+    for cache, word in (("file", "is a file"), ("mine", "not a cache")):
+        complains(capsys, 3, word, "get", "http://127.0.0.1:9/a.webp", "--cache", cache, *LOCAL)
+        complains(capsys, 3, word, "cache", "ls", "--cache", cache)
+    assert Path("file").read_text() == "mine"
+
+
+def test_a_name_full_of_control_characters_is_printed_harmlessly(capsys: pytest.CaptureFixture[str]) -> None:
+    complains(capsys, 2, r"\x1b]0;owned\x07", "get", "\x1b]0;owned\x07.txt")
+    complains(capsys, 2, "\\u202e", "pick", "a\u202eb.txt")
+
+
+def test_a_failed_fetch_is_exit_code_1_and_names_the_url_without_its_secrets(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran = Ran(capsys, "get", origin.url.replace("//", "//u:pw@") + "/gone?sig=SECRET", *LOCAL)
+    assert (ran.code, ran.out) == (1, "")
+    assert ran.err == f"imgfetch: {origin.url}/gone?sig=…: HTTP 404\n"
+
+
+def test_an_internal_address_is_refused_with_a_word_on_how_to_allow_it(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran = Ran(capsys, "get", origin.url + "/a")
+    assert ran.code == 1
+    assert "127.0.0.1 is an internal address; allow it with --allow-host 127.0.0.1" in ran.err
+    assert origin.asked() == 0
+
+
+# The cache
+
+
+def test_the_cache_can_be_looked_at_and_checked(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    assert Ran(capsys, "cache", "verify").code == 0
+    (path,) = Ran(capsys, "get", "news.txt", "-w", "800", *LOCAL).lines
+    listed = Ran(capsys, "cache", "ls").out
+    assert "1280x720" in listed
+    assert Path(path).stem[:16] in listed
+    info = json.loads(Ran(capsys, "cache", "info", "--json").out)
+    assert (info["entries"], info["objects"], info["bytes"]) == (1, 1, Path(path).stat().st_size)
+    assert Ran(capsys, "cache", "verify", "--deep").code == 0
+
+    with Path(path).open("r+b") as file:
+        file.seek(500)
+        file.write(b"damage")
+    damaged = Ran(capsys, "cache", "verify")
+    assert damaged.code == 4
+    assert Path(path).name in damaged.out
+    assert not Path(path).exists()
+    assert Ran(capsys, "cache", "verify").code == 0
+    assert Ran(capsys, "get", "news.txt", "-w", "800", *LOCAL).lines == [path]
+    assert origin.asked() == 2
+
+
+# Processes
+
+
+def test_a_warm_get_imports_no_network_code(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    Ran(capsys, "get", "news.txt", "-w", "800", *LOCAL)
+    program = (
+        "import sys; from imgfetch.cli import main; code = main(sys.argv[1:]); "
+        "heavy = {'asyncio', 'httpx', 'httpcore', 'socket', 'ssl', 'PIL', 'tenacity', 'rich', 'anyio'}; "
+        "sys.exit(code or ' '.join(heavy & set(sys.modules)) or 0)"
+    )
+    warm = subprocess.run(
+        [sys.executable, "-c", program, "get", "news.txt", "-w", "800"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (warm.returncode, warm.stderr) == (0, "")
+    assert origin.asked() == 1
+
+
+def test_a_reader_who_goes_away_is_no_reason_for_a_traceback(origin: Origin) -> None:
+    command = f"{sys.executable} -m imgfetch get news.txt --all --allow-host 127.0.0.1 | true"
+    ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+    assert "Traceback" not in ran.stderr
+    assert "Exception" not in ran.stderr
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_ends_it_in_one_line_and_leaves_no_scratch(origin: Origin, number: int, code: int) -> None:
+    url = origin.route("/slow", slowly(encoded("webp", 480, 270), pause=20))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "imgfetch", "get", url, *LOCAL],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not (origin.asked("/slow") and list(Path("cache").glob("scratch-v1/*.part"))):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.send_signal(number)
+    out, err = process.communicate(timeout=4)
+    assert (process.returncode, out) == (code, "")
+    assert len(err.splitlines()) == 1, err
+    assert not list(Path("cache").glob("scratch-v1/*.part"))
+
+
+def test_a_batch_killed_in_the_middle_loses_only_what_was_in_flight(origin: Origin) -> None:
+    pictures = [encoded("webp", 64 + number, 48) for number in range(40)]
+    urls = [origin.route(f"/{n}.webp", slowly(body, pause=0.02)) for n, body in enumerate(pictures)]
+    Path("list").write_text("\n".join(urls))
+    arguments = [sys.executable, "-m", "imgfetch", "get", "-i", "list", "--per-host", "3", *LOCAL]
+    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
+    assert process.stdout is not None
+    before = [process.stdout.readline().strip() for _ in range(8)]
+    process.kill()
+    process.communicate()
+
+    visible = [path for path in Path("cache/objects-v1").rglob("*") if path.is_file()]
+    assert {Path(path).resolve() for path in before} <= {path.resolve() for path in visible}
+    assert all(path.read_bytes() in pictures for path in visible)
+    check = child("cache", "verify", "--deep")
+    assert (check.returncode, check.stdout) == (0, b"")
+
+    asked = origin.asked()
+    again = child("get", "-i", "list", *LOCAL)
+    assert (again.returncode, len(again.stdout.splitlines())) == (0, 40)
+    assert origin.asked() - asked <= 40 - len(before)
+
+
+def test_the_demo_runs_the_main_job_and_leaves_nothing_behind(capsys: pytest.CaptureFixture[str]) -> None:
+    ran = Ran(capsys, "demo")
+    assert ran.code == 0
+    assert "1280w is the smallest of 4 that covers 800 device pixels" in ran.out
+    assert "asked 1 time in all" in ran.out
+    assert list(Path().iterdir()) == []
