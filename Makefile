@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check clean
+.PHONY: demo test check browsers clean
 
 demo: $(VENV)/run
 	$(BIN)/imgfetch demo
@@ -18,6 +18,10 @@ check: $(VENV)/dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Our choices beside Chromium's on thousands of drawn pages, every disagreement with its seed.
+browsers: $(VENV)/dev
+	$(BIN)/python tests/browser/differential.py --cases $(or $(CASES),3000) --seed $(or $(SEED),1)
 
 clean:
 	rm -rf $(VENV)

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from imgfetch.api.cache import Cache as Cache
+    from imgfetch.api.caching import CachingTransport as CachingTransport
     from imgfetch.api.client import Client as Client
     from imgfetch.api.client import fetch as fetch
     from imgfetch.api.pages import current_sources as current_sources
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from imgfetch.errors import InputError as InputError
     from imgfetch.errors import NetworkError as NetworkError
     from imgfetch.errors import PolicyError as PolicyError
+    from imgfetch.markup.sizes import source_size as source_size
     from imgfetch.model import Candidate as Candidate
     from imgfetch.model import Choice as Choice
     from imgfetch.model import Facts as Facts
@@ -45,6 +47,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "imgfetch.api.cache": ("Cache",),
+    "imgfetch.api.caching": ("CachingTransport",),
     "imgfetch.api.client": ("Client", "fetch"),
     "imgfetch.api.pages": ("current_sources", "preload_sources", "source_set"),
     "imgfetch.api.proof": ("check_image",),
@@ -60,6 +63,7 @@ _HOMES = {
         "NetworkError",
         "PolicyError",
     ),
+    "imgfetch.markup.sizes": ("source_size",),
     "imgfetch.model": ("Candidate", "Choice", "Facts", "Limits", "SourceSet", "Viewport"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

@@ -109,7 +109,7 @@ def test_whenever_any_candidate_is_wide_enough_the_chosen_one_is_and_is_the_leas
 def test_every_url_is_tried_exactly_once_whatever_the_policy(
     offered: tuple[Candidate, ...], width: int, policy: Policy
 ) -> None:
-    choice = choose(SourceSet(offered), width=width, policy=policy)
+    choice = choose(SourceSet(offered), width=width, policy=policy, viewport=Viewport(800, 600))
     tried = [c.url for c in (choice.candidate, *choice.alternatives)]
     assert sorted(tried) == sorted({c.url for c in offered})
 

@@ -158,7 +158,8 @@ def test_what_cannot_be_read_inside_a_list_is_named() -> None:
 WORDS = st.sampled_from(
     re.split(
         r"\s+",
-        "a the day, said “so”, — 'it' it's (or) 2025-05-26 news.by 3/4 1,000 https://x.example/y 2x, 480w … e.g. :",
+        "a the day, said “so”, — 'it' it's (or) 2025-05-26 news.by 3/4 1,000 … e.g. : https://x.example/y "
+        "2x, 480w",
     )
 )
 

@@ -9,16 +9,16 @@ import re
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
-from imgfetch.api.reading import choose
+from imgfetch.api.reading import choose, weigh
 from imgfetch.api.sources import label, read_source
 from imgfetch.errors import ImgfetchError, InputError
-from imgfetch.model import Digest, Failed, Reason, Served
+from imgfetch.model import Digest, Failed, Policy, Reason, Served
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from imgfetch.api.sources import Source
-    from imgfetch.model import Choice, Format, Policy, SourceSet, Viewport
+    from imgfetch.model import Choice, Format, SourceSet, Viewport
 
 T = TypeVar("T", bound="Failed | Served")
 
@@ -62,27 +62,47 @@ def errands(sources: Iterable[Source], **choosing: Unpack[Choosing]) -> Iterator
 
 
 def errands_of(source: Source, index: int, **choosing: Unpack[Choosing]) -> Iterator[Errand]:
-    """One errand for each image that `source` offers, or one that has failed."""
+    """One errand for each image that `source` offers; what cannot be read or chosen from has failed."""
     name = label(source)
     try:
-        for choice in choices(source, **choosing):
-            yield Errand(choice, name, index)
+        for source_set in _images(source, choosing):
+            yield Errand(_choice_or_failure(source_set, choosing), name, index)
     except ImgfetchError as error:
         yield Errand(error.failed(), name, index)
 
 
-def choices(
-    source: Source, *, base_url: str = "", every: bool = False, **choosing: Unpack[Keywords]
-) -> list[Choice]:
-    """Choose a rendition of every image that `source` offers. Raises `InputError`."""
-    source_sets: Iterable[SourceSet] = read_source(source, base_url=base_url)
-    if every:
-        source_sets = (
-            replace(source_set, candidates=(candidate,))
-            for source_set in source_sets
-            for candidate in source_set.candidates
-        )
-    return [choose(source_set, **choosing) for source_set in source_sets]
+def first_choice(source: Source, **choosing: Unpack[Choosing]) -> Choice:
+    """Choose a rendition of the first image that `source` offers. Raises `InputError`."""
+    source_set = next(iter(_images(source, choosing)))
+    return choose(source_set, **_keywords(choosing))
+
+
+def _images(source: Source, choosing: Choosing) -> Iterable[SourceSet]:
+    found = read_source(source, base_url=choosing.get("base_url", ""))
+    if not choosing.get("every"):
+        return found
+    return (
+        replace(source_set, candidates=(candidate,), sources=())
+        for source_set in found
+        for part in weigh(source_set)
+        for candidate in part.candidates
+    )
+
+
+def _choice_or_failure(source_set: SourceSet, choosing: Choosing) -> Choice | Failed:
+    try:
+        return choose(source_set, **_keywords(choosing))
+    except ImgfetchError as error:
+        return error.failed()
+
+
+def _keywords(choosing: Choosing) -> Keywords:
+    return {
+        "width": choosing.get("width"),
+        "viewport": choosing.get("viewport"),
+        "policy": choosing.get("policy", Policy.COVER),
+        "formats": choosing.get("formats"),
+    }
 
 
 def parse_digest(sha256: str | None) -> Digest | None:

@@ -8,7 +8,7 @@ rooms that do not know each other: `markup` reads what the page says, `rules.bro
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.markup import layout, links, media, urls
 from imgfetch.markup.encoding import decode, find_encoding, output_encoding
@@ -18,10 +18,10 @@ from imgfetch.markup.srcset import parse_srcset
 from imgfetch.rules import browser as rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from imgfetch.markup.html import Image, Link, Source
-    from imgfetch.model import Viewport
+    from imgfetch.model import Candidate, Viewport
 
 _HTML_SPACE = " \t\n\f\r"
 
@@ -85,6 +85,15 @@ def _is_image_preload(link: Link) -> bool:
     return (link.as_ or "").lower() == "image" and "preload" in (link.rel or "").lower().split()
 
 
+class _Standing(NamedTuple):
+    """A `<source>` that stands for the images after it in its picture."""
+
+    place: int
+    """Which source of the picture it is."""
+    source: Source
+    candidates: tuple[Candidate, ...]
+
+
 class _Screen:
     """One page in one viewport, and what has been loaded of it so far."""
 
@@ -95,17 +104,20 @@ class _Screen:
         self._encoding = encoding
         self._loaded: set[str] = set()
         self._endings: set[str] = set()
-        self._matching: dict[int, tuple[int, Source] | None] = {}
+        self._standing: dict[int, _Standing | None] = {}
         self._sets: dict[tuple[int, float | None], tuple[tuple[str, float], ...]] = {}
 
     def show(self, image: Image) -> str | None:
-        source = self._source_for(image)
+        standing = self._standing_for(image)
+        source = None if standing is None else standing.source
         lazy = (image.loading or "").lower() == "lazy"
         auto = layout.image_width(image, source, self._viewport) if lazy else None
-        if source is None:
-            chosen = self._select(self.source_set(image.srcset, image.sizes, src=image.src or "", auto=auto))
+        if standing is None:
+            src = self._default(image.src or "")
+            candidates = self.source_set(image.srcset, image.sizes, src=src, auto=auto)
         else:
-            chosen = self._select(self._set_of(source, auto))
+            candidates = self._set_of(standing, auto)
+        chosen = self._select(candidates)
         shown = None if chosen is None else self._shown(chosen)
         if shown is not None and not lazy:
             self._remember(shown)
@@ -123,44 +135,48 @@ class _Screen:
     def source_set(
         self, srcset: str | None, sizes: str | None, *, src: str = "", auto: float | None = None
     ) -> tuple[tuple[str, float], ...]:
-        candidates = parse_srcset(srcset) if srcset else ()
+        return self._normalised(parse_srcset(srcset) if srcset else (), sizes, src=src, auto=auto)
+
+    def _normalised(
+        self, candidates: tuple[Candidate, ...], sizes: str | None, *, src: str, auto: float | None
+    ) -> tuple[tuple[str, float], ...]:
         size = 0.0
         if any(candidate.width is not None for candidate in candidates):
             size = source_size(sizes or "", self._viewport, auto_width=auto, browser=self._browser)
         return rule.normalise(candidates, size, src=src)
 
-    def _source_for(self, image: Image) -> Source | None:
-        """The first `source` of the picture that can stand for the image, if it comes before it.
+    def _standing_for(self, image: Image) -> _Standing | None:
+        """What stands for the image in its picture, if it comes before it.
 
         Found once for a picture, however many images stand in it.
         """
         if not image.picture:
             return None
         key = id(image.picture)
-        if key not in self._matching:
-            self._matching[key] = next(
-                ((index, source) for index, source in enumerate(image.picture) if self._may_stand(source)),
-                None,
-            )
-        match self._matching[key]:
-            case (index, source) if index < image.before:
-                return source
-            case _:
-                return None
+        if key not in self._standing:
+            self._standing[key] = next(self._may_stand(image.picture), None)
+        standing = self._standing[key]
+        return None if standing is None or standing.place >= image.before else standing
 
-    def _may_stand(self, source: Source) -> bool:
-        return (
-            bool(source.srcset)
-            and rule.can_show(source.type, self._browser)
-            and self._matches(source.media)
-            and bool(parse_srcset(source.srcset or ""))
-        )
+    def _may_stand(self, sources: tuple[Source, ...]) -> Iterator[_Standing]:
+        for index, source in enumerate(sources):
+            if (
+                source.srcset
+                and rule.can_show(source.type, self._browser)
+                and self._matches(source.media)
+                and (candidates := parse_srcset(source.srcset))
+            ):
+                yield _Standing(index, source, candidates)
 
-    def _set_of(self, source: Source, auto: float | None) -> tuple[tuple[str, float], ...]:
-        key = (id(source), auto)
+    def _set_of(self, standing: _Standing, auto: float | None) -> tuple[tuple[str, float], ...]:
+        key = (id(standing.source), auto)
         if key not in self._sets:
-            self._sets[key] = self.source_set(source.srcset, source.sizes, auto=auto)
+            self._sets[key] = self._normalised(standing.candidates, standing.source.sizes, src="", auto=auto)
         return self._sets[key]
+
+    def _default(self, src: str) -> str:
+        """The `src` that may join a source set: Firefox lets only one join that it can parse."""
+        return "" if self._browser == "firefox" and self._shown(src) is None else src
 
     def _matches(self, condition: str | None) -> bool:
         return condition is None or media.matches(condition, self._viewport, browser=self._browser)

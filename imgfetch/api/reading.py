@@ -1,29 +1,45 @@
-"""What a text offers, and which of it to take: the doors to `markup` and `rules.choose`."""
+"""What a text offers, and which of it to take: the doors to `markup` and `rules.choose`.
+
+text ─▶ page │ style sheet │ srcset lists ─▶ SourceSet ─▶ the source that stands for it ─▶ Choice
+"""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import math
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.markup import text
 from imgfetch.markup.srcset import parse_srcset
-from imgfetch.model import Policy
+from imgfetch.model import Format, Policy
 from imgfetch.rules import choose as rule
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from imgfetch.model import Choice, Format, SourceSet, Viewport
-
+    from imgfetch.model import Candidate, Choice, Source, SourceSet, Viewport
 
 __all__ = ["choose", "find_images", "parse_srcset"]
 
 
-def find_images(markup: str, *, base_url: str = "") -> tuple[SourceSet, ...]:
-    """Every image offered by a crawled text or a bare srcset, in the order written.
+def find_images(markup: str, *, base_url: str = "", media_type: str | None = None) -> tuple[SourceSet, ...]:
+    """Every image offered by an HTML page, a CSS file, a bare srcset or a crawled text, in the order written.
 
-    URLs are made absolute where `base_url` is given. Never raises, and takes time linear in the text.
+    Without a `media_type` (`text/html`, `text/css`, `text/plain`) the text is looked at. URLs are made
+    absolute where `base_url` is given. Never raises, and takes time linear in the text.
     """
-    return text.find_source_sets(markup, base_url=base_url)
+    match (media_type or "").partition(";")[0].strip().lower() or _looks_like(markup):
+        case "text/html" | "application/xhtml+xml":
+            from imgfetch.markup.discovery import find_page_images
+
+            return find_page_images(markup, base_url=base_url)
+        case "text/css":
+            from imgfetch.markup.css import find_css_images
+
+            return find_css_images(markup, base_url=base_url)
+        case _:
+            return text.find_source_sets(markup, base_url=base_url)
 
 
 def choose(
@@ -36,13 +52,119 @@ def choose(
 ) -> Choice:
     """Choose one candidate of an image, and the order in which to fall through to the others.
 
-    `width` is in device pixels. Without one, a `viewport` says how many device pixels the image fills.
-    The policies are `cover` (the smallest that is at least as wide, else the largest), `nearest`,
-    `largest` and `smallest`; see `imgfetch.rules.choose`. `formats` leaves out the others.
+    `width` is in device pixels. Without one, a `viewport` says how many device pixels the image fills
+    there, by its `sizes`. The policies are `cover` (the smallest that is at least as wide, else the
+    largest), `nearest`, `largest`, `smallest`, and `browser`, which needs a viewport; `rules.choose`
+    defines each. `formats` leaves out all others.
+
+    Of a picture, the candidates are those of the first `<source>` that holds in the viewport and has a type
+    of `formats`, or of one that this house can decode. Without a viewport, a source with a media condition
+    is taken only where there is no other.
 
     Raises `InputError` (`no_image`) where the source set has no candidate.
     """
-    if width is None and viewport is not None:
-        width = round(viewport.width * viewport.dpr)
-    dpr = None if viewport is None else viewport.dpr
-    return rule.choose(source_set, width=width, dpr=dpr, policy=policy, formats=formats)
+    stands = standing(source_set, viewport, formats)
+    size = dpr = None
+    if viewport is not None:
+        dpr, size = viewport.dpr, source_size_of(stands, viewport)
+        width = math.ceil(size * dpr) if width is None else width
+    choice = rule.choose(
+        replace(source_set, candidates=stands.candidates),
+        width=width,
+        dpr=dpr,
+        source_size=size,
+        policy=policy,
+        formats=formats,
+    )
+    why = f"{stands.name}: {choice.why}" if source_set.sources else choice.why
+    return replace(choice, source_set=source_set, why=why)
+
+
+_PAGE = re.compile(
+    r"<(?:!doctype\s+html|html|head|body|img|picture|source|link|meta|style|amp-img|figure|noscript|video|svg)[\s>/]",
+    re.IGNORECASE,
+)
+
+
+def _looks_like(markup: str) -> str:
+    return "text/html" if _PAGE.search(markup) else "text/plain"
+
+
+class Weighed(NamedTuple):
+    """One part of a source set, and whether it stands for the image."""
+
+    candidates: tuple[Candidate, ...]
+    sizes: str
+    name: str
+    """`img`, or a `<source>` with its conditions."""
+    against: str = ""
+    """Why it does not stand for the image; the empty string where nothing speaks against it."""
+
+
+def weigh(
+    source_set: SourceSet, viewport: Viewport | None = None, formats: Collection[Format | str] | None = None
+) -> tuple[Weighed, ...]:
+    """The `<source>` elements of a picture in order, and last the image itself, each with what is against it.
+
+    The first against which nothing speaks stands for the image (HTML §4.8.4.3.8).
+    """
+    sources = (
+        Weighed(source.candidates, source.sizes, _name(source), _against(source, viewport, formats))
+        for source in source_set.sources
+    )
+    against = "" if source_set.candidates else "it has no candidate"
+    return (*sources, Weighed(source_set.candidates, source_set.sizes, "img", against))
+
+
+def standing(
+    source_set: SourceSet, viewport: Viewport | None, formats: Collection[Format | str] | None
+) -> Weighed:
+    """The part that stands for the image."""
+    parts = weigh(source_set, viewport, formats)
+    first = next((part for part in parts if not part.against), None)
+    # Whoever asks for an image without saying for what screen is better served by any than by none.
+    return first or next((part for part in parts if part.candidates), parts[-1])
+
+
+def source_size_of(part: Weighed, viewport: Viewport) -> float:
+    """How many CSS pixels wide the image is in a viewport, by the `sizes` of the part that stands for it."""
+    from imgfetch.markup.sizes import source_size  # only a viewport asks for it
+
+    return source_size(part.sizes, viewport)
+
+
+def _against(source: Source, viewport: Viewport | None, formats: Collection[Format | str] | None) -> str:
+    if not source.candidates:
+        return "it has no candidate"
+    essence = source.type.partition(";")[0].strip().lower()
+    if essence and essence not in _media_types(formats):
+        return f"its type is {essence}"
+    if not source.media or (viewport is not None and _holds(source.media, viewport)):
+        return ""
+    return (
+        "no viewport was given to hold its media condition against"
+        if viewport is None
+        else "its media condition does not hold"
+    )
+
+
+def _media_types(formats: Collection[Format | str] | None) -> set[str]:
+    wanted = DECODABLE if formats is None else [Format(name) for name in formats]
+    return {alias for form in wanted for alias in (form.media_type, *_ALIASES.get(form, ()))}
+
+
+def _holds(condition: str, viewport: Viewport) -> bool:
+    from imgfetch.markup.media import matches
+
+    return matches(condition, viewport)
+
+
+def _name(source: Source) -> str:
+    attributes = (("media", source.media), ("type", source.type))
+    return "<source" + "".join(f" {name}={value!r}" for name, value in attributes if value) + ">"
+
+
+DECODABLE = (Format.JPEG, Format.PNG, Format.GIF, Format.WEBP, Format.AVIF)
+"""The formats taken where the caller names none: those that can be proved whole."""
+
+_ALIASES = {Format.JPEG: ("image/jpg", "image/pjpeg"), Format.PNG: ("image/apng", "image/x-png")}

@@ -67,14 +67,19 @@ def read_stream(stream: BinaryIO, *, name: str, base_url: str = "") -> tuple[Sou
         raise InputError(Reason.BAD_INPUT, f"larger than {MAX_TEXT // 1_000_000} MB; split it", name)
     if not data.strip():
         raise InputError(Reason.BAD_INPUT, "empty; a text with image URLs was expected", name)
-    return read_text(_decode(data, name), name=name, base_url=base_url)
+    media_type = "text/css" if name.lower().endswith(".css") else None
+    return read_text(_decode(data, name), name=name, base_url=base_url, media_type=media_type)
 
 
-def read_text(text: str, *, name: str, base_url: str = "") -> tuple[SourceSet, ...]:
+def read_text(
+    text: str, *, name: str, base_url: str = "", media_type: str | None = None
+) -> tuple[SourceSet, ...]:
     """Every image that a text offers. Raises `InputError`, naming the text `name`."""
-    found = find_images(text, base_url=base_url)
+    found = find_images(text, base_url=base_url, media_type=media_type)
     if not found:
-        expected = "expected lines such as “https://host/a-480.webp 480w, https://host/a-960.webp 960w”"
+        expected = (
+            "expected a page, or lines such as “https://host/a-480.webp 480w, https://host/a-960.webp 960w”"
+        )
         raise InputError(Reason.NO_IMAGE, f"no image in the text; {expected}", name)
     return found
 
@@ -87,16 +92,26 @@ def label(source: Source) -> str:
     return urls.redact(text) if _URL_LIKE.fullmatch(text) else one_line("", text, limit=60)
 
 
+_ODD = re.compile(r'[\x00-\x20"<>\\^`{|}\x7f]')
 _URL_LIKE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S*")
 
 
 def _read_word(word: str) -> tuple[SourceSet, ...]:
-    address = urls.read(word)
+    address = urls.read(_as_a_browser_reads(word))
     if not isinstance(address, Defect):
-        return (SourceSet((Candidate(word),), kind=Kind.URL),)
+        return (SourceSet((Candidate(_as_a_browser_reads(word)),), kind=Kind.URL),)
     if _URL_LIKE.fullmatch(word):
         raise InputError(address.reason, address.message, urls.redact(word))
     raise InputError(Reason.BAD_INPUT, f"no such file, and {address.message}", label(word))
+
+
+def _as_a_browser_reads(url: str) -> str:
+    """The URL with its escapes written and its host in ASCII; as it stands where it needs none of that."""
+    if url.isascii() and not _ODD.search(url):
+        return url
+    from imgfetch.markup.urls import resolve
+
+    return resolve(url, "") or url
 
 
 def _is_file(text: str) -> bool:
@@ -109,13 +124,12 @@ def _is_file(text: str) -> bool:
 
 
 def _decode(data: bytes, name: str) -> str:
-    """Text by its byte order mark, else UTF-8; bytes that are neither are replaced, for URLs are ASCII."""
-    for mark, encoding in _MARKS:
-        if data.startswith(mark):
-            return data.decode(encoding, "replace")
-    if b"\0" in data:
+    """Text as a browser would read it, where it is no UTF-8; bytes that stand for nothing are replaced."""
+    if b"\0" in data and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError(Reason.BAD_INPUT, "binary data; a text with image URLs was expected", name)
-    return data.decode("utf-8", "replace")
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        from imgfetch.markup.encoding import decode
 
-
-_MARKS = ((b"\xef\xbb\xbf", "utf-8-sig"), (b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"))
+        return decode(data)

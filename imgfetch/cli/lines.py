@@ -11,6 +11,7 @@ from imgfetch.errors import printable
 from imgfetch.model import Failed
 
 if TYPE_CHECKING:
+    from imgfetch.api.explanation import Explanation
     from imgfetch.api.values import Failure, Image
     from imgfetch.model import Choice
 
@@ -51,9 +52,20 @@ def json_of(outcome: Image | Failure, path: str | None = None) -> str:
     )
 
 
-def json_of_choice(index: int, source: str, choice: Choice) -> str:
+def json_of_choice(index: int, source: str, choice: Choice, explanation: Explanation) -> str:
     """An outcome of `pick` as one line of JSON."""
-    return _dump({"index": index, "source": source, **choice_fields(choice)})
+    return _dump(
+        {
+            "index": index,
+            "source": source,
+            **choice_fields(choice),
+            "parts": [{"name": part.name, "against": part.against or None} for part in explanation.parts],
+            "source_size": explanation.source_size,
+            "densities": [{"url": c.url, "density": density} for c, density in explanation.densities],
+            "policies": {policy: candidate.url for policy, candidate in explanation.policies},
+            "problems": [asdict(problem) for problem in choice.source_set.problems],
+        }
+    )
 
 
 def choice_fields(choice: Choice) -> dict[str, Any]:

@@ -8,10 +8,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgfetch.errors import InputError
-from imgfetch.model import Candidate, Choice, Format, Policy, Reason, SourceSet
+from imgfetch.model import Choice, Format, Policy, Reason
+from imgfetch.rules.browser import normalise, single
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable
+
+    from imgfetch.model import Candidate, SourceSet
 
 
 def choose(
@@ -19,6 +22,7 @@ def choose(
     *,
     width: int | None = None,
     dpr: float | None = None,
+    source_size: float | None = None,
     policy: Policy | str = Policy.COVER,
     formats: Collection[Format | str] | None = None,
 ) -> Choice:
@@ -29,14 +33,17 @@ def choose(
 
     - `cover`: the smallest that is at least as large as asked, else the largest;
     - `nearest`: the one that differs least from what was asked, of two equally near the larger;
-    - `largest`, `smallest`: whatever was asked.
+    - `largest`, `smallest`: whatever was asked;
+    - `browser`: the lowest density that covers `dpr`, else the highest; the density of a candidate with a
+      width is that over `source_size`, in CSS pixels.
 
     Where nothing was asked that the candidates can be held against, `cover` and `nearest` choose the
     largest, which no use can find too small. Of equal candidates the first written comes first.
 
     `formats` leaves out the candidates whose URL ends in the extension of another format.
 
-    Raises `InputError` (`no_image`) where no candidate is left to choose from.
+    Raises `InputError` (`no_image`) where no candidate is left to choose from, and (`bad_input`) where
+    `browser` is not told `dpr` and `source_size`.
     """
     policy = Policy(policy)
     candidates = _distinct(c for c in source_set.candidates if formats is None or _may_be(c.url, formats))
@@ -44,16 +51,25 @@ def choose(
         wanted = f" in {', '.join(sorted(formats))}" if formats else ""
         raise InputError(Reason.NO_IMAGE, f"the source set has no candidate{wanted}")
 
-    widths, densities = _Scale(policy, width), _Scale(policy, dpr)
-    # A set that mixes both is an author's mistake: a density does not say how many pixels there are, so
-    # the candidates that do say come first.
-    ordered = sorted((c for c in candidates if c.width is not None), key=widths.rank)
-    ordered += sorted((c for c in candidates if c.width is None), key=densities.rank)
-    scale = densities if ordered[0].width is None else widths
+    ratio = None if dpr is None else single(dpr)
+    per_css_pixel = "{:g} device pixels to a CSS pixel"
+    densities = _Scale(policy, ratio, "{:g}x", per_css_pixel, _density(source_size or 0))
+    if policy is Policy.BROWSER:
+        if dpr is None or source_size is None:
+            raise InputError(Reason.BAD_INPUT, "the policy browser needs a viewport")
+        first = densities
+        ordered = sorted(candidates, key=densities.rank)
+    else:
+        widths = _Scale(policy, width, "{:.0f}w", "{:.10g} device pixels", _width)
+        # A set that mixes both is an author's mistake: a density does not say how many pixels there are,
+        # so the candidates that do say come first.
+        ordered = sorted((c for c in candidates if c.width is not None), key=widths.rank)
+        ordered += sorted((c for c in candidates if c.width is None), key=densities.rank)
+        first = densities if ordered[0].width is None else widths
     return Choice(
         candidate=ordered[0],
         alternatives=tuple(ordered[1:]),
-        why=scale.explain(ordered[0], len(ordered)),
+        why=first.explain(ordered[0], len(ordered)),
         policy=policy,
         width=width,
         source_set=source_set,
@@ -61,21 +77,31 @@ def choose(
 
 
 class _Scale:
-    """A policy and the size it is held against: pixels for widths, a ratio for densities."""
+    """A policy, how candidates are measured, and the size they are held against."""
 
-    def __init__(self, policy: Policy, asked: float | None) -> None:
-        self.undirected = asked is None and policy in (Policy.COVER, Policy.NEAREST)
-        self.policy = Policy.LARGEST if self.undirected else policy
-        self.asked = asked or 0
+    def __init__(
+        self,
+        policy: Policy,
+        asked: float | None,
+        size_form: str,
+        asked_form: str,
+        measure: Callable[[Candidate], float],
+    ) -> None:
+        self._undirected = asked is None and policy in (Policy.COVER, Policy.NEAREST)
+        self._policy = Policy.LARGEST if self._undirected else policy
+        self._asked = asked or 0
+        self._size_form = size_form
+        self._asked_form = asked_form
+        self._measure = measure
 
     def rank(self, candidate: Candidate) -> tuple[float, ...]:
         """Give the sort key: the candidate to try first has the least."""
-        size = _size(candidate)
-        match self.policy:
-            case Policy.COVER:
-                return (0, size) if size >= self.asked else (1, -size)
+        size = self._measure(candidate)
+        match self._policy:
+            case Policy.COVER | Policy.BROWSER:
+                return (0, size) if size >= self._asked else (1, -size)
             case Policy.NEAREST:
-                return (abs(size - self.asked), -size)
+                return (abs(size - self._asked), -size)
             case Policy.SMALLEST:
                 return (size,)
             case Policy.LARGEST:
@@ -85,25 +111,33 @@ class _Scale:
         """Say in one sentence by what rule this one was chosen."""
         if count == 1:
             return "it is the only candidate"
-        name = f"{_size(chosen):g}x" if chosen.width is None else f"{chosen.width}w"
-        asked = f"{self.asked:.10g} device pixels" + (" to a CSS pixel" if chosen.width is None else "")
-        if self.undirected:
+        size = self._measure(chosen)
+        name, asked = self._size_form.format(size), self._asked_form.format(self._asked)
+        if self._undirected:
             return f"{name} is the largest of {count}; nothing was asked that it could be held against"
-        match self.policy:
-            case Policy.COVER if _size(chosen) < self.asked:
+        match self._policy:
+            case Policy.COVER | Policy.BROWSER if size < self._asked:
                 return f"{name} is the largest of {count}; none covers {asked}"
-            case Policy.COVER:
+            case Policy.COVER | Policy.BROWSER:
                 return f"{name} is the smallest of {count} that covers {asked}"
             case Policy.NEAREST:
                 return f"{name} is the nearest of {count} to {asked}"
             case Policy.LARGEST | Policy.SMALLEST:
-                return f"{name} is the {self.policy} of {count}"
+                return f"{name} is the {self._policy} of {count}"
 
 
-def _size(candidate: Candidate) -> float:
-    if candidate.width is not None:
-        return candidate.width
-    return 1.0 if candidate.density is None else candidate.density  # HTML §4.8.4.2.1: no descriptor is 1x
+def _width(candidate: Candidate) -> float:
+    return candidate.width or 0
+
+
+def _density(source_size: float) -> Callable[[Candidate], float]:
+    """Measures candidates as browsers do, by the rule of HTML §4.8.4.3.9."""
+
+    def measure(candidate: Candidate) -> float:
+        ((_, density),) = normalise((candidate,), source_size)
+        return density
+
+    return measure
 
 
 def _may_be(url: str, formats: Collection[Format | str]) -> bool:

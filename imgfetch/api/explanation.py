@@ -1,0 +1,57 @@
+"""Why a rendition was chosen, and what would have been chosen otherwise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from imgfetch.api.reading import choose, source_size_of, standing, weigh
+from imgfetch.model import Policy
+from imgfetch.rules.browser import normalise
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from imgfetch.api.reading import Weighed
+    from imgfetch.model import Candidate, Choice, Format, Viewport
+
+
+class Explanation(NamedTuple):
+    """What lay behind a choice."""
+
+    parts: tuple[Weighed, ...]
+    """The sources of a picture and its `img`, each with what is against it."""
+    source_size: float | None
+    """CSS pixels that the image fills, by `sizes`; None without a viewport."""
+    densities: tuple[tuple[Candidate, float], ...]
+    """Of each candidate of the part that stood for the image; none without a viewport."""
+    policies: tuple[tuple[Policy, Candidate], ...]
+    """What each policy would choose."""
+
+
+def explain(
+    choice: Choice, *, viewport: Viewport | None = None, formats: Collection[Format | str] | None = None
+) -> Explanation:
+    """Explain a choice that was made with these arguments."""
+    image = choice.source_set
+    stands = standing(image, viewport, formats)
+    size = None if viewport is None else source_size_of(stands, viewport)
+    return Explanation(
+        parts=weigh(image, viewport, formats),
+        source_size=size,
+        densities=() if size is None else tuple((c, _density(c, size)) for c in stands.candidates),
+        policies=tuple(
+            (
+                policy,
+                choose(
+                    image, width=choice.width, viewport=viewport, policy=policy, formats=formats
+                ).candidate,
+            )
+            for policy in Policy
+            if viewport is not None or policy is not Policy.BROWSER
+        ),
+    )
+
+
+def _density(candidate: Candidate, size: float) -> float:
+    ((_, density),) = normalise((candidate,), size)
+    return density

@@ -1,0 +1,246 @@
+"""The media features that the window of a desktop browser knows (Media Queries 4 §2.4, Media Queries 5).
+
+    `width`, `min-width: 600px`, `400px <= width < 600px`, `hover: none` ─▶ true, false, or not known
+
+Where browsers differ from the standard, Chromium decides: `infinite` is no resolution, lengths are compared
+to a 64th of a pixel, the screen is as large as the window.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+from typing import TYPE_CHECKING
+
+from imgfetch.markup.css_values import ALL_MATH, FLT_MAX, Quantity, quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from imgfetch.markup.css_tokens import Token
+    from imgfetch.model import Viewport
+
+
+class Window:
+    """A window that answers about its features. Each answer is None where feature or value are not known."""
+
+    def __init__(self, viewport: Viewport, browser: str) -> None:
+        self._viewport = viewport
+        self._is_firefox = browser == "firefox"
+        self._keywords = _FIREFOX if self._is_firefox else _CHROMIUM
+
+    def answer(self, tokens: Sequence[Token]) -> bool | None:
+        """Whether what stands between parentheses is a feature, and true. Without white space."""
+        name = _word(tokens[:1])
+        if len(tokens) == 1:
+            return self._alone(name)
+        if name and tokens[1].kind == ":":
+            return self._plain(name, tokens[2:])
+        comparisons = [position for position, token in enumerate(tokens) if token.kind in _MIRRORED]
+        if len(comparisons) == 1:
+            return self._compared(tokens, *comparisons)
+        if len(comparisons) == 2:
+            return self._between(tokens, *comparisons)
+        return None
+
+    def _alone(self, name: str) -> bool | None:
+        """`(hover)`: whether the feature is something but nothing."""
+        if _BOUNDS.get(name) == (name, "=") and not (self._is_firefox and name in _SEGMENTS):
+            extent = {"width": self._viewport.width, "height": self._viewport.height}
+            return extent.get(name, name not in ("color-index", "monochrome")) != 0
+        if name in _FLAGS:
+            return _FLAGS[name] != 0
+        if name in ("dynamic-range", "video-dynamic-range") or (name == "color-gamut" and self._is_firefox):
+            return False if self._is_firefox else None
+        if name in self._keywords:
+            return self._keyword(name) not in ("", "none", "no-preference")
+        return None
+
+    def _plain(self, name: str, value: Sequence[Token]) -> bool | None:
+        """`(min-width: 600px)`."""
+        if name in _BOUNDS:
+            return self._compares(*_BOUNDS[name], value)
+        if name in _FLAGS:
+            number = self._number(value)
+            return number == _FLAGS[name] if number in (0, 1) else None
+        if _word(value) in self._keywords.get(name, "").split():
+            return _word(value) == self._keyword(name)
+        return None
+
+    def _compared(self, tokens: Sequence[Token], at: int) -> bool | None:
+        """`(width <= 600px)` or `(600px >= width)`."""
+        left, comparison, right = tokens[:at], tokens[at].kind, tokens[at + 1 :]
+        answer = self._compares(_word(left), comparison, right)
+        return self._compares(_word(right), _MIRRORED[comparison], left) if answer is None else answer
+
+    def _between(self, tokens: Sequence[Token], first: int, second: int) -> bool | None:
+        """`(400px <= width < 600px)`; both comparisons look the same way."""
+        name, comparisons = _word(tokens[first + 1 : second]), (tokens[first].kind, tokens[second].kind)
+        if "=" in comparisons or comparisons[0][0] != comparisons[1][0]:
+            return None
+        answers = (
+            self._compares(name, _MIRRORED[comparisons[0]], tokens[:first]),
+            self._compares(name, comparisons[1], tokens[second + 1 :]),
+        )
+        return None if None in answers else all(answers)
+
+    def _keyword(self, name: str) -> str:
+        if name == "orientation":
+            return "landscape" if self._viewport.width > self._viewport.height else "portrait"
+        if name == "prefers-color-scheme":
+            return self._viewport.color_scheme
+        return self._keywords[name].partition(" ")[0]
+
+    def _compares(self, name: str, comparison: str, value: Sequence[Token]) -> bool | None:
+        match name:
+            case "width" | "device-width":
+                return self._length(self._viewport.width, comparison, value)
+            case "height" | "device-height":
+                return self._length(self._viewport.height, comparison, value)
+            case "aspect-ratio" | "device-aspect-ratio":
+                return self._ratio(comparison, value)
+            case "resolution":
+                return self._resolution(comparison, value)
+            case "-webkit-device-pixel-ratio" | "-moz-device-pixel-ratio":
+                if name.startswith("-moz") and not self._is_firefox:
+                    return None
+                bound = self._number(value)
+                ratio = _single(self._viewport.dpr)
+                return None if bound is None else _compare(ratio, comparison, _single(bound))
+            case "color" | "color-index" | "monochrome":
+                return self._whole(8 if name == "color" else 0, comparison, value)
+            case _ if name in _SEGMENTS and not self._is_firefox:
+                return self._whole(1, comparison, value)
+        return None
+
+    def _length(self, actual: float, comparison: str, value: Sequence[Token]) -> bool | None:
+        bound = self._quantity(value)
+        if bound is None or (bound.measure != "length" and bound != Quantity(0.0)):
+            return None
+        return _compare(actual, comparison, bound.number, slack=1 / 64)
+
+    def _ratio(self, comparison: str, value: Sequence[Token]) -> bool | None:
+        if len(value) == 3 and value[1].kind == "/":
+            numerator, denominator = self._number(value[:1]), self._number(value[2:])
+        else:
+            numerator, denominator = self._number(value), 1.0
+        if numerator is None or denominator is None or min(numerator, denominator) < 0:
+            return None
+        if numerator == denominator == 0:
+            numerator = 1.0  # 0/0 stands for an infinite ratio, as 1/0 does
+        width, height = int(self._viewport.width), int(self._viewport.height)
+        return _compare(width * denominator, comparison, height * numerator, slack=1 / 64)
+
+    def _resolution(self, comparison: str, value: Sequence[Token]) -> bool | None:
+        bound = self._quantity(value)
+        if bound is None or bound.measure != "resolution" or bound.number < 0:
+            return None
+        actual, limit = _single(self._viewport.dpr), _single(bound.number)
+        if value[0].text == "dpcm":  # a whole number of dots in a centimetre is seldom one in a pixel
+            actual, limit = (math.floor(0.5 + 100 * number) / 100 for number in (actual, limit))
+        return _compare(actual, comparison, limit)
+
+    def _whole(self, actual: int, comparison: str, value: Sequence[Token]) -> bool | None:
+        bound = self._number(value)
+        if bound is None or not (value[0].whole or value[0].kind == "function"):
+            return None
+        return _compare(actual, comparison, math.floor(bound + 0.5))
+
+    def _number(self, value: Sequence[Token]) -> float | None:
+        number = self._quantity(value)
+        return None if number is None or number.measure else number.number
+
+    def _quantity(self, value: Sequence[Token]) -> Quantity | None:
+        return quantity(value[0], self._viewport, ALL_MATH) if len(value) == 1 else None
+
+
+def _word(tokens: Sequence[Token]) -> str:
+    """The ident that the tokens are, or nothing."""
+    return tokens[0].text if len(tokens) == 1 and tokens[0].kind == "ident" else ""
+
+
+def _compare(actual: float, comparison: str, bound: float, *, slack: float = 0.0) -> bool:
+    if bound < 0:
+        return comparison in (">", ">=")  # nothing is negative (Media Queries 4 §2.4.3)
+    match comparison:
+        case ">":
+            return actual > bound
+        case ">=":
+            return actual >= bound - slack
+        case "<":
+            return actual < bound
+        case "<=":
+            return actual <= bound + slack
+        case _:
+            return abs(actual - bound) <= slack
+
+
+def _single(number: float) -> float:
+    """The number in single precision, in which browsers compare resolutions."""
+    single: float = struct.unpack("f", struct.pack("f", max(-FLT_MAX, min(number, FLT_MAX))))[0]
+    return single
+
+
+_SEGMENTS = ("horizontal-viewport-segments", "vertical-viewport-segments")
+_MIRRORED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "="}
+
+_WITH_BOUNDS = (
+    "width",
+    "height",
+    "aspect-ratio",
+    "device-width",
+    "device-height",
+    "device-aspect-ratio",
+    "resolution",
+    "color",
+    "color-index",
+    "monochrome",
+)
+_BOUNDS: Mapping[str, tuple[str, str]] = {
+    **{name: (name, "=") for name in _WITH_BOUNDS},
+    **{f"min-{name}": (name, ">=") for name in _WITH_BOUNDS},
+    **{f"max-{name}": (name, "<=") for name in _WITH_BOUNDS},
+    "-webkit-device-pixel-ratio": ("-webkit-device-pixel-ratio", "="),
+    "-webkit-min-device-pixel-ratio": ("-webkit-device-pixel-ratio", ">="),
+    "-webkit-max-device-pixel-ratio": ("-webkit-device-pixel-ratio", "<="),
+    "-moz-device-pixel-ratio": ("-moz-device-pixel-ratio", "="),
+    "min--moz-device-pixel-ratio": ("-moz-device-pixel-ratio", ">="),
+    "max--moz-device-pixel-ratio": ("-moz-device-pixel-ratio", "<="),
+    "horizontal-viewport-segments": ("horizontal-viewport-segments", "="),
+    "vertical-viewport-segments": ("vertical-viewport-segments", "="),
+}
+"""The features of a range, and those that bound them: which feature, and how it is compared."""
+
+_FLAGS = {"grid": 0, "-webkit-transform-3d": 1}
+
+_COMMON = {
+    "any-hover": "hover none",
+    "any-pointer": "fine coarse none",
+    "color-gamut": "srgb p3 rec2020",
+    "display-mode": (
+        "browser fullscreen standalone minimal-ui window-controls-overlay tabbed picture-in-picture unframed"
+    ),
+    "dynamic-range": "standard high",
+    "forced-colors": "none active",
+    "hover": "hover none",
+    "orientation": "portrait landscape",
+    "overflow-block": "scroll none paged",
+    "overflow-inline": "scroll none",
+    "pointer": "fine coarse none",
+    "prefers-color-scheme": "light dark",
+    "prefers-contrast": "no-preference more less custom",
+    "prefers-reduced-motion": "no-preference reduce",
+    "prefers-reduced-transparency": "no-preference reduce",
+    "scan": " interlace progressive",  # known, but of televisions: a window is neither
+    "scripting": "enabled initial-only none",
+    "update": "fast slow none",
+}
+"""The keywords of the discrete features; the first is what a desktop has, unless the viewport says more."""
+_CHROMIUM = _COMMON | {"device-posture": "continuous folded"}
+_FIREFOX = {
+    name: keywords for name, keywords in _COMMON.items() if name != "prefers-reduced-transparency"
+} | {
+    "display-mode": "browser fullscreen standalone minimal-ui picture-in-picture",
+    "video-dynamic-range": "standard high",
+}
+"""As probed in Firefox 153."""

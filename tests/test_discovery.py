@@ -1,0 +1,188 @@
+# ruff: noqa: E501 (markup, as it stands in pages)
+"""Every image that a page offers."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgfetch.markup.discovery import find_page_images
+from imgfetch.model import Candidate, Kind, SourceSet
+
+PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
+EMPTY_SVG = (
+    "data:image/svg+xml,%3Csvg%20viewBox='0%200%203%202'%20xmlns='http://www.w3.org/2000/svg'%3E%3C/svg%3E"
+)
+DRAWN_SVG = "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg'><path d='M0 0h9'/></svg>"
+BASE = "https://x.test/d/"
+
+
+def told(image: SourceSet) -> str:
+    """`kind: candidates`, each as its URL and descriptor; sources in brackets, the placeholder after ~."""
+    text = f"{image.kind}: " + ", ".join(_candidate(each) for each in image.candidates)
+    for source in image.sources:
+        text += f" [{' '.join(filter(None, (source.media, source.type)))} {', '.join(map(_candidate, source.candidates))}]"
+    return text + (f" ~ {_short(image.placeholder)}" if image.placeholder else "")
+
+
+def _candidate(candidate: Candidate) -> str:
+    descriptor = f" {candidate.width}w" if candidate.width else ""
+    return _short(candidate.url) + (descriptor or (f" {candidate.density:g}x" if candidate.density else ""))
+
+
+def _short(url: str) -> str:
+    return url[:9] if url.startswith("data:") else url.removeprefix(BASE)
+
+
+def check(markup: str, *expected: str) -> None:
+    assert [told(image) for image in find_page_images(markup, base_url=BASE)] == list(expected)
+
+
+def test_an_img_is_its_srcset_and_its_src_where_no_width_is_given() -> None:
+    check("<img src=a>", "img: a")
+    check("<img src=a srcset='b 2x'>", "img: b 2x, a")
+    check("<img src=a srcset='a, b 2x'>", "img: a, b 2x")
+    check("<img src=a srcset='b 100w, c 200w'>", "img: b 100w, c 200w ~ a")
+    check("<img><img src=''><img srcset=' , '>")
+
+
+def test_what_an_img_says_beside_is_kept() -> None:
+    (image,) = find_page_images("<img srcset='a 1w' sizes='(x) 1px, 2px' alt=' A &amp; B '>")
+    assert (image.sizes, image.alt) == ("(x) 1px, 2px", " A & B ")
+
+
+def test_a_picture_keeps_its_sources_apart() -> None:
+    check(
+        "<picture><source media='(a)' type=image/webp srcset='s 1x, t 2x'><source srcset='u 9w' sizes=3px><img src=i></picture>",
+        "picture: i [(a) image/webp s 1x, t 2x] [ u 9w]",
+    )
+
+
+@pytest.mark.parametrize(
+    ("markup", "expected"),
+    [
+        (f"<img src='{PIXEL}' data-src=a>", "lazy: a ~ data:imag"),
+        (f"<img src='{PIXEL}' data-srcset='a 1w, b 2w' data-sizes=auto>", "lazy: a 1w, b 2w ~ data:imag"),
+        (f"<img src=\"{EMPTY_SVG}\" data-lazy-src=a data-lazy-srcset='b 2x'>", "lazy: b 2x, a ~ data:imag"),
+        ("<img src=small.jpg data-original=a>", "lazy: a ~ small.jpg"),
+        ("<img src=blank.gif data-cfsrc=a>", "lazy: a ~ blank.gif"),
+        ("<img nitro-lazy-src=a>", "lazy: a"),
+        ("<img src=a data-src=a>", "lazy: a"),
+        ("<img src=a srcset='a 1x, b 2x' data-src=a>", "img: a 1x, b 2x"),
+        (f"<img src='{PIXEL}' data-src='a_{{width}}x.jpg' data-widths='[180, 360]'>", "lazy: a_180x.jpg 180w, a_360x.jpg 360w ~ data:imag"),
+        (f"<picture><source data-srcset='s 2x' media='(m)'><img src='{PIXEL}' data-src=a></picture>", "lazy: a [(m) s 2x] ~ data:imag"),
+        (f"<img src='{PIXEL}' srcset='a 1w, b 2w'>", "img: a 1w, b 2w ~ data:imag"),
+        (f"<img src='{PIXEL}' srcset='b 2x'>", "img: b 2x ~ data:imag"),
+        ("<img src=a style='background-image:url(data:image/jpeg;base64,blur)'>", "img: a ~ data:imag"),
+    ],
+)  # fmt: skip
+def test_a_placeholder_is_told_apart_from_the_image_it_stands_for(markup: str, expected: str) -> None:
+    check(markup, expected)
+
+
+def test_a_placeholder_alone_is_no_image_unless_there_is_something_to_see() -> None:
+    check(f"<img src='{PIXEL}'><img src=\"{EMPTY_SVG}\">")
+    check(f'<img src="{DRAWN_SVG}">', "img: data:imag")
+    check("<img src=spacer.gif>", "img: spacer.gif")
+
+
+@pytest.mark.parametrize(
+    ("markup", "expected"),
+    [
+        (f"<p><img src='{PIXEL}' data-src=a><noscript><img src=a></noscript>", ["lazy: a ~ data:imag"]),
+        (f"<p><img src='{PIXEL}' data-srcset='b 1w'> <noscript><img src=a></noscript>", ["lazy: b 1w ~ data:imag"]),
+        (f"<p><img src='{PIXEL}'><noscript><img srcset='a 1x, b 2x' src=b></noscript>", ["noscript: a 1x, b 2x ~ data:imag"]),
+        (f"<p><noscript><img src=a></noscript><img src='{PIXEL}' data-src=a>", ["lazy: a ~ data:imag"]),
+        ("<p><img src=a><noscript><img src=b></noscript>", ["img: a", "noscript: b"]),
+        (f"<p><img src='{PIXEL}' data-src=a><p>x</p><noscript><img src=track></noscript>", ["lazy: a ~ data:imag", "noscript: track"]),
+        (f"<p><img src='{PIXEL}'><p>x</p><noscript><img src=track></noscript>", ["noscript: track"]),
+        ("<amp-img src=a srcset='a 1x, b 2x'><noscript><img src=a></noscript></amp-img>", ["amp: a 1x, b 2x"]),
+        ("<noscript><noscript><img src=a></noscript>", ["noscript: a"]),
+    ],
+)  # fmt: skip
+def test_a_noscript_is_joined_with_the_image_it_stands_for(markup: str, expected: list[str]) -> None:
+    check(markup, *expected)
+
+
+@pytest.mark.parametrize(
+    ("markup", "expected"),
+    [
+        ("<link rel=preload as=image href=a imagesrcset='b 1w, c 2w' imagesizes=9px>", ["preload: b 1w, c 2w"]),
+        ("<link rel='x PRELOAD' as=IMAGE href=a><link rel=preload as=font href=b>", ["preload: a"]),
+        ("<link rel='shortcut icon' href=a sizes=32x32><link rel=apple-touch-icon href=b><link rel=icon href='data:,'>", ["icon: a 32w", "icon: b"]),
+        ("<meta property=og:image content=a><meta name=twitter:image content=b><meta name=x content=c><link rel=image_src href=d>", ["meta: a", "meta: b", "meta: d"]),
+        ("<video poster=a></video><video poster></video>", ["poster: a"]),
+        ("<svg><image href=a /><image xlink:href=b /><use href=c /></svg>", ["svg: a", "svg: b"]),
+        ("<input type=IMAGE src=a><input src=b>", ["img: a"]),
+        ("<style>.a{background:url(a)}</style><p style='mask:image-set(\"b\" 1x, \"c\" 2x)'>", ["css: a", "css: b 1x, c 2x"]),
+        ("<body background=a><td background=b><table><td background=c>", ["img: a", "img: c"]),
+        ("<div data-bg=a.jpg><div data-bg='url(b)'><div data-background-image=red><div data-bgset='c.jpg 1w, d.jpg 2w | e.jpg [(m)]'>", ["lazy: a.jpg", "lazy: b", "lazy: c.jpg 1w, d.jpg 2w, e.jpg"]),
+        ("<template><img src=a></template><script>'<img src=b>'</script><!-- <img src=c> --><textarea><img src=d></textarea>", []),
+        ("<base href=/q/><img src=a><base href=/r/>", ["img: https://x.test/q/a"]),
+    ],
+)  # fmt: skip
+def test_images_are_found_wherever_a_page_names_them(markup: str, expected: list[str]) -> None:
+    check(markup, *expected)
+
+
+def test_json_ld_names_images() -> None:
+    check(
+        """<script type="application/ld+json">{"@graph": [
+            {"@type": "Article", "image": ["a", {"@type": "ImageObject", "url": "b", "width": "1200px"}]},
+            {"@type": ["ImageObject"], "contentUrl": "c", "width": 640},
+            {"publisher": {"logo": {"@id": "d"}}, "thumbnailUrl": "e", "image": null}
+        ]}</script>""",
+        *("json-ld: a", "json-ld: b 1200w", "json-ld: c 640w", "json-ld: e", "json-ld: d"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("markup", "position", "found", "reason"),
+    [
+        ("<img srcset='a 1x, b 9q'>", 6, "b 9q", "in srcset"),
+        ("<img data-srcset='a 9q, b 1x'>", 0, "a 9q", "in data-srcset"),
+        ("<img src='http://['>", 0, "http://[", "not a URL"),
+        ("<img data-src='a_{width}'>", 0, "a_{width}", "data-widths"),
+        ("<script type='application/ld+json'>{bad</script>", 0, "{bad", "not JSON"),
+        ("<style>a{b:image-set(c 1x, 'd')}</style>", 14, "c 1x", "image-set()"),
+    ],
+)
+def test_what_could_not_be_read_is_named(markup: str, position: int, found: str, reason: str) -> None:
+    (image,) = find_page_images(markup, base_url=BASE)
+    (problem,) = image.problems
+    assert (problem.position, problem.found) == (position, found)
+    assert reason in problem.reason
+
+
+def test_without_a_base_urls_stay_as_they_are() -> None:
+    (image,) = find_page_images("<base href=b/><img srcset='a, /c 2x, https://y.test 3x'>")
+    assert [each.url for each in image.candidates] == ["b/a", "/c", "https://y.test/"]
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<noscript>" * 100_000 + "<img src=a>",
+        "<noscript><img src=a></noscript>" * 5_000,
+        "<script type='application/ld+json'>" + "[" * 300_000,
+        "<script type='application/ld+json'>" + '{"image":' * 100_000,
+        "<script type='application/ld+json'>{\"width\":" + "9" * 5000 + ',"image":"a"}',
+        "<img data-src=a>" * 30_000,
+        "<p style='b:url(a)'>" * 10_000,
+        "<style>" + "url(" * 300_000,
+        "<picture>" + "<source srcset=s>" * 2_000 + "<img src=i>" * 2_000,
+        "<img data-src='" + "{width}" * 100_000 + "' data-widths='" + "9 " * 2 + "'>",
+    ],
+    ids=range(10),
+)  # fmt: skip
+def test_a_hostile_page_is_searched_whole(markup: str) -> None:
+    assert isinstance(find_page_images(markup, base_url=BASE), tuple)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["<img src=a>", f"<img src='{PIXEL}' data-src=b>", "<noscript>", "</noscript>", "<picture>", "</picture>", "<source srcset='s 1x'>", "<amp-img src=c>", "</amp-img>", "<p style='a:url(d)'>", "x", "<svg>", "<image href=e>", "<template>", "</template>", "<style>", "</style>", "<script type=application/ld+json>", "</script>", '{"image":"f"}', "\ud800", "<base href='http://['>"])))  # fmt: skip
+def test_any_page_is_searched(pieces: list[str]) -> None:
+    for image in find_page_images("".join(pieces), base_url=BASE):
+        assert image.kind in Kind
+        assert image.candidates or image.sources or image.problems

@@ -1,0 +1,243 @@
+# ruff: noqa: E501 (markup, as it stands in pages)
+"""What a browser would show of a page."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgfetch.api.pages import current_sources, preload_sources, source_set
+from imgfetch.model import Viewport
+
+URL = "http://p.test/d/i.html"
+RECORDED = Path(__file__).parent / "browser" / "recorded" / "chromium-156.jsonl.gz"
+SCREEN = Viewport(1000, 700, dpr=2.0)
+
+
+def check(
+    markup: str | bytes,
+    *expected: str | None,
+    viewport: Viewport = SCREEN,
+    browser: str = "chromium",
+    scripting: bool = True,
+    content_type: str | None = None,
+) -> None:
+    """What is shown of each image, relative to the page."""
+    shown = current_sources(
+        markup,
+        base_url=URL,
+        viewport=viewport,
+        browser=browser,
+        scripting=scripting,
+        content_type=content_type,
+    )
+    assert [url and url.removeprefix("http://p.test/d/") for url in shown] == list(expected)
+
+
+def recorded() -> list[dict[str, Any]]:
+    with gzip.open(RECORDED, "rt", encoding="utf-8") as lines:
+        return [json.loads(line) for line in lines]
+
+
+@pytest.mark.parametrize("feature", sorted({case["feature"] for case in recorded()}))
+def test_the_choice_is_that_of_chromium(feature: str) -> None:
+    for case in recorded():
+        if case["feature"] == feature:
+            viewport = Viewport(
+                case["width"], case["height"], dpr=case["dpr"], color_scheme=case["color_scheme"]
+            )
+            shown = current_sources(case["page"], base_url=case["base_url"], viewport=viewport)
+            assert list(shown) == case["current_sources"], case["id"]
+
+
+@pytest.mark.parametrize(
+    ("markup", "expected"),
+    [
+        ("<img src=a>", ["a"]),
+        ("<img><img src=''><img src=' '><img srcset><img srcset=' , '>", [None] * 5),
+        ("<img srcset='a, b 2x' src=c>", ["b"]),
+        ("<img srcset='a 3x' src=c>", ["a"]),
+        ("<img srcset='a 0.5x' src=c>", ["c"]),
+        ("<img srcset='a 9q' src=c>", ["c"]),
+        ("<img srcset='a 500w, b 2000w' sizes=500px src=c>", ["b"]),
+        ("<img srcset='a 500w, b 2000w' sizes=100px src=c>", ["a"]),
+        ("<img srcset='a 500w' src=c>", ["a"]),
+        ("<img srcset='a 1w, b 2w' sizes=0px>", ["a"]),
+        ("<img srcset='a 2x' src=' '>", ["a"]),
+        ("<img srcset='a 0.5x' src=' '>", [None]),
+    ],
+)  # fmt: skip
+def test_an_image_is_chosen_by_density(markup: str, expected: list[str | None]) -> None:
+    check(markup, *expected)
+
+
+@pytest.mark.parametrize(
+    ("markup", "expected"),
+    [
+        ("<source srcset=a><img src=i>", "a"),
+        ("<source media=print srcset=a><source srcset=b><img src=i>", "b"),
+        ("<source type=image/foo srcset=a><source type='image/webp; q=1' srcset=b><img src=i>", "b"),
+        ("<source><source srcset><source srcset=', ,'><source srcset='a 9q'><img src=i>", "i"),
+        ("<source srcset='a 0.1x'><img src=i>", "a"),
+        ("<source media='(width < 1000px)' srcset=a><source media='' srcset=b><img src=i>", "b"),
+        ("<source srcset='a 100w, b 3000w' sizes=1px><img src=i sizes=900px>", "a"),
+    ],
+)
+def test_the_first_source_that_holds_stands_for_the_image(markup: str, expected: str) -> None:
+    check(f"<picture>{markup}</picture>", expected)
+
+
+@pytest.mark.parametrize(
+    ("markup", "expected"),
+    [
+        ("<img src=b><img srcset='a 1x, b 3x'>", ["b", "b"]),
+        ("<img src=b#f><img srcset='a 1x, ./b#g 3x'>", ["b#f", "b#g"]),
+        ("<img srcset='a 1x, b 3x'><img src=b>", ["a", "b"]),
+        ("<img loading=lazy src=b><img srcset='a 1x, b 3x'>", ["b", "a"]),
+        ("<img srcset='a, data:,x 3x, b 4x'>", ["data:,x"]),
+        ("<img srcset='a, data:,x .5x'>", ["a"]),
+    ],
+)
+def test_a_denser_image_that_is_at_hand_is_taken(markup: str, expected: list[str]) -> None:
+    check(markup, *expected, viewport=Viewport(1000, 700))
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ("sizes=auto", 1000.0),
+        ("sizes=auto loading=lazy", 300.0),
+        ("sizes=auto loading=LAZY width=213", 213.0),
+        ("sizes='auto, 50px' loading=lazy width=50%", 492.0),
+        ("sizes=auto loading=lazy width=-5", 300.0),
+        ("sizes='auto 5px' loading=lazy width=8", 8.0),
+        ("sizes=auto loading=lazy width='40abc'", 40.0),
+        ("sizes=auto loading=lazy width=99 style='Width : 30VW !important'", 300.0),
+        ("sizes=auto loading=lazy width=400 style='max-width:120px'", 120.0),
+        ("sizes=auto loading=lazy style='min-width:calc(10vw + 344px)'", 444.0),
+        ("sizes=auto loading=lazy width=99 style='width:foo'", 99.0),
+        ("sizes=100px loading=lazy width=5", 100.0),
+    ],
+)
+def test_auto_is_how_wide_a_lazy_image_is_laid_out(attributes: str, expected: float) -> None:
+    ladder = ", ".join(f"{width} {width}w" for width in range(1, 1001))
+    check(f"<img {attributes} srcset='{ladder}'>", f"{expected:g}", viewport=Viewport(1000, 700))
+
+
+def test_auto_of_a_source_is_the_width_of_its_image() -> None:
+    ladder = ", ".join(f"{width} {width}w" for width in range(1, 400))
+    one = Viewport(1000, 700)
+    check(
+        f"<picture><source sizes=auto srcset='{ladder}'><img loading=lazy width=123></picture>",
+        "123",
+        viewport=one,
+    )
+    check(
+        f"<picture><source sizes=auto width=222 srcset='{ladder}'><img loading=lazy width=9></picture>",
+        "222",
+        viewport=one,
+    )
+
+
+def test_urls_are_those_of_the_base() -> None:
+    check("<base href=/b/><img src=a>", "http://p.test/b/a")
+    check("<base href='http://['><img src=a><img src=http://q.test/>", None, "http://q.test/")
+    check("<base href='http://['><img src=a>", "a", browser="firefox")
+    check("<img src=http://x:99999/>", "http://x:99999/")
+
+
+def test_noscript_counts_only_where_scripts_are_off() -> None:
+    markup = "<body><noscript><img src=a></noscript><img src=b>"
+    check(markup, "b")
+    check(markup, "a", "b", scripting=False)
+
+
+def test_bytes_are_decoded_as_a_browser_does() -> None:
+    check("<meta charset=latin1><img src='é?é'>".encode("latin-1"), "%C3%A9?%E9")
+    check("<img src='é?é'>".encode("utf-16"), "%C3%A9?%C3%A9")
+    check(
+        "<img src='é?é'>".encode("koi8-r", "xmlcharrefreplace"),
+        "%C3%A9?%26%23233%3B",
+        content_type="text/html; charset=koi8-r",
+    )
+
+
+def test_firefox_differs_where_it_does() -> None:
+    markup = "<picture><source type=image/jxl srcset=a><img src=i></picture>"
+    check(markup, "a")
+    check(markup, "i", browser="firefox")
+    unparsed = "<img src=http://x:99999/ srcset='a 9x'>"
+    check(unparsed, "http://x:99999/", viewport=Viewport(1000, 700))
+    check(unparsed, "a", viewport=Viewport(1000, 700), browser="firefox")
+    check("<img src=' '>", None)
+    check("<img src=' '>", "i.html", browser="firefox")
+    sizes = "<img sizes='round(333px, 50px), 10px' srcset='a 100w, b 700w, c 2000w'>"
+    check(sizes, "a")
+    check(sizes, "b", browser="firefox")
+
+
+@pytest.mark.parametrize(
+    ("markup", "expected"),
+    [
+        ("<link rel=preload as=image href=a>", ["a"]),
+        ("<link rel='x PRELOAD' as=IMAGE href=f imagesrcset='a, b 2x'>", ["b"]),
+        ("<link rel=preload as=image href=f imagesrcset='a 100w, b 900w' imagesizes=300px>", ["b"]),
+        ("<link rel=preload as=image href=f imagesrcset>", ["f"]),
+        ("<link rel=preload as=image><link rel=preload as=image href=a type=image/foo><link rel=preload as=image href=a media=print>", [None] * 3),
+        ("<link rel=preload as=font href=a><link rel=prefetch as=image href=a><link rel=preload href=a>", []),
+        ("<template><link rel=preload as=image href=a></template><body><link rel=preload as=image href=b>", ["b"]),
+        ("<base href=/b/><link rel=preload as=image href=a>", ["http://p.test/b/a"]),
+    ],
+)  # fmt: skip
+def test_a_preload_loads_what_an_image_would(markup: str, expected: list[str | None]) -> None:
+    loads = preload_sources(markup, base_url=URL, viewport=SCREEN)
+    assert [url and url.removeprefix("http://p.test/d/") for url in loads] == expected
+
+
+def test_preloads_of_the_header_come_first_and_know_no_base() -> None:
+    headers = [
+        "<a>; rel=preload; as=image, <b>;rel=stylesheet",
+        '<f>;rel=preload;as=image;imagesrcset="c, d 2x"',
+    ]
+    markup = "<base href=/b/><link rel=preload as=image href=e>"
+    loads = preload_sources(markup, base_url=URL, viewport=SCREEN, link_headers=headers)
+    assert loads == ("http://p.test/d/a", "http://p.test/d/d", "http://p.test/b/e")
+
+
+def test_a_source_set_is_normalised() -> None:
+    one = Viewport(500, 500)
+    assert source_set("a 1000w, b 500w, c 1000w", src="s", viewport=one) == (("a", 2.0), ("b", 1.0))
+    assert source_set("a 2x, b 1.5x", src=" s ", viewport=one) == (("a", 2.0), ("b", 1.5), ("s", 1.0))
+    assert source_set("a 100w", sizes="(min-width: 1px) 50px, 1px", viewport=one) == (("a", 2.0),)
+    assert source_set("", viewport=one) == ()
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<picture>" + "<source media='(a)' srcset=s>" * 20_000 + "<img src=i>" * 20_000,
+        "<picture><source srcset='" + "s 1x," * 20_000 + "'>" + "<img src=i>" * 20_000,
+        "<picture>" + "<source media=print srcset=s><img src=i>" * 20_000,
+        "<img srcset='" + "a 1w," * 200_000 + "'>",
+        "<img loading=lazy sizes=auto style='" + "width:" * 200_000 + "' width='" + "9" * 200_000 + "' srcset='a 1w'>",
+        "<img src=a>" * 50_000,
+    ],
+    ids=range(6),
+)  # fmt: skip
+def test_a_hostile_page_is_chosen_from_whole(markup: str) -> None:
+    assert current_sources(markup, base_url=URL, viewport=SCREEN)
+
+
+@settings(deadline=None)
+@given(st.lists(st.sampled_from(["<picture>", "</picture>", "<source srcset='a 1w' sizes='(", "<img src=i ", "srcset='a 1x, b 2w'", ">", "'", "sizes=auto loading=lazy", "<base href='http://[", "<base href=about:blank>", "media='(width", "\ud800", "\0"])), st.sampled_from(["", URL, "about:blank", "http://["]))  # fmt: skip
+def test_any_page_is_chosen_from(pieces: list[str], base_url: str) -> None:
+    markup = "".join(pieces)
+    for browser in ("chromium", "firefox"):
+        current_sources(markup, base_url=base_url, viewport=SCREEN, browser=browser)
+        preload_sources(markup, base_url=base_url, viewport=SCREEN, browser=browser, link_headers=[markup])

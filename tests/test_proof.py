@@ -1,0 +1,136 @@
+"""Whether bytes are one whole image, from the length to the last frame: what `check_image` promises."""
+
+from __future__ import annotations
+
+import resource
+import zlib
+
+import pytest
+
+from imgfetch import Facts, ImgfetchError, Limits, check_image
+from imgfetch.adapters.pillow import PillowDecoder
+from imgfetch.engine.proof import prove
+from imgfetch.model import Defect, Digest, Format, Level, Reason, Scratch, Verified, Wanted
+from pictures import encoded, samples
+
+SMALL = {name: encoded(name, 24, 16) for name in ("jpeg", "png", "gif", "webp", "avif")}
+
+
+def kind_of(data: bytes, **limits: int) -> Reason:
+    with pytest.raises(ImgfetchError) as caught:
+        check_image(data, limits=Limits(**limits))
+    assert str(caught.value).isprintable()
+    return caught.value.kind
+
+
+def whole(data: bytes) -> bool:
+    try:
+        check_image(data)
+    except ImgfetchError:
+        return False
+    return True
+
+
+def test_every_kind_of_valid_image_is_found_whole() -> None:
+    count = 0
+    for sample in samples():
+        facts = check_image(sample.data)
+        found = (facts.format, facts.width, facts.height, facts.frames)
+        assert found == (sample.format, sample.width, sample.height, sample.frames), sample.name
+        assert facts.verified == ("structure", "decode")
+        count += 1
+    assert count > 50
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_an_image_cut_anywhere_is_not_whole(name: str) -> None:
+    data = SMALL[name]
+    assert whole(data)
+    assert [end for end in range(len(data)) if whole(data[:end])] == []
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_an_image_cut_and_another_one_appended_is_not_whole(name: str) -> None:
+    data = SMALL[name]
+    for end in range(len(data) // 4, len(data), len(data) // 7):
+        assert not whole(data[:end] + data), end
+
+
+@pytest.mark.parametrize(
+    ("body", "reason", "word"),
+    [
+        (b"", Reason.EMPTY, ""),
+        (b"<!DOCTYPE html><title>404</title>", Reason.NOT_IMAGE, "HTML"),
+        (b"  <html><body>", Reason.NOT_IMAGE, "HTML"),
+        (b'{"error": "gone"}', Reason.NOT_IMAGE, "JSON"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", Reason.UNSUPPORTED_FORMAT, "SVG"),
+        (b"%PDF-1.7\n", Reason.NOT_IMAGE, "PDF"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", Reason.UNSUPPORTED_FORMAT, ""),
+        (b"II*\0" + b"\0" * 40, Reason.UNSUPPORTED_FORMAT, "TIFF"),
+        (b"\0" * 4000, Reason.CORRUPT, "zero"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0\0\0\x0dJUNK" + b"." * 99, Reason.CORRUPT, "JUNK"),
+    ],
+)
+def test_what_is_no_image_is_called_what_it_is(body: bytes, reason: Reason, word: str) -> None:
+    with pytest.raises(ImgfetchError) as caught:
+        check_image(body)
+    assert caught.value.kind is reason
+    assert word in caught.value.message
+
+
+def test_a_bomb_is_refused_by_its_header_before_a_pixel_is_decoded() -> None:
+    bomb = bytearray(SMALL["png"])
+    bomb[16:24] = (65535).to_bytes(4, "big") * 2
+    bomb[29:33] = zlib.crc32(bomb[12:29]).to_bytes(4, "big")
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    assert kind_of(bytes(bomb)) is Reason.TOO_MANY_PIXELS
+    assert kind_of(SMALL["webp"], max_pixels=24 * 16 - 1) is Reason.TOO_MANY_PIXELS
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KB
+
+
+def proof(data: bytes, length: int | None = None, **wanted: object) -> Verified | Defect:
+    return prove(
+        data,
+        Digest("a" * 64),
+        Scratch("1"),
+        length=length,
+        wanted=Wanted(**wanted),  # type: ignore[arg-type]
+        limits=Limits(),
+        decoder=PillowDecoder(),
+    )
+
+
+def facts(proved: Verified | Defect) -> Facts:
+    assert isinstance(proved, Verified), proved
+    return proved.facts
+
+
+def test_a_length_that_was_promised_is_held_to() -> None:
+    data = SMALL["webp"]
+    assert facts(proof(data, len(data))).verified == ("length", "structure", "decode")
+    short, long = proof(data, len(data) + 5), proof(data, len(data) - 5)
+    assert isinstance(short, Defect)
+    assert isinstance(long, Defect)
+    assert (short.reason, long.reason) == (Reason.INCOMPLETE, Reason.CORRUPT)
+
+
+def test_each_level_says_how_far_it_went() -> None:
+    assert facts(proof(SMALL["png"], level=Level.NONE)).verified == ()
+    assert facts(proof(SMALL["png"], level=Level.STRUCTURE)).verified == ("structure",)
+    assert facts(proof(SMALL["png"][:-5], level=Level.NONE)).format is Format.PNG
+    assert isinstance(proof(SMALL["png"][:-5], level=Level.STRUCTURE), Defect)
+    assert isinstance(proof(b"<html>", level=Level.NONE), Defect)
+
+
+def test_the_callers_digest_and_width_are_held_against_the_file() -> None:
+    data = SMALL["gif"]
+    assert facts(proof(data, sha256=Digest("a" * 64))).verified[-1] == "sha256"
+    wrong = proof(data, sha256=Digest("b" * 64))
+    assert isinstance(wrong, Defect)
+    assert wrong.reason is Reason.INTEGRITY
+    narrow = proof(data, width=640)
+    assert isinstance(narrow, Verified)
+    assert narrow.warnings == ("width_mismatch: promised 640, real 24",)
+    strict = proof(data, width=640, strict_width=True)
+    assert isinstance(strict, Defect)
+    assert strict.reason is Reason.WIDTH_MISMATCH

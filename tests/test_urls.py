@@ -1,0 +1,122 @@
+"""URLs as a browser reads them."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgfetch.markup.urls import base_url, resolve, shown
+
+PAGE = "http://p.test/d/i.html"
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("a.png", "http://p.test/d/a.png"),
+        ("  a.png\n", "http://p.test/d/a.png"),
+        ("//CDN.test:80/x/../y", "http://cdn.test/y"),
+        ("http:a", "http://p.test/d/a"),
+        ("http:\\\\p.test\\x", "http://p.test/x"),
+        ("\tht\ntp://p.test/x", "http://p.test/x"),
+        ("?q#f", "http://p.test/d/i.html?q#f"),
+        (".%2e/x", "http://p.test/x"),
+        ("é?é#é", "http://p.test/d/%C3%A9?%C3%A9#%C3%A9"),
+        ("http://bücher.test/", "http://xn--bcher-kva.test/"),
+        ("http://0x7f.1/", "http://127.0.0.1/"),
+        ("x\0y", "http://p.test/d/x%00y"),
+        ("x\ud800y", "http://p.test/d/x%EF%BF%BDy"),
+        ("http://x:99999/", None),
+        ("//[", None),
+    ],
+)
+def test_a_url_is_resolved_as_the_standard_says(url: str, expected: str | None) -> None:
+    assert resolve(url, PAGE) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "base", "expected"),
+    [
+        ("a.png", "", "a.png"),
+        ("../a.png", "/x/y/", "/x/a.png"),
+        ("HTTP://A.test", "", "http://a.test/"),
+        ("http://[", "", None),
+        ("//[", "/x/", None),
+    ],
+)
+def test_without_an_absolute_base_a_relative_url_stays_relative(
+    url: str, base: str, expected: str | None
+) -> None:
+    assert resolve(url, base) == expected
+
+
+@pytest.mark.parametrize(
+    ("url", "encoding", "expected"),
+    [
+        ("é?é", "windows-1252", "http://p.test/d/%C3%A9?%E9"),
+        ("?✓é", "windows-1252", "http://p.test/d/i.html?%26%2310003%3B%E9"),
+        ("?日#日", "cp932", "http://p.test/d/i.html?%93%FA#%E6%97%A5"),
+        ("foo:?é", "windows-1252", "foo:?%C3%A9"),
+    ],
+)
+def test_a_query_is_written_in_the_encoding_of_its_document(url: str, encoding: str, expected: str) -> None:
+    assert resolve(url, PAGE, encoding=encoding) == expected
+
+
+@pytest.mark.parametrize(
+    ("href", "standard", "chromium"),
+    [
+        (None, PAGE, PAGE),
+        ("", PAGE, PAGE),
+        ("/x/", "http://p.test/x/", "http://p.test/x/"),
+        ("about:blank", "about:blank", "about:blank"),
+        ("data:text/plain,x", PAGE, PAGE),
+        ("javascript:1", PAGE, PAGE),
+        ("http://x:99999/", PAGE, None),
+    ],
+)
+def test_a_base_element_moves_the_base_unless_it_may_not(
+    href: str | None, standard: str, chromium: str | None
+) -> None:
+    assert base_url(href, PAGE) == standard
+    assert base_url(href, PAGE, browser="chromium") == chromium
+
+
+@pytest.mark.parametrize(
+    ("url", "base", "expected"),
+    [
+        ("", PAGE, None),
+        (" \n", PAGE, None),
+        ("#", PAGE, "http://p.test/d/i.html#"),
+        ("  http://x:99999/ \n", PAGE, "  http://x:99999/ \n"),
+        ("//[", PAGE, "//["),
+        ("a.png", "about:blank", None),
+        ("#", "about:blank", "about:blank#"),
+        ("a.png", None, None),
+        ("http://p.test/x", None, "http://p.test/x"),
+        ("a|b?a|b", PAGE, "http://p.test/d/a%7Cb?a|b"),
+        ("data:,a b #c d", PAGE, "data:,a b #c%20d"),
+        (" DATA:x,a\n\tb ", PAGE, "data:x,a%0A%09b"),
+        ("\u00a0", PAGE, "http://p.test/d/%C2%A0"),
+    ],
+)
+def test_chromium_shows_urls_in_its_own_hand(url: str, base: str | None, expected: str | None) -> None:
+    assert shown(url, base) == expected
+
+
+@settings(deadline=None)
+@given(st.text(), st.text(), st.sampled_from(["utf-8", "windows-1252", "cp932", "gbk"]))
+def test_no_text_is_too_odd_to_resolve(url: str, base: str, encoding: str) -> None:
+    for against in (base, PAGE, "about:blank"):
+        resolved = resolve(url, against, encoding=encoding)
+        assert resolved is None or isinstance(resolved, str)
+        shown(url, against, encoding=encoding)
+        base_url(url, against)
+
+
+@settings(deadline=None)
+@given(st.text(alphabet="ab/.:?#%[]@\\ é|{}"))
+def test_resolving_twice_is_resolving_once(url: str) -> None:
+    resolved = resolve(url, PAGE)
+    assert resolved is None or resolve(resolved, PAGE) == resolved
