@@ -40,6 +40,7 @@ def news_txt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Origin
         for width, path in news.PATHS.items():
             origin.route(path, whole(encoded("webp", width, width * 9 // 16)))
         Path("news.txt").write_text(news.text(origin.url), encoding="utf-8")
+        Path("page.html").write_text("<img srcset='a.webp 480w, b.webp 1170w' sizes=100vw>", encoding="utf-8")
         yield origin
 
 
@@ -49,7 +50,7 @@ def test_every_command_of_the_readme_does_what_it_says(
     commands = [
         line.partition("#")[0] for line in "".join(blocks("sh")).splitlines() if line.startswith("imgfetch")
     ]
-    assert len(commands) == 4
+    assert len(commands) == 5
     for command in commands:
         assert main(shlex.split(command)[1:]) == 0, command
     assert news_txt.asked() == 1

@@ -33,10 +33,11 @@ def explain(
 ) -> Explanation:
     """Explain a choice that was made with these arguments."""
     image = choice.source_set
-    stands = standing(image, viewport, formats)
+    parts = weigh(image, viewport=viewport, policy=choice.policy, formats=formats)
+    stands = standing(parts)
     size = None if viewport is None else source_size_of(stands, viewport)
     return Explanation(
-        parts=weigh(image, viewport, formats),
+        parts=parts,
         source_size=size,
         densities=() if size is None else tuple((c, _density(c, size)) for c in stands.candidates),
         policies=tuple(

@@ -14,9 +14,10 @@ from imgfetch.markup import text
 from imgfetch.markup.srcset import parse_srcset
 from imgfetch.model import Format, Policy
 from imgfetch.rules import choose as rule
+from imgfetch.rules.browser import can_show
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Callable, Collection
 
     from imgfetch.model import Candidate, Choice, Source, SourceSet, Viewport
 
@@ -63,7 +64,7 @@ def choose(
 
     Raises `InputError` (`no_image`) where the source set has no candidate.
     """
-    stands = standing(source_set, viewport, formats)
+    stands = standing(weigh(source_set, viewport=viewport, policy=policy, formats=formats))
     size = dpr = None
     if viewport is not None:
         dpr, size = viewport.dpr, source_size_of(stands, viewport)
@@ -102,25 +103,30 @@ class Weighed(NamedTuple):
 
 
 def weigh(
-    source_set: SourceSet, viewport: Viewport | None = None, formats: Collection[Format | str] | None = None
+    source_set: SourceSet,
+    *,
+    viewport: Viewport | None = None,
+    policy: Policy | str = Policy.COVER,
+    formats: Collection[Format | str] | None = None,
 ) -> tuple[Weighed, ...]:
     """The `<source>` elements of a picture in order, and last the image itself, each with what is against it.
 
-    The first against which nothing speaks stands for the image (HTML §4.8.4.3.8).
+    The first against which nothing speaks stands for the image (HTML §4.8.4.3.8). Types are those of
+    `formats`; if none are named, those that can be proved whole, or under the policy `browser` those that
+    a browser takes.
     """
+    as_a_browser = formats is None and policy == Policy.BROWSER
+    takes = can_show if as_a_browser else _TypesOf(DECODABLE if formats is None else formats)
     sources = (
-        Weighed(source.candidates, source.sizes, _name(source), _against(source, viewport, formats))
+        Weighed(source.candidates, source.sizes, _name(source), _against(source, viewport, takes))
         for source in source_set.sources
     )
     against = "" if source_set.candidates else "it has no candidate"
     return (*sources, Weighed(source_set.candidates, source_set.sizes, "img", against))
 
 
-def standing(
-    source_set: SourceSet, viewport: Viewport | None, formats: Collection[Format | str] | None
-) -> Weighed:
+def standing(parts: tuple[Weighed, ...]) -> Weighed:
     """The part that stands for the image."""
-    parts = weigh(source_set, viewport, formats)
     first = next((part for part in parts if not part.against), None)
     # Whoever asks for an image without saying for what screen is better served by any than by none.
     return first or next((part for part in parts if part.candidates), parts[-1])
@@ -133,24 +139,28 @@ def source_size_of(part: Weighed, viewport: Viewport) -> float:
     return source_size(part.sizes, viewport)
 
 
-def _against(source: Source, viewport: Viewport | None, formats: Collection[Format | str] | None) -> str:
+def _against(source: Source, viewport: Viewport | None, takes: Callable[[str], bool]) -> str:
     if not source.candidates:
         return "it has no candidate"
-    essence = source.type.partition(";")[0].strip().lower()
-    if essence and essence not in _media_types(formats):
-        return f"its type is {essence}"
-    if not source.media or (viewport is not None and _holds(source.media, viewport)):
+    if source.type and not takes(source.type):
+        return f"its type is {source.type}"
+    if not source.media:
         return ""
-    return (
-        "no viewport was given to hold its media condition against"
-        if viewport is None
-        else "its media condition does not hold"
-    )
+    if viewport is None:
+        return "no viewport was given to hold its media condition against"
+    return "" if _holds(source.media, viewport) else "its media condition does not hold"
 
 
-def _media_types(formats: Collection[Format | str] | None) -> set[str]:
-    wanted = DECODABLE if formats is None else [Format(name) for name in formats]
-    return {alias for form in wanted for alias in (form.media_type, *_ALIASES.get(form, ()))}
+class _TypesOf:
+    """Takes a MIME type if it is one of some formats; parameters are not looked at."""
+
+    def __init__(self, formats: Collection[Format | str]) -> None:
+        self._types = {
+            name for form in map(Format, formats) for name in (form.media_type, *_ALIASES.get(form, ()))
+        }
+
+    def __call__(self, media_type: str) -> bool:
+        return media_type.partition(";")[0].strip().lower() in self._types
 
 
 def _holds(condition: str, viewport: Viewport) -> bool:

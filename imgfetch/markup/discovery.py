@@ -106,9 +106,10 @@ _NUMBER = re.compile(r"[0-9]{1,9}")
 _MEDIA_OF_BGSET = re.compile(r"\[[^\]]*+\]?|\|")
 _NAMED_BLANK = re.compile(
     r"(?:^|[/_-])(?:blank|spacer|transparent|placeholder|pixel|1x1|clear|lazy|loading|grey|gray|empty)"
-    r"(?:[_-][\w-]*+)?\.(?:gif|png|svg|webp|jpe?g)(?:[?#]|$)",
+    r"(?:[_-][\w-]*+)?\.(?:gif|png|svg)(?:[?#]|$)",
     re.IGNORECASE,
 )
+"""What has nothing to show needs no photograph's format: `clear.jpg` may well be the sky."""
 _SVG_SHAPE = re.compile(
     r"(?:<|%3c)(?:\w+:)?(?:path|rect|circle|ellipse|line|poly|text|image|use|foreignobject)", re.IGNORECASE
 )

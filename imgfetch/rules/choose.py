@@ -53,7 +53,7 @@ def choose(
 
     ratio = None if dpr is None else single(dpr)
     per_css_pixel = "{:g} device pixels to a CSS pixel"
-    densities = _Scale(policy, ratio, "{:g}x", per_css_pixel, _density(source_size or 0))
+    densities = _Scale(policy, ratio, "{:.4g}x", per_css_pixel, _density(source_size or 0))
     if policy is Policy.BROWSER:
         if dpr is None or source_size is None:
             raise InputError(Reason.BAD_INPUT, "the policy browser needs a viewport")

@@ -1,0 +1,126 @@
+"""`find_images` and `choose` on whole pages, and what `pick` says of three styles of them."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+
+from imgfetch import Choice, InputError, Viewport, choose, current_sources, find_images
+from imgfetch.api.explanation import explain
+from imgfetch.cli import main
+from imgfetch.model import Policy
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+BASE = "https://news.example/story/"
+
+WORDPRESS = """<!doctype html><meta charset=utf-8>
+<figure class="wp-block-image"><img loading="lazy" src="/up/harbour-1024x683.jpg" alt="Harbour"
+ srcset="/up/harbour-1024x683.jpg 1024w, /up/harbour-300x200.jpg 300w, /up/harbour-768x512.jpg 768w"
+ sizes="(max-width: 1024px) 100vw, 1024px"></figure>"""
+
+NEWS = """<!doctype html><base href="/media/"><picture>
+<source media="(min-width: 900px)" type="image/avif" sizes="60vw"
+ srcset="wide-900.avif 900w, wide-1800.avif 1800w">
+<source media="(min-width: 900px)" srcset="wide-900.jpg 900w, wide-1800.jpg 1800w" sizes="60vw">
+<source type="image/jxl" srcset="tall.jxl">
+<source type="image/webp" srcset="tall-400.webp 400w, tall-800.webp 800w" sizes="calc(100vw - 2rem)">
+<img src="tall-400.jpg" srcset="oops 4q, tall-400.jpg 400w" alt="Parliament"></picture>"""
+
+NEXT = """<img data-nimg="1"
+ srcset="/_next/image?url=%2Fp.jpg&amp;w=640&amp;q=75 1x, /_next/image?url=%2Fp.jpg&amp;w=1920&amp;q=75 2x"
+ src="/_next/image?url=%2Fp.jpg&amp;w=1920&amp;q=75">"""
+
+PHONE, DESK = Viewport(400, 800, 2.0), Viewport(1280, 720, 1.0)
+
+
+def chosen(page: str, viewport: Viewport | None = None, **asked: object) -> Choice:
+    (image,) = find_images(page, base_url=BASE)
+    return choose(image, viewport=viewport, **asked)  # type: ignore[arg-type]
+
+
+def check(page: str, viewport: Viewport | None, url: str, **asked: object) -> str:
+    choice = chosen(page, viewport, **asked)
+    assert choice.url == "https://news.example" + url
+    return choice.why
+
+
+def test_a_viewport_asks_for_the_pixels_that_the_image_fills_there() -> None:
+    check(WORDPRESS, PHONE, "/up/harbour-1024x683.jpg")
+    check(WORDPRESS, Viewport(380, 800, 2.0), "/up/harbour-768x512.jpg")
+    check(WORDPRESS, Viewport(300, 800), "/up/harbour-300x200.jpg")
+    check(WORDPRESS, None, "/up/harbour-768x512.jpg", width=500)
+
+
+def test_of_a_picture_the_source_that_holds_stands_for_the_image() -> None:
+    why = check(NEWS, DESK, "/media/wide-900.avif")
+    assert why == (
+        "<source media='(min-width: 900px)' type='image/avif'>: "
+        "900w is the smallest of 2 that covers 768 device pixels"
+    )
+    check(NEWS, DESK, "/media/wide-900.jpg", formats=["jpeg", "webp"])
+    check(NEWS, PHONE, "/media/tall-800.webp")
+    check(NEWS, PHONE, "/media/tall-400.jpg", formats=["jpeg"])
+
+
+def test_without_a_viewport_no_media_condition_is_taken_to_hold() -> None:
+    check(NEWS, None, "/media/tall-800.webp", width=500)
+
+
+@pytest.mark.parametrize("page", [WORDPRESS, NEWS, NEXT])
+@pytest.mark.parametrize("viewport", [PHONE, DESK, Viewport(901, 700, 3.0)])
+def test_the_browser_policy_chooses_what_a_browser_shows(page: str, viewport: Viewport) -> None:
+    (shown,) = current_sources(page, base_url=BASE, viewport=viewport)
+    assert chosen(page, viewport, policy="browser").url == shown
+
+
+def test_the_browser_policy_needs_a_viewport() -> None:
+    with pytest.raises(InputError, match="needs a viewport"):
+        chosen(WORDPRESS, policy="browser")
+
+
+def test_a_choice_can_be_explained() -> None:
+    told = explain(chosen(NEWS, PHONE), viewport=PHONE)
+    assert [part.against for part in told.parts] == [
+        "its media condition does not hold",
+        "its media condition does not hold",
+        "its type is image/jxl",
+        "",
+        "",
+    ]
+    assert told.source_size == 368
+    assert [round(density, 3) for _, density in told.densities] == [1.087, 2.174]
+    assert dict(told.policies)[Policy.SMALLEST].width == 400
+
+
+def test_what_kind_of_text_it_is_is_seen_or_said() -> None:
+    assert find_images("a { background: url(x.png) }") == ()
+    (styled,) = find_images("a { background: url(x.png) }", media_type="text/css", base_url=BASE)
+    assert styled.candidates[0].url == BASE + "x.png"
+    (listed,) = find_images("a.webp 480w, b.webp 960w", base_url=BASE)
+    assert listed.candidates[1].url == BASE + "b.webp"
+    (page,) = find_images("a.webp 480w <img src=c.png>")
+    assert page.candidates[0].url == "c.png"
+
+
+def test_pick_explains_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    page = tmp_path / "page.html"
+    page.write_text(NEWS, encoding="utf-8")
+    assert main(["pick", str(page), "--base", BASE, "--viewport", "400x800@2", "-v"]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines()[0] == "https://news.example/media/tall-800.webp"
+    assert "  not <source type='image/jxl'>: its type is image/jxl" in out
+    assert "  it is 368 CSS pixels wide there" in out
+    assert "else 400w https://news.example/media/tall-400.webp (1.087x)" in out
+    assert "browser  would choose https://news.example/media/tall.jxl" in out
+    assert "'oops 4q' was left out" in err
+
+    assert main(["pick", str(page), "--base", BASE, "--viewport", "400x800@2", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert told["source_size"] == 368
+    assert told["policies"]["largest"].endswith("tall-800.webp")
+    assert told["parts"][2]["against"] == "its type is image/jxl"
+    assert told["problems"][0]["found"] == "oops 4q"
