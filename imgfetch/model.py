@@ -123,6 +123,7 @@ class Policy(StrEnum):
     NEAREST = "nearest"
     LARGEST = "largest"
     SMALLEST = "smallest"
+    BROWSER = "browser"
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +156,9 @@ class Limits:
     read_timeout: float = 20.0
     total_timeout: float = 120.0
     """For one image: all its requests, waits and candidates, but not its turn in the queue."""
+    lowest_speed: int = 1_000
+    """Bytes a second below which a body is given up, on an average over `lowest_speed_time`."""
+    lowest_speed_time: float = 20.0
     retries: int = 3
     backoff_base: float = 0.5
     backoff_cap: float = 30.0
@@ -219,6 +223,12 @@ class Ask:
     entry: Entry | None = None
     hops: int = 0
     """How many redirects led here."""
+    bound: float | None = None
+    """Seconds for which all of them may be followed unasked; None where there were none."""
+    fresh: bool = False
+    """Whether it goes past every cache on the way, for what came before was damaged."""
+    partial: Partial | None = None
+    """What has come of it before, to be gone on with if it is still the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -236,6 +246,17 @@ class Head:
         return ", ".join(values) if values else None
 
 
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """The beginning of a body that broke off, claimed by whoever holds it."""
+
+    scratch: Scratch
+    length: int
+    """Bytes that have come."""
+    head: Head
+    """Of the response that began it: it has the length of the whole, and the entity tag."""
+
+
 # ---------------------------------------------------------------------------------------------------
 # What the bytes are
 
@@ -248,16 +269,18 @@ class Format(StrEnum):
     GIF = "gif"
     WEBP = "webp"
     AVIF = "avif"
+    OTHER = "other"
+    """None of them: bytes that a caller of `CachingTransport` wants kept unproved."""
 
     @property
     def extension(self) -> str:
         """The file name extension, without a dot."""
-        return "jpg" if self is Format.JPEG else self.value
+        return {Format.JPEG: "jpg", Format.OTHER: "bin"}.get(self, self.value)
 
     @property
     def media_type(self) -> str:
         """The IANA media type."""
-        return f"image/{self.value}"
+        return "application/octet-stream" if self is Format.OTHER else f"image/{self.value}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,7 +318,8 @@ class Facts:
     bytes: int
     sha256: Digest
     verified: tuple[str, ...]
-    """What was checked, in order: `length`, `structure`, `decode`, `sha256`."""
+    """What was checked, in order: `length`, `structure`, `decode`, the fields of digests that the origin
+    offered (`repr-digest`, …), `sha256`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -318,6 +342,10 @@ class Entry:
     """When the request was sent, in seconds since the epoch (RFC 9111 §4.2.3, request_time)."""
     received_at: float
     """When the response's head came (RFC 9111 §4.2.3, response_time)."""
+    selected: tuple[tuple[str, str], ...] = ()
+    """The request's fields that the response depends on by its Vary, normalised (RFC 9111 §4.1)."""
+    bound: float | None = None
+    """Seconds for which the redirects that led to it may be followed unasked; None where there were none."""
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -377,6 +405,8 @@ class Origin(StrEnum):
     FETCHED = "fetched"
     CACHED = "cached"
     REVALIDATED = "revalidated"
+    STALE = "stale"
+    """Held, no longer fresh, and served all the same: the origin allows it, or could not be reached."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,15 @@ import io
 import random
 import struct
 from functools import cache
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from PIL import Image, ImageChops, ImageDraw
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
+
+
+Options: TypeAlias = "Mapping[str, object]"
 
 
 class Sample(NamedTuple):
@@ -70,19 +73,21 @@ def striped(width: int, height: int) -> Image.Image:
 
 
 @cache
-def encoded(form: str, width: int = 64, height: int = 48, *, seed: int = 0, mode: str = "RGB", **options: Any) -> bytes:
+def encoded(
+    form: str, width: int = 64, height: int = 48, *, seed: int = 0, mode: str = "RGB", **options: object
+) -> bytes:
     """The file of a photo, as `form` ("webp", "jpeg", "png", "gif", "avif") with Pillow's options."""
     return save(in_mode(photo(width, height, seed), mode), form, **options)
 
 
 @cache
-def animation(form: str, width: int = 32, height: int = 24, frames: int = 3, **options: Any) -> bytes:
+def animation(form: str, width: int = 32, height: int = 24, frames: int = 3, **options: object) -> bytes:
     """The file of an animation of photos that differ."""
     pictures = [photo(width, height, seed) for seed in range(frames)]
     return save(pictures[0], form, save_all=True, append_images=pictures[1:], duration=80, **options)
 
 
-def save(picture: Image.Image, form: str, **options: Any) -> bytes:
+def save(picture: Image.Image, form: str, **options: object) -> bytes:
     """The file of a picture."""
     if form == "avif":
         options = {"speed": 10, "max_threads": 1, **options}
@@ -98,7 +103,9 @@ def in_mode(picture: Image.Image, mode: str) -> Image.Image:
         picture.putalpha(ImageChops.offset(picture.getchannel(0), 3, 1))
     if mode == "I;16":
         grey = picture.convert("L")
-        return Image.frombytes("I;16", grey.size, b"".join(struct.pack("<H", 257 * v) for v in grey.tobytes()))
+        return Image.frombytes(
+            "I;16", grey.size, b"".join(struct.pack("<H", 257 * v) for v in grey.tobytes())
+        )
     if mode == "PA":
         return picture.convert("RGB").quantize(64)
     return picture.convert(mode)
@@ -114,7 +121,9 @@ ICC = bytes(range(256)) * 12
 """No profile at all: readers must not mind."""
 
 
-def samples(sizes: tuple[tuple[int, int], ...] = ((64, 48),), seeds: tuple[int, ...] = (0,)) -> Iterator[Sample]:
+def samples(
+    sizes: tuple[tuple[int, int], ...] = ((64, 48),), seeds: tuple[int, ...] = (0,)
+) -> Iterator[Sample]:
     """Every kind of image, in every size, of every seed."""
     for width, height in sizes:
         for seed in seeds:
@@ -123,7 +132,7 @@ def samples(sizes: tuple[tuple[int, int], ...] = ((64, 48),), seeds: tuple[int, 
             yield from _plain(width, height, seed)
 
 
-_STILLS: dict[str, list[dict[str, Any]]] = {
+_STILLS: dict[str, list[Options]] = {
     "jpeg": [
         *({"mode": mode, "quality": 80} for mode in ("L", "RGB", "CMYK")),
         *({"quality": quality} for quality in (1, 30, 95, 100)),
@@ -187,7 +196,7 @@ def _stills(width: int, height: int, seed: int) -> Iterator[Sample]:
 
 
 def _animations(width: int, height: int) -> Iterator[Sample]:
-    kinds: list[tuple[str, dict[str, Any]]] = [
+    kinds: list[tuple[str, Options]] = [
         ("gif", {}),
         ("gif", {"loop": 0, "disposal": 2}),
         ("gif", {"optimize": True, "disposal": 3}),
@@ -206,8 +215,12 @@ def _animations(width: int, height: int) -> Iterator[Sample]:
 
 
 def _plain(width: int, height: int, seed: int) -> Iterator[Sample]:
-    pictures = {"flat": flat(width, height), "banded": banded(width, height, seed), "striped": striped(width, height)}
-    kinds: list[tuple[str, dict[str, Any]]] = [
+    pictures = {
+        "flat": flat(width, height),
+        "banded": banded(width, height, seed),
+        "striped": striped(width, height),
+    }
+    kinds: list[tuple[str, Options]] = [
         ("jpeg", {"quality": 1, "optimize": True, "subsampling": 0}),
         ("jpeg", {"quality": 90, "optimize": True}),
         ("jpeg", {"progressive": True}),
@@ -224,5 +237,5 @@ def _plain(width: int, height: int, seed: int) -> Iterator[Sample]:
             yield Sample(name, form, save(picture, form, **options), width, height)
 
 
-def _spelled(options: dict[str, Any]) -> str:
+def _spelled(options: Options) -> str:
     return " ".join(f"{key}={str(value)[:12]}" for key, value in options.items())

@@ -1,6 +1,6 @@
 """Proves that some bytes are one whole image of the kind that was wanted.
 
-bytes ─▶ length ─▶ walk ─▶ admit ─▶ decode ─▶ judge ─▶ Verified │ Defect
+bytes ─▶ length ─▶ walk ─▶ admit ─▶ weigh ─▶ decode ─▶ judge ─▶ Verified │ Defect
 """
 
 from __future__ import annotations
@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from imgfetch.formats import walk
 from imgfetch.model import Defect, Facts, Level, Reason, Verified
-from imgfetch.rules import verify
+from imgfetch.rules import digests, verify
 
 if TYPE_CHECKING:
     from imgfetch.model import Buffer, Digest, Limits, Scratch, Wanted
     from imgfetch.ports import Decoder
+    from imgfetch.rules.digests import Claim
 
 
 def prove(
@@ -25,10 +26,12 @@ def prove(
     wanted: Wanted,
     limits: Limits,
     decoder: Decoder,
+    claims: tuple[Claim, ...] = (),
 ) -> Verified | Defect:
     """Check `data` as far as `wanted.level` asks; blocks while it decodes.
 
-    `length` is what the origin promised, in bytes of `data`, or None. At level NONE a body of any known
+    `length` is what the origin promised, in bytes of `data`, or None, and `claims` are the digests that it
+    offered. At level NONE a body of any known
     format passes, whole or not: an object needs a format for its name.
     """
     checks = []
@@ -44,11 +47,15 @@ def prove(
         if defect is not None:
             return defect
         checks.append("structure")
+    weighed = digests.weigh(claims, data, digest)
+    if isinstance(weighed, Defect):
+        return weighed
     if wanted.level is Level.FULL:
         defect = decoder.decode(data, structure.format, limits)
         if defect is not None:
             return defect
         checks.append("decode")
+    checks += weighed
     facts = Facts(
         format=structure.format,
         width=structure.width,

@@ -61,7 +61,7 @@ def _flaw(walker: Callable[[memoryview, Seen], None], view: memoryview, seen: Se
         walker(view, seen)
     except Flaw as flaw:
         return flaw.defect
-    except struct.error:  # a walker reads what must be there, and finds the end of the file
+    except (struct.error, IndexError):  # a walker reads what must be there, and finds the end of the file
         return Defect(Reason.TRUNCATED, f"ends after {len(view):,} bytes, in the middle of a header")
     return None
 

@@ -1,4 +1,4 @@
-"""How large AV1 says its frames are: the sequence header, by the AV1 Bitstream & Decoding Process Specification.
+"""How large AV1 says its frames are: the sequence header, by the AV1 bitstream specification.
 
 A box may say 64 x 64 pixels, and the coded image be 16384 x 16384; decoders allocate what the code says.
 """

@@ -4,7 +4,8 @@
     ftyp ─▶ meta? ─▶ moov{trak{mdia{hdlr · minf{stbl{stsd · stsz · stco ─▶ samples}}}}} ─▶ mdat  a sequence
 
 A file of major brand `avis` is judged as its sequence, every other as its primary item, as libavif does.
-Boxes must tile the file to its last byte, and every extent of every item must lie inside it.
+Boxes must tile the file to its last byte, and every extent of every item must lie inside it. Tolerated:
+another file behind this one.
 
 Lost data. Coded AV1 holds hardly any zeros: at most 16 in a row in 930 photographs, flat and half-empty
 images up to 12 megapixels, at every quality. More than 512 in a row in a coded image are lost data.
@@ -28,14 +29,19 @@ if TYPE_CHECKING:
 
 def walk(data: memoryview, seen: Seen) -> None:
     """Walk a file that begins with an `ftyp` box."""
-    boxes = {kind: (start, stop) for kind, start, stop in _boxes(data, 0, len(data), outermost=True)}
+    boxes: dict[bytes, _Span] = {}
+    for kind, start, stop in _boxes(data, 0, len(data), outermost=True):
+        if kind == b"ftyp" and boxes:  # there is one in a file (ISO 14496-12 §4.3): another file follows
+            seen.tail = len(data) - start + 8
+            break
+        boxes.setdefault(kind, (start, stop))
     sequence = bytes(data[8:12]) == b"avis"
     try:
         if sequence:
             _sequence(data, _need(boxes, b"moov"), seen)
         if b"meta" in boxes or not sequence:
             _still(data, _need(boxes, b"meta"), seen, sequence=sequence)
-    except struct.error:
+    except (struct.error, IndexError):
         raise corrupt("a box is too short for what it says it holds") from None
 
 
@@ -49,7 +55,9 @@ _LONG = Struct(">Q")
 _Span = tuple[int, int]
 
 
-def _boxes(data: memoryview, start: int, end: int, *, outermost: bool = False) -> Iterator[tuple[bytes, int, int]]:
+def _boxes(
+    data: memoryview, start: int, end: int, *, outermost: bool = False
+) -> Iterator[tuple[bytes, int, int]]:
     """Type, and where the contents begin and end, of each box between two offsets (ISO 14496-12 §4.2)."""
     for _ in range(MOST_PARTS):
         if start == end:
@@ -118,7 +126,9 @@ def _coded(data: memoryview, start: int, stop: int, seen: Seen) -> None:
     size = coded_size(data[start:stop])
     # encoders in hardware round sizes up to their blocks, of 128 pixels at most
     if size and size[0] * size[1] > 2 * max(seen.width, 128) * max(seen.height, 128):
-        raise corrupt(f"its coded data has {size[0]} x {size[1]} pixels, its boxes {seen.width} x {seen.height}")
+        raise corrupt(
+            f"its coded data has {size[0]} x {size[1]} pixels, its boxes {seen.width} x {seen.height}"
+        )
 
 
 def _item_kinds(data: memoryview, span: _Span) -> Iterator[tuple[int, bytes]]:
@@ -207,7 +217,7 @@ def _sequence(data: memoryview, span: _Span, seen: Seen) -> None:
         if kind == b"trak":
             media = _inside(data, _need(_inside(data, (start, stop)), b"mdia"))
             handler, _ = _need(media, b"hdlr")
-            if data[handler + 8 : handler + 12] == b"pict":
+            if bytes(data[handler + 8 : handler + 12]) == b"pict":
                 tables = _inside(data, _need(_inside(data, _need(media, b"minf")), b"stbl"))
                 _track(data, tables, seen)
                 return

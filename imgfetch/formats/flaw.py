@@ -52,13 +52,14 @@ def refuse_zeros(data: memoryview, start: int, stop: int, most: int) -> None:
 
 def zeros(data: memoryview, start: int, stop: int, run: int) -> int | None:
     """Where the first `run` zero bytes in a row begin between `start` and `stop`."""
-    wanted = bytes(run)
-    step = max(run, _BLOCK)
-    for at in range(start, stop - run + 1, step):
-        found = bytes(data[at : min(at + step + run - 1, stop)]).find(wanted)
-        if found >= 0:
-            return at + found
+    # such a run covers one byte of every `run`: only where that one is zero is there a reason to look
+    samples = bytes(data[start:stop:run])
+    number = samples.find(0)
+    while number >= 0:
+        at = start + number * run
+        before, after = bytes(data[max(start, at - run + 1) : at]), bytes(data[at : min(at + run, stop)])
+        first = at - len(before) + len(before.rstrip(b"\0"))
+        if at + len(after) - len(after.lstrip(b"\0")) - first >= run:
+            return first
+        number = samples.find(0, number + 1)
     return None
-
-
-_BLOCK = 65_536

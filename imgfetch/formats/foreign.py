@@ -82,7 +82,9 @@ def _media(head: bytes) -> Defect:
 
 
 _SVG = re.compile(rb"<(?:\w+:)?svg[\s>/]")
-_HTML = re.compile(rb"<(?:!doctype\s+html|html|head|body|title|script|meta|div|p|h1|center)[\s>/]", re.IGNORECASE)
+_HTML = re.compile(
+    rb"<(?:!doctype\s+html|html|head|body|title|script|meta|div|p|h1|center)[\s>/]", re.IGNORECASE
+)
 _BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 

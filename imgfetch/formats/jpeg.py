@@ -7,9 +7,9 @@ EOI. Phones and cameras put gain maps, second pictures and films there, servers 
 the MPF segment says of it is not held against a file, since tools that strip it leave MPF standing.
 
 Lost data. Where restart markers were announced, one missing or out of turn is lost data. A decoder
-takes zero bytes for the likeliest codes: where a table gives them to "nothing changed", flat images hold
-long runs, at most 2.3 bits for a block of 8 × 8 samples in 880 flat, striped and half-empty images up
-to 12 megapixels. A run of more than half a byte for each block is lost data.
+takes zero bytes for the likeliest codes: where these say "nothing changed", flat images hold long runs,
+at most 2.3 bits for a block of 8 × 8 samples in 6,600 flat, striped and half-empty images up to 12
+megapixels. A run of more than half a byte for each block is lost data.
 """
 
 from __future__ import annotations
@@ -17,20 +17,27 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from struct import Struct
-from typing import TYPE_CHECKING
 
-from imgfetch.formats.flaw import MOST_PARTS, Flaw, corrupt, refuse_zeros, truncated
+from imgfetch.formats.flaw import MOST_PARTS, Flaw, Seen, corrupt, refuse_zeros, truncated
 from imgfetch.model import Reason
-
-if TYPE_CHECKING:
-    from imgfetch.formats.flaw import Seen
 
 
 def walk(data: memoryview, seen: Seen) -> None:
     """Walk a file that begins with `FF D8 FF`."""
+    end, _ = _walk(data, seen)
+    seen.tail = len(data) - end
+
+
+def outline(data: memoryview) -> tuple[int, bool]:
+    """Where a file's image ends, and whether it is sequential and in one scan. Raises `Flaw`."""
+    return _walk(data, Seen())
+
+
+def _walk(data: memoryview, seen: Seen) -> tuple[int, bool]:
     at = 2
     frame: _Frame | None = None
     interval = scans = 0
+    whole = False
     for _ in range(MOST_PARTS):
         code, at = _marker(data, at)
         if code == _EOI:
@@ -49,24 +56,28 @@ def walk(data: memoryview, seen: Seen) -> None:
                 raise corrupt("a scan before any frame header")
             if scans > _MOST_SCANS:
                 raise corrupt(f"more than {_MOST_SCANS} scans")
-            stop = _scan(data, at, stop, frame, interval)
+            components = _components(data, at, frame)
+            whole = len(components) == len(frame.sampling) and not frame.progressive
+            stop = _scan(data, stop, frame, components, interval)
         at = stop
     else:
         raise corrupt(f"more than {MOST_PARTS:,} segments")
     if not scans:
         raise corrupt("no scan in it")
-    seen.tail = len(data) - at
+    return at, whole and scans == 1
 
 
 _SOI, _EOI, _SOS, _DRI, _TEM = 0xD8, 0xD9, 0xDA, 0xDD, 0x01
 _SOFS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # DHT, JPG and DAC lie among them (T.81 table B.1)
-_BASELINE, _EXTENDED, _PROGRESSIVE, _ARITHMETIC = (0xC0,), (0xC1,), (0xC2,), (0xC9, 0xCA)
-_DECODABLE = frozenset(_BASELINE + _EXTENDED + _PROGRESSIVE + _ARITHMETIC)
+_PROGRESSIVE = 0xC2
+_DECODABLE = frozenset((0xC0, 0xC1, _PROGRESSIVE))
+"""Baseline, extended and progressive Huffman coding: browsers know no other."""
 _MOST_SCANS = 100
 """Each costs a pass over the picture. Encoders that search for the best script write a dozen."""
 _MOST_STRAY = 64
 _WORD = Struct(">H")
 _SOF = Struct(">HBHHB")
+_SOS_HEAD = Struct(">HB")
 _MARKER = re.compile(rb"\xff([^\x00\xff])")
 _MARKER_BUT_RST = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 _RST = re.compile(rb"\xff([\xd0-\xd7])")
@@ -76,6 +87,7 @@ _RST = re.compile(rb"\xff([\xd0-\xd7])")
 class _Frame:
     width: int
     height: int
+    progressive: bool
     sampling: dict[int, tuple[int, int]]
     """By component: horizontal and vertical sampling factors."""
 
@@ -114,7 +126,7 @@ def _segment(data: memoryview, code: int, at: int) -> int:
         raise corrupt(f"another image begins at offset {at - 2:,}, before this one has ended")
     if code == _TEM or 0xD0 <= code <= 0xD7:  # these stand alone (T.81 §B.1.1.3)
         return at
-    (length,) = _WORD.unpack_from(data, at)
+    length: int = _WORD.unpack_from(data, at)[0]
     if length < 2:
         raise corrupt(f"the segment FF {code:02X} at offset {at - 2:,} has an impossible length of {length}")
     if at + length > len(data):
@@ -139,12 +151,12 @@ def _frame(data: memoryview, code: int, at: int, stop: int) -> _Frame:
         if not 1 <= across <= 4 or not 1 <= down <= 4:
             raise corrupt(f"sampling factors of {across} x {down} in its frame header")
         sampling[data[component]] = across, down
-    return _Frame(width, height, sampling)
+    return _Frame(width, height, code == _PROGRESSIVE, sampling)
 
 
-def _scan(data: memoryview, at: int, start: int, frame: _Frame, interval: int) -> int:
+def _scan(data: memoryview, start: int, frame: _Frame, components: tuple[int, ...], interval: int) -> int:
     """Where the entropy-coded data of a scan ends, at the first marker that does not belong to it."""
-    # an FF of the data itself is followed by a stuffed 00, so FF and another byte are a marker (T.81 §B.1.1.5)
+    # an FF of the data itself is followed by a stuffed 00: any other byte makes a marker (T.81 §B.1.1.5)
     found = (_MARKER_BUT_RST if interval else _MARKER).search(data, start)
     stop = found.start() if found else len(data)
     blocks = sum(across * down for across, down in map(frame.blocks, frame.sampling))
@@ -152,7 +164,7 @@ def _scan(data: memoryview, at: int, start: int, frame: _Frame, interval: int) -
     if found is None:
         raise _cut(data)
     if interval:
-        _restarts(data[start:stop], frame.mcus(_components(data, at, frame)), interval)
+        _restarts(data[start:stop], frame.mcus(components), interval)
     elif 0xD0 <= found[1][0] <= 0xD7:
         raise corrupt(f"a restart marker at offset {stop:,}, where none was announced")
     return stop
@@ -160,7 +172,10 @@ def _scan(data: memoryview, at: int, start: int, frame: _Frame, interval: int) -
 
 def _components(data: memoryview, at: int, frame: _Frame) -> tuple[int, ...]:
     """The components of a scan (T.81 §B.2.3)."""
-    components = tuple(data[at + 3 + 2 * n] for n in range(data[at + 2]))
+    length, count = _SOS_HEAD.unpack_from(data, at)
+    if length != 6 + 2 * count:
+        raise corrupt(f"a scan header of {length} bytes for {count} components")
+    components = tuple(data[at + 3 : at + 3 + 2 * count : 2])
     if not components or not frame.sampling.keys() >= set(components):
         raise corrupt("a scan of components that its frame does not have")
     return components

@@ -70,7 +70,9 @@ def _check(data: memoryview, kind: bytes, start: int, stop: int) -> None:
     if not kind.isalpha():
         raise corrupt(f"the chunk at offset {start - 8:,} is named {name(kind)}")
     if stop - start > 2**31 - 1 or stop - start < _LEAST.get(kind, 0):
-        raise corrupt(f"a length of {stop - start:,} bytes for the {name(kind)} chunk at offset {start - 8:,}")
+        raise corrupt(
+            f"a length of {stop - start:,} bytes for the {name(kind)} chunk at offset {start - 8:,}"
+        )
     if stop + 4 > len(data):
         raise truncated(f"ends after {len(data):,} bytes, in the {name(kind)} chunk at offset {start - 8:,}")
     if _CRC.unpack_from(data, stop)[0] != crc32(data[start - 4 : stop]):
@@ -121,7 +123,9 @@ def _header(payload: memoryview, state: _State, seen: Seen) -> None:
         raise corrupt(f"{width} x {height} pixels in its IHDR chunk")
     seen.width, seen.height = width, height
     if depth not in _DEPTHS.get(colour, ()) or compression or filtering or interlace > 1:
-        raise corrupt(f"colour type {colour} of {depth} bits, methods {compression}, {filtering}, {interlace}")
+        raise corrupt(
+            f"colour type {colour} of {depth} bits, methods {compression}, {filtering}, {interlace}"
+        )
     state.palette_due = colour == 3
 
 

@@ -49,10 +49,7 @@ def walk(data: memoryview, seen: Seen) -> None:
 def bitstreams(data: memoryview) -> Iterator[tuple[bytes, int, int]]:
     """Fourcc, offset and length of every VP8 and VP8L bitstream of a file that has been walked."""
     for fourcc, at, length in _chunks(data, 12, len(data)):
-        if fourcc == b"ANMF":
-            inner = _chunks(data, at + 16, at + length)
-        else:
-            inner = [(fourcc, at, length)]
+        inner = _chunks(data, at + 16, at + length) if fourcc == b"ANMF" else [(fourcc, at, length)]
         yield from (chunk for chunk in inner if chunk[0] in (b"VP8 ", b"VP8L"))
 
 
@@ -177,6 +174,6 @@ def _lossless(data: memoryview, at: int, length: int) -> tuple[int, int]:
 
 
 def _alpha(data: memoryview, at: int, length: int) -> None:
-    # Compression method: "0: No compression. 1: Compressed using the WebP lossless format" (RFC 9649 §2.7.1.2)
+    # Compression method, "0: No compression. 1: Compressed using the WebP lossless format" (§2.7.1.2)
     if not length or data[at] & 3 > 1:
         raise corrupt(f"the ALPH chunk at offset {at - 8:,} is empty or compressed by an unknown method")

@@ -1,0 +1,297 @@
+"""The decoder: what it lets pass, what it refuses, and that it leaves the host program's Pillow alone."""
+
+from __future__ import annotations
+
+import mmap
+import os
+import resource
+import struct
+import subprocess
+import sys
+import tracemalloc
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+from zlib import compress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageFile
+
+from imgfetch.adapters.pillow import PillowDecoder
+from imgfetch.formats import walk
+from imgfetch.model import Format, Limits, Reason
+from pictures import EXIF, Sample, animation, banded, encoded, flat, samples, save
+from test_formats import png, webp
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from imgfetch.model import Buffer
+
+FORMS = ("webp", "jpeg", "png", "gif", "avif")
+SMALL = {form: encoded(form, 24, 16) for form in FORMS}
+SEEDS = int(os.environ.get("IMGFETCH_SEEDS", "1"))
+"""For the long run: `IMGFETCH_SEEDS=5` decodes 2,000 valid images."""
+
+
+def check(
+    data: Buffer, reason: Reason | None = None, *words: str, thorough: bool = False, **limits: int
+) -> None:
+    """Decode as what the walk says it is, and hold the outcome against what is expected."""
+    form = walk(data).format
+    assert form
+    defect = PillowDecoder(thorough=thorough).decode(data, form, Limits(**limits))
+    assert (defect.reason if defect else None) is reason, defect
+    for word in words:
+        assert defect
+        assert word in defect.message, defect.message
+    assert not defect or (defect.message.isprintable() and len(defect.message) < 250)
+
+
+def test_no_valid_image_is_refused() -> None:
+    decoder = PillowDecoder(thorough=True)
+    count = 0
+    for sample in samples(((64, 48), (1, 1), (33, 17), (130, 97)), tuple(range(SEEDS))):
+        structure = walk(sample.data)
+        assert structure.format
+        assert (structure.defect, decoder.decode(sample.data, structure.format, Limits())) == (None, None), (
+            sample.name
+        )
+        count += 1
+    assert count >= 400 * SEEDS
+
+
+def test_no_large_plain_image_is_refused() -> None:
+    for picture in (flat(1200, 900), flat(1200, 900, "#123456"), banded(1200, 900)):
+        for method in (0, 4):
+            check(save(picture, "webp", quality=80, method=method), thorough=True)
+        for options in ({"optimize": True}, {"progressive": True}, {"subsampling": 0, "optimize": True}):
+            check(save(picture, "jpeg", quality=40, **options))
+
+
+def test_a_photo_above_a_plain_area_holds_zeros_and_is_whole() -> None:
+    upside_down = banded(480, 320).transpose(Image.Transpose.FLIP_TOP_BOTTOM)
+    data = save(upside_down, "webp", quality=80, method=0)
+    assert bytes(600) in data
+    check(data)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_any_kind_of_buffer_will_do(form: str, tmp_path: Path) -> None:
+    data = SMALL[form]
+    file = tmp_path / "image"
+    file.write_bytes(data)
+    check(bytearray(data))
+    check(memoryview(b"x" + data)[1:])
+    with file.open("rb") as opened, mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as mapped:
+        mapped.seek(5)
+        check(mapped)
+        assert mapped.tell() == 5
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_only_the_format_that_was_named_is_decoded(form: str) -> None:
+    for other in FORMS:
+        defect = PillowDecoder().decode(SMALL[form], Format(other), Limits())
+        assert (defect is None) is (form == other)
+
+
+# ---------------------------------------------------------------------------------------------------
+# What only a decoder sees
+
+
+def test_a_jpeg_that_was_cut_and_closed_is_truncated() -> None:
+    for options in ({}, {"progressive": True}, {"mode": "L"}, {"mode": "CMYK"}, {"subsampling": 0}):
+        data = encoded("jpeg", 160, 120, **options)
+        for share in (0.5, 0.8, 0.95):
+            check(
+                data[: int(len(data) * share)].rstrip(b"\xff") + b"\xff\xd9",
+                Reason.TRUNCATED,
+                "before the picture",
+            )
+
+
+def test_a_jpeg_with_data_to_spare_was_changed_or_padded() -> None:
+    data = encoded("jpeg", 160, 120)
+    scan = data.index(b"\xff\xda") + 14
+    check(
+        data[:-2] + data[scan : scan + 60].replace(b"\xff", b"\0") + b"\xff\xd9", Reason.CORRUPT, "never read"
+    )
+    for padding in (bytes(100), b"\x55" * 40, b"\x12\x34", b"\xff" * 9):
+        check(data[:-2] + padding + b"\xff\xd9")
+
+
+def test_lost_webp_data_are_seen_by_what_is_never_read() -> None:
+    for lossless in (False, True):
+        data = encoded("webp", 200, 150, lossless=lossless)
+        for size in (128, 1500):
+            check(data[:2000] + bytes(size) + data[2000 + size :], Reason.CORRUPT)
+    half = len(SMALL["webp"]) // 2
+    assert half < 400
+    check(encoded("webp", 200, 150)[:-2000] + bytes(2000), Reason.CORRUPT, "never read")
+
+
+def test_a_later_frame_is_decoded_too() -> None:
+    data = animation("webp", 64, 48)
+    last = data.rindex(b"VP8 ") + 60
+    check(data[:last] + bytes(600) + data[last + 600 :], Reason.CORRUPT)
+    data = animation("png", 24, 16)
+    last = data.rindex(b"fdAT") + 30
+    check(data[:last] + bytes(60) + data[last + 60 :], Reason.CORRUPT)
+    data = animation("gif", 24, 16)
+    check(data[: len(data) - 40] + b";", Reason.TRUNCATED)
+
+
+def test_what_pillow_sees_is_held_to_the_limits() -> None:
+    for form in FORMS:
+        check(SMALL[form], Reason.TOO_MANY_PIXELS, "24 x 16 pixels, the limit is 383", max_pixels=383)
+        check(SMALL[form], max_pixels=384)
+    for form in ("gif", "png", "webp", "avif"):
+        check(animation(form, 24, 16, 5), Reason.TOO_MANY_FRAMES, "the limit is 4", max_frames=4)
+        check(animation(form, 24, 16, 5), max_frames=5)
+    check(animation("png", 24, 16, 4, default_image=True), max_frames=3)
+    check(animation("gif", 24, 16, 30), Reason.TOO_MANY_PIXELS, "in all", max_pixels=400)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "rubbish", [b"", b"\0", b"II*\0\x08\0\0\0\xff\xff" + bytes(range(256)), EXIF[6:30], b"8BIM" * 9]
+)
+def test_metadata_may_be_anything(rubbish: bytes) -> None:
+    check(SMALL["jpeg"][:2] + segment(0xE1, b"Exif\0\0" + rubbish) + SMALL["jpeg"][2:])
+    check(SMALL["jpeg"][:2] + segment(0xE2, b"ICC_PROFILE\0" + rubbish) + SMALL["jpeg"][2:])
+    check(SMALL["jpeg"][:2] + segment(0xED, b"Photoshop 3.0\0" + rubbish) + SMALL["jpeg"][2:])
+    check(SMALL["jpeg"][:2] + segment(0xEE, b"Adobe" + rubbish[:3]) + SMALL["jpeg"][2:])
+    check(SMALL["jpeg"][:2] + segment(0xE2, b"MPF\0" + rubbish) + SMALL["jpeg"][2:])
+    check(encoded("webp", exif=rubbish or b"?", icc_profile=rubbish or b"?"))
+    header = (b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 0))
+    pixels = (b"IDAT", compress(b"\0\1\2\0\3\4"))
+    for kind in (b"iCCP", b"eXIf", b"tEXt", b"zTXt", b"iTXt", b"gAMA", b"cHRM", b"tRNS", b"pHYs", b"sRGB"):
+        check(png(header, (kind, rubbish), pixels, (kind, rubbish), (b"IEND", b"")))
+    exif = Image.Exif()
+    exif[0x010E] = "what is in the picture"
+    data = encoded("avif", exif=exif.tobytes())
+    at = data.index(b"MM\0*" if b"MM\0*" in data else b"II*\0")
+    check(data[:at] + rubbish[:40].ljust(40, b"\xaa") + data[at + 40 :])
+
+
+def segment(code: int, data: bytes) -> bytes:
+    return struct.pack(">BBH", 0xFF, code, 2 + len(data)) + data
+
+
+def test_a_compressed_text_is_not_unpacked() -> None:
+    bomb = compress(bytes(300_000_000), 9)
+    header = (b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 0))
+    text = (b"zTXt", b"bomb\0\0" + bomb)
+    data = png(
+        header,
+        text,
+        (b"iCCP", b"bomb\0\0" + bomb),
+        (b"IDAT", compress(b"\0\1\2\0\3\4")),
+        text,
+        (b"IEND", b""),
+    )
+    tracemalloc.start()
+    try:
+        check(data)
+        assert tracemalloc.get_traced_memory()[1] < 5_000_000
+    finally:
+        tracemalloc.stop()
+
+
+# ---------------------------------------------------------------------------------------------------
+# The host program
+
+
+@pytest.fixture
+def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host program that wants to see pictures at any price."""
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+
+
+@pytest.mark.usefixtures("lenient")
+@pytest.mark.parametrize("form", FORMS)
+def test_what_the_host_program_lets_pass_is_not_let_pass(form: str) -> None:
+    check(SMALL[form])
+    for data in (encoded(form, 64, 48), *([] if form == "jpeg" else [animation(form, 32, 24)])):
+        for end in range(len(data) * 2 // 3, len(data) - 30, len(data) // 20):
+            structure = walk(data)
+            assert structure.format
+            assert PillowDecoder().decode(data[:end], structure.format, Limits()), end
+    check(SMALL[form], Reason.TOO_MANY_PIXELS, max_pixels=300)
+    assert ImageFile.LOAD_TRUNCATED_IMAGES is True
+    assert Image.MAX_IMAGE_PIXELS is None
+
+
+@pytest.mark.usefixtures("lenient")
+def test_broken_data_are_refused_in_a_lenient_program_too() -> None:
+    header = (b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 0))
+    check(png(header, (b"IDAT", b"not zlib at all"), (b"IEND", b"")), Reason.CORRUPT)
+    check(png(header, (b"IDAT", compress(b"\0\1\2\0\3\4")[:-7]), (b"IEND", b"")), Reason.TRUNCATED)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_small_limit_of_the_host_program_makes_no_noise(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 24 * 16 - 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        check(SMALL[form])
+
+
+def test_many_threads_may_decode_at_once() -> None:
+    files = [sample for sample in samples() if len(sample.data) < 20_000] * 3
+    broken = [
+        Sample("cut", s.format, s.data[:-9] + bytes(9), s.width, s.height) for s in files if s.format == "png"
+    ]
+
+    def refused(sample: Sample) -> bool:
+        return PillowDecoder().decode(sample.data, Format(sample.format), Limits()) is not None
+
+    with ThreadPoolExecutor(8) as pool:
+        assert not any(pool.map(refused, files))
+        assert all(pool.map(refused, [s._replace(data=s.data[: len(s.data) // 2]) for s in broken]))
+
+
+def test_memory_is_given_back() -> None:
+    data = encoded("webp", 1200, 900)
+    check(data)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    for _ in range(12):
+        check(data)
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 20_000  # KB; one picture is 4,200
+
+
+def test_only_the_plugin_that_is_needed_is_imported() -> None:
+    script = (
+        "import sys; from imgfetch.adapters.pillow import PillowDecoder; from imgfetch.model import *\n"
+        "assert PillowDecoder().decode(sys.stdin.buffer.read(), Format.WEBP, Limits()) is None\n"
+        "print(*(m for m in sys.modules if m.startswith('PIL.') and m.endswith('Plugin')))"
+    )
+    run = subprocess.run([sys.executable, "-c", script], input=SMALL["webp"], capture_output=True, check=True)
+    assert run.stdout.decode().split() == ["PIL.WebPImagePlugin"]
+    assert run.stderr == b""
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.sampled_from([s for s in samples(((24, 16),)) if len(s.data) < 4000]),
+    st.lists(
+        st.tuples(st.integers(0, 3999), st.integers(0, 4), st.binary(max_size=6)), min_size=1, max_size=3
+    ),
+)
+def test_no_damage_whatever_makes_it_raise(sample: Sample, changes: list[tuple[int, int, bytes]]) -> None:
+    data = sample.data
+    for at, gone, new in changes:
+        at %= len(data)
+        data = data[:at] + new + data[at + gone :]
+    structure = walk(data)
+    if structure.width * structure.height < 10**6:  # as `admit` sees to
+        defect = PillowDecoder().decode(data, Format(sample.format), Limits(max_pixels=10**6))
+        assert defect is None or defect.message.isprintable()
+
+
+def test_a_bitstream_of_nothing_is_refused() -> None:
+    check(webp((b"VP8 ", SMALL["webp"][20:30] + bytes(200))), Reason.CORRUPT)

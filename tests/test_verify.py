@@ -1,0 +1,147 @@
+"""The third question, and how much of what can befall a file is seen: `damage.py` has the kinds."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from damage import FORMS, matrix, table
+from imgfetch.model import Defect, Digest, Facts, Format, Limits, Reason, Scratch, Structure, Verified, Wanted
+from imgfetch.rules.verify import admit, judge
+
+DIGEST, OTHER = Digest("ab" * 32), Digest("cd" * 32)
+FACTS = Facts(Format.WEBP, 320, 200, 1, 5_000, DIGEST, ("structure", "decode"))
+FLAW = Defect(Reason.TRUNCATED, "ends after 9 bytes")
+
+
+def admits(
+    width: int, height: int, frames: int = 1, flaw: Defect | None = None, **limits: int
+) -> Defect | None:
+    return admit(Structure(Format.PNG, width, height, frames, flaw), Limits(**limits))
+
+
+def test_what_is_within_the_limits_is_admitted() -> None:
+    assert admits(5_000, 10_000) is None
+    assert admits(1_000, 1_000, 1_000) is None
+    assert admits(7, 9, 5, max_pixels=63, max_frames=5) is None
+
+
+@pytest.mark.parametrize(
+    ("size", "reason", "message"),
+    [
+        ((65535, 65535, 1), Reason.TOO_MANY_PIXELS, "65535 x 65535 pixels, the limit is 50,000,000"),
+        ((10_000, 5_001, 1), Reason.TOO_MANY_PIXELS, "10000 x 5001 pixels, the limit is 50,000,000"),
+        ((10, 10, 10_000), Reason.TOO_MANY_FRAMES, "10,000 frames, the limit is 1,000"),
+        (
+            (5_000, 5_000, 41),
+            Reason.TOO_MANY_PIXELS,
+            "41 frames of 5000 x 5000 pixels, the limit is 1,000,000,000 in all",
+        ),
+    ],
+)
+def test_too_much_is_refused_from_the_header(
+    size: tuple[int, int, int], reason: Reason, message: str
+) -> None:
+    width, height, frames = size
+    assert admits(width, height, frames) == Defect(reason, message)
+    assert admits(width, height, frames, flaw=FLAW) == Defect(reason, message)
+
+
+def test_a_flaw_is_what_is_left_to_refuse() -> None:
+    assert admits(10, 10, flaw=FLAW) == FLAW
+
+
+def test_what_was_wanted_is_verified() -> None:
+    assert judge(FACTS, Scratch("1"), Wanted()) == Verified(FACTS, Scratch("1"))
+    proved = judge(FACTS, Scratch("1"), Wanted(sha256=DIGEST, width=320))
+    assert isinstance(proved, Verified)
+    assert proved.facts.verified == ("structure", "decode", "sha256")
+    assert proved.warnings == ()
+
+
+def test_another_digest_is_refused_in_few_words() -> None:
+    defect = judge(FACTS, Scratch("1"), Wanted(sha256=OTHER))
+    assert defect == Defect(Reason.INTEGRITY, "sha256 is abababababab…, where cdcdcdcdcdcd… was wanted")
+
+
+def test_another_width_is_a_warning_or_an_error() -> None:
+    proved = judge(FACTS, Scratch("1"), Wanted(width=640))
+    assert isinstance(proved, Verified)
+    assert proved.warnings == ("width_mismatch: promised 640, real 320",)
+    strict = judge(FACTS, Scratch("1"), Wanted(width=640, strict_width=True))
+    assert strict == Defect(Reason.WIDTH_MISMATCH, "promised 640, real 320")
+
+
+def test_bytes_behind_the_end_are_a_warning() -> None:
+    proved = judge(FACTS, Scratch("1"), Wanted(), tail=1234)
+    assert isinstance(proved, Verified)
+    assert proved.warnings == ("trailing_data: 1,234 bytes follow the end of the image",)
+
+
+@given(
+    st.integers(0, 70_000),
+    st.integers(0, 70_000),
+    st.integers(0, 2_000),
+    st.integers(1, 10**8),
+    st.integers(1, 1_000),
+)
+def test_nothing_beyond_the_limits_is_ever_admitted(
+    width: int, height: int, frames: int, max_pixels: int, max_frames: int
+) -> None:
+    if admits(width, height, frames, max_pixels=max_pixels, max_frames=max_frames) is None:
+        assert width * height <= max_pixels
+        assert frames <= max_frames
+        assert frames * width * height <= 20 * max_pixels
+
+
+# ---------------------------------------------------------------------------------------------------
+# What is seen, of 6 files a kind; every one of them must be where nothing else is said
+
+FILES = 6
+SEEN_IN_PART = {
+    # an MCU or two: libjpeg finds its way back, and the bytes go up
+    ("small_hole", "jpeg"): 3,
+    ("small_hole", "jpeg restarts"): 0,
+    ("bytes_lost", "jpeg"): 0,
+    ("bytes_lost", "jpeg restarts"): 0,
+    ("bytes_added", "jpeg"): 3,
+    ("bytes_added", "jpeg restarts"): 0,
+    ("splice", "jpeg"): 3,
+    ("splice", "jpeg restarts"): 0,
+    # AV1 decodes whatever it is given, and only a hole of half a KiB is proof
+    ("small_hole", "avif"): 0,
+    ("cut_and_closed", "avif"): 0,
+    # LZW decodes whatever it is given: only lengths and a picture that is not filled tell
+    ("splice", "gif"): 0,
+    # one bit in a field that says nothing, or in a code that stands for another of its length
+    ("bit_in_header", "webp"): 4,
+    ("bit_in_header", "jpeg"): 0,
+    ("bit_in_header", "jpeg restarts"): 0,
+    ("bit_in_header", "gif"): 0,
+    ("bit_in_header", "avif"): 0,
+    ("bit_in_data", "webp"): 0,
+    ("bit_in_data", "webp lossless"): 0,
+    ("bit_in_data", "jpeg"): 0,
+    ("bit_in_data", "jpeg restarts"): 0,
+    ("bit_in_data", "gif"): 0,
+    ("bit_in_data", "avif"): 0,
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_what_befalls_a_file_is_seen(form: str) -> None:
+    counts = matrix([form], FILES)
+    for (damage, _), seen in counts.items():
+        assert seen.structure <= seen.full <= seen.thorough, table(counts)
+        assert seen.full >= SEEN_IN_PART.get((damage, form), FILES), table(counts)
+
+
+def test_a_thorough_decoder_sees_most_changed_bits_of_lossy_webp() -> None:
+    seen = matrix(["webp"], FILES)["bit_in_data", "webp"]
+    assert seen.thorough >= FILES - 1
+
+
+def test_a_png_shows_every_changed_bit() -> None:
+    seen = matrix(["png"], FILES)
+    assert seen["bit_in_data", "png"].structure == seen["bit_in_header", "png"].structure == FILES
