@@ -54,6 +54,10 @@ class NetworkError(ImgfetchError):
     """The origin could not be reached or the connection broke: asking again later may help."""
 
 
+class Unreachable(NetworkError):
+    """No connection came about: what is said of one URL holds for all of its host."""
+
+
 class HTTPError(ImgfetchError):
     """The origin answered, but not with the image: look at the URL and `http_status`."""
 

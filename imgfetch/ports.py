@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         Head,
         Key,
         Limits,
+        Partial,
         Scratch,
         Verified,
     )
@@ -98,11 +99,26 @@ class Store(Protocol):
     def refresh(self, entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:
         """Take the fields of a 304 into a kept entry (RFC 9111 §3.2)."""
 
+    def mark(self, scratch: Scratch, key: Key, head: Head) -> None:
+        """Note of what the bytes behind a ticket are the beginning, so that they can be gone on with.
+
+        From now on they outlive their writer, for an hour or so. A store that cannot do this does nothing.
+        """
+
+    def suspend(self, scratch: Scratch) -> None:
+        """Let go of a ticket: of bytes that are marked for another time, of others for good."""
+
+    def resume(self, key: Key) -> Partial | None:
+        """Claim what was begun of `key` and suspended, or left by a writer that died; None where nothing is.
+
+        Nobody else can claim it, nor append to it, until it is suspended again.
+        """
+
     def discard(self, scratch: Scratch) -> None:
         """Forget a ticket and its bytes. A spent or unknown ticket is no error."""
 
     def close(self) -> None:
-        """Let go of files; tickets not kept are discarded."""
+        """Let go of files; tickets not kept are suspended."""
 
 
 class Decoder(Protocol):

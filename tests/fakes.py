@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from imgfetch.errors import CacheError
-from imgfetch.model import Digest, Entry, Head, Reason, Scratch
+from imgfetch.model import Digest, Entry, Head, Partial, Reason, Scratch
 from imgfetch.rules.freshness import matches
 from imgfetch.rules.heads import refreshed
 
@@ -29,6 +29,9 @@ class MemoryStore:
         self.objects: dict[Digest, bytes] = {}
         self.entries: dict[tuple[Key, tuple[tuple[str, str], ...]], Entry] = {}
         self.scratch: dict[Scratch, bytearray] = {}
+        self.begun: dict[Key, tuple[bytearray, Head]] = {}
+        """What was suspended, to be gone on with."""
+        self._marks: dict[Scratch, tuple[Key, Head]] = {}
         self._begun = 0
 
     def find(self, key: Key, headers: tuple[tuple[str, str], ...] | None = ()) -> Entry | None:
@@ -88,11 +91,31 @@ class MemoryStore:
             self.entries[entry.key, entry.selected] = fresh
         return fresh
 
+    def mark(self, scratch: Scratch, key: Key, head: Head) -> None:
+        assert self._behind(scratch)
+        self._marks[scratch] = key, head
+
+    def suspend(self, scratch: Scratch) -> None:
+        data, mark = self.scratch.pop(scratch, None), self._marks.pop(scratch, None)
+        if data is not None and mark is not None:
+            self.begun[mark[0]] = data, mark[1]
+
+    def resume(self, key: Key) -> Partial | None:
+        if key not in self.begun:
+            return None
+        data, head = self.begun.pop(key)
+        ticket = self.begin()
+        self.scratch[ticket] = data
+        self._marks[ticket] = key, head
+        return Partial(ticket, len(data), head)
+
     def discard(self, scratch: Scratch) -> None:
         self.scratch.pop(scratch, None)
+        self._marks.pop(scratch, None)
 
     def close(self) -> None:
-        self.scratch.clear()
+        for ticket in tuple(self.scratch):
+            self.suspend(ticket)
 
     def _behind(self, scratch: Scratch) -> bytearray:
         if scratch not in self.scratch:

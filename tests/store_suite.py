@@ -132,6 +132,37 @@ class StoreSuite:
         assert store.find(CAT) == later
         assert self.bytes_of(store, later) == b"an older cat"
 
+    def test_variants_lie_side_by_side_and_the_right_one_is_found(self, store: Store) -> None:
+        head = Head(HEAD.url, 200, (("vary", "Accept"),))
+        for number, name in enumerate(("image/webp", "image/png")):
+            proof = Verified(facts(name.encode()), written(store, name.encode()))
+            selected = (("accept", name),)
+            store.keep(
+                proof, CAT, head, asked_at=number, received_at=number, selected=selected, bound=float(number)
+            )
+        webp, png = (store.find(CAT, (("Accept", name),)) for name in ("image/webp", "image/png"))
+        assert webp is not None
+        assert png is not None
+        assert (self.bytes_of(store, webp), webp.bound) == (b"image/webp", 0.0)
+        assert (self.bytes_of(store, png), png.selected) == (b"image/png", (("accept", "image/png"),))
+        assert store.find(CAT) is store.find(CAT, (("accept", "image/gif"),)) is None
+        assert store.find(CAT, None) == png
+        store.refresh(webp, Head(HEAD.url, 304, (("x", "y"),)), asked_at=20, received_at=21)
+        refreshed = store.find(CAT, None)
+        assert refreshed is not None
+        assert (refreshed.selected, refreshed.received_at) == (webp.selected, 21)
+
+    def test_what_depends_on_no_field_takes_the_place_of_every_variant(self, store: Store) -> None:
+        for number, selected in enumerate(((("a", "1"),), (("a", "2"),), ())):
+            name = f"{number}".encode()
+            head = Head(HEAD.url, 200, (("vary", "a"),) if selected else ())
+            proof = Verified(facts(name), written(store, name))
+            store.keep(proof, CAT, head, asked_at=0, received_at=0, selected=selected)
+        for value in ("1", "2", "3"):
+            found = store.find(CAT, (("a", value),))
+            assert found is not None
+            assert self.bytes_of(store, found) == b"2"
+
     def test_two_keys_may_stand_for_the_same_bytes(self, store: Store) -> None:
         cat = keep(store, CAT, b"a pet")
         dog = keep(store, DOG, b"a pet")
@@ -186,6 +217,50 @@ class StoreSuite:
         new = keep(store, CAT, b"an older cat")
         store.refresh(old, Head(HEAD.url, 304, (("x", "y"),)), asked_at=20, received_at=21)
         assert store.find(CAT) == new
+
+    def test_what_is_marked_and_suspended_can_be_gone_on_with_once(self, store: Store) -> None:
+        ticket = written(store, b"a ", b"c")
+        store.mark(ticket, CAT, HEAD)
+        store.mark(ticket, CAT, HEAD)
+        assert store.resume(CAT) is None
+        assert store.append(ticket, b"a") == 4
+        store.suspend(ticket)
+        store.suspend(ticket)
+        with pytest.raises(CacheError):
+            store.append(ticket, b"t")
+        assert (store.find(CAT), store.resume(DOG)) == (None, None)
+        partial = store.resume(CAT)
+        assert partial is not None
+        assert (partial.length, partial.head) == (4, HEAD)
+        assert store.resume(CAT) is None
+        assert store.append(partial.scratch, b"t") == 5
+        with store.contents(partial.scratch) as (data, found):
+            assert (bytes(data), found) == (b"a cat", digest(b"a cat"))
+        entry = store.keep(
+            Verified(facts(b"a cat"), partial.scratch), CAT, HEAD, asked_at=10.25, received_at=10.5
+        )
+        assert self.bytes_of(store, entry) == b"a cat"
+        assert store.resume(CAT) is None
+
+    def test_what_is_not_marked_or_discarded_cannot_be_gone_on_with(self, store: Store) -> None:
+        store.suspend(written(store, b"a c"))
+        ticket = written(store, b"a c")
+        store.mark(ticket, CAT, HEAD)
+        store.discard(ticket)
+        store.suspend(ticket)
+        store.suspend(Scratch("a stranger"))
+        assert store.resume(CAT) is None
+        with pytest.raises(CacheError):
+            store.mark(ticket, CAT, HEAD)
+
+    def test_of_a_head_all_is_remembered(self, store: Store) -> None:
+        head = Head("https://h.example/é\ud800", 200, (("x", "caf\xe9\n\0"), ("x", '"2"'), ("", "")))
+        ticket = written(store, b"a c")
+        store.mark(ticket, CAT, head)
+        store.suspend(ticket)
+        partial = store.resume(CAT)
+        assert partial is not None
+        assert partial.head == head
 
     def test_closing_discards_what_was_not_kept(self, store: Store) -> None:
         ticket = written(store, b"a cat")

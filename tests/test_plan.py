@@ -26,6 +26,7 @@ from imgfetch.rules import plan
 URL = "http://h.example/a.webp"
 SETTINGS = Settings(limits=Limits(max_bytes=1000, max_redirects=3), headers=(("X-Api-Key", "secret"),))
 FACTS = Facts(Format.WEBP, 640, 360, 1, 999, Digest("a" * 64), ("length", "structure", "decode"))
+NOW = 3.0
 HELD = Entry(
     Key(URL),
     FACTS,
@@ -36,7 +37,7 @@ HELD = Entry(
 
 
 def ask_for(url: str = URL, entry: Entry | None = None, **changes: bool) -> Ask:
-    considered = plan.consider(url, entry, Wanted(), replace(SETTINGS, **changes))  # type: ignore[arg-type]
+    considered = plan.consider(url, entry, Wanted(), replace(SETTINGS, **changes), now=NOW)  # type: ignore[arg-type]
     assert isinstance(considered, Ask)
     return considered
 
@@ -57,7 +58,7 @@ def refusal(status: int, ask: Ask | None = None, **fields: str) -> Failed:
 
 
 def test_what_is_held_is_served_without_a_request() -> None:
-    assert plan.consider(URL, HELD, Wanted(), SETTINGS) == plan.Serve(HELD)
+    assert plan.consider(URL, HELD, Wanted(), SETTINGS, now=NOW) == plan.Serve(HELD)
 
 
 def test_what_is_not_held_is_asked_for_with_our_headers_and_the_callers() -> None:
@@ -78,33 +79,33 @@ def test_a_refresh_asks_only_whether_it_has_changed() -> None:
 
 def test_offline_serves_what_is_held_and_refuses_the_rest() -> None:
     offline = replace(SETTINGS, offline=True, refresh=True)
-    assert plan.consider(URL, HELD, Wanted(), offline) == plan.Serve(HELD)
-    refused = plan.consider(URL, None, Wanted(), offline)
+    assert plan.consider(URL, HELD, Wanted(), offline, now=NOW) == plan.Serve(HELD)
+    refused = plan.consider(URL, None, Wanted(), offline, now=NOW)
     assert isinstance(refused, plan.Refuse)
     assert refused.failed.reason is Reason.OFFLINE
 
 
 def test_a_held_file_that_is_not_what_is_wanted_now_is_asked_for_whole() -> None:
     for wanted in (Wanted(sha256=Digest("b" * 64)), Wanted(width=100, strict_width=True)):
-        considered = plan.consider(URL, HELD, wanted, SETTINGS)
+        considered = plan.consider(URL, HELD, wanted, SETTINGS, now=NOW)
         assert isinstance(considered, Ask)
         assert considered.entry is None
 
 
 def test_a_held_file_proved_less_far_than_is_wanted_is_asked_for_again() -> None:
     glanced_at = replace(HELD, facts=replace(FACTS, verified=("length", "structure")))
-    assert isinstance(plan.consider(URL, glanced_at, Wanted(Level.FULL), SETTINGS), Ask)
-    assert isinstance(plan.consider(URL, glanced_at, Wanted(Level.STRUCTURE), SETTINGS), plan.Serve)
+    assert isinstance(plan.consider(URL, glanced_at, Wanted(Level.FULL), SETTINGS, now=NOW), Ask)
+    assert isinstance(plan.consider(URL, glanced_at, Wanted(Level.STRUCTURE), SETTINGS, now=NOW), plan.Serve)
 
 
 def test_a_held_file_of_another_width_than_promised_is_served_with_a_warning() -> None:
-    served = plan.consider(URL, HELD, Wanted(width=1280), SETTINGS)
+    served = plan.consider(URL, HELD, Wanted(width=1280), SETTINGS, now=NOW)
     assert isinstance(served, plan.Serve)
     assert served.warnings == ("width_mismatch: promised 1280, real 640",)
 
 
 def test_a_bad_url_is_refused_before_anything_is_done() -> None:
-    refused = plan.consider("ftp://h/a", None, Wanted(), SETTINGS)
+    refused = plan.consider("ftp://h/a", None, Wanted(), SETTINGS, now=NOW)
     assert isinstance(refused, plan.Refuse)
     assert refused.failed.reason is Reason.BAD_URL
 

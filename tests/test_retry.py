@@ -24,12 +24,13 @@ def waits(
     chance: float = 1,
     retry_after: float | None = None,
     retryable: bool = True,
+    fresh: bool = False,
 ) -> float | str:
     """The wait that is advised, or the message with which it is given up."""
     failed = Failed(
         reason, "it broke", "http://h/", attempts=attempts, retryable=retryable, retry_after=retry_after
     )
-    advice = retry.advise(failed, spent=spent, limits=LIMITS, chance=chance)
+    advice = retry.advise(failed, spent=spent, limits=LIMITS, chance=chance, fresh=fresh)
     return advice.seconds if isinstance(advice, retry.Wait) else advice.message
 
 
@@ -56,7 +57,9 @@ def test_what_cannot_help_is_not_tried_again() -> None:
 
 def test_damaged_bytes_are_asked_for_once_more() -> None:
     assert waits(Reason.CORRUPT, attempts=1) == 0.5
-    assert waits(Reason.CORRUPT, attempts=2) == "it broke"
+    assert waits(Reason.CORRUPT, attempts=2) == 1.0
+    assert waits(Reason.CORRUPT, attempts=2, fresh=True) == "it broke"
+    assert waits(Reason.RESET, attempts=2, fresh=True) == 1.0
 
 
 def test_retry_after_is_waited_out_in_full_and_not_shortened_by_chance() -> None:

@@ -1,9 +1,10 @@
-"""The time, waiting and chance, as the machine has them. No other module reads a clock."""
+"""The time, waiting and chance, as the machine has them. No other module reads a clock.
+
+A warm run only asks the time, and loads none of the modules for the rest.
+"""
 
 from __future__ import annotations
 
-import asyncio
-import random
 import time
 
 
@@ -20,8 +21,12 @@ class SystemClock:
 
     async def sleep(self, seconds: float) -> None:
         """Wait."""
+        import asyncio
+
         await asyncio.sleep(seconds)
 
     def chance(self) -> float:
         """Draw a number evenly from 0 to 1."""
+        import random
+
         return random.random()  # noqa: S311 (it spreads retries, and guards nothing)

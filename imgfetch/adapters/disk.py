@@ -2,6 +2,8 @@
 
     begin ─▶ append … ─▶ contents ─▶ keep:   sync ─▶ rename ─▶ sync the folder ─▶ index
              scratch-v1/                     objects-v1/ab/abcdef….webp           index-v1.sqlite
+               │    ▲
+          mark, suspend ─▶ resume
 
 1. A name under `objects-v1` is only ever made by a rename of a synced file from `scratch-v1`.
 2. The index is written last: a missing row costs a download, a missing object costs a row.
@@ -14,10 +16,12 @@ cache/README.md describes the files for other readers.
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import stat
 from contextlib import contextmanager, suppress
+from functools import cache
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from threading import Lock
@@ -25,14 +29,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.adapters.index import Index
 from imgfetch.errors import CacheError
-from imgfetch.model import Digest, Entry, Format, Reason, Scratch
+from imgfetch.model import Digest, Entry, Format, Head, Partial, Reason, Scratch
+from imgfetch.rules.freshness import matches
 from imgfetch.rules.heads import refreshed
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from imgfetch.adapters.index import Object
-    from imgfetch.model import Buffer, Facts, Head, Key, Verified
+    from imgfetch.model import Buffer, Facts, Key, Verified
 
 OBJECTS = "objects-v1"
 INDEX = "index-v1.sqlite"
@@ -85,21 +90,54 @@ class Checked(NamedTuple):
 class _Writer:
     """A file in scratch, and what has been written to it."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, descriptor: int | None = None) -> None:
+        """`descriptor`: of a file that another writer has begun, open for reading and writing."""
         self.path = path
-        self.descriptor = _create(path)
-        self.digest = hashlib.sha256()
-        self.length = 0
+        self.note: str | None = None
+        """Where it is noted what these bytes are the beginning of; None where they go with their writer."""
+        self._hash: hashlib._Hash | None = None
+        if descriptor is None:
+            self.descriptor, self.length, self._hash = _create(path), 0, hashlib.sha256()
+        else:
+            self.descriptor, self.length = descriptor, os.lseek(descriptor, 0, os.SEEK_END)
 
     def write(self, chunk: bytes) -> None:
         _write(self.descriptor, chunk)
-        self.digest.update(chunk)
+        if self._hash is not None:
+            self._hash.update(chunk)
         self.length += len(chunk)
+
+    def digest(self) -> Digest:
+        """Of all bytes. What another writer has left is read first."""
+        if self._hash is None:
+            self._hash = _hash_of(self.descriptor)
+        return Digest(self._hash.hexdigest())
+
+    def mark(self, stem: str, note: str) -> None:
+        """Give the file a name that says what it is, and lie a note beside it."""
+        # Locked before it has the name: who finds the name must see that its writer is alive.
+        fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        noting = _create(f"{stem}.json")
+        try:
+            _write(noting, note.encode())
+            os.rename(self.path, f"{stem}.partial")
+        except BaseException:
+            os.unlink(f"{stem}.json")
+            raise
+        finally:
+            os.close(noting)
+        self.path, self.note = f"{stem}.partial", f"{stem}.json"
+
+    def leave(self) -> None:
+        """Let go of the file, and of the lock; the bytes stay."""
+        os.close(self.descriptor)
 
     def drop(self) -> None:
         os.close(self.descriptor)
-        with suppress(OSError):  # it was renamed; or it stays behind, and is swept away later
-            os.unlink(self.path)
+        for path in (self.path, self.note):
+            with suppress(OSError):  # it was renamed; or it stays behind, and is swept away later
+                if path is not None:
+                    os.unlink(path)
 
 
 class DiskStore:
@@ -115,6 +153,7 @@ class DiskStore:
         self._starting = Lock()
         self._ready = False
         """Whether the directory has been prepared for writing."""
+        self._swept = False
         self._ours = False
         """Whether the directory has been looked at, and is a cache."""
 
@@ -131,15 +170,20 @@ class DiskStore:
     # ------------------------------------------------------------------------------------------------
     # Finding
 
-    def find(self, key: Key) -> Entry | None:
+    def find(self, key: Key, headers: tuple[tuple[str, str], ...] | None = ()) -> Entry | None:
         """What is kept under `key`; None where nothing is, or where the bytes are gone or changed.
+
+        Of several variants the latest that fields such as `headers` would select (RFC 9111 §4.1); where
+        `headers` is None, the latest.
 
         An object whose size and time are those the index remembers is taken for whole; any other is hashed.
         """
         try:
-            found = self._index.find(key)
-            if found is None:
+            variants = self._index.find(key)
+            if not variants:
                 self._ours = self._ours or self._is_ours()
+            found = next((v for v in variants if headers is None or matches(v[0], headers)), None)
+            if found is None:
                 return None
             entry, mtime_ns = found
             path = self._place(entry.facts)
@@ -175,17 +219,15 @@ class DiskStore:
     def begin(self) -> Scratch:
         """A ticket for new bytes, private to the caller."""
         with self._translating():
-            with self._starting:
-                first = not self._ready
-                if first:
-                    self._prepare()
+            self._get_ready()
             try:
                 ticket, writer = self._new_writer()
             except FileNotFoundError:  # the cache was deleted under us
                 self._prepare()
                 ticket, writer = self._new_writer()
             self._writers[ticket] = writer
-            if first:
+            if not self._swept:
+                self._swept = True
                 # What the file system calls now, so that its clock alone is asked.
                 self._sweep(older_than=os.fstat(writer.descriptor).st_mtime - _STALE)
         return ticket
@@ -204,7 +246,7 @@ class DiskStore:
     def contents(self, scratch: Scratch) -> Iterator[tuple[Buffer, Digest]]:
         """All bytes behind a ticket, in memory no second time, and their digest."""
         writer = self._writer(scratch)
-        digest = Digest(writer.digest.hexdigest())
+        digest = writer.digest()
         if not writer.length:  # nothing cannot be mapped
             yield b"", digest
             return
@@ -216,15 +258,28 @@ class DiskStore:
             with suppress(BufferError):  # somebody still looks into it: it goes when the last look ends
                 view.close()
 
-    def keep(self, verified: Verified, key: Key, head: Head, *, asked_at: float, received_at: float) -> Entry:
-        """Make the bytes visible under their digest, durably, then index them. Spends the ticket."""
+    def keep(
+        self,
+        verified: Verified,
+        key: Key,
+        head: Head,
+        *,
+        asked_at: float,
+        received_at: float,
+        selected: tuple[tuple[str, str], ...] = (),
+        bound: float | None = None,
+    ) -> Entry:
+        """Make the bytes visible under their digest, durably, then index them. Spends the ticket.
+
+        An entry that depends on no field of the request takes the place of every variant under its key.
+        """
         facts = verified.facts
         writer = self._writer(verified.scratch)
         del self._writers[verified.scratch]  # spent now, so that nobody else closes it while we sync
         try:
-            if (writer.digest.hexdigest(), writer.length) != (facts.sha256, facts.bytes):
+            if (writer.digest(), writer.length) != (facts.sha256, facts.bytes):
                 raise CacheError(Reason.IO, f"{self._root}: what is to be kept is not what was verified")
-            entry = Entry(key, facts, head, asked_at, received_at)
+            entry = Entry(key, facts, head, asked_at, received_at, selected, bound)
             with self._translating(needed=facts.bytes):
                 self._index.put(entry, self._publish(writer, facts))
         finally:
@@ -238,6 +293,61 @@ class DiskStore:
             self._index.refresh(fresh)
         return fresh
 
+    def mark(self, scratch: Scratch, key: Key, head: Head) -> None:
+        """Note of what the bytes behind a ticket are the beginning, so that they can be gone on with."""
+        writer = self._writer(scratch)
+        if writer.note is None:
+            with suppress(OSError):  # it only saves bytes, some other time
+                writer.mark(f"{self._scratch}/{_stem(key)}-{scratch}", _note(key, head))
+
+    def suspend(self, scratch: Scratch) -> None:
+        """Let go of a ticket: of bytes that are marked for another time, of others for good."""
+        writer = self._writers.pop(scratch, None)
+        if writer is not None:
+            writer.drop() if writer.note is None else writer.leave()
+
+    def resume(self, key: Key) -> Partial | None:
+        """Claim what was begun of `key` and suspended, or left by a writer that died; the longest first."""
+        for left in self._left_of(key):
+            # It is not, or no longer, to be had; or the cache is of no use, which `begin` will say.
+            with suppress(OSError, ValueError, TypeError, LookupError, CacheError):
+                return self._claim(left, key)
+        return None
+
+    def _left_of(self, key: Key) -> list[str]:
+        """Paths, without their extensions, of what was begun of `key`."""
+        stem = _stem(key)
+        with suppress(OSError), os.scandir(self._scratch) as listing:
+            left = [
+                (item.stat().st_size, item.path.removesuffix(".partial"))
+                for item in listing
+                if item.name.startswith(stem) and item.name.endswith(".partial")
+            ]
+            return [path for _, path in sorted(left, reverse=True)]
+        return []
+
+    def _claim(self, left: str, key: Key) -> Partial:
+        """Take over what another writer has left. Raises where it lives, was quicker, or left no sense."""
+        descriptor = os.open(f"{left}.partial", os.O_RDWR | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # its writer, if it lives, holds the lock
+            head = _noted(f"{left}.json", key)
+            self._get_ready()
+            ticket = Scratch(os.urandom(16).hex())
+            path = f"{self._scratch}/{_stem(key)}-{ticket}"
+            os.rename(
+                f"{left}.partial", f"{path}.partial"
+            )  # of two who come this far, one finds no such name
+            os.rename(f"{left}.json", f"{path}.json")
+            os.utime(descriptor)
+            writer = _Writer(f"{path}.partial", descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        writer.note = f"{path}.json"
+        self._writers[ticket] = writer
+        return Partial(ticket, writer.length, head)
+
     def discard(self, scratch: Scratch) -> None:
         """Forget a ticket and its bytes. A spent or unknown ticket is no error."""
         writer = self._writers.pop(scratch, None)
@@ -245,9 +355,9 @@ class DiskStore:
             writer.drop()
 
     def close(self) -> None:
-        """Let go of files; tickets not kept are discarded."""
+        """Let go of files; tickets not kept are suspended."""
         for ticket in tuple(self._writers):
-            self.discard(ticket)
+            self.suspend(ticket)
         self._index.close()
 
     def _new_writer(self) -> tuple[Scratch, _Writer]:
@@ -282,6 +392,11 @@ class DiskStore:
 
     # ------------------------------------------------------------------------------------------------
     # The directory
+
+    def _get_ready(self) -> None:
+        with self._starting:
+            if not self._ready:
+                self._prepare()
 
     def _prepare(self) -> None:
         """Make what is missing of the cache, and touch nothing where something else stands in its place."""
@@ -408,7 +523,7 @@ class DiskStore:
         """Forget `key`, and delete its bytes where no other key stands for them. Whether it was known."""
         with self._translating():
             self._is_ours()
-            if self._index.find(key) is None:
+            if not self._index.find(key):
                 return False
             for known in self._index.remove(key):
                 with suppress(FileNotFoundError):
@@ -494,6 +609,53 @@ def _whole(path: str, facts: Facts) -> int | None:
 def _hash(path: str) -> Digest:
     with open(path, "rb") as file:
         return Digest(hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _hash_of(descriptor: int) -> hashlib._Hash:
+    """The running digest of a whole file."""
+    running, position = hashlib.sha256(), 0
+    while chunk := os.pread(descriptor, 1 << 20, position):
+        running.update(chunk)
+        position += len(chunk)
+    return running
+
+
+def _stem(key: Key) -> str:
+    """The beginning of the names of what is begun of `key`."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _note(key: Key, head: Head) -> str:
+    import json
+
+    fields = {"boot": _boot(), "key": key, "url": head.url, "status": head.status}
+    return json.dumps({**fields, "headers": head.headers})
+
+
+def _noted(path: str, key: Key) -> Head:
+    """Which head a note has of `key`. Raises where it has none, or is of another time."""
+    import json
+
+    with open(path, encoding="utf-8") as file:
+        note = json.load(file)
+    if (note["key"], note["boot"]) != (key, _boot()):
+        raise ValueError(path)
+    headers = tuple((str(name), str(value)) for name, value in note["headers"])
+    return Head(str(note["url"]), int(note["status"]), headers)
+
+
+@cache
+def _boot() -> str:
+    """Since when this machine has been up; the empty string where it does not say.
+
+    What is written and not synced outlives its writer, and no power cut: it may come back as zeros. And a
+    lock on a network file system may be seen on one machine only.
+    """
+    try:
+        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
 
 
 def _create(path: str) -> int:

@@ -53,6 +53,7 @@ _SCHEMA = f"""
         headers     TEXT NOT NULL,
         asked_at    REAL NOT NULL,
         received_at REAL NOT NULL,
+        bound       REAL,
         UNIQUE (key, variant)
     );
     CREATE INDEX entry_of_object ON entry (sha256);
@@ -62,22 +63,25 @@ _SCHEMA = f"""
 
 _COLUMNS = """
     e.key, e.sha256, o.format, o.bytes, o.mtime_ns, e.width, e.height, e.frames, e.verified,
-    e.url, e.status, e.headers, e.asked_at, e.received_at
+    e.url, e.status, e.headers, e.asked_at, e.received_at, e.variant, e.bound
 """
 _ENTRIES = f"SELECT {_COLUMNS}, e.id FROM entry e JOIN object o USING (sha256)"  # noqa: S608 (our own columns)
-_FIND = f"{_ENTRIES} WHERE e.key = ? AND e.variant = ''"
+_FIND = f"{_ENTRIES} WHERE e.key = ? ORDER BY e.received_at DESC, e.id DESC"
 _LIST = f"{_ENTRIES} WHERE e.id > ? ORDER BY e.id LIMIT 500"
 _OBJECT = "SELECT sha256, format, bytes, mtime_ns FROM object WHERE sha256 = ?"
 _OBJECTS = "SELECT sha256, format, bytes, mtime_ns FROM object WHERE sha256 > ? ORDER BY sha256 LIMIT 500"
 _PUT_OBJECT = "INSERT OR REPLACE INTO object (sha256, format, bytes, mtime_ns) VALUES (?, ?, ?, ?)"
 _PUT_ENTRY = """
     INSERT OR REPLACE INTO entry
-    (key, sha256, width, height, frames, verified, url, status, headers, asked_at, received_at)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+    (key, sha256, width, height, frames, verified,
+     url, status, headers, asked_at, received_at, variant, bound)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
+# What depends on nothing stands for every request; what depends on something leaves the other variants.
+_DROP_OTHERS = "DELETE FROM entry WHERE key = ? AND (variant = '' OR ? = '')"
 _REFRESH = """
-    UPDATE entry SET url = ?, status = ?, headers = ?, asked_at = ?, received_at = ?
-    WHERE key = ? AND variant = '' AND sha256 = ?
+    UPDATE entry SET url = ?, status = ?, headers = ?, asked_at = ?, received_at = ?, bound = ?
+    WHERE key = ? AND variant = ? AND sha256 = ?
 """
 _ONLY_UNDER = """
     SELECT o.sha256, o.format, o.bytes, o.mtime_ns FROM object o
@@ -134,10 +138,9 @@ class Index:
         self._reading = _Way()
         self._writing = _Way()  # where both locks are needed, this one is taken first
 
-    def find(self, key: Key) -> tuple[Entry, int] | None:
-        """The entry under `key`, and the `mtime_ns` its object had; None where there is none."""
-        rows = self._rows(_FIND, (key,))
-        return _entry(rows[0]) if rows else None
+    def find(self, key: Key) -> list[tuple[Entry, int]]:
+        """The variants under `key`, the latest first, each with the `mtime_ns` its object had."""
+        return [found for row in self._rows(_FIND, (key,)) if (found := _entry(row))]
 
     def entries(self) -> Iterator[Entry]:
         """Every entry, in the order they were kept."""
@@ -174,7 +177,7 @@ class Index:
         self._with_writer(lambda _: None)
 
     def put(self, entry: Entry, mtime_ns: int) -> None:
-        """File `entry` under its key, in the place of what was there."""
+        """File `entry` under its key, in the place of what was there for such requests."""
         facts, head = entry.facts, entry.head
         known = Object(facts.sha256, facts.format, facts.bytes, mtime_ns)
         row = (
@@ -189,14 +192,16 @@ class Index:
             _lines(head.headers),
             entry.asked_at,
             entry.received_at,
+            variant := _lines(entry.selected),
+            entry.bound,
         )
-        self._write((_PUT_OBJECT, known), (_PUT_ENTRY, row))
+        self._write((_PUT_OBJECT, known), (_DROP_OTHERS, (entry.key, variant)), (_PUT_ENTRY, row))
 
     def refresh(self, entry: Entry) -> None:
         """Take over the head and the times of `entry`, where its key still stands for the same bytes."""
         head = entry.head
-        fields = (head.url, head.status, _lines(head.headers), entry.asked_at, entry.received_at)
-        self._write((_REFRESH, (*fields, entry.key, entry.facts.sha256)))
+        fields = (head.url, head.status, _lines(head.headers), entry.asked_at, entry.received_at, entry.bound)
+        self._write((_REFRESH, (*fields, entry.key, _lines(entry.selected), entry.facts.sha256)))
 
     def mend(self, sha256: Digest, mtime_ns: int) -> None:
         """Note that the object was found whole though its time had changed."""
@@ -425,14 +430,17 @@ def _entry(row: _Row) -> tuple[Entry, int] | None:
         headers,
         asked_at,
         received_at,
+        variant,
+        bound,
         _,
     ) = row
     try:
         facts = Facts(Format(format_), width, height, frames, size, _digest(sha256), tuple(verified.split()))
         head = Head(url, status, _fields(headers))
+        selected = _fields(variant) if variant else ()
     except (ValueError, TypeError, AttributeError):
         return None
-    return Entry(key, facts, head, asked_at, received_at), mtime_ns
+    return Entry(key, facts, head, asked_at, received_at, selected, bound), mtime_ns
 
 
 def _objects(rows: list[_Row]) -> Iterator[Object]:

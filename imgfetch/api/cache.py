@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+import imgfetch
+from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.disk import DiskStore
-from imgfetch.errors import CacheError
-from imgfetch.model import Defect, Level, Limits, Scratch, Wanted
-from imgfetch.rules import urls
+from imgfetch.errors import CacheError, InputError
+from imgfetch.model import Defect, Format, Level, Limits, Reason, Scratch, Settings, Wanted
+from imgfetch.rules import freshness, plan, urls
+from imgfetch.rules.explain import explain
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -17,6 +20,7 @@ if TYPE_CHECKING:
 
     from imgfetch.adapters.disk import Checked, Stats
     from imgfetch.model import Entry
+    from imgfetch.rules.explain import Explanation
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,9 +49,27 @@ class Cache:
         return self._store.entries()
 
     def find(self, url: str) -> Entry | None:
-        """What is kept for a URL, whole on disk; None where nothing is."""
+        """What is kept for a URL, whole on disk, the latest of several variants; None where nothing is."""
         address = urls.read(url)
-        return None if isinstance(address, Defect) else self._store.find(address.key)
+        return None if isinstance(address, Defect) else self._store.find(address.key, None)
+
+    def explain(self, url: str) -> Explanation:
+        """What a `get` of a URL would do now, and why. Raises `InputError` for what is no URL."""
+        settings = Settings(user_agent=f"imgfetch/{imgfetch.__version__}")
+        address = urls.read(url)
+        if isinstance(address, Defect):
+            raise InputError(Reason.BAD_INPUT, address.message, urls.redact(url))
+        entry = self._store.find(address.key, plan.fields(address, settings))
+        explained = explain(url, entry, settings, now=SystemClock().now())
+        other = self._store.find(address.key, None) if entry is None else None
+        if other is None:
+            return explained
+        vary = ", ".join(freshness.varying(other.head))
+        return replace(explained, why=f"what is held is for requests with other fields (Vary: {vary})")
+
+    def path_of(self, entry: Entry) -> Path:
+        """Where the file of an entry lies."""
+        return self._store.path(entry)
 
     def remove(self, url: str) -> bool:
         """Forget what is kept for a URL; whether there was anything."""
@@ -88,6 +110,8 @@ def _look(checked: Checked, wanted: Wanted) -> str | None:
     from imgfetch.engine.proof import prove
 
     assert checked.actual is not None  # noqa: S101 (it was hashed, or there is a problem)
+    if checked.path.suffix == f".{Format.OTHER.extension}":
+        return None  # nobody has ever said what it is
     proved = prove(
         checked.path.read_bytes(),
         checked.actual,

@@ -12,8 +12,9 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Self, Unpack
 
 import imgfetch
+from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.disk import DiskStore
-from imgfetch.api.errands import Choosing, Errand, choices, errands_of, parse_digest
+from imgfetch.api.errands import Choosing, Errand, errands_of, first_choice, parse_digest
 from imgfetch.api.values import Failure, Image
 from imgfetch.engine.held import held
 from imgfetch.errors import error_for
@@ -54,7 +55,7 @@ def fetch(
     For everything else that can be set there is `Client`. Raises `ImgfetchError`; its `kind` says why.
     """
     client = Client(cache, limits=limits, allow_hosts=allow_hosts)
-    choice, digest = choices(source, **choosing)[0], parse_digest(sha256)
+    choice, digest = first_choice(source, **choosing), parse_digest(sha256)
     image = client.held(choice, sha256=digest)
     if image is not None:
         return image
@@ -130,7 +131,7 @@ class Client:
 
         `sha256` is the digest the file must have. Raises `ImgfetchError`; its `kind` says why.
         """
-        choice, digest = choices(source, **choosing)[0], parse_digest(sha256)
+        choice, digest = first_choice(source, **choosing), parse_digest(sha256)
         image = self.held(choice, sha256=digest)
         return image or _image_or_raise(await self.bring(choice, sha256=digest))
 
@@ -168,7 +169,8 @@ class Client:
 
     def held(self, choice: Choice, *, sha256: Digest | None = None) -> Image | None:
         """Serve a choice from the cache; None where a request is needed. Raises `CacheError`."""
-        served = held(choice, self._store, self._settings, sha256=sha256)
+        now = SystemClock().now()
+        served = held(choice, self._store, self._settings, now=now, sha256=sha256)
         return None if served is None else Image.of(served)
 
     async def bring(self, choice: Choice, *, sha256: Digest | None = None) -> Image | Failure:

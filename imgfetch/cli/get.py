@@ -101,6 +101,7 @@ _LIMITS = (
     "connect_timeout",
     "read_timeout",
     "total_timeout",
+    "lowest_speed",
     "max_bytes",
     "max_pixels",
     "max_redirects",

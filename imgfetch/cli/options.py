@@ -58,6 +58,11 @@ def _build() -> tuple[argparse.ArgumentParser, list[argparse.ArgumentParser]]:
     _add_choosing(pick)
     _add_output(pick)
 
+    explain = command("explain", "explain", "Say why a URL is fresh or stale, and what would be sent.")
+    explain.add_argument("urls", metavar="URL", nargs="+", help="what was, or would be, asked for")
+    _add_cache(explain)
+    explain.add_argument("--json", action="store_true", help="print one JSON object a line")
+
     cache = command("cache", "cache", "Look at the cache, and check it.")
     actions = cache.add_subparsers(metavar="ACTION", required=True, dest="action")
     described = []
@@ -73,7 +78,7 @@ def _build() -> tuple[argparse.ArgumentParser, list[argparse.ArgumentParser]]:
     described[-1].add_argument("--deep", action="store_true", help="decode every frame of every image too")
 
     command("demo", "demo", "Run the main job against an origin of our own on the loopback interface.")
-    return parser, [get, pick, *described]
+    return parser, [get, pick, explain, *described]
 
 
 def _add_sources(parser: argparse.ArgumentParser) -> None:
@@ -107,7 +112,10 @@ def _add_choosing(parser: argparse.ArgumentParser) -> None:
         help=f"{_names(Policy)} (cover)",
     )
     parser.add_argument(
-        "--formats", metavar="LIST", type=_formats, help=f"take only these, as webp,jpeg: {_names(Format)}"
+        "--formats",
+        metavar="LIST",
+        type=_formats,
+        help="take only these, as webp,jpeg: jpeg, png, gif, webp, avif",
     )
     parser.add_argument("--all", action="store_true", help="take every rendition of every image")
 
@@ -144,6 +152,7 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         ("", "--connect-timeout", _duration, limits.connect_timeout, "for a connection"),
         ("", "--read-timeout", _duration, limits.read_timeout, "for the next bytes"),
         ("", "--total-timeout", _duration, limits.total_timeout, "for an image, with all it takes"),
+        ("", "--lowest-speed", _size, limits.lowest_speed, "bytes a second, over 20 s, to go on waiting for"),
         ("", "--max-bytes", _size, limits.max_bytes, "the largest file to take"),
         ("", "--max-pixels", _size, limits.max_pixels, "the most pixels to take in a frame"),
         ("", "--max-redirects", _count_or_none, limits.max_redirects, "the longest chain to follow"),

@@ -28,7 +28,7 @@ class Tally:
         self._failures: Counter[Reason] = Counter()
 
     def take(self, outcome: Image | Failure) -> None:
-        """Print an outcome. Raises `CacheError` where the cache failed: it will fail all the others too."""
+        """Print an outcome. Raises `CacheError` where the cache failed: it will fail the others too."""
         if isinstance(outcome, Failed):
             self._fail(outcome)
             return
@@ -55,7 +55,7 @@ class Tally:
         error = error_for(failed)
         if self._json:
             lines.result(lines.json_of(failed))
-        if isinstance(error, CacheError):
+        if isinstance(error, CacheError) and failed.reason is not Reason.IO:
             raise error
         self._failures[failed.reason] += 1
         lines.say(str(error))

@@ -38,8 +38,8 @@ class Narrator(Watcher):
         from imgfetch.engine import events
 
         match event:
-            case events.Asked(url):
-                say(f"asking {url}")
+            case events.Asked(url, offset):
+                say(f"asking {url}" + (f" from byte {offset:,} on" if offset else ""))
             case events.Waiting(failed, seconds):
                 say(f"{failed.url}: {failed.message}; asking again in {seconds:.1f} s")
             case events.FellThrough(failed, to):

@@ -7,18 +7,20 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgfetch.model import Origin, Served, Wanted
+from imgfetch.model import Served, Wanted
 from imgfetch.rules import plan, urls
 
 if TYPE_CHECKING:
-    from imgfetch.model import Ask, Candidate, Choice, Digest, Settings
+    from imgfetch.model import Ask, Candidate, Choice, Digest, Entry, Settings
     from imgfetch.ports import Store
 
 
-def held(choice: Choice, store: Store, settings: Settings, *, sha256: Digest | None = None) -> Served | None:
+def held(
+    choice: Choice, store: Store, settings: Settings, *, now: float, sha256: Digest | None = None
+) -> Served | None:
     """Serve the chosen candidate from the store; None where a request is needed, or cannot be made."""
     wanted = wanted_of(choice.candidate, settings, sha256)
-    considered = consult(choice.url, store, wanted, settings)
+    considered = consult(choice.url, store, wanted, settings, now=now)
     if not isinstance(considered, plan.Serve):
         return None
     return Served(
@@ -26,16 +28,24 @@ def held(choice: Choice, store: Store, settings: Settings, *, sha256: Digest | N
         choice.candidate,
         considered.entry,
         store.path(considered.entry),
-        Origin.CACHED,
+        considered.origin,
         warnings=considered.warnings,
     )
 
 
-def consult(url: str, store: Store, wanted: Wanted, settings: Settings) -> plan.Serve | Ask | plan.Refuse:
+def consult(
+    url: str, store: Store, wanted: Wanted, settings: Settings, *, now: float
+) -> plan.Serve | Ask | plan.Refuse:
     """Put what the store holds of `url` before `plan.consider`."""
+    return plan.consider(url, find(url, store, settings), wanted, settings, now=now)
+
+
+def find(url: str, store: Store, settings: Settings) -> Entry | None:
+    """What the store holds of `url` for a request with our fields; offline, for any."""
     address = urls.read(url)
-    entry = store.find(address.key) if isinstance(address, urls.Address) else None
-    return plan.consider(url, entry, wanted, settings)
+    if not isinstance(address, urls.Address):
+        return None
+    return store.find(address.key, None if settings.offline else plan.fields(address, settings))
 
 
 def wanted_of(candidate: Candidate, settings: Settings, sha256: Digest | None) -> Wanted:

@@ -17,10 +17,10 @@ from tenacity import AsyncRetrying, retry_if_result
 from imgfetch.engine.events import FellThrough, Waiting
 from imgfetch.engine.exchange import Exchange, Landed
 from imgfetch.engine.flight import Flights
-from imgfetch.engine.held import consult, wanted_of
+from imgfetch.engine.held import consult, find, wanted_of
 from imgfetch.engine.lanes import Lanes
 from imgfetch.engine.patience import Patience
-from imgfetch.model import Failed, Origin, Served
+from imgfetch.model import Failed, Served
 from imgfetch.rules import plan, retry, urls
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ class Engine:
             decoder=decoder,
             clock=clock,
             runner=runner,
-            lanes=Lanes(settings.limits),
+            lanes=Lanes(settings.limits, clock),
             settings=settings,
             observe=observe,
         )
@@ -97,16 +97,24 @@ class Engine:
         )
 
     async def _have(self, url: str, wanted: Wanted, patience: Patience) -> Landed | Failed:
-        considered = consult(url, self._store, wanted, self._settings)
+        considered = consult(url, self._store, wanted, self._settings, now=self._clock.now())
         match considered:
-            case plan.Serve(entry, warnings):
-                return Landed(entry, Origin.CACHED, warnings)
+            case plan.Serve(entry, warnings, origin):
+                return Landed(entry, origin, warnings)
             case plan.Refuse(failed):
                 return failed
             case ask:
-                return await self._flights.board(
+                landed = await self._flights.board(
                     (ask.key, wanted), lambda: self._fetch(ask, wanted, patience)
                 )
+                return self._stand_in(landed, url, wanted) if isinstance(landed, Failed) else landed
+
+    def _stand_in(self, failed: Failed, url: str, wanted: Wanted) -> Landed | Failed:
+        entry = find(url, self._store, self._settings)
+        standing_in = plan.stand_in(failed, entry, wanted, self._settings, now=self._clock.now())
+        if isinstance(standing_in, Failed):
+            return standing_in
+        return Landed(standing_in.entry, standing_in.origin, standing_in.warnings, failed.attempts)
 
     async def _fetch(self, ask: Ask, wanted: Wanted, patience: Patience) -> Landed | Failed:
         attempts, shown = 0, urls.redact(ask.url)
@@ -123,6 +131,7 @@ class Engine:
                 spent=patience.spent,
                 limits=self._settings.limits,
                 chance=self._clock.chance(),
+                fresh=ask.fresh,
             )
             if isinstance(advice, retry.Wait):
                 self._observe(Waiting(failed, advice.seconds))

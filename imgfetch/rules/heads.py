@@ -37,11 +37,36 @@ _OF_THE_BYTES = frozenset(
     }
 )
 
+_OF_THE_PART = frozenset(
+    {"content-digest", "content-md5", "repr-digest", "x-amz-checksum-sha256", "x-goog-hash"}
+)
+"""What a 206 says of itself, or what the first part has said of the whole."""
+
+
+def content_length(head: Head) -> int | None:
+    """What Content-Length promises, in bytes; None where it is absent or no number (RFC 9110 §8.6)."""
+    if head.get("transfer-encoding") is not None:
+        return None  # which overrides it (RFC 9112 §6.3)
+    value = head.get("content-length") or ""
+    return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else None
+
+
+def listed(value: str | None) -> frozenset[str]:
+    """The members of a list of tokens, in lower case."""
+    return frozenset(name.strip().lower() for name in (value or "").split(","))
+
 
 def storable(head: Head) -> Head:
     """The head without what is of the connection it came over (RFC 9111 §3.1), and without cookies."""
-    excepted = _OF_THE_CONNECTION | _SECRET | _listed(head.get("connection"))
+    excepted = _OF_THE_CONNECTION | _SECRET | listed(head.get("connection"))
     return replace(head, headers=tuple(field for field in head.headers if field[0] not in excepted))
+
+
+def completed(first: Head, last: Head) -> Head:
+    """The head of a whole that came in two parts (RFC 9111 §3.4); of the bytes the first speaks."""
+    taken = _without(last, _OF_THE_BYTES | _OF_THE_PART)
+    names = frozenset(name for name, _ in taken)
+    return replace(first, headers=_without(first, names) + taken)
 
 
 def refreshed(entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:
@@ -57,5 +82,5 @@ def refreshed(entry: Entry, head: Head, *, asked_at: float, received_at: float) 
     )
 
 
-def _listed(connection: str | None) -> frozenset[str]:
-    return frozenset(name.strip().lower() for name in (connection or "").split(","))
+def _without(head: Head, names: frozenset[str]) -> tuple[tuple[str, str], ...]:
+    return tuple(field for field in head.headers if field[0] not in names)

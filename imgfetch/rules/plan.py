@@ -11,11 +11,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from imgfetch.model import Ask, Defect, Failed, Level, Reason, Scratch, Verified
-from imgfetch.rules import manners, urls, verify
+from imgfetch.model import Ask, Defect, Failed, Format, Level, Origin, Reason, Scratch, Verified
+from imgfetch.rules import freshness, manners, resume, urls, verify
+from imgfetch.rules.heads import content_length as content_length
 
 if TYPE_CHECKING:
-    from imgfetch.model import Entry, Head, Limits, Settings, Wanted
+    from imgfetch.model import Entry, Head, Limits, Partial, Settings, Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,7 @@ class Serve:
 
     entry: Entry
     warnings: tuple[str, ...] = ()
+    origin: Origin = Origin.CACHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +33,8 @@ class Refuse:
     """It cannot be had this way; `failed` says whether asking again may help."""
 
     failed: Failed
+    spoilt: bool = False
+    """Whether what has come before cannot be gone on with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +45,8 @@ class Receive:
     """Bytes promised by Content-Length, None where nothing was promised."""
     coding: str
     """The content coding to undo: `gzip`, `deflate`, or the empty string."""
+    onto: Partial | None = None
+    """What it is the rest of; `length` is that of the whole."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,15 +66,30 @@ class Refresh:
 Heard: TypeAlias = Receive | Follow | Refresh | Refuse
 
 
-def consider(url: str, entry: Entry | None, wanted: Wanted, settings: Settings) -> Serve | Ask | Refuse:
-    """Decide whether a kept rendition answers for `url`, or what to ask for.
+def fields(address: urls.Address, settings: Settings) -> tuple[tuple[str, str], ...]:
+    """The fields of a request for `address`, but for those that make it conditional."""
+    headers = _own_headers(settings) + settings.headers
+    if address.userinfo:
+        headers += (("authorization", _basic(address.userinfo)),)
+    return _last_of_each(headers)
 
-    `entry` is what the store holds under the URL's key. What is held and proved as far as is wanted is
-    served until the caller asks to refresh; then the origin is asked whether it has changed.
+
+def consider(
+    url: str, entry: Entry | None, wanted: Wanted, settings: Settings, *, now: float
+) -> Serve | Ask | Refuse:
+    """Decide whether a kept rendition answers for `url` at `now`, or what to ask for.
+
+    `entry` is what the store holds under the URL's key for a request with these `fields`. What is held,
+    fresh and proved as far as is wanted is served, unless the caller asks to refresh; what is not fresh is
+    asked about. Offline, whatever is held is served.
     """
     held = _still_wanted(entry, wanted)
-    if entry is not None and held is not None and (settings.offline or not settings.refresh):
-        return Serve(entry, held.warnings)
+    if entry is not None and held is not None:
+        reuse = freshness.may_reuse(entry, freshness.standing(entry, now=now))
+        if reuse is freshness.Reuse.FRESH and (settings.offline or not settings.refresh):
+            return Serve(entry, held.warnings)
+        if settings.offline or (reuse is freshness.Reuse.STALE and not settings.refresh):
+            return Serve(entry, held.warnings, Origin.STALE)
     address = urls.read(url)
     if isinstance(address, Defect):
         return Refuse(Failed(address.reason, address.message, urls.redact(url)))
@@ -76,11 +97,26 @@ def consider(url: str, entry: Entry | None, wanted: Wanted, settings: Settings) 
         hint = "run again without --offline"
         return Refuse(Failed(Reason.OFFLINE, "not in the cache, and offline", address.shown, hint=hint))
     # A kept rendition that is not what is wanted now must come again whole: no 304 could mend it.
-    condition = None if held is None else entry
-    headers = _own_headers(settings) + settings.headers + _conditions(condition)
-    if address.userinfo:
-        headers += (("authorization", _basic(address.userinfo)),)
-    return Ask(address.key, address.url, _last_of_each(headers), condition)
+    sound = entry is not None and held is not None and freshness.may_be_confirmed(entry.head)
+    condition = entry if sound else None
+    headers = _last_of_each(fields(address, settings) + conditions(condition))
+    return Ask(address.key, address.url, headers, condition)
+
+
+def stand_in(
+    failed: Failed, entry: Entry | None, wanted: Wanted, settings: Settings, *, now: float
+) -> Serve | Failed:
+    """What is held in the place of what could not be had, where RFC 9111 §4.2.4 or RFC 5861 §4 lets it.
+
+    Who asked to refresh does not want it.
+    """
+    held = _still_wanted(entry, wanted)
+    if entry is None or held is None or settings.refresh or failed.reason not in _OUT_OF_REACH:
+        return failed
+    standing = freshness.standing(entry, now=now)
+    if not freshness.may_stand_in(entry, standing, answered=failed.http_status):
+        return failed
+    return Serve(entry, (f"stale: {failed.message}", *held.warnings), Origin.STALE)
 
 
 def again(ask: Ask, failed: Failed) -> Ask:
@@ -90,24 +126,31 @@ def again(ask: Ask, failed: Failed) -> Ask:
     """
     if failed.reason not in _DAMAGED:
         return ask
-    kept = tuple(h for h in ask.headers if h[0] not in ("if-none-match", "if-modified-since"))
-    return replace(ask, headers=_last_of_each((*kept, ("cache-control", "no-cache"))), entry=None)
+    bare = _unconditional(ask)
+    return replace(bare, headers=_last_of_each((*bare.headers, ("cache-control", "no-cache"))), fresh=True)
 
 
 def hear(ask: Ask, head: Head, settings: Settings, *, now: float) -> Heard:
     """Decide what to do with a response by its status and fields alone (RFC 9110 §15)."""
+    partial = resume.asked_for(ask)
     match head.status:
         case 200:
             return _receive(ask, head, settings.limits)
+        case 206 if partial is not None:
+            return _go_on(ask, partial, head, settings.limits)
         case 206 if _is_whole(head):
             # Nothing was asked in part; some servers answer so all the same, and mean everything.
             return _receive(ask, head, settings.limits)
         case 204 | 205:
             return _refuse(ask, Reason.EMPTY, f"HTTP {head.status} has no body", head)
         case 301 | 302 | 303 | 307 | 308:
-            return _follow(ask, head, settings)
+            return _follow(ask, head, settings, now=now)
         case 304 if ask.entry is not None:
-            return Refresh(ask.entry)
+            if not freshness.confirms(ask.entry.head, head):
+                return Follow(_unconditional(ask))  # it has no condition now, so this can come only once
+            return Refresh(replace(ask.entry, bound=ask.bound))
+        case 416 if partial is not None:
+            return _start_again(ask, f"nothing follows byte {partial.length:,}", head)
         case 206 | 304 | 416:
             return _refuse(
                 ask, Reason.PROTOCOL, f"HTTP {head.status} answers a question we did not ask", head
@@ -143,6 +186,21 @@ _PROOF = {Level.NONE: None, Level.STRUCTURE: "structure", Level.FULL: "decode"}
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525)})
 """Statuses that may have passed by the next request; 520 to 524 are a CDN's, of an origin that failed it."""
 
+_OUT_OF_REACH = frozenset(
+    {
+        Reason.DNS,
+        Reason.CONNECT,
+        Reason.TIMEOUT,
+        Reason.RESET,
+        Reason.INCOMPLETE,
+        Reason.PROTOCOL,
+        Reason.TLS,
+        Reason.HTTP_STATUS,
+        Reason.RATE_LIMITED,
+    }
+)
+"""What an origin fails of. Not what it says on purpose, and not what we will not do or cannot keep."""
+
 _OF_THE_HOST = frozenset(
     {Reason.DNS, Reason.CONNECT, Reason.TIMEOUT, Reason.TLS, Reason.RATE_LIMITED, Reason.BLOCKED}
 )
@@ -163,10 +221,22 @@ _OF_OURS = frozenset(
 _CODINGS = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate", "identity": "", "": ""}
 
 
+def proved(entry: Entry, level: Level) -> bool:
+    """Whether what is held was proved as far as `level`."""
+    return _PROOF[level] in (None, *entry.facts.verified)
+
+
+def _unconditional(ask: Ask) -> Ask:
+    kept = tuple(h for h in ask.headers if h[0] not in ("if-none-match", "if-modified-since"))
+    return replace(ask, headers=kept, entry=None)
+
+
 def _still_wanted(entry: Entry | None, wanted: Wanted) -> Verified | None:
     """What is held, judged anew by what is wanted now; None where it does not do."""
-    if entry is None or _PROOF[wanted.level] not in (None, *entry.facts.verified):
+    if entry is None or not proved(entry, wanted.level):
         return None
+    if not 200 <= entry.head.status < 300 or entry.facts.format is Format.OTHER:
+        return None  # kept by `CachingTransport` for somebody else: an error's picture, or no picture
     judged = verify.judge(entry.facts, _NOTHING_NEW, wanted)
     return judged if isinstance(judged, Verified) else None
 
@@ -177,14 +247,25 @@ def _receive(ask: Ask, head: Head, limits: Limits) -> Receive | Refuse:
         return _refuse(ask, Reason.BAD_ENCODING, f"content coding {coding[:40]!r} was not asked for", head)
     length = content_length(head)
     if length is not None and length > limits.max_bytes:
-        return _refuse(ask, Reason.TOO_LARGE, f"{length:,} bytes, the limit is {limits.max_bytes:,}", head)
+        return _too_large(ask, length, head, limits)
     return Receive(length, _CODINGS[coding])
 
 
-def content_length(head: Head) -> int | None:
-    """What Content-Length promises, in bytes; None where it is absent or no number (RFC 9110 §8.6)."""
-    value = head.get("content-length") or ""
-    return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else None
+def _go_on(ask: Ask, partial: Partial, head: Head, limits: Limits) -> Receive | Refuse:
+    length = content_length(partial.head)
+    if length is not None and length > limits.max_bytes:
+        return _too_large(ask, length, head, limits)
+    mismatch = resume.mismatch(partial, head)
+    return Receive(length, "", partial) if mismatch is None else _start_again(ask, mismatch, head)
+
+
+def _start_again(ask: Ask, why: str, head: Head) -> Refuse:
+    message = f"HTTP {head.status} is not the rest that was asked for: {why}"
+    return replace(_refuse(ask, Reason.PROTOCOL, message, head, retryable=True), spoilt=True)
+
+
+def _too_large(ask: Ask, length: int, head: Head, limits: Limits) -> Refuse:
+    return _refuse(ask, Reason.TOO_LARGE, f"{length:,} bytes, the limit is {limits.max_bytes:,}", head)
 
 
 def _is_whole(head: Head) -> bool:
@@ -194,7 +275,7 @@ def _is_whole(head: Head) -> bool:
     return unit.lower() == "bytes" and total.isdigit() and span == f"0-{int(total[:19]) - 1}"
 
 
-def _follow(ask: Ask, head: Head, settings: Settings) -> Follow | Refuse:
+def _follow(ask: Ask, head: Head, settings: Settings, *, now: float) -> Follow | Refuse:
     location = head.get("location")
     if not location:
         return _refuse(ask, Reason.BAD_REDIRECT, f"HTTP {head.status} without a Location", head)
@@ -211,8 +292,9 @@ def _follow(ask: Ask, head: Head, settings: Settings) -> Follow | Refuse:
     here = urls.read(ask.url)
     same = isinstance(here, urls.Address) and here.origin == there.origin
     # What the caller set was meant for the origin it named: another one gets only what we say to anybody.
-    headers = ask.headers if same else _own_headers(settings) + _conditions(ask.entry)
-    return Follow(replace(ask, url=there.url, headers=headers, hops=ask.hops + 1))
+    headers = ask.headers if same else _own_headers(settings) + conditions(ask.entry)
+    bound = freshness.bound_of(head, ask.bound, received_at=now)
+    return Follow(replace(ask, url=there.url, headers=headers, hops=ask.hops + 1, bound=bound))
 
 
 def _refuse(
@@ -245,7 +327,7 @@ def _own_headers(settings: Settings) -> tuple[tuple[str, str], ...]:
     )
 
 
-def _conditions(entry: Entry | None) -> tuple[tuple[str, str], ...]:
+def conditions(entry: Entry | None) -> tuple[tuple[str, str], ...]:
     """Ask only for what differs from what we hold (RFC 9110 §13.1.2 and §13.1.3)."""
     if entry is None:
         return ()

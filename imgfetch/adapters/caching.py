@@ -1,0 +1,295 @@
+"""The cache behind any httpx code: an httpx transport around another.
+
+    request ─▶ transit.consider ─▶ Give, from the store
+                    └─▶ Forward ─▶ the one within ─▶ transit.hear ─▶ Keep: to the caller and to scratch,
+                                                                    proved, and kept when it is whole
+
+What cannot be kept is given all the same: a cache is no reason for a request to fail.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
+
+import httpx
+
+from imgfetch.errors import CacheError
+from imgfetch.model import Defect, Head, Level, Origin, Verified
+from imgfetch.rules import freshness, heads, transit
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable
+
+    from imgfetch.adapters.disk import DiskStore
+    from imgfetch.model import Buffer, Digest, Entry, Scratch
+    from imgfetch.ports import Clock, Runner
+
+Prove: TypeAlias = "Callable[[Buffer, Digest, Scratch, int | None], Verified | Defect]"
+"""Proves bytes behind a ticket, of which the origin promised so many; blocks."""
+
+_PIECE = 64 * 1024
+
+
+class CachingLayer(httpx.AsyncBaseTransport):
+    """An httpx transport that answers from `store` what it may, and keeps what it can. Needs asyncio.
+
+    `response.extensions["imgfetch"]` is a dictionary: `origin` (fetched, cached, revalidated, stale), and
+    `path` of the object, None while there is none; `problem` says why a body was not kept. Of what is
+    fetched they are filled in when the body has been read to its end.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: DiskStore,
+        transport: httpx.AsyncBaseTransport | None,
+        clock: Clock,
+        runner: Runner,
+        prove: Prove,
+        level: Level,
+        max_bytes: int,
+    ) -> None:
+        self._store = store
+        self._transport = transport or httpx.AsyncHTTPTransport()
+        self._clock = clock
+        self._runner = runner
+        self._prove = prove
+        self._level = level
+        self._max_bytes = max_bytes
+        self._in_background: set[asyncio.Task[None]] = set()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer from the cache, or by way of the transport within."""
+        asked = _read(request)
+        key = asked.key
+        entry = None if key is None else self._store.find(key, asked.headers)
+        considered = transit.consider(asked, entry, level=self._level, now=self._clock.now())
+        match considered:
+            case transit.Give():
+                if considered.refresh:
+                    self._refresh_later(request, asked, considered.entry)
+                return self._give(asked, considered)
+            case transit.Forward():
+                return await self._forward(request, asked, considered)
+            case transit.Unavailable():
+                return httpx.Response(504, extensions={"imgfetch": {"origin": None, "path": None}})
+            case _:
+                assert_never(considered)
+
+    async def aclose(self) -> None:
+        """End what goes on in the background, close the transport within, let go of the cache."""
+        for task in self._in_background:
+            task.cancel()
+        await asyncio.gather(*self._in_background, return_exceptions=True)
+        await self._transport.aclose()
+        self._store.close()
+
+    async def _forward(
+        self, request: httpx.Request, asked: transit.Request, forward: transit.Forward
+    ) -> httpx.Response:
+        asked_at = self._clock.now()
+        try:
+            response = await self._transport.handle_async_request(_with(request, forward.headers))
+        except httpx.TransportError:
+            standing_in = transit.unreached(asked, forward, now=self._clock.now())
+            if standing_in is None:
+                raise
+            return self._stale(asked, standing_in.entry)
+        received_at = self._clock.now()
+        head = _head(request, response)
+        for key in transit.invalidated(asked, head):
+            self._store.remove(key)
+        heard = transit.hear(asked, forward, head, level=self._level, now=received_at)
+        match heard:
+            case transit.Pass():
+                response.extensions["imgfetch"] = {"origin": Origin.FETCHED.value, "path": None}
+                return response
+            case transit.Keep(length):
+                return self._tee(asked, response, head, length, asked_at, received_at)
+            case transit.Again(forward):
+                await response.aclose()
+                return await self._forward(request, asked, forward)
+            case transit.StandIn(entry):
+                await response.aclose()
+                return self._stale(asked, entry)
+            case transit.Refresh(entry):
+                await response.aclose()
+                refresh = partial(
+                    self._store.refresh, entry, head, asked_at=asked_at, received_at=received_at
+                )
+                entry = await self._runner.run(refresh)
+                fields = transit.answer_fields(entry, now=received_at, confirmed=True)
+                return self._give(asked, transit.Give(entry, fields, Origin.REVALIDATED))
+            case _:
+                assert_never(heard)
+
+    def _stale(self, asked: transit.Request, entry: Entry) -> httpx.Response:
+        fields = transit.answer_fields(entry, now=self._clock.now())
+        return self._give(asked, transit.Give(entry, fields, Origin.STALE))
+
+    def _give(self, asked: transit.Request, give: transit.Give) -> httpx.Response:
+        path = self._store.path(give.entry)
+        start, stop = give.span or (0, give.entry.facts.bytes)
+        return httpx.Response(
+            give.entry.head.status if give.span is None else 206,
+            headers=_encoded(give.fields),
+            stream=_File(str(path), start, start if asked.method == "HEAD" else stop),
+            extensions={"imgfetch": {"origin": give.origin.value, "path": path}},
+        )
+
+    def _tee(
+        self,
+        asked: transit.Request,
+        response: httpx.Response,
+        head: Head,
+        length: int | None,
+        asked_at: float,
+        received_at: float,
+    ) -> httpx.Response:
+        told: dict[str, Any] = {"origin": Origin.FETCHED.value, "path": None}
+
+        async def keep(scratch: Scratch) -> None:
+            work = partial(self._keep, asked, scratch, head, length, asked_at, received_at, told)
+            try:
+                await self._runner.run(work)
+            except CacheError as error:
+                told["problem"] = error.message
+
+        return httpx.Response(
+            response.status_code,
+            headers=response.headers.raw,
+            stream=_Tee(response, self._store, keep, self._max_bytes),
+            extensions={**response.extensions, "imgfetch": told},
+        )
+
+    def _keep(
+        self,
+        asked: transit.Request,
+        scratch: Scratch,
+        head: Head,
+        length: int | None,
+        asked_at: float,
+        received_at: float,
+        told: dict[str, Any],
+    ) -> None:
+        with self._store.contents(scratch) as (data, digest):
+            proved = self._prove(data, digest, scratch, length)
+        if isinstance(proved, Defect):
+            told["problem"] = f"{proved.reason}: {proved.message}"
+            return
+        key = asked.key
+        assert key is not None  # noqa: S101 (or it would not be kept)
+        entry = self._store.keep(
+            proved,
+            key,
+            heads.storable(head),
+            asked_at=asked_at,
+            received_at=received_at,
+            selected=freshness.selecting(head, asked.headers),
+        )
+        told["path"] = self._store.path(entry)
+
+    def _refresh_later(self, request: httpx.Request, asked: transit.Request, entry: Entry) -> None:
+        forward = transit.forward(asked, entry)
+
+        async def refresh() -> None:
+            with suppress(httpx.HTTPError, CacheError):  # it is asked about again when it is next wanted
+                response = await self._forward(request, asked, forward)
+                await response.aread()
+
+        task = asyncio.create_task(refresh())
+        self._in_background.add(task)
+        task.add_done_callback(self._in_background.discard)
+
+
+class _File(httpx.AsyncByteStream):
+    """The bytes of an object, from one offset up to another."""
+
+    def __init__(self, path: str, start: int, stop: int) -> None:
+        self._path = path
+        self._start = start
+        self._stop = stop
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        with open(self._path, "rb") as file:  # noqa: ASYNC230, PTH123 (a local file, a piece at a time)
+            at = file.seek(self._start)
+            while piece := file.read(min(_PIECE, self._stop - at)):
+                at += len(piece)
+                yield piece
+
+
+class _Tee(httpx.AsyncByteStream):
+    """A body on its way to the caller, and into scratch beside."""
+
+    def __init__(
+        self,
+        response: httpx.Response,
+        store: DiskStore,
+        keep: Callable[[Scratch], Any],
+        max_bytes: int,
+    ) -> None:
+        self._response = response
+        self._store = store
+        self._keep = keep
+        self._max_bytes = max_bytes
+        self._scratch: Scratch | None = None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        stream = self._response.stream
+        assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 (an asynchronous transport gave it)
+        with suppress(CacheError):
+            self._scratch = self._store.begin()
+        async for chunk in stream:
+            self._take(chunk)
+            yield chunk
+        if self._scratch is not None:
+            await self._keep(self._scratch)
+
+    async def aclose(self) -> None:
+        self._drop()
+        await self._response.aclose()
+
+    def _take(self, chunk: bytes) -> None:
+        if self._scratch is None:
+            return
+        try:
+            if self._store.append(self._scratch, chunk) > self._max_bytes:
+                self._drop()
+        except CacheError:
+            self._drop()
+
+    def _drop(self) -> None:
+        scratch, self._scratch = self._scratch, None
+        if scratch is not None:
+            self._store.discard(scratch)
+
+
+def _read(request: httpx.Request) -> transit.Request:
+    headers = tuple(
+        (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in request.headers.raw
+    )
+    return transit.Request(request.method.upper(), str(request.url), headers)
+
+
+def _with(request: httpx.Request, headers: transit.Fields) -> httpx.Request:
+    return httpx.Request(
+        request.method,
+        request.url,
+        headers=_encoded(headers),
+        stream=request.stream,
+        extensions=request.extensions,
+    )
+
+
+def _head(request: httpx.Request, response: httpx.Response) -> Head:
+    fields = tuple(
+        (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw
+    )
+    return Head(str(request.url), response.status_code, fields)
+
+
+def _encoded(fields: transit.Fields) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]

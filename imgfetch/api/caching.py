@@ -1,0 +1,86 @@
+"""The cache for any httpx code."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgfetch.adapters.caching import CachingLayer
+from imgfetch.adapters.clock import SystemClock
+from imgfetch.adapters.disk import DiskStore
+from imgfetch.adapters.threads import ThreadRunner
+from imgfetch.engine.proof import prove
+from imgfetch.model import Facts, Format, Level, Limits, Reason, Verified, Wanted
+from imgfetch.rules import verify as verification
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    import httpx
+
+    from imgfetch.adapters.caching import Prove
+    from imgfetch.model import Buffer, Defect, Digest, Scratch
+    from imgfetch.ports import Clock
+
+
+class CachingTransport(CachingLayer):
+    """An `httpx.AsyncBaseTransport` that gives any httpx code this cache (RFC 9111, private). Needs asyncio.
+
+    `verify` is how much is proved before a body is kept: at `full` and `structure` whole images are kept,
+    and everything else passes through; `none` keeps any body of any status that the standard lets a cache
+    keep. `transport` is what requests go out by: `httpx.AsyncHTTPTransport()` where none is given, so they
+    go wherever they are sent. `limits` bound what is kept, not what passes. `clock` is for tests.
+
+    `response.extensions["imgfetch"]` tells the `origin` of the body and, once it has been read, the `path`
+    of the object.
+    """
+
+    def __init__(
+        self,
+        cache: str | Path = "cache",
+        *,
+        verify: Level | str = Level.FULL,
+        transport: httpx.AsyncBaseTransport | None = None,
+        limits: Limits | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        level, limits = Level(verify), limits or Limits()
+        self._threads = ThreadRunner()
+        super().__init__(
+            store=DiskStore(cache),
+            transport=transport,
+            clock=clock or SystemClock(),
+            runner=self._threads,
+            prove=_anything(limits) if level is Level.NONE else _image(level, limits),
+            level=level,
+            max_bytes=limits.max_bytes,
+        )
+
+    async def aclose(self) -> None:
+        """End what goes on in the background, close the transport within, let go of the cache."""
+        await super().aclose()
+        self._threads.close()
+
+
+def _image(level: Level, limits: Limits) -> Prove:
+    from imgfetch.adapters.pillow import PillowDecoder
+
+    decoder, wanted = PillowDecoder(), Wanted(level)
+
+    def proof(data: Buffer, digest: Digest, scratch: Scratch, length: int | None) -> Verified | Defect:
+        return prove(data, digest, scratch, length=length, wanted=wanted, limits=limits, decoder=decoder)
+
+    return proof
+
+
+def _anything(limits: Limits) -> Prove:
+    """Whatever it is, if it is all there; an image goes under the name it would have been given anyway."""
+    image = _image(Level.NONE, limits)
+
+    def proof(data: Buffer, digest: Digest, scratch: Scratch, length: int | None) -> Verified | Defect:
+        proved = image(data, digest, scratch, length)
+        if isinstance(proved, Verified) or proved.reason is Reason.INCOMPLETE:
+            return proved
+        facts = Facts(Format.OTHER, 0, 0, 0, len(data), digest, ())
+        return verification.judge(facts, scratch, Wanted(Level.NONE))
+
+    return proof

@@ -1,0 +1,81 @@
+"""`imgfetch explain`: why a URL is fresh or stale, what would be sent, what came back last time."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from imgfetch.api.cache import Cache
+from imgfetch.cli import lines
+from imgfetch.cli.exits import Exit
+from imgfetch.rules import urls
+
+if TYPE_CHECKING:
+    import argparse
+
+    from imgfetch.rules.explain import Explanation
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Explain each URL."""
+    cache = Cache(options.cache)
+    try:
+        for url in options.urls:
+            explanation = cache.explain(url)
+            if options.json:
+                lines.result(json.dumps(_fields(cache, explanation)))
+            else:
+                _print(cache, explanation)
+    finally:
+        cache.close()
+    return Exit.OK
+
+
+def _print(cache: Cache, explanation: Explanation) -> None:
+    lines.result(urls.redact(explanation.url))
+    entry = explanation.entry
+    if entry is not None:
+        facts = entry.facts
+        size = f"{facts.width}x{facts.height}, {facts.bytes:,} bytes"
+        lines.result(f"  held: {cache.path_of(entry)} ({facts.format}, {size})")
+    lines.result(f"  {explanation.why}")
+    match explanation.action:
+        case "serve":
+            lines.result("  a get would serve it without a request")
+        case "ask":
+            lines.result("  a get would ask, and send:")
+            for name, value in explanation.sends:
+                lines.result(f"    {name}: {value}")
+    if entry is not None:
+        came = _utc(entry.received_at)
+        lines.result(f"  what came back last time, at {came}, from {urls.redact(entry.head.url)}:")
+        lines.result(f"    HTTP {entry.head.status}")
+        for name, value in entry.head.headers:
+            lines.result(f"    {name}: {value}")
+
+
+def _fields(cache: Cache, explanation: Explanation) -> dict[str, Any]:
+    entry, standing = explanation.entry, explanation.standing
+    return {
+        "url": explanation.url,
+        "held": entry is not None,
+        "path": None if entry is None else str(cache.path_of(entry)),
+        "fresh": explanation.fresh,
+        "why": explanation.why,
+        "action": explanation.action,
+        "age": standing and standing.age,
+        "lifetime": standing and standing.lifetime,
+        "basis": standing and standing.basis,
+        "sends": dict(explanation.sends),
+        "answer": entry and {**asdict(entry.head), "received_at": entry.received_at},
+    }
+
+
+def _utc(seconds: float) -> str:
+    from datetime import UTC, datetime
+
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds")
+    except (OverflowError, ValueError, OSError):  # the clock was far off
+        return f"{seconds:.0f} s after 1970"

@@ -1,0 +1,93 @@
+"""Why a URL would be answered from the cache, or why it would be asked for, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from imgfetch.model import Ask, Wanted
+from imgfetch.rules import freshness, plan
+from imgfetch.rules.freshness import DAY, Basis, Reuse
+
+if TYPE_CHECKING:
+    from imgfetch.model import Entry, Settings
+    from imgfetch.rules.freshness import Standing
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """What is held of a URL, how it stands, and what a `get` would do."""
+
+    url: str
+    entry: Entry | None
+    standing: Standing | None
+    """None where nothing is held."""
+    fresh: bool
+    why: str
+    """One sentence."""
+    action: str
+    """What a `get` would do: `serve`, `ask`, or `refuse`."""
+    sends: tuple[tuple[str, str], ...] = ()
+    """The fields of the request it would make."""
+
+
+def explain(url: str, entry: Entry | None, settings: Settings, *, now: float) -> Explanation:
+    """Say what a `get` of `url` would do at `now`, where `entry` is held, and why."""
+    considered = plan.consider(url, entry, Wanted(settings.level), settings, now=now)
+    sends: tuple[tuple[str, str], ...] = ()
+    action = refusal = ""
+    match considered:
+        case plan.Serve():
+            action = "serve"
+        case Ask(headers=sends):
+            action = "ask"
+        case plan.Refuse(failed):
+            action, refusal = "refuse", failed.message
+    if entry is None:
+        return Explanation(url, None, None, False, refusal or "nothing is held of it", action, sends)
+    standing = freshness.standing(entry, now=now)
+    reuse = freshness.may_reuse(entry, standing)
+    why = refusal or _why(entry, standing, reuse)
+    if reuse is Reuse.FRESH and action == "ask":
+        why = f"it is {why}; but it is not proved as far as is wanted now"
+    return Explanation(url, entry, standing, reuse is Reuse.FRESH, why, action, sends)
+
+
+def _why(entry: Entry, standing: Standing, reuse: Reuse) -> str:
+    stated = freshness.control(entry.head.get("cache-control"))
+    if "no-store" in stated:
+        return "never reused: the origin says no-store; the file was kept because it was asked for"
+    if stated.unconditional_no_cache:
+        return "asked about every time: the origin says no-cache"
+    if "*" in freshness.varying(entry.head):
+        return "asked about every time: the origin says it varies by anything (Vary: *)"
+    age = f"{duration(standing.age)} old, of {duration(standing.lifetime)} {_BASES[standing.basis]}"
+    if standing.age >= freshness.LONGEST:
+        return "stale: it came at a time that is yet to come, so its age cannot be known"
+    if standing.fresh and reuse is Reuse.FRESH:
+        return f"fresh for another {duration(standing.lifetime - standing.age)}: {age}"
+    if reuse is Reuse.STALE:
+        return f"stale for {duration(standing.staleness)}, which the origin allows: stale-while-revalidate"
+    if standing.fresh:
+        return "asked about every time: the origin says Pragma: no-cache"
+    return f"stale for {duration(standing.staleness)}: {age}"
+
+
+def duration(seconds: float) -> str:
+    """A length of time in its two largest units: `3 d 4 h`, `59 s`."""
+    rest, parts = int(seconds), []
+    for unit, size in (("d", int(DAY)), ("h", 3600), ("min", 60), ("s", 1)):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count:,} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
+_BASES = {
+    Basis.MAX_AGE: "by max-age",
+    Basis.EXPIRES: "by Expires",
+    Basis.HEURISTIC: "by our own rule, for what states no lifetime",
+    Basis.MALFORMED: "because the lifetime it states cannot be read",
+    Basis.REDIRECT: "for which the redirect that led to it may be followed unasked",
+    Basis.NOTHING: "because it states no lifetime, and none may be guessed",
+}

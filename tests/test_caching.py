@@ -1,0 +1,225 @@
+"""`CachingTransport` in other people's httpx code: what it keeps, what it passes on, what it tells."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import pytest
+
+import imgfetch
+from fakes import FakeClock
+from imgfetch import CachingTransport, Client
+from imgfetch.adapters.clock import SystemClock
+from imgfetch.rules import transit
+from pictures import encoded
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from imgfetch.ports import Clock
+
+pytestmark = pytest.mark.anyio
+
+WEBP = encoded("webp", 96, 54)
+URL = "https://h.example/a"
+
+
+class Within(httpx.AsyncBaseTransport):
+    """A transport that gives one answer after the other, the last one again and again."""
+
+    def __init__(self, *answers: httpx.Response | Exception | Callable[[], httpx.Response]) -> None:
+        self.answers = list(answers)
+        self.requests: list[httpx.Request] = []
+        self.closed = False
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.requests.append(request)
+        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer if isinstance(answer, httpx.Response) else answer()
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+def answer(body: bytes = WEBP, status: int = 200, **fields: str) -> Callable[[], httpx.Response]:
+    headers = {name.replace("_", "-"): value for name, value in fields.items()}
+    return lambda: httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))
+
+
+def client(cache: Path, within: Within, clock: Clock | None = None, **options: Any) -> httpx.AsyncClient:  # noqa: ANN401 (keywords of many types)
+    transport = CachingTransport(cache, transport=within, clock=clock or FakeClock(), **options)
+    return httpx.AsyncClient(transport=transport, verify=False)
+
+
+async def test_an_image_is_kept_proved_and_given_again_with_its_path(tmp_path: Path) -> None:
+    within = Within(answer(cache_control="max-age=60"))
+    async with client(tmp_path / "cache", within) as http:
+        first, second = await http.get(URL), await http.get(URL)
+    assert first.content == second.content == WEBP
+    told, again = first.extensions["imgfetch"], second.extensions["imgfetch"]
+    assert (told["origin"], again["origin"], len(within.requests)) == ("fetched", "cached", 1)
+    assert told["path"] == again["path"]
+    assert told["path"].read_bytes() == WEBP
+    assert second.headers["age"] == "0"
+    assert within.closed
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "fields", "problem"),
+    [
+        (b"<!doctype html><p>hello", 200, {}, "not_image"),
+        (WEBP[:-9], 200, {}, "truncated"),
+        (WEBP, 200, {"content_length": str(len(WEBP) + 1)}, "incomplete"),
+        (WEBP, 404, {}, None),
+        (b"", 204, {}, "empty"),
+        (WEBP, 200, {"content_encoding": "x-unknown"}, None),
+    ],
+)
+async def test_what_is_no_whole_image_passes_through_and_is_not_kept(
+    tmp_path: Path, body: bytes, status: int, fields: dict[str, str], problem: str | None
+) -> None:
+    within = Within(answer(body, status, **{"cache_control": "max-age=60", **fields}))
+    async with client(tmp_path / "cache", within) as http:
+        for _ in range(2):
+            response = await http.get(URL)
+            assert (response.content, response.status_code) == (body, status)
+            told = response.extensions["imgfetch"]
+            assert (told["origin"], told["path"]) == ("fetched", None)
+            assert told.get("problem", "").partition(":")[0] == (problem or "")
+    assert len(within.requests) == 2
+
+
+async def test_without_verification_anything_is_kept_and_an_image_under_its_own_name(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    within = Within(answer(b"{}", content_type="application/json", cache_control="max-age=60"), answer())
+    async with client(cache, within, verify="none") as http:
+        await http.get(URL)
+        response = await http.get(URL)
+        assert response.json() == {}
+        assert response.headers["content-type"] == "application/json"
+        assert response.extensions["imgfetch"]["path"].suffix == ".bin"
+        assert (await http.get(URL + "b")).extensions["imgfetch"]["path"].suffix == ".webp"
+    assert [verdict.problem for verdict in imgfetch.Cache(cache).verify()] == [None, None]
+
+
+async def test_it_shares_a_cache_with_the_client_and_neither_takes_the_others_word_for_proof(
+    tmp_path: Path,
+) -> None:
+    cache = tmp_path / "cache"
+    within = Within(answer(cache_control="max-age=60"))
+    clock = SystemClock()
+    async with client(cache, within, clock, verify="none") as http:
+        await http.get(URL)
+    for transport in (within, Within(answer(cache_control="max-age=60"))):
+        async with client(cache, transport, clock) as http:
+            response = await http.get(URL)
+        async with Client(cache, transport=transport) as images:
+            assert (await images.get(URL)).origin == "cached"
+    assert (response.extensions["imgfetch"]["origin"], response.content) == ("cached", WEBP)
+    assert len(within.requests) == 2
+
+
+async def test_the_client_serves_no_body_that_is_no_image(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    async with client(cache, Within(answer(b"{}", cache_control="max-age=60")), verify="none") as http:
+        await http.get(URL)
+    with pytest.raises(imgfetch.PolicyError, match="not in the cache"):
+        await Client(cache, offline=True, verify="none").get(URL)
+
+
+async def test_a_confirmed_image_is_given_with_the_fields_of_the_304(tmp_path: Path) -> None:
+    clock = FakeClock()
+    within = Within(
+        answer(cache_control="max-age=60", etag='"1"', x="old"),
+        answer(b"", 304, cache_control="max-age=60", etag='"1"', x="new"),
+    )
+    async with client(tmp_path / "cache", within, clock) as http:
+        await http.get(URL)
+        clock.time += 61
+        response = await http.get(URL)
+    assert response.extensions["imgfetch"]["origin"] == "revalidated"
+    assert (response.status_code, response.content, response.headers["x"]) == (200, WEBP, "new")
+    assert within.requests[1].headers["if-none-match"] == '"1"'
+
+
+async def test_a_304_about_another_image_is_not_taken_for_a_confirmation(tmp_path: Path) -> None:
+    within = Within(
+        answer(cache_control="max-age=0", etag='"1"'),
+        answer(b"", 304, etag='"2"'),
+        answer(b"new", etag='"2"'),
+    )
+    async with client(tmp_path / "cache", within) as http:
+        await http.get(URL)
+        assert (await http.get(URL)).content == b"new"
+    assert ["if-none-match" in request.headers for request in within.requests] == [False, True, False]
+
+
+async def test_a_stale_image_stands_in_for_an_origin_out_of_reach(tmp_path: Path) -> None:
+    clock = FakeClock()
+    within = Within(answer(cache_control="max-age=60"), httpx.ConnectError("nobody there"))
+    async with client(tmp_path / "cache", within, clock) as http:
+        await http.get(URL)
+        clock.time += 61
+        response = await http.get(URL)
+        assert response.extensions["imgfetch"]["origin"] == "stale"
+        with pytest.raises(httpx.ConnectError):
+            await http.get(URL + "other")
+
+
+async def test_a_body_that_is_not_read_to_its_end_is_not_kept(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    within = Within(answer(cache_control="max-age=60"))
+    async with client(cache, within) as http:
+        async with http.stream("GET", URL) as response:
+            assert response.status_code == 200
+        assert imgfetch.Cache(cache).find(URL) is None
+        assert list((cache / "scratch-v1").glob("*")) == [] or not cache.exists()
+
+
+async def test_what_is_larger_than_is_kept_passes_through(tmp_path: Path) -> None:
+    within = Within(answer(cache_control="max-age=60"))
+    limits = imgfetch.Limits(max_bytes=10)
+    async with client(tmp_path / "cache", within, limits=limits) as http:
+        response = await http.get(URL)
+    assert response.content == WEBP
+    assert response.extensions["imgfetch"]["path"] is None
+
+
+async def test_a_cache_that_cannot_be_used_is_said_so(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    async with client(tmp_path / "file", Within(answer())) as http:
+        with pytest.raises(imgfetch.CacheError, match="is a file"):
+            await http.get(URL)
+
+
+async def test_no_credential_is_written_to_the_cache(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    within = Within(answer(cache_control="max-age=60", vary="Authorization, Cookie", set_cookie="s=SECRET"))
+    headers = {"Authorization": "Bearer SECRET", "Cookie": "s=SECRET"}
+    async with client(cache, within, verify="none") as http:
+        for _ in range(2):
+            await http.get(URL, headers=headers)
+        assert len(within.requests) == 1
+        await http.get(URL, headers={"Authorization": "Bearer OTHER"})
+        assert len(within.requests) == 2
+    assert not any(b"SECRET" in path.read_bytes() for path in cache.rglob("*") if path.is_file())
+
+
+@pytest.mark.parametrize(
+    ("wanted", "span"),
+    [
+        ("bytes=0-1", (0, 2)),
+        ("bytes=0-", (0, 10)),
+        ("bytes=9-99", (9, 10)),
+        ("bytes=-3", (7, 10)),
+        ("bytes=-99", (0, 10)),
+        *((text, None) for text in ("bytes=10-", "bytes=-0", "bytes=5-4", "bytes=0-1,3-4", "bytes=-")),
+        *((text, None) for text in ("lines=0-1", "bytes=a-b", "bytes 0-1", "", "bytes=" + "9" * 9999 + "-")),
+    ],
+)
+def test_a_single_span_of_bytes_is_understood(wanted: str, span: tuple[int, int] | None) -> None:
+    assert transit._span(wanted, 10) == span
