@@ -7,18 +7,30 @@ several: each request takes the next, and the last one stays.
         origin.route("/a.webp", status(503), cut(image, at=1000), whole(image))
         ...
         assert origin.asked("/a.webp") == 3
+
+Run alone, it serves every fault of `faults.py` under its name, to try any client on:
+
+    python tests/origin.py [PORT]
 """
 
 from __future__ import annotations
 
 import asyncio
 import gzip as gzip_module
+import re
+import socket
+import struct
+import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import repeat
 from threading import Thread
 from typing import TYPE_CHECKING, Self, TypeAlias
 
 if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Iterable
     from types import TracebackType
 
 
@@ -40,6 +52,8 @@ Answer: TypeAlias = Callable[[asyncio.StreamWriter, Request], Awaitable[bool | N
 class Origin:
     """The origin, on a free port of 127.0.0.1, from entering the context to leaving it."""
 
+    port: int = 0
+    """Of the first door; 0 takes any that is free."""
     requests: list[Request] = field(default_factory=list)
     most_at_once: int = 0
     _answers: dict[str, list[Answer]] = field(default_factory=dict)
@@ -54,6 +68,11 @@ class Origin:
         self._answers[path] = list(answers)
         return self.url + path
 
+    def door(self, *, tls: ssl.SSLContext | None = None) -> str:
+        """Open another port, to the same paths: for a client it is another host. Its URL, without a path."""
+        server = asyncio.run_coroutine_threadsafe(self._open(0, tls), self._loop).result()
+        return f"http{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
     def asked(self, path: str | None = None) -> int:
         """How many requests came, in all or for one path."""
         return sum(path in (None, request.path) for request in self.requests)
@@ -62,9 +81,9 @@ class Origin:
         self._loop = asyncio.new_event_loop()
         self._thread = Thread(target=self._loop.run_forever)
         self._thread.start()
-        starting = asyncio.start_server(self._serve, "127.0.0.1", 0)
-        self._server = asyncio.run_coroutine_threadsafe(starting, self._loop).result()
-        self.port = int(self._server.sockets[0].getsockname()[1])
+        self._servers: list[asyncio.Server] = []
+        server = asyncio.run_coroutine_threadsafe(self._open(self.port, None), self._loop).result()
+        self.port = int(server.sockets[0].getsockname()[1])
         return self
 
     def __exit__(
@@ -75,8 +94,14 @@ class Origin:
         self._thread.join()
         self._loop.close()
 
+    async def _open(self, port: int, tls: ssl.SSLContext | None) -> asyncio.Server:
+        server = await asyncio.start_server(self._serve, "127.0.0.1", port, ssl=tls)
+        self._servers.append(server)
+        return server
+
     async def _close(self) -> None:
-        self._server.close()
+        for server in self._servers:
+            server.close()
         others = asyncio.all_tasks() - {asyncio.current_task()}
         for task in others:
             task.cancel()
@@ -97,8 +122,8 @@ class Origin:
                     self._at_once -= 1
                 if not more:
                     break
-        except ConnectionError:
-            pass
+        except (ConnectionError, asyncio.CancelledError):
+            pass  # a cancelled task would be complained of by asyncio's streams
         finally:
             writer.close()
 
@@ -134,7 +159,7 @@ def raw(data: bytes, *, more: bool = False) -> Answer:
     return answer
 
 
-def whole(body: bytes, code: int = 200, **headers: str | int) -> Answer:
+def whole(body: bytes, code: int = 200, /, **headers: str | int) -> Answer:
     """A response as it should be."""
     return raw(head(code, content_length=len(body), **headers) + body, more=True)
 
@@ -148,7 +173,7 @@ def redirect(location: str, code: int = 302) -> Answer:
     return whole(b"", code, location=location)
 
 
-def cut(body: bytes, *, at: int, **headers: str | int) -> Answer:
+def cut(body: bytes, /, *, at: int, **headers: str | int) -> Answer:
     """The right length promised, and the connection closed after `at` bytes."""
     return raw(head(200, content_length=len(body), **headers) + body[:at])
 
@@ -170,10 +195,16 @@ def gzip(body: bytes, *, cut: int | None = None) -> Answer:
     return whole(gzip_module.compress(body, mtime=0)[:cut], content_encoding="gzip")
 
 
-def reset() -> Answer:
-    """A reset (RST) instead of an answer."""
+def reset(data: bytes = b"") -> Answer:
+    """These bytes, and then a reset (RST)."""
 
     async def answer(writer: asyncio.StreamWriter, _: Request) -> None:
+        writer.write(data)
+        await writer.drain()
+        if data:
+            await asyncio.sleep(0.02)  # a reset overtakes what has not been read
+        line: socket.socket = writer.get_extra_info("socket")
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         writer.transport.abort()
 
     return answer
@@ -215,3 +246,76 @@ def drip(body: bytes, *, pause: float) -> Answer:
         return True
 
     return answer
+
+
+def trickle(pieces: Iterable[bytes], *, pause: float = 0.0) -> Answer:
+    """Any bytes, piece by piece, with a pause after each; there may be no end of them."""
+
+    async def answer(writer: asyncio.StreamWriter, _: Request) -> None:
+        for piece in pieces:
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(pause)
+
+    return answer
+
+
+def endless(beginning: bytes, piece: bytes, *, pause: float = 0.0) -> Answer:
+    """A beginning, and then the same piece for ever."""
+
+    async def answer(writer: asyncio.StreamWriter, request: Request) -> None:
+        writer.write(beginning)
+        await trickle(repeat(piece), pause=pause)(writer, request)
+
+    return answer
+
+
+def ranged(body: bytes, *, etag: str | None = '"1"', at: int | None = None, **headers: str | int) -> Answer:
+    """A server of ranges as it should be (RFC 9110 §14), which breaks off after `at` bytes."""
+
+    async def answer(writer: asyncio.StreamWriter, request: Request) -> bool:
+        fields = {**headers, **({} if etag is None else {"etag": etag})}
+        start = _start_of(request, etag)
+        code, part = 200, body[start:]
+        if start >= len(body) > 0:
+            code, part = 416, b""
+            fields["content_range"] = f"bytes */{len(body)}"
+        elif start:
+            code = 206
+            fields["content_range"] = f"bytes {start}-{len(body) - 1}/{len(body)}"
+        writer.write(head(code, content_length=len(part), **fields) + part[:at])
+        return at is None
+
+    return answer
+
+
+def _start_of(request: Request, etag: str | None) -> int:
+    """From which byte on a request asks; 0 where its condition does not hold (RFC 9110 §13.1.5)."""
+    match = re.fullmatch(r"bytes=(\d+)-", request.headers.get("range", ""))
+    if match is None or request.headers.get("if-range", etag) != etag:
+        return 0
+    return int(match[1])
+
+
+# ---------------------------------------------------------------------------------------------------
+# Alone
+
+
+def main() -> None:
+    """Serve every fault until interrupted."""
+    from faults import FAULTS
+
+    with Origin(port=int(sys.argv[1]) if sys.argv[1:] else 0) as origin:
+        lines = []
+        for fault in FAULTS:
+            origin.route(fault.path, *fault.answers)
+            lines.append(f"{fault.path:40} {fault.story}")
+        listing = "\n".join(sorted(lines)) + "\n"
+        origin.route("/", whole(listing.encode(), content_type="text/plain; charset=utf-8"))
+        print(listing, f"{origin.url}/ lists them all; each answer but the last is given once", sep="\n")  # noqa: T201
+        with suppress(KeyboardInterrupt):
+            origin._thread.join()
+
+
+if __name__ == "__main__":
+    main()

@@ -15,7 +15,8 @@ from imgfetch.engine.flight import Flights
 from imgfetch.engine.lanes import Lanes
 from imgfetch.engine.many import each, many
 from imgfetch.engine.one import Engine
-from imgfetch.errors import NetworkError
+from imgfetch.engine.patience import Patience
+from imgfetch.errors import NetworkError, Unreachable
 from imgfetch.model import (
     Candidate,
     Choice,
@@ -431,8 +432,155 @@ async def test_many_cancels_what_is_under_way_when_its_reader_stops() -> None:
     assert sorted(cancelled) == [1, 2]
 
 
+# Lanes
+
+
+class Road:
+    """Lanes of our own, and a clock that moves when it is slept on."""
+
+    def __init__(self, limits: Limits = LIMITS) -> None:
+        self.clock = FakeClock()
+        self.lanes = Lanes(limits, self.clock)
+
+    def patience(self, limit: float = 60) -> Patience:
+        return Patience(limit, self.clock)
+
+    async def go(
+        self, failed: Failed | None = None, *, reached: bool = True, origin: str = H
+    ) -> Failed | None:
+        """Make a request that ends so. The failure, where there was no turn for it."""
+        async with self.lanes.turn(origin, self.patience()) as turn:
+            if isinstance(turn, Failed):
+                return turn
+            turn.learn(failed, reached=reached)
+            return None
+
+    async def most_at_once(self, count: int = 12) -> int:
+        """How many of a crowd of guests are let in at once."""
+        within = most = 0
+
+        async def guest() -> None:
+            nonlocal within, most
+            async with self.lanes.turn(H, self.patience()) as turn:
+                assert not isinstance(turn, Failed)
+                within += 1
+                most = max(most, within)
+                for _ in range(5):
+                    await asyncio.sleep(0)
+                within -= 1
+
+        await asyncio.gather(*(guest() for _ in range(count)))
+        return most
+
+
+def busy(retry_after: float | None = None) -> Failed:
+    return Failed(Reason.RATE_LIMITED, "HTTP 503", H, 503, retryable=True, retry_after=retry_after)
+
+
+GONE = Failed(Reason.CONNECT, "cannot connect", H, retryable=True)
+
+
 async def test_a_lane_is_taken_down_when_the_last_guest_leaves() -> None:
-    lanes = Lanes(LIMITS)
-    async with lanes.turn(H), lanes.turn(H):
-        assert len(lanes._lanes) == 1
-    assert not lanes._lanes
+    road = Road()
+    async with road.lanes.turn(H, road.patience()), road.lanes.turn(H, road.patience()):
+        assert len(road.lanes._lanes) == 1
+    assert not road.lanes._lanes
+
+
+async def test_a_lane_is_half_as_wide_after_a_busy_answer_and_as_wide_as_before_after_good_ones() -> None:
+    road = Road()
+    assert await road.most_at_once() == 6
+    await road.go(busy())
+    assert await road.most_at_once() == 3
+    await road.go(busy())
+    assert await road.most_at_once() == 1
+    for _ in range(40):
+        await road.go()
+    assert await road.most_at_once() == 6
+    assert not road.lanes._lanes
+
+
+async def test_guests_are_let_in_in_the_order_they_came() -> None:
+    road = Road(replace(LIMITS, per_host=2))
+    order: list[int] = []
+
+    async def guest(number: int) -> None:
+        async with road.lanes.turn(H, road.patience()):
+            order.append(number)
+            await asyncio.sleep(0)
+
+    await asyncio.gather(*(guest(number) for number in range(20)))
+    assert order == list(range(20))
+
+
+async def test_a_guest_who_is_cancelled_in_the_queue_lets_the_next_one_pass() -> None:
+    road = Road(replace(LIMITS, per_host=1))
+    async with road.lanes.turn(H, road.patience()):
+        first, second = (asyncio.create_task(road.go()) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.sleep(0)
+    assert await second is None
+    assert not road.lanes._lanes
+
+
+async def test_retry_after_is_waited_out_by_every_guest_of_the_host_and_by_no_other() -> None:
+    road = Road()
+    await road.go(busy(7))
+    await road.go(origin="http://other.example")
+    assert road.clock.sleeps == []
+    assert await road.go() is None
+    assert road.clock.sleeps == [7]
+    await road.go()
+    assert road.clock.sleeps == [7]
+
+
+async def test_a_host_that_sends_all_away_for_a_day_is_left_alone_after_the_third_time() -> None:
+    road = Road()
+    for _ in range(3):
+        assert await road.go(busy(86400)) is None
+    refused = await road.go()
+    assert refused is not None
+    assert (refused.reason, refused.retry_after) == (Reason.RATE_LIMITED, 86400)
+    assert refused.message == "not asked, after HTTP 503"
+    assert road.clock.sleeps == []
+
+
+async def test_a_host_that_is_gone_is_left_alone_and_looked_for_again_after_a_while() -> None:
+    road = Road()
+    for _ in range(4):
+        assert await road.go(GONE, reached=False) is None
+        road.clock.time += 0.001
+    assert await road.go() == replace(GONE, message="not asked, after cannot connect")
+    road.clock.time += 1
+    assert await road.go(GONE, reached=False) is None  # one looks, and finds it gone still
+    road.clock.time += 1
+    assert await road.go() is not None
+    road.clock.time += 1.1
+    assert await road.go() is None  # one looks, and finds it back
+    assert await road.most_at_once() == 6
+    assert not road.lanes._lanes
+
+
+async def test_a_batch_for_a_host_that_is_gone_makes_few_requests_and_ends_soon() -> None:
+    world = World()
+    for number in range(200):
+        world.transport.answer(f"{H}/{number}", Unreachable(Reason.CONNECT, "cannot connect: refused"))
+    outcomes = [await world.engine.bring(choice_of(f"/{number}")) for number in range(200)]
+    assert all(isinstance(outcome, Failed) and outcome.reason is Reason.CONNECT for outcome in outcomes)
+    assert len(world.transport.asks) < 100
+
+
+async def test_a_broken_download_goes_on_where_it_stopped() -> None:
+    world = World()
+    fields = (("etag", '"1"'), ("content-length", str(len(PIXEL))))
+    broken = FakeReply(Head(H + "/a", 200, fields), (PIXEL[:9], NetworkError(Reason.INCOMPLETE, "got 9")))
+    span = f"bytes 9-{len(PIXEL) - 1}/{len(PIXEL)}"
+    rest = FakeReply(Head(H + "/a", 206, (("etag", '"1"'), ("content-range", span))), (PIXEL[9:],))
+    world.transport.answer(H + "/a", broken, rest)
+    served = await world.served("/a")
+    assert (served.attempts, world.store.objects[served.sha256]) == (2, PIXEL)
+    assert dict(world.transport.asks[1].headers)["range"] == "bytes=9-"
+    assert dict(served.headers)["content-length"] == str(len(PIXEL))
+    assert not world.store.scratch
+    assert not world.store.begun

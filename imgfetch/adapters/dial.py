@@ -6,12 +6,13 @@ connect_tcp ─▶ Names.resolve ─▶ guard.judge ─▶ connect ─▶ Line
 from __future__ import annotations
 
 import asyncio
+import re
 import socket
 from typing import TYPE_CHECKING, Any
 
 import httpcore
 
-from imgfetch.errors import NetworkError, PolicyError
+from imgfetch.errors import HTTPError, NetworkError, PolicyError, Unreachable
 from imgfetch.model import Reason
 from imgfetch.rules import guard
 
@@ -67,16 +68,22 @@ class GuardedDialler(httpcore.AsyncNetworkBackend):
 
 
 class Line(httpcore.AsyncNetworkStream):
-    """A connection that counts what comes over it between a request and the end of its answer's head.
+    """A connection that looks at what comes between a request and the end of its answer's head.
 
-    h11 bounds each head, and keeps no count of interim responses (1xx), of which there may be no end.
+    h11 bounds each head, but keeps no count of interim responses (1xx), of which there may be no end; and
+    it waits for the end of a line, where the first bytes tell that this will never be HTTP.
     """
 
+    LONGEST_HEAD = 100_000
+    """Bytes in a head."""
     LIMIT = 200_000
-    """Bytes before the head is in: a head of 100 KB, and a read of the body's beginning."""
+    """Bytes before the last head is in: a head, and a read of the body's beginning."""
 
     def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
         self._stream = stream
+        self._beginning = b""
+        self._blank = False
+        """Whether a first head has ended."""
         self.received = 0
         """Bytes since the last request."""
         self.answered = False
@@ -86,13 +93,25 @@ class Line(httpcore.AsyncNetworkStream):
         """Read what comes next."""
         data = await self._stream.read(max_bytes, timeout)
         self.received += len(data)
-        if self.received > self.LIMIT and not self.answered:
-            raise httpcore.RemoteProtocolError(f"no end of interim responses after {self.received:,} bytes")
+        if not self.answered:
+            self._look_at(data)
         return data
+
+    def _look_at(self, data: bytes) -> None:
+        self._beginning = (self._beginning + data[:12])[:12]
+        if self._beginning[:5] != b"HTTP/"[: len(self._beginning)]:
+            raise httpcore.RemoteProtocolError("no status line")
+        self._blank = self._blank or _BLANK_LINE.search(data) is not None
+        if self.received > self.LONGEST_HEAD and not self._blank:
+            if self._beginning[9:10] == b"3":
+                raise HTTPError(Reason.BAD_REDIRECT, "a redirect with a head of more than 100 KB")
+            raise httpcore.RemoteProtocolError("a head of more than 100 KB")
+        if self.received > self.LIMIT:
+            raise httpcore.RemoteProtocolError(f"no answer in {self.received:,} bytes of interim ones")
 
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """Send a request, or a part of it."""
-        self.received, self.answered = 0, False
+        self._beginning, self._blank, self.received, self.answered = b"", False, 0, False
         await self._stream.write(buffer, timeout)
 
     async def aclose(self) -> None:
@@ -105,12 +124,20 @@ class Line(httpcore.AsyncNetworkStream):
         server_hostname: str | None = None,
         timeout: float | None = None,  # noqa: ASYNC109
     ) -> httpcore.AsyncNetworkStream:
-        """The same line, encrypted."""
-        return Line(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+        """The same line, encrypted. Raises `NetworkError` (`tls`) where the other side takes no part."""
+        try:
+            return Line(await self._stream.start_tls(ssl_context, server_hostname, timeout))
+        except httpcore.ConnectTimeout as error:
+            late = f"no TLS handshake within {timeout:g} s"
+            raise NetworkError(Reason.TLS, late, hint="is this a port for plain http:?") from error
 
     def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 (httpcore's signature)
         """What is known of the socket."""
         return self._stream.get_extra_info(info)
+
+
+_BLANK_LINE = re.compile(rb"\n\r?\n")
+"""The end of a head. Where a read parts it, it goes unseen: that matters only to heads of 100 KB."""
 
 
 class Names:
@@ -156,5 +183,5 @@ async def _resolve(host: str, port: int) -> list[str]:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise NetworkError(Reason.DNS, f"cannot find the host {host}: {why}") from error
+        raise Unreachable(Reason.DNS, f"cannot find the host {host}: {why}") from error
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))

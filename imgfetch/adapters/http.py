@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import os
 import ssl
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, TypeVar
 
 import httpcore
@@ -18,7 +20,15 @@ import httpx
 
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.dial import GuardedDialler, Line
-from imgfetch.errors import CacheError, ImgfetchError, InputError, NetworkError, PolicyError, printable
+from imgfetch.errors import (
+    CacheError,
+    ImgfetchError,
+    InputError,
+    NetworkError,
+    PolicyError,
+    Unreachable,
+    printable,
+)
 from imgfetch.model import Head, Reason
 from imgfetch.rules import urls
 
@@ -49,6 +59,7 @@ class HttpTransport:
     def __init__(self, limits: Limits, network: Network) -> None:
         self._transport = network.transport or _default(limits, network)
         self._limits = limits
+        self._head_timeout = 2 * limits.connect_timeout + limits.read_timeout  # TCP, TLS, and an answer
         self._timeout = {
             "connect": limits.connect_timeout,
             "read": limits.read_timeout,
@@ -64,10 +75,11 @@ class HttpTransport:
                 "GET", ask.url, headers=_encoded(ask.headers), extensions={"timeout": self._timeout}
             )
             # Each read has its own time limit; a head that comes byte by byte would never exceed it.
-            async with asyncio.timeout(2 * self._limits.connect_timeout + self._limits.read_timeout):
+            async with asyncio.timeout(self._head_timeout):
                 response = await self._transport.handle_async_request(request)
         except TimeoutError as error:
-            raise NetworkError(Reason.TIMEOUT, "connected, but the head of an answer has no end") from error
+            late = f"connected, but no whole head of an answer within {self._head_timeout:g} s"
+            raise NetworkError(Reason.TIMEOUT, late) from error
         except _LIBRARY_ERRORS as error:
             raise _head_error(error, self._limits) from error
         try:
@@ -142,6 +154,7 @@ def _default(limits: Limits, network: Network) -> httpx.AsyncBaseTransport:
     )
 
 
+@cache  # reading what the system trusts takes longer than a small download
 def _trust(ca_bundle: str | None) -> ssl.SSLContext:
     if ca_bundle is None:
         return httpx.create_ssl_context()
@@ -216,7 +229,7 @@ def _head_error(error: Exception, limits: Limits) -> ImgfetchError:
     """What went wrong before the response's head was in."""
     match error:
         case httpx.ConnectTimeout() | httpcore.ConnectTimeout():
-            return NetworkError(Reason.TIMEOUT, f"no connection within {limits.connect_timeout:g} s")
+            return Unreachable(Reason.TIMEOUT, f"no connection within {limits.connect_timeout:g} s")
         case httpx.TimeoutException() | httpcore.TimeoutException():
             return NetworkError(Reason.TIMEOUT, f"connected, but no answer within {limits.read_timeout:g} s")
         case httpx.ConnectError() | httpcore.ConnectError() | httpx.ProxyError() | httpcore.ProxyError():
@@ -227,7 +240,7 @@ def _head_error(error: Exception, limits: Limits) -> ImgfetchError:
             if refusal is not None and refusal.errno in (errno.EMFILE, errno.ENFILE):
                 hint = "lower --jobs, or raise the limit with ulimit -n"
                 return CacheError(Reason.IO, "too many open files", hint=hint)
-            return NetworkError(Reason.CONNECT, f"cannot connect: {_why(_cause(error, OSError) or error)}")
+            return Unreachable(Reason.CONNECT, f"cannot connect: {_why(_cause(error, OSError) or error)}")
         case (
             httpx.InvalidURL() | httpx.UnsupportedProtocol() | httpcore.UnsupportedProtocol() | UnicodeError()
         ):
@@ -281,5 +294,7 @@ def _why(error: BaseException) -> str:
         return error.verify_message
     if isinstance(error, ssl.SSLError) and error.reason:
         return error.reason.lower().replace("_", " ")
-    strerror = getattr(error, "strerror", None)
-    return str(strerror or "") or str(error) or type(error).__name__
+    if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError):
+        why = os.strerror(error.errno)  # asyncio puts words of its own in its place
+        return why[0].lower() + why[1:]
+    return str(error) or type(error).__name__

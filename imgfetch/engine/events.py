@@ -15,6 +15,8 @@ class Asked:
 
     url: str
     """Without secrets."""
+    offset: int = 0
+    """From which byte on; those before have come already."""
 
 
 @dataclass(frozen=True, slots=True)

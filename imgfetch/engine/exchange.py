@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 
 from imgfetch.engine.events import Asked, Received
 from imgfetch.engine.proof import prove
-from imgfetch.errors import ImgfetchError
+from imgfetch.errors import ImgfetchError, Unreachable
 from imgfetch.model import Defect, Failed, Origin
-from imgfetch.rules import heads, plan, retry, urls
+from imgfetch.rules import digests, freshness, heads, plan, resume, retry, urls
 from imgfetch.rules.coding import Undo
+from imgfetch.rules.pace import Pace
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,8 +77,16 @@ class Exchange:
         self._observe = observe
 
     async def make(self, ask: Ask, wanted: Wanted, patience: Patience) -> Landed | Failed:
-        """Ask, follow where it leads, and keep the image if it is one."""
-        landed, last = await self._walk(ask, wanted, patience)
+        """Ask, follow where it leads, and keep the image if it is one.
+
+        What has come before of the same is gone on with, where the origin still has it.
+        """
+        partial = self._store.resume(ask.key)
+        try:
+            landed, last = await self._walk(replace(ask, partial=partial), wanted, patience)
+        finally:
+            if partial is not None:
+                self._store.suspend(partial.scratch)  # unless it is spent
         if isinstance(landed, Failed) and last.hops:
             return replace(landed, message=f"redirected to {urls.redact(last.url)}: {landed.message}")
         return landed
@@ -100,49 +109,80 @@ class Exchange:
             return retry.failure(error.kind, error.message, ask.url, hint=error.hint), ask
 
     async def _in_turn(self, ask: Ask, patience: Patience) -> _Hop:
-        async with self._lanes.turn(urls.origin(ask.url)), patience.running():
-            self._observe(Asked(urls.redact(ask.url)))
-            return await self._hop(ask)
+        async with self._lanes.turn(urls.origin(ask.url), patience) as turn:
+            if isinstance(turn, Failed):
+                return turn
+            try:
+                async with patience.running():
+                    partial = resume.asked_for(ask)
+                    self._observe(Asked(urls.redact(ask.url), partial.length if partial else 0))
+                    hop = await self._hop(ask)
+            except ImgfetchError as error:
+                failed = retry.failure(error.kind, error.message, ask.url, hint=error.hint)
+                turn.learn(failed, reached=not isinstance(error, Unreachable))
+                raise
+            turn.learn(hop if isinstance(hop, Failed) else None)
+            return hop
 
     async def _hop(self, ask: Ask) -> _Hop:
         asked_at = self._clock.now()
-        async with self._transport.send(ask) as reply:
+        async with self._transport.send(resume.ranged(ask)) as reply:
             received_at = self._clock.now()
             heard = plan.hear(ask, reply.head, self._settings, now=received_at)
             match heard:
                 case plan.Receive():
-                    scratch = await self._receive(reply, heard)
+                    scratch = await self._receive(reply, heard, ask)
                     if isinstance(scratch, Defect):
                         return retry.failure(scratch.reason, scratch.message, ask.url)
-                    return _Body(scratch, heard, reply.head, asked_at, received_at)
+                    head = heads.completed(heard.onto.head, reply.head) if heard.onto else reply.head
+                    return _Body(scratch, heard, head, asked_at, received_at)
                 case plan.Refresh(entry):
                     refresh = partial(
                         self._store.refresh, entry, reply.head, asked_at=asked_at, received_at=received_at
                     )
                     return Landed(await self._runner.run(refresh), Origin.REVALIDATED)
-                case plan.Refuse(failed):
+                case plan.Refuse(failed, spoilt):
+                    if spoilt and ask.partial is not None:
+                        self._store.discard(ask.partial.scratch)
                     return failed
                 case plan.Follow():
                     return heard
                 case _:
                     assert_never(heard)
 
-    async def _receive(self, reply: Reply, receive: plan.Receive) -> Scratch | Defect:
-        undo = Undo(receive.coding, limit=self._settings.limits.max_bytes)
-        scratch = self._store.begin()
+    async def _receive(self, reply: Reply, receive: plan.Receive, ask: Ask) -> Scratch | Defect:
+        taken = receive.onto.length if receive.onto else 0
+        undo = Undo(receive.coding, limit=self._settings.limits.max_bytes, taken=taken)
+        pace = Pace(self._settings.limits, now=self._clock.elapsed())
+        scratch = self._scratch_for(receive, ask)
         with ExitStack() as unless_whole:
-            unless_whole.callback(self._store.discard, scratch)
+            unless_whole.callback(self._store.suspend, scratch)
             async for chunk in reply.body():
                 self._observe(Received(len(chunk)))
                 piece = undo.feed(chunk)
                 if isinstance(piece, Defect):
+                    self._store.discard(scratch)
                     return piece
-                self._store.append(scratch, piece)
+                received = self._store.append(scratch, piece)
+                if resume.is_worth_keeping(reply.head, received):
+                    self._store.mark(scratch, ask.key, heads.storable(reply.head))
+                slow = pace.feed(len(chunk), now=self._clock.elapsed())
+                if slow is not None:
+                    return slow
             cut = undo.end()
             if cut is not None:
+                self._store.discard(scratch)
                 return cut
             unless_whole.pop_all()
         return scratch
+
+    def _scratch_for(self, receive: plan.Receive, ask: Ask) -> Scratch:
+        """Where the body goes: behind what it goes on with, else in a place of its own."""
+        if receive.onto is not None:
+            return receive.onto.scratch
+        if ask.partial is not None:
+            self._store.discard(ask.partial.scratch)
+        return self._store.begin()
 
     async def _prove_and_keep(self, body: _Body, ask: Ask, wanted: Wanted) -> Landed | Failed:
         promised = None if body.receive.coding else body.receive.length
@@ -157,6 +197,7 @@ class Exchange:
                     wanted=wanted,
                     limits=self._settings.limits,
                     decoder=self._decoder,
+                    claims=digests.claims(body.head),
                 )
             if isinstance(proved, Defect):
                 return proved
@@ -166,6 +207,8 @@ class Exchange:
                 heads.storable(body.head),
                 asked_at=body.asked_at,
                 received_at=body.received_at,
+                selected=freshness.selecting(body.head, ask.headers),
+                bound=ask.bound,
             )
             return entry, proved.warnings
 

@@ -1,46 +1,131 @@
 """Turns: how many requests may be in flight, in all and to each host.
 
+    turn ─▶ the queue of the host's lane ─▶ manners.admit ─▶ a place in all ─▶ a request ─▶ learn
+
 Requests wait here and not in a connection pool, which would search all who wait at every turn.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, assert_never
+
+from imgfetch.rules import manners
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from imgfetch.model import Limits
+    from imgfetch.engine.patience import Patience
+    from imgfetch.model import Failed, Limits
+    from imgfetch.ports import Clock
 
 
 class Lanes:
     """The turns of one run. First come, first served, within each origin."""
 
-    def __init__(self, limits: Limits) -> None:
-        self._per_host = limits.per_host
+    def __init__(self, limits: Limits, clock: Clock) -> None:
+        self._limits = limits
+        self._clock = clock
         self._all = asyncio.Semaphore(limits.jobs)
         self._lanes: dict[str, _Lane] = {}
 
     @asynccontextmanager
-    async def turn(self, origin: str) -> AsyncIterator[None]:
-        """Wait for a turn with `origin` (scheme, host and port), and hold it for the block."""
-        lane = self._lanes.setdefault(origin, _Lane(self._per_host))
-        lane.guests += 1
+    async def turn(self, origin: str, patience: Patience) -> AsyncIterator[Turn | Failed]:
+        """Wait for a turn with `origin` (scheme, host and port), and hold it for the block.
+
+        A Failed where there will be none. Time that the origin has asked for is spent of `patience`.
+        """
+        lane = self._lanes.get(origin)
+        if lane is None:
+            lane = self._lanes[origin] = _Lane(manners.first_met(self._limits))
         try:
-            # The lane first: who waits for a busy host must not keep a place from an idle one.
-            async with lane.places, self._all:
-                yield
+            refused = await self._queue(lane, patience)
+            if refused is not None:
+                yield refused
+                return
+            try:
+                # The lane first: who waits for a busy host must not keep a place from an idle one.
+                async with self._all:
+                    yield Turn(lane, self._clock, self._limits)
+            finally:
+                lane.under_way -= 1
         finally:
-            lane.guests -= 1
-            if not lane.guests:
-                del self._lanes[origin]
+            lane.call()
+            self._forget(origin, lane)
+
+    async def _queue(self, lane: _Lane, patience: Patience) -> Failed | None:
+        """Wait behind who came before; the first in the queue waits for what the origin asks of all."""
+        called = asyncio.Event()
+        lane.queue.append(called)
+        try:
+            while True:
+                if lane.queue[0] is not called:
+                    await called.wait()
+                called.clear()
+                if lane.queue[0] is not called:
+                    continue
+                now, left = self._clock.elapsed(), patience.left
+                match manners.admit(lane.standing, under_way=lane.under_way, now=now, left=left):
+                    case manners.Go():
+                        lane.under_way += 1
+                        return None
+                    case manners.Stay():
+                        await called.wait()
+                    case manners.Hold(seconds):
+                        await patience.wait(seconds)
+                    case manners.Refuse(failed):
+                        return failed
+                    case other:
+                        assert_never(other)
+        finally:
+            lane.queue.remove(called)
+            lane.call()
+
+    def _forget(self, origin: str, lane: _Lane) -> None:
+        """Take a lane down that nobody is in, and of which there is nothing to remember."""
+        if lane.under_way or lane.queue or self._lanes.get(origin) is not lane:
+            return
+        now = self._clock.elapsed()
+        if len(self._lanes) > _MOST or manners.is_forgettable(lane.standing, now=now, limits=self._limits):
+            del self._lanes[origin]
+
+
+class Turn:
+    """A place in a lane, held by one request."""
+
+    def __init__(self, lane: _Lane, clock: Clock, limits: Limits) -> None:
+        self._lane = lane
+        self._clock = clock
+        self._limits = limits
+        self._began = clock.elapsed()
+
+    def learn(self, failed: Failed | None, *, reached: bool = True) -> None:
+        """Take in how the request has ended; `reached` is whether there was a connection."""
+        self._lane.standing = manners.after(
+            self._lane.standing,
+            failed,
+            reached=reached,
+            began=self._began,
+            now=self._clock.elapsed(),
+            limits=self._limits,
+        )
 
 
 class _Lane:
-    """One origin's places, and how many hold or await one: the last to leave takes the lane down."""
+    """One origin: how we stand with it, how many requests are under way, and who waits."""
 
-    def __init__(self, width: int) -> None:
-        self.places = asyncio.Semaphore(width)
-        self.guests = 0
+    def __init__(self, standing: manners.Standing) -> None:
+        self.standing = standing
+        self.under_way = 0
+        self.queue: deque[asyncio.Event] = deque()
+
+    def call(self) -> None:
+        """Let the first in the queue look whether it may go."""
+        if self.queue:
+            self.queue[0].set()
+
+
+_MOST = 4096
+"""Lanes that are remembered."""

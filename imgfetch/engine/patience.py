@@ -23,12 +23,17 @@ class Patience:
         self._clock = clock
         self.spent = 0.0
 
+    @property
+    def left(self) -> float:
+        """Seconds; none where it is negative."""
+        return self._limit - self.spent
+
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Spend time for the block. Raises `NetworkError` (`timeout`) when none is left."""
         began = self._clock.elapsed()
         try:
-            async with asyncio.timeout(self._limit - self.spent):
+            async with asyncio.timeout(self.left):
                 yield
         except TimeoutError as error:
             raise NetworkError(

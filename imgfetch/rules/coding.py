@@ -15,11 +15,12 @@ class Undo:
     `coding` may be empty: then the pieces are what was meant.
     """
 
-    def __init__(self, coding: str, *, limit: int) -> None:
+    def __init__(self, coding: str, *, limit: int, taken: int = 0) -> None:
+        """`taken` of the `limit` are spent already."""
         self._coding = coding
         self._inflate = zlib.decompressobj(_WINDOW[coding]) if coding else None
         self._limit = limit
-        self._room = limit
+        self._room = limit - taken
 
     def feed(self, chunk: bytes) -> bytes | Defect:
         """What `chunk` says; a Defect where it cannot be read, or says more than there is room for."""

@@ -24,13 +24,18 @@ def failure(reason: Reason, message: str, url: str, *, hint: str | None = None) 
     return Failed(reason, message, redact(url), retryable=reason in _MAY_PASS | _DAMAGED, hint=hint)
 
 
-def advise(failed: Failed, *, spent: float, limits: Limits, chance: float) -> Wait | Failed:
+def advise(
+    failed: Failed, *, spent: float, limits: Limits, chance: float, fresh: bool = False
+) -> Wait | Failed:
     """What to do after `failed.attempts` requests, `spent` seconds into the time limit: wait, or give up.
 
     Exponential backoff with full jitter: a wait drawn evenly (`chance`, from 0 to 1) between nothing and
     `backoff_base` × 2^(attempts − 1), at most `backoff_cap`. A Retry-After is waited out in full.
+
+    Damaged bytes are asked for once more, `fresh`: a cache or a cut may have damaged them on the way. If
+    they come damaged again, that is what the origin has.
     """
-    if not failed.retryable or failed.attempts > _retries(failed.reason, limits):
+    if not failed.retryable or failed.attempts > limits.retries or (fresh and failed.reason in _DAMAGED):
         return failed
     # 2.0 ** 1024 overflows; no cap is that far away.
     backoff = chance * min(limits.backoff_cap, limits.backoff_base * 2.0 ** min(failed.attempts - 1, 64))
@@ -41,12 +46,6 @@ def advise(failed: Failed, *, spent: float, limits: Limits, chance: float) -> Wa
         beyond = f"{failed.message}: Retry-After of {asked:.7g} s is beyond the time limit"
         return replace(failed, message=beyond)
     return failed
-
-
-def _retries(reason: Reason, limits: Limits) -> int:
-    # Damaged bytes are asked for once more, fresh: a cache or a cut may have damaged them on the way. If
-    # they come damaged again, that is what the origin has.
-    return min(1, limits.retries) if reason in _DAMAGED else limits.retries
 
 
 _MAY_PASS = frozenset({Reason.CONNECT, Reason.TIMEOUT, Reason.RESET, Reason.INCOMPLETE, Reason.PROTOCOL})

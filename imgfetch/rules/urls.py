@@ -62,10 +62,15 @@ def read(url: str) -> Address | Defect:
     if match is None:
         return _bad(_why_not(url))
     scheme = match["scheme"].lower()
-    host = match["host"].lower().strip("[]")
-    labels = host.removesuffix(".").split(".")
-    if ":" not in host and not all(0 < len(label) <= 63 for label in labels):
-        return _bad(f"the host {host[:80]} has a label that is empty or over 63 characters (RFC 1035 §2.3.4)")
+    host = _plain(match["host"].lower().strip("[]"))
+    if ":" not in host:
+        labels = host.removesuffix(".").split(".")
+        if not all(0 < len(label) <= 63 for label in labels):
+            return _bad(
+                f"the host {host[:80]} has a label that is empty or over 63 characters (RFC 1035 §2.3.4)"
+            )
+        if len(host) > 253:
+            return _bad(f"the host {host[:80]}… is over 253 characters (RFC 1035 §2.3.4)")
     port = int(match["port"] or _PORTS[scheme])
     if not 0 < port < 65536:
         return _bad(f"port {port} is not between 1 and 65,535")
@@ -111,8 +116,27 @@ _URL = re.compile(
 _QUERY_VALUE = re.compile(r"=(?![0-9]{1,5}(?:&|$))[^&]*")
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_NUMBER = re.compile(r"0x[0-9a-f]{0,60}|0[0-7]{0,60}|[1-9][0-9]{0,60}")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+
+def _plain(host: str) -> str:
+    """The IPv4 address that a host is a spelling of, as browsers read it (URL §3.5); any other host as it is.
+
+    `127.1`, `2130706433` and `0x7f.0.0.01` are 127.0.0.1.
+    """
+    parts = host.removesuffix(".").split(".")
+    if len(parts) > 4 or not all(_NUMBER.fullmatch(part) for part in parts):
+        return host
+    *first, last = (
+        int(part[2:] or "0", 16) if part[:2] == "0x" else int(part, 8 if part[0] == "0" else 10)
+        for part in parts
+    )
+    if last >= 256 ** (4 - len(first)) or any(number > 255 for number in first):
+        return host
+    address = last + sum(number << 8 * (3 - place) for place, number in enumerate(first))
+    return ".".join(str(byte) for byte in address.to_bytes(4, "big"))
 
 
 def _why_not(url: str) -> str:

@@ -1,0 +1,104 @@
+"""How we stand with an origin, whatever it does."""
+
+from __future__ import annotations
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgfetch.model import Failed, Limits, Reason
+from imgfetch.rules import manners
+from imgfetch.rules.manners import Go, Hold, Refuse, Standing, Stay
+
+LIMITS = Limits(per_host=6, total_timeout=120)
+
+ENDS = st.one_of(
+    st.none(),
+    st.builds(
+        Failed,
+        st.sampled_from(Reason),
+        st.just("it broke"),
+        st.just("http://h.example"),
+        retry_after=st.none() | st.floats(0, 1e6),
+    ),
+)
+HISTORIES = st.lists(st.tuples(ENDS, st.booleans(), st.floats(0, 60)), max_size=60)
+
+
+def lived(history: list[tuple[Failed | None, bool, float]]) -> tuple[Standing, float]:
+    """How we stand after requests, one after the other, that took so long and ended so; and when that is."""
+    standing, now = manners.first_met(LIMITS), 0.0
+    for failed, reached, seconds in history:
+        began, now = now, now + seconds
+        standing = manners.after(standing, failed, reached=reached, began=began, now=now, limits=LIMITS)
+    return standing, now
+
+
+@settings(deadline=None)
+@given(HISTORIES)
+def test_there_is_room_for_one_at_least_and_for_no_more_than_the_limit(
+    history: list[tuple[Failed | None, bool, float]],
+) -> None:
+    standing, _ = lived(history)
+    assert 1 <= standing.width <= 6
+
+
+@settings(deadline=None)
+@given(HISTORIES)
+def test_nobody_is_left_alone_for_longer_than_half_a_minute_or_than_was_asked(
+    history: list[tuple[Failed | None, bool, float]],
+) -> None:
+    standing, now = lived(history)
+    later = max(now + 30.001, standing.held_until)
+    assert manners.admit(standing, under_way=0, now=later, left=1) == Go()
+
+
+@settings(deadline=None)
+@given(HISTORIES)
+def test_all_is_forgotten_after_enough_good_answers(history: list[tuple[Failed | None, bool, float]]) -> None:
+    standing, now = lived(history)
+    now = max(now, standing.held_until)
+    for _ in range(40):
+        standing = manners.after(standing, None, reached=True, began=now, now=now, limits=LIMITS)
+    assert manners.is_forgettable(standing, now=now, limits=LIMITS)
+
+
+@settings(deadline=None)
+@given(HISTORIES, st.integers(0, 9), st.floats(0, 200))
+def test_a_wait_is_shorter_than_the_time_there_is(
+    history: list[tuple[Failed | None, bool, float]], under_way: int, left: float
+) -> None:
+    standing, now = lived(history)
+    match manners.admit(standing, under_way=under_way, now=now, left=left):
+        case Hold(seconds):
+            assert 0 < seconds < left
+        case Stay():
+            assert under_way >= 1
+        case Go():
+            assert under_way < 6
+        case Refuse(failed):
+            assert failed.message == "not asked, after it broke"
+
+
+def test_a_burst_that_fails_counts_once() -> None:
+    standing = manners.first_met(LIMITS)
+    busy = Failed(Reason.RATE_LIMITED, "HTTP 503", "")
+    gone = Failed(Reason.CONNECT, "cannot connect", "")
+    for end in range(1, 6):
+        standing = manners.after(standing, busy, reached=True, began=0, now=end, limits=LIMITS)
+    assert standing.width == 3
+    for end in range(11, 16):
+        standing = manners.after(standing, gone, reached=False, began=10, now=end, limits=LIMITS)
+    assert standing.missed == 1
+
+
+def test_what_is_said_of_a_file_is_not_held_against_its_host() -> None:
+    standing = manners.first_met(LIMITS)
+    for reason in (
+        Reason.HTTP_STATUS,
+        Reason.CORRUPT,
+        Reason.TOO_LARGE,
+        Reason.BAD_REDIRECT,
+        Reason.PROTOCOL,
+    ):
+        failed = Failed(reason, "it broke", "")
+        assert manners.after(standing, failed, reached=True, began=0, now=1, limits=LIMITS) == standing
