@@ -192,6 +192,8 @@ class Wanted:
     """The width the candidate promises, in pixels."""
     strict_width: bool = False
     """Whether a width other than the promised one is an error rather than a warning."""
+    page: bool = False
+    """Whether a page of images will do as well as an image."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -497,6 +499,14 @@ class Served:
     def headers(self) -> tuple[tuple[str, str], ...]:
         """The fields of the response that brought it, names in lower case."""
         return self.entry.head.headers
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """An HTML page that came where an image or a page was wanted: proved to be nothing, kept nowhere."""
+
+    head: Head
+    data: bytes
 
 
 Outcome: TypeAlias = Served | Failed

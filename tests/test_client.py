@@ -332,6 +332,35 @@ async def test_a_refresh_asks_whether_it_has_changed(origin: Origin, client: Cli
     assert origin.requests[1].headers["if-none-match"] == '"1"'
 
 
+async def test_a_url_may_be_that_of_a_page(origin: Origin, client: Client) -> None:
+    for name in ("a", "b"):
+        origin.route(f"/img/{name}.webp", whole(WEBP))
+    page = b"<base href='/img/'><p><img src=a.webp><img srcset='b.webp 96w' sizes=10px><img src=gone.webp>"
+    origin.route("/story", whole(page, content_type="text/html; charset=utf-8"))
+    url = origin.route("/old", redirect("/story"))
+    outcomes = [outcome async for outcome in client.get_many([url])]
+    assert sorted(outcome.url for outcome in outcomes) == [
+        f"{origin.url}/img/{name}.webp" for name in ("a", "b", "gone")
+    ]
+    assert [outcome.url for outcome in outcomes if isinstance(outcome, Failure)] == [
+        origin.url + "/img/gone.webp"
+    ]
+    assert {outcome.source for outcome in outcomes} == {url}
+    assert origin.asked("/story") == 1
+    assert (await client.get(url)).url == origin.url + "/img/a.webp"
+
+
+async def test_a_page_without_images_and_a_page_in_an_images_place_are_failures(
+    origin: Origin, client: Client
+) -> None:
+    for path in ("/empty", "/empty?2"):
+        origin.route(path, whole(b"<p>nothing here", content_type="text/html"))
+    with pytest.raises(imgfetch.InputError, match="no image in the text"):
+        await client.get(origin.url + "/empty")
+    with pytest.raises(imgfetch.ContentError, match="the body is HTML"):
+        await client.get(f"{origin.url}/empty 480w, {origin.url}/empty?2 960w")
+
+
 # From scripts
 
 

@@ -9,16 +9,17 @@ What the cache holds is answered without the engine: a warm run imports neither 
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self, Unpack
 
 import imgfetch
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.disk import DiskStore
-from imgfetch.api.errands import Choosing, Errand, errands_of, first_choice, parse_digest
+from imgfetch.api.errands import Choosing, Errand, errands_of, errands_of_page, parse_digest
 from imgfetch.api.values import Failure, Image
 from imgfetch.engine.held import held
 from imgfetch.errors import error_for
-from imgfetch.model import Level, Limits, Settings
+from imgfetch.model import Level, Limits, Served, Settings
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
     from imgfetch.api.assembly import Assembly
     from imgfetch.api.sources import Source
     from imgfetch.engine.events import Event
-    from imgfetch.model import Choice, Digest
+    from imgfetch.engine.one import Engine
 
 
 def fetch(
@@ -55,17 +56,17 @@ def fetch(
     For everything else that can be set there is `Client`. Raises `ImgfetchError`; its `kind` says why.
     """
     client = Client(cache, limits=limits, allow_hosts=allow_hosts)
-    choice, digest = first_choice(source, **choosing), parse_digest(sha256)
-    image = client.held(choice, sha256=digest)
-    if image is not None:
-        return image
+    errand = _first(source, sha256, choosing)
+    held = client.at_once(errand)
+    if held is not None:
+        return _image_or_raise(held[0])
     import asyncio
 
-    async def run() -> Image | Failure:
+    async def run() -> list[Image | Failure]:
         async with client:
-            return await client.bring(choice, sha256=digest)
+            return await client.settle(errand)
 
-    return _image_or_raise(asyncio.run(run()))
+    return _image_or_raise(asyncio.run(run())[0])
 
 
 class Client:
@@ -131,9 +132,8 @@ class Client:
 
         `sha256` is the digest the file must have. Raises `ImgfetchError`; its `kind` says why.
         """
-        choice, digest = first_choice(source, **choosing), parse_digest(sha256)
-        image = self.held(choice, sha256=digest)
-        return image or _image_or_raise(await self.bring(choice, sha256=digest))
+        errand = _first(source, sha256, choosing)
+        return _image_or_raise((self.at_once(errand) or await self.settle(errand))[0])
 
     async def get_many(
         self, sources: Iterable[Source] | AsyncIterable[Source], **choosing: Unpack[Choosing]
@@ -163,35 +163,50 @@ class Client:
         from imgfetch.engine.many import each, many
 
         window = max(64, 2 * self._settings.limits.jobs)
-        async with aclosing(many(each(errands), self._run, window=window, at_once=self._at_once)) as outcomes:
-            async for outcome in outcomes:
-                yield outcome
+        settled = many(each(errands), self.settle, window=window, at_once=self.at_once)
+        async with aclosing(settled) as batches:
+            async for batch in batches:
+                for outcome in batch:
+                    yield outcome
 
-    def held(self, choice: Choice, *, sha256: Digest | None = None) -> Image | None:
-        """Serve a choice from the cache; None where a request is needed. Raises `CacheError`."""
+    def at_once(self, errand: Errand) -> list[Image | Failure] | None:
+        """What becomes of an errand, if that needs no request. Raises `CacheError`."""
+        if isinstance(errand.choice, Failure):
+            return [errand.sign(errand.choice)]
         now = SystemClock().now()
-        served = held(choice, self._store, self._settings, now=now, sha256=sha256)
-        return None if served is None else Image.of(served)
+        served = held(errand.choice, self._store, self._settings, now=now, sha256=errand.sha256)
+        return None if served is None else [errand.sign(Image.of(served))]
 
-    async def bring(self, choice: Choice, *, sha256: Digest | None = None) -> Image | Failure:
-        """Serve a choice, over the network where it must be. Raises `CacheError`."""
+    async def settle(self, errand: Errand) -> list[Image | Failure]:
+        """What becomes of an errand, over the network where it must be; of a page, of all its images.
+
+        Raises `CacheError`.
+        """
+        from asyncio import gather
+
+        if isinstance(errand.choice, Failure):
+            return [errand.sign(errand.choice)]
+        outcome = await self._engine().bring(errand.choice, sha256=errand.sha256, page=errand.may_be_a_page)
+        match outcome:
+            case Served():
+                return [errand.sign(Image.of(outcome))]
+            case Failure():
+                return [errand.sign(outcome)]
+            case page:
+                batches = await gather(*map(self.settle, errands_of_page(errand, page)))
+                return [outcome for batch in batches for outcome in batch]
+
+    def _engine(self) -> Engine:
         if self._assembly is None:
             from imgfetch.adapters.http import Network
             from imgfetch.api.assembly import Assembly
 
             self._assembly = Assembly(self._store, self._settings, Network(*self._network), self._observe)
-        outcome = await self._assembly.engine.bring(choice, sha256=sha256)
-        return outcome if isinstance(outcome, Failure) else Image.of(outcome)
+        return self._assembly.engine
 
-    def _at_once(self, errand: Errand) -> Image | Failure | None:
-        if isinstance(errand.choice, Failure):
-            return errand.sign(errand.choice)
-        image = self.held(errand.choice, sha256=errand.sha256)
-        return None if image is None else errand.sign(image)
 
-    async def _run(self, errand: Errand) -> Image | Failure:
-        assert not isinstance(errand.choice, Failure)  # noqa: S101 (it was answered at once)
-        return errand.sign(await self.bring(errand.choice, sha256=errand.sha256))
+def _first(source: Source, sha256: str | None, choosing: Choosing) -> Errand:
+    return replace(next(errands_of(source, 0, **choosing)), sha256=parse_digest(sha256))
 
 
 def _image_or_raise(outcome: Image | Failure) -> Image:

@@ -6,19 +6,20 @@ source ─▶ read ─▶ choose ─▶ Errand, one for each image the source of
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
 from imgfetch.api.reading import choose, weigh
-from imgfetch.api.sources import label, read_source
+from imgfetch.api.sources import label, read_source, read_text
 from imgfetch.errors import ImgfetchError, InputError
-from imgfetch.model import Digest, Failed, Policy, Reason, Served
+from imgfetch.model import Digest, Failed, Kind, Policy, Reason, Served
+from imgfetch.rules.urls import redact
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from imgfetch.api.sources import Source
-    from imgfetch.model import Choice, Format, SourceSet, Viewport
+    from imgfetch.model import Choice, Format, Page, SourceSet, Viewport
 
 T = TypeVar("T", bound="Failed | Served")
 
@@ -47,8 +48,15 @@ class Errand:
     choice: Choice | Failed
     source: str
     index: int
+    choosing: Choosing = field(default_factory=lambda: Choosing())
+    """How it was chosen, and how to choose from the page that may come in its place."""
     sha256: Digest | None = None
     """The digest that the file must have, if the caller knows it."""
+
+    @property
+    def may_be_a_page(self) -> bool:
+        """Whether the caller gave a URL, which may be that of an image or of a page of images."""
+        return not isinstance(self.choice, Failed) and self.choice.source_set.kind is Kind.URL
 
     def sign(self, outcome: T) -> T:
         """Give an outcome the name of the source it belongs to."""
@@ -65,20 +73,33 @@ def errands_of(source: Source, index: int, **choosing: Unpack[Choosing]) -> Iter
     """One errand for each image that `source` offers; what cannot be read or chosen from has failed."""
     name = label(source)
     try:
-        for source_set in _images(source, choosing):
-            yield Errand(_choice_or_failure(source_set, choosing), name, index)
+        for source_set in _images(_read(source, choosing), choosing):
+            yield Errand(_choice_or_failure(source_set, choosing), name, index, choosing)
     except ImgfetchError as error:
         yield Errand(error.failed(), name, index)
 
 
-def first_choice(source: Source, **choosing: Unpack[Choosing]) -> Choice:
-    """Choose a rendition of the first image that `source` offers. Raises `InputError`."""
-    source_set = next(iter(_images(source, choosing)))
-    return choose(source_set, **_keywords(choosing))
+def errands_of_page(errand: Errand, page: Page) -> Iterator[Errand]:
+    """One errand for each image of the page that came for `errand`."""
+    url = page.head.url
+    choosing: Choosing = {**errand.choosing, "base_url": url}
+    from imgfetch.markup.encoding import decode  # where a page comes, a parser for it will be loaded too
+
+    text = decode(page.data, page.head.get("content-type"))
+    try:
+        for source_set in _images(
+            read_text(text, name=redact(url), base_url=url, media_type="text/html"), choosing
+        ):
+            yield Errand(_choice_or_failure(source_set, choosing), errand.source, errand.index)
+    except ImgfetchError as error:
+        yield Errand(error.failed(), errand.source, errand.index)
 
 
-def _images(source: Source, choosing: Choosing) -> Iterable[SourceSet]:
-    found = read_source(source, base_url=choosing.get("base_url", ""))
+def _read(source: Source, choosing: Choosing) -> tuple[SourceSet, ...]:
+    return read_source(source, base_url=choosing.get("base_url", ""))
+
+
+def _images(found: tuple[SourceSet, ...], choosing: Choosing) -> Iterable[SourceSet]:
     if not choosing.get("every"):
         return found
     return (

@@ -21,7 +21,7 @@ from imgfetch.cli.inputs import choosing_of, sources_of
 from imgfetch.cli.tally import Tally
 from imgfetch.cli.watch import watcher_for
 from imgfetch.errors import InputError
-from imgfetch.model import Failed, Limits, Reason
+from imgfetch.model import Limits, Reason
 
 if TYPE_CHECKING:
     import argparse
@@ -54,16 +54,13 @@ def run(options: argparse.Namespace) -> Exit:
     if options.sha256 is not None:
         todo = _the_one(todo, options.sha256)
     for errand in todo:
-        outcome = (
-            errand.choice
-            if isinstance(errand.choice, Failed)
-            else client.held(errand.choice, sha256=errand.sha256)
-        )
-        if outcome is None:
+        outcomes = client.at_once(errand)
+        if outcomes is None:
             with watcher:
                 _fetch(client, chain([errand], todo), tally)
             break
-        tally.take(errand.sign(outcome))
+        for outcome in outcomes:
+            tally.take(outcome)
     return tally.close()
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 from imgfetch.engine.events import Asked, Received
 from imgfetch.engine.proof import prove
 from imgfetch.errors import ImgfetchError, Unreachable
-from imgfetch.model import Defect, Failed, Origin
+from imgfetch.model import Defect, Failed, Origin, Page, Reason
 from imgfetch.rules import digests, freshness, heads, plan, resume, retry, urls
 from imgfetch.rules.coding import Undo
 from imgfetch.rules.pace import Pace
@@ -76,7 +76,7 @@ class Exchange:
         self._settings = settings
         self._observe = observe
 
-    async def make(self, ask: Ask, wanted: Wanted, patience: Patience) -> Landed | Failed:
+    async def make(self, ask: Ask, wanted: Wanted, patience: Patience) -> Landed | Failed | Page:
         """Ask, follow where it leads, and keep the image if it is one.
 
         What has come before of the same is gone on with, where the origin still has it.
@@ -91,7 +91,7 @@ class Exchange:
             return replace(landed, message=f"redirected to {urls.redact(last.url)}: {landed.message}")
         return landed
 
-    async def _walk(self, ask: Ask, wanted: Wanted, patience: Patience) -> tuple[Landed | Failed, Ask]:
+    async def _walk(self, ask: Ask, wanted: Wanted, patience: Patience) -> tuple[Landed | Failed | Page, Ask]:
         """What became of it, and the last request made."""
         try:
             while True:
@@ -184,10 +184,10 @@ class Exchange:
             self._store.discard(ask.partial.scratch)
         return self._store.begin()
 
-    async def _prove_and_keep(self, body: _Body, ask: Ask, wanted: Wanted) -> Landed | Failed:
+    async def _prove_and_keep(self, body: _Body, ask: Ask, wanted: Wanted) -> Landed | Failed | Page:
         promised = None if body.receive.coding else body.receive.length
 
-        def work() -> tuple[Entry, tuple[str, ...]] | Defect:
+        def work() -> Landed | Defect | Page:
             with self._store.contents(body.scratch) as (data, digest):
                 proved = prove(
                     data,
@@ -199,8 +199,10 @@ class Exchange:
                     decoder=self._decoder,
                     claims=digests.claims(body.head),
                 )
-            if isinstance(proved, Defect):
-                return proved
+                if isinstance(proved, Defect):
+                    if wanted.page and proved.reason is Reason.NOT_IMAGE and heads.is_page(body.head):
+                        return Page(body.head, bytes(data))
+                    return proved
             entry = self._store.keep(
                 proved,
                 ask.key,
@@ -210,13 +212,10 @@ class Exchange:
                 selected=freshness.selecting(body.head, ask.headers),
                 bound=ask.bound,
             )
-            return entry, proved.warnings
+            return Landed(entry, Origin.FETCHED, proved.warnings)
 
         try:
-            kept = await self._runner.run(work)
+            landed = await self._runner.run(work)
         finally:
             self._store.discard(body.scratch)
-        if isinstance(kept, Defect):
-            return retry.failure(kept.reason, kept.message, ask.url)
-        entry, warnings = kept
-        return Landed(entry, Origin.FETCHED, warnings)
+        return retry.failure(landed.reason, landed.message, ask.url) if isinstance(landed, Defect) else landed

@@ -20,7 +20,7 @@ from imgfetch.engine.flight import Flights
 from imgfetch.engine.held import consult, find, wanted_of
 from imgfetch.engine.lanes import Lanes
 from imgfetch.engine.patience import Patience
-from imgfetch.model import Failed, Served
+from imgfetch.model import Failed, Page, Served
 from imgfetch.rules import plan, retry, urls
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ class Engine:
         self._clock = clock
         self._settings = settings
         self._observe = observe
-        self._flights: Flights[Landed | Failed] = Flights()
+        self._flights: Flights[Landed | Failed | Page] = Flights()
         self._exchange = Exchange(
             transport=transport,
             store=store,
@@ -61,10 +61,13 @@ class Engine:
             observe=observe,
         )
 
-    async def bring(self, choice: Choice, *, sha256: Digest | None = None) -> Outcome:
+    async def bring(
+        self, choice: Choice, *, sha256: Digest | None = None, page: bool = False
+    ) -> Outcome | Page:
         """Serve the chosen candidate, or the first of the others that can be had.
 
-        Where none can, the failure is the chosen one's, and tells in `tried` of the others.
+        Where none can, the failure is the chosen one's, and tells in `tried` of the others. Where a `page`
+        will do as well, one that comes is handed over as it came.
         """
         patience = Patience(self._settings.limits.total_timeout, self._clock)
         tried: list[tuple[Candidate, Failed]] = []
@@ -73,7 +76,10 @@ class Engine:
                 continue
             if tried:
                 self._observe(FellThrough(tried[-1][1], candidate))
-            landed = await self._have(candidate.url, wanted_of(candidate, self._settings, sha256), patience)
+            wanted = replace(wanted_of(candidate, self._settings, sha256), page=page)
+            landed = await self._have(candidate.url, wanted, patience)
+            if isinstance(landed, Page):
+                return landed
             if isinstance(landed, Landed):
                 return Served(
                     choice,
@@ -96,7 +102,7 @@ class Engine:
             tried=failures if len(failures) > 1 else (),
         )
 
-    async def _have(self, url: str, wanted: Wanted, patience: Patience) -> Landed | Failed:
+    async def _have(self, url: str, wanted: Wanted, patience: Patience) -> Landed | Failed | Page:
         considered = consult(url, self._store, wanted, self._settings, now=self._clock.now())
         match considered:
             case plan.Serve(entry, warnings, origin):
@@ -116,13 +122,15 @@ class Engine:
             return standing_in
         return Landed(standing_in.entry, standing_in.origin, standing_in.warnings, failed.attempts)
 
-    async def _fetch(self, ask: Ask, wanted: Wanted, patience: Patience) -> Landed | Failed:
+    async def _fetch(self, ask: Ask, wanted: Wanted, patience: Patience) -> Landed | Failed | Page:
         attempts, shown = 0, urls.redact(ask.url)
 
-        async def attempt() -> Landed | Failed | retry.Wait:
+        async def attempt() -> Landed | Failed | Page | retry.Wait:
             nonlocal ask, attempts
             attempts += 1
             landed = await self._exchange.make(ask, wanted, patience)
+            if isinstance(landed, Page):
+                return landed
             if isinstance(landed, Landed):
                 return landed._replace(attempts=attempts)
             failed = replace(landed, url=shown, attempts=attempts)
@@ -143,5 +151,5 @@ class Engine:
             wait=lambda state: state.outcome.result().seconds if state.outcome else 0.0,
             sleep=patience.wait,
         )
-        outcome: Landed | Failed = await retrying(attempt)
+        outcome: Landed | Failed | Page = await retrying(attempt)
         return outcome

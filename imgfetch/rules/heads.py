@@ -51,6 +51,12 @@ def content_length(head: Head) -> int | None:
     return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else None
 
 
+def is_page(head: Head) -> bool:
+    """Whether a response says that it is an HTML page (HTML §4.2.5.3 and RFC 2854)."""
+    media_type = (head.get("content-type") or "").partition(";")[0].strip().lower()
+    return media_type in ("text/html", "application/xhtml+xml")
+
+
 def listed(value: str | None) -> frozenset[str]:
     """The members of a list of tokens, in lower case."""
     return frozenset(name.strip().lower() for name in (value or "").split(","))
