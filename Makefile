@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check browsers clean
+.PHONY: demo test check browsers bench clean
 
 demo: $(VENV)/run
 	$(BIN)/imgfetch demo
@@ -22,6 +22,11 @@ check: $(VENV)/dev
 # Our choices beside Chromium's on thousands of drawn pages, every disagreement with its seed.
 browsers: $(VENV)/dev
 	$(BIN)/python tests/browser/differential.py --cases $(or $(CASES),3000) --seed $(or $(SEED),1)
+
+# What reading a page costs beside other parsers, side by side in one run.
+bench: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+	$(BIN)/python benchmarks/reading.py
 
 clean:
 	rm -rf $(VENV)

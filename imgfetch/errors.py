@@ -6,7 +6,12 @@ asked for one image and cannot have it (`Client.get`, `fetch`), or where there i
 
 from __future__ import annotations
 
+from enum import StrEnum
+from typing import TypeVar
+
 from imgfetch.model import Failed, Reason
+
+E = TypeVar("E", bound=StrEnum)
 
 
 class ImgfetchError(Exception):
@@ -85,6 +90,14 @@ class Cancelled(ImgfetchError):
 def error_for(failed: Failed) -> ImgfetchError:
     """The exception of the right class that says what `failed` says."""
     return _rebuild(_CLASSES[failed.reason], failed)
+
+
+def member(names: type[E], name: str) -> E:
+    """The member of an enumeration that a caller named. Raises `InputError` (`bad_input`)."""
+    try:
+        return names(name)
+    except ValueError as error:
+        raise InputError(Reason.BAD_INPUT, f"{name!r} is none of {', '.join(names)}") from error
 
 
 def one_line(url: str, message: str, hint: str | None = None, *, limit: int = 300) -> str:

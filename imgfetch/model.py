@@ -155,7 +155,8 @@ class Limits:
     connect_timeout: float = 10.0
     read_timeout: float = 20.0
     total_timeout: float = 120.0
-    """For one image: all its requests, waits and candidates, but not its turn in the queue."""
+    """For one image: all its requests, waits and candidates. Not its turns in the queue, nor its proof, which
+    `max_pixels` bounds."""
     lowest_speed: int = 1_000
     """Bytes a second below which a body is given up, on an average over `lowest_speed_time`."""
     lowest_speed_time: float = 20.0

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from children import running
 from imgfetch.cli import main
 from imgfetch.demo import news
 from origin import Origin, slowly, status, whole
@@ -160,6 +161,43 @@ def test_options_come_from_variables_and_files_and_a_flag_goes_before_them(
     assert "'best' is none of" in Ran(capsys, "pick", "news.txt").err
 
 
+def test_a_configuration_that_cannot_be_meant_is_named(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def complaint(text: str) -> str:
+        Path("imgfetch.toml").write_text(text)
+        ran = Ran(capsys, "get", "https://h.example/a.webp", "--offline")
+        assert (ran.code, len(ran.err.splitlines())) == (2, 1), ran.err
+        return ran.err
+
+    assert "not TOML" in complaint("[tool.imgfetch")
+    assert "no table [tool.imgfetch]" in complaint("jobs = 3")
+    assert "'bogus' is no option" in complaint("[tool.imgfetch]\nbogus = 5")
+    assert "cache: [] is neither" in complaint("[tool.imgfetch]\ncache = []")
+    assert "header: {'a': 'b'} is neither" in complaint("[tool.imgfetch]\nheader = {a='b'}")
+    assert "jobs: 'x' is not a whole number" in complaint("[tool.imgfetch]\njobs = 'x'")
+    Path("imgfetch.toml").write_text("[tool.imgfetch]\nformats = ['webp', 'jpeg']\n")
+    monkeypatch.setenv("IMGFETCH_QUIET", "maybe")
+    assert "'maybe' is neither yes nor no" in Ran(capsys, "get", "https://h.example/a.webp", "--offline").err
+    monkeypatch.setenv("IMGFETCH_QUIET", "")
+    assert Ran(capsys, "get", "https://h.example/a.webp", "--offline").code == 1
+
+
+def test_streams_that_are_closed_or_full_are_no_reason_for_a_traceback(origin: Origin) -> None:
+    def ran(redirect: str) -> tuple[int, str]:
+        command = f"{sys.executable} -m imgfetch get {redirect}"
+        done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
+        assert "Traceback" not in done.stderr
+        assert "should not" not in done.stderr
+        return done.returncode, done.stdout
+
+    assert ran("- <&-") == (2, "")
+    assert ran("-i - <&-") == (2, "")
+    assert ran("news.txt -w 800 --allow-host 127.0.0.1 >/dev/full")[0] == 1
+    code, out = ran("news.txt -w 800 2>&-")
+    assert (code, len(out.splitlines())) == (0, 1)
+
+
 # Bad input: one line, the documented code, nothing written
 
 
@@ -202,6 +240,7 @@ def test_an_input_that_cannot_be_used_is_one_line_and_exit_code_2(
     complains(capsys, 2, "0 is too few", command, "-w", "0", "https://h.example/a.webp")
     complains(capsys, 2, "1280x720@2", command, "--viewport", "wide", "https://h.example/a.webp")
     complains(capsys, 2, "missing.lst", command, "-i", "missing.lst")
+    complains(capsys, 2, "a source a line was expected", command, "-i", "blank.txt")
     complains(capsys, 2, "COMMAND")
     complains(capsys, 2, "fetch", "fetch", "https://h.example/a.webp")
 
@@ -293,17 +332,12 @@ def test_a_reader_who_goes_away_is_no_reason_for_a_traceback(origin: Origin) -> 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_it_in_one_line_and_leaves_no_scratch(origin: Origin, number: int, code: int) -> None:
     url = origin.route("/slow", slowly(encoded("webp", 480, 270), pause=20))
-    process = subprocess.Popen(
-        [sys.executable, "-m", "imgfetch", "get", url, *LOCAL],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    while not (origin.asked("/slow") and list(Path("cache").glob("scratch-v1/*.part"))):
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(number)
-    out, err = process.communicate(timeout=4)
+    with running("get", url, *LOCAL) as process:
+        while not (origin.asked("/slow") and list(Path("cache").glob("scratch-v1/*.part"))):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        out, err = process.communicate(timeout=4)
     assert (process.returncode, out) == (code, "")
     assert len(err.splitlines()) == 1, err
     assert not list(Path("cache").glob("scratch-v1/*.part"))
@@ -313,12 +347,10 @@ def test_a_batch_killed_in_the_middle_loses_only_what_was_in_flight(origin: Orig
     pictures = [encoded("webp", 64 + number, 48) for number in range(40)]
     urls = [origin.route(f"/{n}.webp", slowly(body, pause=0.02)) for n, body in enumerate(pictures)]
     Path("list").write_text("\n".join(urls))
-    arguments = [sys.executable, "-m", "imgfetch", "get", "-i", "list", "--per-host", "3", *LOCAL]
-    process = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
-    assert process.stdout is not None
-    before = [process.stdout.readline().strip() for _ in range(8)]
-    process.kill()
-    process.communicate()
+    with running("get", "-i", "list", "--per-host", "3", *LOCAL) as process:
+        assert process.stdout is not None
+        before = [process.stdout.readline().strip() for _ in range(8)]
+        process.kill()
 
     visible = [path for path in Path("cache/objects-v1").rglob("*") if path.is_file()]
     assert {Path(path).resolve() for path in before} <= {path.resolve() for path in visible}

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -186,3 +188,20 @@ def test_any_page_is_searched(pieces: list[str]) -> None:
     for image in find_page_images("".join(pieces), base_url=BASE):
         assert image.kind in Kind
         assert image.candidates or image.sources or image.problems
+
+
+def test_what_a_source_says_amiss_is_among_the_problems_of_its_image() -> None:
+    (image,) = find_page_images("<picture><source srcset='a.webp 1x, bad 3q'><img src=x.png></picture>")
+    (problem,) = image.problems
+    assert problem.found == "bad 3q"
+    assert problem.reason.endswith("(in a source)")
+
+
+def test_an_element_with_many_attributes_is_read_in_linear_time() -> None:
+    def cost(count: int) -> float:
+        page = "<img " + " ".join(f"data-src{number}=a.jpg" for number in range(count)) + ">"
+        began = time.process_time()
+        find_page_images(page)
+        return time.process_time() - began
+
+    assert cost(80_000) < 30 * cost(8_000) + 0.5

@@ -198,6 +198,20 @@ def test_a_redirect_back_does_not_bring_the_callers_headers_back() -> None:
     assert "x-api-key" not in dict(back.ask.headers)
 
 
+def test_a_validator_goes_only_to_the_url_that_gave_it() -> None:
+    there = replace(HELD, head=replace(HELD.head, url="http://h.example/now.webp"))
+    ask = ask_for(entry=there, refresh=True)
+    assert "if-none-match" not in dict(ask.headers)
+    same = hear(302, ask, location="/now.webp")
+    other = hear(302, ask, location="/new.webp")
+    assert isinstance(same, plan.Follow)
+    assert isinstance(other, plan.Follow)
+    assert dict(same.ask.headers)["if-none-match"] == '"v1"'
+    assert isinstance(hear(304, same.ask), plan.Refresh)
+    assert "if-none-match" not in dict(other.ask.headers)
+    assert refusal(304, other.ask).reason is Reason.PROTOCOL
+
+
 def test_redirects_are_counted() -> None:
     ask = ask_for()
     for _ in range(3):

@@ -6,16 +6,15 @@ import asyncio
 import os
 import signal
 import sqlite3
-import subprocess
-import sys
 import time
-from contextlib import closing
+from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from children import running
 from imgfetch import Client, Limits
 from imgfetch.adapters.disk import DiskStore
 from imgfetch.errors import CacheError
@@ -27,6 +26,8 @@ from origin import Origin, cut, head, ranged, redirect, stall, whole
 from pictures import encoded
 
 if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Iterator
     from pathlib import Path
 
 URL = "http://h.example/a.webp"
@@ -270,18 +271,14 @@ def test_the_whole_is_asked_for_where_redirects_lead_elsewhere_now(tmp_path: Pat
         assert ranges(origin, "/c") == [""]
 
 
-COMMAND = [sys.executable, "-m", "imgfetch", "get", "--allow-host", "127.0.0.1", "--cache"]
-
-
-def begin_in_another_process(url: str, cache: Path, size: int) -> subprocess.Popen[str]:
+@contextmanager
+def begun_in_another_process(url: str, cache: Path, size: int) -> Iterator[subprocess.Popen[str]]:
     """A process that has received so many bytes, and waits for more."""
-    process = subprocess.Popen(
-        [*COMMAND, str(cache), url], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    while [path.stat().st_size for path in cache.glob("scratch-v1/*.partial")] != [size]:
-        assert process.poll() is None
-        time.sleep(0.01)
-    return process
+    with running("get", "--allow-host", "127.0.0.1", "--cache", str(cache), url) as process:
+        while [path.stat().st_size for path in cache.glob("scratch-v1/*.partial")] != [size]:
+            assert process.poll() is None
+            time.sleep(0.01)
+        yield process
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
@@ -290,9 +287,9 @@ def test_after_a_kill_only_the_rest_is_asked_for(tmp_path: Path, number: int) ->
     with Origin() as origin:
         broken = stall(head(content_length=len(IMAGE), etag='"1"') + IMAGE[:900], 60)
         url = origin.route("/a", broken, ranged(IMAGE))
-        process = begin_in_another_process(url, cache, 900)
-        process.send_signal(number)
-        process.communicate(timeout=4)
+        with begun_in_another_process(url, cache, 900) as process:
+            process.send_signal(number)
+            process.communicate(timeout=4)
         assert not list(cache.rglob("*.webp"))
         assert get(url, cache) == IMAGE
         assert ranges(origin, "/a") == ["", "bytes=900-"]
@@ -304,9 +301,7 @@ def test_two_processes_never_write_to_one_file(tmp_path: Path) -> None:
     with Origin() as origin:
         first = head(content_length=len(IMAGE), etag='"1"') + IMAGE[:900]
         url = origin.route("/a", stall(first, 60), whole(IMAGE, etag='"1"'), ranged(IMAGE))
-        process = begin_in_another_process(url, cache, 900)
-        assert get(url, cache) == IMAGE
-        assert ranges(origin, "/a") == ["", ""]
-        assert [path.read_bytes() for path in cache.glob("scratch-v1/*.partial")] == [IMAGE[:900]]
-        process.kill()
-        process.communicate()
+        with begun_in_another_process(url, cache, 900):
+            assert get(url, cache) == IMAGE
+            assert ranges(origin, "/a") == ["", ""]
+            assert [path.read_bytes() for path in cache.glob("scratch-v1/*.partial")] == [IMAGE[:900]]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from contextlib import suppress
 from pathlib import Path
 
 from imgfetch.errors import CacheError
@@ -24,5 +25,6 @@ def place(path: Path, directory: str | Path, name: str) -> Path:
     except OSError as error:
         raise CacheError(Reason.IO, f"cannot be written: {error.strerror or error}", str(target)) from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):  # it was renamed, or never made
+            partial.unlink()
     return target

@@ -8,9 +8,9 @@ What the cache holds is answered without the engine: a warm run imports neither 
 
 from __future__ import annotations
 
-from contextlib import aclosing
-from dataclasses import replace
-from typing import TYPE_CHECKING, Self, Unpack
+from contextlib import aclosing, closing, suppress
+from dataclasses import fields, replace
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import imgfetch
 from imgfetch.adapters.clock import SystemClock
@@ -18,10 +18,11 @@ from imgfetch.adapters.disk import DiskStore
 from imgfetch.api.errands import Choosing, Errand, errands_of, errands_of_page, parse_digest
 from imgfetch.api.values import Failure, Image
 from imgfetch.engine.held import held
-from imgfetch.errors import error_for
-from imgfetch.model import Level, Limits, Served, Settings
+from imgfetch.errors import InputError, error_for, member
+from imgfetch.model import Level, Limits, Policy, Reason, Served, Settings
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import (
         AsyncGenerator,
         AsyncIterable,
@@ -40,24 +41,39 @@ if TYPE_CHECKING:
     from imgfetch.api.sources import Source
     from imgfetch.engine.events import Event
     from imgfetch.engine.one import Engine
+    from imgfetch.model import Format, Viewport
 
 
 def fetch(
     source: Source,
     *,
+    width: int | None = None,
+    viewport: Viewport | None = None,
+    policy: Policy | str = Policy.COVER,
+    formats: Collection[Format | str] | None = None,
+    base_url: str = "",
     cache: str | Path = "cache",
     sha256: str | None = None,
-    limits: Limits | None = None,
-    allow_hosts: Collection[str] = (),
-    **choosing: Unpack[Choosing],
+    **options: Any,
 ) -> Image:
     """Fetch the first image that `source` offers, for scripts: blocks until it is on disk.
 
-    For everything else that can be set there is `Client`. Raises `ImgfetchError`; its `kind` says why.
+    `source` is a URL of an image or a page, a text, a path, a `SourceSet` or an open binary file. `width`
+    (in device pixels), `viewport`, `policy` and `formats` choose the rendition, as in `choose`; `base_url`
+    is what relative URLs are relative to; `sha256` is the digest the file must have; `options` are those
+    of `Client`. Raises `ImgfetchError`; its `kind` says why.
     """
-    client = Client(cache, limits=limits, allow_hosts=allow_hosts)
+    client = Client(cache, **options)
+    choosing: Choosing = {
+        "width": width,
+        "viewport": viewport,
+        "policy": policy,
+        "formats": formats,
+        "base_url": base_url,
+    }
     errand = _first(source, sha256, choosing)
-    held = client.at_once(errand)
+    with closing(client._store):
+        held = client.at_once(errand)
     if held is not None:
         return _image_or_raise(held[0])
     import asyncio
@@ -66,6 +82,11 @@ def fetch(
         async with client:
             return await client.settle(errand)
 
+    with suppress(RuntimeError):
+        asyncio.get_running_loop()
+        raise InputError(
+            Reason.BAD_INPUT, "fetch blocks, and an event loop is running; await Client.get there"
+        )
     return _image_or_raise(asyncio.run(run())[0])
 
 
@@ -98,8 +119,8 @@ class Client:
         observe: Callable[[Event], None] | None = None,
     ) -> None:
         self._settings = Settings(
-            limits=limits or Limits(),
-            level=Level(verify),
+            limits=_checked(limits or Limits()),
+            level=member(Level, verify),
             strict_width=strict_width,
             expect_width=expect_width,
             user_agent=user_agent or f"imgfetch/{imgfetch.__version__}",
@@ -111,6 +132,8 @@ class Client:
         self._observe = observe or (lambda _: None)
         self._store = DiskStore(cache)
         self._assembly: Assembly | None = None
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._closed = False
 
     async def __aenter__(self) -> Self:
         return self
@@ -121,11 +144,15 @@ class Client:
         await self.close()
 
     async def close(self) -> None:
-        """Drop connections, end threads, let go of the cache."""
+        """Cancel what is under way, drop connections, end threads, let go of the cache. For good."""
+        self._closed = True
         assembly, self._assembly = self._assembly, None
-        if assembly is not None:
-            await assembly.close()
-        self._store.close()
+        try:
+            if assembly is not None:
+                await _cancel(self._under_way)
+                await assembly.close()
+        finally:
+            self._store.close()
 
     async def get(self, source: Source, *, sha256: str | None = None, **choosing: Unpack[Choosing]) -> Image:
         """Fetch the first image that `source` offers, in the rendition that `choosing` picks.
@@ -143,6 +170,8 @@ class Client:
         A source that cannot be read is a Failure too, and the rest goes on. Sources are drawn as they are
         needed, so there may be more of them than memory holds.
         """
+        if isinstance(sources, str):
+            raise TypeError("get_many takes several sources; a single one goes in a list")
         from imgfetch.engine.many import each
 
         async def drawn() -> AsyncIterator[Errand]:
@@ -182,27 +211,58 @@ class Client:
 
         Raises `CacheError`.
         """
-        from asyncio import gather
+        import asyncio
 
         if isinstance(errand.choice, Failure):
             return [errand.sign(errand.choice)]
-        outcome = await self._engine().bring(errand.choice, sha256=errand.sha256, page=errand.may_be_a_page)
+        bring = self._engine().bring(errand.choice, sha256=errand.sha256, page=errand.may_be_a_page)
+        task = asyncio.ensure_future(bring)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        outcome = await task
         match outcome:
             case Served():
                 return [errand.sign(Image.of(outcome))]
             case Failure():
                 return [errand.sign(outcome)]
             case page:
-                batches = await gather(*map(self.settle, errands_of_page(errand, page)))
+                batches = await asyncio.gather(*map(self.settle, errands_of_page(errand, page)))
                 return [outcome for batch in batches for outcome in batch]
 
     def _engine(self) -> Engine:
+        if self._closed:
+            raise RuntimeError("this Client is closed")
         if self._assembly is None:
             from imgfetch.adapters.http import Network
             from imgfetch.api.assembly import Assembly
 
             self._assembly = Assembly(self._store, self._settings, Network(*self._network), self._observe)
         return self._assembly.engine
+
+
+async def _cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
+    import asyncio
+
+    left = [*tasks]
+    for task in left:
+        task.cancel()
+    await asyncio.gather(*left, return_exceptions=True)
+
+
+def _checked(limits: Limits) -> Limits:
+    """Limits that end every fetch. Raises `InputError`."""
+    for name, least in _LEAST.items():
+        value = getattr(limits, name)
+        if not isinstance(value, int | float) or not least <= value < float("inf"):
+            raise InputError(Reason.BAD_INPUT, f"{value!r} is no limit; at least {least} is needed", name)
+    return limits
+
+
+_LEAST = {
+    field.name: 0 if field.name in ("retries", "max_redirects", "backoff_base") else 1e-3
+    for field in fields(Limits)
+}
+_LEAST |= dict.fromkeys(("jobs", "per_host", "max_bytes", "max_pixels", "max_frames"), 1)
 
 
 def _first(source: Source, sha256: str | None, choosing: Choosing) -> Errand:

@@ -71,10 +71,13 @@ def errands(sources: Iterable[Source], **choosing: Unpack[Choosing]) -> Iterator
 
 def errands_of(source: Source, index: int, **choosing: Unpack[Choosing]) -> Iterator[Errand]:
     """One errand for each image that `source` offers; what cannot be read or chosen from has failed."""
+    unknown = choosing.keys() - Choosing.__annotations__.keys()
+    if unknown:
+        raise TypeError(f"no such keyword: {', '.join(sorted(unknown))}")
     name = label(source)
     try:
         for source_set in _images(_read(source, choosing), choosing):
-            yield Errand(_choice_or_failure(source_set, choosing), name, index, choosing)
+            yield Errand(_choice_or_failure(source_set, choosing, name), name, index, choosing)
     except ImgfetchError as error:
         yield Errand(error.failed(), name, index)
 
@@ -90,7 +93,7 @@ def errands_of_page(errand: Errand, page: Page) -> Iterator[Errand]:
         for source_set in _images(
             read_text(text, name=redact(url), base_url=url, media_type="text/html"), choosing
         ):
-            yield Errand(_choice_or_failure(source_set, choosing), errand.source, errand.index)
+            yield Errand(_choice_or_failure(source_set, choosing, redact(url)), errand.source, errand.index)
     except ImgfetchError as error:
         yield Errand(error.failed(), errand.source, errand.index)
 
@@ -110,11 +113,11 @@ def _images(found: tuple[SourceSet, ...], choosing: Choosing) -> Iterable[Source
     )
 
 
-def _choice_or_failure(source_set: SourceSet, choosing: Choosing) -> Choice | Failed:
+def _choice_or_failure(source_set: SourceSet, choosing: Choosing, name: str) -> Choice | Failed:
     try:
         return choose(source_set, **_keywords(choosing))
     except ImgfetchError as error:
-        return error.failed()
+        return replace(error.failed(), url=name)
 
 
 def _keywords(choosing: Choosing) -> Keywords:

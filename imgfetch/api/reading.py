@@ -10,6 +10,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from imgfetch.errors import member
 from imgfetch.markup import text
 from imgfetch.markup.srcset import parse_srcset
 from imgfetch.model import Format, Policy
@@ -64,6 +65,7 @@ def choose(
 
     Raises `InputError` (`no_image`) where the source set has no candidate.
     """
+    formats = (formats,) if isinstance(formats, str) else formats
     stands = standing(weigh(source_set, viewport=viewport, policy=policy, formats=formats))
     size = dpr = None
     if viewport is not None:
@@ -156,7 +158,9 @@ class _TypesOf:
 
     def __init__(self, formats: Collection[Format | str]) -> None:
         self._types = {
-            name for form in map(Format, formats) for name in (form.media_type, *_ALIASES.get(form, ()))
+            name
+            for form in (member(Format, form) for form in formats)
+            for name in (form.media_type, *_ALIASES.get(form, ()))
         }
 
     def __call__(self, media_type: str) -> bool:

@@ -36,6 +36,10 @@ def read_source(source: Source, *, base_url: str = "") -> tuple[SourceSet, ...]:
     if isinstance(source, Path):
         return read_file(source, base_url=base_url)
     if not isinstance(source, str):
+        if not hasattr(source, "read"):
+            raise InputError(
+                Reason.BAD_INPUT, "no str, Path, SourceSet or open binary file", f"a {type(source).__name__}"
+            )
         return read_stream(source, name=label(source), base_url=base_url)
     text = source.strip()
     if _is_file(text):

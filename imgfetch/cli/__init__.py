@@ -46,6 +46,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         # The reader has gone: nothing more to say, and Python's own flush at exit must not complain.
         sys.stdout = None
         return Exit.FAILED
+    except OSError as error:
+        lines.say(f"cannot go on: {error.filename or 'standard output'}: {error.strerror or error}")
+        return Exit.FAILED
     except Exception as error:
         if os.environ.get("IMGFETCH_DEBUG"):
             raise

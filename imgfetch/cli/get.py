@@ -84,9 +84,10 @@ def _fetch(client: Client, todo: Iterable[Errand], tally: Tally) -> None:
 
 def _the_one(todo: Iterator[Errand], sha256: str) -> Iterator[Errand]:
     digest = parse_digest(sha256)
-    first, *more = (errand for errand, _ in zip(todo, range(2), strict=False))
-    if more:
-        raise InputError(Reason.BAD_INPUT, "--sha256 goes with one image, and the sources offer more")
+    first, second = next(todo, None), next(todo, None)
+    if first is None or second is not None:
+        offer = "none" if first is None else "more"
+        raise InputError(Reason.BAD_INPUT, f"--sha256 goes with one image, and the sources offer {offer}")
     yield replace(first, sha256=digest)
 
 

@@ -11,6 +11,7 @@ from imgfetch.model import Reason
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
+    from typing import BinaryIO
 
     from imgfetch.api.errands import Choosing
     from imgfetch.api.sources import Source
@@ -21,7 +22,7 @@ def sources_of(options: argparse.Namespace) -> Iterator[Source]:
     if not options.sources and options.input_file is None:
         raise InputError(Reason.BAD_INPUT, "no SOURCE was given; see imgfetch get --help")
     for source in options.sources:
-        yield sys.stdin.buffer if source == "-" else source
+        yield _standard_input() if source == "-" else source
     if options.input_file is not None:
         yield from _lines(options.input_file)
 
@@ -38,12 +39,22 @@ def choosing_of(options: argparse.Namespace) -> Choosing:
     }
 
 
+def _standard_input() -> BinaryIO:
+    if sys.stdin is None:
+        raise InputError(Reason.BAD_INPUT, "closed", "standard input")
+    return sys.stdin.buffer
+
+
 def _lines(name: str) -> Iterator[str]:
+    found = False
     try:
-        file = sys.stdin.buffer if name == "-" else open(name, "rb")  # noqa: PTH123, SIM115 (pathlib is slow to import)
+        file = _standard_input() if name == "-" else open(name, "rb")  # noqa: SIM115, PTH123 (pathlib is slow)
         with file:
             for line in file:
                 if line.strip():
+                    found = True
                     yield line.decode("utf-8", "replace").strip()
     except OSError as error:
         raise InputError(Reason.BAD_INPUT, f"cannot be read: {error.strerror}", name) from error
+    if not found:
+        raise InputError(Reason.BAD_INPUT, "empty; a source a line was expected", name)

@@ -23,7 +23,8 @@ def result(line: str) -> None:
 
 def say(line: str) -> None:
     """Print one message, to standard error."""
-    print(f"imgfetch: {printable(line)}", file=sys.stderr)  # noqa: T201 (as above)
+    if sys.stderr is not None:  # as it is where the caller closed it
+        print(f"imgfetch: {printable(line)}", file=sys.stderr)  # noqa: T201 (as above)
 
 
 def json_of(outcome: Image | Failure, path: str | None = None) -> str:

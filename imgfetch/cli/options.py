@@ -22,9 +22,11 @@ if TYPE_CHECKING:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read a command line. Raises `InputError`; exits by itself only for --help and --version."""
     parser, commands = _build()
-    configured = _configuration()
+    chosen = next((word for word in arguments if not word.startswith("-")), "")
+    known = {_option(action) for command in commands for action in command._actions if action.option_strings}
     for command in commands:
-        _configure(command, configured)
+        if command.prog.split()[1] == chosen:
+            _configure(command, _configuration(known))
     return parser.parse_args(arguments)
 
 
@@ -36,7 +38,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _build() -> tuple[argparse.ArgumentParser, list[argparse.ArgumentParser]]:
-    parser = _Parser(prog="imgfetch", description=imgfetch.__doc__.splitlines()[0].partition(": ")[2])
+    parser = _Parser(
+        prog="imgfetch", description="The right rendition of a web image, verified, on your disk, once."
+    )
     parser.add_argument("--version", action="version", version=f"imgfetch {imgfetch.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
 
@@ -258,37 +262,70 @@ def _names(names: type[Policy | Level | Format]) -> str:
 
 
 def _configure(parser: argparse.ArgumentParser, configured: dict[str, Any]) -> None:
-    """Let variables and files set the default of every option."""
+    """Let variables and files set the default of every option. Raises `InputError`."""
     for action in parser._actions:
         if not action.option_strings or action.dest == "help":
             continue
-        name = action.option_strings[-1].lstrip("-")
-        value = os.environ.get("IMGFETCH_" + name.upper().replace("-", "_"), configured.get(name))
+        name = _option(action)
+        where = "IMGFETCH_" + name.upper().replace("-", "_")
+        value = os.environ.get(where) or None
         if value is None:
-            continue
-        if action.nargs == 0:
-            action.default = str(value).lower() in ("1", "true", "yes", "on")
-        elif isinstance(value, list):
-            action.default = [action.type(str(v)) if callable(action.type) else str(v) for v in value]
-        elif isinstance(action.default, list):
-            action.default = [action.type(str(value)) if callable(action.type) else str(value)]
-        else:
-            action.default = str(value)  # argparse puts a default that is a string through the option's type
+            where, value = name, configured.get(name)
+        if value is not None:
+            try:
+                action.default = _default(action, value)
+            except argparse.ArgumentTypeError as error:
+                raise InputError(Reason.BAD_INPUT, str(error), where) from error
 
 
-def _configuration() -> dict[str, Any]:
+def _default(action: argparse.Action, value: object) -> object:
+    """What a configured value means to an option. Raises `ArgumentTypeError`."""
+    if action.nargs == 0:
+        word = str(value).lower()
+        if word not in (*_YES, *_NO):
+            raise argparse.ArgumentTypeError(f"{printable(word)!r} is neither yes nor no")
+        return word in _YES
+    values = value if isinstance(value, list) else [value]
+    if not values or not all(isinstance(v, str | int | float) and not isinstance(v, bool) for v in values):
+        raise argparse.ArgumentTypeError(f"{value!r} is neither a text nor a number")
+    read = action.type if callable(action.type) else str
+    if isinstance(action.default, list):
+        return [read(str(v)) for v in values]
+    return read(",".join(map(str, values)))
+
+
+_YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
+
+
+def _option(action: argparse.Action) -> str:
+    return action.option_strings[-1].lstrip("-")
+
+
+def _configuration(known: set[str]) -> dict[str, Any]:
+    """What `[tool.imgfetch]` says, in the first file that there is. Raises `InputError`."""
     for name in ("imgfetch.toml", "pyproject.toml"):
         try:
             with open(name, "rb") as file:  # noqa: PTH123 (pathlib is slow to import)
                 text = file.read()
         except OSError:
             continue
-        if b"tool.imgfetch" in text:
-            import tomllib
-
-            try:
-                table = tomllib.loads(text.decode()).get("tool", {}).get("imgfetch", {})
-            except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-                raise InputError(Reason.BAD_INPUT, f"not TOML: {error}", name) from error
-            return {str(key).replace("_", "-"): value for key, value in table.items()}
+        if name == "imgfetch.toml" or b"tool.imgfetch" in text:
+            return _table(text, name, known)
     return {}
+
+
+def _table(text: bytes, name: str, known: set[str]) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        table: Any = tomllib.loads(text.decode())
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(Reason.BAD_INPUT, f"not TOML: {error}", name) from error
+    for key in ("tool", "imgfetch"):
+        table = table.get(key) if isinstance(table, dict) else None
+    if not isinstance(table, dict):
+        raise InputError(Reason.BAD_INPUT, "no table [tool.imgfetch] in it", name)
+    configured = {str(key).replace("_", "-"): value for key, value in table.items()}
+    for key in configured.keys() - known:
+        raise InputError(Reason.BAD_INPUT, f"{key!r} is no option; see docs/cli.md", name)
+    return configured

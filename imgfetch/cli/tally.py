@@ -23,6 +23,7 @@ class Tally:
     def __init__(self, options: argparse.Namespace) -> None:
         self._json: bool = options.json
         self._quiet: bool = options.quiet
+        self._verbose: bool = options.verbose
         self._place = _placer(options.directory)
         self._count: Counter[str] = Counter()
         self._failures: Counter[Reason] = Counter()
@@ -48,8 +49,10 @@ class Tally:
             lines.say(f"{total} images: {', '.join(parts)}")
         if not self._failures:
             return Exit.OK
-        nothing_to_fetch = not self._count and set(self._failures) <= _OF_INPUT
-        return Exit.USAGE if nothing_to_fetch else Exit.FAILED
+        reasons = set(self._failures)
+        if self._count or not (reasons <= _OF_INPUT or reasons == {Reason.IO}):
+            return Exit.FAILED
+        return Exit.USAGE if reasons <= _OF_INPUT else Exit.CACHE
 
     def _fail(self, failed: Failure) -> None:
         error = error_for(failed)
@@ -59,7 +62,7 @@ class Tally:
             raise error
         self._failures[failed.reason] += 1
         lines.say(str(error))
-        if not self._quiet:
+        if self._verbose:
             for other in failed.tried[1:]:
                 lines.say(f"  nor {error_for(other)}")
 

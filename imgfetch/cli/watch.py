@@ -93,4 +93,4 @@ def watcher_for(options: argparse.Namespace) -> Watcher:
     """The watcher that suits the options and the terminal."""
     if options.verbose:
         return Narrator()
-    return Watcher() if options.quiet or not sys.stderr.isatty() else Display()
+    return Watcher() if options.quiet or sys.stderr is None or not sys.stderr.isatty() else Display()

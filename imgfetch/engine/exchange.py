@@ -120,7 +120,7 @@ class Exchange:
             except ImgfetchError as error:
                 failed = retry.failure(error.kind, error.message, ask.url, hint=error.hint)
                 turn.learn(failed, reached=not isinstance(error, Unreachable))
-                raise
+                return failed
             turn.learn(hop if isinstance(hop, Failed) else None)
             return hop
 

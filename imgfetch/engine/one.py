@@ -20,7 +20,7 @@ from imgfetch.engine.flight import Flights
 from imgfetch.engine.held import consult, find, wanted_of
 from imgfetch.engine.lanes import Lanes
 from imgfetch.engine.patience import Patience
-from imgfetch.model import Failed, Page, Served
+from imgfetch.model import Failed, Page, Reason, Served
 from imgfetch.rules import plan, retry, urls
 
 if TYPE_CHECKING:
@@ -110,10 +110,22 @@ class Engine:
             case plan.Refuse(failed):
                 return failed
             case ask:
-                landed = await self._flights.board(
-                    (ask.key, wanted), lambda: self._fetch(ask, wanted, patience)
-                )
+                landed = await self._fly(ask, wanted, patience)
                 return self._stand_in(landed, url, wanted) if isinstance(landed, Failed) else landed
+
+    async def _fly(self, ask: Ask, wanted: Wanted, patience: Patience) -> Landed | Failed | Page:
+        """Share one flight with all who ask the same; who came aboard is not bound by another's patience."""
+        departed = False
+
+        async def depart() -> Landed | Failed | Page:
+            nonlocal departed
+            departed = True
+            return await self._fetch(ask, wanted, patience)
+
+        while True:
+            landed = await self._flights.board((ask.key, ask.headers, wanted), depart)
+            if departed or not (isinstance(landed, Failed) and landed.reason is Reason.TIMEOUT):
+                return landed
 
     def _stand_in(self, failed: Failed, url: str, wanted: Wanted) -> Landed | Failed:
         entry = find(url, self._store, self._settings)

@@ -2,8 +2,8 @@
 
     text ─▶ token after token ─▶ blocks and functions take in what they enclose ─▶ the entries between commas
 
-tinycss2 reads style sheets for us, but not attributes: 10 MB of `(` cost it half a minute and 2.6 GB, it
-cannot stop after the entry that decides, and a number of 4,301 digits makes it raise.
+A library would be the right thing to stand on, but tinycss2 is not: 10 MB of `(` cost it half a minute and
+2.6 GB, it cannot stop after the entry that decides, and a number of 4,301 digits makes it raise.
 """
 
 from __future__ import annotations

@@ -142,17 +142,22 @@ def find_page_images(page: str, *, base_url: str = "") -> tuple[SourceSet, ...]:
 
 
 def _read(document: turbohtml.Document) -> Iterator[_Found]:
-    pictures: dict[turbohtml.Node, list[Source]] = {}
+    pictures: dict[turbohtml.Node, tuple[list[Source], list[Problem]]] = {}
     for element in document.select(_SELECTOR):
-        said = {name: element.attr(name) or "" for name in element.attrs}
+        said = {
+            name: text if isinstance(text, str) else " ".join(text or ())
+            for name, text in element.attrs.items()
+        }
         parent = element.parent
         match element.tag:
             case "img" | "amp-img" | "amp-anim":
                 # A picture has one image: sources shared by a thousand would be told a thousand times.
-                sources = pictures.pop(parent, []) if parent is not None else []
-                yield from _image(element.tag, said, tuple(sources))
+                nothing: tuple[list[Source], list[Problem]] = ([], [])
+                sources, unread = pictures.pop(parent, nothing) if parent is not None else nothing
+                yield from _image(element.tag, said, tuple(sources), unread)
             case "source" if parent is not None and getattr(parent, "tag", "") == "picture":
-                pictures.setdefault(parent, []).extend(_source(said))
+                sources, unread = pictures.setdefault(parent, ([], []))
+                sources.extend(_source(said, unread))
             case "noscript":
                 yield from _noscript(element)
             case tag:
@@ -188,9 +193,13 @@ def _other(element: turbohtml.Element, tag: str, said: Attributes) -> Iterator[S
 # Images, and what stands in their place
 
 
-def _image(tag: str, said: Attributes, sources: tuple[Source, ...]) -> Iterator[_Found]:
-    """An `img` or `amp-img`: what a browser reads, or what a script will copy to there."""
-    problems: list[Problem] = []
+def _image(
+    tag: str, said: Attributes, sources: tuple[Source, ...], problems: list[Problem]
+) -> Iterator[_Found]:
+    """An `img` or `amp-img`: what a browser reads, or what a script will copy to there.
+
+    `problems` are those of its sources, and take in its own.
+    """
     own = _candidates(said, "srcset", problems)
     src = _first(said, "src")
     sizes = said.get("sizes", "")
@@ -338,8 +347,9 @@ def _urls(source_set: SourceSet) -> set[str]:
     return {candidate.url for candidates in every for candidate in candidates}
 
 
-def _source(said: Attributes) -> Iterator[Source]:
-    candidates = parse_srcset(_first(said, *_LAZY_SRCSET, *_LAZY_SRC, "srcset"))
+def _source(said: Attributes, problems: list[Problem]) -> Iterator[Source]:
+    candidates, unread = read_srcset(_first(said, *_LAZY_SRCSET, *_LAZY_SRC, "srcset"))
+    problems += (replace(problem, reason=f"{problem.reason} (in a source)") for problem in unread)
     if candidates:
         sizes = _first(said, *_LAZY_SIZES, "sizes")
         yield Source(candidates, said.get("media", ""), said.get("type", ""), sizes)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgfetch.errors import InputError
+from imgfetch.errors import InputError, member
 from imgfetch.model import Choice, Format, Policy, Reason
 from imgfetch.rules.browser import normalise, single
 
@@ -45,7 +45,9 @@ def choose(
     Raises `InputError` (`no_image`) where no candidate is left to choose from, and (`bad_input`) where
     `browser` is not told `dpr` and `source_size`.
     """
-    policy = Policy(policy)
+    policy = member(Policy, policy)
+    if width is not None and width < 1:
+        raise InputError(Reason.BAD_INPUT, f"{width} is no width; at least 1 is needed")
     candidates = _distinct(c for c in source_set.candidates if formats is None or _may_be(c.url, formats))
     if not candidates:
         wanted = f" in {', '.join(sorted(formats))}" if formats else ""

@@ -92,7 +92,7 @@ def after(
     `reached` is whether a connection was made. What fails of one burst counts once: its requests were on
     their way before the first of them could tell.
     """
-    if failed is None or failed.reason not in _OF_THE_HOST:
+    if failed is None or failed.reason not in _OF_THE_ORIGIN:
         wider = min(float(limits.per_host), standing.width + 1 / standing.width)
         return replace(standing, width=wider, turned_away=0, missed=0)
     if not reached:
@@ -129,7 +129,7 @@ def _left_alone(failed: Failed, seconds: float | None = None) -> Failed:
 _DEAD = 4
 """Rounds that did not reach an origin after which it is taken to be dead: more than one image makes."""
 _TURNED_AWAY = 3
-_OF_THE_HOST = frozenset({Reason.RATE_LIMITED, Reason.TIMEOUT, Reason.CONNECT, Reason.DNS})
+_OF_THE_ORIGIN = frozenset({Reason.RATE_LIMITED, Reason.TIMEOUT, Reason.CONNECT, Reason.DNS})
 """Failures that tell of the origin, and not of what it was asked for."""
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgfetch.model import Ask, Defect, Failed, Format, Level, Origin, Reason, Scratch, Verified
-from imgfetch.rules import freshness, manners, resume, urls, verify
-from imgfetch.rules.heads import content_length as content_length
+from imgfetch.rules import freshness, manners, resume, retry, urls, verify
+from imgfetch.rules.heads import content_length
 
 if TYPE_CHECKING:
     from imgfetch.model import Entry, Head, Limits, Partial, Settings, Wanted
@@ -99,7 +99,7 @@ def consider(
     # A kept rendition that is not what is wanted now must come again whole: no 304 could mend it.
     sound = entry is not None and held is not None and freshness.may_be_confirmed(entry.head)
     condition = entry if sound else None
-    headers = _last_of_each(fields(address, settings) + conditions(condition))
+    headers = _conditional(fields(address, settings), address.url, condition)
     return Ask(address.key, address.url, headers, condition)
 
 
@@ -124,7 +124,7 @@ def again(ask: Ask, failed: Failed) -> Ask:
 
     After damage it goes past every cache on the way, and has no condition that could bring a 304.
     """
-    if failed.reason not in _DAMAGED:
+    if failed.reason not in retry.DAMAGED:
         return ask
     bare = _unconditional(ask)
     return replace(bare, headers=_last_of_each((*bare.headers, ("cache-control", "no-cache"))), fresh=True)
@@ -145,7 +145,7 @@ def hear(ask: Ask, head: Head, settings: Settings, *, now: float) -> Heard:
             return _refuse(ask, Reason.EMPTY, f"HTTP {head.status} has no body", head)
         case 301 | 302 | 303 | 307 | 308:
             return _follow(ask, head, settings, now=now)
-        case 304 if ask.entry is not None:
+        case 304 if ask.entry is not None and ask.entry.head.url == ask.url:
             if not freshness.confirms(ask.entry.head, head):
                 return Follow(_unconditional(ask))  # it has no condition now, so this can come only once
             return Refresh(replace(ask.entry, bound=ask.bound))
@@ -170,15 +170,13 @@ def may_fall_through(failed: Failed, url: str, other: str) -> bool:
     A dead, damaged or refused file says nothing about its neighbour. A host that cannot be reached is
     just as far away for every candidate it has; and no candidate helps when the cache cannot be written.
     """
-    if failed.reason in _OF_THE_HOST:
+    if failed.reason in _OF_THE_WHOLE_HOST:
         return urls.origin(url) != urls.origin(other)
     return failed.reason not in _OF_OURS
 
 
 _NOTHING_NEW = Scratch("")
 """The ticket of a rendition that lies in the store already."""
-
-_DAMAGED = frozenset({Reason.CORRUPT, Reason.TRUNCATED, Reason.BAD_ENCODING, Reason.INTEGRITY})
 
 _PROOF = {Level.NONE: None, Level.STRUCTURE: "structure", Level.FULL: "decode"}
 """What must have been checked for each level."""
@@ -201,7 +199,7 @@ _OUT_OF_REACH = frozenset(
 )
 """What an origin fails of. Not what it says on purpose, and not what we will not do or cannot keep."""
 
-_OF_THE_HOST = frozenset(
+_OF_THE_WHOLE_HOST = frozenset(
     {Reason.DNS, Reason.CONNECT, Reason.TIMEOUT, Reason.TLS, Reason.RATE_LIMITED, Reason.BLOCKED}
 )
 
@@ -227,8 +225,7 @@ def proved(entry: Entry, level: Level) -> bool:
 
 
 def _unconditional(ask: Ask) -> Ask:
-    kept = tuple(h for h in ask.headers if h[0] not in ("if-none-match", "if-modified-since"))
-    return replace(ask, headers=kept, entry=None)
+    return replace(ask, headers=_conditional(ask.headers, ask.url, None), entry=None)
 
 
 def _still_wanted(entry: Entry | None, wanted: Wanted) -> Verified | None:
@@ -292,7 +289,7 @@ def _follow(ask: Ask, head: Head, settings: Settings, *, now: float) -> Follow |
     here = urls.read(ask.url)
     same = isinstance(here, urls.Address) and here.origin == there.origin
     # What the caller set was meant for the origin it named: another one gets only what we say to anybody.
-    headers = ask.headers if same else _own_headers(settings) + conditions(ask.entry)
+    headers = _conditional(ask.headers if same else _own_headers(settings), there.url, ask.entry)
     bound = freshness.bound_of(head, ask.bound, received_at=now)
     return Follow(replace(ask, url=there.url, headers=headers, hops=ask.hops + 1, bound=bound))
 
@@ -325,6 +322,18 @@ def _own_headers(settings: Settings) -> tuple[tuple[str, str], ...]:
         # An image is compressed already; a coding on top could only hide how long it is.
         ("accept-encoding", "identity"),
     )
+
+
+def _conditional(
+    headers: tuple[tuple[str, str], ...], url: str, entry: Entry | None
+) -> tuple[tuple[str, str], ...]:
+    """The fields of a request for `url`, conditional only where what is held came from there.
+
+    A validator is of one resource (RFC 9110 §8.8): where redirects lead somewhere else than the last time,
+    it would be an answer to another question.
+    """
+    plain = tuple(field for field in headers if field[0] not in ("if-none-match", "if-modified-since"))
+    return plain + conditions(entry) if entry is not None and entry.head.url == url else plain
 
 
 def conditions(entry: Entry | None) -> tuple[tuple[str, str], ...]:

@@ -21,7 +21,7 @@ class Wait:
 
 def failure(reason: Reason, message: str, url: str, *, hint: str | None = None) -> Failed:
     """Make a failure of what went wrong with `url`, with a word on whether asking again may help."""
-    return Failed(reason, message, redact(url), retryable=reason in _MAY_PASS | _DAMAGED, hint=hint)
+    return Failed(reason, message, redact(url), retryable=reason in _MAY_PASS | DAMAGED, hint=hint)
 
 
 def advise(
@@ -35,7 +35,7 @@ def advise(
     Damaged bytes are asked for once more, `fresh`: a cache or a cut may have damaged them on the way. If
     they come damaged again, that is what the origin has.
     """
-    if not failed.retryable or failed.attempts > limits.retries or (fresh and failed.reason in _DAMAGED):
+    if not failed.retryable or failed.attempts > limits.retries or (fresh and failed.reason in DAMAGED):
         return failed
     # 2.0 ** 1024 overflows; no cap is that far away.
     backoff = chance * min(limits.backoff_cap, limits.backoff_base * 2.0 ** min(failed.attempts - 1, 64))
@@ -49,4 +49,5 @@ def advise(
 
 
 _MAY_PASS = frozenset({Reason.CONNECT, Reason.TIMEOUT, Reason.RESET, Reason.INCOMPLETE, Reason.PROTOCOL})
-_DAMAGED = frozenset({Reason.CORRUPT, Reason.TRUNCATED, Reason.BAD_ENCODING, Reason.INTEGRITY})
+DAMAGED = frozenset({Reason.CORRUPT, Reason.TRUNCATED, Reason.BAD_ENCODING, Reason.INTEGRITY})
+"""What may have happened to the bytes on their way."""
