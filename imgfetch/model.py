@@ -504,10 +504,12 @@ class Served:
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """An HTML page that came where an image or a page was wanted: proved to be nothing, kept nowhere."""
+    """An HTML page that came where an image or a page was wanted. It is kept nowhere."""
 
     head: Head
     data: bytes
+    failed: Failed
+    """What it is to one who wanted an image."""
 
 
 Outcome: TypeAlias = Served | Failed

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+import sqlite3
+import threading
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 import httpx
@@ -11,13 +15,18 @@ import imgfetch
 from fakes import FakeClock
 from imgfetch import CachingTransport, Client
 from imgfetch.adapters.clock import SystemClock
+from imgfetch.adapters.disk import DiskStore
+from imgfetch.adapters.http import Network
+from imgfetch.api.assembly import Assembly
+from imgfetch.model import Settings
 from imgfetch.rules import transit
 from pictures import encoded
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
+    from imgfetch.model import Key
     from imgfetch.ports import Clock
 
 pytestmark = pytest.mark.anyio
@@ -207,6 +216,138 @@ async def test_no_credential_is_written_to_the_cache(tmp_path: Path) -> None:
         await http.get(URL, headers={"Authorization": "Bearer OTHER"})
         assert len(within.requests) == 2
     assert not any(b"SECRET" in path.read_bytes() for path in cache.rglob("*") if path.is_file())
+
+
+class Cut(httpx.AsyncByteStream):
+    """A body that breaks off."""
+
+    def __init__(self) -> None:
+        self.closed = False
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield WEBP[:10]
+        raise httpx.ReadError("cut")
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
+async def test_a_stale_image_that_many_ask_for_is_asked_about_once_and_leaves_nothing_open(
+    tmp_path: Path,
+) -> None:
+    bodies: list[Cut] = []
+
+    def cut() -> httpx.Response:
+        bodies.append(Cut())
+        return httpx.Response(200, headers={"cache-control": "max-age=0"}, stream=bodies[-1])
+
+    within = Within(answer(cache_control="max-age=0, stale-while-revalidate=60", etag='"1"'), cut)
+    transport = CachingTransport(tmp_path / "cache", transport=within, clock=FakeClock())
+    async with httpx.AsyncClient(transport=transport, verify=False) as http:
+        await http.get(URL)
+        stale = await asyncio.gather(*(http.get(URL) for _ in range(20)))
+        assert {response.extensions["imgfetch"]["origin"] for response in stale} == {"stale"}
+        await asyncio.gather(*transport._in_background)
+        assert [body.closed for body in bodies] == [True]
+        assert len(within.requests) == 2
+        await http.get(URL)
+        await asyncio.gather(*transport._in_background)
+        assert len(within.requests) == 3  # it failed, and is asked about again
+        assert list((tmp_path / "cache" / "scratch-v1").glob("*")) == []
+
+
+class Locked:
+    """The cache of somebody else, who is writing to it without end."""
+
+    def __init__(self, cache: Path) -> None:
+        self._connection = sqlite3.connect(cache / "index-v1.sqlite", isolation_level=None)
+        self._connection.execute("BEGIN IMMEDIATE")
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+async def test_what_the_origin_has_done_does_not_fail_for_the_sake_of_the_cache(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    kept = answer(cache_control="no-cache", etag='"1"')
+    within = Within(kept, answer(b"", 304, etag='"1"', x="new"), answer())
+    transport = CachingTransport(cache, transport=within, clock=FakeClock())
+    async with httpx.AsyncClient(transport=transport, verify=False) as http:
+        await http.get(URL)
+        with closing(DiskStore(cache, busy_timeout=0.05)) as impatient, closing(Locked(cache)):
+            transport._store.close()
+            transport._store = impatient
+            confirmed = await http.get(URL)
+            assert (confirmed.content, confirmed.headers["x"]) == (WEBP, "new")
+            assert confirmed.extensions["imgfetch"]["origin"] == "revalidated"
+            assert (await http.post(URL)).status_code == 200
+
+
+async def test_a_cache_that_cannot_be_read_is_gone_without(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    within = Within(answer(cache_control="max-age=60"))
+    async with client(cache, within) as http:
+        await http.get(URL)
+    with closing(sqlite3.connect(cache / "index-v1.sqlite")) as connection:
+        connection.execute("PRAGMA user_version = 99")
+    async with client(cache, within) as http:
+        assert (await http.get(URL)).content == WEBP
+    assert len(within.requests) == 2
+
+
+async def test_what_a_post_makes_invalid_is_forgotten_without_holding_up_the_loop(tmp_path: Path) -> None:
+    within = Within(answer(cache_control="max-age=60"))
+    transport = CachingTransport(tmp_path / "cache", transport=within, clock=FakeClock())
+    where: list[str] = []
+    remove = transport._store.remove
+
+    def watched(key: Key) -> bool:
+        where.append(threading.current_thread().name)
+        return remove(key)
+
+    transport._store.remove = watched  # type: ignore[method-assign]
+    async with httpx.AsyncClient(transport=transport, verify=False) as http:
+        await http.get(URL)
+        await http.post(URL)
+        await http.get(URL)
+    assert len(within.requests) == 3
+    assert where
+    assert threading.main_thread().name not in where
+
+
+async def test_a_transport_that_cannot_be_closed_keeps_nothing_else_open(tmp_path: Path) -> None:
+    class Stuck(Within):
+        async def aclose(self) -> None:
+            raise OSError("stuck")
+
+    transport = CachingTransport(tmp_path / "cache", transport=Stuck(answer()), clock=FakeClock())
+    request = httpx.Request("GET", URL)
+    await (await transport.handle_async_request(request)).aread()
+    with pytest.raises(OSError, match="stuck"):
+        await transport.aclose()
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        await transport._threads.run(lambda: None)
+    assert transport._store._index._reading.connection is None
+
+    assembly = Assembly(
+        DiskStore(tmp_path / "cache"), Settings(), Network(transport=Stuck(answer())), lambda _: None
+    )
+    with pytest.raises(OSError, match="stuck"):
+        await assembly.close()
+    with pytest.raises(RuntimeError, match="after shutdown"):
+        await assembly._runner.run(lambda: None)
+
+
+async def test_threads_that_are_at_work_do_not_hold_up_the_loop_when_they_are_ended(tmp_path: Path) -> None:
+    transport = CachingTransport(tmp_path / "cache", transport=Within(answer()))
+    go_on = threading.Event()
+    work = asyncio.create_task(transport._threads.run(lambda: go_on.wait(10)))
+    await asyncio.sleep(0.01)
+    ending = asyncio.create_task(transport.aclose())
+    await asyncio.sleep(0.01)
+    go_on.set()
+    await ending
+    assert await work
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 
 import imgfetch
 from imgfetch import Client, Failure, Image, ImgfetchError, Limits
+from imgfetch.engine.events import Event, Received
 from imgfetch.model import Reason
 from origin import (
     Answer,
@@ -312,6 +313,19 @@ async def test_any_httpx_transport_can_take_the_networks_place(cache: Path) -> N
         assert (await client.get("https://h.example/a.webp")).width == 96
 
 
+async def test_a_transport_may_answer_with_a_body_that_is_there_at_once(cache: Path) -> None:
+    large = encoded("png", 300, 200)
+    pieces: list[int] = []
+
+    def observe(event: Event) -> None:
+        pieces.extend([event.bytes] if isinstance(event, Received) else ())
+
+    transport = httpx.MockTransport(lambda _: httpx.Response(200, content=large))
+    async with Client(cache, transport=transport, observe=observe) as client:
+        assert (await client.get("https://h.example/a.png")).path.read_bytes() == large
+    assert sum(pieces) == len(large) > max(pieces) == 64 * 1024
+
+
 async def test_offline_serves_what_is_held_and_asks_nobody(
     origin: Origin, client: Client, cache: Path
 ) -> None:
@@ -355,7 +369,7 @@ async def test_a_page_without_images_and_a_page_in_an_images_place_are_failures(
 ) -> None:
     for path in ("/empty", "/empty?2"):
         origin.route(path, whole(b"<p>nothing here", content_type="text/html"))
-    with pytest.raises(imgfetch.InputError, match="no image in the text"):
+    with pytest.raises(imgfetch.ContentError, match="the body is HTML"):
         await client.get(origin.url + "/empty")
     with pytest.raises(imgfetch.ContentError, match="the body is HTML"):
         await client.get(f"{origin.url}/empty 480w, {origin.url}/empty?2 960w")
@@ -370,6 +384,46 @@ def test_fetch_blocks_until_the_file_is_there(origin: Origin, cache: Path) -> No
     assert image.path.read_bytes() == WEBP
     assert imgfetch.fetch(url, cache=cache).origin == "cached"
     assert imgfetch.fetch(url, cache=cache, sha256=image.sha256.upper()).origin == "cached"
+
+
+async def test_fetch_says_what_to_do_where_a_loop_is_running(origin: Origin, cache: Path) -> None:
+    with pytest.raises(imgfetch.InputError, match="await Client.get"):
+        imgfetch.fetch(origin.route("/a", whole(WEBP)), cache=cache)
+
+
+def test_words_that_mean_nothing_are_named() -> None:
+    for mistaken in ({"policy": "best"}, {"width": 0}, {"formats": ["tiff"]}):
+        with pytest.raises(imgfetch.InputError):
+            imgfetch.choose(imgfetch.SourceSet(imgfetch.parse_srcset("a.webp 480w")), **mistaken)
+    with pytest.raises(imgfetch.InputError, match="'most' is none of none, structure, full"):
+        Client(verify="most")
+    with pytest.raises(imgfetch.InputError, match="a bytes: no str, Path, SourceSet"):
+        imgfetch.fetch(b"https://h.example/a.webp")  # type: ignore[arg-type]
+    with pytest.raises(TypeError, match="bogus"):
+        imgfetch.fetch("https://h.example/a.webp", bogus=1)
+    for limits in (Limits(jobs=0), Limits(per_host=-1), Limits(total_timeout=float("inf"))):
+        with pytest.raises(imgfetch.InputError, match="is no limit"):
+            Client(limits=limits)
+
+
+async def test_a_keyword_that_means_nothing_is_named(client: Client) -> None:
+    with pytest.raises(TypeError, match="no such keyword: wdith"):
+        await client.get("https://h.example/a.webp", wdith=800)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="goes in a list"):
+        await anext(client.get_many("https://h.example/a.webp"))
+
+
+async def test_nothing_is_asked_after_the_client_is_closed(origin: Origin, cache: Path) -> None:
+    urls = [origin.route(f"/{number}", slowly(WEBP, pause=0.02)) for number in range(60)]
+    async with Client(cache, limits=QUICK, allow_hosts=["127.0.0.1"]) as client:
+        outcomes = client.get_many(urls)
+        await anext(outcomes)
+    asked = origin.asked()
+    with pytest.raises((RuntimeError, asyncio.CancelledError)):
+        [outcome async for outcome in outcomes]
+    assert origin.asked() == asked
+    with pytest.raises(RuntimeError, match="this Client is closed"):
+        await client.get(origin.route("/x", whole(WEBP)))
 
 
 def test_outcomes_can_be_pickled(origin: Origin, cache: Path) -> None:

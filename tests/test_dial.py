@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 from typing import TYPE_CHECKING, Any
 
 import httpcore
 import pytest
 
-from imgfetch.adapters.dial import GuardedDialler, Names
+from imgfetch.adapters.dial import GuardedDialler, Line, Names
 from imgfetch.errors import PolicyError, Unreachable
 from imgfetch.model import Reason
 
@@ -104,3 +105,84 @@ async def test_the_next_address_is_tried_and_a_name_whose_addresses_are_all_dead
         with pytest.raises(httpcore.ConnectError):
             await dialler.connect_tcp("h.example", port, 1)
     assert resolver.asked == ["h.example"] * 2
+
+
+async def test_a_resolver_that_gives_no_answer_is_named_and_not_asked_again_meanwhile() -> None:
+    asked, answer = [], asyncio.Event()
+
+    async def in_its_own_time(host: str, port: int, **_: object) -> list[tuple[Any, ...]]:
+        asked.append(host)
+        await answer.wait()
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", port))]
+
+    asyncio.get_running_loop().getaddrinfo = in_its_own_time  # type: ignore[method-assign, assignment]
+    dialler, names = GuardedDialler((), clock()[1]), Names(clock()[1])
+    with pytest.raises(Unreachable, match=r"h.example: no answer from the resolver within 0.01 s") as caught:
+        await dialler.connect_tcp("h.example", 80, 0.01)
+    assert caught.value.kind is Reason.DNS
+    with pytest.raises(Unreachable):
+        await names.resolve("i.example", 80, 0.01)
+    answer.set()
+    assert await names.resolve("i.example", 80, 1) == ["192.0.2.1"]
+    assert asked == ["h.example", "i.example"]
+
+
+class Nowhere(httpcore.AsyncNetworkBackend):
+    """Takes all the time it is given to connect, on a clock of its own, and fails."""
+
+    def __init__(self, time: list[float]) -> None:
+        self.time = time
+        self.tried: list[tuple[str, float | None]] = []
+
+    async def connect_tcp(self, host: str, port: int, timeout: float | None = None, *_: Any) -> Any:  # noqa: ANN401, ASYNC109 (httpcore's)
+        self.tried.append((host, timeout))
+        self.time[0] += timeout or 0
+        raise httpcore.ConnectTimeout
+
+
+@pytest.mark.parametrize(
+    ("addresses", "seconds", "tried"),
+    [
+        (1, 10, [10]),
+        (2, 10, [5, 5]),
+        (9, 10, [2.5] * 4),
+        (9, 6, [2.5, 2.5, 1]),
+        (9, 1, [1]),
+        (2, None, [None, None]),
+    ],
+)
+async def test_each_address_has_time_enough_for_a_connection(
+    addresses: int, seconds: float | None, tried: list[float | None]
+) -> None:
+    time, elapsed = clock()
+    Resolver(tuple(f"203.0.114.{number}" for number in range(addresses)))
+    dialler = GuardedDialler((), elapsed)
+    dialler._backend = nowhere = Nowhere(time)  # type: ignore[assignment]
+    with pytest.raises(httpcore.ConnectTimeout):
+        await dialler.connect_tcp("h.example", 80, seconds)
+    assert [given for _, given in nowhere.tried] == tried
+
+
+async def test_addresses_of_both_families_are_tried_in_turns() -> None:
+    time, elapsed = clock()
+    v6, v4 = [f"2606:4700::{number}" for number in range(1, 5)], ["8.8.8.8", "8.8.4.4"]
+    Resolver((*v6, *v4))
+    dialler = GuardedDialler((), elapsed)
+    dialler._backend = nowhere = Nowhere(time)  # type: ignore[assignment]
+    with pytest.raises(httpcore.ConnectTimeout):
+        await dialler.connect_tcp("h.example", 80, 10)
+    assert [host for host, _ in nowhere.tried] == [v6[0], v4[0], v6[1], v4[1]]
+
+
+async def test_a_damaged_record_of_tls_is_an_error_of_the_connection() -> None:
+    class Damaged(httpcore.AsyncNetworkStream):
+        async def read(self, *_: object) -> bytes:
+            raise ssl.SSLError(1, "bad record mac")
+
+        async def write(self, *_: object) -> None:
+            raise ssl.SSLError(1, "bad record mac")
+
+    with pytest.raises(httpcore.ReadError, match="bad record mac"):
+        await Line(Damaged()).read(1)
+    with pytest.raises(httpcore.WriteError, match="bad record mac"):
+        await Line(Damaged()).write(b"x")

@@ -697,6 +697,75 @@ def test_bytes_are_on_the_disk_before_their_name_and_the_name_before_the_row(
 
 
 # ---------------------------------------------------------------------------------------------------
+# What is begun, and gone on with
+
+
+def suspended(store: DiskStore) -> None:
+    ticket = written(store, b"a c")
+    store.mark(ticket, CAT, HEAD)
+    store.suspend(ticket)
+
+
+def grow_older(root: Path, seconds: float) -> None:
+    """All that lies in scratch."""
+    for path in (root / disk.SCRATCH).iterdir():
+        os.utime(path, (path.stat().st_mtime - seconds,) * 2)
+
+
+def sweep(root: Path) -> None:
+    """As the first of all writers does in each process."""
+    with closing(DiskStore(root)) as store:
+        store.discard(store.begin())
+
+
+def test_a_note_lives_as_long_as_the_bytes_it_tells_of(store: DiskStore, root: Path) -> None:
+    suspended(store)
+    grow_older(root, 3000)
+    partial = store.resume(CAT)
+    assert partial is not None
+    grow_older(root, 3000)
+    store.append(partial.scratch, b"a")  # slowly: the note has not been written to for long
+    store.suspend(partial.scratch)
+    grow_older(root, 700)
+    sweep(root)
+    partial = store.resume(CAT)
+    assert partial is not None
+    assert partial.length == 4
+    store.suspend(partial.scratch)
+    grow_older(root, 3700)
+    sweep(root)
+    assert list((root / disk.SCRATCH).iterdir()) == []
+
+
+def test_a_note_whose_bytes_are_being_claimed_is_not_swept_away(store: DiskStore, root: Path) -> None:
+    suspended(store)
+    grow_older(root, 3590)
+    partial = store.resume(CAT)
+    assert partial is not None
+    (note,) = (root / disk.SCRATCH).glob("*.json")
+    assert note.stat().st_mtime > note.with_suffix(".partial").stat().st_mtime - 10
+
+
+def test_bytes_that_cannot_be_read_back_are_an_error_of_the_cache(store: DiskStore) -> None:
+    suspended(store)
+    partial = store.resume(CAT)
+    assert partial is not None
+    unreadable = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(unreadable, store._writers[partial.scratch].descriptor)
+    os.close(unreadable)
+
+    def look() -> None:
+        with store.contents(partial.scratch):
+            pass
+
+    fails(Reason.IO, look, "Bad file descriptor")
+    verified = Verified(facts(b"a c"), partial.scratch)
+    fails(
+        Reason.IO, lambda: store.keep(verified, CAT, HEAD, asked_at=1, received_at=1), "Bad file descriptor"
+    )
+
+
+# ---------------------------------------------------------------------------------------------------
 # Full disks, and disks that cannot be written to
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from fakes import FakeClock, FakeDecoder, FakeReply, FakeTransport, InlineRunner, MemoryStore
+from imgfetch.adapters.threads import ThreadRunner
 from imgfetch.engine.events import Asked, Event, FellThrough, Waiting
 from imgfetch.engine.flight import Flights
 from imgfetch.engine.lanes import Lanes
@@ -35,7 +38,7 @@ from imgfetch.rules.choose import choose
 from pictures import encoded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Iterator
 
 pytestmark = pytest.mark.anyio
 
@@ -252,6 +255,32 @@ async def test_twenty_who_ask_for_one_url_share_one_request() -> None:
     assert world.urls() == ["/a"]
 
 
+async def test_who_asks_with_other_credentials_makes_a_request_of_its_own() -> None:
+    world = World()
+    world.transport.answer(H + "/a", (200, PIXEL))
+    asked = [choice_of(f"http://{user}@h.example/a") for user in ("u:a", "v:b")]
+    await asyncio.gather(*(world.engine.bring(choice) for choice in asked))
+    assert len({dict(ask.headers)["authorization"] for ask in world.transport.asks}) == 2
+
+
+async def test_who_comes_aboard_late_is_not_bound_by_the_patience_of_who_was_first() -> None:
+    world = World(limits=replace(LIMITS, total_timeout=0.2, retries=0))
+
+    class Slow(FakeReply):
+        async def body(self) -> AsyncIterator[bytes]:
+            await asyncio.sleep(60)
+            yield b""
+
+    world.transport.answer(H + "/a", Slow(Head(H + "/a", 200)), (200, PIXEL))
+    first = asyncio.create_task(world.engine.bring(choice_of("/a")))
+    await asyncio.sleep(0.15)
+    second = await world.engine.bring(choice_of("/a"))
+    outcome = await first
+    assert isinstance(outcome, Failed)
+    assert outcome.reason is Reason.TIMEOUT
+    assert isinstance(second, Served)
+
+
 async def test_no_more_than_the_limits_allow_are_under_way_to_a_host_and_in_all() -> None:
     world = World(limits=replace(LIMITS, per_host=3, jobs=5))
     hosts = [f"http://{letter}.example" for letter in "abc"]
@@ -326,6 +355,22 @@ async def test_a_secret_in_a_url_is_in_no_event_and_no_failure() -> None:
     assert "SECRET" not in repr(failed)
 
 
+@contextmanager
+def no_complaints() -> Iterator[None]:
+    """Of every task that is begun meanwhile and fails, somebody takes note: asyncio prints nothing."""
+    loop, begun = asyncio.get_running_loop(), []
+
+    def begin(loop: asyncio.AbstractEventLoop, work: Any, **options: Any) -> asyncio.Task[Any]:  # noqa: ANN401 (asyncio's signature)
+        begun.append(asyncio.Task(work, loop=loop, **options))
+        return begun[-1]
+
+    loop.set_task_factory(begin)
+    yield
+    loop.set_task_factory(None)
+    assert begun
+    assert not [task for task in begun if getattr(task, "_log_traceback", True)]
+
+
 # Flights
 
 
@@ -371,6 +416,70 @@ async def test_a_flight_without_passengers_goes_down_and_a_new_one_may_depart() 
         return "there"
 
     assert await flights.board("x", at_once) == "there"
+
+
+async def test_an_error_of_a_flight_on_its_way_down_is_nobodys() -> None:
+    flights: Flights[str] = Flights()
+
+    async def depart() -> str:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            raise NetworkError(Reason.RESET, "on the way down")
+
+    with no_complaints():
+        task = asyncio.create_task(flights.board("x", depart))
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+async def test_an_error_that_comes_as_the_last_passenger_leaves_is_nobodys() -> None:
+    flights: Flights[str] = Flights()
+    landing = asyncio.Event()
+
+    async def depart() -> str:
+        await landing.wait()
+        raise NetworkError(Reason.RESET, "too late")
+
+    with no_complaints():
+        task = asyncio.create_task(flights.board("x", depart))
+        await asyncio.sleep(0.01)
+        landing.set()
+        await asyncio.sleep(0)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+
+# Threads
+
+
+async def test_work_is_waited_for_however_often_its_caller_is_cancelled() -> None:
+    runner, begun, go_on, ended = ThreadRunner(), threading.Event(), threading.Event(), []
+
+    def work() -> None:
+        begun.set()
+        go_on.wait(10)
+        ended.append(1)
+        raise NetworkError(Reason.RESET, "nobody hears it")
+
+    with no_complaints():
+        task = asyncio.create_task(runner.run(work))
+        while not begun.is_set():
+            await asyncio.sleep(0)
+        for _ in range(3):
+            task.cancel()
+            for _ in range(3):
+                await asyncio.sleep(0)
+        assert not task.done()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert ended
+    runner.close()
 
 
 # Many
@@ -430,6 +539,53 @@ async def test_many_cancels_what_is_under_way_when_its_reader_stops() -> None:
     assert await anext(results) == 0
     await results.aclose()
     assert sorted(cancelled) == [1, 2]
+
+
+async def test_of_many_errors_one_is_raised_and_the_others_are_not_complained_of() -> None:
+    go_on = asyncio.Event()
+
+    async def work(number: int) -> int:
+        try:
+            await go_on.wait()
+        finally:
+            raise NetworkError(Reason.RESET, f"gone {number}")
+
+    with no_complaints():
+        asyncio.get_running_loop().call_later(0.01, go_on.set)
+        with pytest.raises(NetworkError):
+            async for _ in many(each(range(5)), work, window=64):
+                pass
+
+
+async def test_many_closes_what_it_draws_from_when_its_reader_stops() -> None:
+    closed: list[str] = []
+
+    async def numbers() -> AsyncIterator[int]:
+        try:
+            for number in count():
+                yield number
+        finally:
+            await asyncio.sleep(0)
+            closed.append("asynchronous")
+
+    async def work(number: int) -> int:
+        await asyncio.sleep(0)
+        return number
+
+    for source in (numbers(), each(numbers()), each(each(numbers()))):
+        closed.clear()
+        results = many(source, work, window=2)
+        await anext(results)
+        await results.aclose()
+        assert closed == ["asynchronous"]
+
+
+async def test_a_plain_generator_stays_its_owners() -> None:
+    numbers = (number for number in range(5))
+    drawn = each(numbers)
+    assert await anext(drawn) == 0
+    await drawn.aclose()
+    assert next(numbers) == 1
 
 
 # Lanes

@@ -7,6 +7,7 @@ looks at one of them.
 from __future__ import annotations
 
 import asyncio
+import os
 import re
 import socket
 import ssl
@@ -285,6 +286,45 @@ def answering(data: bytes) -> Iterator[int]:
 def test_a_server_that_hangs_up_on_the_handshake(cache: Path) -> None:
     with answering(b"") as port:
         fails("tls", "no TLS connection", f"https://127.0.0.1:{port}/a", cache)
+
+
+@pytest.mark.parametrize(
+    ("said", "kind", "words"),
+    [
+        (b"", "reset", "TLS broke off before an answer came: "),
+        (
+            head(content_length=5000) + b"x" * 1000,
+            "incomplete",
+            "got 1,000 of 5,000 bytes, then TLS broke off",
+        ),
+    ],
+)
+def test_tls_that_is_damaged_after_the_handshake(
+    said: bytes, kind: str, words: str, cache: Path, tmp_path: Path
+) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    context = certificate("127.0.0.1", authority=authority)
+
+    def serve() -> None:
+        with suppress(OSError):
+            while True:
+                line, _ = listener.accept()
+                with (
+                    socket.socket(fileno=os.dup(line.fileno())) as bare,
+                    context.wrap_socket(line, server_side=True) as encrypted,
+                ):
+                    encrypted.recv(10_000)
+                    encrypted.sendall(said)
+                    bare.sendall(b"\x17\x03\x03\x00\x20" + b"z" * 32)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = Thread(target=serve)
+        thread.start()
+        url = f"https://127.0.0.1:{listener.getsockname()[1]}/a"
+        fails(kind, words, url, cache, ca_bundle=str(tmp_path / "ca.pem"))
+        listener.shutdown(socket.SHUT_RDWR)
+        thread.join()
 
 
 @pytest.mark.parametrize(

@@ -4,27 +4,28 @@
                     └─▶ Forward ─▶ the one within ─▶ transit.hear ─▶ Keep: to the caller and to scratch,
                                                                     proved, and kept when it is whole
 
-What cannot be kept is given all the same: a cache is no reason for a request to fail.
+What cannot be kept is given all the same: a cache is no reason for a request to fail. Only where something
+else stands in its place is that said, before anything is asked.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
 
 import httpx
 
 from imgfetch.errors import CacheError
-from imgfetch.model import Defect, Head, Level, Origin, Verified
+from imgfetch.model import Defect, Head, Level, Origin, Reason, Verified
 from imgfetch.rules import freshness, heads, transit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from imgfetch.adapters.disk import DiskStore
-    from imgfetch.model import Buffer, Digest, Entry, Scratch
+    from imgfetch.model import Buffer, Digest, Entry, Key, Scratch
     from imgfetch.ports import Clock, Runner
 
 Prove: TypeAlias = "Callable[[Buffer, Digest, Scratch, int | None], Verified | Defect]"
@@ -59,13 +60,14 @@ class CachingLayer(httpx.AsyncBaseTransport):
         self._prove = prove
         self._level = level
         self._max_bytes = max_bytes
-        self._in_background: set[asyncio.Task[None]] = set()
+        self._in_background: dict[asyncio.Task[None], tuple[Key, transit.Fields]] = {}
+        """Who asks, and about which entry that was given stale."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer from the cache, or by way of the transport within."""
         asked = _read(request)
         key = asked.key
-        entry = None if key is None else self._store.find(key, asked.headers)
+        entry = None if key is None else self._find(key, asked)
         considered = transit.consider(asked, entry, level=self._level, now=self._clock.now())
         match considered:
             case transit.Give():
@@ -81,11 +83,24 @@ class CachingLayer(httpx.AsyncBaseTransport):
 
     async def aclose(self) -> None:
         """End what goes on in the background, close the transport within, let go of the cache."""
-        for task in self._in_background:
+        tasks = tuple(self._in_background)
+        for task in tasks:
             task.cancel()
-        await asyncio.gather(*self._in_background, return_exceptions=True)
-        await self._transport.aclose()
-        self._store.close()
+        try:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            try:
+                await self._transport.aclose()
+            finally:
+                self._store.close()
+
+    def _find(self, key: Key, asked: transit.Request) -> Entry | None:
+        try:
+            return self._store.find(key, asked.headers)
+        except CacheError as error:
+            if error.kind is Reason.NOT_A_CACHE:
+                raise
+            return None
 
     async def _forward(
         self, request: httpx.Request, asked: transit.Request, forward: transit.Forward
@@ -98,10 +113,25 @@ class CachingLayer(httpx.AsyncBaseTransport):
             if standing_in is None:
                 raise
             return self._stale(asked, standing_in.entry)
+        try:
+            return await self._heard(request, asked, forward, response, asked_at)
+        except BaseException:
+            await response.aclose()
+            raise
+
+    async def _heard(
+        self,
+        request: httpx.Request,
+        asked: transit.Request,
+        forward: transit.Forward,
+        response: httpx.Response,
+        asked_at: float,
+    ) -> httpx.Response:
         received_at = self._clock.now()
         head = _head(request, response)
         for key in transit.invalidated(asked, head):
-            self._store.remove(key)
+            with suppress(CacheError):  # the origin has done what it was asked for
+                await self._runner.run(partial(self._store.remove, key))
         heard = transit.hear(asked, forward, head, level=self._level, now=received_at)
         match heard:
             case transit.Pass():
@@ -115,12 +145,12 @@ class CachingLayer(httpx.AsyncBaseTransport):
             case transit.StandIn(entry):
                 await response.aclose()
                 return self._stale(asked, entry)
-            case transit.Refresh(entry):
+            case transit.Refresh(held):
                 await response.aclose()
-                refresh = partial(
-                    self._store.refresh, entry, head, asked_at=asked_at, received_at=received_at
-                )
-                entry = await self._runner.run(refresh)
+                times = {"asked_at": asked_at, "received_at": received_at}
+                entry = heads.refreshed(held, head, **times)
+                with suppress(CacheError):  # it is asked about again when it is next wanted
+                    await self._runner.run(partial(self._store.refresh, held, head, **times))
                 fields = transit.answer_fields(entry, now=received_at, confirmed=True)
                 return self._give(asked, transit.Give(entry, fields, Origin.REVALIDATED))
             case _:
@@ -193,16 +223,19 @@ class CachingLayer(httpx.AsyncBaseTransport):
         told["path"] = self._store.path(entry)
 
     def _refresh_later(self, request: httpx.Request, asked: transit.Request, entry: Entry) -> None:
+        what = entry.key, entry.selected
+        if what in self._in_background.values():
+            return
         forward = transit.forward(asked, entry)
 
         async def refresh() -> None:
             with suppress(httpx.HTTPError, CacheError):  # it is asked about again when it is next wanted
-                response = await self._forward(request, asked, forward)
-                await response.aread()
+                async with aclosing(await self._forward(request, asked, forward)) as response:
+                    await response.aread()
 
         task = asyncio.create_task(refresh())
-        self._in_background.add(task)
-        task.add_done_callback(self._in_background.discard)
+        self._in_background[task] = what
+        task.add_done_callback(self._in_background.pop)
 
 
 class _File(httpx.AsyncByteStream):

@@ -8,6 +8,8 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import ssl
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import httpcore
@@ -17,7 +19,6 @@ from imgfetch.model import Reason
 from imgfetch.rules import guard
 
 if TYPE_CHECKING:
-    import ssl
     from collections.abc import Callable, Collection, Iterable
 
     SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
@@ -32,6 +33,7 @@ class GuardedDialler(httpcore.AsyncNetworkBackend):
     def __init__(self, allowed: Collection[str], elapsed: Callable[[], float]) -> None:
         """`elapsed` gives seconds on a clock that is never set."""
         self._allowed = allowed
+        self._elapsed = elapsed
         self._names = Names(elapsed)
         self._backend = httpcore.AnyIOBackend()
 
@@ -45,26 +47,45 @@ class GuardedDialler(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         """Connect to the first address of `host` that answers. Raises `PolicyError`, `NetworkError`.
 
-        The addresses share the time there is for a connection.
+        The addresses share the time there is for a connection; of many, only those are tried that it is
+        enough for.
         """
-        addresses = await self._names.resolve(host, port)
+        addresses = await self._names.resolve(host, port, timeout)
         defect = guard.judge(host, addresses, allowed=self._allowed)
         if defect is not None:
             raise PolicyError(defect.reason, defect.message)
-        each = None if timeout is None else timeout / len(addresses)
-        for address in addresses:
+        failure: Exception | None = None
+        until = None if timeout is None else self._elapsed() + timeout
+        for address in _interleaved(addresses):
+            left = None if until is None else until - self._elapsed()
+            if failure is not None and left is not None and left <= 0:
+                break
+            share = left if timeout is None or left is None else min(left, _share(timeout, len(addresses)))
             try:
                 return Line(
-                    await self._backend.connect_tcp(address, port, each, local_address, socket_options)
+                    await self._backend.connect_tcp(address, port, share, local_address, socket_options)
                 )
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         self._names.forget(host, port)  # it may have moved
+        assert failure is not None  # noqa: S101 (there is an address at least)
         raise failure
 
     async def sleep(self, seconds: float) -> None:
         """Wait between httpcore's own connection attempts, of which we ask for none."""
         await self._backend.sleep(seconds)
+
+
+def _share(timeout: float, addresses: int) -> float:
+    """Seconds for each of so many addresses: not so few that a host far away could not answer."""
+    return max(timeout / addresses, min(timeout, 2.5))
+
+
+def _interleaved(addresses: list[str]) -> list[str]:
+    """IPv6 and IPv4 in turns (RFC 8305 §4): where one leads nowhere, the other comes before time is up."""
+    first = [address for address in addresses if (":" in address) == (":" in addresses[0])]
+    other = [address for address in addresses if address not in first]
+    return [address for pair in zip_longest(first, other) for address in pair if address is not None]
 
 
 class Line(httpcore.AsyncNetworkStream):
@@ -91,7 +112,10 @@ class Line(httpcore.AsyncNetworkStream):
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
         """Read what comes next."""
-        data = await self._stream.read(max_bytes, timeout)
+        try:
+            data = await self._stream.read(max_bytes, timeout)
+        except ssl.SSLError as error:  # httpcore translates it in the handshake, and not after
+            raise httpcore.ReadError(str(error)) from error
         self.received += len(data)
         if not self.answered:
             self._look_at(data)
@@ -112,7 +136,10 @@ class Line(httpcore.AsyncNetworkStream):
     async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
         """Send a request, or a part of it."""
         self._beginning, self._blank, self.received, self.answered = b"", False, 0, False
-        await self._stream.write(buffer, timeout)
+        try:
+            await self._stream.write(buffer, timeout)
+        except ssl.SSLError as error:
+            raise httpcore.WriteError(str(error)) from error
 
     async def aclose(self) -> None:
         """Hang up."""
@@ -151,8 +178,11 @@ class Names:
         self._elapsed = elapsed
         self._known: dict[tuple[str, int], tuple[float, asyncio.Task[list[str]]]] = {}
 
-    async def resolve(self, host: str, port: int) -> list[str]:
-        """The addresses of a host, at least one. Raises `NetworkError` (`dns`)."""
+    async def resolve(self, host: str, port: int, timeout: float | None = None) -> list[str]:  # noqa: ASYNC109
+        """The addresses of a host, at least one. Raises `NetworkError` (`dns`).
+
+        `timeout`: seconds to wait. The resolver goes on for those who ask again.
+        """
         until, answer = self._known.get((host, port), (0.0, None))
         if answer is None or until < self._elapsed() or answer.get_loop() is not asyncio.get_running_loop():
             answer = asyncio.create_task(_resolve(host, port))
@@ -160,9 +190,13 @@ class Names:
             if len(self._known) >= self.MOST:
                 del self._known[next(iter(self._known))]
             self._known[host, port] = (self._elapsed() + self.LIFETIME, answer)
+        # Shared: who waits no longer must not take the answer from the others.
+        await asyncio.wait([answer], timeout=timeout)
+        if not answer.done():
+            late = f"cannot find the host {host}: no answer from the resolver within {timeout:g} s"
+            raise Unreachable(Reason.DNS, late)
         try:
-            # Shared: who is cancelled while it waits must not take the answer from the others.
-            return await asyncio.shield(answer)
+            return answer.result()
         except NetworkError:
             self.forget(host, port)
             raise

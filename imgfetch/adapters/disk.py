@@ -246,7 +246,8 @@ class DiskStore:
     def contents(self, scratch: Scratch) -> Iterator[tuple[Buffer, Digest]]:
         """All bytes behind a ticket, in memory no second time, and their digest."""
         writer = self._writer(scratch)
-        digest = writer.digest()
+        with self._translating():
+            digest = writer.digest()
         if not writer.length:  # nothing cannot be mapped
             yield b"", digest
             return
@@ -277,10 +278,10 @@ class DiskStore:
         writer = self._writer(verified.scratch)
         del self._writers[verified.scratch]  # spent now, so that nobody else closes it while we sync
         try:
-            if (writer.digest(), writer.length) != (facts.sha256, facts.bytes):
-                raise CacheError(Reason.IO, f"{self._root}: what is to be kept is not what was verified")
             entry = Entry(key, facts, head, asked_at, received_at, selected, bound)
             with self._translating(needed=facts.bytes):
+                if (writer.digest(), writer.length) != (facts.sha256, facts.bytes):
+                    raise CacheError(Reason.IO, f"{self._root}: what is to be kept is not what was verified")
                 self._index.put(entry, self._publish(writer, facts))
         finally:
             writer.drop()
@@ -333,6 +334,7 @@ class DiskStore:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # its writer, if it lives, holds the lock
             head = _noted(f"{left}.json", key)
             self._get_ready()
+            os.utime(f"{left}.json")  # first: while it has another name than its bytes, it may be swept away
             ticket = Scratch(os.urandom(16).hex())
             path = f"{self._scratch}/{_stem(key)}-{ticket}"
             os.rename(
@@ -458,7 +460,7 @@ class DiskStore:
         with os.scandir(self._scratch) as listing:
             for item in listing:
                 with suppress(OSError):  # another process sweeps too, and litter is no reason to fail
-                    if item.stat(follow_symlinks=False).st_mtime < older_than:
+                    if _last_written(item) < older_than:
                         os.unlink(item.path)
 
     # ------------------------------------------------------------------------------------------------
@@ -656,6 +658,15 @@ def _boot() -> str:
             return file.read().strip()
     except OSError:
         return ""
+
+
+def _last_written(item: os.DirEntry[str]) -> float:
+    """When a file in scratch was last written to; of a note, when the bytes were that it tells of."""
+    if item.name.endswith(".json"):
+        with suppress(FileNotFoundError):
+            noted = os.lstat(f"{item.path.removesuffix('.json')}.partial")
+            return max(noted.st_mtime, item.stat(follow_symlinks=False).st_mtime)
+    return item.stat(follow_symlinks=False).st_mtime
 
 
 def _create(path: str) -> int:

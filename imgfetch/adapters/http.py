@@ -38,6 +38,9 @@ if TYPE_CHECKING:
     from imgfetch.model import Ask, Limits
 
 
+_PIECE = 64 * 1024
+
+
 @dataclass(frozen=True, slots=True)
 class Network:
     """By which way requests leave. A `transport` of the caller replaces all the rest, the guard included."""
@@ -59,7 +62,8 @@ class HttpTransport:
     def __init__(self, limits: Limits, network: Network) -> None:
         self._transport = network.transport or _default(limits, network)
         self._limits = limits
-        self._head_timeout = 2 * limits.connect_timeout + limits.read_timeout  # TCP, TLS, and an answer
+        # The name, TCP, TLS, and an answer.
+        self._head_timeout = 3 * limits.connect_timeout + limits.read_timeout
         self._timeout = {
             "connect": limits.connect_timeout,
             "read": limits.read_timeout,
@@ -110,10 +114,14 @@ class HttpReply:
     async def body(self) -> AsyncIterator[bytes]:
         """Give the body as the origin sent it."""
         received = 0
+        stream = self._response.stream  # not aiter_raw(): that gives nothing of a body that was there at once
+        assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 (an asynchronous transport gave it)
         try:
-            async for chunk in self._response.aiter_raw():
-                received += len(chunk)
-                yield chunk
+            async for chunk in stream:
+                for start in range(0, len(chunk), _PIECE):
+                    piece = chunk[start : start + _PIECE]
+                    received += len(piece)
+                    yield piece
         except _LIBRARY_ERRORS as error:
             raise _body_error(error, received, self.head.get("content-length")) from error
 
@@ -156,14 +164,16 @@ def _default(limits: Limits, network: Network) -> httpx.AsyncBaseTransport:
 
 @cache  # reading what the system trusts takes longer than a small download
 def _trust(ca_bundle: str | None) -> ssl.SSLContext:
-    if ca_bundle is None:
-        return httpx.create_ssl_context()
     try:
-        return ssl.create_default_context(cafile=ca_bundle)
+        return (
+            httpx.create_ssl_context() if ca_bundle is None else ssl.create_default_context(cafile=ca_bundle)
+        )
     except OSError as error:  # ssl.SSLError is one, for a file without certificates
         why = error.strerror if not isinstance(error, ssl.SSLError) else "no certificate is in it"
         raise InputError(
-            Reason.BAD_INPUT, f"not a file of certificate authorities: {why}", printable(ca_bundle)
+            Reason.BAD_INPUT,
+            f"not a file of certificate authorities: {why}",
+            printable(ca_bundle or "SSL_CERT_FILE or SSL_CERT_DIR"),
         ) from error
 
 
@@ -221,6 +231,7 @@ _LIBRARY_ERRORS = (
     httpcore.ProtocolError,
     httpcore.ProxyError,
     httpcore.UnsupportedProtocol,
+    ssl.SSLError,  # after the handshake, where a proxy or a transport of the caller's dials
     UnicodeError,  # a host that IDNA cannot encode
 )
 
@@ -250,6 +261,9 @@ def _head_error(error: Exception, limits: Limits) -> ImgfetchError:
         case httpx.ProtocolError() | httpcore.ProtocolError():
             return NetworkError(Reason.PROTOCOL, f"not HTTP as it should be: {error}")
         case _:
+            broken = _cause(error, ssl.SSLError)
+            if broken is not None:
+                return NetworkError(Reason.RESET, f"TLS broke off before an answer came: {_why(broken)}")
             return NetworkError(Reason.RESET, "the connection was reset before an answer came")
 
 
@@ -267,7 +281,9 @@ def _body_error(error: Exception, received: int, length: str | None) -> Imgfetch
         case httpx.RemoteProtocolError() | httpcore.RemoteProtocolError() if "closed" not in str(error):
             return NetworkError(Reason.PROTOCOL, f"{got}, then not HTTP as it should be: {error}")
         case _:
-            return NetworkError(Reason.INCOMPLETE, f"{got}, then the connection ended")
+            broken = _cause(error, ssl.SSLError)
+            ended = "the connection ended" if broken is None else f"TLS broke off: {_why(broken)}"
+            return NetworkError(Reason.INCOMPLETE, f"{got}, then {ended}")
 
 
 T = TypeVar("T", bound=BaseException)

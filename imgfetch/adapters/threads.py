@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
@@ -24,11 +25,16 @@ class ThreadRunner:
         """Give `work()` to a thread. Where the caller is cancelled, the work is waited for all the same."""
         future = asyncio.get_running_loop().run_in_executor(self._pool, work)
         try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            # The work holds a ticket of the store: who cancels may discard it only when it is done.
             await asyncio.wait([future])
+        except asyncio.CancelledError:
+            # The work holds a ticket of the store: who cancels, however often, may discard it only when it
+            # is done.
+            while not future.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([future])
+            future.exception()  # nobody is there to hear of it
             raise
+        return future.result()
 
     def close(self) -> None:
         """Wait for what is under way, and end the threads."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from imgfetch.adapters.clock import SystemClock
@@ -39,5 +40,7 @@ class Assembly:
 
     async def close(self) -> None:
         """Drop every connection and end every thread."""
-        await self._transport.close()
-        self._runner.close()
+        try:
+            await self._transport.close()
+        finally:
+            await asyncio.to_thread(self._runner.close)  # it waits for what is under way

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from imgfetch.adapters.caching import CachingLayer
@@ -57,8 +58,10 @@ class CachingTransport(CachingLayer):
 
     async def aclose(self) -> None:
         """End what goes on in the background, close the transport within, let go of the cache."""
-        await super().aclose()
-        self._threads.close()
+        try:
+            await super().aclose()
+        finally:
+            await asyncio.to_thread(self._threads.close)  # it waits for what is under way
 
 
 def _image(level: Level, limits: Limits) -> Prove:

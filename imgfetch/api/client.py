@@ -54,7 +54,7 @@ def fetch(
     base_url: str = "",
     cache: str | Path = "cache",
     sha256: str | None = None,
-    **options: Any,
+    **options: Any,  # noqa: ANN401 (those of Client)
 ) -> Image:
     """Fetch the first image that `source` offers, for scripts: blocks until it is on disk.
 

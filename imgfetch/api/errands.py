@@ -9,8 +9,8 @@ import re
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
-from imgfetch.api.reading import choose, weigh
-from imgfetch.api.sources import label, read_source, read_text
+from imgfetch.api.reading import choose, find_images, weigh
+from imgfetch.api.sources import label, read_source
 from imgfetch.errors import ImgfetchError, InputError
 from imgfetch.model import Digest, Failed, Kind, Policy, Reason, Served
 from imgfetch.rules.urls import redact
@@ -83,19 +83,18 @@ def errands_of(source: Source, index: int, **choosing: Unpack[Choosing]) -> Iter
 
 
 def errands_of_page(errand: Errand, page: Page) -> Iterator[Errand]:
-    """One errand for each image of the page that came for `errand`."""
-    url = page.head.url
-    choosing: Choosing = {**errand.choosing, "base_url": url}
+    """One errand for each image of the page that came for `errand`; where it offers none, it was no image."""
     from imgfetch.markup.encoding import decode  # where a page comes, a parser for it will be loaded too
 
+    url = page.head.url
     text = decode(page.data, page.head.get("content-type"))
-    try:
-        for source_set in _images(
-            read_text(text, name=redact(url), base_url=url, media_type="text/html"), choosing
-        ):
-            yield Errand(_choice_or_failure(source_set, choosing, redact(url)), errand.source, errand.index)
-    except ImgfetchError as error:
-        yield Errand(error.failed(), errand.source, errand.index)
+    found = find_images(text, base_url=url, media_type="text/html")
+    if not found:
+        yield Errand(replace(page.failed, attempts=1), errand.source, errand.index)
+    for source_set in _images(found, errand.choosing):
+        yield Errand(
+            _choice_or_failure(source_set, errand.choosing, redact(url)), errand.source, errand.index
+        )
 
 
 def _read(source: Source, choosing: Choosing) -> tuple[SourceSet, ...]:

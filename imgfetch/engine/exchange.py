@@ -133,7 +133,7 @@ class Exchange:
                 case plan.Receive():
                     scratch = await self._receive(reply, heard, ask)
                     if isinstance(scratch, Defect):
-                        return retry.failure(scratch.reason, scratch.message, ask.url)
+                        return _failure(scratch, ask)
                     head = heads.completed(heard.onto.head, reply.head) if heard.onto else reply.head
                     return _Body(scratch, heard, head, asked_at, received_at)
                 case plan.Refresh(entry):
@@ -201,7 +201,7 @@ class Exchange:
                 )
                 if isinstance(proved, Defect):
                     if wanted.page and proved.reason is Reason.NOT_IMAGE and heads.is_page(body.head):
-                        return Page(body.head, bytes(data))
+                        return Page(body.head, bytes(data), _failure(proved, ask))
                     return proved
             entry = self._store.keep(
                 proved,
@@ -218,4 +218,8 @@ class Exchange:
             landed = await self._runner.run(work)
         finally:
             self._store.discard(body.scratch)
-        return retry.failure(landed.reason, landed.message, ask.url) if isinstance(landed, Defect) else landed
+        return _failure(landed, ask) if isinstance(landed, Defect) else landed
+
+
+def _failure(defect: Defect, ask: Ask) -> Failed:
+    return retry.failure(defect.reason, defect.message, ask.url)

@@ -27,14 +27,16 @@ class Flights(Generic[T]):
             flight = self._flights[what] = _Flight(asyncio.create_task(depart()))
         flight.aboard += 1
         try:
-            return await asyncio.shield(flight.task)
+            await asyncio.wait([flight.task])
+            return flight.task.result()
         finally:
             flight.aboard -= 1
             if not flight.aboard:
                 # Off the board at once: who asks now must not come aboard a flight that is going down.
                 del self._flights[what]
-                if flight.task.cancel():
-                    await asyncio.wait([flight.task])
+                flight.task.cancel()
+                # Takes note, too, of an error on the way down, for which nobody waits any more.
+                await asyncio.gather(flight.task, return_exceptions=True)
 
 
 class _Flight(Generic[T]):
