@@ -126,7 +126,7 @@ def _rebuild(cls: type[ImgfetchError], failed: Failed) -> ImgfetchError:
     )
 
 
-_REASONS: dict[type[ImgfetchError], tuple[Reason, ...]] = {
+REASONS: dict[type[ImgfetchError], tuple[Reason, ...]] = {
     NetworkError: (
         Reason.DNS,
         Reason.CONNECT,
@@ -172,4 +172,4 @@ _REASONS: dict[type[ImgfetchError], tuple[Reason, ...]] = {
     InputError: (Reason.BAD_INPUT, Reason.NO_IMAGE),
     Cancelled: (Reason.CANCELLED,),
 }
-_CLASSES = {reason: cls for cls, reasons in _REASONS.items() for reason in reasons}
+_CLASSES = {reason: cls for cls, reasons in REASONS.items() for reason in reasons}

@@ -6,7 +6,7 @@ exceptions of the library it stands on into `imgfetch.errors`, cause kept; nothi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -153,3 +153,13 @@ class Runner(Protocol):
 
     async def run(self, work: Callable[[], T]) -> T:
         """What `work()` returns or raises, run elsewhere."""
+
+
+class Ports(NamedTuple):
+    """All of them: what an engine is given of the world."""
+
+    transport: Transport
+    store: Store
+    decoder: Decoder
+    clock: Clock
+    runner: Runner

@@ -362,6 +362,9 @@ async def test_a_url_may_be_that_of_a_page(origin: Origin, client: Client) -> No
     assert {outcome.source for outcome in outcomes} == {url}
     assert origin.asked("/story") == 1
     assert (await client.get(url)).url == origin.url + "/img/a.webp"
+    before = origin.asked("/img/gone.webp")
+    await client.get(url)
+    assert origin.asked("/img/gone.webp") == before
 
 
 async def test_a_page_without_images_and_a_page_in_an_images_place_are_failures(

@@ -34,6 +34,7 @@ from imgfetch.model import (
     Settings,
     SourceSet,
 )
+from imgfetch.ports import Ports
 from imgfetch.rules.choose import choose
 from pictures import encoded
 
@@ -58,15 +59,8 @@ class World:
         self.engine = self.another()
 
     def another(self, **settings: object) -> Engine:
-        return Engine(
-            transport=self.transport,
-            store=self.store,
-            decoder=self.decoder,
-            clock=self.clock,
-            runner=InlineRunner(),
-            settings=replace(self.settings, **settings),  # type: ignore[arg-type]
-            observe=self.events.append,
-        )
+        ports = Ports(self.transport, self.store, self.decoder, self.clock, InlineRunner())
+        return Engine(ports, replace(self.settings, **settings), self.events.append)  # type: ignore[arg-type]
 
     async def served(self, *names: str, width: int = 12) -> Served:
         outcome = await self.engine.bring(choice_of(*names, width=width))

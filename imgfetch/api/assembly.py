@@ -10,6 +10,7 @@ from imgfetch.adapters.http import HttpTransport
 from imgfetch.adapters.pillow import PillowDecoder
 from imgfetch.adapters.threads import ThreadRunner
 from imgfetch.engine.one import Engine
+from imgfetch.ports import Ports
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,15 +29,8 @@ class Assembly:
     ) -> None:
         self._transport = HttpTransport(settings.limits, network)
         self._runner = ThreadRunner()
-        self.engine = Engine(
-            transport=self._transport,
-            store=store,
-            decoder=PillowDecoder(),
-            clock=SystemClock(),
-            runner=self._runner,
-            settings=settings,
-            observe=observe,
-        )
+        ports = Ports(self._transport, store, PillowDecoder(), SystemClock(), self._runner)
+        self.engine = Engine(ports, settings, observe)
 
     async def close(self) -> None:
         """Drop every connection and end every thread."""

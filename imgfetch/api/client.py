@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from contextlib import aclosing, closing, suppress
 from dataclasses import fields, replace
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Self, Unpack
 
 import imgfetch
@@ -80,7 +81,7 @@ def fetch(
 
     async def run() -> list[Image | Failure]:
         async with client:
-            return await client.settle(errand)
+            return await client.settle(errand, only_first=True)
 
     with suppress(RuntimeError):
         asyncio.get_running_loop()
@@ -160,7 +161,7 @@ class Client:
         `sha256` is the digest the file must have. Raises `ImgfetchError`; its `kind` says why.
         """
         errand = _first(source, sha256, choosing)
-        return _image_or_raise((self.at_once(errand) or await self.settle(errand))[0])
+        return _image_or_raise((self.at_once(errand) or await self.settle(errand, only_first=True))[0])
 
     async def get_many(
         self, sources: Iterable[Source] | AsyncIterable[Source], **choosing: Unpack[Choosing]
@@ -206,8 +207,10 @@ class Client:
         served = held(errand.choice, self._store, self._settings, now=now, sha256=errand.sha256)
         return None if served is None else [errand.sign(Image.of(served))]
 
-    async def settle(self, errand: Errand) -> list[Image | Failure]:
-        """What becomes of an errand, over the network where it must be; of a page, of all its images.
+    async def settle(self, errand: Errand, *, only_first: bool = False) -> list[Image | Failure]:
+        """What becomes of an errand, over the network where it must be; of a page, of its images.
+
+        `only_first`: of the first of them alone.
 
         Raises `CacheError`.
         """
@@ -226,7 +229,8 @@ class Client:
             case Failure():
                 return [errand.sign(outcome)]
             case page:
-                batches = await asyncio.gather(*map(self.settle, errands_of_page(errand, page)))
+                offered = islice(errands_of_page(errand, page), 1 if only_first else None)
+                batches = await asyncio.gather(*map(self.settle, offered))
                 return [outcome for batch in batches for outcome in batch]
 
     def _engine(self) -> Engine:

@@ -24,9 +24,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     parser, commands = _build()
     chosen = next((word for word in arguments if not word.startswith("-")), "")
     known = {_option(action) for command in commands for action in command._actions if action.option_strings}
-    for command in commands:
-        if command.prog.split()[1] == chosen:
-            _configure(command, _configuration(known))
+    configurable = [command for command in commands if command.prog.split()[1] == chosen]
+    configured = _configuration(known) if configurable else {}
+    for command in configurable:
+        _configure(command, configured)
     return parser.parse_args(arguments)
 
 

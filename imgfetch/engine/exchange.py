@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from imgfetch.engine.lanes import Lanes
     from imgfetch.engine.patience import Patience
     from imgfetch.model import Ask, Entry, Head, Scratch, Settings, Wanted
-    from imgfetch.ports import Clock, Decoder, Reply, Runner, Store, Transport
+    from imgfetch.ports import Ports, Reply
 
 
 class Landed(NamedTuple):
@@ -56,22 +56,9 @@ class Exchange:
     """Makes requests over the ports, and keeps what proves to be what was wanted."""
 
     def __init__(
-        self,
-        *,
-        transport: Transport,
-        store: Store,
-        decoder: Decoder,
-        clock: Clock,
-        runner: Runner,
-        lanes: Lanes,
-        settings: Settings,
-        observe: Callable[[Event], None],
+        self, ports: Ports, lanes: Lanes, settings: Settings, observe: Callable[[Event], None]
     ) -> None:
-        self._transport = transport
-        self._store = store
-        self._decoder = decoder
-        self._clock = clock
-        self._runner = runner
+        self._transport, self._store, self._decoder, self._clock, self._runner = ports
         self._lanes = lanes
         self._settings = settings
         self._observe = observe

@@ -28,38 +28,19 @@ if TYPE_CHECKING:
 
     from imgfetch.engine.events import Event
     from imgfetch.model import Ask, Candidate, Choice, Digest, Outcome, Settings, Wanted
-    from imgfetch.ports import Clock, Decoder, Runner, Store, Transport
+    from imgfetch.ports import Ports
 
 
 class Engine:
     """Walks choices to their outcomes, over the ports it is given."""
 
-    def __init__(
-        self,
-        *,
-        transport: Transport,
-        store: Store,
-        decoder: Decoder,
-        clock: Clock,
-        runner: Runner,
-        settings: Settings,
-        observe: Callable[[Event], None],
-    ) -> None:
-        self._store = store
-        self._clock = clock
+    def __init__(self, ports: Ports, settings: Settings, observe: Callable[[Event], None]) -> None:
+        self._store = ports.store
+        self._clock = ports.clock
         self._settings = settings
         self._observe = observe
         self._flights: Flights[Landed | Failed | Page] = Flights()
-        self._exchange = Exchange(
-            transport=transport,
-            store=store,
-            decoder=decoder,
-            clock=clock,
-            runner=runner,
-            lanes=Lanes(settings.limits, clock),
-            settings=settings,
-            observe=observe,
-        )
+        self._exchange = Exchange(ports, Lanes(settings.limits, ports.clock), settings, observe)
 
     async def bring(
         self, choice: Choice, *, sha256: Digest | None = None, page: bool = False

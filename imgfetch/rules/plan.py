@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
+from imgfetch.errors import REASONS, CacheError, NetworkError
 from imgfetch.model import Ask, Defect, Failed, Format, Level, Origin, Reason, Scratch, Verified
 from imgfetch.rules import freshness, manners, resume, retry, urls, verify
 from imgfetch.rules.heads import content_length
@@ -184,37 +185,14 @@ _PROOF = {Level.NONE: None, Level.STRUCTURE: "structure", Level.FULL: "decode"}
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525)})
 """Statuses that may have passed by the next request; 520 to 524 are a CDN's, of an origin that failed it."""
 
-_OUT_OF_REACH = frozenset(
-    {
-        Reason.DNS,
-        Reason.CONNECT,
-        Reason.TIMEOUT,
-        Reason.RESET,
-        Reason.INCOMPLETE,
-        Reason.PROTOCOL,
-        Reason.TLS,
-        Reason.HTTP_STATUS,
-        Reason.RATE_LIMITED,
-    }
-)
+_OUT_OF_REACH = frozenset({*REASONS[NetworkError], Reason.HTTP_STATUS, Reason.RATE_LIMITED})
 """What an origin fails of. Not what it says on purpose, and not what we will not do or cannot keep."""
 
 _OF_THE_WHOLE_HOST = frozenset(
     {Reason.DNS, Reason.CONNECT, Reason.TIMEOUT, Reason.TLS, Reason.RATE_LIMITED, Reason.BLOCKED}
 )
 
-_OF_OURS = frozenset(
-    {
-        Reason.DISK_FULL,
-        Reason.PERMISSION,
-        Reason.CACHE_LOCKED,
-        Reason.CACHE_CORRUPT,
-        Reason.CACHE_VERSION,
-        Reason.NOT_A_CACHE,
-        Reason.IO,
-        Reason.CANCELLED,
-    }
-)
+_OF_OURS = frozenset({*REASONS[CacheError], Reason.CANCELLED})
 
 _CODINGS = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate", "identity": "", "": ""}
 
