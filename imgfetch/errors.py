@@ -154,6 +154,7 @@ REASONS: dict[type[ImgfetchError], tuple[Reason, ...]] = {
     ContentError: (
         Reason.EMPTY,
         Reason.NOT_IMAGE,
+        Reason.NOT_PAGE,
         Reason.CORRUPT,
         Reason.TRUNCATED,
         Reason.BAD_ENCODING,

@@ -126,6 +126,13 @@ class Policy(StrEnum):
     BROWSER = "browser"
 
 
+class Browser(StrEnum):
+    """Whose reading of a page is followed where browsers differ; docs/browsers.md says where."""
+
+    CHROMIUM = "chromium"
+    FIREFOX = "firefox"
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The candidate to fetch, why it was chosen, and the order in which to try the others."""
@@ -195,6 +202,8 @@ class Wanted:
     """Whether a width other than the promised one is an error rather than a warning."""
     page: bool = False
     """Whether a page of images will do as well as an image."""
+    image: bool = True
+    """Whether an image will do; where not, an answer that says it is no page is not read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -382,6 +391,7 @@ class Reason(StrEnum):
     # What the bytes are
     EMPTY = "empty"
     NOT_IMAGE = "not_image"
+    NOT_PAGE = "not_page"
     CORRUPT = "corrupt"
     TRUNCATED = "truncated"
     BAD_ENCODING = "bad_encoding"

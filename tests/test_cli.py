@@ -85,6 +85,34 @@ def test_pick_says_what_and_why_and_asks_nobody(origin: Origin, capsys: pytest.C
     assert not Path("cache").exists()
 
 
+def test_pick_reads_a_page_at_a_url_and_no_image(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    page = b"<img srcset='a.webp 480w, b.webp 960w' sizes=400px><meta property=og:image content=/og.jpg>"
+    origin.route("/story", whole(page, content_type="text/html", link="</hero.webp>; rel=preload; as=image"))
+    origin.route("/empty", whole(b"<p>nothing", content_type="text/html"))
+    origin.route("/picture", whole(encoded("webp", 480, 270)))
+    ran = Ran(capsys, "pick", f"{origin.url}/story", "--viewport", "800x600@2", *LOCAL)
+    assert (ran.code, ran.err) == (0, "")
+    assert [line for line in ran.lines if not line.startswith(" ")] == [
+        f"{origin.url}{path}" for path in ("/hero.webp", "/b.webp", "/og.jpg")
+    ]
+    assert "  meta: it is the only candidate" in ran.lines
+    assert [line for line in ran.lines if "CSS pixels wide" in line] == ["  it is 400 CSS pixels wide there"]
+
+    both = Ran(
+        capsys, "pick", "-q", f"{origin.url}/picture", f"{origin.url}/story", "news.txt", "-w1280", *LOCAL
+    )
+    assert both.lines[0] == f"{origin.url}/picture"
+    assert len(both.lines) == 5
+    assert {request.path for request in origin.requests} == {"/story", "/picture"}
+    assert not Path("cache").exists()
+
+    asked = origin.asked()
+    offline = Ran(capsys, "pick", "-q", "--offline", f"{origin.url}/story")
+    assert (offline.code, offline.lines, origin.asked()) == (0, [f"{origin.url}/story"], asked)
+    complains(capsys, 1, "HTTP 404", "pick", f"{origin.url}/gone", *LOCAL)
+    complains(capsys, 1, "the body is HTML", "pick", f"{origin.url}/empty", *LOCAL)
+
+
 def test_the_text_as_it_was_crawled_names_the_real_host(capsys: pytest.CaptureFixture[str]) -> None:
     Path("news.txt").write_text(news.text(), encoding="utf-8")
     ran = Ran(capsys, "pick", "news.txt", "-w", "800", "--json")

@@ -367,6 +367,18 @@ async def test_a_url_may_be_that_of_a_page(origin: Origin, client: Client) -> No
     assert origin.asked("/img/gone.webp") == before
 
 
+async def test_what_the_link_fields_of_a_page_offer_comes_first(origin: Origin, client: Client) -> None:
+    hero = '</i/480.webp>; rel=preload; as=image; imagesrcset="/i/960.webp 960w"'
+    link = f"{hero}, </s.css>; rel=preload; as=style"
+    page = whole(b"<base href=/b/><img src=a.webp>", content_type="text/html", link=link)
+    url = origin.route("/story", page)
+    outcomes = [outcome async for outcome in client.get_many([url])]
+    assert {outcome.url for outcome in outcomes} == {
+        origin.url + "/i/960.webp",
+        origin.url + "/b/a.webp",
+    }
+
+
 async def test_a_page_without_images_and_a_page_in_an_images_place_are_failures(
     origin: Origin, client: Client
 ) -> None:

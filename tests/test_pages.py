@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgfetch.api.pages import current_sources, preload_sources, source_set
+from imgfetch.errors import InputError
 from imgfetch.model import Viewport
 
 URL = "http://p.test/d/i.html"
@@ -43,6 +44,12 @@ def check(
 def recorded() -> list[dict[str, Any]]:
     with gzip.open(RECORDED, "rt", encoding="utf-8") as lines:
         return [json.loads(line) for line in lines]
+
+
+def test_a_browser_that_nobody_knows_is_named() -> None:
+    for read in (current_sources, preload_sources):
+        with pytest.raises(InputError, match="'ie' is none of chromium, firefox"):
+            read("<img src=a>", base_url=URL, viewport=SCREEN, browser="ie")
 
 
 @pytest.mark.parametrize("feature", sorted({case["feature"] for case in recorded()}))

@@ -199,6 +199,18 @@ class Client:
                 for outcome in batch:
                     yield outcome
 
+    async def look(self, errand: Errand) -> list[Errand]:
+        """What an errand comes to: where a page is at its URL, one for each image of that; else itself.
+
+        No image is fetched. Raises `CacheError`.
+        """
+        if isinstance(errand.choice, Failure) or not errand.may_be_a_page:
+            return [errand]
+        found = await self._engine().look(errand.choice.url)
+        if not isinstance(found, Failure):
+            return list(errands_of_page(errand, found))
+        return [errand if found.reason is Reason.NOT_PAGE else replace(errand, choice=found)]
+
     def at_once(self, errand: Errand) -> list[Image | Failure] | None:
         """What becomes of an errand, if that needs no request. Raises `CacheError`."""
         if isinstance(errand.choice, Failure):

@@ -88,7 +88,8 @@ def errands_of_page(errand: Errand, page: Page) -> Iterator[Errand]:
 
     url = page.head.url
     text = decode(page.data, page.head.get("content-type"))
-    found = find_images(text, base_url=url, media_type="text/html")
+    said = page.head.get("link")
+    found = find_images(text, base_url=url, media_type="text/html", link_headers=(said,) if said else ())
     if not found:
         yield Errand(replace(page.failed, attempts=1), errand.source, errand.index)
     for source_set in _images(found, errand.choosing):

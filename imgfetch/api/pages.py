@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from imgfetch.errors import member
 from imgfetch.markup import layout, links, media, urls
 from imgfetch.markup.encoding import decode, find_encoding, output_encoding
 from imgfetch.markup.html import read_page
 from imgfetch.markup.sizes import source_size
 from imgfetch.markup.srcset import parse_srcset
+from imgfetch.model import Browser
 from imgfetch.rules import browser as rule
 
 if TYPE_CHECKING:
@@ -31,15 +33,17 @@ def current_sources(
     *,
     base_url: str,
     viewport: Viewport,
-    browser: str = "chromium",
+    browser: Browser | str = Browser.CHROMIUM,
     scripting: bool = True,
     content_type: str | None = None,
 ) -> tuple[str | None, ...]:
     """What `currentSrc` would be in that browser, one for each `img` in document order.
 
     None is an image for which nothing is asked. Without `scripting` the content of `noscript` is
-    elements too. Bytes are decoded as a browser does, `content_type` being the response's field.
+    elements too. Bytes are decoded as a browser does, `content_type` being the response's field. Raises
+    `InputError` for a `browser` that we do not know.
     """
+    browser = member(Browser, browser)
     text, page_encoding = _text(html, content_type)
     page = read_page(text, scripting=scripting)
     screen = _Screen(viewport, browser, urls.base_url(page.base, base_url, browser=browser), page_encoding)
@@ -52,10 +56,11 @@ def preload_sources(
     base_url: str,
     viewport: Viewport,
     link_headers: Iterable[str] = (),
-    browser: str = "chromium",
+    browser: Browser | str = Browser.CHROMIUM,
     content_type: str | None = None,
 ) -> tuple[str | None, ...]:
     """What each image preload would load, those of the `Link` fields first; None where nothing."""
+    browser = member(Browser, browser)
     text, page_encoding = _text(html, content_type)
     page = read_page(text)
     in_header = _Screen(viewport, browser, base_url, "utf-8")

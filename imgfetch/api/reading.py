@@ -18,24 +18,28 @@ from imgfetch.rules import choose as rule
 from imgfetch.rules.browser import can_show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Callable, Collection, Iterable
 
     from imgfetch.model import Candidate, Choice, Source, SourceSet, Viewport
 
 __all__ = ["choose", "find_images", "parse_srcset"]
 
 
-def find_images(markup: str, *, base_url: str = "", media_type: str | None = None) -> tuple[SourceSet, ...]:
+def find_images(
+    markup: str, *, base_url: str = "", media_type: str | None = None, link_headers: Iterable[str] = ()
+) -> tuple[SourceSet, ...]:
     """Every image offered by an HTML page, a CSS file, a bare srcset or a crawled text, in the order written.
 
     Without a `media_type` (`text/html`, `text/css`, `text/plain`) the text is looked at. URLs are made
-    absolute where `base_url` is given. Never raises, and takes time linear in the text.
+    absolute where `base_url` is given. What the values of the response's `Link` fields offer goes before
+    what a page does. Never raises, and takes time linear in the text.
     """
     match (media_type or "").partition(";")[0].strip().lower() or _looks_like(markup):
         case "text/html" | "application/xhtml+xml":
-            from imgfetch.markup.discovery import find_page_images
+            from imgfetch.markup.discovery import find_link_images, find_page_images
 
-            return find_page_images(markup, base_url=base_url)
+            said = (image for value in link_headers for image in find_link_images(value, base_url=base_url))
+            return (*said, *find_page_images(markup, base_url=base_url))
         case "text/css":
             from imgfetch.markup.css import find_css_images
 

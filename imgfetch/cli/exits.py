@@ -4,6 +4,11 @@ from __future__ import annotations
 
 from enum import IntEnum
 
+from imgfetch.model import Reason
+
+OF_INPUT = frozenset({Reason.BAD_INPUT, Reason.BAD_URL, Reason.NO_IMAGE})
+"""What the caller must mend: where nothing else came of a run, it was of no use."""
+
 
 class Terminated(BaseException):
     """A SIGTERM came: like a KeyboardInterrupt, nothing on the way out takes it for an error."""

@@ -8,25 +8,24 @@ The loop, the network and the progress display are imported at the first image t
 
 from __future__ import annotations
 
-import signal
 from contextlib import aclosing
 from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from imgfetch.api.client import Client
 from imgfetch.api.errands import errands, parse_digest
-from imgfetch.cli.exits import Terminated
+from imgfetch.cli.door import client_for
 from imgfetch.cli.inputs import choosing_of, sources_of
 from imgfetch.cli.tally import Tally
 from imgfetch.cli.watch import watcher_for
 from imgfetch.errors import InputError
-from imgfetch.model import Limits, Reason
+from imgfetch.model import Reason
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator
 
+    from imgfetch.api.client import Client
     from imgfetch.api.errands import Errand
     from imgfetch.cli.exits import Exit
 
@@ -35,19 +34,13 @@ def run(options: argparse.Namespace) -> Exit:
     """Fetch what the sources offer, and print a line for each image."""
     watcher = watcher_for(options)
     tally = Tally(options)
-    client = Client(
-        options.cache,
-        limits=Limits(**{name: getattr(options, name) for name in _LIMITS}),
+    client = client_for(
+        options,
+        cache=options.cache,
         verify=options.verify,
         strict_width=options.strict_width,
         expect_width=options.expect_width,
-        user_agent=options.user_agent,
-        headers=dict(options.header),
         refresh=options.refresh,
-        offline=options.offline,
-        allow_hosts=options.allow_host,
-        proxy=options.proxy,
-        ca_bundle=options.ca_bundle,
         observe=watcher.observe,
     )
     todo = errands(sources_of(options), **choosing_of(options))
@@ -65,21 +58,14 @@ def run(options: argparse.Namespace) -> Exit:
 
 
 def _fetch(client: Client, todo: Iterable[Errand], tally: Tally) -> None:
-    import asyncio
+    from imgfetch.cli import loop
 
     async def go() -> None:
-        # SIGINT is asyncio's own: it cancels this task too, and ends in a KeyboardInterrupt.
-        task = asyncio.current_task()
-        assert task is not None  # noqa: S101 (we are running in it)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         async with client, aclosing(client.run(todo)) as outcomes:
             async for outcome in outcomes:
                 tally.take(outcome)
 
-    try:
-        asyncio.run(go())
-    except asyncio.CancelledError:
-        raise Terminated from None
+    loop.run(go())
 
 
 def _the_one(todo: Iterator[Errand], sha256: str) -> Iterator[Errand]:
@@ -89,18 +75,3 @@ def _the_one(todo: Iterator[Errand], sha256: str) -> Iterator[Errand]:
         offer = "none" if first is None else "more"
         raise InputError(Reason.BAD_INPUT, f"--sha256 goes with one image, and the sources offer {offer}")
     yield replace(first, sha256=digest)
-
-
-_LIMITS = (
-    "jobs",
-    "per_host",
-    "retries",
-    "backoff_base",
-    "connect_timeout",
-    "read_timeout",
-    "total_timeout",
-    "lowest_speed",
-    "max_bytes",
-    "max_pixels",
-    "max_redirects",
-)

@@ -55,12 +55,15 @@ def _build() -> tuple[argparse.ArgumentParser, list[argparse.ArgumentParser]]:
     _add_choosing(get)
     _add_cache(get)
     _add_getting(get)
+    _add_offline(get)
     _add_network(get)
     _add_output(get)
 
-    pick = command("pick", "pick", "Say what would be chosen, and why; fetch no image.")
+    pick = command("pick", "pick", "Say what would be chosen, and why; fetch pages, but no image.")
     _add_sources(pick)
     _add_choosing(pick)
+    _add_offline(pick)
+    _add_network(pick)
     _add_output(pick)
 
     explain = command("explain", "explain", "Say why a URL is fresh or stale, and what would be sent.")
@@ -134,7 +137,6 @@ def _add_getting(parser: argparse.ArgumentParser) -> None:
         "-d", "--directory", metavar="DIR", help="also place copies with readable names there"
     )
     parser.add_argument("--refresh", action="store_true", help="ask the origin even for what is in the cache")
-    parser.add_argument("--offline", action="store_true", help="make no request: the cache or nothing")
     parser.add_argument("--sha256", metavar="HEX", help="the digest that the one image must have")
     parser.add_argument(
         "--expect-width", metavar="PX", type=_count, help="the width to expect, whatever a descriptor says"
@@ -145,6 +147,10 @@ def _add_getting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--verify", type=_one_of(Level), metavar="LEVEL", default=Level.FULL, help=f"{_names(Level)} (full)"
     )
+
+
+def _add_offline(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--offline", action="store_true", help="make no request: the cache or nothing")
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:

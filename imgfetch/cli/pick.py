@@ -1,35 +1,85 @@
-"""`imgfetch pick`: what would be chosen, and why."""
+"""`imgfetch pick`: what would be chosen, and why.
+
+sources ─▶ errands ─▶ a page's URL? ──yes──▶ its images ─▶ explained
+                         └──no───────────────────────────▶ explained
+"""
 
 from __future__ import annotations
 
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from imgfetch.api.errands import errands
 from imgfetch.api.explanation import explain
 from imgfetch.cli import lines
-from imgfetch.cli.exits import Exit
+from imgfetch.cli.door import client_for
+from imgfetch.cli.exits import OF_INPUT, Exit
 from imgfetch.cli.inputs import choosing_of, sources_of
+from imgfetch.cli.watch import watcher_for
 from imgfetch.errors import error_for
-from imgfetch.model import Failed
+from imgfetch.model import Failed, Kind
+from imgfetch.rules.names import named_format
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
+    from imgfetch.api.errands import Errand
     from imgfetch.api.explanation import Explanation
-    from imgfetch.model import Candidate, Choice
+    from imgfetch.model import Candidate, Choice, Reason
 
 
 def run(options: argparse.Namespace) -> Exit:
     """Print the URL that would be fetched for each image, with the reason under it."""
-    picked = failed = 0
-    for errand in errands(sources_of(options), **choosing_of(options)):
-        if isinstance(errand.choice, Failed):
-            failed += 1
-            lines.say(str(error_for(errand.choice)))
-            continue
-        picked += 1
+    teller = _Teller(options)
+    todo = errands(sources_of(options), **choosing_of(options))
+    for errand in todo:
+        if _may_be_a_page(errand) and not options.offline:
+            _look(options, errand, todo, teller)
+            break
+        teller.tell(errand)
+    return teller.exit()
+
+
+def _may_be_a_page(errand: Errand) -> bool:
+    return (
+        errand.may_be_a_page and not isinstance(errand.choice, Failed) and not named_format(errand.choice.url)
+    )
+
+
+def _look(options: argparse.Namespace, errand: Errand, others: Iterator[Errand], teller: _Teller) -> None:
+    """Tell of an errand and the others, asking for what may be a page; it passes through a folder of ours."""
+    from imgfetch.cli import loop
+
+    async def go() -> None:
+        with TemporaryDirectory(prefix="imgfetch-") as scratch, watcher_for(options) as watcher:
+            async with client_for(options, cache=scratch, observe=watcher.observe) as client:
+                for page in await client.look(errand):
+                    teller.tell(page)
+                for other in others:
+                    for each in await client.look(other) if _may_be_a_page(other) else [other]:
+                        teller.tell(each)
+
+    loop.run(go())
+
+
+class _Teller:
+    """Tells of errands, and counts what came of them."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._picked = 0
+        self._failures: set[Reason] = set()
+
+    def tell(self, errand: Errand) -> None:
+        """Say what would be chosen for an errand, or why nothing would."""
         choice = errand.choice
+        if isinstance(choice, Failed):
+            self._failures.add(choice.reason)
+            lines.say(str(error_for(choice)))
+            return
+        self._picked += 1
+        options = self._options
         explanation = explain(choice, viewport=options.viewport, formats=options.formats)
         if options.json:
             lines.result(lines.json_of_choice(errand.index, errand.source, choice, explanation))
@@ -42,17 +92,22 @@ def run(options: argparse.Namespace) -> Exit:
             for problem in choice.source_set.problems:
                 where = f"{errand.source}: at {problem.position}"
                 lines.say(f"{where}: {problem.found!r} was left out: {problem.reason}")
-    if not failed:
-        return Exit.OK
-    return Exit.FAILED if picked else Exit.USAGE
+
+    def exit(self) -> Exit:
+        """The exit code that all of it adds up to."""
+        if not self._failures:
+            return Exit.OK
+        return Exit.USAGE if self._failures <= OF_INPUT and not self._picked else Exit.FAILED
 
 
 def _told(choice: Choice, explanation: Explanation, *, verbose: bool) -> Iterator[str]:
+    kind = choice.source_set.kind
     yield choice.url
-    yield f"  {choice.why}"
+    yield f"  {choice.why}" if kind in _PLAIN else f"  {kind}: {choice.why}"
     if len(explanation.parts) > 1:
         yield from (f"  not {part.name}: {part.against}" for part in explanation.parts if part.against)
-    if explanation.source_size is not None:
+    offered = (choice.candidate, *choice.alternatives)
+    if explanation.source_size is not None and kind in _LAID_OUT and any(c.width for c in offered):
         yield f"  it is {explanation.source_size:g} CSS pixels wide there"
     densities = dict(explanation.densities)
     for number, candidate in enumerate(choice.alternatives):
@@ -69,3 +124,10 @@ def _descriptor(candidate: Candidate) -> str:
     if candidate.width is not None:
         return f"{candidate.width}w "
     return "" if candidate.density is None else f"{candidate.density:g}x "
+
+
+_PLAIN = frozenset({Kind.IMG, Kind.PICTURE, Kind.TEXT, Kind.URL})
+"""The kinds that need no word of where they were found."""
+
+_LAID_OUT = frozenset({*_PLAIN, Kind.LAZY, Kind.NOSCRIPT, Kind.AMP, Kind.PRELOAD})
+"""The kinds whose `sizes` say how wide the image is shown."""

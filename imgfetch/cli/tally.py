@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from imgfetch.cli import lines
-from imgfetch.cli.exits import Exit
+from imgfetch.cli.exits import OF_INPUT, Exit
 from imgfetch.errors import CacheError, error_for
 from imgfetch.model import Failed, Reason
 
@@ -50,9 +50,9 @@ class Tally:
         if not self._failures:
             return Exit.OK
         reasons = set(self._failures)
-        if self._count or not (reasons <= _OF_INPUT or reasons == {Reason.IO}):
+        if self._count or not (reasons <= OF_INPUT or reasons == {Reason.IO}):
             return Exit.FAILED
-        return Exit.USAGE if reasons <= _OF_INPUT else Exit.CACHE
+        return Exit.USAGE if reasons <= OF_INPUT else Exit.CACHE
 
     def _fail(self, failed: Failure) -> None:
         error = error_for(failed)
@@ -65,9 +65,6 @@ class Tally:
         if self._verbose:
             for other in failed.tried[1:]:
                 lines.say(f"  nor {error_for(other)}")
-
-
-_OF_INPUT = {Reason.BAD_INPUT, Reason.BAD_URL, Reason.NO_IMAGE}
 
 
 def _placer(directory: str | None) -> Callable[[Image], str]:

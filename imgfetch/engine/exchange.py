@@ -16,7 +16,7 @@ from imgfetch.engine.events import Asked, Received
 from imgfetch.engine.proof import prove
 from imgfetch.errors import ImgfetchError, Unreachable
 from imgfetch.model import Defect, Failed, Origin, Page, Reason
-from imgfetch.rules import digests, freshness, heads, plan, resume, retry, urls
+from imgfetch.rules import digests, freshness, heads, plan, resume, retry, urls, verify
 from imgfetch.rules.coding import Undo
 from imgfetch.rules.pace import Pace
 
@@ -82,7 +82,7 @@ class Exchange:
         """What became of it, and the last request made."""
         try:
             while True:
-                hop = await self._in_turn(ask, patience)
+                hop = await self._in_turn(ask, wanted, patience)
                 match hop:
                     case plan.Follow(ask):
                         continue
@@ -95,7 +95,7 @@ class Exchange:
         except ImgfetchError as error:
             return retry.failure(error.kind, error.message, ask.url, hint=error.hint), ask
 
-    async def _in_turn(self, ask: Ask, patience: Patience) -> _Hop:
+    async def _in_turn(self, ask: Ask, wanted: Wanted, patience: Patience) -> _Hop:
         async with self._lanes.turn(urls.origin(ask.url), patience) as turn:
             if isinstance(turn, Failed):
                 return turn
@@ -103,7 +103,7 @@ class Exchange:
                 async with patience.running():
                     partial = resume.asked_for(ask)
                     self._observe(Asked(urls.redact(ask.url), partial.length if partial else 0))
-                    hop = await self._hop(ask)
+                    hop = await self._hop(ask, wanted)
             except ImgfetchError as error:
                 failed = retry.failure(error.kind, error.message, ask.url, hint=error.hint)
                 turn.learn(failed, reached=not isinstance(error, Unreachable))
@@ -111,13 +111,16 @@ class Exchange:
             turn.learn(hop if isinstance(hop, Failed) else None)
             return hop
 
-    async def _hop(self, ask: Ask) -> _Hop:
+    async def _hop(self, ask: Ask, wanted: Wanted) -> _Hop:
         asked_at = self._clock.now()
         async with self._transport.send(resume.ranged(ask)) as reply:
             received_at = self._clock.now()
             heard = plan.hear(ask, reply.head, self._settings, now=received_at)
             match heard:
                 case plan.Receive():
+                    unfit = verify.unfit(reply.head, wanted)
+                    if unfit is not None:
+                        return _failure(unfit, ask)
                     scratch = await self._receive(reply, heard, ask)
                     if isinstance(scratch, Defect):
                         return _failure(scratch, ask)

@@ -1,7 +1,7 @@
 """One image, from choice to outcome.
 
-    bring ── each candidate in turn, until one is served
-      └─ have ── what the store holds, or one shared flight
+    bring ── each candidate in turn, until one is served      look ── what a URL says, if it is a page's
+      └─ have ── what the store holds, or one shared flight     │
            └─ fetch ── exchanges, for as long as rules.retry advises another
 
 Nothing is decided here: every branch matches on an answer of `rules`.
@@ -20,14 +20,14 @@ from imgfetch.engine.flight import Flights
 from imgfetch.engine.held import consult, find, wanted_of
 from imgfetch.engine.lanes import Lanes
 from imgfetch.engine.patience import Patience
-from imgfetch.model import Failed, Page, Reason, Served
+from imgfetch.model import Failed, Page, Reason, Served, Wanted
 from imgfetch.rules import plan, retry, urls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from imgfetch.engine.events import Event
-    from imgfetch.model import Ask, Candidate, Choice, Digest, Outcome, Settings, Wanted
+    from imgfetch.model import Ask, Candidate, Choice, Digest, Outcome, Settings
     from imgfetch.ports import Ports
 
 
@@ -82,6 +82,14 @@ class Engine:
             retryable=any(failed.retryable for failed in failures),
             tried=failures if len(failures) > 1 else (),
         )
+
+    async def look(self, url: str) -> Page | Failed:
+        """The page at `url`; what says that it is none is not read."""
+        patience = Patience(self._settings.limits.total_timeout, self._clock)
+        landed = await self._have(url, Wanted(page=True, image=False), patience)
+        if isinstance(landed, Landed):  # its fields said that it was a page, or it lay in the store
+            return retry.failure(Reason.NOT_PAGE, "an image, and a page was wanted", url)
+        return landed
 
     async def _have(self, url: str, wanted: Wanted, patience: Patience) -> Landed | Failed | Page:
         considered = consult(url, self._store, wanted, self._settings, now=self._clock.now())

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.markup import html, urls
 from imgfetch.markup.css import find_css_images
+from imgfetch.markup.links import parse_link_header
 from imgfetch.markup.srcset import excerpt, parse_srcset, read_srcset
 from imgfetch.model import Candidate, Kind, Problem, Source, SourceSet
 
@@ -139,6 +140,16 @@ def find_page_images(page: str, *, base_url: str = "") -> tuple[SourceSet, ...]:
     base = urls.base_url(html.base_href(document), base_url) or base_url
     found = (urls.absolute(source_set, base) for source_set in _join(_read(document)))
     return tuple(each for each in found if each.candidates or each.sources or each.problems)
+
+
+def find_link_images(value: str, *, base_url: str = "") -> tuple[SourceSet, ...]:
+    """Every image that a `Link` field offers: preloads, icons; with absolute URLs as above."""
+    found = (
+        urls.absolute(source_set, base_url)
+        for link in parse_link_header(value)
+        for source_set in _link({name.rstrip("_"): text for name, text in link._asdict().items() if text})
+    )
+    return tuple(each for each in found if each.candidates or each.problems)
 
 
 def _read(document: turbohtml.Document) -> Iterator[_Found]:

@@ -8,13 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgfetch.errors import InputError, member
-from imgfetch.model import Choice, Format, Policy, Reason
+from imgfetch.model import Choice, Policy, Reason
 from imgfetch.rules.browser import normalise, single
+from imgfetch.rules.names import named_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
-    from imgfetch.model import Candidate, SourceSet
+    from imgfetch.model import Candidate, Format, SourceSet
 
 
 def choose(
@@ -143,8 +144,7 @@ def _density(source_size: float) -> Callable[[Candidate], float]:
 
 
 def _may_be(url: str, formats: Collection[Format | str]) -> bool:
-    path = url.partition("#")[0].partition("?")[0]
-    named = _EXTENSIONS.get(path.rpartition(".")[2].lower())
+    named = named_format(url)
     return named is None or named in formats
 
 
@@ -154,15 +154,3 @@ def _distinct(candidates: Iterable[Candidate]) -> list[Candidate]:
     for candidate in candidates:
         first.setdefault(candidate.url, candidate)
     return list(first.values())
-
-
-_EXTENSIONS = {
-    "jpg": Format.JPEG,
-    "jpeg": Format.JPEG,
-    "jfif": Format.JPEG,
-    "png": Format.PNG,
-    "apng": Format.PNG,
-    "gif": Format.GIF,
-    "webp": Format.WEBP,
-    "avif": Format.AVIF,
-}

@@ -9,9 +9,18 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgfetch.model import Defect, Reason, Verified
+from imgfetch.rules.heads import is_page
 
 if TYPE_CHECKING:
-    from imgfetch.model import Digest, Facts, Limits, Scratch, Structure, Wanted
+    from imgfetch.model import Digest, Facts, Head, Limits, Scratch, Structure, Wanted
+
+
+def unfit(head: Head, wanted: Wanted) -> Defect | None:
+    """Why a body cannot be what is wanted, by the fields of its response alone."""
+    if wanted.image or is_page(head):
+        return None
+    what = head.get("content-type") or "something without a Content-Type"
+    return Defect(Reason.NOT_PAGE, f"the answer is {what}, and a page was wanted")
 
 
 def admit(structure: Structure, limits: Limits) -> Defect | None:
