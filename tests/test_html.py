@@ -103,6 +103,14 @@ def test_a_link_header_is_read_like_a_link() -> None:
     assert (third.href, third.rel) == ("d", None)
 
 
+@pytest.mark.parametrize("odd", ["anchor=x", "title", "title=", 'title="', "b@d", "a b", 'x=1 2"3"'])
+def test_a_link_of_which_not_all_can_be_read_is_passed_over(odd: str) -> None:
+    assert parse_link_header(f"<a>; rel=preload; {odd}") == ()
+    assert [link.href for link in parse_link_header(f"<a>; {odd.replace(chr(34), '')}, <b>; rel=x")][-1:] == [
+        "b"
+    ]
+
+
 @settings(deadline=None)
 @given(st.text(alphabet='<>;=", a\\'))
 def test_any_link_header_is_read(value: str) -> None:

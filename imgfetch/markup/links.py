@@ -12,34 +12,50 @@ from imgfetch.markup.html import Link
 _BLANK = r"[ \t\r\n]"
 _TARGET = re.compile(rf"{_BLANK}*+<([^>]*+)>")
 _PARAMETER = re.compile(
-    rf"""{_BLANK}*+ ; {_BLANK}*+ ([^\s=;,"]*+)
-         (?: {_BLANK}*+ = {_BLANK}*+ (?: "((?:[^"\\]++|\\.)*+)"? | ([^;,]*+) ) )?""",
+    rf"""{_BLANK}*+ ; {_BLANK}*+
+         (?: ([A-Za-z0-9!#$&+.^_`|~-]++) (?: {_BLANK}*+ = {_BLANK}*+
+             (?: "((?:[^"\\]++|\\.)*+)" | ([^;," \t\r\n][^;,"]*+) ) )?+ )?+""",
     re.VERBOSE | re.DOTALL,
 )
+_REST = re.compile(rf"""{_BLANK}*+(?:,|\Z)""")
 _NEXT = re.compile(r"""(?:[^,"]++|"(?:[^"\\]++|\\.)*+"?)*+,?""", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
+_SAY_SOMETHING = frozenset({"rel", "title", "media", "type", "rev", "hreflang", "referrerpolicy"})
+"""The parameters that mean nothing without a value."""
 
 
 def parse_link_header(value: str) -> tuple[Link, ...]:
-    """The links of a `Link` field value, in order; what cannot be read is passed over."""
+    """The links of a `Link` field value, in order.
+
+    As in Chromium, a link of which not all can be read is passed over, as is one that speaks of another
+    document, by an `anchor`.
+    """
     links = []
     position = 0
     while position < len(value):
         target = _TARGET.match(value, position)
         if target is not None:
             position = target.end()
-            parameters: dict[str, str] = {}
+            parameters: dict[str, str | None] = {}
             while parameter := _PARAMETER.match(value, position):
                 position = parameter.end()
-                quoted, token = parameter[2], parameter[3]
-                text = _ESCAPED.sub(r"\1", quoted) if quoted is not None else (token or "").rstrip()
-                parameters.setdefault(parameter[1].lower(), text)
-            links.append(_link(target[1], parameters))
+                name, quoted, token = parameter.groups()
+                text = _ESCAPED.sub(r"\1", quoted) if quoted is not None else token and token.rstrip()
+                if name:
+                    parameters.setdefault(name.lower(), text)
+            if _REST.match(value, position) and _is_understood(parameters):
+                links.append(_link(target[1].strip(" \t\r\n"), parameters))
         position = max(position + 1, following.end() if (following := _NEXT.match(value, position)) else 0)
     return tuple(links)
 
 
-def _link(href: str, parameters: dict[str, str]) -> Link:
+def _is_understood(parameters: dict[str, str | None]) -> bool:
+    return "anchor" not in parameters and all(
+        text is not None for name, text in parameters.items() if name in _SAY_SOMETHING
+    )
+
+
+def _link(href: str, parameters: dict[str, str | None]) -> Link:
     get = parameters.get
     return Link(
         rel=get("rel"),
