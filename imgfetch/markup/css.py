@@ -73,8 +73,8 @@ class _Option:
 
     start: int
     url: str | None = None
-    density: float = 1.0
-    type: str = ""
+    density: float | None = None
+    type: str | None = None
     odd: bool = False
     """Whether something stands in it that has no place there."""
 
@@ -162,7 +162,7 @@ class _Scanner:
             option.url = _string(token["string"])
         elif token["number"] and option.url is not None and not token["number"].startswith("-"):
             unit = _unescaped(token["unit"] or "").lower()
-            option.odd = option.odd or unit not in _DENSITIES
+            option.odd = option.odd or option.density is not None or unit not in _DENSITIES
             option.density = float(token["number"]) * _DENSITIES.get(unit, 1.0)
         elif not token["blank"]:
             option.odd = True
@@ -173,7 +173,9 @@ class _Scanner:
         if closed.function in ("url", "src") and closed.string is not None:
             yield from self._image(closed.string, end)
         elif closed.function == "type" and inside is not None and inside.options:
-            inside.options[-1].type = closed.string or ""
+            option = inside.options[-1]
+            option.odd = option.odd or option.url is None or option.type is not None or closed.string is None
+            option.type = closed.string
         elif closed.options:
             image_set = _image_set(self._css, closed.options, end)
             if image_set.candidates or image_set.sources or image_set.problems:
@@ -195,7 +197,8 @@ def _image_set(css: str, options: list[_Option], end: int) -> SourceSet:
     ends = [option.start - 1 for option in options[1:]] + [end]
     for option, stop in zip(options, ends, strict=True):
         if option.url and not option.odd:
-            typed.setdefault(option.type, []).append(Candidate(option.url, density=option.density))
+            density = 1.0 if option.density is None else option.density
+            typed.setdefault(option.type or "", []).append(Candidate(option.url, density=density))
         elif found := css[option.start : min(stop, option.start + 200)].strip():
             reason = "an option of image-set() is a URL, then a resolution such as 2x, or type()"
             problems.append(Problem(option.start, excerpt(found), reason))
