@@ -266,6 +266,7 @@ def test_firefox_knows_all_functions_and_asks_for_spaces() -> None:
         "calc(exp(0) * 8px)",
         "calc(log(8, 2) * 1px + 5px)",
     )
+    check_firefox(3, "calc(round(2.5) * 1px)", "calc(round(up, 2.5) * 1px)", "calc(round(pi) * 1px)")
     check_firefox(math.e, "calc(e * 1px)")
     check_firefox(0, "calc(nan * 1px)", "calc(0px / 0)", "calc(sqrt(-1) * 1px)", "calc(-infinity * 1px)")
     check_firefox(3.4028234663852886e38, "calc(infinity * 1px)", "calc(244px / 0)")
@@ -273,6 +274,7 @@ def test_firefox_knows_all_functions_and_asks_for_spaces() -> None:
         500, "calc(1px+ 2px)", "calc(1px +(2px))", "round(1px)", "round(sideways, 1px, 2px)", "sqrt(4px)"
     )
     check_firefox(500, "pow(2, 3)", "random(1px, 2px)", "sin(1px)", "hypot(1px, 1)", "calc(foo * 1px)")
+    check_firefox(500, "calc(round(up) * 1px)", "round()", "round(,)", "round(up, 1px)")
 
 
 def test_numbers_are_cut_to_what_a_browser_can_hold() -> None:

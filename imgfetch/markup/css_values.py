@@ -69,13 +69,14 @@ class _Calculation:
         raise _Invalid
 
     def _function(self, name: str, arguments: list[list[Token]]) -> Quantity:
-        if name == "round" and len(arguments) == 3:
-            strategy = without_space(arguments.pop(0))
-            name = f"round {strategy[0].text}" if len(strategy) == 1 else ""
-        if name not in _FUNCTIONS:
-            raise _Invalid
+        if name == "round":
+            strategy = f"round {' '.join(token.text for token in without_space(arguments[0]))}"
+            if strategy in _FUNCTIONS and len(arguments) > 1:
+                name, arguments = strategy, arguments[1:]
         function = _FUNCTIONS[name]
         operands = self._operands(name, arguments)
+        if len(operands) == 1 and name.startswith("round"):
+            operands.append(Quantity(1.0))  # the step of numbers, where none is given (CSS Values 4 §10.3)
         measure = operands[0].measure
         if (
             not function.fewest <= len(operands) <= function.most
