@@ -436,6 +436,7 @@ def test_preferences_and_devices() -> None:
         (pointer: fine)
         (any-pointer: fine)
         (display-mode: browser)
+        (dynamic-range)
         (dynamic-range: standard)
         (overflow-block: scroll)
         (overflow-inline: scroll)
@@ -469,8 +470,10 @@ def test_preferences_and_devices() -> None:
         "(prefers-color-scheme: dark)\n(not (prefers-color-scheme: light))",
         "(prefers-color-scheme: light)",
     )
-    check_unknown("prefers-color-scheme: no-preference|hover: yes|hover: 1|min-hover: hover|dynamic-range")
-    check_unknown("prefers-contrast: forced")
+    check_unknown("prefers-color-scheme: no-preference|hover: yes|hover: 1|min-hover: hover")
+    check_unknown(
+        "prefers-contrast: forced|video-dynamic-range|-moz-device-pixel-ratio|-moz-device-orientation"
+    )
     check_unknown(
         "-moz-touch-enabled: 1|prefers-reduced-data: reduce|inverted-colors: none|video-dynamic-range: high"
     )

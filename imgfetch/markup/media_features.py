@@ -45,13 +45,13 @@ class Window:
 
     def _alone(self, name: str) -> bool | None:
         """`(hover)`: whether the feature is something but nothing."""
-        if _BOUNDS.get(name) == (name, "=") and not (self._is_firefox and name in _SEGMENTS):
+        if _BOUNDS.get(name) == (name, "=") and not self._is_foreign(name):
             extent = {"width": self._viewport.width, "height": self._viewport.height}
             return extent.get(name, name not in ("color-index", "monochrome")) != 0
         if name in _FLAGS:
             return _FLAGS[name] != 0
-        if name in ("dynamic-range", "video-dynamic-range") or (name == "color-gamut" and self._is_firefox):
-            return False if self._is_firefox else None
+        if name in ("dynamic-range", "video-dynamic-range", "color-gamut") and self._is_firefox:
+            return False
         if name in self._keywords:
             return self._keyword(name) not in ("", "none", "no-preference")
         return None
@@ -85,13 +85,19 @@ class Window:
         return None if None in answers else all(answers)
 
     def _keyword(self, name: str) -> str:
-        if name == "orientation":
+        if name in ("orientation", "-moz-device-orientation"):
             return "landscape" if self._viewport.width > self._viewport.height else "portrait"
         if name == "prefers-color-scheme":
             return self._viewport.color_scheme
         return self._keywords[name].partition(" ")[0]
 
+    def _is_foreign(self, name: str) -> bool:
+        """Whether the feature is one that only other browsers have."""
+        return name in _SEGMENTS if self._is_firefox else name.startswith("-moz-")
+
     def _compares(self, name: str, comparison: str, value: Sequence[Token]) -> bool | None:
+        if self._is_foreign(name):
+            return None
         match name:
             case "width" | "device-width":
                 return self._length(self._viewport.width, comparison, value)
@@ -102,14 +108,12 @@ class Window:
             case "resolution":
                 return self._resolution(comparison, value)
             case "-webkit-device-pixel-ratio" | "-moz-device-pixel-ratio":
-                if name.startswith("-moz") and not self._is_firefox:
-                    return None
                 bound = self._number(value)
                 ratio = _single(self._viewport.dpr)
                 return None if bound is None else _compare(ratio, comparison, _single(bound))
             case "color" | "color-index" | "monochrome":
                 return self._whole(8 if name == "color" else 0, comparison, value)
-            case _ if name in _SEGMENTS and not self._is_firefox:
+            case _ if name in _SEGMENTS:
                 return self._whole(1, comparison, value)
         return None
 
@@ -240,6 +244,7 @@ _CHROMIUM = _COMMON | {"device-posture": "continuous folded"}
 _FIREFOX = {
     name: keywords for name, keywords in _COMMON.items() if name != "prefers-reduced-transparency"
 } | {
+    "-moz-device-orientation": "portrait landscape",
     "display-mode": "browser fullscreen standalone minimal-ui picture-in-picture",
     "video-dynamic-range": "standard high",
 }
