@@ -23,10 +23,11 @@ check: $(VENV)/dev
 browsers: $(VENV)/dev
 	$(BIN)/python tests/browser/differential.py --cases $(or $(CASES),3000) --seed $(or $(SEED),1)
 
-# What reading a page costs beside other parsers, side by side in one run.
+# What reading a page costs beside other parsers, side by side in one run, and what is read right.
 bench: $(VENV)/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python benchmarks/reading.py
+	$(BIN)/python benchmarks/srcset_cases.py
 
 clean:
 	rm -rf $(VENV)

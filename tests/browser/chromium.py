@@ -23,7 +23,7 @@ from playwright.sync_api import sync_playwright
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page, Request
 
 FLAGS = (
     "--no-sandbox",
@@ -105,29 +105,58 @@ class Chromium:
         self, page: str | bytes, base_url: str, environment: Environment, *, content_type: str = "text/html"
     ) -> Seen:
         """What is shown of `page` at `base_url` (a `.test` host) once its images have settled."""
-        path = urlsplit(base_url).path
-        self._server.pages[path] = (page.encode() if isinstance(page, str) else page, content_type)
+        with self.tab(environment) as tab:
+            return self.show_in(tab, page, base_url, content_type=content_type)
+
+    @contextmanager
+    def tab(self, environment: Environment) -> Iterator[Page]:
+        """A tab in a context that has seen nothing yet."""
         context = self._browser.new_context(
             viewport={"width": environment.width, "height": environment.height},
             device_scale_factor=environment.dpr,
             color_scheme="dark" if environment.color_scheme == "dark" else "light",
         )
-        requested: list[str] = []
         try:
-            tab = context.new_page()
-            tab.on("request", lambda request: requested.append(request.url))
+            yield context.new_page()
+        finally:
+            context.close()
+
+    def show_in(
+        self,
+        tab: Page,
+        page: str | bytes,
+        base_url: str,
+        *,
+        content_type: str = "text/html",
+        link: str | None = None,
+    ) -> Seen:
+        """What is shown of `page` in a tab, which remembers the images that it has shown before.
+
+        `link` is the value of a `Link` field in its response.
+        """
+        path = urlsplit(base_url).path
+        body = page.encode() if isinstance(page, str) else page
+        fields = {"Content-Type": content_type} | ({"Link": link} if link else {})
+        self._server.pages[path] = (body, fields)
+        requested: list[str] = []
+
+        def note(request: Request) -> None:
+            requested.append(request.url)
+
+        tab.on("request", note)
+        try:
             tab.goto(base_url, wait_until="load")
             tab.evaluate(SETTLED)
             return Seen(tuple(tab.evaluate(CURRENT_SOURCES)), tuple(requested[1:]))
         finally:
-            context.close()
+            tab.remove_listener("request", note)
             del self._server.pages[path]
 
 
 @dataclass(slots=True)
 class _Server:
     port: int
-    pages: dict[str, tuple[bytes, str]] = field(default_factory=dict)
+    pages: dict[str, tuple[bytes, dict[str, str]]] = field(default_factory=dict)
 
 
 @contextmanager
@@ -139,9 +168,10 @@ def _server() -> Iterator[_Server]:
         disable_nagle_algorithm = True
 
         def do_GET(self) -> None:
-            body, content_type = books.pages.get(urlsplit(self.path).path, (PNG, "image/png"))
+            body, fields = books.pages.get(urlsplit(self.path).path, (PNG, {"Content-Type": "image/png"}))
             self.send_response(200)
-            self.send_header("Content-Type", content_type)
+            for name, value in fields.items():
+                self.send_header(name, value)
             self.send_header("Content-Length", str(len(body)))
             self.send_header("Access-Control-Allow-Origin", "*")
             self.end_headers()

@@ -1,4 +1,4 @@
-"""Chromium and we show the same images, on pages drawn at random.
+"""Chromium and we show the same images on pages drawn at random, and say the same to the public vectors.
 
 IMGFETCH_BROWSER_CASES says how many pages, IMGFETCH_BROWSER_SEED which is the first. Without a Chromium the
 test is skipped; where CI is set it must be there.
@@ -11,6 +11,8 @@ import shutil
 from importlib.util import find_spec
 
 import pytest
+
+from imgfetch.model import Viewport
 
 CASES = int(os.environ.get("IMGFETCH_BROWSER_CASES", "250" if os.environ.get("CI") else "30"))
 FIRST = int(os.environ.get("IMGFETCH_BROWSER_SEED", "1"))
@@ -34,3 +36,19 @@ def test_chromium_shows_the_same() -> None:
         verdicts = list(compare(browser, range(FIRST, FIRST + CASES)))
     assert len(verdicts) >= CASES
     assert [verdict for verdict in verdicts if not verdict.agreed] == []
+
+
+@pytest.mark.skipif(bool(MISSING) and not os.environ.get("CI"), reason=f"needs {' and '.join(MISSING)}")
+def test_chromium_says_what_the_tables_of_public_vectors_say() -> None:
+    assert not MISSING, "CI asks a real browser"
+    from asking import ask
+    from chromium import chromium
+    from vectors import read
+
+    rows = [row for each in read() for row in each.rows]
+    if not os.environ.get("CI"):  # every row takes minutes
+        rows = [row for row in rows if row.viewport == Viewport(800, 600)]
+    with chromium() as browser:
+        said = list(ask(browser, rows, page_by_page=bool(os.environ.get("CI"))))
+    assert len(said) > 600
+    assert [(row.kind, row.given, answer) for row, answer in said if answer != row.right] == []
