@@ -1,4 +1,4 @@
-"""`markup.media`: media queries as a desktop browser answers them, the vectors browsers share among them."""
+"""`markup.media`: media queries as a desktop browser answers them. For what all share see tests/vectors."""
 
 from __future__ import annotations
 
@@ -313,32 +313,15 @@ def test_aspect_ratio_and_orientation() -> None:
     check(
         Viewport(59, 80),
         """
-        (aspect-ratio: 59/80)
         (aspect-ratio: 59 / 80)
-        (aspect-ratio: 177/240)
-        (aspect-ratio: 5900/8000)
         (aspect-ratio: 0.7375)
         (aspect-ratio: calc(59)/calc(8 * 10))
-        (aspect-ratio)
-        (min-aspect-ratio: 59/80)
-        (min-aspect-ratio: 59/81)
-        (max-aspect-ratio: 60/80)
         (max-aspect-ratio: 1)
-        (max-aspect-ratio: 1/0)
-        (max-aspect-ratio: 0/0)
         (device-aspect-ratio: 59/80)
-        (min-aspect-ratio: 0/1)
-        (orientation)
-        (orientation: portrait)
         (orientation: PORTRAIT)
         """,
         """
         (aspect-ratio: 58/80)
-        (aspect-ratio: 5901/8000)
-        (aspect-ratio: 59/79)
-        (min-aspect-ratio: 60/80)
-        (max-aspect-ratio: 59/81)
-        (aspect-ratio: 0/0)
         (orientation: landscape)
         """,
     )
@@ -347,7 +330,6 @@ def test_aspect_ratio_and_orientation() -> None:
     check_unknown(
         "aspect-ratio: 16/|aspect-ratio: /9|aspect-ratio: 16 9|aspect-ratio: 16/9/1|aspect-ratio: a/b"
     )
-    check_unknown("min-aspect-ratio")
 
 
 def test_resolution() -> None:
@@ -423,45 +405,21 @@ def test_preferences_and_devices() -> None:
     check(
         LAPTOP,
         """
-        (prefers-color-scheme)
         (prefers-color-scheme: light)
         not (prefers-color-scheme: dark)
         (prefers-reduced-motion: no-preference)
-        (prefers-reduced-transparency: no-preference)
-        (prefers-contrast: no-preference)
-        (forced-colors: none)
         (hover)
-        (hover: hover)
         (any-hover: hover)
         (pointer: fine)
         (any-pointer: fine)
-        (display-mode: browser)
-        (dynamic-range)
-        (dynamic-range: standard)
-        (overflow-block: scroll)
-        (overflow-inline: scroll)
-        (update: fast)
-        (scripting: enabled)
         (scripting)
-        (horizontal-viewport-segments: 1)
-        (device-posture: continuous)
         """,
         """
         (prefers-color-scheme: dark)
-        (prefers-reduced-motion)
         (prefers-reduced-motion: reduce)
-        (prefers-contrast)
-        (prefers-contrast: more)
-        (forced-colors)
         (forced-colors: active)
-        (hover: none)
         (any-hover: none)
-        (pointer: coarse)
         (any-pointer: coarse)
-        (display-mode: standalone)
-        (dynamic-range: high)
-        (overflow-block: paged)
-        (update: slow)
         (scripting: none)
         """,
     )

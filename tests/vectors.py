@@ -149,6 +149,8 @@ def _rows(section: str) -> Iterator[Row]:
 
 def _row(kind: str, line: str, viewport: Viewport, browser: str) -> Row:
     vector, deviates, deviation = line.partition(" !! ")
+    if kind not in SAYS_ITSELF and " => " not in vector:
+        raise ValueError(f"{line!r} says nothing of what is expected of it")
     given, _, expected = (vector, "", SAYS_ITSELF[kind]) if kind in SAYS_ITSELF else vector.rpartition(" => ")
     instead = _plain(deviation.partition(": ")[0]) if deviates else None
     return Row(kind, _plain(given), _plain(expected), instead, viewport, browser)
