@@ -8,7 +8,7 @@ sent to another machine.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NewType, TypeAlias
 
@@ -445,6 +445,11 @@ class Failed:
     source: str = ""
     """What the caller gave, shortened, and `index` its position among the sources of a run."""
     index: int = 0
+    # What it takes to ask again, secrets and all: for programs, and in no repr that might be logged.
+    given: str = field(default="", repr=False)
+    """What the caller gave: a URL as it was, the path of a file, a text cut short if it is long."""
+    choice: Choice | None = field(default=None, repr=False)
+    """What was to be fetched, and what else was offered; None where the source could not be read."""
 
     @property
     def kind(self) -> Reason:

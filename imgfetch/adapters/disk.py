@@ -27,6 +27,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
+from imgfetch.adapters.files import sync_folder
 from imgfetch.adapters.index import Index
 from imgfetch.errors import CacheError
 from imgfetch.model import Digest, Entry, Format, Head, Partial, Reason, Scratch
@@ -380,7 +381,7 @@ class DiskStore:
             os.fsync(writer.descriptor)
             self._rename(writer.path, path)
             mtime_ns = os.stat(path).st_mtime_ns
-        _sync_folder(os.path.dirname(path))
+        sync_folder(os.path.dirname(path))
         return mtime_ns
 
     def _rename(self, source: str, path: str) -> None:
@@ -389,7 +390,7 @@ class DiskStore:
         except FileNotFoundError:
             for folder in (self._objects, os.path.dirname(path)):
                 _make_folder(folder)
-            _sync_folder(self._objects)
+            sync_folder(self._objects)
             os.rename(source, path)
 
     # ------------------------------------------------------------------------------------------------
@@ -410,7 +411,7 @@ class DiskStore:
         self._index.prepare()
         for name, text in (("CACHEDIR.TAG", TAG), (".gitignore", IGNORED)):
             self._introduce(f"{self._root}/{name}", text)
-        _sync_folder(self._root)
+        sync_folder(self._root)
         self._ready = self._ours = True
 
     def _is_ours(self) -> bool:
@@ -682,15 +683,6 @@ def _write(descriptor: int, chunk: bytes) -> None:
 def _make_folder(path: str) -> None:
     with suppress(FileExistsError):
         os.mkdir(path, 0o700)
-
-
-def _sync_folder(path: str) -> None:
-    """Make the names in a folder durable, as `fsync` of a file does not (fsync(2))."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _listing(folder: str) -> list[os.DirEntry[str]]:

@@ -10,16 +10,16 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
 
 from imgfetch.api.reading import choose, find_images, weigh
-from imgfetch.api.sources import label, read_source
+from imgfetch.api.sources import label, name_of, read_source
 from imgfetch.errors import ImgfetchError, InputError
-from imgfetch.model import Digest, Failed, Kind, Policy, Reason, Served
+from imgfetch.model import Choice, Digest, Failed, Kind, Policy, Reason, Served
 from imgfetch.rules.urls import redact
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from imgfetch.api.sources import Source
-    from imgfetch.model import Choice, Format, Page, SourceSet, Viewport
+    from imgfetch.model import Format, Page, SourceSet, Viewport
 
 T = TypeVar("T", bound="Failed | Served")
 
@@ -52,15 +52,27 @@ class Errand:
     """How it was chosen, and how to choose from the page that may come in its place."""
     sha256: Digest | None = None
     """The digest that the file must have, if the caller knows it."""
+    given: Source = ""
+    """The source as it was given, of which `source` is what to call it."""
 
     @property
     def may_be_a_page(self) -> bool:
         """Whether the caller gave a URL, which may be that of an image or of a page of images."""
-        return not isinstance(self.choice, Failed) and self.choice.source_set.kind is Kind.URL
+        # Who knows the digest of a file wants that file, and not what a page offers.
+        return self.is_a_url and self.sha256 is None
+
+    @property
+    def is_a_url(self) -> bool:
+        """Whether the caller gave a bare URL."""
+        return isinstance(self.choice, Choice) and self.choice.source_set.kind is Kind.URL
 
     def sign(self, outcome: T) -> T:
-        """Give an outcome the name of the source it belongs to."""
-        return replace(outcome, source=self.source, index=self.index)
+        """Give an outcome the name of the source it belongs to, and a failure all it takes to ask again."""
+        signed = replace(outcome, source=self.source, index=self.index)
+        if isinstance(signed, Failed):
+            choice = None if isinstance(self.choice, Failed) else self.choice
+            return replace(signed, given=name_of(self.given), choice=choice)
+        return signed
 
 
 def errands(sources: Iterable[Source], **choosing: Unpack[Choosing]) -> Iterator[Errand]:
@@ -77,9 +89,9 @@ def errands_of(source: Source, index: int, **choosing: Unpack[Choosing]) -> Iter
     name = label(source)
     try:
         for source_set in _images(_read(source, choosing), choosing):
-            yield Errand(_choice_or_failure(source_set, choosing, name), name, index, choosing)
+            yield Errand(_choice_or_failure(source_set, choosing, name), name, index, choosing, given=source)
     except ImgfetchError as error:
-        yield Errand(error.failed(), name, index)
+        yield Errand(error.failed(), name, index, choosing, given=source)
 
 
 def errands_of_page(errand: Errand, page: Page) -> Iterator[Errand]:
@@ -91,11 +103,9 @@ def errands_of_page(errand: Errand, page: Page) -> Iterator[Errand]:
     said = page.head.get("link")
     found = find_images(text, base_url=url, media_type="text/html", link_headers=(said,) if said else ())
     if not found:
-        yield Errand(replace(page.failed, attempts=1), errand.source, errand.index)
+        yield replace(errand, choice=replace(page.failed, attempts=1))
     for source_set in _images(found, errand.choosing):
-        yield Errand(
-            _choice_or_failure(source_set, errand.choosing, redact(url)), errand.source, errand.index
-        )
+        yield replace(errand, choice=_choice_or_failure(source_set, errand.choosing, redact(url)))
 
 
 def _read(source: Source, choosing: Choosing) -> tuple[SourceSet, ...]:

@@ -96,6 +96,28 @@ def label(source: Source) -> str:
     return urls.redact(text) if _URL_LIKE.fullmatch(text) else one_line("", text, limit=60)
 
 
+def name_of(source: Source) -> str:
+    """A source as it can be given again, secrets and all; of a long text its beginning, and its digest."""
+    if isinstance(source, SourceSet):
+        text = ", ".join(_written(candidate) for candidate in source.candidates)
+    else:
+        text = str(source if isinstance(source, str | Path) else getattr(source, "name", "a stream")).strip()
+    if len(text) <= _LONGEST_NAME or _URL_LIKE.fullmatch(text):
+        return text
+    import hashlib
+
+    return f"{text[:100]}… sha256:{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()}"
+
+
+def _written(candidate: Candidate) -> str:
+    if candidate.width is not None:
+        return f"{candidate.url} {candidate.width}w"
+    return candidate.url if candidate.density is None else f"{candidate.url} {candidate.density:g}x"
+
+
+_LONGEST_NAME = 300
+"""Characters; a shortened name is within it, and so its own name."""
+
 _ODD = re.compile(r'[\x00-\x20"<>\\^`{|}\x7f]')
 _URL_LIKE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S*")
 
@@ -106,7 +128,7 @@ def _read_word(word: str) -> tuple[SourceSet, ...]:
         return (SourceSet((Candidate(_as_a_browser_reads(word)),), kind=Kind.URL),)
     if _URL_LIKE.fullmatch(word):
         raise InputError(address.reason, address.message, urls.redact(word))
-    raise InputError(Reason.BAD_INPUT, f"no such file, and {address.message}", label(word))
+    raise InputError(Reason.BAD_INPUT, f"no such file, and {address.message}", one_line("", word))
 
 
 def _as_a_browser_reads(url: str) -> str:

@@ -1,0 +1,134 @@
+"""Files that a run leaves beside the cache: whole at any instant, whatever becomes of the run."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from contextlib import suppress
+from typing import TYPE_CHECKING
+
+from imgfetch.errors import InputError
+from imgfetch.model import Reason
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MAX_TEXT = 1_000_000_000
+"""Bytes from which on a file is refused: nobody has written as much down."""
+
+
+def read(path: str | Path) -> str | None:
+    """The text of a file; None where there is none. Raises `InputError`."""
+    name = os.fspath(path)
+    try:
+        with open(name, "rb") as file:
+            data = file.read(MAX_TEXT)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the path
+        raise _unusable("read", name, error) from error
+    if len(data) == MAX_TEXT:
+        raise InputError(Reason.BAD_INPUT, f"larger than {MAX_TEXT // 1_000_000} MB", name)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise InputError(Reason.BAD_INPUT, f"line {line}: not UTF-8", name) from error
+
+
+def replace(path: str | Path, text: str) -> None:
+    """Put `text` in the place of a file at once: who looks finds the old or the new. Raises `InputError`.
+
+    What is there keeps its mode, and a symbolic link stays one.
+    """
+    name = os.path.realpath(path)
+    partial = f"{name}.{os.getpid()}.part"
+    try:
+        with open(partial, "w", encoding="utf-8", newline="") as file:
+            with suppress(FileNotFoundError):
+                os.fchmod(file.fileno(), os.stat(name).st_mode & 0o777)
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(partial, name)
+        sync_folder(os.path.dirname(name))
+    except (OSError, ValueError) as error:
+        raise _unusable("written", name, error) from error
+    finally:
+        with suppress(OSError, ValueError):  # it was renamed, or never made
+            os.unlink(partial)
+
+
+class Growing:
+    """A file that is written line by line as `FILE.part`, and gets its name when it is whole.
+
+    Readable for its owner alone. A run that is killed leaves `FILE.part`, with every line it has written, and
+    `FILE` as it was. Raises `InputError` where it cannot be written, or another run is writing it.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self._path = os.path.realpath(path)
+        self.partial = f"{self._path}.part"
+        """What it is called until it is whole."""
+        self._empty = True
+        try:
+            if os.path.isdir(self._path):
+                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self._path)
+            self._descriptor = os.open(
+                self.partial, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600
+            )
+        except (OSError, ValueError) as error:
+            raise _unusable("written", self.partial, error) from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            os.fchmod(self._descriptor, 0o600)
+            os.ftruncate(self._descriptor, 0)  # of a run that was killed
+        except OSError as error:
+            os.close(self._descriptor)
+            taken = isinstance(error, BlockingIOError)
+            why = "another run is writing it" if taken else f"cannot be written: {error.strerror}"
+            raise InputError(Reason.BAD_INPUT, why, self.partial) from error
+
+    def write(self, line: str) -> None:
+        """Add a line; it is there even if this process dies now. Raises `InputError`."""
+        self._empty = False
+        rest = memoryview(line.encode())
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError as error:
+            raise _unusable("written", self.partial, error) from error
+
+    def finish(self) -> None:
+        """Give it its name. Raises `InputError`."""
+        try:
+            os.fsync(self._descriptor)
+            os.replace(self.partial, self._path)
+            sync_folder(os.path.dirname(self._path))
+        except OSError as error:
+            raise _unusable("written", self._path, error) from error
+        finally:
+            os.close(self._descriptor)
+
+    def leave(self) -> bool:
+        """Let go of it unfinished; whether anything is left of it."""
+        if self._empty:
+            with suppress(OSError):
+                os.unlink(self.partial)
+        os.close(self._descriptor)
+        return not self._empty
+
+
+def sync_folder(path: str) -> None:
+    """Make the names in a folder durable, as `fsync` of a file does not (fsync(2))."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _unusable(done: str, name: str, error: OSError | ValueError) -> InputError:
+    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return InputError(Reason.BAD_INPUT, f"cannot be {done}: {why}", name)

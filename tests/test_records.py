@@ -1,0 +1,95 @@
+"""What is written down of a run is read again as it was, and what nobody wrote is named."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgfetch.model import Candidate, Format, Kind, Policy, Source, SourceSet, Viewport
+from imgfetch.rules import records
+
+numbers = st.integers(1, 10**6)
+densities = st.floats(0.01, 100, allow_nan=False)
+candidates = st.lists(
+    st.builds(
+        Candidate, st.text(), st.none() | numbers, height=st.none() | numbers, density=st.none() | densities
+    ),
+    max_size=3,
+).map(tuple)
+sources = st.lists(st.builds(Source, candidates, st.text(), st.text(), st.text()), max_size=2).map(tuple)
+source_sets = st.builds(SourceSet, candidates, kind=st.sampled_from(Kind), sizes=st.text(), sources=sources)
+ways = st.fixed_dictionaries(
+    {},
+    optional={
+        "width": numbers,
+        "viewport": st.builds(Viewport, densities, densities, densities, color_scheme=st.text(min_size=1)),
+        "policy": st.sampled_from(Policy).filter(lambda policy: policy is not Policy.COVER),
+        "formats": st.frozensets(st.sampled_from(Format)),
+        "every": st.just(True),
+        "base_url": st.text(min_size=1),
+    },
+)
+
+
+@settings(deadline=None)
+@given(source_sets)
+def test_what_was_offered_is_read_as_it_was_written(source_set: SourceSet) -> None:
+    line = records.line(records.offered(source_set))
+    assert (line.count("\n"), line.isascii()) == (1, True)
+    assert records.source_set_of(records.members_of(line)) == source_set
+
+
+@settings(deadline=None)
+@given(ways)
+def test_a_way_to_choose_is_read_as_it_was_written(way: dict[str, object]) -> None:
+    assert records.choosing_of(records.members_of(records.line(records.asked(way)))) == way
+
+
+def test_only_what_is_not_the_default_is_written() -> None:
+    assert records.asked({"width": None, "policy": "cover", "formats": None, "every": False}) == {}
+    assert records.asked({"viewport": Viewport(1280.0, 720, 2)}) == {
+        "viewport": {"width": 1280, "height": 720, "dpr": 2}
+    }
+    assert records.asked({"formats": ["webp", "avif"]}) == records.asked(
+        {"formats": {Format.AVIF, Format.WEBP}}
+    )
+
+
+NAMES = ["width", "viewport", "policy", "formats", "every", "candidates", "kind", "url", "density", "sources"]
+
+
+@settings(deadline=None)
+@given(
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(NAMES), inner),
+    )
+)
+def test_what_nobody_wrote_is_a_value_error_and_nothing_else(value: object) -> None:
+    for read in (records.choosing_of, records.source_set_of):
+        with suppress(ValueError):
+            read(records.members_of(json.dumps(value)))
+
+
+@pytest.mark.parametrize(
+    ("text", "word"),
+    [
+        ("", "not JSON"),
+        ("{", "not JSON"),
+        ("[" * 100_000, "nested too deeply"),
+        ("[1]", "[1] where an object was expected"),
+        ('{"width": "wide"}', "'width' is 'wide'"),
+        ('{"width": true}', "'width' is True"),
+        ('{"viewport": {"width": 3}}', "no height"),
+        ('{"policy": "best"}', "'best' is none of cover"),
+        ('{"formats": ["bmp"]}', "'bmp' is none of jpeg"),
+    ],
+)
+def test_a_line_that_cannot_be_read_is_named(text: str, word: str) -> None:
+    with pytest.raises(ValueError, match=".") as caught:
+        records.choosing_of(records.members_of(text))
+    assert word in str(caught.value)
