@@ -48,7 +48,7 @@ def _print(cache: Cache, explanation: Explanation) -> None:
             for name, value in explanation.sends:
                 lines.result(f"    {name}: {value}")
     if entry is not None:
-        came = _utc(entry.received_at)
+        came = lines.utc(entry.received_at)
         lines.result(f"  what came back last time, at {came}, from {urls.redact(entry.head.url)}:")
         lines.result(f"    HTTP {entry.head.status}")
         for name, value in entry.head.headers:
@@ -70,12 +70,3 @@ def _fields(cache: Cache, explanation: Explanation) -> dict[str, Any]:
         "sends": dict(explanation.sends),
         "answer": entry and {**asdict(entry.head), "received_at": entry.received_at},
     }
-
-
-def _utc(seconds: float) -> str:
-    from datetime import UTC, datetime
-
-    try:
-        return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds")
-    except (OverflowError, ValueError, OSError):  # the clock was far off
-        return f"{seconds:.0f} s after 1970"

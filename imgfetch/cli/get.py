@@ -16,10 +16,12 @@ from typing import TYPE_CHECKING
 from imgfetch.api.errands import errands, parse_digest
 from imgfetch.cli.door import client_for
 from imgfetch.cli.inputs import choosing_of, sources_of
+from imgfetch.cli.report import Report
 from imgfetch.cli.tally import Tally
 from imgfetch.cli.watch import watcher_for
 from imgfetch.errors import InputError
 from imgfetch.model import Reason
+from imgfetch.rules import records
 
 if TYPE_CHECKING:
     import argparse
@@ -32,8 +34,18 @@ if TYPE_CHECKING:
 
 def run(options: argparse.Namespace) -> Exit:
     """Fetch what the sources offer, and print a line for each image."""
+    choosing = choosing_of(options)
+    todo = errands(sources_of(options), **choosing)
+    if options.sha256 is not None:
+        todo = the_one(todo, options.sha256)
+    how = records.asked(choosing) | ({} if options.sha256 is None else {"sha256": options.sha256})
+    with Report(options.report, lambda _: how) as report:
+        return bring(options, todo, Tally(options, report))
+
+
+def bring(options: argparse.Namespace, todo: Iterator[Errand], tally: Tally) -> Exit:
+    """Run errands with the options of `get`, and give the exit code that they come to."""
     watcher = watcher_for(options)
-    tally = Tally(options)
     client = client_for(
         options,
         cache=options.cache,
@@ -43,9 +55,6 @@ def run(options: argparse.Namespace) -> Exit:
         refresh=options.refresh,
         observe=watcher.observe,
     )
-    todo = errands(sources_of(options), **choosing_of(options))
-    if options.sha256 is not None:
-        todo = _the_one(todo, options.sha256)
     for errand in todo:
         outcomes = client.at_once(errand)
         if outcomes is None:
@@ -68,7 +77,8 @@ def _fetch(client: Client, todo: Iterable[Errand], tally: Tally) -> None:
     loop.run(go())
 
 
-def _the_one(todo: Iterator[Errand], sha256: str) -> Iterator[Errand]:
+def the_one(todo: Iterator[Errand], sha256: str) -> Iterator[Errand]:
+    """The only errand there is, bound to a digest. Raises `InputError`."""
     digest = parse_digest(sha256)
     first, second = next(todo, None), next(todo, None)
     if first is None or second is not None:

@@ -29,28 +29,31 @@ def say(line: str) -> None:
 
 def json_of(outcome: Image | Failure, path: str | None = None) -> str:
     """An outcome of `get` as one line of JSON."""
+    return _dump(fields_of(outcome, path))
+
+
+def fields_of(outcome: Image | Failure, path: str | None = None) -> dict[str, Any]:
+    """An outcome of `get`, as JSON has it."""
     failed = outcome if isinstance(outcome, Failed) else None
     image = None if isinstance(outcome, Failed) else outcome
-    return _dump(
-        {
-            "index": outcome.index,
-            "source": outcome.source,
-            "url": outcome.url,
-            "status": "error" if failed else "ok",
-            "path": path,
-            "sha256": image and image.sha256,
-            "bytes": image and image.bytes,
-            "format": image and image.format,
-            "width": image and image.width,
-            "height": image and image.height,
-            "origin": image and image.origin,
-            "attempts": outcome.attempts,
-            "choice": image and choice_fields(image.choice),
-            "verified": image.verified if image else [],
-            "warnings": image.warnings if image else [],
-            "error": failed and _error_fields(failed),
-        }
-    )
+    return {
+        "index": outcome.index,
+        "source": outcome.source,
+        "url": outcome.url,
+        "status": "error" if failed else "ok",
+        "path": path,
+        "sha256": image and image.sha256,
+        "bytes": image and image.bytes,
+        "format": image and image.format,
+        "width": image and image.width,
+        "height": image and image.height,
+        "origin": image and image.origin,
+        "attempts": outcome.attempts,
+        "choice": image and choice_fields(image.choice),
+        "verified": image.verified if image else [],
+        "warnings": image.warnings if image else [],
+        "error": failed and _error_fields(failed),
+    }
 
 
 def json_of_choice(index: int, source: str, choice: Choice, explanation: Explanation) -> str:
@@ -80,6 +83,16 @@ def choice_fields(choice: Choice) -> dict[str, Any]:
         "candidate": asdict(choice.candidate),
         "alternatives": [asdict(candidate) for candidate in choice.alternatives],
     }
+
+
+def utc(seconds: float) -> str:
+    """Seconds since the epoch as a date and a time: `2025-05-26 08:00:00+00:00`."""
+    from datetime import UTC, datetime
+
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds")
+    except (OverflowError, ValueError, OSError):  # the clock was far off
+        return f"{seconds:.0f} s after 1970"
 
 
 def _error_fields(failed: Failure) -> dict[str, Any]:

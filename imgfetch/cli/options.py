@@ -58,6 +58,24 @@ def _build() -> tuple[argparse.ArgumentParser, list[argparse.ArgumentParser]]:
     _add_offline(get)
     _add_network(get)
     _add_output(get)
+    _add_summing(get)
+
+    retry = command("retry", "retry", "Try again what failed and may succeed, as a report has it.")
+    retry.add_argument("input", metavar="REPORT", help="what --report of an earlier run has written")
+    retry.add_argument(
+        "--all", dest="rest", action="store_true", help="try the others too, which asking again may not mend"
+    )
+    retry.add_argument("--base", metavar="URL", help="what relative URLs are relative to")
+    _add_how(retry)
+    # What is not given here is as it was then, whatever a configuration says now.
+    for option in retry._actions:
+        if option.dest in ("rest", "base", *HOW):
+            option.default = argparse.SUPPRESS
+    _add_cache(retry)
+    _add_getting(retry)
+    _add_network(retry)
+    _add_output(retry)
+    _add_summing(retry)
 
     pick = command("pick", "pick", "Say what would be chosen, and why; fetch pages, but no image.")
     _add_sources(pick)
@@ -86,7 +104,7 @@ def _build() -> tuple[argparse.ArgumentParser, list[argparse.ArgumentParser]]:
     described[-1].add_argument("--deep", action="store_true", help="decode every frame of every image too")
 
     command("demo", "demo", "Run the main job against an origin of our own on the loopback interface.")
-    return parser, [get, pick, explain, *described]
+    return parser, [get, retry, pick, explain, *described]
 
 
 def _add_sources(parser: argparse.ArgumentParser) -> None:
@@ -102,7 +120,16 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base", metavar="URL", default="", help="what relative URLs are relative to")
 
 
+HOW = ("width", "viewport", "policy", "formats")
+"""The options that pick a rendition."""
+
+
 def _add_choosing(parser: argparse.ArgumentParser) -> None:
+    _add_how(parser)
+    parser.add_argument("--all", action="store_true", help="take every rendition of every image")
+
+
+def _add_how(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-w", "--width", metavar="PX", type=_count, help="how wide the image is wanted, in device pixels"
     )
@@ -125,7 +152,6 @@ def _add_choosing(parser: argparse.ArgumentParser) -> None:
         type=_formats,
         help="take only these, as webp,jpeg: jpeg, png, gif, webp, avif",
     )
-    parser.add_argument("--all", action="store_true", help="take every rendition of every image")
 
 
 def _add_cache(parser: argparse.ArgumentParser) -> None:
@@ -199,6 +225,18 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("-v", "--verbose", action="store_true", help="say what happens on the way")
 
 
+def _add_summing(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--report", metavar="FILE", help="write every failure to FILE, with all it takes to try it again"
+    )
+    parser.add_argument(
+        "--fail-under",
+        metavar="SHARE",
+        type=_share,
+        help="succeed if at least this share of the images is there, as 0.95 (1)",
+    )
+
+
 # ---------------------------------------------------------------------------------------------------
 # Types of values
 
@@ -230,6 +268,16 @@ def _duration(text: str) -> float:
     if match is None or float(match[1]) == 0:
         raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a duration such as 30s or 1d")
     return float(match[1]) * {"": 1, "ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400}[match[2]]
+
+
+def _share(text: str) -> tuple[int, int]:
+    """Read `0.95` as 95 of 100: a share that is counted must not be rounded."""
+    match = re.fullmatch(r"([0-9]?)(?:\.([0-9]{1,9}))?", text)
+    digits = "" if match is None else match[1] + (match[2] or "")
+    whole = 1 if match is None else 10 ** len(match[2] or "")
+    if not digits or int(digits) > whole:
+        raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a share from 0 to 1, such as 0.95")
+    return int(digits), whole
 
 
 def _viewport(text: str) -> Viewport:
@@ -271,7 +319,7 @@ def _names(names: type[Policy | Level | Format]) -> str:
 def _configure(parser: argparse.ArgumentParser, configured: dict[str, Any]) -> None:
     """Let variables and files set the default of every option. Raises `InputError`."""
     for action in parser._actions:
-        if not action.option_strings or action.dest == "help":
+        if not action.option_strings or argparse.SUPPRESS in (action.dest, action.default):
             continue
         name = _option(action)
         where = "IMGFETCH_" + name.upper().replace("-", "_")

@@ -12,21 +12,27 @@ from imgfetch.model import Failed, Reason
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from imgfetch.api.values import Failure, Image
+    from imgfetch.cli.report import Report
 
 
 class Tally:
     """Takes outcomes as they come."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: argparse.Namespace, report: Report | None = None) -> None:
+        """`options` are those of `options._add_output` and `_add_summing`, and `directory`."""
         self._json: bool = options.json
         self._quiet: bool = options.quiet
         self._verbose: bool = options.verbose
+        self._enough: tuple[int, int] | None = options.fail_under
+        self._report = report
         self._place = _placer(options.directory)
         self._count: Counter[str] = Counter()
         self._failures: Counter[Reason] = Counter()
+        self._kinds: Counter[str] = Counter()
+        self._hosts: Counter[str] = Counter()
 
     def take(self, outcome: Image | Failure) -> None:
         """Print an outcome. Raises `CacheError` where the cache failed: it will fail the others too."""
@@ -42,17 +48,37 @@ class Tally:
 
     def close(self) -> Exit:
         """Say what it came to, and give the exit code."""
-        total = self._count.total() + self._failures.total()
-        if total > 1 and not self._quiet:
-            parts = [f"{count} {what}" for what, count in self._count.items()]
-            parts += [f"{self._failures.total()} failed"] if self._failures else []
-            lines.say(f"{total} images: {', '.join(parts)}")
-        if not self._failures:
+        if not self._quiet:
+            for line in self._summary():
+                lines.say(line)
+        if not self._failures or self._is_enough():
             return Exit.OK
         reasons = set(self._failures)
         if self._count or not (reasons <= OF_INPUT or reasons == {Reason.IO}):
             return Exit.FAILED
         return Exit.USAGE if reasons <= OF_INPUT else Exit.CACHE
+
+    def _is_enough(self) -> bool:
+        if self._enough is None:
+            return False
+        part, whole = self._enough
+        there = self._count.total()
+        return there * whole >= part * (there + self._failures.total())
+
+    def _summary(self) -> Iterator[str]:
+        failed = self._failures.total()
+        total = self._count.total() + failed
+        if total > 1:
+            parts = [f"{count} {what}" for what, count in self._count.items()]
+            parts += [f"{failed} failed"] if failed else []
+            yield f"{total} images: {', '.join(parts)}"
+            if failed:
+                yield f"failed: {_most(self._kinds, 8, 'of other kinds')}"
+            if self._hosts:
+                yield f"failed at: {_most(self._hosts, 5, 'at {} other hosts')}"
+        in_report = self._report and self._report.summary()
+        if in_report:
+            yield f"failed: {in_report}"
 
     def _fail(self, failed: Failure) -> None:
         error = error_for(failed)
@@ -61,10 +87,37 @@ class Tally:
         if isinstance(error, CacheError) and failed.reason is not Reason.IO:
             raise error
         self._failures[failed.reason] += 1
+        self._kinds[_kind(failed)] += 1
+        host = _host(failed.url)
+        if host:
+            self._hosts[host] += 1
+        if self._report is not None:
+            self._report.take(failed)
         lines.say(str(error))
         if self._verbose:
             for other in failed.tried[1:]:
                 lines.say(f"  nor {error_for(other)}")
+
+
+def _kind(failed: Failure) -> str:
+    return f"http_status {failed.http_status}" if failed.reason is Reason.HTTP_STATUS else failed.reason
+
+
+def _host(url: str) -> str:
+    """The host that a redacted URL names, and its port if that is not the scheme's; or nothing."""
+    from imgfetch.rules import urls
+
+    return urls.origin(url.partition("?")[0]).partition("//")[2]
+
+
+def _most(counts: Counter[str], most: int, others: str) -> str:
+    """The most frequent, and how many the rest come to: `7 timeout, 2 tls, 4 of other kinds`."""
+    ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    parts = [f"{count:,} {name}" for name, count in ranked[:most]]
+    rest = ranked[most:]
+    if rest:
+        parts.append(f"{sum(count for _, count in rest):,} {others.format(f'{len(rest):,}')}")
+    return ", ".join(parts)
 
 
 def _placer(directory: str | None) -> Callable[[Image], str]:

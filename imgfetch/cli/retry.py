@@ -1,0 +1,128 @@
+"""`imgfetch retry`: what failed, and may succeed, once more.
+
+    REPORT ─▶ requests ─▶ errands, as they were asked for then ─▶ as `get` ─▶ what still fails ─▶ REPORT
+
+Whatever is not tried again stays in the report as it was.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from imgfetch.adapters import files
+from imgfetch.api.errands import errands_of, parse_digest
+from imgfetch.cli import get
+from imgfetch.cli.options import HOW
+from imgfetch.cli.report import Report
+from imgfetch.cli.tally import Tally
+from imgfetch.errors import ImgfetchError, InputError
+from imgfetch.model import Digest, Reason, SourceSet
+from imgfetch.rules import records
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from imgfetch.api.errands import Errand
+    from imgfetch.cli.exits import Exit
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Try again what a report says has failed, and write back what still fails."""
+    found = _read(options.input)
+    rest = hasattr(options, "rest")
+    own = {name: getattr(options, name) for name in HOW if hasattr(options, name)}
+    if hasattr(options, "base"):
+        own["base_url"] = options.base
+    again = [request if not own else request.with_own(own) for request in found]
+    with Report(options.report or options.input, lambda index: again[index].how) as report:
+        for request in again:
+            if not (request.may_pass or rest):
+                report.keep(request.line)
+        todo: Iterator[Errand] = (
+            errand
+            for index, request in enumerate(again)
+            if request.may_pass or rest
+            for errand in request.errands(index)
+        )
+        if options.sha256 is not None:
+            todo = get.the_one(todo, options.sha256)
+        return get.bring(options, todo, Tally(options, report))
+
+
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """What a line of a report has asked for, to be asked for again."""
+
+    line: str
+    may_pass: bool
+    """Whether asking again may help."""
+    name: str
+    given: str
+    offered: SourceSet | None
+    """What was to choose from; None where the source could not be read."""
+    choosing: dict[str, Any]
+    sha256: Digest | None
+
+    @property
+    def how(self) -> dict[str, Any]:
+        """The members that say how it is asked for."""
+        return records.asked(self.choosing) | ({} if self.sha256 is None else {"sha256": self.sha256})
+
+    def with_own(self, own: dict[str, Any]) -> _Request:
+        """The same, asked for in another way."""
+        offered = self.offered
+        if offered is not None and own.get("base_url"):
+            from imgfetch.markup.urls import absolute
+
+            offered = absolute(offered, own["base_url"])
+        return replace(self, choosing={**self.choosing, **own}, offered=offered)
+
+    def errands(self, index: int) -> Iterator[Errand]:
+        """What there is to fetch, under the name that its source had."""
+        source = self.given if self.offered is None else self.offered
+        for errand in errands_of(source, index, **self.choosing):
+            yield replace(errand, source=self.name, given=self.given, sha256=self.sha256)
+
+
+def _read(path: str) -> list[_Request]:
+    """What a report has. Raises `InputError`, naming the line that cannot be used."""
+    text = files.read(path)
+    if text is None:
+        raise InputError(Reason.BAD_INPUT, "no such file; get --report FILE writes one", path)
+    *whole, rest = text.split("\n")
+    if rest and not _is_whole(rest):
+        rest = ""  # the run that wrote it was killed in the middle of a line
+    return [
+        _request(line, f"{path}: line {number}")
+        for number, line in enumerate([*whole, rest], 1)
+        if line.strip()
+    ]
+
+
+def _is_whole(line: str) -> bool:
+    try:
+        records.members_of(line)
+    except ValueError:
+        return False
+    return True
+
+
+def _request(line: str, where: str) -> _Request:
+    try:
+        members = records.members_of(line)
+        ask = records.member(members, "ask", dict)
+        error = records.member(members, "error", dict)
+        offered = ask.get("offered")
+        return _Request(
+            line + "\n",
+            may_pass=records.member(error, "retryable", bool),
+            name=records.member(members, "source", str),
+            given=records.member(ask, "source", str, ""),
+            offered=None if offered is None else records.source_set_of(records.member(ask, "offered", dict)),
+            choosing=records.choosing_of(ask),
+            sha256=parse_digest(records.member(ask, "sha256", str) if "sha256" in ask else None),
+        )
+    except (ValueError, ImgfetchError) as why:
+        raise InputError(Reason.BAD_INPUT, f"not a line of a report: {why}", where) from why

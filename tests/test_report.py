@@ -1,0 +1,303 @@
+"""Failures that one can aggregate: the count at the end, the report, and trying again."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from children import running
+from imgfetch.adapters import files
+from imgfetch.cli import main
+from imgfetch.cli.tally import Tally
+from imgfetch.errors import InputError
+from imgfetch.model import Failed, Reason
+from origin import Origin, slowly, status, whole
+from pictures import encoded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LOCAL = ["--allow-host", "127.0.0.1", "--retries", "0"]
+A, B = encoded("webp", 480, 270), encoded("webp", 800, 450)
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.startswith("IMGFETCH_"):
+            monkeypatch.delenv(name)
+    return tmp_path
+
+
+@pytest.fixture
+def origin() -> Iterator[Origin]:
+    with Origin() as running_origin:
+        yield running_origin
+
+
+class Ran:
+    """A command that was run, and what it printed."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], *arguments: str) -> None:
+        capsys.readouterr()
+        self.code = main([*arguments, *LOCAL])
+        self.out, self.err = capsys.readouterr()
+        self.lines = self.out.splitlines()
+
+
+def report(path: str = "report") -> list[dict[str, Any]]:
+    return [json.loads(line) for line in Path(path).read_text().splitlines()]
+
+
+# The count
+
+
+def summed(failures: list[Failed], capsys: pytest.CaptureFixture[str], *, quiet: bool = False) -> list[str]:
+    options = argparse.Namespace(json=False, quiet=quiet, verbose=False, directory=None, fail_under=None)
+    tally = Tally(options)
+    for failed in failures:
+        tally.take(failed)
+    capsys.readouterr()
+    tally.close()
+    return capsys.readouterr().err.splitlines()
+
+
+def test_a_run_ends_with_counts_by_kind_and_by_host(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good, gone = origin.route("/a", whole(A)), [f"{origin.url}/{n}?sig=SECRET" for n in range(2)]
+    ran = Ran(capsys, "get", good, *gone, origin.route("/busy", status(503)))
+    assert ran.code == 1
+    assert ran.err.splitlines()[-3:] == [
+        "imgfetch: 4 images: 1 fetched, 3 failed",
+        "imgfetch: failed: 2 http_status 404, 1 rate_limited",
+        f"imgfetch: failed at: 3 127.0.0.1:{origin.port}",
+    ]
+    assert "SECRET" not in ran.err
+    assert "failed at" not in Ran(capsys, "get", *gone, "-q").err
+
+
+def test_thousands_of_hosts_and_kinds_are_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
+    failures = [
+        Failed(Reason.HTTP_STATUS, "no", f"https://h{n}.example/a?q=…", http_status=400 + n % 90)
+        for n in range(3000)
+    ]
+    failures += [Failed(Reason.TIMEOUT, "slow", "https://busy.example:8443/")] * 7
+    kinds = ", ".join(f"34 http_status {400 + n}" for n in range(8))
+    hosts = ", ".join(f"1 h{n}.example" for n in (0, 1, 10, 100))
+    assert summed(failures, capsys)[1:] == [
+        f"imgfetch: failed: {kinds}, 2,735 of other kinds",
+        f"imgfetch: failed at: 7 busy.example:8443, {hosts}, 2,996 at 2,996 other hosts",
+    ]
+    assert summed(failures, capsys, quiet=True) == []
+
+
+# A share of failures
+
+
+def test_a_share_of_failures_is_a_success_and_is_counted_exactly(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    urls = [origin.route(f"/{n}", whole(A) if n < 7 else status(404)) for n in range(100)]
+    Path("list").write_text("\n".join(urls))
+
+    def code(*options: str) -> int:
+        return Ran(capsys, "get", "-i", "list", *options).code
+
+    assert code() == 1
+    assert code("--fail-under", "0.07") == 0  # 0.07 * 100 is more than 7 in floating point
+    assert code("--fail-under", ".071") == 1
+    assert code("--fail-under", "0") == 0
+    assert code("--fail-under", "1") == 1
+    Path("imgfetch.toml").write_text("[tool.imgfetch]\nfail-under = 0.05\n")
+    assert code() == 0
+
+
+@pytest.mark.parametrize("share", ["1.01", "2", "-0.5", "95%", "", ".", "nan", "1e-2", "0.1234567890"])
+def test_a_share_that_is_none_is_refused(share: str, capsys: pytest.CaptureFixture[str]) -> None:
+    ran = Ran(capsys, "get", "https://h.example/a", f"--fail-under={share}")
+    assert ran.code == 2
+    assert "is not a share from 0 to 1" in ran.err
+    assert list(Path().iterdir()) == []
+
+
+# The report, and trying again
+
+
+def test_a_report_has_what_failed_and_retry_asks_only_for_what_may_succeed(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = origin.route("/good", whole(A))
+    busy = origin.route("/busy?sig=SECRET", status(503)).replace("//", "//u:pw@")
+    gone = origin.route("/gone", status(404))
+    ran = Ran(capsys, "get", good, busy, gone, "missing.txt", "-w", "300", "--report", "report", "--json")
+    assert ran.code == 1
+    assert "SECRET" not in ran.err + ran.out
+    assert "imgfetch: failed: 3 in report; 1 may succeed: imgfetch retry report" in ran.err
+    assert Path("report").stat().st_mode & 0o777 == 0o600
+    assert not Path("report.part").exists()
+
+    by_source = {line["ask"]["source"]: line for line in report()}
+    assert by_source.keys() == {busy, gone, "missing.txt"}
+    printed = {line["index"]: line for line in map(json.loads, ran.lines) if line["status"] == "error"}
+    for line in by_source.values():
+        assert {name: line[name] for name in line if name not in ("ask", "when")} == printed[line["index"]]
+        assert line["ask"]["width"] == 300
+        assert line["when"][-6:] == "+00:00"
+    assert by_source[busy]["ask"]["offered"]["candidates"] == [{"url": busy}]
+
+    before = origin.asked()
+    again = Ran(capsys, "retry", "report")
+    assert (again.code, origin.asked() - before) == (1, 1)
+    origin.route("/busy?sig=SECRET", whole(B))
+    healed = Ran(capsys, "retry", "report")
+    assert (healed.code, len(healed.lines)) == (0, 1)
+    assert origin.requests[-1].headers["authorization"].startswith("Basic ")
+    assert {line["ask"]["source"] for line in report()} == {gone, "missing.txt"}
+
+    Path("missing.txt").write_text(f"<img src={good}>")
+    every = Ran(capsys, "retry", "report", "--all", "--report", "other")
+    assert (every.code, len(every.lines)) == (1, 1)
+    assert [line["ask"]["source"] for line in report("other")] == [gone]
+    assert len(report()) == 2
+    origin.route("/gone", whole(A))
+    assert Ran(capsys, "retry", "report", "--all").code == 0
+    assert Path("report").read_text() == ""
+    assert Ran(capsys, "retry", "report").code == 0
+
+
+def test_only_the_image_that_failed_is_tried_again_and_own_options_win(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("a480", "a800"):
+        origin.route(f"/{name}", status(500))
+    origin.route("/b", whole(A))
+    Path("page.html").write_text("<img srcset='a480 480w, a800 800w'><img src=b>")
+    get = ["get", "page.html", "--base", origin.url, "-w", "400", "--report", "report"]
+    assert Ran(capsys, *get).code == 1
+    assert sorted(request.path for request in origin.requests) == ["/a480", "/a800", "/b"]
+    (line,) = report()
+    assert (line["source"], line["ask"]["source"]) == ("page.html", "page.html")
+
+    Path("page.html").unlink()  # it is not read again
+    Path("imgfetch.toml").write_text("[tool.imgfetch]\nwidth = 10\npolicy = 'largest'\nall = true\n")
+    origin.route("/a480", whole(A))
+    origin.route("/a800", whole(B))
+    before = origin.asked()
+    assert Ran(capsys, "retry", "report", "--report", "second", "-w", "700", "--refresh").code == 0
+    assert [request.path for request in origin.requests[before:]] == ["/a800"]
+    before = origin.asked()
+    assert Ran(capsys, "retry", "report").code == 0
+    assert [request.path for request in origin.requests[before:]] == ["/a480"]
+
+
+def test_a_page_that_failed_gives_all_its_images_later(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = origin.route("/page", status(503))
+    assert Ran(capsys, "get", page, "--report", "report").code == 1
+    origin.route("/page", whole(b"<!doctype html><img src=a><img src=b>", content_type="text/html"))
+    origin.route("/a", whole(A))
+    still = origin.route("/b", status(502))
+    ran = Ran(capsys, "retry", "report")
+    assert (ran.code, len(ran.lines)) == (1, 1)
+    (line,) = report()
+    assert line["ask"]["source"] == page
+    assert line["ask"]["offered"]["candidates"] == [{"url": still}]
+    origin.route("/b", whole(B))
+    assert Ran(capsys, "retry", "report").code == 0
+
+
+def test_relative_urls_are_mended_by_a_base(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    origin.route("/x/a", whole(A))
+    Path("page.html").write_text("<img src=a>")
+    assert Ran(capsys, "get", "page.html", "--report", "report").code == 2
+    assert Ran(capsys, "retry", "report", "--all", "--base", origin.url + "/x/").code == 0
+
+
+def test_a_digest_is_asked_for_again(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    url = origin.route("/a", whole(A))
+    assert Ran(capsys, "get", url, "--sha256", "ab" * 32, "--report", "report").code == 1
+    (line,) = report()
+    assert (line["error"]["kind"], line["ask"]["sha256"]) == ("integrity", "ab" * 32)
+    assert Ran(capsys, "retry", "report").code == 1
+
+
+def test_a_report_that_is_none_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+    def complains(word: str, *arguments: str) -> None:
+        before = sorted(Path().rglob("*"))
+        ran = Ran(capsys, *arguments)
+        assert (ran.code, ran.out, len(ran.err.splitlines())) == (2, "", 1), ran.err
+        assert word in ran.err
+        assert sorted(Path().rglob("*")) == before
+
+    good = json.dumps({"source": "a", "error": {"retryable": True}, "ask": {"source": "https://h.example/a"}})
+    for text, word in (
+        ("no\n", "bad: line 1: not a line of a report: not JSON"),
+        (good + "\n\n[3]\n", "bad: line 3: not a line of a report: [3] where an object was expected"),
+        ('{"source": "a"}\n', "'ask' is missing"),
+        ('{"source": "a", "ask": {}, "error": {"retryable": 1}}\n', "'retryable' is 1"),
+        (good.replace('"ask": {', '"ask": {"sha256": "xyz", ') + "\n", "not a SHA-256"),
+        (good.replace('"ask": {', '"ask": {"offered": {"kind": "poem"}, ') + "\n", "'poem' is none of"),
+    ):
+        Path("bad").write_text(text)
+        complains(word, "retry", "bad")
+    Path("bad").write_bytes(b"\n\xff\n")
+    complains("bad: line 2: not UTF-8", "retry", "bad")
+    complains("no such file", "retry", "missing")
+    Path("folder").mkdir()
+    complains("cannot be read", "retry", "folder")
+    complains("cannot be written", "get", "https://h.example/a", "--report", "folder")
+    complains("cannot be written", "get", "https://h.example/a", "--report", "nowhere/report")
+    complains("no SOURCE", "get", "--report", "report")
+
+
+def test_a_run_that_is_killed_leaves_what_failed_and_the_old_report(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("report").write_text("old\n")
+    gone = [origin.route(f"/{n}", status(500)) for n in range(3)]
+    slow = origin.route("/slow", slowly(A, pause=20))
+    for number, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143)):
+        Path("report.part").unlink(missing_ok=True)
+        with running("get", *gone, slow, "--report", "report", *LOCAL) as process:
+            while not (
+                Path("report.part").exists() and len(Path("report.part").read_bytes().splitlines()) == 3
+            ):
+                assert process.poll() is None
+                time.sleep(0.01)
+            assert "another run is writing it" in Ran(capsys, "get", slow, "--report", "report").err
+            process.send_signal(number)
+            _, err = process.communicate(timeout=10)
+        assert process.returncode == code
+        assert "Traceback" not in err
+        assert Path("report").read_text() == "old\n"
+        assert {line["ask"]["source"] for line in report("report.part")} == set(gone)
+    assert "what failed until now is in" in err
+
+    with Path("report.part").open("a") as file:
+        file.write('{"source": "cut in the mid')
+    for url in gone:
+        origin.route(url.removeprefix(origin.url), whole(A))
+    assert Ran(capsys, "retry", "report.part", "--report", "report").code == 0
+    assert Path("report").read_text() == ""
+
+
+def test_what_is_replaced_is_replaced_at_once_and_keeps_its_mode(tmp_path: Path) -> None:
+    target, link = tmp_path / "file", tmp_path / "link"
+    files.replace(target, "one")
+    target.chmod(0o640)
+    link.symlink_to(target)
+    files.replace(link, "two")
+    assert (target.read_text(), target.stat().st_mode & 0o777, link.is_symlink()) == ("two", 0o640, True)
+    assert sorted(item.name for item in tmp_path.iterdir()) == ["file", "link"]
+    with pytest.raises(InputError, match="cannot be written"):
+        files.replace(tmp_path / "no" / "file", "")
