@@ -53,12 +53,7 @@ def _build() -> tuple[argparse.ArgumentParser, list[argparse.ArgumentParser]]:
     get = command("get", "get", "Read, choose, fetch, verify and keep; print one path a line.")
     _add_sources(get)
     _add_choosing(get)
-    _add_cache(get)
-    _add_getting(get)
-    _add_offline(get)
-    _add_network(get)
-    _add_output(get)
-    _add_summing(get)
+    _add_bringing(get)
 
     retry = command("retry", "retry", "Try again what failed and may succeed, as a report has it.")
     retry.add_argument("input", metavar="REPORT", help="what --report of an earlier run has written")
@@ -71,11 +66,7 @@ def _build() -> tuple[argparse.ArgumentParser, list[argparse.ArgumentParser]]:
     for option in retry._actions:
         if option.dest in ("rest", "base", *HOW):
             option.default = argparse.SUPPRESS
-    _add_cache(retry)
-    _add_getting(retry)
-    _add_network(retry)
-    _add_output(retry)
-    _add_summing(retry)
+    _add_bringing(retry)
 
     pick = command("pick", "pick", "Say what would be chosen, and why; fetch pages, but no image.")
     _add_sources(pick)
@@ -105,6 +96,16 @@ def _build() -> tuple[argparse.ArgumentParser, list[argparse.ArgumentParser]]:
 
     command("demo", "demo", "Run the main job against an origin of our own on the loopback interface.")
     return parser, [get, retry, pick, explain, *described]
+
+
+def _add_bringing(parser: argparse.ArgumentParser) -> None:
+    """Everything but the sources, and how to choose from them."""
+    _add_cache(parser)
+    _add_getting(parser)
+    _add_offline(parser)
+    _add_network(parser)
+    _add_output(parser)
+    _add_summing(parser)
 
 
 def _add_sources(parser: argparse.ArgumentParser) -> None:
