@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from imgfetch.api.caching import CachingTransport as CachingTransport
     from imgfetch.api.client import Client as Client
     from imgfetch.api.client import fetch as fetch
+    from imgfetch.api.lock import Lock as Lock
     from imgfetch.api.pages import current_sources as current_sources
     from imgfetch.api.pages import preload_sources as preload_sources
     from imgfetch.api.pages import source_set as source_set
@@ -49,6 +50,7 @@ _HOMES = {
     "imgfetch.api.cache": ("Cache",),
     "imgfetch.api.caching": ("CachingTransport",),
     "imgfetch.api.client": ("Client", "fetch"),
+    "imgfetch.api.lock": ("Lock",),
     "imgfetch.api.pages": ("current_sources", "preload_sources", "source_set"),
     "imgfetch.api.proof": ("check_image",),
     "imgfetch.api.reading": ("choose", "find_images", "parse_srcset"),

@@ -150,6 +150,7 @@ REASONS: dict[type[ImgfetchError], tuple[Reason, ...]] = {
         Reason.TOO_MANY_FRAMES,
         Reason.UNSUPPORTED_FORMAT,
         Reason.OFFLINE,
+        Reason.NOT_LOCKED,
     ),
     ContentError: (
         Reason.EMPTY,

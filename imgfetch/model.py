@@ -388,6 +388,7 @@ class Reason(StrEnum):
     TOO_MANY_FRAMES = "too_many_frames"
     UNSUPPORTED_FORMAT = "unsupported_format"
     OFFLINE = "offline"
+    NOT_LOCKED = "not_locked"
     # What the bytes are
     EMPTY = "empty"
     NOT_IMAGE = "not_image"
@@ -445,6 +446,8 @@ class Failed:
     source: str = ""
     """What the caller gave, shortened, and `index` its position among the sources of a run."""
     index: int = 0
+    place: int = 0
+    """Of the image among those that its source offers."""
     # What it takes to ask again, secrets and all: for programs, and in no repr that might be logged.
     given: str = field(default="", repr=False)
     """What the caller gave: a URL as it was, the path of a file, a text cut short if it is long."""
@@ -475,6 +478,8 @@ class Served:
     source: str = ""
     """What the caller gave, shortened, and `index` its position among the sources of a run."""
     index: int = 0
+    place: int = 0
+    """Of the image among those that its source offers."""
 
     @property
     def url(self) -> str:

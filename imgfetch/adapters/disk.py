@@ -203,6 +203,18 @@ class DiskStore:
         """Where the bytes of an entry found or kept by this store lie."""
         return Path(self._place(entry.facts))
 
+    def holding(self, sha256: Digest) -> tuple[Path, Entry | None] | None:
+        """Where these bytes lie, whole, and the latest entry that tells of them; None where they do not.
+
+        There is no entry where every URL they were kept under has come to stand for others.
+        """
+        with self._translating():
+            for extension in sorted(_EXTENSIONS - {Format.OTHER.extension}):
+                path = f"{self._objects}/{sha256[:2]}/{sha256}.{extension}"
+                if os.path.isfile(path) and self._checked(path, deep=False).problem is None:
+                    return Path(path), self._index.about(sha256)
+        return None
+
     def _place(self, facts: Facts | Object) -> str:
         return f"{self._objects}/{facts.sha256[:2]}/{facts.sha256}.{facts.format.extension}"
 

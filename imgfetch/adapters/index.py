@@ -67,6 +67,7 @@ _COLUMNS = """
 """
 _ENTRIES = f"SELECT {_COLUMNS}, e.id FROM entry e JOIN object o USING (sha256)"  # noqa: S608 (our own columns)
 _FIND = f"{_ENTRIES} WHERE e.key = ? ORDER BY e.received_at DESC, e.id DESC"
+_ABOUT = f"{_ENTRIES} WHERE e.sha256 = ? ORDER BY e.received_at DESC, e.id DESC LIMIT 1"
 _LIST = f"{_ENTRIES} WHERE e.id > ? ORDER BY e.id LIMIT 500"
 _OBJECT = "SELECT sha256, format, bytes, mtime_ns FROM object WHERE sha256 = ?"
 _OBJECTS = "SELECT sha256, format, bytes, mtime_ns FROM object WHERE sha256 > ? ORDER BY sha256 LIMIT 500"
@@ -141,6 +142,11 @@ class Index:
     def find(self, key: Key) -> list[tuple[Entry, int]]:
         """The variants under `key`, the latest first, each with the `mtime_ns` its object had."""
         return [found for row in self._rows(_FIND, (key,)) if (found := _entry(row))]
+
+    def about(self, sha256: Digest) -> Entry | None:
+        """The latest entry of these bytes, under whatever key."""
+        found = (_entry(row) for row in self._rows(_ABOUT, (sha256,)))
+        return next((entry for entry, _ in filter(None, found)), None)
 
     def entries(self) -> Iterator[Entry]:
         """Every entry, in the order they were kept."""

@@ -39,10 +39,11 @@ if TYPE_CHECKING:
     import httpx
 
     from imgfetch.api.assembly import Assembly
+    from imgfetch.api.lock import Lock
     from imgfetch.api.sources import Source
     from imgfetch.engine.events import Event
     from imgfetch.engine.one import Engine
-    from imgfetch.model import Format, Viewport
+    from imgfetch.model import Choice, Format, Viewport
 
 
 def fetch(
@@ -81,7 +82,7 @@ def fetch(
 
     async def run() -> list[Image | Failure]:
         async with client:
-            return await client.settle(errand, only_first=True)
+            return await client.settle(errand)
 
     with suppress(RuntimeError):
         asyncio.get_running_loop()
@@ -98,7 +99,8 @@ class Client:
     with a decode of every frame. `headers` go to the origin asked for and to no other. `refresh` asks the
     origin even for what is held; `offline` asks nobody. `allow_hosts` names internal hosts, addresses or
     networks that may be contacted. `transport` replaces the network stack, address guard included.
-    `observe` is called with every event on the way (`imgfetch.engine.events`).
+    `observe` is called with every event on the way (`imgfetch.engine.events`). `lock` takes note of what is
+    served; with `locked`, just what it has is served, by its digest, and it is not changed.
     """
 
     def __init__(
@@ -118,7 +120,11 @@ class Client:
         ca_bundle: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
         observe: Callable[[Event], None] | None = None,
+        lock: Lock | None = None,
+        locked: bool = False,
     ) -> None:
+        if locked and lock is None:
+            raise InputError(Reason.BAD_INPUT, "locked needs a lock; Lock.read(path) gives one")
         self._settings = Settings(
             limits=_checked(limits or Limits()),
             level=member(Level, verify),
@@ -132,6 +138,8 @@ class Client:
         self._network = (tuple(allow_hosts), proxy, ca_bundle, transport)
         self._observe = observe or (lambda _: None)
         self._store = DiskStore(cache)
+        self._lock = lock
+        self._locked = locked
         self._assembly: Assembly | None = None
         self._under_way: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -161,7 +169,7 @@ class Client:
         `sha256` is the digest the file must have. Raises `ImgfetchError`; its `kind` says why.
         """
         errand = _first(source, sha256, choosing)
-        return _image_or_raise((self.at_once(errand) or await self.settle(errand, only_first=True))[0])
+        return _image_or_raise((self.at_once(errand) or await self.settle(errand))[0])
 
     async def get_many(
         self, sources: Iterable[Source] | AsyncIterable[Source], **choosing: Unpack[Choosing]
@@ -213,37 +221,67 @@ class Client:
 
     def at_once(self, errand: Errand) -> list[Image | Failure] | None:
         """What becomes of an errand, if that needs no request. Raises `CacheError`."""
-        if isinstance(errand.choice, Failure):
-            return [errand.sign(errand.choice)]
-        now = SystemClock().now()
-        served = held(errand.choice, self._store, self._settings, now=now, sha256=errand.sha256)
-        return None if served is None else [errand.sign(Image.of(served))]
+        outcomes = []
+        for bound in self._bound(errand):
+            outcome = bound.choice if isinstance(bound.choice, Failure) else self._held(bound, bound.choice)
+            if outcome is None:
+                return None
+            outcomes.append((bound, outcome))
+        return [self._signed(bound, outcome) for bound, outcome in outcomes]
 
-    async def settle(self, errand: Errand, *, only_first: bool = False) -> list[Image | Failure]:
+    async def settle(self, errand: Errand) -> list[Image | Failure]:
         """What becomes of an errand, over the network where it must be; of a page, of its images.
-
-        `only_first`: of the first of them alone.
 
         Raises `CacheError`.
         """
         import asyncio
 
+        batches = await asyncio.gather(*map(self._settle, self._bound(errand)))
+        return [outcome for batch in batches for outcome in batch]
+
+    async def _settle(self, errand: Errand) -> list[Image | Failure]:
+        import asyncio
+
         if isinstance(errand.choice, Failure):
-            return [errand.sign(errand.choice)]
+            return [self._signed(errand, errand.choice)]
+        if self._locked:
+            held = await asyncio.to_thread(self._held, errand, errand.choice, anew=True)
+            if held is not None:
+                return [self._signed(errand, held)]
         bring = self._engine().bring(errand.choice, sha256=errand.sha256, page=errand.may_be_a_page)
         task = asyncio.ensure_future(bring)
         self._under_way.add(task)
         task.add_done_callback(self._under_way.discard)
         outcome = await task
-        match outcome:
-            case Served():
-                return [errand.sign(Image.of(outcome))]
-            case Failure():
-                return [errand.sign(outcome)]
-            case page:
-                offered = islice(errands_of_page(errand, page), 1 if only_first else None)
-                batches = await asyncio.gather(*map(self.settle, offered))
-                return [outcome for batch in batches for outcome in batch]
+        if isinstance(outcome, Served | Failure):
+            return [self._signed(errand, outcome)]
+        offered = islice(errands_of_page(errand, outcome), 1 if errand.only_first else None)
+        batches = await asyncio.gather(*map(self._settle, offered))
+        return [settled for batch in batches for settled in batch]
+
+    def _bound(self, errand: Errand) -> list[Errand]:
+        """The errand, or what it comes to where only what is locked is wanted."""
+        return self._lock.bound(errand) if self._lock is not None and self._locked else [errand]
+
+    def _held(self, errand: Errand, choice: Choice, *, anew: bool = False) -> Served | None:
+        """What needs no request; of what is locked, whatever has the digest, proved `anew` if need be."""
+        if self._locked and errand.sha256 is not None and not self._settings.refresh:
+            from imgfetch.api.kept import kept
+
+            return kept(choice, errand.sha256, self._store, self._settings, anew=anew)
+        return held(choice, self._store, self._settings, now=SystemClock().now(), sha256=errand.sha256)
+
+    def _signed(self, errand: Errand, outcome: Served | Failure) -> Image | Failure:
+        """An outcome as the caller sees it, noted in the lock."""
+        if self._lock is not None and not self._locked:
+            self._lock.take(errand, outcome)
+        if isinstance(outcome, Served):
+            return errand.sign(Image.of(outcome))
+        if self._locked:
+            from imgfetch.api.lock import changed
+
+            outcome = changed(outcome)
+        return errand.sign(outcome)
 
     def _engine(self) -> Engine:
         if self._closed:
@@ -282,7 +320,8 @@ _LEAST |= dict.fromkeys(("jobs", "per_host", "max_bytes", "max_pixels", "max_fra
 
 
 def _first(source: Source, sha256: str | None, choosing: Choosing) -> Errand:
-    return replace(next(errands_of(source, 0, **choosing)), sha256=parse_digest(sha256))
+    first = next(errands_of(source, 0, **choosing))
+    return replace(first, sha256=parse_digest(sha256), only_first=True)
 
 
 def _image_or_raise(outcome: Image | Failure) -> Image:

@@ -54,6 +54,10 @@ class Errand:
     """The digest that the file must have, if the caller knows it."""
     given: Source = ""
     """The source as it was given, of which `source` is what to call it."""
+    place: int = 0
+    """Of the image among those that the source offers."""
+    only_first: bool = False
+    """Whether the others of its source are not wanted."""
 
     @property
     def may_be_a_page(self) -> bool:
@@ -68,7 +72,7 @@ class Errand:
 
     def sign(self, outcome: T) -> T:
         """Give an outcome the name of the source it belongs to, and a failure all it takes to ask again."""
-        signed = replace(outcome, source=self.source, index=self.index)
+        signed = replace(outcome, source=self.source, index=self.index, place=self.place)
         if isinstance(signed, Failed):
             choice = None if isinstance(self.choice, Failed) else self.choice
             return replace(signed, given=name_of(self.given), choice=choice)
@@ -88,8 +92,9 @@ def errands_of(source: Source, index: int, **choosing: Unpack[Choosing]) -> Iter
         raise TypeError(f"no such keyword: {', '.join(sorted(unknown))}")
     name = label(source)
     try:
-        for source_set in _images(_read(source, choosing), choosing):
-            yield Errand(_choice_or_failure(source_set, choosing, name), name, index, choosing, given=source)
+        for place, source_set in enumerate(_images(_read(source, choosing), choosing)):
+            choice = _choice_or_failure(source_set, choosing, name)
+            yield Errand(choice, name, index, choosing, given=source, place=place)
     except ImgfetchError as error:
         yield Errand(error.failed(), name, index, choosing, given=source)
 
@@ -104,8 +109,9 @@ def errands_of_page(errand: Errand, page: Page) -> Iterator[Errand]:
     found = find_images(text, base_url=url, media_type="text/html", link_headers=(said,) if said else ())
     if not found:
         yield replace(errand, choice=replace(page.failed, attempts=1))
-    for source_set in _images(found, errand.choosing):
-        yield replace(errand, choice=_choice_or_failure(source_set, errand.choosing, redact(url)))
+    for place, source_set in enumerate(_images(found, errand.choosing)):
+        choice = _choice_or_failure(source_set, errand.choosing, redact(url))
+        yield replace(errand, choice=choice, place=place)
 
 
 def _read(source: Source, choosing: Choosing) -> tuple[SourceSet, ...]:

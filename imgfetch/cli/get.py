@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from imgfetch.api.client import Client
     from imgfetch.api.errands import Errand
+    from imgfetch.api.lock import Lock
     from imgfetch.cli.exits import Exit
 
 
@@ -46,6 +47,7 @@ def run(options: argparse.Namespace) -> Exit:
 def bring(options: argparse.Namespace, todo: Iterator[Errand], tally: Tally) -> Exit:
     """Run errands with the options of `get`, and give the exit code that they come to."""
     watcher = watcher_for(options)
+    lock = _lock_of(options)
     client = client_for(
         options,
         cache=options.cache,
@@ -54,6 +56,8 @@ def bring(options: argparse.Namespace, todo: Iterator[Errand], tally: Tally) -> 
         expect_width=options.expect_width,
         refresh=options.refresh,
         observe=watcher.observe,
+        lock=lock,
+        locked=options.locked,
     )
     for errand in todo:
         outcomes = client.at_once(errand)
@@ -63,7 +67,18 @@ def bring(options: argparse.Namespace, todo: Iterator[Errand], tally: Tally) -> 
             break
         for outcome in outcomes:
             tally.take(outcome)
-    return tally.close()
+    code = tally.close()
+    if lock is not None and not options.locked:
+        lock.write(options.lock)
+    return code
+
+
+def _lock_of(options: argparse.Namespace) -> Lock | None:
+    if options.lock is None and not options.locked:
+        return None
+    from imgfetch.api.lock import Lock
+
+    return Lock.read(options.lock or "imgfetch.lock", missing_ok=not options.locked)
 
 
 def _fetch(client: Client, todo: Iterable[Errand], tally: Tally) -> None:

@@ -38,6 +38,7 @@ def fields_of(outcome: Image | Failure, path: str | None = None) -> dict[str, An
     image = None if isinstance(outcome, Failed) else outcome
     return {
         "index": outcome.index,
+        "place": outcome.place,
         "source": outcome.source,
         "url": outcome.url,
         "status": "error" if failed else "ok",

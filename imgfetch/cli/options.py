@@ -106,6 +106,7 @@ def _add_bringing(parser: argparse.ArgumentParser) -> None:
     _add_network(parser)
     _add_output(parser)
     _add_summing(parser)
+    _add_lock(parser)
 
 
 def _add_sources(parser: argparse.ArgumentParser) -> None:
@@ -224,6 +225,15 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     parser.add_argument("-q", "--quiet", action="store_true", help="say nothing but results and errors")
     parser.add_argument("-v", "--verbose", action="store_true", help="say what happens on the way")
+
+
+def _add_lock(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--lock", metavar="FILE", help="write down which URL and which bytes each image was")
+    parser.add_argument(
+        "--locked",
+        action="store_true",
+        help="give just what the lock has (--lock, or ./imgfetch.lock), or fail",
+    )
 
 
 def _add_summing(parser: argparse.ArgumentParser) -> None:

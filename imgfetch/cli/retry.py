@@ -59,6 +59,7 @@ class _Request:
     may_pass: bool
     """Whether asking again may help."""
     name: str
+    place: int
     given: str
     offered: SourceSet | None
     """What was to choose from; None where the source could not be read."""
@@ -83,7 +84,14 @@ class _Request:
         """What there is to fetch, under the name that its source had."""
         source = self.given if self.offered is None else self.offered
         for errand in errands_of(source, index, **self.choosing):
-            yield replace(errand, source=self.name, given=self.given, sha256=self.sha256)
+            yield replace(
+                errand,
+                source=self.name,
+                given=self.given,
+                place=self.place,
+                sha256=self.sha256,
+                only_first=not errand.is_a_url,  # the other images of a text or a page are not asked for
+            )
 
 
 def _read(path: str) -> list[_Request]:
@@ -119,6 +127,7 @@ def _request(line: str, where: str) -> _Request:
             line + "\n",
             may_pass=records.member(error, "retryable", bool),
             name=records.member(members, "source", str),
+            place=records.member(members, "place", int, 0),
             given=records.member(ask, "source", str, ""),
             offered=None if offered is None else records.source_set_of(records.member(ask, "offered", dict)),
             choosing=records.choosing_of(ask),

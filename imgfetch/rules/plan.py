@@ -104,6 +104,12 @@ def consider(
     return Ask(address.key, address.url, headers, condition)
 
 
+def consider_bytes(entry: Entry, wanted: Wanted) -> Serve | None:
+    """Decide whether kept bytes will do whatever they were asked for by, and however old they are."""
+    held = _still_wanted(entry, wanted)
+    return None if held is None else Serve(entry, held.warnings)
+
+
 def stand_in(
     failed: Failed, entry: Entry | None, wanted: Wanted, settings: Settings, *, now: float
 ) -> Serve | Failed:

@@ -94,6 +94,21 @@ def origin(url: str) -> str:
     return address.origin if isinstance(address, Address) else ""
 
 
+def without_credentials(text: str) -> str:
+    """A URL without user and password, or a text without those of the URLs in it."""
+    return _CREDENTIALS.sub("", text)
+
+
+def with_credentials_of(other: str, url: str) -> str:
+    """`url` with user and password of another URL, if that is of the same origin."""
+    here, there = read(url), read(other)
+    if not (isinstance(here, Address) and isinstance(there, Address)):
+        return url
+    if here.userinfo or not there.userinfo or here.origin != there.origin:
+        return url
+    return url.replace("//", f"//{there.userinfo}@", 1)
+
+
 def redact(url: str) -> str:
     """Any URL, however broken, as it may be printed."""
     address = read(url)
@@ -115,6 +130,7 @@ _URL = re.compile(
 # A value is shown where it is a small number, as widths and qualities are; all else may be a signature.
 _QUERY_VALUE = re.compile(r"=(?![0-9]{1,5}(?:&|$))[^&]*")
 
+_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _NUMBER = re.compile(r"0x[0-9a-f]{0,60}|0[0-7]{0,60}|[1-9][0-9]{0,60}")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")

@@ -1,0 +1,65 @@
+"""Bytes that are in the cache, whatever URL they came by."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgfetch.engine.held import wanted_of
+from imgfetch.model import Defect, Entry, Head, Key, Scratch, Served
+from imgfetch.rules import plan
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from imgfetch.adapters.disk import DiskStore
+    from imgfetch.model import Choice, Digest, Limits, Settings, Wanted
+
+
+def kept(
+    choice: Choice, sha256: Digest, store: DiskStore, settings: Settings, *, anew: bool
+) -> Served | None:
+    """Serve the bytes of that digest for a choice; None where they are not there, or will not do.
+
+    `anew`: what the index does not tell of them may be found out, by proving them once more. That takes time.
+    """
+    wanted = wanted_of(choice.candidate, settings, sha256)
+    found = store.holding(sha256)
+    if found is None:
+        return None
+    path, entry = found
+
+    def told() -> Iterator[Entry | None]:
+        yield entry
+        if anew:
+            yield _proved(path, choice.url, sha256, wanted, settings.limits)
+
+    for each in told():
+        considered = None if each is None else plan.consider_bytes(each, wanted)
+        if considered is not None:
+            warnings = considered.warnings
+            return Served(
+                choice, choice.candidate, considered.entry, path, considered.origin, warnings=warnings
+            )
+    return None
+
+
+def _proved(path: Path, url: str, sha256: Digest, wanted: Wanted, limits: Limits) -> Entry | None:
+    """An entry, which no index has, for bytes that prove to be an image."""
+    from imgfetch.adapters.pillow import PillowDecoder
+    from imgfetch.engine.proof import prove
+
+    try:
+        data = path.read_bytes()
+    except OSError:  # it has gone in this moment: then it must be asked for
+        return None
+    proved = prove(
+        data,
+        sha256,
+        Scratch(""),
+        length=None,
+        wanted=wanted,
+        limits=limits,
+        decoder=PillowDecoder(),
+    )
+    return None if isinstance(proved, Defect) else Entry(Key(url), proved.facts, Head(url, 200), 0.0, 0.0)
