@@ -447,3 +447,26 @@ def test_outcomes_can_be_pickled(origin: Origin, cache: Path) -> None:
     with pytest.raises(ImgfetchError) as caught:
         imgfetch.fetch(origin.route("/b", status(404)), cache=cache, allow_hosts=["127.0.0.1"])
     assert str(pickle.loads(pickle.dumps(caught.value))) == str(caught.value)
+
+
+async def test_a_digest_binds_a_url_to_a_file_even_where_a_page_of_images_comes(
+    origin: Origin, client: Client
+) -> None:
+    origin.route("/a.webp", whole(WEBP))
+    page = origin.route("/page", whole(b"<!doctype html><img src=a.webp>", content_type="text/html"))
+    assert (await client.get(page)).path.read_bytes() == WEBP
+    with pytest.raises(ImgfetchError) as caught:
+        await client.get(page, sha256="ab" * 32)
+    assert caught.value.kind is Reason.NOT_IMAGE
+
+
+async def test_a_failure_has_all_it_takes_to_ask_again_and_does_not_show_it(
+    origin: Origin, client: Client
+) -> None:
+    url = origin.route("/a?sig=SECRET", status(404), whole(WEBP))
+    (failed,) = [outcome async for outcome in client.get_many([url], width=9)]
+    assert isinstance(failed, Failure)
+    assert (failed.given, failed.choice and failed.choice.url) == (url, url)
+    assert "SECRET" not in repr(failed)
+    assert failed.choice is not None
+    assert (await client.get(failed.choice.source_set)).path.read_bytes() == WEBP

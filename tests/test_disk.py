@@ -100,6 +100,22 @@ def test_an_object_is_named_by_its_bytes_and_found_in_a_folder_of_its_first_digi
     assert list((root / "scratch-v1").iterdir()) == []
 
 
+def test_bytes_are_found_by_their_digest_whatever_they_were_kept_under(store: DiskStore, root: Path) -> None:
+    entry = keep(store, CAT, b"a cat")
+    path, name = store.path(entry), digest(b"a cat")
+    assert store.holding(name) == (path, entry)
+    other = keep(store, DOG, b"a cat")
+    assert store.holding(name) == (path, other)
+    for key in (CAT, DOG):
+        keep(store, key, b"a dog")
+    assert store.holding(name) == (path, None)
+    index_of(root).unlink()
+    assert store.holding(name) == (path, None)
+    path.write_bytes(b"a cut")
+    assert store.holding(name) is None
+    assert store.holding(digest(b"a cow")) is None
+
+
 def test_nothing_is_made_before_something_is_begun(store: DiskStore, tmp_path: Path) -> None:
     assert store.find(CAT) is None
     assert list(store.entries()) == []
