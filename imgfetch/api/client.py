@@ -234,9 +234,15 @@ class Client:
 
         Raises `CacheError`.
         """
+        return await self._settle_all(self._bound(errand))
+
+    async def _settle_all(self, errands: Iterable[Errand]) -> list[Image | Failure]:
         import asyncio
 
-        batches = await asyncio.gather(*map(self._settle, self._bound(errand)))
+        first, *others = errands
+        if not others:
+            return await self._settle(first)
+        batches = await asyncio.gather(*map(self._settle, [first, *others]))
         return [outcome for batch in batches for outcome in batch]
 
     async def _settle(self, errand: Errand) -> list[Image | Failure]:
@@ -245,9 +251,9 @@ class Client:
         if isinstance(errand.choice, Failure):
             return [self._signed(errand, errand.choice)]
         if self._locked:
-            held = await asyncio.to_thread(self._held, errand, errand.choice, anew=True)
-            if held is not None:
-                return [self._signed(errand, held)]
+            served = await asyncio.to_thread(self._held, errand, errand.choice, anew=True)
+            if served is not None:
+                return [self._signed(errand, served)]
         bring = self._engine().bring(errand.choice, sha256=errand.sha256, page=errand.may_be_a_page)
         task = asyncio.ensure_future(bring)
         self._under_way.add(task)
@@ -255,9 +261,9 @@ class Client:
         outcome = await task
         if isinstance(outcome, Served | Failure):
             return [self._signed(errand, outcome)]
-        offered = islice(errands_of_page(errand, outcome), 1 if errand.only_first else None)
-        batches = await asyncio.gather(*map(self._settle, offered))
-        return [settled for batch in batches for settled in batch]
+        return await self._settle_all(
+            islice(errands_of_page(errand, outcome), 1 if errand.only_first else None)
+        )
 
     def _bound(self, errand: Errand) -> list[Errand]:
         """The errand, or what it comes to where only what is locked is wanted."""
