@@ -95,7 +95,7 @@ class Lock:
         if not errand.is_a_url:
             return [self._pins[key]] if key in self._pins else []
         pins = [pin for pin in self._by_source().get(key.source, []) if pin.key.asked == key.asked]
-        return [pin for pin in pins if pin.place == 0] if errand.only_first else pins
+        return [pin for pin in pins if pin.place == 0][:1] if errand.only_first else pins
 
     def _by_source(self) -> dict[str, list[Pin]]:
         if self._sources is None:
