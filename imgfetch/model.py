@@ -46,6 +46,10 @@ class Candidate:
     """The pixel density descriptor (`1.5x`)."""
 
 
+Described: TypeAlias = "tuple[str, int | None, int | None, float | None]"
+"""The fields of a `Candidate`, where thousands are read and one is kept."""
+
+
 class Kind(StrEnum):
     """Where a source set was found."""
 

@@ -6,7 +6,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgfetch.model import Candidate
 from imgfetch.rules.browser import can_show, normalise, select, single
 
 
@@ -45,24 +44,33 @@ def test_what_is_at_hand_and_denser_is_taken_instead() -> None:
     assert select(source_set, 3, at_hand={"a", "b"}.__contains__) == "c"
 
 
+def normalised(text: str, source_size: float, *, src: str = "") -> tuple[tuple[str, float], ...]:
+    """`text` such as "a 400w, b 1.5x, c"."""
+    candidates = []
+    for url, *descriptors in map(str.split, text.split(", ") if text else ()):
+        width = next((int(each[:-1]) for each in descriptors if each.endswith("w")), None)
+        density = next((float(each[:-1]) for each in descriptors if each.endswith("x")), None)
+        candidates.append((url, width, None, density))
+    return normalise(candidates, source_size, src=src)
+
+
 def test_densities_are_normalised_in_single_precision() -> None:
-    candidates = [Candidate("a", 400), Candidate("b", density=1.5), Candidate("c"), Candidate("d", 100)]
-    assert normalise(candidates, 300.0) == (
+    assert normalised("a 400w, b 1.5x, c, d 100w", 300.0) == (
         ("a", single(4 / 3)),
         ("b", 1.5),
         ("c", 1.0),
         ("d", single(1 / 3)),
     )
-    assert normalise([Candidate("a", density=1.00000001), Candidate("b")], 0) == (("a", 1.0),)
-    assert normalise([Candidate("a", 1), Candidate("b", 2)], 0.0) == (("a", float("inf")),)
+    assert normalised("a 1.00000001x, b", 0) == (("a", 1.0),)
+    assert normalised("a 1w, b 2w", 0.0) == (("a", float("inf")),)
 
 
 def test_src_joins_as_1x_where_no_candidate_has_a_width() -> None:
-    assert normalise([Candidate("a", density=2.0)], 0, src="s") == (("a", 2.0), ("s", 1.0))
-    assert normalise([Candidate("a")], 0, src="s") == (("a", 1.0),)
-    assert normalise([Candidate("a", 100)], 100.0, src="s") == (("a", 1.0),)
-    assert normalise([], 0, src="s") == (("s", 1.0),)
-    assert normalise([], 0) == ()
+    assert normalised("a 2x", 0, src="s") == (("a", 2.0), ("s", 1.0))
+    assert normalised("a", 0, src="s") == (("a", 1.0),)
+    assert normalised("a 100w", 100.0, src="s") == (("a", 1.0),)
+    assert normalised("", 0, src="s") == (("s", 1.0),)
+    assert normalised("", 0) == ()
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.api.reading import choose, source_size_of, standing, weigh
 from imgfetch.model import Policy
-from imgfetch.rules.browser import normalise
+from imgfetch.rules.browser import density
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -39,7 +39,9 @@ def explain(
     return Explanation(
         parts=parts,
         source_size=size,
-        densities=() if size is None else tuple((c, _density(c, size)) for c in stands.candidates),
+        densities=()
+        if size is None
+        else tuple((c, density(c.width, c.density, size)) for c in stands.candidates),
         policies=tuple(
             (
                 policy,
@@ -51,8 +53,3 @@ def explain(
             if viewport is not None or policy is not Policy.BROWSER
         ),
     )
-
-
-def _density(candidate: Candidate, size: float) -> float:
-    ((_, density),) = normalise((candidate,), size)
-    return density

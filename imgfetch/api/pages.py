@@ -8,14 +8,15 @@ rooms that do not know each other: `markup` reads what the page says, `rules.bro
 
 from __future__ import annotations
 
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.errors import member
 from imgfetch.markup import layout, links, media, urls
 from imgfetch.markup.encoding import decode, find_encoding, output_encoding
 from imgfetch.markup.html import read_page
-from imgfetch.markup.sizes import source_size
-from imgfetch.markup.srcset import parse_srcset
+from imgfetch.markup.sizes import may_say_auto, source_size
+from imgfetch.markup.srcset import described
 from imgfetch.model import Browser
 from imgfetch.rules import browser as rule
 
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from imgfetch.markup.html import Image, Link, Source
-    from imgfetch.model import Candidate, Viewport
+    from imgfetch.model import Described, Viewport
 
 _HTML_SPACE = " \t\n\f\r"
 
@@ -96,7 +97,7 @@ class _Standing(NamedTuple):
     place: int
     """Which source of the picture it is."""
     source: Source
-    candidates: tuple[Candidate, ...]
+    candidates: list[Described]
 
 
 class _Screen:
@@ -108,15 +109,20 @@ class _Screen:
         self._base = base
         self._encoding = encoding
         self._loaded: set[str] = set()
-        self._endings: set[str] = set()
+        # An element of a page asks what others have asked, so that a screen remembers its answers; those
+        # that outlast it are found only after the whole viewport has been hashed.
+        self._size = lru_cache(maxsize=256)(partial(source_size, viewport=viewport, browser=browser))
+        self._matches = lru_cache(maxsize=256)(partial(media.matches, viewport=viewport, browser=browser))
         self._standing: dict[int, _Standing | None] = {}
         self._sets: dict[tuple[int, float | None], tuple[tuple[str, float], ...]] = {}
 
     def show(self, image: Image) -> str | None:
         standing = self._standing_for(image)
         source = None if standing is None else standing.source
-        lazy = (image.loading or "").lower() == "lazy"
-        auto = layout.image_width(image, source, self._viewport) if lazy else None
+        lazy = image.loading is not None and image.loading.lower() == "lazy"
+        auto = None
+        if lazy and may_say_auto(image.sizes if source is None else source.sizes):
+            auto = layout.image_width(image, source, self._viewport)
         if standing is None:
             src = self._default(image.src or "")
             candidates = self.source_set(image.srcset, image.sizes, src=src, auto=auto)
@@ -125,29 +131,29 @@ class _Screen:
         chosen = self._select(candidates)
         shown = None if chosen is None else self._shown(chosen)
         if shown is not None and not lazy:
-            self._remember(shown)
+            self._loaded.add(_without_fragment(shown))
         return shown
 
     def preload(self, link: Link) -> str | None:
-        if not (rule.can_show(link.type, self._browser) and self._matches(link.media)):
+        if not (rule.can_show(link.type, self._browser) and self._holds(link.media)):
             return None
         chosen = self._select(self.source_set(link.imagesrcset, link.imagesizes, src=link.href or ""))
         shown = None if chosen is None else self._shown(chosen)
         if shown is not None:
-            self._remember(shown)
+            self._loaded.add(_without_fragment(shown))
         return shown
 
     def source_set(
         self, srcset: str | None, sizes: str | None, *, src: str = "", auto: float | None = None
     ) -> tuple[tuple[str, float], ...]:
-        return self._normalised(parse_srcset(srcset) if srcset else (), sizes, src=src, auto=auto)
+        return self._normalised(described(srcset) if srcset else [], sizes, src=src, auto=auto)
 
     def _normalised(
-        self, candidates: tuple[Candidate, ...], sizes: str | None, *, src: str, auto: float | None
+        self, candidates: list[Described], sizes: str | None, *, src: str, auto: float | None
     ) -> tuple[tuple[str, float], ...]:
         size = 0.0
-        if any(candidate.width is not None for candidate in candidates):
-            size = source_size(sizes or "", self._viewport, auto_width=auto, browser=self._browser)
+        if any(width is not None for _, width, _, _ in candidates):
+            size = self._size(sizes or "", auto_width=auto)
         return rule.normalise(candidates, size, src=src)
 
     def _standing_for(self, image: Image) -> _Standing | None:
@@ -168,8 +174,8 @@ class _Screen:
             if (
                 source.srcset
                 and rule.can_show(source.type, self._browser)
-                and self._matches(source.media)
-                and (candidates := parse_srcset(source.srcset))
+                and self._holds(source.media)
+                and (candidates := described(source.srcset))
             ):
                 yield _Standing(index, source, candidates)
 
@@ -183,8 +189,8 @@ class _Screen:
         """The `src` that may join a source set: Firefox lets only one join that it can parse."""
         return "" if self._browser == "firefox" and self._shown(src) is None else src
 
-    def _matches(self, condition: str | None) -> bool:
-        return condition is None or media.matches(condition, self._viewport, browser=self._browser)
+    def _holds(self, condition: str | None) -> bool:
+        return condition is None or self._matches(condition)
 
     def _select(self, candidates: tuple[tuple[str, float], ...]) -> str | None:
         if self._browser == "chromium":
@@ -195,12 +201,7 @@ class _Screen:
         """Whether it costs Chromium nothing: a data URL, or loaded by an image that came before."""
         if url[:5].lower() == "data:":
             return True
-        # Resolving is dear, and the end of a URL rarely changes by it.
-        return _ending(url) in self._endings and _without_fragment(self._shown(url) or "") in self._loaded
-
-    def _remember(self, shown: str) -> None:
-        self._loaded.add(_without_fragment(shown))
-        self._endings.add(_ending(shown))
+        return bool(self._loaded) and _without_fragment(self._shown(url) or "") in self._loaded
 
     def _shown(self, url: str) -> str | None:
         return urls.shown(url, self._base, encoding=self._encoding, browser=self._browser)
@@ -208,7 +209,3 @@ class _Screen:
 
 def _without_fragment(url: str) -> str:
     return url.partition("#")[0]
-
-
-def _ending(url: str) -> str:
-    return _without_fragment(url).rpartition("/")[2][-8:]

@@ -71,6 +71,7 @@ _LAZY_SRC = (
     "data-hi-res-src",
     "data-image-src",
 )
+_BEGINS_LAZILY = re.compile("data-|nitro-").match
 _LAZY_SIZES = ("data-sizes", "data-lazy-sizes", "data-ezsizes", "data-brsizes", "nitro-lazy-sizes")
 _LAZY_BACKGROUND = (
     "data-bg",
@@ -247,7 +248,7 @@ def _candidates(said: Attributes, name: str, problems: list[Problem]) -> tuple[C
 
 
 def _has_lazy_attributes(said: Attributes) -> bool:
-    return any(name.startswith(("data-", "nitro-")) for name in said)
+    return any(map(_BEGINS_LAZILY, said))
 
 
 def _lazy_candidates(said: Attributes, problems: list[Problem]) -> tuple[Candidate, ...]:
@@ -359,10 +360,11 @@ def _urls(source_set: SourceSet) -> set[str]:
 
 
 def _source(said: Attributes, problems: list[Problem]) -> Iterator[Source]:
-    candidates, unread = read_srcset(_first(said, *_LAZY_SRCSET, *_LAZY_SRC, "srcset"))
+    lazy = (*_LAZY_SRCSET, *_LAZY_SRC) if _has_lazy_attributes(said) else ()
+    candidates, unread = read_srcset(_first(said, *lazy, "srcset"))
     problems += (replace(problem, reason=f"{problem.reason} (in a source)") for problem in unread)
     if candidates:
-        sizes = _first(said, *_LAZY_SIZES, "sizes")
+        sizes = _first(said, *(_LAZY_SIZES if lazy else ()), "sizes")
         yield Source(candidates, said.get("media", ""), said.get("type", ""), sizes)
 
 

@@ -64,10 +64,12 @@ class Page(NamedTuple):
 
 def read_page(markup: str, *, scripting: bool = True) -> Page:
     """The images and links of a page; without `scripting` the content of `noscript` is read too."""
+    from turbohtml import Namespace
+
     document = parse(markup, scripting=scripting)
     reader = _Reader()
-    for element in document.find_all(["img", "source", "link"]):
-        if element.namespace.name != "HTML":  # <svg><source>: not ours, whatever its name
+    for element in document.select("img, source, link"):  # find_all takes three times as long
+        if element.namespace is not Namespace.HTML:  # <svg><source>: not ours, whatever its name
             continue
         match element.tag:
             case "img":

@@ -34,6 +34,11 @@ def source_size(
     return answer(sizes, viewport, auto_width, browser)
 
 
+def may_say_auto(sizes: str | None) -> bool:
+    """Whether `auto` may stand in it, as it is or with escapes: if not, no layout need be looked at."""
+    return sizes is not None and ("auto" in sizes.lower() or "\\" in sizes)
+
+
 def _source_size(sizes: str, viewport: Viewport, auto_width: float | None, browser: str) -> float:
     for entry in entries(sizes):
         tokens = without_space(entry)

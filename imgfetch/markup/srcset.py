@@ -1,6 +1,6 @@
 """The `srcset` attribute: "parse a srcset attribute" of the HTML standard (§4.8.4.2.2), whole.
 
-    text ─▶ walk ─▶ Candidate | Problem, one for each URL ─▶ parse_srcset, read_srcset
+    text ─▶ a match for each URL ─▶ its fields, or why it is dropped ─▶ Candidate | Problem
 
 Each URL and its descriptors are cut off by one regular expression whose repeats are all possessive, so
 nothing is looked at twice and the time is linear in the text. Step numbers are those of the standard.
@@ -9,12 +9,15 @@ nothing is looked at twice and the time is linear in the text. Step numbers are 
 from __future__ import annotations
 
 import re
+from itertools import starmap
 from typing import TYPE_CHECKING
 
 from imgfetch.model import Candidate, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from imgfetch.model import Described
 
 _SPACE = r" \t\n\f\r"
 """ASCII whitespace (Infra §4.6): a vertical tab or a no-break space is part of a URL."""
@@ -29,6 +32,8 @@ _CANDIDATE = re.compile(
         [{_SPACE}]*+ (?: , | \Z )
       | ((?: [^,(]++ | \( [^)]*+ \)? )*+) ,?        #    otherwise up to a comma outside parentheses,
     )                                               #    which do not nest and may be left open
+  | [{_SPACE},]++                                   # 5: only separators are left, taken at once: a search
+                                                    #    that began again at each would not be linear
     """,
     re.VERBOSE,
 )
@@ -50,7 +55,7 @@ _WIDEST = 2**31 - 1
 
 def parse_srcset(text: str) -> tuple[Candidate, ...]:
     """The image candidates a browser keeps of a `srcset`, in order, URLs as written."""
-    return read_srcset(text)[0]
+    return tuple(starmap(Candidate, described(text)))
 
 
 def read_srcset(text: str) -> tuple[tuple[Candidate, ...], tuple[Problem, ...]]:
@@ -65,30 +70,44 @@ def read_srcset(text: str) -> tuple[tuple[Candidate, ...], tuple[Problem, ...]]:
     return tuple(candidates), tuple(problems)
 
 
+def described(text: str) -> list[Described]:
+    """The fields of the candidates that `parse_srcset` gives: half the work, for whoever reads many lists."""
+    kept = []
+    for match in _CANDIDATE.finditer(text):
+        fields = _fields(*match.groups())
+        if isinstance(fields, tuple):
+            kept.append(fields)
+    return kept
+
+
 def walk(text: str) -> Iterator[Candidate | Problem]:
     """Each candidate of a `srcset`, or why it is dropped, in order and not before it is asked for."""
-    position = 0
-    while match := _CANDIDATE.match(text, position):  # 4 to 6, and 16; no match: 5, only separators are left
-        position = match.end()
-        url, width, density, rest = match.groups()
-        if width is not None:
-            yield Candidate(url, int(width))
-        elif density is not None:
-            yield Candidate(url, density=float(density))
-        elif rest is None:
-            yield Candidate(url.rstrip(","))  # 8
-        else:
-            descriptors = _read_descriptors(rest)
-            if isinstance(descriptors, str):
-                found = text[match.start(1) : match.end()].rstrip(" \t\n\f\r,")
-                yield Problem(match.start(1), excerpt(found), descriptors)
-            else:
-                yield Candidate(url, *descriptors)
+    for match in _CANDIDATE.finditer(text):  # 4 to 6, and 16
+        fields = _fields(*match.groups())
+        if not isinstance(fields, str):
+            yield Candidate(*fields)
+        elif fields:
+            found = text[match.start(1) : match.end()].rstrip(" \t\n\f\r,")
+            yield Problem(match.start(1), excerpt(found), fields)
 
 
 def excerpt(text: str, *, limit: int = 120) -> str:
     """The text, or its beginning where it is longer than `limit` characters."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
+
+
+def _fields(url: str | None, width: str | None, density: str | None, rest: str | None) -> Described | str:
+    """What a match says of a candidate, or the reason why it is dropped; no reason where there is none."""
+    if url is None:
+        return ""
+    if width is not None:
+        return url, int(width), None, None
+    if density is not None:
+        return url, None, None, float(density)
+    if rest is None:
+        return url.rstrip(","), None, None, None  # 8
+    descriptors = _read_descriptors(rest)
+    return descriptors if isinstance(descriptors, str) else (url, *descriptors)
 
 
 def _read_descriptors(text: str) -> tuple[int | None, int | None, float | None] | str:

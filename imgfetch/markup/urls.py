@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from imgfetch.markup.srcset import excerpt
-from imgfetch.model import Problem
+from imgfetch.model import Candidate, Problem, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from imgfetch.model import Candidate, SourceSet
+    from imgfetch.model import SourceSet
 
 _ABSOLUTE = re.compile(r"[\x00-\x20]*[A-Za-z][A-Za-z0-9+.\-]*:")
 _HIERARCHICAL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:/")
@@ -28,6 +28,15 @@ _NOT_LOADED = re.compile(r"file:|(?:https?|ftp)://[^/?#]*@")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _ESCAPED_BLANK = str.maketrans({"\t": "%09", "\n": "%0A", "\r": "%0D"})
+_HOST = r"(?:(?!xn--)[a-z0-9-]++\.)*+(?!xn--)[a-z][a-z0-9-]*+"
+"""A name in ASCII: no IP address, which ends in a number, and no Punycode, which may be wrong."""
+_SEGMENT = r"(?![.%])[A-Za-z0-9._~!$&'()*+,;=:@%-]*+"
+"""Without what is escaped, and none of `.`, `..` and `%2e`."""
+_QUERY = r"(?:\?[A-Za-z0-9._~!$&()*+,;=:@%/?-]*+)?"
+_PLAIN = re.compile(
+    rf"(?:(https?://{_HOST})(?=/)|(?=/(?!/))|[\w~-][\w.~%-]*+(?=[/?]|\Z))(?:/{_SEGMENT})*+{_QUERY}", re.ASCII
+)
+_PLAIN_BASE = re.compile(rf"((https?://{_HOST})(?:/{_SEGMENT})*/){_SEGMENT}{_QUERY}")
 _BLANK = "".join(map(chr, range(0x21)))
 """C0 controls and space: what the URL parser takes off both ends (URL §4.4, step 1)."""
 
@@ -38,6 +47,9 @@ def resolve(url: str, base: str, *, encoding: str = "utf-8") -> str | None:
     `encoding` is the document's: queries are written in it (URL §4.4, query state). Where `base` is
     empty, or relative itself, a relative URL stays relative.
     """
+    plain = _resolved_plainly(url, base)
+    if plain is not None:
+        return plain
     url = _LONE_SURROGATE.sub("\ufffd", url)
     if encoding != "utf-8" and _FETCHED.match(url if _ABSOLUTE.match(url) else base):
         url = _with_query_in(encoding, url)
@@ -51,6 +63,29 @@ def resolve(url: str, base: str, *, encoding: str = "utf-8") -> str | None:
         return None
 
 
+def _resolved_plainly(url: str, base: str) -> str | None:
+    """What `resolve` gives where `url` and `base` are plain, and None otherwise.
+
+    Nearly every URL of an image is plain: a path, or http and a host before it, that the URL parser would
+    write back as it stands. To be set behind the host or the folder of the base is then all it needs.
+    """
+    found = _PLAIN.fullmatch(url)
+    if found is None:
+        return None
+    before = _before(base)
+    if before is None:
+        return url if found[1] and not base else None
+    host, folder = before
+    return url if found[1] else (host if url[0] == "/" else folder) + url
+
+
+@lru_cache(maxsize=64)
+def _before(base: str) -> tuple[str, str] | None:
+    """What stands in a plain base before `/path`, and before `path`."""
+    found = _PLAIN_BASE.fullmatch(base)
+    return None if found is None else (found[2], found[1])
+
+
 def absolute(source_set: SourceSet, base: str) -> SourceSet:
     """The same image with its URLs resolved; what is no URL is left out, and said in its problems."""
     problems: list[Problem] = []
@@ -62,11 +97,14 @@ def absolute(source_set: SourceSet, base: str) -> SourceSet:
             if url is None:
                 problems.append(Problem(0, excerpt(candidate.url), "not a URL"))
             else:
-                kept.append(replace(candidate, url=url))
+                kept.append(Candidate(url, candidate.width, candidate.height, candidate.density))
         return tuple(kept)
 
     candidates = resolved(source_set.candidates)
-    sources = tuple(replace(source, candidates=resolved(source.candidates)) for source in source_set.sources)
+    sources = tuple(
+        Source(resolved(source.candidates), source.media, source.type, source.sizes)
+        for source in source_set.sources
+    )
     return replace(
         source_set,
         candidates=candidates,
@@ -95,6 +133,9 @@ def shown(url: str, base: str | None, *, encoding: str = "utf-8", browser: str =
 
     Chromium shows a URL that it cannot parse, or will not load, as it was written.
     """
+    plain = _resolved_plainly(url, base or "")
+    if plain is not None:
+        return plain
     if browser != "chromium":
         return _with_its_last_space(url, resolve(url, base or "", encoding=encoding))
     absolute = _ABSOLUTE.match(url)

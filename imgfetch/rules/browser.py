@@ -8,12 +8,14 @@ Densities are single precision floats, as they are in browsers: 1.00000001x is 1
 from __future__ import annotations
 
 import struct
+from functools import lru_cache
+from operator import itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
-    from imgfetch.model import Candidate
+    from imgfetch.model import Described
 
 _SHOWN_BY_BOTH = frozenset(
     f"image/{name}"
@@ -26,36 +28,42 @@ _SHOWN_BY_CHROMIUM = _SHOWN_BY_BOTH | {"image/jxl", "image/x-xbitmap"}
 _SHOWN_BY_FIREFOX = _SHOWN_BY_BOTH | {"image/vnd.mozilla.apng", "image/x-ms-bmp", "image/icon"}
 
 _SINGLE = struct.Struct("f")
+_DENSITY = itemgetter(1)
 
 
 def normalise(
-    candidates: Iterable[Candidate], source_size: float, *, src: str = ""
+    candidates: Iterable[Described], source_size: float, *, src: str = ""
 ) -> tuple[tuple[str, float], ...]:
     """Each candidate's URL and density in device pixels a CSS pixel, in the order written.
 
     `src` joins as 1x where no candidate has a width; of equal densities the first written stays
     (HTML §4.8.4.3.4, §4.8.4.3.9, and step 1 of §4.8.4.3.6). `source_size` is in CSS pixels.
     """
-    size = single(source_size)
     densities: dict[float, str] = {}
     widths = False
-    for candidate in candidates:
-        if candidate.width is not None:
+    for url, width, _, written in candidates:
+        if width is not None:
             widths = True
-            density = single(single(candidate.width) / size) if size else float("inf")
-        else:
-            density = 1.0 if candidate.density is None else single(candidate.density)
-        densities.setdefault(density, candidate.url)
+        densities.setdefault(density(width, written, source_size), url)
     if src and not widths:
         densities.setdefault(1.0, src)
-    return tuple((url, density) for density, url in densities.items())
+    return tuple((url, number) for number, url in densities.items())
+
+
+@lru_cache(maxsize=4096)  # the images of a page are cut to the same few widths
+def density(width: int | None, written: float | None, source_size: float) -> float:
+    """The density of a candidate by its descriptors: `width`, or a density `written`, or none."""
+    if width is None:
+        return 1.0 if written is None else single(written)
+    size = single(source_size)
+    return single(single(width) / size) if size else float("inf")
 
 
 def select(
     source_set: Sequence[tuple[str, float]],
     dpr: float,
     *,
-    at_hand: Callable[[str], bool] = lambda url: False,
+    at_hand: Callable[[str], bool] | None = None,
 ) -> str | None:
     """The URL a browser shows: the lowest density that covers `dpr`, else the highest.
 
@@ -66,9 +74,14 @@ def select(
         return None
     wanted = single(dpr)
     covering = [candidate for candidate in source_set if candidate[1] >= wanted]
-    winner = min(covering, key=_density) if covering else max(source_set, key=_density)
-    denser = sorted((each for each in covering if each[1] > winner[1]), key=_density, reverse=True)
-    return next((url for url, _ in denser if at_hand(url)), winner[0])
+    if not covering:
+        return max(source_set, key=_DENSITY)[0]
+    winner = min(covering, key=_DENSITY)
+    if at_hand is not None and len(covering) > 1:
+        for url, number in sorted(covering, key=_DENSITY, reverse=True):
+            if number > winner[1] and at_hand(url):
+                return url
+    return winner[0]
 
 
 def can_show(media_type: str | None, browser: str = "chromium") -> bool:
@@ -76,14 +89,14 @@ def can_show(media_type: str | None, browser: str = "chromium") -> bool:
 
     Parameters are not looked at (HTML §4.8.4.3.8 asks for the type alone).
     """
-    essence = (media_type or "").partition(";")[0].strip(" \t\n\v\f\r").lower()
-    return not essence or essence in (_SHOWN_BY_FIREFOX if browser == "firefox" else _SHOWN_BY_CHROMIUM)
+    shown = _SHOWN_BY_FIREFOX if browser == "firefox" else _SHOWN_BY_CHROMIUM
+    if not media_type or media_type in shown:
+        return True
+    essence = media_type.partition(";")[0].strip(" \t\n\v\f\r").lower()
+    return not essence or essence in shown
 
 
-def _density(candidate: tuple[str, float]) -> float:
-    return candidate[1]
-
-
+@lru_cache(maxsize=1024)
 def single(number: float) -> float:
     """The nearest single precision number."""
     try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from imgfetch.errors import InputError, member
 from imgfetch.model import Choice, Policy, Reason
-from imgfetch.rules.browser import normalise, single
+from imgfetch.rules.browser import density, single
 from imgfetch.rules.names import named_format
 
 if TYPE_CHECKING:
@@ -135,12 +135,7 @@ def _width(candidate: Candidate) -> float:
 
 def _density(source_size: float) -> Callable[[Candidate], float]:
     """Measures candidates as browsers do, by the rule of HTML §4.8.4.3.9."""
-
-    def measure(candidate: Candidate) -> float:
-        ((_, density),) = normalise((candidate,), source_size)
-        return density
-
-    return measure
+    return lambda candidate: density(candidate.width, candidate.density, source_size)
 
 
 def _may_be(url: str, formats: Collection[Format | str]) -> bool:
