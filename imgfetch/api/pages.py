@@ -9,6 +9,7 @@ rooms that do not know each other: `markup` reads what the page says, `rules.bro
 from __future__ import annotations
 
 from functools import lru_cache, partial
+from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.errors import member
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
     from imgfetch.model import Described, Viewport
 
 _HTML_SPACE = " \t\n\f\r"
+_WIDTH = itemgetter(1)
+"""Of the fields of a candidate; it is never 0."""
 
 
 def current_sources(
@@ -152,7 +155,7 @@ class _Screen:
         self, candidates: list[Described], sizes: str | None, *, src: str, auto: float | None
     ) -> tuple[tuple[str, float], ...]:
         size = 0.0
-        if any(width is not None for _, width, _, _ in candidates):
+        if any(map(_WIDTH, candidates)):
             size = self._size(sizes or "", auto_width=auto)
         return rule.normalise(candidates, size, src=src)
 
@@ -204,8 +207,11 @@ class _Screen:
         return bool(self._loaded) and _without_fragment(self._shown(url) or "") in self._loaded
 
     def _shown(self, url: str) -> str | None:
+        plain = None if self._base is None else urls.resolved_plainly(url, self._base)
+        if plain is not None:  # no browser does anything else with it
+            return plain
         return urls.shown(url, self._base, encoding=self._encoding, browser=self._browser)
 
 
 def _without_fragment(url: str) -> str:
-    return url.partition("#")[0]
+    return url.partition("#")[0] if "#" in url else url

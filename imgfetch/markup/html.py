@@ -9,7 +9,6 @@ lone surrogates.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
@@ -62,23 +61,40 @@ class Page(NamedTuple):
     links: tuple[Link, ...]
 
 
+_OF_A_SOURCE = ("srcset", "sizes", "media", "type", "width")
+_OF_AN_IMAGE = ("src", "srcset", "sizes", "loading", "width", "style")
+_OF_A_LINK = ("rel", "href", "as", "media", "type", "imagesrcset", "imagesizes")
+"""Their attributes, in the order of the fields."""
+
+
 def read_page(markup: str, *, scripting: bool = True) -> Page:
     """The images and links of a page; without `scripting` the content of `noscript` is read too."""
     from turbohtml import Namespace
 
     document = parse(markup, scripting=scripting)
-    reader = _Reader()
-    for element in document.select("img, source, link"):  # find_all takes three times as long
+    found: list[tuple[turbohtml.Element, turbohtml.Node | None, int]] = []
+    links: list[Link] = []
+    pictures: dict[turbohtml.Node | None, list[Source]] = {}
+    for element in document.select("img, picture > source, link"):  # find_all takes three times as long
         if element.namespace is not Namespace.HTML:  # <svg><source>: not ours, whatever its name
             continue
         match element.tag:
             case "img":
-                reader.image(element)
+                picture = element.parent
+                found.append((element, picture, len(pictures.get(picture, ()))))
             case "source":
-                reader.source(element)
+                source = Source._make(map(element.attr, _OF_A_SOURCE))
+                pictures.setdefault(element.parent, []).append(source)
             case _:
-                reader.link(element)
-    return Page(base_href(document), tuple(reader.images()), tuple(reader.links))
+                links.append(Link._make(map(element.attr, _OF_A_LINK)))
+    # An image shares the sources of its picture with the others in it, so that a thousand images among a
+    # thousand sources are two thousand things, and not a million.
+    shared = {picture: tuple(sources) for picture, sources in pictures.items()}
+    images = tuple(
+        Image._make((*map(element.attr, _OF_AN_IMAGE), shared[picture] if before else (), before))
+        for element, picture, before in found
+    )
+    return Page(base_href(document), images, tuple(links))
 
 
 def parse(markup: str, *, scripting: bool = True) -> turbohtml.Document:
@@ -99,54 +115,3 @@ def base_href(document: turbohtml.Document) -> str | None:
         if href is not None and element.namespace.name == "HTML":
             return href
     return None
-
-
-@dataclass(slots=True)
-class _Reader:
-    """Gathers images and the pictures they stand in.
-
-    An image shares the sources of its picture with the others in it, so that a thousand images among a
-    thousand sources are two thousand things, and not a million.
-    """
-
-    links: list[Link] = field(default_factory=list)
-    _found: list[tuple[turbohtml.Element, turbohtml.Node | None, int]] = field(default_factory=list)
-    _pictures: dict[turbohtml.Node, list[Source]] = field(default_factory=dict)
-
-    def image(self, element: turbohtml.Element) -> None:
-        parent = element.parent
-        self._found.append((element, parent, len(self._pictures.get(parent, ())) if parent else 0))
-
-    def source(self, element: turbohtml.Element) -> None:
-        parent = element.parent
-        if parent is not None and _is_picture(parent):
-            names = ("srcset", "sizes", "media", "type", "width")
-            source = Source(*map(element.attr, names))
-            self._pictures.setdefault(parent, []).append(source)
-
-    def link(self, element: turbohtml.Element) -> None:
-        names = ("rel", "href", "as", "media", "type", "imagesrcset", "imagesizes")
-        self.links.append(Link(*map(element.attr, names)))
-
-    def images(self) -> list[Image]:
-        pictures = {picture: tuple(sources) for picture, sources in self._pictures.items()}
-        images = []
-        for element, parent, before in self._found:
-            picture = pictures[parent] if parent is not None and before else ()
-            get = element.attr
-            image = Image(
-                get("src"),
-                get("srcset"),
-                get("sizes"),
-                get("loading"),
-                get("width"),
-                get("style"),
-                picture,
-                before,
-            )
-            images.append(image)
-        return images
-
-
-def _is_picture(node: turbohtml.Node) -> bool:
-    return getattr(node, "tag", None) == "picture" and getattr(node, "namespace").name == "HTML"  # noqa: B009

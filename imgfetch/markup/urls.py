@@ -30,13 +30,11 @@ _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _ESCAPED_BLANK = str.maketrans({"\t": "%09", "\n": "%0A", "\r": "%0D"})
 _HOST = r"(?:(?!xn--)[a-z0-9-]++\.)*+(?!xn--)[a-z][a-z0-9-]*+"
 """A name in ASCII: no IP address, which ends in a number, and no Punycode, which may be wrong."""
-_SEGMENT = r"(?![.%])[A-Za-z0-9._~!$&'()*+,;=:@%-]*+"
-"""Without what is escaped, and none of `.`, `..` and `%2e`."""
+_PATH = r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*+"
 _QUERY = r"(?:\?[A-Za-z0-9._~!$&()*+,;=:@%/?-]*+)?"
 _PLAIN = re.compile(
-    rf"(?:(https?://{_HOST})(?=/)|(?=/(?!/))|[\w~-][\w.~%-]*+(?=[/?]|\Z))(?:/{_SEGMENT})*+{_QUERY}", re.ASCII
+    rf"(?:(https?://{_HOST})(?=/)|(?=/(?!/))|[\w~-][\w.~%-]*+(?=[/?]|\Z)){_PATH}{_QUERY}", re.ASCII
 )
-_PLAIN_BASE = re.compile(rf"((https?://{_HOST})(?:/{_SEGMENT})*/){_SEGMENT}{_QUERY}")
 _BLANK = "".join(map(chr, range(0x21)))
 """C0 controls and space: what the URL parser takes off both ends (URL §4.4, step 1)."""
 
@@ -47,7 +45,7 @@ def resolve(url: str, base: str, *, encoding: str = "utf-8") -> str | None:
     `encoding` is the document's: queries are written in it (URL §4.4, query state). Where `base` is
     empty, or relative itself, a relative URL stays relative.
     """
-    plain = _resolved_plainly(url, base)
+    plain = resolved_plainly(url, base)
     if plain is not None:
         return plain
     url = _LONE_SURROGATE.sub("\ufffd", url)
@@ -63,27 +61,35 @@ def resolve(url: str, base: str, *, encoding: str = "utf-8") -> str | None:
         return None
 
 
-def _resolved_plainly(url: str, base: str) -> str | None:
+def resolved_plainly(url: str, base: str) -> str | None:
     """What `resolve` gives where `url` and `base` are plain, and None otherwise.
 
     Nearly every URL of an image is plain: a path, or http and a host before it, that the URL parser would
     write back as it stands. To be set behind the host or the folder of the base is then all it needs.
     """
     found = _PLAIN.fullmatch(url)
-    if found is None:
-        return None
     before = _before(base)
+    if found is None or _may_go_up(url):
+        return None
     if before is None:
         return url if found[1] and not base else None
     host, folder = before
     return url if found[1] else (host if url[0] == "/" else folder) + url
 
 
+def _may_go_up(url: str) -> bool:
+    """Whether a part of it may be `.`, `..`, or `%2e`, which stands for a dot."""
+    return "/." in url or "/%" in url
+
+
 @lru_cache(maxsize=64)
 def _before(base: str) -> tuple[str, str] | None:
     """What stands in a plain base before `/path`, and before `path`."""
-    found = _PLAIN_BASE.fullmatch(base)
-    return None if found is None else (found[2], found[1])
+    found = _PLAIN.fullmatch(base)
+    if found is None or not found[1] or _may_go_up(base):
+        return None
+    path = base.partition("?")[0]
+    return found[1], path[: path.rindex("/") + 1]
 
 
 def absolute(source_set: SourceSet, base: str) -> SourceSet:
@@ -133,9 +139,6 @@ def shown(url: str, base: str | None, *, encoding: str = "utf-8", browser: str =
 
     Chromium shows a URL that it cannot parse, or will not load, as it was written.
     """
-    plain = _resolved_plainly(url, base or "")
-    if plain is not None:
-        return plain
     if browser != "chromium":
         return _with_its_last_space(url, resolve(url, base or "", encoding=encoding))
     absolute = _ABSOLUTE.match(url)

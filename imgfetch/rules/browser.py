@@ -47,7 +47,7 @@ def normalise(
         densities.setdefault(density(width, written, source_size), url)
     if src and not widths:
         densities.setdefault(1.0, src)
-    return tuple((url, number) for number, url in densities.items())
+    return tuple(zip(densities.values(), densities, strict=True))
 
 
 @lru_cache(maxsize=4096)  # the images of a page are cut to the same few widths
