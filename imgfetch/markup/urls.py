@@ -68,25 +68,21 @@ def resolved_plainly(url: str, base: str) -> str | None:
     write back as it stands. To be set behind the host or the folder of the base is then all it needs.
     """
     found = _PLAIN.fullmatch(url)
-    before = _before(base)
-    if found is None or _may_go_up(url):
+    if found is None or "/." in url or "/%" in url:  # maybe `.`, `..`, or `%2e`, which stands for a dot
         return None
+    before = _before(base)
     if before is None:
         return url if found[1] and not base else None
-    host, folder = before
-    return url if found[1] else (host if url[0] == "/" else folder) + url
-
-
-def _may_go_up(url: str) -> bool:
-    """Whether a part of it may be `.`, `..`, or `%2e`, which stands for a dot."""
-    return "/." in url or "/%" in url
+    if found[1]:
+        return url
+    return (before[0] if url[0] == "/" else before[1]) + url
 
 
 @lru_cache(maxsize=64)
 def _before(base: str) -> tuple[str, str] | None:
     """What stands in a plain base before `/path`, and before `path`."""
     found = _PLAIN.fullmatch(base)
-    if found is None or not found[1] or _may_go_up(base):
+    if found is None or not found[1] or "/." in base or "/%" in base:
         return None
     path = base.partition("?")[0]
     return found[1], path[: path.rindex("/") + 1]
