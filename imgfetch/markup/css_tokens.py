@@ -77,14 +77,20 @@ def entries(text: str) -> Iterator[Sequence[Token]]:
 
     Commas with nothing between them count as one. An entry too deep or too long to be read is BAD alone.
     """
+    return (tokens for tokens, _, _ in placed_entries(text))
+
+
+def placed_entries(text: str) -> Iterator[tuple[Sequence[Token], int, int]]:
+    """The same, each with the offsets in the text where it begins and ends."""
     entry = _Entry()
-    position = 0
+    position = start = 0
     while match := _TOKEN.match(text, position):
         position = match.end()
         kind = match.lastgroup
         if kind == "comma" and not entry.closing:
-            yield entry.tokens
+            yield entry.tokens, start, match.start()
             entry = _Entry()
+            start = position
         elif kind == "close" and entry.closing and match[0] == entry.closing[-1]:
             entry.close()
         elif kind == "comma":
@@ -92,7 +98,7 @@ def entries(text: str) -> Iterator[Sequence[Token]]:
                 entry.add(Token(","))
         elif kind != "comment":
             entry.add(_token(match))
-    yield entry.tokens
+    yield entry.tokens, start, position
 
 
 def without_space(parts: Sequence[Token]) -> list[Token]:

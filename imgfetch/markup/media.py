@@ -12,14 +12,15 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from imgfetch.markup.css_tokens import entries, without_space
+from imgfetch.markup.css_tokens import entries, placed_entries, without_space
 from imgfetch.markup.media_features import Window
+from imgfetch.markup.srcset import excerpt
+from imgfetch.model import Problem, Viewport
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from imgfetch.markup.css_tokens import Token
-    from imgfetch.model import Viewport
 
 _NOTHING = re.compile(r"(?:[ \t\n\r\f]++|/\*.*?(?:\*/|\Z))*+", re.DOTALL)
 
@@ -41,6 +42,63 @@ def holds(condition: Sequence[Token], viewport: Viewport, *, browser: str = "chr
         return False
 
 
+def unread_media(condition: str) -> tuple[Problem, ...]:
+    """The media queries of a list that a browser cannot read, or not wholly, and why."""
+    answer = _remembered_unread if len(condition) <= _LONGEST_REMEMBERED else _unread
+    return answer(condition)
+
+
+def why_never(condition: Sequence[Token]) -> str | None:
+    """Why tokens, none of them white space, are no media condition that is known on any screen."""
+    window = Window(_ANY_SCREEN, "chromium")
+    try:
+        _condition(condition, window)
+    except _Malformed:
+        return _NO_CONDITION
+    return _NOT_KNOWN if any(_unknown(condition, window)) else None
+
+
+def _unread(condition: str) -> tuple[Problem, ...]:
+    if _NOTHING.fullmatch(condition):
+        return ()
+    return tuple(
+        Problem(start, excerpt(condition[start:end].strip()), reason)
+        for query, start, end in placed_entries(condition)
+        if (reason := _why_unread(without_space(query)))
+    )
+
+
+def _why_unread(query: Sequence[Token]) -> str | None:
+    window = Window(_ANY_SCREEN, "chromium")
+    try:
+        _verdict(query, window)
+    except _Malformed:
+        return _NO_QUERY
+    return _NOT_KNOWN if any(_unknown(query, window)) else None
+
+
+def _unknown(tokens: Sequence[Token], window: Window) -> Iterator[Token]:
+    """What stands in parentheses, at whatever depth, and is neither a known feature nor a condition."""
+    for token in tokens:
+        inside = without_space(token.parts)
+        if token.kind == "function":
+            yield token
+        elif token.kind == "(" and window.answer(inside) is None:
+            try:
+                _condition(inside, window)
+            except _Malformed:
+                yield token
+            else:
+                yield from _unknown(inside, window)
+
+
+_NO_QUERY = "not a media query such as (min-width: 40em): it matches nothing"
+_NO_CONDITION = "not a media condition such as (min-width: 40em): it never holds"
+_NOT_KNOWN = "a media feature, or the value of one, is not known to browsers: it neither holds nor fails"
+_ANY_SCREEN = Viewport(1000, 1000)
+"""What can be read can be read on every screen."""
+
+
 def _matches(condition: str, viewport: Viewport, browser: str) -> bool:
     window = Window(viewport, browser)
     queries = map(without_space, entries(condition))
@@ -48,6 +106,7 @@ def _matches(condition: str, viewport: Viewport, browser: str) -> bool:
 
 
 _remembered = lru_cache(maxsize=1024)(_matches)
+_remembered_unread = lru_cache(maxsize=256)(_unread)
 
 
 class _Malformed(Exception):
@@ -55,15 +114,19 @@ class _Malformed(Exception):
 
 
 def _query(tokens: Sequence[Token], window: Window) -> bool:
+    try:
+        return _verdict(tokens, window) is True
+    except _Malformed:
+        return False
+
+
+def _verdict(tokens: Sequence[Token], window: Window) -> bool | None:
     """`[ not | only ]? <media-type> [ and <condition without or> ]?`, or a condition."""
     restrictor = tokens[0].text if tokens and _is_word(tokens[0], "not", "only") else ""
     typed = tokens[1:] if restrictor else tokens
-    try:
-        if not typed or typed[0].kind != "ident" or _is_word(typed[0], "not", "only", "and", "or", "layer"):
-            return _condition(tokens, window) is True
-        verdict = _after_type(typed[1:], window)
-    except _Malformed:
-        return False
+    if not typed or typed[0].kind != "ident" or _is_word(typed[0], "not", "only", "and", "or", "layer"):
+        return _condition(tokens, window)
+    verdict = _after_type(typed[1:], window)
     if not _is_word(typed[0], "all", "screen"):
         verdict = False
     return verdict is (restrictor != "not")

@@ -12,12 +12,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from imgfetch.markup import media
-from imgfetch.markup.css_tokens import entries, without_space
+from imgfetch.markup.css_tokens import entries, placed_entries, without_space
 from imgfetch.markup.css_values import ALL_MATH, CHROMIUM_SIZES, quantity
+from imgfetch.markup.srcset import excerpt
+from imgfetch.model import Problem, Viewport
 
 if TYPE_CHECKING:
     from imgfetch.markup.css_tokens import Token
-    from imgfetch.model import Viewport
 
 _LONGEST_REMEMBERED = 1_000
 """Characters; the images of a page share few `sizes`, all of them short."""
@@ -32,6 +33,12 @@ def source_size(
     """
     answer = _remembered if len(sizes) <= _LONGEST_REMEMBERED else _source_size
     return answer(sizes, viewport, auto_width, browser)
+
+
+def unread_sizes(sizes: str) -> tuple[Problem, ...]:
+    """The entries of `sizes` that a browser passes over on any screen, and why."""
+    answer = _remembered_unread if len(sizes) <= _LONGEST_REMEMBERED else _unread
+    return answer(sizes)
 
 
 def may_say_auto(sizes: str | None) -> bool:
@@ -56,6 +63,28 @@ def _source_size(sizes: str, viewport: Viewport, auto_width: float | None, brows
 
 
 _remembered = lru_cache(maxsize=1024)(_source_size)
+
+
+def _unread(sizes: str) -> tuple[Problem, ...]:
+    return tuple(
+        Problem(start, excerpt(sizes[start:end].strip()), reason)
+        for entry, start, end in placed_entries(sizes)
+        if (reason := _why_passed_over(without_space(entry)))
+    )
+
+
+def _why_passed_over(tokens: list[Token]) -> str | None:
+    if not tokens or (tokens[0].kind == "ident" and tokens[0].text == "auto"):
+        return None
+    if _length(tokens[-1], _ANY_SCREEN, "chromium") is None:
+        return "a source size ends with a length such as 50vw or 300px, not negative and not a percentage"
+    return media.why_never(tokens[:-1]) if len(tokens) > 1 else None
+
+
+_remembered_unread = lru_cache(maxsize=256)(_unread)
+
+_ANY_SCREEN = Viewport(1000, 1000)
+"""What can be read can be read on every screen."""
 
 
 def _length(token: Token, viewport: Viewport, browser: str) -> float | None:
