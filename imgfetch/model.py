@@ -76,7 +76,8 @@ class Problem:
     """Something a parser could not read: where, what stood there, and why it was left out."""
 
     position: int
-    """Offset in characters from the start of the text that was parsed."""
+    """Offset in characters in the text given, of what was found; in an HTML page, of the start tag of
+    the element that says it (of a picture: its `img`); of a `Link` field, in its value."""
     found: str
     reason: str
 

@@ -14,7 +14,8 @@ from imgfetch.model import Candidate, Kind, Source
 
 def check(css: str, *expected: str) -> None:
     """Each image as its URL; an image set as "a 1x | b 2x type"."""
-    assert [_told(each.candidates, each.sources) for each in find_css_images(css)] == list(expected)
+    found = [each for each in find_css_images(css) if each.candidates or each.sources]
+    assert [_told(each.candidates, each.sources) for each in found] == list(expected)
 
 
 def _told(candidates: tuple[Candidate, ...], sources: tuple[Source, ...]) -> str:
@@ -96,6 +97,23 @@ def test_an_option_that_cannot_be_read_is_named(css: str, found: str) -> None:
     (problem,) = image.problems
     assert problem.found == found
     assert css[problem.position :].startswith(found)
+
+
+@pytest.mark.parametrize("bad", ["url(a b)", "url(a(b)", "url(data:image/svg+xml,<svg id='a'>)"])
+def test_a_url_that_needs_quotes_is_named(bad: str) -> None:
+    css = f"a{{b:{bad}}} c{{d:url(e)}}"
+    named, image = find_css_images(css)
+    (problem,) = named.problems
+    assert (named.candidates, [each.url for each in image.candidates]) == ((), ["e"])
+    assert css[problem.position :].startswith(problem.found)
+    assert problem.found == bad
+    assert "quotes" in problem.reason
+
+
+def test_a_url_that_needs_quotes_spoils_its_option_alone() -> None:
+    (image,) = find_css_images("image-set(url(a b) 1x, url(c) 2x)")
+    assert [candidate.url for candidate in image.candidates] == ["c"]
+    assert [problem.found for problem in image.problems] == ["url(a b) 1x"]
 
 
 def test_urls_are_made_absolute() -> None:

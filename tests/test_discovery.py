@@ -140,21 +140,87 @@ def test_json_ld_names_images() -> None:
 
 
 @pytest.mark.parametrize(
-    ("markup", "position", "found", "reason"),
+    ("markup", "found", "reason"),
     [
-        ("<img srcset='a 1x, b 9q'>", 6, "b 9q", "in srcset"),
-        ("<img data-srcset='a 9q, b 1x'>", 0, "a 9q", "in data-srcset"),
-        ("<img src='http://['>", 0, "http://[", "not a URL"),
-        ("<img data-src='a_{width}'>", 0, "a_{width}", "data-widths"),
-        ("<script type='application/ld+json'>{bad</script>", 0, "{bad", "not JSON"),
-        ("<style>a{b:image-set(c 1x, 'd')}</style>", 14, "c 1x", "image-set()"),
+        ("<img srcset='a 1x, b 9q'>", "b 9q", "in srcset"),
+        ("<img data-srcset='a 9q, b 1x'>", "a 9q", "in data-srcset"),
+        ("<img src='http://['>", "http://[", "not a URL"),
+        ("<img data-src='a_{width}'>", "a_{width}", "data-widths"),
+        ("<script type='application/ld+json'>{bad</script>", "{bad", "not JSON"),
+        ("<style>a{b:image-set(c 1x, 'd')}</style>", "c 1x", "image-set()"),
+        ("<style>a{b:url(c d)}</style>", "url(c d)", "quotes"),
+        ("<p style='b:url(c d)'>", "url(c d)", "quotes"),
+        ("<noscript><img srcset='a 9q'></noscript>", "a 9q", "in srcset"),
+        ("<img srcset='a 1w' sizes='(width) 50%, 9px'>", "(width) 50%", "a length such as 50vw or 300px"),
+        ("<img srcset='a 1w' sizes='9px, width > 1px 3px'>", "width > 1px 3px", "not a media condition"),
+        ("<img srcset='a 1w' sizes='((bogus) or (width)) 3px'>", "((bogus) or (width)) 3px", "not known"),
+        ("<img data-srcset='a 1w' data-sizes='-1px'>", "-1px", "in sizes"),
+        ("<link rel=preload as=image href=a imagesizes='1%'>", "1%", "in sizes"),
+        ("<link rel=preload as=image href=a media='(min-width: 600)'>", "(min-width: 600)", "in media"),
+        ("<link rel=preload as=image href=a type=webp>", "webp", "in type"),
+        ("<base href='http://['><img src=a>", "http://[", "in base href"),
+        ("<base href='data:,x'><img src=a>", "data:,x", "in base href"),
     ],
 )
-def test_what_could_not_be_read_is_named(markup: str, position: int, found: str, reason: str) -> None:
-    (image,) = find_page_images(markup, base_url=BASE)
+def test_what_could_not_be_read_is_named(markup: str, found: str, reason: str) -> None:
+    before = "é\r\n<p>\r😀\n "
+    (image,) = find_page_images(before + markup, base_url=BASE)
     (problem,) = image.problems
-    assert (problem.position, problem.found) == (position, found)
+    assert problem.found == found
     assert reason in problem.reason
+    assert problem.position == len(before)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "found", "reason"),
+    [
+        ("srcset='a 1x, b 3q'", "b 3q", "descriptor"),
+        ("srcset='a 1x' media='min-width: 3px'", "min-width: 3px", "not a media query"),
+        ("srcset='a 1x' media='print, not (foo: 1)'", "not (foo: 1)", "not known"),
+        ("srcset='a 1x' type=webp", "webp", "not a MIME type"),
+        ("srcset='a 1w' sizes='50%, 9px'", "50%", "a length"),
+    ],
+)
+def test_what_a_source_says_amiss_is_among_the_problems_of_its_image(
+    attributes: str, found: str, reason: str
+) -> None:
+    (image,) = find_page_images(f"<picture><source {attributes}>\n<img src=x></picture>")
+    (problem,) = image.problems
+    assert problem.found == found
+    assert reason in problem.reason
+    assert problem.reason.endswith("(in a source)")
+    assert problem.position == len(f"<picture><source {attributes}>\n")
+
+
+@pytest.mark.parametrize(
+    "markup",
+    [
+        "<img srcset='a 1w' sizes='auto, (max-width: 30em) calc(100vw - 2rem), min(50vw, 300px)'>",
+        "<img srcset='a 1w' sizes=' , '>",
+        "<picture><source srcset=a media='' type=''><img src=b></picture>",
+        "<picture><source srcset=a media='not all and (monochrome)' type=' Image/SVG+xml ; q=1'><img src=b></picture>",
+        "<picture><source srcset=a media='print and (orientation: portrait), (400px <= width < 50em)'><img src=b></picture>",
+        "<link rel=preload as=image href=a media='only screen' type=image/webp imagesizes=100vw>",
+        "<base href=''><img src=a>",
+        f"<base href='{BASE}'><img src=a>",
+        "<base target=_blank><img src=a>",
+    ],
+    ids=range(9),
+)  # fmt: skip
+def test_what_can_be_read_is_no_problem(markup: str) -> None:
+    (image,) = find_page_images(markup, base_url=BASE)
+    assert image.problems == ()
+
+
+def test_what_concerns_no_single_image_is_said_of_the_first() -> None:
+    page = "<base href='http://['><img src=a><img src=b>"
+    first, second, third = find_page_images(
+        page, base_url=BASE, link_headers=["</c>; rel=icon, d>; rel=preload"]
+    )
+    assert [problem.found for problem in first.problems] == ["http://[", "d>; rel=preload"]
+    assert first.problems[1].reason.endswith("(in a Link field)")
+    assert (second.problems, third.problems) == ((), ())
+    assert find_page_images("<base href='http://['>", base_url=BASE) == ()
 
 
 def test_without_a_base_urls_stay_as_they_are() -> None:
@@ -174,9 +240,12 @@ def test_without_a_base_urls_stay_as_they_are() -> None:
         "<p style='b:url(a)'>" * 10_000,
         "<style>" + "url(" * 300_000,
         "<picture>" + "<source srcset=s>" * 2_000 + "<img src=i>" * 2_000,
+        "<img srcset='a 9q'>\n" * 20_000,
+        "<img srcset='a 1w' sizes='" + "(" * 100_000 + "'>",
+        "<img srcset='a 1w' sizes='" + "(a) b," * 100_000 + "'>",
         "<img data-src='" + "{width}" * 100_000 + "' data-widths='" + "9 " * 2 + "'>",
     ],
-    ids=range(10),
+    ids=range(13),
 )  # fmt: skip
 def test_a_hostile_page_is_searched_whole(markup: str) -> None:
     assert isinstance(find_page_images(markup, base_url=BASE), tuple)
@@ -188,13 +257,6 @@ def test_any_page_is_searched(pieces: list[str]) -> None:
     for image in find_page_images("".join(pieces), base_url=BASE):
         assert image.kind in Kind
         assert image.candidates or image.sources or image.problems
-
-
-def test_what_a_source_says_amiss_is_among_the_problems_of_its_image() -> None:
-    (image,) = find_page_images("<picture><source srcset='a.webp 1x, bad 3q'><img src=x.png></picture>")
-    (problem,) = image.problems
-    assert problem.found == "bad 3q"
-    assert problem.reason.endswith("(in a source)")
 
 
 def test_an_element_with_many_attributes_is_read_in_linear_time() -> None:

@@ -36,10 +36,9 @@ def find_images(
     """
     match (media_type or "").partition(";")[0].strip().lower() or _looks_like(markup):
         case "text/html" | "application/xhtml+xml":
-            from imgfetch.markup.discovery import find_link_images, find_page_images
+            from imgfetch.markup.discovery import find_page_images
 
-            said = (image for value in link_headers for image in find_link_images(value, base_url=base_url))
-            return (*said, *find_page_images(markup, base_url=base_url))
+            return find_page_images(markup, base_url=base_url, link_headers=link_headers)
         case "text/css":
             from imgfetch.markup.css import find_css_images
 

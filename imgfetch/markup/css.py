@@ -117,6 +117,8 @@ class _Scanner:
                 position = bare.end()
                 if bare[1] is not None:
                     yield from self._image(_unescaped(bare[1]), token.start())
+                else:
+                    yield from self._bad(token.start(), position)
             else:
                 yield from self._read(token)
         while self._open:
@@ -180,6 +182,16 @@ class _Scanner:
             image_set = _image_set(self._css, closed.options, end)
             if image_set.candidates or image_set.sources or image_set.problems:
                 yield image_set
+
+    def _bad(self, start: int, end: int) -> Iterator[SourceSet]:
+        """A bad url token (CSS Syntax §4.3.14): it makes the option that it stands in odd, or is no image."""
+        inside = self._open[-1] if self._open else None
+        if inside is not None and inside.options:
+            inside.options[-1].odd = True
+            return
+        found = excerpt(self._css[start : min(end, start + 200)])
+        reason = "a URL with a quote, a bracket or a space in it must stand in quotes, as in url('…')"
+        yield SourceSet((), Kind.CSS, problems=(Problem(start, found, reason),), position=start)
 
     def _image(self, url: str, position: int) -> Iterator[SourceSet]:
         inside = self._open[-1] if self._open else None

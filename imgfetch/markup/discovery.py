@@ -11,11 +11,15 @@ import json
 import re
 from base64 import b64decode
 from dataclasses import replace
+from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.markup import html, urls
 from imgfetch.markup.css import find_css_images
-from imgfetch.markup.links import parse_link_header
+from imgfetch.markup.links import read_link_header
+from imgfetch.markup.media import unread_media
+from imgfetch.markup.sizes import unread_sizes
 from imgfetch.markup.srcset import excerpt, parse_srcset, read_srcset
 from imgfetch.model import Candidate, Kind, Problem, Source, SourceSet
 
@@ -123,38 +127,96 @@ _ONE_PIXEL = 150
 _SHOWN = frozenset({Kind.IMG, Kind.PICTURE, Kind.LAZY, Kind.AMP})
 
 
+_MIME_TYPE = re.compile(
+    r"[ \t\n\v\f\r]*+(?:[!#$%&'*+.^_`|~0-9a-z-]++/[!#$%&'*+.^_`|~0-9a-z-]++[ \t\n\v\f\r]*+)?(?:;|\Z)",
+    re.IGNORECASE,
+)
+"""As far as browsers look: up to its parameters, and nothing at all is as good."""
+_NEW_LINE = re.compile(r"\r\n|[\r\n]")
+
+
 class _Found(NamedTuple):
     source_set: SourceSet
     named: frozenset[str] = frozenset()
     """Every URL that the element names, chosen from or not."""
     beside: bool = False
     """Whether this is in a noscript, and an image stands next to that."""
+    element: turbohtml.Element | None = None
+    """Where in the page it is said."""
 
 
-def find_page_images(page: str, *, base_url: str = "") -> tuple[SourceSet, ...]:
+def find_page_images(
+    page: str, *, base_url: str = "", link_headers: Iterable[str] = ()
+) -> tuple[SourceSet, ...]:
     """Every image of an HTML page, in document order, with absolute URLs where `base_url` is given.
 
-    A lazy image is joined with its placeholder, and with the `noscript` that stands beside it. Never
-    raises: what could not be read is in `problems`, and a source set without candidates has only those.
+    Before them goes what the `Link` fields of its response offer. A lazy image is joined with its
+    placeholder, and with the `noscript` that stands beside it. Never raises: what could not be read is in
+    `problems`, and a source set without candidates has only those. What concerns no single image, such as a
+    `<base href>` that is no URL, is among the problems of the first.
     """
     document = html.parse(page)
-    base = urls.base_url(html.base_href(document), base_url) or base_url
-    found = (urls.absolute(source_set, base) for source_set in _join(_read(document)))
-    return tuple(each for each in found if each.candidates or each.sources or each.problems)
+    places = _Places(page)
+    of_page: list[Problem] = []
+    base = _base(document, base_url, places, of_page)
+    said = [image for value in link_headers for image in _images_of_field(value, base_url, of_page)]
+    shown = (_finished(found, base, places) for found in _join(_read(document)))
+    images = [each for each in (*said, *shown) if each.candidates or each.sources or each.problems]
+    if of_page and images:
+        images[0] = replace(images[0], problems=(*of_page, *images[0].problems))
+    return tuple(images)
 
 
-def find_link_images(value: str, *, base_url: str = "") -> tuple[SourceSet, ...]:
-    """Every image that a `Link` field offers: preloads, icons; with absolute URLs as above."""
-    found = (
-        urls.absolute(source_set, base_url)
-        for link in parse_link_header(value)
-        for source_set in _link({name.rstrip("_"): text for name, text in link._asdict().items() if text})
-    )
-    return tuple(each for each in found if each.candidates or each.problems)
+def _base(document: turbohtml.Document, base_url: str, places: _Places, problems: list[Problem]) -> str:
+    element = html.base_element(document)
+    if element is None:
+        return base_url
+    href = element.attr("href") or ""
+    base = urls.base_url(href, base_url) or base_url
+    if base == base_url and urls.resolve(href, base_url) != base_url:
+        reason = "no URL that a page may have for its base (in base href)"
+        problems.append(Problem(places.offset(element), excerpt(href), reason))
+    return base
+
+
+def _images_of_field(value: str, base_url: str, problems: list[Problem]) -> Iterator[SourceSet]:
+    """Every image that a `Link` field offers: preloads, icons."""
+    found, unread = read_link_header(value)
+    problems += _said_of("a Link field", unread)
+    for link in found:
+        said = {name.rstrip("_"): text for name, text in link._asdict().items() if text}
+        yield from (urls.absolute(image, base_url) for image in _link(said))
+
+
+def _finished(found: _Found, base: str, places: _Places) -> SourceSet:
+    """The image with absolute URLs, and its problems where its element is."""
+    image = urls.absolute(found.source_set, base)
+    if not image.problems:
+        return image
+    position = places.offset(found.element)
+    return replace(image, problems=tuple(replace(each, position=position) for each in image.problems))
+
+
+class _Places:
+    """Where in a page its elements begin."""
+
+    def __init__(self, page: str) -> None:
+        self._page = page
+
+    @cached_property
+    def _lines(self) -> list[int]:
+        return [0, *(line.end() for line in _NEW_LINE.finditer(self._page))]
+
+    def offset(self, element: turbohtml.Element | None) -> int:
+        """The offset in characters of a start tag; 0 where the page has none."""
+        if element is None or element.source_line is None:
+            return 0
+        return self._lines[element.source_line - 1] + (element.source_col or 0)
 
 
 def _read(document: turbohtml.Document) -> Iterator[_Found]:
     pictures: dict[turbohtml.Node, tuple[list[Source], list[Problem]]] = {}
+    found: Iterator[_Found]
     for element in document.select(_SELECTOR):
         said = {
             name: text if isinstance(text, str) else " ".join(text or ())
@@ -166,15 +228,16 @@ def _read(document: turbohtml.Document) -> Iterator[_Found]:
                 # A picture has one image: sources shared by a thousand would be told a thousand times.
                 nothing: tuple[list[Source], list[Problem]] = ([], [])
                 sources, unread = pictures.pop(parent, nothing) if parent is not None else nothing
-                yield from _image(element.tag, said, tuple(sources), unread)
+                found = _image(element.tag, said, tuple(sources), unread)
             case "source" if parent is not None and getattr(parent, "tag", "") == "picture":
                 sources, unread = pictures.setdefault(parent, ([], []))
                 sources.extend(_source(said, unread))
+                continue
             case "noscript":
-                yield from _noscript(element)
+                found = _noscript(element)
             case tag:
-                yield from map(_Found, _other(element, tag, said))
-                yield from map(_Found, _background(tag, said))
+                found = map(_Found, chain(_other(element, tag, said), _background(tag, said)))
+        yield from (each._replace(element=element) for each in found)
 
 
 def _noscript(element: turbohtml.Element) -> Iterator[_Found]:
@@ -224,6 +287,7 @@ def _image(
         kind, sizes = Kind.LAZY, _first(said, *_LAZY_SIZES) or sizes
     if tag != "img":
         kind = Kind.AMP
+    problems += _said_of("sizes", unread_sizes(sizes))
     candidates = own if _is_real(own) and src.startswith("data:") else _with_src(own, src)
     in_place = [_first(said, "src"), *(c.url for c in candidates), *_blurred(backgrounds)]
     shown = {candidate.url for candidate in candidates} if _is_real(candidates) else set()
@@ -243,8 +307,20 @@ def _image(
 
 def _candidates(said: Attributes, name: str, problems: list[Problem]) -> tuple[Candidate, ...]:
     candidates, unread = read_srcset(said.get(name, ""))
-    problems += (replace(problem, reason=f"{problem.reason} (in {name})") for problem in unread)
+    problems += _said_of(name, unread)
     return candidates
+
+
+def _said_of(name: str, problems: Iterable[Problem]) -> Iterator[Problem]:
+    return (replace(problem, reason=f"{problem.reason} (in {name})") for problem in problems)
+
+
+def _conditions(said: Attributes, sizes: str) -> Iterator[Problem]:
+    """What cannot be read of the attributes that say when a source or a preload is taken, and how large."""
+    yield from _said_of("sizes", unread_sizes(sizes))
+    yield from _said_of("media", unread_media(said.get("media", "")))
+    if not _MIME_TYPE.match(said.get("type", "")):
+        yield Problem(0, excerpt(said["type"]), "not a MIME type such as image/webp (in type)")
 
 
 def _has_lazy_attributes(said: Attributes) -> bool:
@@ -312,7 +388,7 @@ def _stands_beside_an_image(noscript: turbohtml.Element) -> bool:
     return any(getattr(each, "tag", "") == "img" or each.find("img") is not None for each in near)
 
 
-def _join(found: Iterable[_Found]) -> Iterator[SourceSet]:
+def _join(found: Iterable[_Found]) -> Iterator[_Found]:
     """Lazy images and the `noscript` before or after them, as one."""
     held: _Found | None = None
     for each in found:
@@ -321,13 +397,13 @@ def _join(found: Iterable[_Found]) -> Iterator[SourceSet]:
             held = None
             continue
         if held is not None:
-            yield _alone(held.source_set)
+            yield _alone(held)
         held = each
     if held is not None:
-        yield _alone(held.source_set)
+        yield _alone(held)
 
 
-def _joined(first: _Found, second: _Found) -> SourceSet | None:
+def _joined(first: _Found, second: _Found) -> _Found | None:
     match first.source_set.kind, second.source_set.kind:
         case (shown, Kind.NOSCRIPT) if shown in _SHOWN:
             lazy, stand_in = first, second
@@ -339,19 +415,20 @@ def _joined(first: _Found, second: _Found) -> SourceSet | None:
     alt = image.alt or plain.alt
     if image.candidates or image.sources:
         same = lazy.named & stand_in.named or (stand_in.beside and image.kind is Kind.LAZY)
-        return replace(image, alt=alt) if same else None
+        return lazy._replace(source_set=replace(image, alt=alt)) if same else None
     if not (stand_in.beside and image.placeholder):
         return None
     problems = image.problems + plain.problems
-    return replace(plain, alt=alt, placeholder=image.placeholder, problems=problems)
+    return lazy._replace(source_set=replace(plain, alt=alt, placeholder=image.placeholder, problems=problems))
 
 
-def _alone(source_set: SourceSet) -> SourceSet:
+def _alone(found: _Found) -> _Found:
     """A placeholder that nothing was joined to is the image after all, unless it is certainly empty."""
-    placeholder = source_set.placeholder
-    if source_set.candidates or source_set.sources or not placeholder or placeholder.startswith("data:"):
-        return source_set
-    return replace(source_set, candidates=(Candidate(placeholder),), placeholder="")
+    image = found.source_set
+    placeholder = image.placeholder
+    if image.candidates or image.sources or not placeholder or placeholder.startswith("data:"):
+        return found
+    return found._replace(source_set=replace(image, candidates=(Candidate(placeholder),), placeholder=""))
 
 
 def _urls(source_set: SourceSet) -> set[str]:
@@ -362,9 +439,10 @@ def _urls(source_set: SourceSet) -> set[str]:
 def _source(said: Attributes, problems: list[Problem]) -> Iterator[Source]:
     lazy = (*_LAZY_SRCSET, *_LAZY_SRC) if _has_lazy_attributes(said) else ()
     candidates, unread = read_srcset(_first(said, *lazy, "srcset"))
-    problems += (replace(problem, reason=f"{problem.reason} (in a source)") for problem in unread)
+    problems += _said_of("a source", unread)
     if candidates:
         sizes = _first(said, *(_LAZY_SIZES if lazy else ()), "sizes")
+        problems += _said_of("a source", _conditions(said, sizes))
         yield Source(candidates, said.get("media", ""), said.get("type", ""), sizes)
 
 
@@ -397,6 +475,7 @@ def _link(said: Attributes) -> Iterator[SourceSet]:
             problems: list[Problem] = []
             candidates = _with_src(_candidates(said, "imagesrcset", problems), href)
             sizes = said.get("imagesizes", "")
+            problems += _conditions(said, sizes)
             yield SourceSet(candidates, Kind.PRELOAD, sizes=sizes, problems=tuple(problems))
     elif relations & _ICONS and not href.startswith("data:,"):
         width = _NUMBER.match(said.get("sizes", "").strip())

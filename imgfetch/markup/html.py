@@ -101,7 +101,7 @@ def parse(markup: str, *, scripting: bool = True) -> turbohtml.Document:
     """The document, without what its templates hold: that is no part of the page until a script says so."""
     import turbohtml
 
-    document = turbohtml.parse(markup, scripting=scripting, positions=False)
+    document = turbohtml.parse(markup, scripting=scripting)
     for template in document.find_all("template"):
         if template.namespace.name == "HTML":
             template.decompose()
@@ -110,8 +110,13 @@ def parse(markup: str, *, scripting: bool = True) -> turbohtml.Document:
 
 def base_href(document: turbohtml.Document) -> str | None:
     """The `href` of the first `<base>` that has one: the others say nothing (HTML §4.2.3)."""
+    element = base_element(document)
+    return None if element is None else element.attr("href")
+
+
+def base_element(document: turbohtml.Document) -> turbohtml.Element | None:
+    """The first `<base>` that has a `href`."""
     for element in document.find_all("base"):
-        href = element.attr("href")
-        if href is not None and element.namespace.name == "HTML":
-            return href
+        if element.attr("href") is not None and element.namespace.name == "HTML":
+            return element
     return None

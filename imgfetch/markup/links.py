@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 
 from imgfetch.markup.html import Link
+from imgfetch.markup.srcset import excerpt
+from imgfetch.model import Problem
 
 _BLANK = r"[ \t\r\n]"
 _TARGET = re.compile(rf"{_BLANK}*+<([^>]*+)>")
@@ -30,9 +32,17 @@ def parse_link_header(value: str) -> tuple[Link, ...]:
     As in Chromium, a link of which not all can be read is passed over, as is one that speaks of another
     document, by an `anchor`.
     """
+    return read_link_header(value)[0]
+
+
+def read_link_header(value: str) -> tuple[tuple[Link, ...], tuple[Problem, ...]]:
+    """The links of a `Link` field value, and what of it could not be read, with the reason."""
     links = []
+    problems = []
     position = 0
     while position < len(value):
+        start = position
+        reason = "a link begins with its URL in angle brackets"
         target = _TARGET.match(value, position)
         if target is not None:
             position = target.end()
@@ -43,16 +53,18 @@ def parse_link_header(value: str) -> tuple[Link, ...]:
                 text = _ESCAPED.sub(r"\1", quoted) if quoted is not None else token and token.rstrip()
                 if name:
                     parameters.setdefault(name.lower(), text)
-            if _REST.match(value, position) and _is_understood(parameters):
+            readable = _REST.match(value, position) and _is_understood(parameters)
+            reason = "" if readable else "not all parameters of this link can be read"
+            if readable and "anchor" not in parameters:
                 links.append(_link(target[1].strip(" \t\r\n"), parameters))
         position = max(position + 1, following.end() if (following := _NEXT.match(value, position)) else 0)
-    return tuple(links)
+        if reason and (found := value[start:position].strip(" \t\r\n,")):
+            problems.append(Problem(start, excerpt(found), reason))
+    return tuple(links), tuple(problems)
 
 
 def _is_understood(parameters: dict[str, str | None]) -> bool:
-    return "anchor" not in parameters and all(
-        text is not None for name, text in parameters.items() if name in _SAY_SOMETHING
-    )
+    return all(text is not None for name, text in parameters.items() if name in _SAY_SOMETHING)
 
 
 def _link(href: str, parameters: dict[str, str | None]) -> Link:
