@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgfetch.markup.html import Page, read_page
-from imgfetch.markup.links import parse_link_header
+from imgfetch.markup.links import parse_link_header, read_link_header
 
 
 def sources_of(page: Page) -> list[tuple[str | None, list[str | None]]]:
@@ -109,6 +109,15 @@ def test_a_link_of_which_not_all_can_be_read_is_passed_over(odd: str) -> None:
     assert [link.href for link in parse_link_header(f"<a>; {odd.replace(chr(34), '')}, <b>; rel=x")][-1:] == [
         "b"
     ]
+
+
+def test_what_is_no_link_is_named() -> None:
+    links, problems = read_link_header('<a>; rel=icon, junk; x="y, z", , c>; rel=icon,<d>')
+    assert [link.href for link in links] == ["a", "d"]
+    assert [problem.found for problem in problems] == ['junk; x="y, z"', "c>; rel=icon"]
+    assert all("angle brackets" in problem.reason for problem in problems)
+    (problem,) = read_link_header("<a>; title, <b>; anchor=c")[1]
+    assert (problem.found, problem.reason) == ("<a>; title", "not all parameters of this link can be read")
 
 
 @settings(deadline=None)

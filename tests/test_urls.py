@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import ada_url
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgfetch.markup.urls import base_url, resolve, shown
+from imgfetch.markup.urls import base_url, resolve, resolved_plainly, shown
 
 PAGE = "http://p.test/d/i.html"
 
@@ -120,3 +121,48 @@ def test_no_text_is_too_odd_to_resolve(url: str, base: str, encoding: str) -> No
 def test_resolving_twice_is_resolving_once(url: str) -> None:
     resolved = resolve(url, PAGE)
     assert resolved is None or resolve(resolved, PAGE) == resolved
+
+
+# URLs that need no parser --------------------------------------------------------------------------------
+
+HOSTS = (
+    *("a.test", "news.test", "x-.b", "ab--c.d", "-a.b-", "1.a", "a.1x", "a.0x1", "0x1.y", "1.2.3.4"),
+    *("xn--a.b", "a.xn--b", "a..b", "a.b.", "A.b", "a_b.c", "a.b:80", "u:p@a.b"),
+)
+PIECES = (*"aB0./%~-_!$&'()*+,;=:@?#|\\ ^<{\t\u00e9\ud800", *("..", "//", "%2e", "%zz", "a.webp", "/img/"))
+SCHEMES = ("http://", "https://", "HTTP://", "ftp://", "file://", "//")
+
+paths = st.lists(st.sampled_from(PIECES), max_size=8).map("".join)
+roots = st.tuples(st.sampled_from(SCHEMES), st.sampled_from(HOSTS)).map("".join)
+bases = st.tuples(roots, st.just("/"), paths).map("".join) | roots | st.just("")
+urls = paths | paths.map("/{}".format) | st.tuples(roots, st.just("/"), paths).map("".join)
+
+
+@settings(deadline=None, max_examples=1000)
+@given(urls, bases)
+def test_what_is_resolved_without_the_parser_is_what_the_parser_gives(url: str, base: str) -> None:
+    plainly = resolved_plainly(url, base)
+    if plainly is not None:
+        assert plainly == (ada_url.join_url(base, url) if base else ada_url.normalize_url(url))
+
+
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("/a/b.webp?w=1&h=2", "https://a.test/a/b.webp?w=1&h=2"),
+        ("b%20c.webp", "https://a.test/d/b%20c.webp"),
+        ("b/c,w_1.webp", "https://a.test/d/b/c,w_1.webp"),
+        ("https://b.test//c", "https://b.test//c"),
+        ("b/../c", None),
+        ("b/%2e", None),
+        ("//b.test/c", None),
+        ("a:b", None),
+        ("https://b.test", None),
+        ("https://0x1/", None),
+        ("/a|b", None),
+        ("?q", None),
+        ("", None),
+    ],
+)
+def test_plain_urls_need_no_parser(url: str, expected: str | None) -> None:
+    assert resolved_plainly(url, "https://a.test/d/e?x/y") == expected
