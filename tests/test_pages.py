@@ -109,6 +109,10 @@ def test_the_first_source_that_holds_stands_for_the_image(markup: str, expected:
         ("<img loading=lazy src=b><img srcset='a 1x, b 3x'>", ["b", "a"]),
         ("<img srcset='a, data:,x 3x, b 4x'>", ["data:,x"]),
         ("<img srcset='a, data:,x .5x'>", ["a"]),
+        ("<img src='b c'><img srcset='a 1x, b%20c 3x'>", ["b%20c", "b%20c"]),
+        ("<img src=é><img srcset='a 1x, é 3x'>", ["%C3%A9", "%C3%A9"]),
+        ("<picture><source srcset='a 1x, b 3x'><img><img></picture>", ["a", "a"]),
+        ("<picture><source srcset='a 1x, b 3x'><img><p><img src=b></p><img></picture>", ["a", "b", "b"]),
     ],
 )
 def test_a_denser_image_that_is_at_hand_is_taken(markup: str, expected: list[str]) -> None:
@@ -231,11 +235,12 @@ def test_a_source_set_is_normalised() -> None:
         "<picture>" + "<source media='(a)' srcset=s>" * 20_000 + "<img src=i>" * 20_000,
         "<picture><source srcset='" + "s 1x," * 20_000 + "'>" + "<img src=i>" * 20_000,
         "<picture>" + "<source media=print srcset=s><img src=i>" * 20_000,
+        "<picture><source srcset='" + ",".join(f"s {n}w" for n in range(20_000, 0, -1)) + "'>" + "<img src=i>" * 20_000,
         "<img srcset='" + "a 1w," * 200_000 + "'>",
         "<img loading=lazy sizes=auto style='" + "width:" * 200_000 + "' width='" + "9" * 200_000 + "' srcset='a 1w'>",
         "<img src=a>" * 50_000,
     ],
-    ids=range(6),
+    ids=range(7),
 )  # fmt: skip
 def test_a_hostile_page_is_chosen_from_whole(markup: str) -> None:
     assert current_sources(markup, base_url=URL, viewport=SCREEN)

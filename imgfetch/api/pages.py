@@ -8,6 +8,7 @@ rooms that do not know each other: `markup` reads what the page says, `rules.bro
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache, partial
 from operator import itemgetter
 from typing import TYPE_CHECKING, NamedTuple
@@ -103,6 +104,15 @@ class _Standing(NamedTuple):
     candidates: list[Described]
 
 
+@dataclass(slots=True)
+class _Set:
+    """The source set of a `<source>`, and what was chosen of it when so many URLs had been loaded."""
+
+    candidates: tuple[tuple[str, float], ...]
+    loaded: int = -1
+    chosen: str | None = None
+
+
 class _Screen:
     """One page in one viewport, and what has been loaded of it so far."""
 
@@ -117,7 +127,7 @@ class _Screen:
         self._size = lru_cache(maxsize=256)(partial(source_size, viewport=viewport, browser=browser))
         self._matches = lru_cache(maxsize=256)(partial(media.matches, viewport=viewport, browser=browser))
         self._standing: dict[int, _Standing | None] = {}
-        self._sets: dict[tuple[int, float | None], tuple[tuple[str, float], ...]] = {}
+        self._sets: dict[tuple[int, float | None], _Set] = {}
 
     def show(self, image: Image) -> str | None:
         standing = self._standing_for(image)
@@ -128,10 +138,9 @@ class _Screen:
             auto = layout.image_width(image, source, self._viewport)
         if standing is None:
             src = self._default(image.src or "")
-            candidates = self.source_set(image.srcset, image.sizes, src=src, auto=auto)
+            chosen = self._select(self.source_set(image.srcset, image.sizes, src=src, auto=auto))
         else:
-            candidates = self._set_of(standing, auto)
-        chosen = self._select(candidates)
+            chosen = self._chosen_of(standing, auto)
         shown = None if chosen is None else self._shown(chosen)
         if shown is not None and not lazy:
             self._loaded.add(_without_fragment(shown))
@@ -182,11 +191,16 @@ class _Screen:
             ):
                 yield _Standing(index, source, candidates)
 
-    def _set_of(self, standing: _Standing, auto: float | None) -> tuple[tuple[str, float], ...]:
+    def _chosen_of(self, standing: _Standing, auto: float | None) -> str | None:
+        """What is chosen of a source: the same for all its images, while nothing more has been loaded."""
         key = (id(standing.source), auto)
         if key not in self._sets:
-            self._sets[key] = self._normalised(standing.candidates, standing.source.sizes, src="", auto=auto)
-        return self._sets[key]
+            candidates = self._normalised(standing.candidates, standing.source.sizes, src="", auto=auto)
+            self._sets[key] = _Set(candidates)
+        known = self._sets[key]
+        if known.loaded != len(self._loaded):
+            known.loaded, known.chosen = len(self._loaded), self._select(known.candidates)
+        return known.chosen
 
     def _default(self, src: str) -> str:
         """The `src` that may join a source set: Firefox lets only one join that it can parse."""
