@@ -102,12 +102,14 @@ def test_an_option_that_cannot_be_read_is_named(css: str, found: str) -> None:
 @pytest.mark.parametrize("bad", ["url(a b)", "url(a(b)", "url(data:image/svg+xml,<svg id='a'>)"])
 def test_a_url_that_needs_quotes_is_named(bad: str) -> None:
     css = f"a{{b:{bad}}} c{{d:url(e)}}"
-    named, image = find_css_images(css)
-    (problem,) = named.problems
-    assert (named.candidates, [each.url for each in image.candidates]) == ((), ["e"])
+    (image,) = find_css_images(css)
+    (problem,) = image.problems
+    assert [each.url for each in image.candidates] == ["e"]
     assert css[problem.position :].startswith(problem.found)
     assert problem.found == bad
     assert "quotes" in problem.reason
+    (nothing,) = find_css_images(f"a{{b:{bad}}}")
+    assert (nothing.candidates, nothing.problems) == ((), image.problems)
 
 
 def test_a_url_that_needs_quotes_spoils_its_option_alone() -> None:

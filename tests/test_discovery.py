@@ -223,6 +223,14 @@ def test_what_concerns_no_single_image_is_said_of_the_first() -> None:
     assert find_page_images("<base href='http://['>", base_url=BASE) == ()
 
 
+def test_what_is_broken_in_css_and_json_makes_no_image_of_its_own() -> None:
+    broken = "<p style='b:url(c d)'><script type='application/ld+json'>{</script>"
+    (image,) = find_page_images(f"{broken}<img src=a>")
+    assert [problem.found for problem in image.problems] == ["url(c d)", "{"]
+    assert [problem.position for problem in image.problems] == [0, broken.index("<script")]
+    assert [len(each.problems) for each in find_page_images(broken)] == [1, 1]
+
+
 def test_without_a_base_urls_stay_as_they_are() -> None:
     (image,) = find_page_images("<base href=b/><img srcset='a, /c 2x, https://y.test 3x'>")
     assert [each.url for each in image.candidates] == ["b/a", "/c", "https://y.test/"]

@@ -9,7 +9,7 @@ The stack is a list, so that style sheets may nest as deep as they like.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from imgfetch.markup import urls
@@ -59,12 +59,21 @@ def find_css_images(css: str, *, base_url: str = "") -> tuple[SourceSet, ...]:
     """The images of a style sheet, or of a `style` attribute, in order; absolute where `base_url` is given.
 
     An image set is one image: its options without a type are the candidates, each type is a source.
-    Never raises, and takes time linear in the text.
+    What could not be read at all is among the problems of the first. Never raises, and takes time linear in
+    the text.
     """
     if not _MAY_NAME_AN_IMAGE.search(css):
         return ()
     found = tuple(_Scanner(css).scan())
-    return tuple(urls.absolute(each, base_url) for each in found) if base_url else found
+    images = [each for each in found if each.candidates or each.sources]
+    if len(images) < len(found):
+        if not images:
+            return found
+        unread = [
+            problem for each in found if not (each.candidates or each.sources) for problem in each.problems
+        ]
+        images[0] = replace(images[0], problems=(*unread, *images[0].problems))
+    return tuple(urls.absolute(each, base_url) for each in images) if base_url else tuple(images)
 
 
 @dataclass(slots=True)

@@ -153,18 +153,32 @@ def find_page_images(
     Before them goes what the `Link` fields of its response offer. A lazy image is joined with its
     placeholder, and with the `noscript` that stands beside it. Never raises: what could not be read is in
     `problems`, and a source set without candidates has only those. What concerns no single image, such as a
-    `<base href>` that is no URL, is among the problems of the first.
+    `<base href>` that is no URL, or CSS in which no image could be read, is among the problems of the first.
     """
     document = html.parse(page)
     places = _Places(page)
     of_page: list[Problem] = []
     base = _base(document, base_url, places, of_page)
-    said = [image for value in link_headers for image in _images_of_field(value, base_url, of_page)]
-    shown = (_finished(found, base, places) for found in _join(_read(document)))
-    images = [each for each in (*said, *shown) if each.candidates or each.sources or each.problems]
-    if of_page and images:
+    images = [image for value in link_headers for image in _images_of_field(value, base_url, of_page)]
+    unread = []
+    for found in _join(_read(document)):
+        image = _finished(found, base, places)
+        if _names_an_image(found.source_set):
+            images.append(image)
+        else:
+            unread.append(image)
+            of_page += image.problems
+    images = [each for each in images if each.candidates or each.sources or each.problems]
+    if not images:
+        return tuple(unread)
+    if of_page:
         images[0] = replace(images[0], problems=(*of_page, *images[0].problems))
     return tuple(images)
+
+
+def _names_an_image(said: SourceSet) -> bool:
+    """Whether it is about an image, be it one that cannot be had; of what is broken, no one knows."""
+    return bool(said.candidates or said.sources) or said.kind not in (Kind.CSS, Kind.JSON_LD)
 
 
 def _base(document: turbohtml.Document, base_url: str, places: _Places, problems: list[Problem]) -> str:
