@@ -441,6 +441,7 @@ for _name, _location, _kind, _words in (
     ("spaces", "http://h.ex ample/a", "bad_redirect", ""),
     ("20-kb", "/" + "a" * 20_000, "bad_redirect", "too long"),
     ("bad-ipv6", "http://[::1/", "bad_redirect", ""),
+    ("bracket", "//h.ex[ample/a", "bad_redirect", "not a URL"),
     ("internal", "http://127.0.0.2/a", "blocked", "127.0.0.2 is an internal address"),
     ("metadata", "http://169.254.169.254/latest/", "blocked", "169.254.169.254 is an internal address"),
     ("private", "http://10.0.0.1/", "blocked", "internal address"),

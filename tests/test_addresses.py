@@ -84,6 +84,7 @@ def test_a_location_is_resolved_against_the_url_that_sent_it() -> None:
     assert urls.follow("http://h/a/b", "//other/c") == "http://other/c"
     assert urls.follow("http://h/a", "/caf\xc3\xa9 1") == "http://h/caf%C3%A9%201"
     assert urls.follow("http://h/a", "/%C3%A9") == "http://h/%C3%A9"
+    assert isinstance(urls.read(urls.follow("http://h/a", "//h[/b")), Defect)
 
 
 INTERNAL = [

@@ -81,9 +81,15 @@ def read(url: str) -> Address | Defect:
 
 
 def follow(base: str, location: str) -> str:
-    """Resolve a Location field against the URL that sent it (RFC 9110 §10.2.2)."""
+    """Resolve a Location field against the URL that sent it (RFC 9110 §10.2.2).
+
+    What cannot be resolved stays as it was written: `read` says what is wrong with it.
+    """
     location = location.strip(" \t")
-    absolute = location if _SCHEME.match(location) else urljoin(base, location)
+    try:
+        absolute = location if _SCHEME.match(location) else urljoin(base, location)
+    except ValueError:  # `//[`: a host in brackets that is no IPv6 address, or in letters that are none
+        absolute = location
     # A header's bytes beyond ASCII reach us as Latin-1; they go back as the escapes the origin meant.
     return quote(absolute, safe="%!#$&'()*+,/:;=?@[]~", encoding="latin-1")
 

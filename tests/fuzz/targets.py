@@ -1,0 +1,293 @@
+"""What must hold of any input whatever: for each reader of hostile input a function of bytes.
+
+    bytes ─▶ TARGETS[name] ─▶ nothing, or an AssertionError with what does not hold
+
+None of them may raise anything else, either. `test_fuzz.py` throws damaged seeds at them in every run of
+the suite; `guided.py` lets atheris look for input that goes where none went before, for as long as one likes.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+from zlib import crc32
+
+from imgfetch.adapters.pillow import PillowDecoder
+from imgfetch.formats import walk
+from imgfetch.markup import urls as web_urls
+from imgfetch.markup.css import find_css_images
+from imgfetch.markup.discovery import find_page_images
+from imgfetch.markup.encoding import decode, find_encoding
+from imgfetch.markup.html import read_page
+from imgfetch.markup.links import parse_link_header
+from imgfetch.markup.media import matches
+from imgfetch.markup.sizes import source_size
+from imgfetch.markup.srcset import read_srcset
+from imgfetch.markup.text import find_source_sets
+from imgfetch.model import (
+    Ask,
+    Defect,
+    Digest,
+    Entry,
+    Facts,
+    Format,
+    Head,
+    Key,
+    Limits,
+    Partial,
+    Scratch,
+    Settings,
+    Viewport,
+)
+from imgfetch.rules import dates, digests, freshness, heads, manners, plan, resume, urls
+from imgfetch.rules.coding import Undo
+from imgfetch.rules.explain import explain
+from pictures import samples
+from test_srcset import by_the_letter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from imgfetch.model import SourceSet
+
+NOW = 1_700_000_000.0
+BASE = "https://h.example/a/b.html?c"
+SCREEN = Viewport(1280, 720, 2)
+LIMITS = Limits(max_pixels=100_000, max_frames=50)
+
+
+def structure(data: bytes) -> None:
+    """A walk: one line of what is wrong, the same each time, and no beginning of a whole file is whole."""
+    seen = walk(data)
+    assert seen == walk(bytearray(data))
+    assert seen.format or seen.defect
+    assert seen.defect is None or (seen.defect.message.isprintable() and len(seen.defect.message) < 200)
+    assert 0 <= seen.tail <= len(data)
+    if seen.defect is None and seen.tail < len(data):
+        end = len(data) - seen.tail
+        assert seen.width > 0 < seen.height
+        assert seen.frames > 0
+        cut = walk(data[: crc32(data) % end])
+        # the boxes behind those that an AVIF needs may be missing: nobody could tell
+        assert cut.defect is not None or seen.format is Format.AVIF, crc32(data) % end
+
+
+def pixels(data: bytes) -> None:
+    """A decoder: an image within the limits or one line, and more is never let pass by looking closer."""
+    seen = walk(data)
+    if seen.format is None or seen.width * seen.height > LIMITS.max_pixels or seen.frames > LIMITS.max_frames:
+        return
+    found = [PillowDecoder(thorough=thorough).decode(data, seen.format, LIMITS) for thorough in (False, True)]
+    for defect in found:
+        assert defect is None or (defect.message.isprintable() and len(defect.message) < 300)
+    assert found[0] is None or found[1] is not None
+
+
+def srcset(data: bytes) -> None:
+    """The candidates that the standard's own algorithm, letter by letter, gives; and each problem's place."""
+    text = _text(data)
+    candidates, problems = read_srcset(text)
+    assert candidates == by_the_letter(text)
+    assert all(text[problem.position :].startswith(problem.found[:8]) for problem in problems)
+    assert [problem.position for problem in problems] == sorted(problem.position for problem in problems)
+
+
+def prose(data: bytes) -> None:
+    """Source sets in a text: in order, each with a URL that stands in it."""
+    text = _text(data)
+    found = find_source_sets(text)
+    assert found == find_source_sets(text)
+    assert [one.position for one in found] == sorted(one.position for one in found)
+    for one in find_source_sets(text, base_url=BASE):
+        assert all(candidate.url for candidate in one.candidates)
+
+
+def sizes(data: bytes) -> None:
+    """A length that is a number, and not negative, for each browser and each layout."""
+    text = _text(data)
+    for browser in ("chromium", "firefox", "standard"):
+        for width in (None, 300.0):
+            found = source_size(text, SCREEN, auto_width=width, browser=browser)
+            assert math.isfinite(found) and found >= 0, found  # noqa: PT018
+
+
+def media(data: bytes) -> None:
+    """A query holds or does not, of whatever screen; and what is asked twice is answered alike."""
+    text = _text(data)
+    for screen in (SCREEN, Viewport(0, 0), Viewport(1e9, 1, 0.001)):
+        assert matches(text, screen) is matches(f" {text}\n" if "\\" not in text else text, screen)
+
+
+def css(data: bytes) -> None:
+    """The images of a style sheet, with URLs that can be asked for where there is a base."""
+    text = _text(data)
+    assert find_css_images(text) == find_css_images(text)
+    _plausible(find_css_images(text, base_url=BASE))
+
+
+def page(data: bytes) -> None:
+    """A page in any encoding: every image of it, and what a browser shows, with and without scripts."""
+    text = decode(data, None)
+    codec = find_encoding(data)
+    assert decode(data, f"text/html; charset={codec}") == decode(data, f"text/html; charset={codec}")
+    for scripting in (True, False):
+        read_page(text, scripting=scripting)
+    _plausible(find_page_images(text, base_url=BASE))
+
+
+def links(data: bytes) -> None:
+    """A Link field, and URLs: resolved once they stay as they are."""
+    text = _text(data)
+    assert all((link.href or "") in text for link in parse_link_header(text))
+    found = web_urls.resolve(text, BASE)
+    assert found is None or web_urls.resolve(found, "") == found
+    there = urls.read(text)
+    if isinstance(there, Defect):
+        assert there.message.isprintable()
+    else:
+        again = urls.read(there.url)
+        assert not isinstance(again, Defect)
+        assert (again.key, again.origin) == (there.key, there.origin)
+    assert urls.redact(text).isprintable()
+    urls.read(urls.follow(BASE, data.decode("latin-1")))  # as a header brings it
+
+
+def head(data: bytes) -> None:
+    """Fields of a response: whatever they say, each decision is one of those there are."""
+    fields = _fields(data)
+    answer = Head("https://h.example/a", 200, fields)
+    facts = Facts(Format.PNG, 1, 1, 1, 100, Digest("ab" * 32), ("decode",))
+    ask = Ask(Key("https://h.example/a"), "https://h.example/a", (("accept", "*/*"),))
+    entry = Entry(ask.key, facts, answer, NOW - 5, NOW - 4, freshness.selecting(answer, ask.headers))
+    for now in (NOW, NOW - 1e6, NOW + 1e9):
+        standing = freshness.standing(entry, now=now)
+        assert standing.age >= 0 <= standing.lifetime
+        freshness.may_reuse(entry, standing, freshness.request_control(fields))
+        freshness.may_stand_in(entry, standing, answered=500)
+        assert explain(entry.head.url, entry, Settings(), now=now).why.isprintable()
+        wait = manners.retry_after(answer, now=now)
+        assert wait is None or wait >= 0
+    for claim in digests.claims(answer):
+        assert len(claim.digest) in (16, 32, 64)
+    length = heads.content_length(answer)
+    assert length is None or 0 <= length < 10**19
+    assert freshness.matches(entry, ask.headers)
+    assert freshness.confirms(answer, answer)
+    freshness.may_keep(answer)
+    freshness.may_be_confirmed(answer)
+    for status in (200, 206, 302, 304, 416, 429, 503, 599):
+        given = Head(ask.url, status, fields)
+        for asked in (ask, _partial(ask), Ask(ask.key, ask.url, ask.headers, entry)):
+            heard = plan.hear(asked, given, Settings(), now=NOW)
+            if isinstance(heard, plan.Refuse):
+                assert heard.failed.message.isprintable()
+    assert heads.storable(heads.storable(answer)) == heads.storable(answer)
+    for value in dict(fields).values():
+        date = dates.read(value)
+        assert date is None or -1e12 < date < 1e12
+
+
+def coding(data: bytes) -> None:
+    """A coded body: never more than the limit, and the same however it is cut into pieces."""
+    name = ("gzip", "deflate")[len(data) % 2]
+
+    def undone(step: int) -> bytes | str:
+        undo, out = Undo(name, limit=50_000), b""
+        for at in range(0, len(data), step):
+            piece = undo.feed(data[at : at + step])
+            if isinstance(piece, Defect):
+                return piece.reason
+            out += piece
+        ended = undo.end()
+        return out if ended is None else ended.reason
+
+    whole = undone(1 << 20)
+    assert len(whole) <= 50_000
+    assert whole == undone(7)
+
+
+def _partial(ask: Ask) -> Ask:
+    begun = Head(ask.url, 200, (("etag", '"1"'), ("content-length", "100")))
+    asked = Ask(ask.key, ask.url, ask.headers, partial=Partial(Scratch("1"), 50, begun))
+    assert resume.asked_for(asked)
+    return asked
+
+
+def _fields(data: bytes) -> tuple[tuple[str, str], ...]:
+    """A field a line: its first byte chooses the name, for a fuzzer would be long in spelling one."""
+    lines = data.decode("latin-1").split("\n")
+    return tuple((FIELDS[ord(line[0]) % len(FIELDS)], line[1:].strip()) for line in lines if line)
+
+
+def _text(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")
+
+
+def _plausible(found: Iterable[SourceSet]) -> None:
+    for one in found:
+        for part in (one, *one.sources):
+            for candidate in part.candidates:
+                assert candidate.url
+                # what is no URL is left as it was written, and fails when it is asked for
+                assert web_urls.resolve(candidate.url, "") in (candidate.url, None)
+                assert candidate.width is None or candidate.width > 0
+                assert candidate.density is None or candidate.density >= 0
+
+
+TARGETS: dict[str, Callable[[bytes], None]] = {
+    target.__name__: target
+    for target in (structure, pixels, srcset, prose, sizes, media, css, page, links, head, coding)
+}
+
+FIELDS = (
+    "cache-control", "content-range", "retry-after", "content-length", "etag", "location", "vary", "age",
+    "date", "expires", "last-modified", "content-encoding", "repr-digest", "content-digest", "content-md5",
+    "x-goog-hash", "x-amz-checksum-sha256", "accept-ranges", "link", "pragma", "connection",
+    "transfer-encoding", "content-type", "set-cookie",
+)  # fmt: skip
+
+
+def seeds(name: str) -> list[bytes]:
+    """Sound input to begin with."""
+    if name in ("structure", "pixels"):
+        return [sample.data for sample in samples(((24, 16),)) if len(sample.data) < 5_000]
+    if name == "coding":
+        import gzip
+        import zlib
+
+        return [gzip.compress(b"a picture" * 20, mtime=0), zlib.compress(b"a picture" * 20), b""]
+    return [text.encode() for text in _SEEDS[name]]
+
+
+_SEEDS: dict[str, tuple[str, ...]] = {
+    "srcset": ("a.webp 480w, b.webp 1170w 600h", "a 1x,b 1.5e0x, c(d, e) 2x ,, f", "data:,a ( , b) , c .5x"),
+    "prose": (
+        "see https://h.example/a.webp 480w, https://h.example/b.webp 960w for more",
+        "<img srcset='a.webp 1x, b.webp 2x' sizes=100vw>\n![](c.png)",
+    ),
+    "sizes": (
+        "(min-width: 600px) calc(100vw - 2rem), 50vw",
+        "auto, (width < 10em) and (not (hover)) min(10px, 3vmax), clamp(1px, sqrt(4) * 1em, 9cm)",
+    ),
+    "media": ("screen and (min-width: 30em), not all and (orientation)", "(400px <= width < 2e3px) or (a)"),
+    "css": (
+        "a { background: image-set(url(a.webp) 1x, 'b.avif' 2x type('image/avif')) } @import 'c.css';",
+        "b { --x: url( \"\\61.png\" ); mask: -webkit-image-set(url(a) 1x) } /* url(c) */",
+    ),
+    "page": (
+        "<!doctype html><meta charset=utf-8><base href=/x/><picture><source srcset='a.avif 1x' type=image/avif>"
+        "<img src=a.jpg data-srcset='b 480w' sizes=auto loading=lazy></picture><noscript><img src=c></noscript>",
+        "<script type=application/ld+json>{\"image\": [\"a.png\"]}</script><svg><image href=b.png></svg>"
+        "<link rel=preload as=image imagesrcset='a 1x'><video poster=c.jpg><div style='background:url(d)'>",
+    ),
+    "links": (
+        '</a.webp>; rel=preload; as=image; imagesrcset="b.webp 1x, c.webp 2x", <d>;rel="x y"',
+        "https://user:pw@h.example:8080/a/../b%2f?token=1#c", "http://[::1]/", "//b\u00fccher.example\\a",
+    ),
+    "head": (
+        '\x00max-age=60, stale-while-revalidate="5"\n\x01bytes 50-99/100\n\x03100\n\x04"1"\n\x06Accept, *',
+        "\x02Sun, 06 Nov 1994 08:49:37 GMT\n\x08Sunday, 06-Nov-94 08:49:37 GMT\n\x09Sun Nov  6 08:49:37 1994",
+        "\x0csha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:\n\x0fmd5=1B2M2Y8AsgTpgAmY7PhCfg==\n\x0bgzip",
+        "\x05//h.example/b\n\x07100\n\x10x-y-2\n\x14close, etag",
+    ),
+}  # fmt: skip
