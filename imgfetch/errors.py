@@ -161,6 +161,7 @@ REASONS: dict[type[ImgfetchError], tuple[Reason, ...]] = {
         Reason.BAD_ENCODING,
         Reason.INTEGRITY,
         Reason.WIDTH_MISMATCH,
+        Reason.PLACEHOLDER,
     ),
     CacheError: (
         Reason.DISK_FULL,

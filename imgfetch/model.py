@@ -192,6 +192,17 @@ class Level(StrEnum):
     NONE = "none"
     STRUCTURE = "structure"
     FULL = "full"
+    THOROUGH = "thorough"
+    """A WebP is decoded twice: most of what one decode cannot see, two of them do."""
+
+
+class Fake(StrEnum):
+    """By what a picture that stands in for another is known; `rules.fakes` defines each."""
+
+    TRACKING_PIXEL = "tracking_pixel"
+    BLUR_PLACEHOLDER = "blur_placeholder"
+    REMOVED = "removed"
+    REPEATED = "repeated"
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +220,8 @@ class Wanted:
     """Whether a page of images will do as well as an image."""
     image: bool = True
     """Whether an image will do; where not, an answer that says it is no page is not read."""
+    reject_fakes: bool = False
+    """Whether a picture that stands in for another is an error rather than a warning."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,6 +233,7 @@ class Settings:
     strict_width: bool = False
     expect_width: int | None = None
     """The width that every image must have, in place of what its descriptor promises."""
+    reject_fakes: bool = False
     user_agent: str = "imgfetch"
     headers: tuple[tuple[str, str], ...] = ()
     """Sent to the origin that was asked for, and to no other that it redirects to."""
@@ -335,8 +349,8 @@ class Facts:
     bytes: int
     sha256: Digest
     verified: tuple[str, ...]
-    """What was checked, in order: `length`, `structure`, `decode`, the fields of digests that the origin
-    offered (`repr-digest`, …), `sha256`."""
+    """What was checked, in order: `length`, `structure`, `decode`, `thorough`, the fields of digests that the
+    origin offered (`repr-digest`, …), `sha256`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -403,6 +417,7 @@ class Reason(StrEnum):
     BAD_ENCODING = "bad_encoding"
     INTEGRITY = "integrity"
     WIDTH_MISMATCH = "width_mismatch"
+    PLACEHOLDER = "placeholder"
     # The cache
     DISK_FULL = "disk_full"
     PERMISSION = "permission"
@@ -520,6 +535,12 @@ class Served:
     def verified(self) -> tuple[str, ...]:
         """What was checked before it was kept."""
         return self.entry.facts.verified
+
+    @property
+    def fakes(self) -> tuple[Fake, ...]:
+        """By what it may be known to stand in for another picture; each is the first word of a warning."""
+        slugs = [warning.partition(":")[0] for warning in self.warnings]
+        return tuple(fake for fake in Fake if fake in slugs)
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:

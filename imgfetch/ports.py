@@ -68,6 +68,9 @@ class Store(Protocol):
         `headers` is None, the latest.
         """
 
+    def sharing(self, sha256: Digest) -> tuple[Key, ...]:
+        """The keys under which these bytes are kept, in no order, and 100 of them at most."""
+
     def path(self, entry: Entry) -> Path:
         """Where the bytes of an entry found or kept by this store lie."""
 
@@ -124,11 +127,19 @@ class Store(Protocol):
 class Decoder(Protocol):
     """Decodes images, only to see whether they can be."""
 
-    def decode(self, data: Buffer, format: Format, limits: Limits) -> Defect | None:  # noqa: A002 (the field's word)
+    def decode(
+        self,
+        data: Buffer,
+        format: Format,  # noqa: A002 (the field's word)
+        limits: Limits,
+        *,
+        thorough: bool = False,
+    ) -> Defect | None:
         """Decode every frame as `format` and nothing else; say what was wrong, or None.
 
         The caller has judged size and frames from the structure; the decoder holds to `limits` again, by
-        what it sees itself.
+        what it sees itself. `thorough`: see what only a second decode shows. Raises `CacheError` where
+        nothing can be decoded here at all.
         """
 
 

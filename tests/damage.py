@@ -188,14 +188,12 @@ def _levels(data: bytes) -> tuple[bool, bool, bool]:
     structure = walk(data)
     if structure.format is None or structure.defect or structure.tail:
         return True, True, True
-    return False, _refuses(_FULL, data, structure.format), _refuses(_THOROUGH, data, structure.format)
+    form = structure.format
+    return False, _refuses(data, form, thorough=False), _refuses(data, form, thorough=True)
 
 
-def _refuses(decoder: PillowDecoder, data: bytes, form: Format) -> bool:
-    return decoder.decode(data, form, Limits()) is not None
-
-
-_FULL, _THOROUGH = PillowDecoder(), PillowDecoder(thorough=True)
+def _refuses(data: bytes, form: Format, *, thorough: bool) -> bool:
+    return PillowDecoder().decode(data, form, Limits(), thorough=thorough) is not None
 
 
 def _flip(data: bytes, at: int, chance: random.Random) -> bytes:

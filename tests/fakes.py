@@ -42,6 +42,10 @@ class MemoryStore:
             return None
         return entry
 
+    def sharing(self, sha256: Digest) -> tuple[Key, ...]:
+        keys = {entry.key for entry in self.entries.values() if entry.facts.sha256 == sha256}
+        return tuple(keys)[:100]
+
     def path(self, entry: Entry) -> Path:
         return Path("/memory") / f"{entry.facts.sha256}.{entry.facts.format.extension}"
 
@@ -205,7 +209,14 @@ class FakeDecoder:
         self.defect = defect
         self.decoded: list[Format] = []
 
-    def decode(self, data: Buffer, format: Format, limits: Limits) -> Defect | None:  # noqa: A002
+    def decode(
+        self,
+        data: Buffer,
+        format: Format,  # noqa: A002
+        limits: Limits,
+        *,
+        thorough: bool = False,
+    ) -> Defect | None:
         self.decoded.append(format)
         return self.defect
 

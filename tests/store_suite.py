@@ -57,6 +57,16 @@ class StoreSuite:
         assert store.find(DOG) is None
         assert self.bytes_of(store, entry) == b"a cat"
 
+    def test_a_hundred_of_the_keys_of_the_same_bytes_are_told(self, store: Store) -> None:
+        assert store.sharing(digest(b"a cat")) == ()
+        keep(store, CAT, b"a cat")
+        keep(store, DOG, b"a cat")
+        keep(store, Key("http://h/other"), b"a dog")
+        assert sorted(store.sharing(digest(b"a cat"))) == sorted([CAT, DOG])
+        for number in range(110):
+            keep(store, Key(f"http://h/{number}"), b"a cat")
+        assert len(set(store.sharing(digest(b"a cat")))) == 100
+
     def test_the_path_ends_in_the_digest_and_the_format(self, store: Store) -> None:
         assert store.path(keep(store, CAT, b"a cat")).name == f"{digest(b'a cat')}.webp"
 

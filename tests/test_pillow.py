@@ -42,7 +42,7 @@ def check(
     """Decode as what the walk says it is, and hold the outcome against what is expected."""
     form = walk(data).format
     assert form
-    defect = PillowDecoder(thorough=thorough).decode(data, form, Limits(**limits))
+    defect = PillowDecoder().decode(data, form, Limits(**limits), thorough=thorough)
     assert (defect.reason if defect else None) is reason, defect
     for word in words:
         assert defect
@@ -51,14 +51,13 @@ def check(
 
 
 def test_no_valid_image_is_refused() -> None:
-    decoder = PillowDecoder(thorough=True)
+    decoder = PillowDecoder()
     count = 0
     for sample in samples(((64, 48), (1, 1), (33, 17), (130, 97)), tuple(range(SEEDS))):
         structure = walk(sample.data)
         assert structure.format
-        assert (structure.defect, decoder.decode(sample.data, structure.format, Limits())) == (None, None), (
-            sample.name
-        )
+        defect = decoder.decode(sample.data, structure.format, Limits(), thorough=True)
+        assert (structure.defect, defect) == (None, None), sample.name
         count += 1
     assert count >= 400 * SEEDS
 

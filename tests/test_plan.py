@@ -92,6 +92,17 @@ def test_a_held_file_that_is_not_what_is_wanted_now_is_asked_for_whole() -> None
         assert considered.entry is None
 
 
+def test_only_a_webp_is_proved_further_by_a_thorough_look() -> None:
+    def considered(form: Format, *verified: str) -> object:
+        held = replace(HELD, facts=replace(FACTS, format=form, verified=verified))
+        return type(plan.consider(URL, held, Wanted(Level.THOROUGH), SETTINGS, now=NOW))
+
+    assert considered(Format.WEBP, "structure", "decode") is Ask
+    assert considered(Format.WEBP, "structure", "decode", "thorough") is plan.Serve
+    assert considered(Format.JPEG, "structure", "decode") is plan.Serve
+    assert considered(Format.JPEG, "structure") is Ask
+
+
 def test_a_held_file_proved_less_far_than_is_wanted_is_asked_for_again() -> None:
     glanced_at = replace(HELD, facts=replace(FACTS, verified=("length", "structure")))
     assert isinstance(plan.consider(URL, glanced_at, Wanted(Level.FULL), SETTINGS, now=NOW), Ask)

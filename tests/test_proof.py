@@ -119,7 +119,18 @@ def test_each_level_says_how_far_it_went() -> None:
     assert facts(proof(SMALL["png"], level=Level.STRUCTURE)).verified == ("structure",)
     assert facts(proof(SMALL["png"][:-5], level=Level.NONE)).format is Format.PNG
     assert isinstance(proof(SMALL["png"][:-5], level=Level.STRUCTURE), Defect)
+    assert facts(proof(SMALL["png"], level=Level.THOROUGH)).verified == ("structure", "decode")
+    assert facts(proof(SMALL["webp"], level=Level.THOROUGH)).verified == ("structure", "decode", "thorough")
     assert isinstance(proof(b"<html>", level=Level.NONE), Defect)
+
+
+def test_a_thorough_look_finds_the_bit_that_a_decode_does_not() -> None:
+    data = bytearray(encoded("webp", 240, 160))
+    data[len(data) // 2] ^= 4
+    assert isinstance(proof(bytes(data), level=Level.FULL), Verified)
+    found = proof(bytes(data), level=Level.THOROUGH)
+    assert isinstance(found, Defect)
+    assert found.reason is Reason.CORRUPT
 
 
 def test_the_callers_digest_and_width_are_held_against_the_file() -> None:

@@ -199,6 +199,11 @@ class DiskStore:
             raise self._translated(error) from error
         return entry
 
+    def sharing(self, sha256: Digest) -> tuple[Key, ...]:
+        """The keys under which these bytes are kept, in no order, and 100 of them at most."""
+        with self._translating():
+            return self._index.sharing(sha256)
+
     def path(self, entry: Entry) -> Path:
         """Where the bytes of an entry found or kept by this store lie."""
         return Path(self._place(entry.facts))

@@ -68,6 +68,7 @@ _COLUMNS = """
 _ENTRIES = f"SELECT {_COLUMNS}, e.id FROM entry e JOIN object o USING (sha256)"  # noqa: S608 (our own columns)
 _FIND = f"{_ENTRIES} WHERE e.key = ? ORDER BY e.received_at DESC, e.id DESC"
 _ABOUT = f"{_ENTRIES} WHERE e.sha256 = ? ORDER BY e.received_at DESC, e.id DESC LIMIT 1"
+_SHARING = "SELECT DISTINCT key FROM entry WHERE sha256 = ? LIMIT 100"
 _LIST = f"{_ENTRIES} WHERE e.id > ? ORDER BY e.id LIMIT 500"
 _OBJECT = "SELECT sha256, format, bytes, mtime_ns FROM object WHERE sha256 = ?"
 _OBJECTS = "SELECT sha256, format, bytes, mtime_ns FROM object WHERE sha256 > ? ORDER BY sha256 LIMIT 500"
@@ -147,6 +148,10 @@ class Index:
         """The latest entry of these bytes, under whatever key."""
         found = (_entry(row) for row in self._rows(_ABOUT, (sha256,)))
         return next((entry for entry, _ in filter(None, found)), None)
+
+    def sharing(self, sha256: Digest) -> tuple[Key, ...]:
+        """Up to 100 of the keys that stand for an object."""
+        return tuple(key for (key,) in self._rows(_SHARING, (sha256,)))
 
     def entries(self) -> Iterator[Entry]:
         """Every entry, in the order they were kept."""

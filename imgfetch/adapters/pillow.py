@@ -41,10 +41,14 @@ class PillowDecoder:
     images, where one decode sees 3 (of large images) to 40 (of small), and takes twice as long.
     """
 
-    def __init__(self, *, thorough: bool = False) -> None:
-        self._thorough = thorough
-
-    def decode(self, data: Buffer, format: Format, limits: Limits) -> Defect | None:  # noqa: A002 (the port's word)
+    def decode(
+        self,
+        data: Buffer,
+        format: Format,  # noqa: A002 (the port's word)
+        limits: Limits,
+        *,
+        thorough: bool = False,
+    ) -> Defect | None:
         """Decode every frame as `format`; say what was wrong, or None."""
         with memoryview(data) as view:
             try:
@@ -53,7 +57,7 @@ class PillowDecoder:
                 with closing(_open(view, format)) as image:
                     defect = _decode(image, format, limits)
                 if defect is None and format is Format.WEBP:
-                    defect = _unread(view, thorough=self._thorough)
+                    defect = _unread(view, thorough=thorough)
             except Flaw as flaw:
                 return flaw.defect
             except MemoryError:

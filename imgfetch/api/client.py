@@ -96,7 +96,8 @@ class Client:
     """Fetches images into a cache. An async context manager: one for a run, on one event loop.
 
     `limits` bound every fetch. `verify` is how much is proved before a file is kept: `structure`, or `full`
-    with a decode of every frame. `headers` go to the origin asked for and to no other. `refresh` asks the
+    with a decode of every frame, or `thorough`. `reject_fakes` makes an error of a picture that stands in for
+    another (`Image.fakes`). `headers` go to the origin asked for and to no other. `refresh` asks the
     origin even for what is held; `offline` asks nobody. `allow_hosts` names internal hosts, addresses or
     networks that may be contacted. `transport` replaces the network stack, address guard included.
     `observe` is called with every event on the way (`imgfetch.engine.events`). `lock` takes note of what is
@@ -111,6 +112,7 @@ class Client:
         verify: Level | str = Level.FULL,
         strict_width: bool = False,
         expect_width: int | None = None,
+        reject_fakes: bool = False,
         user_agent: str | None = None,
         headers: Mapping[str, str] | None = None,
         refresh: bool = False,
@@ -130,6 +132,7 @@ class Client:
             level=member(Level, verify),
             strict_width=strict_width,
             expect_width=expect_width,
+            reject_fakes=reject_fakes,
             user_agent=user_agent or f"imgfetch/{imgfetch.__version__}",
             headers=tuple((headers or {}).items()),
             refresh=refresh,

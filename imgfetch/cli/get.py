@@ -54,6 +54,7 @@ def bring(options: argparse.Namespace, todo: Iterator[Errand], tally: Tally) -> 
         verify=options.verify,
         strict_width=options.strict_width,
         expect_width=options.expect_width,
+        reject_fakes=options.reject_fakes,
         refresh=options.refresh,
         observe=watcher.observe,
         lock=lock,

@@ -53,6 +53,7 @@ def fields_of(outcome: Image | Failure, path: str | None = None) -> dict[str, An
         "choice": image and choice_fields(image.choice),
         "verified": image.verified if image else [],
         "warnings": image.warnings if image else [],
+        "fakes": image.fakes if image else [],
         "error": failed and _error_fields(failed),
     }
 

@@ -173,6 +173,9 @@ def _add_getting(parser: argparse.ArgumentParser) -> None:
         "--strict-width", action="store_true", help="refuse an image that is not as wide as expected"
     )
     parser.add_argument(
+        "--reject-fakes", action="store_true", help="refuse a picture that stands in for another"
+    )
+    parser.add_argument(
         "--verify", type=_one_of(Level), metavar="LEVEL", default=Level.FULL, help=f"{_names(Level)} (full)"
     )
 

@@ -13,10 +13,11 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 
 from imgfetch.engine.events import Asked, Received
+from imgfetch.engine.held import shared
 from imgfetch.engine.proof import prove
 from imgfetch.errors import ImgfetchError, Unreachable
 from imgfetch.model import Defect, Failed, Origin, Page, Reason
-from imgfetch.rules import digests, freshness, heads, plan, resume, retry, urls, verify
+from imgfetch.rules import digests, fakes, freshness, heads, plan, resume, retry, urls, verify
 from imgfetch.rules.coding import Undo
 from imgfetch.rules.pace import Pace
 
@@ -193,6 +194,13 @@ class Exchange:
                     if wanted.page and proved.reason is Reason.NOT_IMAGE and heads.is_page(body.head):
                         return Page(body.head, bytes(data), _failure(proved, ask))
                     return proved
+            sharing = shared(proved.facts, self._store)
+            signs = fakes.signs(
+                proved.facts, wanted.width, asked=ask.key, found=body.head.url, sharing=sharing
+            )
+            proved = verify.suspect(proved, wanted, signs)
+            if isinstance(proved, Defect):
+                return proved
             entry = self._store.keep(
                 proved,
                 ask.key,

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgfetch.model import Served, Wanted
-from imgfetch.rules import plan, urls
+from imgfetch.rules import fakes, plan, urls
 
 if TYPE_CHECKING:
-    from imgfetch.model import Ask, Candidate, Choice, Digest, Entry, Settings
+    from imgfetch.model import Ask, Candidate, Choice, Digest, Entry, Facts, Key, Settings
     from imgfetch.ports import Store
 
 
@@ -37,7 +37,14 @@ def consult(
     url: str, store: Store, wanted: Wanted, settings: Settings, *, now: float
 ) -> plan.Serve | Ask | plan.Refuse:
     """Put what the store holds of `url` before `plan.consider`."""
-    return plan.consider(url, find(url, store, settings), wanted, settings, now=now)
+    entry = find(url, store, settings)
+    sharing = () if entry is None else shared(entry.facts, store)
+    return plan.consider(url, entry, wanted, settings, now=now, sharing=sharing)
+
+
+def shared(facts: Facts, store: Store) -> tuple[Key, ...]:
+    """Under which keys a store holds the same bytes, where it matters."""
+    return store.sharing(facts.sha256) if facts.bytes <= fakes.MOST_BYTES else ()
 
 
 def find(url: str, store: Store, settings: Settings) -> Entry | None:
@@ -51,4 +58,10 @@ def find(url: str, store: Store, settings: Settings) -> Entry | None:
 def wanted_of(candidate: Candidate, settings: Settings, sha256: Digest | None) -> Wanted:
     """What the bytes of one candidate must be."""
     width = settings.expect_width or candidate.width
-    return Wanted(settings.level, sha256, width=width, strict_width=settings.strict_width)
+    return Wanted(
+        settings.level,
+        sha256,
+        width=width,
+        strict_width=settings.strict_width,
+        reject_fakes=settings.reject_fakes,
+    )

@@ -17,7 +17,7 @@ from tenacity import AsyncRetrying, retry_if_result
 from imgfetch.engine.events import FellThrough, Waiting
 from imgfetch.engine.exchange import Exchange, Landed
 from imgfetch.engine.flight import Flights
-from imgfetch.engine.held import consult, find, wanted_of
+from imgfetch.engine.held import consult, find, shared, wanted_of
 from imgfetch.engine.lanes import Lanes
 from imgfetch.engine.patience import Patience
 from imgfetch.model import Failed, Page, Reason, Served, Wanted
@@ -118,7 +118,10 @@ class Engine:
 
     def _stand_in(self, failed: Failed, url: str, wanted: Wanted) -> Landed | Failed:
         entry = find(url, self._store, self._settings)
-        standing_in = plan.stand_in(failed, entry, wanted, self._settings, now=self._clock.now())
+        sharing = () if entry is None else shared(entry.facts, self._store)
+        standing_in = plan.stand_in(
+            failed, entry, wanted, self._settings, now=self._clock.now(), sharing=sharing
+        )
         if isinstance(standing_in, Failed):
             return standing_in
         return Landed(standing_in.entry, standing_in.origin, standing_in.warnings, failed.attempts)

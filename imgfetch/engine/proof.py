@@ -46,15 +46,15 @@ def prove(
         defect = verify.admit(structure, limits)
         if defect is not None:
             return defect
-        checks.append("structure")
     weighed = digests.weigh(claims, data, digest)
     if isinstance(weighed, Defect):
         return weighed
-    if wanted.level is Level.FULL:
-        defect = decoder.decode(data, structure.format, limits)
+    if wanted.level in (Level.FULL, Level.THOROUGH):
+        thorough = wanted.level is Level.THOROUGH
+        defect = decoder.decode(data, structure.format, limits, thorough=thorough)
         if defect is not None:
             return defect
-        checks.append("decode")
+    checks += verify.proofs(structure.format, wanted.level)
     checks += weighed
     facts = Facts(
         format=structure.format,

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from imgfetch.errors import REASONS, CacheError, NetworkError
 from imgfetch.model import Ask, Defect, Failed, Format, Level, Origin, Reason, Scratch, Verified
-from imgfetch.rules import freshness, manners, resume, retry, urls, verify
+from imgfetch.rules import fakes, freshness, manners, resume, retry, urls, verify
 from imgfetch.rules.heads import content_length
 
 if TYPE_CHECKING:
-    from imgfetch.model import Entry, Head, Limits, Partial, Settings, Wanted
+    from imgfetch.model import Entry, Head, Key, Limits, Partial, Settings, Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,15 +76,22 @@ def fields(address: urls.Address, settings: Settings) -> tuple[tuple[str, str], 
 
 
 def consider(
-    url: str, entry: Entry | None, wanted: Wanted, settings: Settings, *, now: float
+    url: str,
+    entry: Entry | None,
+    wanted: Wanted,
+    settings: Settings,
+    *,
+    now: float,
+    sharing: tuple[Key, ...] = (),
 ) -> Serve | Ask | Refuse:
     """Decide whether a kept rendition answers for `url` at `now`, or what to ask for.
 
-    `entry` is what the store holds under the URL's key for a request with these `fields`. What is held,
+    `entry` is what the store holds under the URL's key for a request with these `fields`, and `sharing` are
+    keys that stand for the same bytes. What is held,
     fresh and proved as far as is wanted is served, unless the caller asks to refresh; what is not fresh is
     asked about. Offline, whatever is held is served.
     """
-    held = _still_wanted(entry, wanted)
+    held = _still_wanted(entry, wanted, sharing)
     if entry is not None and held is not None:
         reuse = freshness.may_reuse(entry, freshness.standing(entry, now=now))
         if reuse is freshness.Reuse.FRESH and (settings.offline or not settings.refresh):
@@ -111,13 +118,19 @@ def consider_bytes(entry: Entry, wanted: Wanted) -> Serve | None:
 
 
 def stand_in(
-    failed: Failed, entry: Entry | None, wanted: Wanted, settings: Settings, *, now: float
+    failed: Failed,
+    entry: Entry | None,
+    wanted: Wanted,
+    settings: Settings,
+    *,
+    now: float,
+    sharing: tuple[Key, ...] = (),
 ) -> Serve | Failed:
     """What is held in the place of what could not be had, where RFC 9111 §4.2.4 or RFC 5861 §4 lets it.
 
     Who asked to refresh does not want it.
     """
-    held = _still_wanted(entry, wanted)
+    held = _still_wanted(entry, wanted, sharing)
     if entry is None or held is None or settings.refresh or failed.reason not in _OUT_OF_REACH:
         return failed
     standing = freshness.standing(entry, now=now)
@@ -185,9 +198,6 @@ def may_fall_through(failed: Failed, url: str, other: str) -> bool:
 _NOTHING_NEW = Scratch("")
 """The ticket of a rendition that lies in the store already."""
 
-_PROOF = {Level.NONE: None, Level.STRUCTURE: "structure", Level.FULL: "decode"}
-"""What must have been checked for each level."""
-
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525)})
 """Statuses that may have passed by the next request; 520 to 524 are a CDN's, of an origin that failed it."""
 
@@ -205,20 +215,23 @@ _CODINGS = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate", "identity": 
 
 def proved(entry: Entry, level: Level) -> bool:
     """Whether what is held was proved as far as `level`."""
-    return _PROOF[level] in (None, *entry.facts.verified)
+    return set(verify.proofs(entry.facts.format, level)) <= set(entry.facts.verified)
 
 
 def _unconditional(ask: Ask) -> Ask:
     return replace(ask, headers=_conditional(ask.headers, ask.url, None), entry=None)
 
 
-def _still_wanted(entry: Entry | None, wanted: Wanted) -> Verified | None:
+def _still_wanted(entry: Entry | None, wanted: Wanted, sharing: tuple[Key, ...]) -> Verified | None:
     """What is held, judged anew by what is wanted now; None where it does not do."""
     if entry is None or not proved(entry, wanted.level):
         return None
     if not 200 <= entry.head.status < 300 or entry.facts.format is Format.OTHER:
         return None  # kept by `CachingTransport` for somebody else: an error's picture, or no picture
     judged = verify.judge(entry.facts, _NOTHING_NEW, wanted)
+    if isinstance(judged, Verified):
+        signs = fakes.signs(entry.facts, wanted.width, asked=entry.key, found=entry.head.url, sharing=sharing)
+        judged = verify.suspect(judged, wanted, signs)
     return judged if isinstance(judged, Verified) else None
 
 

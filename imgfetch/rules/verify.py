@@ -8,11 +8,13 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from imgfetch.model import Defect, Reason, Verified
+from imgfetch.model import Defect, Format, Level, Reason, Verified
 from imgfetch.rules.heads import is_page
 
 if TYPE_CHECKING:
-    from imgfetch.model import Digest, Facts, Head, Limits, Scratch, Structure, Wanted
+    from collections.abc import Mapping
+
+    from imgfetch.model import Digest, Facts, Fake, Head, Limits, Scratch, Structure, Wanted
 
 
 def unfit(head: Head, wanted: Wanted) -> Defect | None:
@@ -21,6 +23,16 @@ def unfit(head: Head, wanted: Wanted) -> Defect | None:
         return None
     what = head.get("content-type") or "something without a Content-Type"
     return Defect(Reason.NOT_PAGE, f"the answer is {what}, and a page was wanted")
+
+
+def proofs(form: Format, level: Level) -> tuple[str, ...]:
+    """What an image of that format has been checked for at that level, in the words of `Facts.verified`.
+
+    Only of a WebP does a second decode tell more than the first.
+    """
+    if level is Level.THOROUGH and form is Format.WEBP:
+        return (*_PROOFS[Level.FULL], "thorough")
+    return _PROOFS[level]
 
 
 def admit(structure: Structure, limits: Limits) -> Defect | None:
@@ -66,6 +78,21 @@ def judge(facts: Facts, scratch: Scratch, wanted: Wanted, *, tail: int = 0) -> V
         warnings.append(f"trailing_data: {tail:,} bytes follow the end of the image")
     return Verified(facts, scratch, tuple(warnings))
 
+
+def suspect(verified: Verified, wanted: Wanted, signs: Mapping[Fake, str]) -> Verified | Defect:
+    """What becomes of sound bytes that bear these signs of a stand-in: a warning of each, or a Defect."""
+    found = tuple(f"{sign}: {why}" for sign, why in signs.items())
+    if found and wanted.reject_fakes:
+        return Defect(Reason.PLACEHOLDER, found[0])
+    return replace(verified, warnings=verified.warnings + found) if found else verified
+
+
+_PROOFS = {
+    Level.NONE: (),
+    Level.STRUCTURE: ("structure",),
+    Level.FULL: ("structure", "decode"),
+    Level.THOROUGH: ("structure", "decode"),
+}
 
 _ALL_FRAMES = 20
 """All frames of an animation together may have this many times the pixels that one may have."""
