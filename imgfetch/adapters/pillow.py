@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from contextlib import closing
+from importlib import import_module
 from itertools import accumulate, count
 from struct import Struct
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -67,6 +68,16 @@ class PillowDecoder:
             except Exception as error:  # plugins let out what their parsers met: TypeError, zlib.error, …
                 return _defect(error)
         return defect
+
+
+def load_plugins() -> None:
+    """Import every plugin, and have none start threads: for a process that could do neither later.
+
+    Tiff reads the Exif of others.
+    """
+    names = ("Avif", "Gif", "Jpeg", "Png", "Tiff", "WebP")
+    avif, *_ = (import_module(f"PIL.{name}ImagePlugin") for name in names)
+    vars(avif)["DEFAULT_MAX_THREADS"] = 1
 
 
 def open_image(path: Path, form: Format) -> Image.Image:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.http import HttpTransport
 from imgfetch.adapters.pillow import PillowDecoder
+from imgfetch.adapters.sandbox import SandboxedDecoder
 from imgfetch.adapters.threads import ThreadRunner
 from imgfetch.engine.one import Engine
 from imgfetch.ports import Ports
@@ -25,16 +26,26 @@ class Assembly:
     """An engine with everything it needs of the world, to be closed when the run is over."""
 
     def __init__(
-        self, store: Store, settings: Settings, network: Network, observe: Callable[[Event], None]
+        self,
+        store: Store,
+        settings: Settings,
+        network: Network,
+        observe: Callable[[Event], None],
+        *,
+        sandbox: bool = False,
     ) -> None:
         self._transport = HttpTransport(settings.limits, network)
         self._runner = ThreadRunner()
-        ports = Ports(self._transport, store, PillowDecoder(), SystemClock(), self._runner)
+        self._sandbox = SandboxedDecoder(settings.limits) if sandbox else None
+        decoder = self._sandbox or PillowDecoder()
+        ports = Ports(self._transport, store, decoder, SystemClock(), self._runner)
         self.engine = Engine(ports, settings, observe)
 
     async def close(self) -> None:
-        """Drop every connection and end every thread."""
+        """Drop every connection and end every thread and process."""
         try:
             await self._transport.close()
         finally:
             await asyncio.to_thread(self._runner.close)  # it waits for what is under way
+            if self._sandbox is not None:
+                self._sandbox.close()

@@ -97,11 +97,12 @@ class Client:
 
     `limits` bound every fetch. `verify` is how much is proved before a file is kept: `structure`, or `full`
     with a decode of every frame, or `thorough`. `reject_fakes` makes an error of a picture that stands in for
-    another (`Image.fakes`). `headers` go to the origin asked for and to no other. `refresh` asks the
-    origin even for what is held; `offline` asks nobody. `allow_hosts` names internal hosts, addresses or
-    networks that may be contacted. `transport` replaces the network stack, address guard included.
-    `observe` is called with every event on the way (`imgfetch.engine.events`). `lock` takes note of what is
-    served; with `locked`, just what it has is served, by its digest, and it is not changed.
+    another (`Image.fakes`). `sandbox` has images decoded in processes of their own. `headers` go to the
+    origin asked for and to no other. `refresh` asks the origin even for what is held; `offline` asks nobody.
+    `allow_hosts` names internal hosts, addresses or networks that may be contacted. `transport` replaces the
+    network stack, address guard included. `observe` is called with every event on the way
+    (`imgfetch.engine.events`). `lock` takes note of what is served; with `locked`, just what it has is
+    served, by its digest, and it is not changed.
     """
 
     def __init__(
@@ -113,6 +114,7 @@ class Client:
         strict_width: bool = False,
         expect_width: int | None = None,
         reject_fakes: bool = False,
+        sandbox: bool = False,
         user_agent: str | None = None,
         headers: Mapping[str, str] | None = None,
         refresh: bool = False,
@@ -139,6 +141,7 @@ class Client:
             offline=offline,
         )
         self._network = (tuple(allow_hosts), proxy, ca_bundle, transport)
+        self._sandbox = sandbox
         self._observe = observe or (lambda _: None)
         self._store = DiskStore(cache)
         self._lock = lock
@@ -299,7 +302,9 @@ class Client:
             from imgfetch.adapters.http import Network
             from imgfetch.api.assembly import Assembly
 
-            self._assembly = Assembly(self._store, self._settings, Network(*self._network), self._observe)
+            self._assembly = Assembly(
+                self._store, self._settings, Network(*self._network), self._observe, sandbox=self._sandbox
+            )
         return self._assembly.engine
 
 

@@ -55,6 +55,7 @@ def bring(options: argparse.Namespace, todo: Iterator[Errand], tally: Tally) -> 
         strict_width=options.strict_width,
         expect_width=options.expect_width,
         reject_fakes=options.reject_fakes,
+        sandbox=options.sandbox,
         refresh=options.refresh,
         observe=watcher.observe,
         lock=lock,

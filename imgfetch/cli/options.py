@@ -176,6 +176,9 @@ def _add_getting(parser: argparse.ArgumentParser) -> None:
         "--reject-fakes", action="store_true", help="refuse a picture that stands in for another"
     )
     parser.add_argument(
+        "--sandbox", action="store_true", help="decode images in processes of their own, with limits"
+    )
+    parser.add_argument(
         "--verify", type=_one_of(Level), metavar="LEVEL", default=Level.FULL, help=f"{_names(Level)} (full)"
     )
 

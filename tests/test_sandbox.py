@@ -1,0 +1,203 @@
+"""Decoding in other processes: the same is found, and whatever becomes of one, the next image is decoded."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from damage import DAMAGES, FORMS, picture
+from imgfetch import Client, Failure, Image
+from imgfetch.adapters.pillow import PillowDecoder
+from imgfetch.adapters.sandbox import SandboxedDecoder
+from imgfetch.errors import CacheError
+from imgfetch.formats import walk
+from imgfetch.model import Defect, Format, Limits, Reason
+from origin import Origin, whole
+from pictures import encoded, flat, samples, save
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+pytestmark = pytest.mark.anyio
+
+SMALL = Limits(max_pixels=1_000_000, max_bytes=1_000_000)
+
+
+@contextmanager
+def hostile(seconds: int = 60, patience: float = 60) -> Iterator[SandboxedDecoder]:
+    with closing(SandboxedDecoder(SMALL, seconds=seconds, patience=patience, cell="hostile_cell")) as decoder:
+        yield decoder
+
+
+def told(decoder: SandboxedDecoder, image: str) -> Defect:
+    """What became of an image that does this to its decoder; the one after it is decoded."""
+    defect = decoder.decode(image.encode(), Format.PNG, SMALL)
+    assert defect is not None
+    assert defect.message.isprintable()
+    assert decoder.decode(b"nothing", Format.PNG, SMALL) is None
+    return defect
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_same_is_found_inside_as_outside(form: str) -> None:
+    files = [damage(picture(form, seed), random.Random(seed)) for seed in range(2) for damage in DAMAGES]
+    files += [sample.data for sample in samples(((24, 16),)) if sample.format == form.partition(" ")[0]]
+    seen = 0
+    with closing(SandboxedDecoder(Limits())) as inside:
+        for data in files:
+            structure = walk(data)
+            if structure.format is None:
+                continue
+            for thorough in (False, True):
+                outside = PillowDecoder().decode(data, structure.format, Limits(), thorough=thorough)
+                assert inside.decode(data, structure.format, Limits(), thorough=thorough) == outside
+                seen += outside is not None
+    assert seen > 10
+
+
+def test_the_largest_images_that_are_let_pass_have_room(tmp_path: Path) -> None:
+    limits = Limits(max_pixels=4_000_000)
+    with closing(SandboxedDecoder(limits)) as inside:
+        for form in ("jpeg", "png", "gif", "webp", "avif"):
+            assert inside.decode(save(flat(2000, 2000), form), Format(form), limits) is None, form
+        assert inside.decode(save(flat(2001, 2000), "png"), Format.PNG, limits) == Defect(
+            Reason.TOO_MANY_PIXELS, "2001 x 2000 pixels, the limit is 4,000,000"
+        )
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGKILL])
+def test_a_crash_is_damage_of_that_image_alone(number: signal.Signals) -> None:
+    with hostile() as decoder:
+        died = Defect(Reason.CORRUPT, f"the decoder died of it ({number.name})")
+        assert told(decoder, f"die {number}") == died
+
+
+def test_an_image_that_takes_too_long_is_damage_too() -> None:
+    with hostile(seconds=1) as decoder:
+        assert told(decoder, "spin").message == "decoding it took more than 1 s on the processor"
+    with hostile(patience=2) as decoder:
+        assert told(decoder, "sleep").message == "decoding it took more than 2 s"
+
+
+def test_memory_is_bounded() -> None:
+    with hostile() as decoder:
+        assert told(decoder, "eat 1000000").message == "1000000"
+        much = told(decoder, "eat 4000000000")
+        assert much == Defect(Reason.TOO_MANY_PIXELS, "not enough memory to decode it")
+
+
+@pytest.mark.parametrize("said", ["say x" + "y" * 9_000, "say corrupt and no end"])
+def test_what_makes_no_sense_is_not_believed(said: str) -> None:
+    with hostile(patience=2) as decoder:
+        assert told(decoder, said).reason is Reason.CORRUPT
+
+
+def test_what_a_cell_blames_is_the_image_and_in_one_line() -> None:
+    with hostile() as decoder:
+        defect = told(decoder, "blame")
+        assert defect.reason is Reason.CORRUPT
+        assert len(defect.message) <= 310
+
+
+def test_a_cell_has_little_and_may_do_little(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SECRET", "1")
+    with hostile() as decoder:
+        assert told(decoder, "tell files").message == "OSError"
+        assert told(decoder, "tell write").message == "OSError"
+        assert told(decoder, "tell socket").message in ("OSError", "ConnectionRefusedError")
+        assert "SECRET" not in told(decoder, "tell environment").message
+        assert told(decoder, "tell descriptors").message == "0,1,2,3,4"
+        if os.getuid():  # the limit does not bind root
+            assert told(decoder, "tell fork").message == "BlockingIOError"
+
+
+def test_many_threads_share_as_many_cells_as_there_are_cores() -> None:
+    files = [encoded("webp", 64, 48, seed=seed) for seed in range(4)] * 5
+    broken = [data[:-9] + bytes(9) for data in files]
+    with closing(SandboxedDecoder(Limits())) as inside, ThreadPoolExecutor(8) as pool:
+        assert list(pool.map(lambda data: inside.decode(data, Format.WEBP, Limits()), files)) == [None] * 20
+        outside = [PillowDecoder().decode(data, Format.WEBP, Limits()) for data in broken]
+        found = list(pool.map(lambda data: inside.decode(data, Format.WEBP, Limits()), broken))
+        assert found == outside
+        assert len(children()) <= (os.cpu_count() or 1)
+    assert children() == []
+
+
+def test_without_a_cell_it_is_no_fault_of_the_image() -> None:
+    with (
+        closing(SandboxedDecoder(SMALL, cell="no_such_cell")) as decoder,
+        pytest.raises(CacheError) as caught,
+    ):
+        decoder.decode(b"nothing", Format.PNG, SMALL)
+    assert caught.value.kind is Reason.IO
+    assert children() == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends them")
+@pytest.mark.parametrize("image", ["sleep", "spin"])
+def test_a_cell_dies_with_its_parent_in_the_middle_of_an_image(image: str) -> None:
+    code = f"""if True:
+        from threading import Thread
+        from test_sandbox import *
+        decoder = SandboxedDecoder(SMALL, cell="hostile_cell")
+        assert decoder.decode(b"nothing", Format.PNG, SMALL) is None
+        print(children()[0], flush=True)
+        decoder.decode(b"{image}", Format.PNG, SMALL)
+    """
+    path = os.pathsep.join(filter(None, sys.path))
+    parent = subprocess.Popen(
+        [sys.executable, "-c", code],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONPATH": path},
+    )
+    with parent:
+        assert parent.stdout is not None
+        cell = int(parent.stdout.readline())
+        assert alive(cell)
+        parent.kill()
+    until = time.monotonic() + 20
+    while alive(cell) and time.monotonic() < until:
+        time.sleep(0.01)
+    assert not alive(cell)
+
+
+def children() -> list[int]:
+    """The processes that this one has started and not yet buried."""
+    threads = Path("/proc/self/task").iterdir()
+    return [int(number) for thread in threads for number in (thread / "children").read_text().split()]
+
+
+def alive(process: int) -> bool:
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+async def test_a_client_with_a_sandbox_gets_the_same_images_and_leaves_no_process(tmp_path: Path) -> None:
+    broken = encoded("png", 40, 30)
+    with Origin() as origin:
+        origin.route("/a.webp", whole(encoded("webp", 96, 54)))
+        origin.route("/b.png", whole(broken[:-30] + bytes([broken[-30] ^ 1]) + broken[-29:]))
+        origin.route("/c.jpg", whole(encoded("jpeg", 96, 54)))
+        urls = [f"{origin.url}/{name}" for name in ("a.webp", "b.png", "c.jpg")]
+        async with Client(tmp_path, allow_hosts=["127.0.0.1"], sandbox=True) as client:
+            outcomes = {outcome.url: outcome async for outcome in client.get_many(urls)}
+    first, second, third = (outcomes[url] for url in urls)
+    assert isinstance(first, Image)
+    assert isinstance(third, Image)
+    assert first.verified == third.verified == ("length", "structure", "decode")
+    assert isinstance(second, Failure)
+    assert second.kind is Reason.CORRUPT
+    assert children() == []
