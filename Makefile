@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check browsers bench clean
+.PHONY: demo test check browsers bench fuzz clean
 
 demo: $(VENV)/run
 	$(BIN)/imgfetch demo
@@ -28,6 +28,11 @@ bench: $(VENV)/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python benchmarks/reading.py
 	$(BIN)/python benchmarks/srcset_cases.py
+
+# Input that nobody thought of, for the readers of what strangers write; what is found lies in build/fuzz.
+fuzz: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[fuzz]'
+	$(BIN)/python tests/fuzz/guided.py $(or $(SECONDS),600) $(TARGET)
 
 clean:
 	rm -rf $(VENV)

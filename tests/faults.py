@@ -1,7 +1,7 @@
 """What an origin can do to a client, each fault with a name, a story, and how it must end.
 
 `test_faults.py` holds imgfetch to it; `python tests/origin.py` serves it to any other client;
-`python tests/faults.py > docs/faults.md` writes the table.
+`python tests/faults.py` writes the table in docs/faults.md.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import zlib
 from base64 import b64encode
 from dataclasses import dataclass, field
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from origin import (
@@ -1256,5 +1257,9 @@ TITLES = {
     "integrity": "Digests",
 }
 
+DOCUMENT = Path(__file__).parents[1] / "docs" / "faults.md"
+PEERS = "<!-- what follows is written by tests/peers.py -->\n"
+
 if __name__ == "__main__":
-    print(table(), end="")  # noqa: T201
+    behind = DOCUMENT.read_text(encoding="utf-8").partition(PEERS)[1:]
+    DOCUMENT.write_text(table() + "".join(behind), encoding="utf-8")

@@ -68,10 +68,10 @@ class Origin:
         self._answers[path] = list(answers)
         return self.url + path
 
-    def door(self, *, tls: ssl.SSLContext | None = None) -> str:
+    def door(self, *, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> str:
         """Open another port, to the same paths: for a client it is another host. Its URL, without a path."""
-        server = asyncio.run_coroutine_threadsafe(self._open(0, tls), self._loop).result()
-        return f"http{'s' if tls else ''}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        server = asyncio.run_coroutine_threadsafe(self._open(0, tls, host), self._loop).result()
+        return f"http{'s' if tls else ''}://{host}:{server.sockets[0].getsockname()[1]}"
 
     def asked(self, path: str | None = None) -> int:
         """How many requests came, in all or for one path."""
@@ -94,8 +94,8 @@ class Origin:
         self._thread.join()
         self._loop.close()
 
-    async def _open(self, port: int, tls: ssl.SSLContext | None) -> asyncio.Server:
-        server = await asyncio.start_server(self._serve, "127.0.0.1", port, ssl=tls)
+    async def _open(self, port: int, tls: ssl.SSLContext | None, host: str = "127.0.0.1") -> asyncio.Server:
+        server = await asyncio.start_server(self._serve, host, port, ssl=tls)
         self._servers.append(server)
         return server
 
