@@ -40,7 +40,7 @@ def check(
     **changes: Any,  # noqa: ANN401 (what Facts has)
 ) -> None:
     facts = replace(facts, **changes)
-    seen = fakes.signs(facts, promised, asked=URL, found=found, sharing=map(Key, sharing))
+    seen = fakes.signs(facts, promised, asked=URL, found=found, sharing=[Key(url) for url in sharing])
     assert tuple(seen) == expected, seen
     assert all(why.isprintable() for why in seen.values())
 
@@ -119,7 +119,7 @@ def test_whatever_they_are_given_the_signs_are_few_and_steady(
     facts = replace(FACTS, width=width, height=height)
     keys = tuple(map(Key, sharing))
     seen = fakes.signs(facts, promised, asked=URL, found=found, sharing=keys)
-    assert seen == fakes.signs(facts, promised, asked=URL, found=found, sharing=reversed(keys))
+    assert seen == fakes.signs(facts, promised, asked=URL, found=found, sharing=keys[::-1])
     assert not {Fake.TRACKING_PIXEL, Fake.BLUR_PLACEHOLDER} <= seen.keys()
     if promised in (None, width):
         assert Fake.BLUR_PLACEHOLDER not in seen

@@ -16,7 +16,7 @@ from imgfetch.model import Fake
 from imgfetch.rules import urls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Collection
 
     from imgfetch.model import Facts, Key
 
@@ -25,7 +25,7 @@ MOST_BYTES = 32_768
 
 
 def signs(
-    facts: Facts, promised: int | None, *, asked: Key, found: str, sharing: Iterable[Key] = ()
+    facts: Facts, promised: int | None, *, asked: Key, found: str, sharing: Collection[Key] = ()
 ) -> dict[Fake, str]:
     """By what a picture may be known for a stand-in, each with a reason in a few words.
 
@@ -40,8 +40,8 @@ def signs(
         seen[Fake.BLUR_PLACEHOLDER] = f"{width} pixels wide, {promised} were promised"
     if _leads_to_a_notice(asked, found):
         seen[Fake.REMOVED] = f"redirected to {urls.redact(found)}"
-    files = _files_of(asked, sharing)
-    if facts.bytes <= MOST_BYTES and len(files) >= _MANY:
+    many = facts.bytes <= MOST_BYTES and len(sharing) >= _MANY - 1
+    if many and len(files := _files_of(asked, sharing)) >= _MANY:
         seen[Fake.REPEATED] = f"{len(files)} files of this host have the same bytes"
     return seen
 
@@ -64,6 +64,8 @@ _NOTICE = (
 
 def _leads_to_a_notice(asked: Key, found: str) -> bool:
     """Whether a redirect led to what is named as a notice; who asks for one by its name shall have it."""
+    if found == asked:  # as nearly always
+        return False
     there = urls.read(found)
     if not isinstance(there, urls.Address) or there.key == asked:
         return False
@@ -71,7 +73,7 @@ def _leads_to_a_notice(asked: Key, found: str) -> bool:
     return re.fullmatch(_NOTICE, stem[0] or stem[2]) is not None  # compiled when needed: few redirects are
 
 
-def _files_of(asked: Key, sharing: Iterable[Key]) -> frozenset[str]:
+def _files_of(asked: Key, sharing: Collection[Key]) -> frozenset[str]:
     """The names of the files of one host that are among some keys, that of `asked` with them.
 
     Names, not URLs: a picture may stand under many paths and queries, one for each size of it.
