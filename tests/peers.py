@@ -140,8 +140,9 @@ def _dataset(faults: list[Fault], origin: Origin, place: Path) -> dict[str, str]
     words = dict.fromkeys((fault.name for fault in faults), "not tried")
     for number, fault in enumerate(tried):
         kept = [path.read_bytes() for path in place.rglob(f"{number:09}.jpg")]
-        # it codes every image anew as JPEG
-        files = (fault.body,) if kept and fault.kind is None else tuple(kept)
+        # it codes every image anew, as JPEG
+        right = fault.kind is None or fault.name == "redirect-inside"
+        files = (fault.body,) if kept and right else tuple(kept)
         words[fault.name] = _word(fault, Left(0 if kept else 1, files))
     return words
 
@@ -210,10 +211,11 @@ def _table(found: dict[str, Tool], rows: dict[str, dict[str, str]]) -> str:
 INTRODUCTION = """
 ## Beside other tools
 
-{versions}. Each may ask three times, waits 3 seconds for the next bytes where it has an option for that (curl: 5 for
-all), and has {seconds} seconds and 100 MB; no option makes it check more than it does of itself. *Error* is an exit code other than
-0, *leaves* is what then lies on disk under the name of the file, and what is **bold** was taken for a success. Some of
-it these tools cannot know: all but imgfetch and img2dataset fetch files of any kind, and do not look into them.
+Each may ask three times, waits 3 seconds for the next bytes where it has an option for that (curl: 5 for all), and has
+{seconds} seconds and 100 MB; no option makes it check more than it does of itself. *Error* is an exit code other than 0
+(img2dataset: no image in its folder), *leaves* is what then lies on disk under the name of the file, and what is
+**bold** was taken for a success. Some of it these tools cannot know: all but imgfetch and img2dataset fetch files of
+any kind, and do not look into them. Tried were {versions}.
 
 `PEERS_PYTHON=… python tests/peers.py` writes this table; the variable names an interpreter that has pooch and
 img2dataset. The latter decodes, and codes anew what it keeps; it was given all at once, but for what never ends.
