@@ -87,9 +87,8 @@ def consider(
     """Decide whether a kept rendition answers for `url` at `now`, or what to ask for.
 
     `entry` is what the store holds under the URL's key for a request with these `fields`, and `sharing` are
-    keys that stand for the same bytes. What is held,
-    fresh and proved as far as is wanted is served, unless the caller asks to refresh; what is not fresh is
-    asked about. Offline, whatever is held is served.
+    keys that stand for the same bytes. What is held, fresh and proved as far as is wanted is served, unless
+    the caller asks to refresh; what is not fresh is asked about. Offline, whatever is held is served.
     """
     held = _still_wanted(entry, wanted, sharing)
     if entry is not None and held is not None:
@@ -113,7 +112,7 @@ def consider(
 
 def consider_bytes(entry: Entry, wanted: Wanted) -> Serve | None:
     """Decide whether kept bytes will do whatever they were asked for by, and however old they are."""
-    held = _still_wanted(entry, wanted)
+    held = _still_wanted(entry, wanted, ())
     return None if held is None else Serve(entry, held.warnings)
 
 
