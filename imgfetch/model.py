@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 Key = NewType("Key", str)
-"""What was asked: a URL normalised so that two spellings of one resource are one key."""
+"""What was asked: a URL without its signature, in one spelling for all that name the same resource."""
 
 Digest = NewType("Digest", str)
 """What bytes are: their SHA-256 in 64 lower-case hexadecimal digits."""
@@ -241,6 +241,8 @@ class Settings:
     """Whether to ask the origin even where the answer is held."""
     offline: bool = False
     """Whether to make no request at all."""
+    key_ignore: tuple[str, ...] = ()
+    """Shell patterns for the query parameters that do not tell one image from another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -260,6 +262,13 @@ class Ask:
     """Whether it goes past every cache on the way, for what came before was damaged."""
     partial: Partial | None = None
     """What has come of it before, to be gone on with if it is still the same."""
+    unsigned: str = ""
+    """The URL without its signature; `url` itself where it is empty."""
+
+    @property
+    def resource(self) -> str:
+        """What the URL names, however it is signed: what a validator or a beginning belongs to."""
+        return self.unsigned or self.url
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, suppress
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
 
@@ -52,6 +53,7 @@ class CachingLayer(httpx.AsyncBaseTransport):
         prove: Prove,
         level: Level,
         max_bytes: int,
+        key_ignore: tuple[str, ...] = (),
     ) -> None:
         self._store = store
         self._transport = transport or httpx.AsyncHTTPTransport()
@@ -60,12 +62,13 @@ class CachingLayer(httpx.AsyncBaseTransport):
         self._prove = prove
         self._level = level
         self._max_bytes = max_bytes
+        self._key_ignore = key_ignore
         self._in_background: dict[asyncio.Task[None], tuple[Key, transit.Fields]] = {}
         """Who asks, and about which entry that was given stale."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer from the cache, or by way of the transport within."""
-        asked = _read(request)
+        asked = replace(_read(request), key_ignore=self._key_ignore)
         key = asked.key
         entry = None if key is None else self._find(key, asked)
         considered = transit.consider(asked, entry, level=self._level, now=self._clock.now())
@@ -215,7 +218,7 @@ class CachingLayer(httpx.AsyncBaseTransport):
         entry = self._store.keep(
             proved,
             key,
-            heads.storable(head),
+            heads.storable(head, asked.resource),
             asked_at=asked_at,
             received_at=received_at,
             selected=freshness.selecting(head, asked.headers),

@@ -15,7 +15,7 @@ from imgfetch.rules import freshness, plan, urls
 from imgfetch.rules.explain import explain
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Collection, Iterator
     from pathlib import Path
 
     from imgfetch.adapters.disk import Checked, Stats
@@ -34,10 +34,14 @@ class Verdict:
 
 
 class Cache:
-    """The cache in a directory. Raises `CacheError` where it is none, or cannot be read."""
+    """The cache in a directory. Raises `CacheError` where it is none, or cannot be read.
 
-    def __init__(self, path: str | Path = "cache") -> None:
+    `key_ignore` is that of the `Client` which fills it.
+    """
+
+    def __init__(self, path: str | Path = "cache", *, key_ignore: Collection[str] = ()) -> None:
         self._store = DiskStore(path)
+        self._key_ignore = tuple(key_ignore)
 
     @property
     def path(self) -> Path:
@@ -51,17 +55,18 @@ class Cache:
     def find(self, url: str) -> Entry | None:
         """What is kept for a URL, whole on disk, the latest of several variants; None where nothing is."""
         address = urls.read(url)
-        return None if isinstance(address, Defect) else self._store.find(address.key, None)
+        return None if isinstance(address, Defect) else self._store.find(address.key(self._key_ignore), None)
 
     def explain(self, url: str) -> Explanation:
         """What a `get` of a URL would do now, and why. Raises `InputError` for what is no URL."""
-        settings = Settings(user_agent=f"imgfetch/{imgfetch.__version__}")
+        settings = Settings(user_agent=f"imgfetch/{imgfetch.__version__}", key_ignore=self._key_ignore)
         address = urls.read(url)
         if isinstance(address, Defect):
             raise InputError(Reason.BAD_INPUT, address.message, urls.redact(url))
-        entry = self._store.find(address.key, plan.fields(address, settings))
+        key = address.key(self._key_ignore)
+        entry = self._store.find(key, plan.fields(address, settings))
         explained = explain(url, entry, settings, now=SystemClock().now())
-        other = self._store.find(address.key, None) if entry is None else None
+        other = self._store.find(key, None) if entry is None else None
         if other is None:
             return explained
         vary = ", ".join(freshness.varying(other.head))
@@ -74,7 +79,7 @@ class Cache:
     def remove(self, url: str) -> bool:
         """Forget what is kept for a URL; whether there was anything."""
         address = urls.read(url)
-        return not isinstance(address, Defect) and self._store.remove(address.key)
+        return not isinstance(address, Defect) and self._store.remove(address.key(self._key_ignore))
 
     def stats(self) -> Stats:
         """How much the cache holds."""

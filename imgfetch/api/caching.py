@@ -14,6 +14,7 @@ from imgfetch.model import Facts, Format, Level, Limits, Reason, Verified, Wante
 from imgfetch.rules import verify as verification
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from pathlib import Path
 
     import httpx
@@ -29,7 +30,8 @@ class CachingTransport(CachingLayer):
     `verify` is how much is proved before a body is kept: at `full` and `structure` whole images are kept,
     and everything else passes through; `none` keeps any body of any status that the standard lets a cache
     keep. `transport` is what requests go out by: `httpx.AsyncHTTPTransport()` where none is given, so they
-    go wherever they are sent. `limits` bound what is kept, not what passes. `clock` is for tests.
+    go wherever they are sent. `limits` bound what is kept, not what passes. `key_ignore` is that of
+    `Client`. `clock` is for tests.
 
     `response.extensions["imgfetch"]` tells the `origin` of the body and, once it has been read, the `path`
     of the object.
@@ -42,6 +44,7 @@ class CachingTransport(CachingLayer):
         verify: Level | str = Level.FULL,
         transport: httpx.AsyncBaseTransport | None = None,
         limits: Limits | None = None,
+        key_ignore: Collection[str] = (),
         clock: Clock | None = None,
     ) -> None:
         level, limits = Level(verify), limits or Limits()
@@ -54,6 +57,7 @@ class CachingTransport(CachingLayer):
             prove=_anything(limits) if level is Level.NONE else _image(level, limits),
             level=level,
             max_bytes=limits.max_bytes,
+            key_ignore=tuple(key_ignore),
         )
 
     async def aclose(self) -> None:

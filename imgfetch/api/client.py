@@ -99,10 +99,11 @@ class Client:
     with a decode of every frame, or `thorough`. `reject_fakes` makes an error of a picture that stands in for
     another (`Image.fakes`). `sandbox` has images decoded in processes of their own. `headers` go to the
     origin asked for and to no other. `refresh` asks the origin even for what is held; `offline` asks nobody.
-    `allow_hosts` names internal hosts, addresses or networks that may be contacted. `transport` replaces the
-    network stack, address guard included. `observe` is called with every event on the way
-    (`imgfetch.engine.events`). `lock` takes note of what is served; with `locked`, just what it has is
-    served, by its digest, and it is not changed.
+    `key_ignore` are shell patterns for query parameters that do not tell one image from another, besides
+    those of known signatures. `allow_hosts` names internal hosts, addresses or networks that may be
+    contacted. `transport` replaces the network stack, address guard included. `observe` is called with every
+    event on the way (`imgfetch.engine.events`). `lock` takes note of what is served; with `locked`, just what
+    it has is served, by its digest, and it is not changed.
     """
 
     def __init__(
@@ -119,6 +120,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         refresh: bool = False,
         offline: bool = False,
+        key_ignore: Collection[str] = (),
         allow_hosts: Collection[str] = (),
         proxy: str | None = None,
         ca_bundle: str | None = None,
@@ -139,6 +141,7 @@ class Client:
             headers=tuple((headers or {}).items()),
             refresh=refresh,
             offline=offline,
+            key_ignore=tuple(key_ignore),
         )
         self._network = (tuple(allow_hosts), proxy, ca_bundle, transport)
         self._sandbox = sandbox

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def run(options: argparse.Namespace) -> Exit:
     """Explain each URL."""
-    cache = Cache(options.cache)
+    cache = Cache(options.cache, key_ignore=options.key_ignore)
     try:
         for url in options.urls:
             explanation = cache.explain(url)
@@ -34,6 +34,7 @@ def run(options: argparse.Namespace) -> Exit:
 
 def _print(cache: Cache, explanation: Explanation) -> None:
     lines.result(urls.redact(explanation.url))
+    lines.result(f"  key: {urls.redact(explanation.key or '')}")
     entry = explanation.entry
     if entry is not None:
         facts = entry.facts
@@ -59,6 +60,7 @@ def _fields(cache: Cache, explanation: Explanation) -> dict[str, Any]:
     entry, standing = explanation.entry, explanation.standing
     return {
         "url": explanation.url,
+        "key": explanation.key,
         "held": entry is not None,
         "path": None if entry is None else str(cache.path_of(entry)),
         "fresh": explanation.fresh,

@@ -78,6 +78,7 @@ def _build() -> tuple[argparse.ArgumentParser, list[argparse.ArgumentParser]]:
     explain = command("explain", "explain", "Say why a URL is fresh or stale, and what would be sent.")
     explain.add_argument("urls", metavar="URL", nargs="+", help="what was, or would be, asked for")
     _add_cache(explain)
+    _add_keys(explain)
     explain.add_argument("--json", action="store_true", help="print one JSON object a line")
 
     cache = command("cache", "cache", "Look at the cache, and check it.")
@@ -101,6 +102,7 @@ def _build() -> tuple[argparse.ArgumentParser, list[argparse.ArgumentParser]]:
 def _add_bringing(parser: argparse.ArgumentParser) -> None:
     """Everything but the sources, and how to choose from them."""
     _add_cache(parser)
+    _add_keys(parser)
     _add_getting(parser)
     _add_offline(parser)
     _add_network(parser)
@@ -158,6 +160,16 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
 
 def _add_cache(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--cache", metavar="DIR", default="cache", help="where images are kept (./cache)")
+
+
+def _add_keys(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--key-ignore",
+        metavar="PATTERN",
+        action="append",
+        default=[],
+        help="query parameters that do not tell one image from another, as 'utm_*'; may be repeated",
+    )
 
 
 def _add_getting(parser: argparse.ArgumentParser) -> None:

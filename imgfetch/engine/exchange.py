@@ -156,7 +156,7 @@ class Exchange:
                     return piece
                 received = self._store.append(scratch, piece)
                 if resume.is_worth_keeping(reply.head, received):
-                    self._store.mark(scratch, ask.key, heads.storable(reply.head))
+                    self._store.mark(scratch, ask.key, heads.storable(reply.head, ask.resource))
                 slow = pace.feed(len(chunk), now=self._clock.elapsed())
                 if slow is not None:
                     return slow
@@ -204,7 +204,7 @@ class Exchange:
             entry = self._store.keep(
                 proved,
                 ask.key,
-                heads.storable(body.head),
+                heads.storable(body.head, ask.resource),
                 asked_at=body.asked_at,
                 received_at=body.received_at,
                 selected=freshness.selecting(body.head, ask.headers),

@@ -52,7 +52,8 @@ def find(url: str, store: Store, settings: Settings) -> Entry | None:
     address = urls.read(url)
     if not isinstance(address, urls.Address):
         return None
-    return store.find(address.key, None if settings.offline else plan.fields(address, settings))
+    key = address.key(settings.key_ignore)
+    return store.find(key, None if settings.offline else plan.fields(address, settings))
 
 
 def wanted_of(candidate: Candidate, settings: Settings, sha256: Digest | None) -> Wanted:

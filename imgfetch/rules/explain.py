@@ -6,11 +6,11 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from imgfetch.model import Ask, Wanted
-from imgfetch.rules import freshness, plan
+from imgfetch.rules import freshness, plan, urls
 from imgfetch.rules.freshness import DAY, Basis, Reuse
 
 if TYPE_CHECKING:
-    from imgfetch.model import Entry, Settings
+    from imgfetch.model import Entry, Key, Settings
     from imgfetch.rules.freshness import Standing
 
 
@@ -19,6 +19,8 @@ class Explanation:
     """What is held of a URL, how it stands, and what a `get` would do."""
 
     url: str
+    key: Key | None
+    """Under what it is filed; None where it is no URL."""
     entry: Entry | None
     standing: Standing | None
     """None where nothing is held."""
@@ -43,14 +45,16 @@ def explain(url: str, entry: Entry | None, settings: Settings, *, now: float) ->
             action = "ask"
         case plan.Refuse(failed):
             action, refusal = "refuse", failed.message
+    address = urls.read(url)
+    key = address.key(settings.key_ignore) if isinstance(address, urls.Address) else None
     if entry is None:
-        return Explanation(url, None, None, False, refusal or "nothing is held of it", action, sends)
+        return Explanation(url, key, None, None, False, refusal or "nothing is held of it", action, sends)
     standing = freshness.standing(entry, now=now)
     reuse = freshness.may_reuse(entry, standing)
     why = refusal or _why(entry, standing, reuse)
     if reuse is Reuse.FRESH and action == "ask":
         why = f"it is {why}; but it is not proved as far as is wanted now"
-    return Explanation(url, entry, standing, reuse is Reuse.FRESH, why, action, sends)
+    return Explanation(url, key, entry, standing, reuse is Reuse.FRESH, why, action, sends)
 
 
 def _why(entry: Entry, standing: Standing, reuse: Reuse) -> str:

@@ -62,10 +62,15 @@ def listed(value: str | None) -> frozenset[str]:
     return frozenset(name.strip().lower() for name in (value or "").split(","))
 
 
-def storable(head: Head) -> Head:
-    """The head without what is of the connection it came over (RFC 9111 §3.1), and without cookies."""
+def storable(head: Head, resource: str) -> Head:
+    """The head as that of `resource`, which is its URL without its signature.
+
+    It is without what is of the connection it came over (RFC 9111 §3.1), and without cookies.
+    """
     excepted = _OF_THE_CONNECTION | _SECRET | listed(head.get("connection"))
-    return replace(head, headers=tuple(field for field in head.headers if field[0] not in excepted))
+    return replace(
+        head, url=resource, headers=tuple(field for field in head.headers if field[0] not in excepted)
+    )
 
 
 def completed(first: Head, last: Head) -> Head:
@@ -80,7 +85,7 @@ def refreshed(entry: Entry, head: Head, *, asked_at: float, received_at: float) 
 
     Status and URL stay those of the response whose bytes are kept.
     """
-    taken = tuple(field for field in storable(head).headers if field[0] not in _OF_THE_BYTES)
+    taken = tuple(field for field in storable(head, head.url).headers if field[0] not in _OF_THE_BYTES)
     names = {name for name, _ in taken}
     kept = tuple((name, value) for name, value in entry.head.headers if name not in names)
     return replace(

@@ -106,8 +106,9 @@ def consider(
     # A kept rendition that is not what is wanted now must come again whole: no 304 could mend it.
     sound = entry is not None and held is not None and freshness.may_be_confirmed(entry.head)
     condition = entry if sound else None
-    headers = _conditional(fields(address, settings), address.url, condition)
-    return Ask(address.key, address.url, headers, condition)
+    key, resource = address.key(settings.key_ignore), address.resource(settings.key_ignore)
+    headers = _conditional(fields(address, settings), resource, condition)
+    return Ask(key, address.url, headers, condition, unsigned=resource)
 
 
 def consider_bytes(entry: Entry, wanted: Wanted) -> Serve | None:
@@ -164,7 +165,7 @@ def hear(ask: Ask, head: Head, settings: Settings, *, now: float) -> Heard:
             return _refuse(ask, Reason.EMPTY, f"HTTP {head.status} has no body", head)
         case 301 | 302 | 303 | 307 | 308:
             return _follow(ask, head, settings, now=now)
-        case 304 if ask.entry is not None and ask.entry.head.url == ask.url:
+        case 304 if ask.entry is not None and ask.entry.head.url == ask.resource:
             if not freshness.confirms(ask.entry.head, head):
                 return Follow(_unconditional(ask))  # it has no condition now, so this can come only once
             return Refresh(replace(ask.entry, bound=ask.bound))
@@ -218,7 +219,7 @@ def proved(entry: Entry, level: Level) -> bool:
 
 
 def _unconditional(ask: Ask) -> Ask:
-    return replace(ask, headers=_conditional(ask.headers, ask.url, None), entry=None)
+    return replace(ask, headers=_conditional(ask.headers, ask.resource, None), entry=None)
 
 
 def _still_wanted(entry: Entry | None, wanted: Wanted, sharing: tuple[Key, ...]) -> Verified | None:
@@ -285,9 +286,12 @@ def _follow(ask: Ask, head: Head, settings: Settings, *, now: float) -> Follow |
     here = urls.read(ask.url)
     same = isinstance(here, urls.Address) and here.origin == there.origin
     # What the caller set was meant for the origin it named: another one gets only what we say to anybody.
-    headers = _conditional(ask.headers if same else _own_headers(settings), there.url, ask.entry)
+    resource = there.resource(settings.key_ignore)
+    headers = _conditional(ask.headers if same else _own_headers(settings), resource, ask.entry)
     bound = freshness.bound_of(head, ask.bound, received_at=now)
-    return Follow(replace(ask, url=there.url, headers=headers, hops=ask.hops + 1, bound=bound))
+    return Follow(
+        replace(ask, url=there.url, unsigned=resource, headers=headers, hops=ask.hops + 1, bound=bound)
+    )
 
 
 def _refuse(
@@ -321,15 +325,15 @@ def _own_headers(settings: Settings) -> tuple[tuple[str, str], ...]:
 
 
 def _conditional(
-    headers: tuple[tuple[str, str], ...], url: str, entry: Entry | None
+    headers: tuple[tuple[str, str], ...], resource: str, entry: Entry | None
 ) -> tuple[tuple[str, str], ...]:
-    """The fields of a request for `url`, conditional only where what is held came from there.
+    """The fields of a request for `resource`, conditional only where what is held came from there.
 
     A validator is of one resource (RFC 9110 §8.8): where redirects lead somewhere else than the last time,
     it would be an answer to another question.
     """
     plain = tuple(field for field in headers if field[0] not in ("if-none-match", "if-modified-since"))
-    return plain + conditions(entry) if entry is not None and entry.head.url == url else plain
+    return plain + conditions(entry) if entry is not None and entry.head.url == resource else plain
 
 
 def conditions(entry: Entry | None) -> tuple[tuple[str, str], ...]:

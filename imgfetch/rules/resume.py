@@ -39,9 +39,9 @@ def asked_for(ask: Ask) -> Partial | None:
     An entity tag tells apart what one URL has given at different times, and says nothing of another URL.
     """
     partial = ask.partial
-    if partial is None or partial.head.url != ask.url or not is_worth_keeping(partial.head, partial.length):
+    if partial is None or partial.head.url != ask.resource:
         return None
-    return partial
+    return partial if is_worth_keeping(partial.head, partial.length) else None
 
 
 def ranged(ask: Ask) -> Ask:

@@ -29,6 +29,8 @@ class Request:
     url: str
     headers: Fields
     """Names in lower case."""
+    key_ignore: tuple[str, ...] = ()
+    """Shell patterns for the query parameters that do not tell one answer from another."""
 
     @property
     def key(self) -> Key | None:
@@ -39,7 +41,13 @@ class Request:
         address = urls.read(self.url)
         if self.method not in ("GET", "HEAD") or not isinstance(address, urls.Address):
             return None
-        return None if any(name in _ITS_OWN for name, _ in self.headers) else address.key
+        return None if any(name in _ITS_OWN for name, _ in self.headers) else address.key(self.key_ignore)
+
+    @property
+    def resource(self) -> str:
+        """The URL without its signature."""
+        address = urls.read(self.url)
+        return address.resource(self.key_ignore) if isinstance(address, urls.Address) else self.url
 
     @property
     def range(self) -> str | None:
@@ -218,8 +226,8 @@ def invalidated(request: Request, head: Head) -> tuple[Key, ...]:
         return ()
     named = (head.get("location"), head.get("content-location"))
     others = (urls.read(urls.follow(request.url, url)) for url in named if url is not None)
-    same = (o.key for o in others if isinstance(o, urls.Address) and o.origin == target.origin)
-    return (target.key, *same)
+    here = (target, *(o for o in others if isinstance(o, urls.Address) and o.origin == target.origin))
+    return tuple(address.key(request.key_ignore) for address in here)
 
 
 def answer_fields(entry: Entry, *, now: float, confirmed: bool = False) -> Fields:

@@ -11,6 +11,7 @@ from urllib.parse import quote, unquote, urljoin
 
 from imgfetch.errors import printable
 from imgfetch.model import Defect, Key, Reason
+from imgfetch.rules.signatures import unsigned
 
 LONGEST = 16 * 1024
 """Characters in a URL beyond which no origin can be expected to read it."""
@@ -41,11 +42,24 @@ class Address:
         """The URL to ask for: without credentials and fragment."""
         return self.origin + self.target
 
-    @property
-    def key(self) -> Key:
-        """The same for every spelling of one resource that RFC 3986 §6.2.2 and RFC 9110 §4.2.3 equate."""
-        path, mark, query = self.target.partition("?")
+    def key(self, ignoring: tuple[str, ...] = ()) -> Key:
+        """The same for every spelling of one resource that RFC 3986 §6.2.2 and RFC 9110 §4.2.3 equate.
+
+        Signatures are no part of it, nor are the parameters that `ignoring` names: see `rules.signatures`.
+        """
+        path, mark, query = self._unsigned(ignoring)
         return Key(self.origin + _normal_path(path) + mark + _normal_escapes(query))
+
+    def resource(self, ignoring: tuple[str, ...] = ()) -> str:
+        """The URL without what only signs it: what validators and ranges belong to, and what may be noted."""
+        return self.origin + "".join(self._unsigned(ignoring))
+
+    def _unsigned(self, ignoring: tuple[str, ...]) -> tuple[str, str, str]:
+        path, mark, query = self.target.partition("?")
+        if query:
+            query = unsigned(query, ignoring)
+            mark = mark if query else ""
+        return path, mark, query
 
     @property
     def shown(self) -> str:
