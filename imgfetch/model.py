@@ -297,6 +297,17 @@ class Partial:
     """Of the response that began it: it has the length of the whole, and the entity tag."""
 
 
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who is fetching something, of all that share a store."""
+
+    ours: bool
+    holder: str = ""
+    """Opaque; of one that died and of who takes over from it the same."""
+    ticket: str = ""
+    """Of ours: the store's own."""
+
+
 # ---------------------------------------------------------------------------------------------------
 # What the bytes are
 

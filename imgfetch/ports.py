@@ -22,6 +22,7 @@ if TYPE_CHECKING:
         Format,
         Head,
         Key,
+        Lease,
         Limits,
         Partial,
         Scratch,
@@ -120,8 +121,18 @@ class Store(Protocol):
     def discard(self, scratch: Scratch) -> None:
         """Forget a ticket and its bytes. A spent or unknown ticket is no error."""
 
+    def lease(self, key: Key, headers: tuple[tuple[str, str], ...]) -> Lease:
+        """Be the one that fetches `key` with such fields, or hear who is, in this process or another.
+
+        Ours until it is released, or we die. It only saves work, and never fails: a store that cannot tell
+        who else is fetching grants it to all.
+        """
+
+    def release(self, lease: Lease) -> None:
+        """Let go of a lease. Another's, or one let go of already, is no error."""
+
     def close(self) -> None:
-        """Let go of files; tickets not kept are suspended."""
+        """Let go of files and leases; tickets not kept are suspended."""
 
 
 class Decoder(Protocol):

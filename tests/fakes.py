@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from imgfetch.errors import CacheError
-from imgfetch.model import Digest, Entry, Head, Partial, Reason, Scratch
+from imgfetch.model import Digest, Entry, Head, Lease, Partial, Reason, Scratch
 from imgfetch.rules.freshness import matches
 from imgfetch.rules.heads import refreshed
 
@@ -31,6 +31,8 @@ class MemoryStore:
         self.scratch: dict[Scratch, bytearray] = {}
         self.begun: dict[Key, tuple[bytearray, Head]] = {}
         """What was suspended, to be gone on with."""
+        self.leases: dict[tuple[Key, tuple[tuple[str, str], ...]], Lease] = {}
+        """Who fetches what; a test may put others in."""
         self._marks: dict[Scratch, tuple[Key, Head]] = {}
         self._begun = 0
 
@@ -117,7 +119,19 @@ class MemoryStore:
         self.scratch.pop(scratch, None)
         self._marks.pop(scratch, None)
 
+    def lease(self, key: Key, headers: tuple[tuple[str, str], ...]) -> Lease:
+        other = self.leases.get((key, headers))
+        if other is not None:
+            return replace(other, ours=False)
+        self._begun += 1
+        return self.leases.setdefault((key, headers), Lease(True, f"{self._begun}", f"{self._begun}"))
+
+    def release(self, lease: Lease) -> None:
+        if lease.ours:
+            self.leases = {what: other for what, other in self.leases.items() if other != lease}
+
     def close(self) -> None:
+        self.leases.clear()
         for ticket in tuple(self.scratch):
             self.suspend(ticket)
 

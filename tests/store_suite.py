@@ -272,6 +272,26 @@ class StoreSuite:
         assert partial is not None
         assert partial.head == head
 
+    def test_a_lease_is_one_askers_until_it_is_released(self, store: Store) -> None:
+        keep(store, DOG, b"a dog")
+        fields = (("accept-language", "de"),)
+        first, other = store.lease(CAT, ()), store.lease(CAT, fields)
+        assert first.ours
+        assert other.ours
+        assert store.lease(DOG, ()).ours
+        second = store.lease(CAT, ())
+        assert (second.ours, second.holder) == (False, first.holder)
+        store.release(second)
+        assert not store.lease(CAT, ()).ours
+        store.release(first)
+        third = store.lease(CAT, ())
+        assert third.ours
+        store.release(first)
+        assert not store.lease(CAT, ()).ours
+        assert not store.lease(CAT, fields).ours
+        store.close()
+        assert store.lease(CAT, ()).ours
+
     def test_closing_discards_what_was_not_kept(self, store: Store) -> None:
         ticket = written(store, b"a cat")
         store.close()

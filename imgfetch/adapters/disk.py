@@ -30,7 +30,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from imgfetch.adapters.files import sync_folder
 from imgfetch.adapters.index import Index
 from imgfetch.errors import CacheError
-from imgfetch.model import Digest, Entry, Format, Head, Partial, Reason, Scratch
+from imgfetch.model import Digest, Entry, Format, Head, Lease, Partial, Reason, Scratch
 from imgfetch.rules.freshness import matches
 from imgfetch.rules.heads import refreshed
 
@@ -151,6 +151,8 @@ class DiskStore:
         self._scratch = f"{self._root}/{SCRATCH}"
         self._index = Index(f"{self._root}/{INDEX}", building=self._scratch, busy_timeout=busy_timeout)
         self._writers: dict[Scratch, _Writer] = {}
+        self._leases: dict[str, tuple[str, int]] = {}
+        """Files that are locked, and the descriptors that hold the locks, by ticket."""
         self._starting = Lock()
         self._ready = False
         """Whether the directory has been prepared for writing."""
@@ -374,10 +376,48 @@ class DiskStore:
         if writer is not None:
             writer.drop()
 
+    def lease(self, key: Key, headers: tuple[tuple[str, str], ...]) -> Lease:
+        """Be the one that fetches `key` with such fields, or hear who is, in this process or another.
+
+        A lock on a file, of which the kernel lets go when its holder dies. Where there is no cache yet, or no
+        lock to be had, everybody leads.
+        """
+        try:
+            return self._locked(f"{self._scratch}/{_stem(key, headers)}.lease")
+        except OSError:
+            return Lease(ours=True)
+
+    def _locked(self, path: str) -> Lease:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
+        try:
+            status = os.fstat(descriptor)
+            holder = f"{status.st_ino}-{status.st_mtime_ns}"
+            locked = _lock(descriptor)
+            spent = locked and not os.fstat(descriptor).st_nlink  # let go of before it was ours
+        except BaseException:
+            os.close(descriptor)
+            raise
+        if locked and not spent:
+            ticket = os.urandom(16).hex()
+            self._leases[ticket] = path, descriptor
+            return Lease(ours=True, holder=holder, ticket=ticket)
+        os.close(descriptor)
+        return self._locked(path) if spent else Lease(ours=False, holder=holder)
+
+    def release(self, lease: Lease) -> None:
+        """Let go of a lease. Another's, or one let go of already, is no error."""
+        path, descriptor = self._leases.pop(lease.ticket, (None, -1))
+        if path is not None:
+            with suppress(OSError):  # it is swept away later
+                os.unlink(path)  # before the lock goes: who comes after that finds no file, and makes one
+            os.close(descriptor)
+
     def close(self) -> None:
-        """Let go of files; tickets not kept are suspended."""
-        for ticket in tuple(self._writers):
-            self.suspend(ticket)
+        """Let go of files and leases; tickets not kept are suspended."""
+        for ticket in tuple(self._leases):
+            self.release(Lease(ours=True, ticket=ticket))
+        for scratch in tuple(self._writers):
+            self.suspend(scratch)
         self._index.close()
 
     def _new_writer(self) -> tuple[Scratch, _Writer]:
@@ -640,9 +680,10 @@ def _hash_of(descriptor: int) -> hashlib._Hash:
     return running
 
 
-def _stem(key: Key) -> str:
-    """The beginning of the names of what is begun of `key`."""
-    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+def _stem(key: Key, headers: tuple[tuple[str, str], ...] = ()) -> str:
+    """The beginning of the names of what is begun of `key`, for requests with such fields."""
+    what = "\n".join((key, *(f"{name}: {value}" for name, value in headers)))
+    return hashlib.sha256(what.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def _note(key: Key, head: Head) -> str:
@@ -685,6 +726,15 @@ def _last_written(item: os.DirEntry[str]) -> float:
             noted = os.lstat(f"{item.path.removesuffix('.json')}.partial")
             return max(noted.st_mtime, item.stat(follow_symlinks=False).st_mtime)
     return item.stat(follow_symlinks=False).st_mtime
+
+
+def _lock(descriptor: int) -> bool:
+    """Lock a file that nobody else has locked; false where somebody has."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _create(path: str) -> int:

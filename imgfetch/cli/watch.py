@@ -44,6 +44,8 @@ class Narrator(Watcher):
                 say(f"{failed.url}: {failed.message}; asking again in {seconds:.1f} s")
             case events.FellThrough(failed, to):
                 say(f"{failed.url}: {failed.message}; trying {urls.redact(to.url)}")
+            case events.Followed(url):
+                say(f"{url}: another process is fetching it; waiting for it")
             case events.Received():
                 pass
 
@@ -80,7 +82,7 @@ class Display(Watcher):
                 self._progress.update(self._task, requests=self._requests)
             case events.Received(size):
                 self._progress.advance(self._task, size)
-            case events.Waiting() | events.FellThrough():
+            case events.Waiting() | events.FellThrough() | events.Followed():
                 pass
 
     def __exit__(

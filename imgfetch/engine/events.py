@@ -42,4 +42,12 @@ class FellThrough:
     to: Candidate
 
 
-Event: TypeAlias = Asked | Received | Waiting | FellThrough
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """Another process is fetching it, and is waited for."""
+
+    url: str
+    """Without secrets."""
+
+
+Event: TypeAlias = Asked | Received | Waiting | FellThrough | Followed

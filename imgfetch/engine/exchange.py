@@ -2,7 +2,8 @@
 
     hop ─▶ hop ─▶ … ─▶ receive ─▶ prove ─▶ keep
 
-Each hop waits for its turn with the host it goes to; proof and keeping hold nobody's place.
+Each hop waits for its turn with the host it goes to; proof and keeping hold nobody's place. Before the first
+it is seen whether another process makes the same request: `engine.lead`.
 """
 
 from __future__ import annotations
@@ -12,8 +13,9 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 
-from imgfetch.engine.events import Asked, Received
+from imgfetch.engine.events import Asked, Followed, Received
 from imgfetch.engine.held import shared
+from imgfetch.engine.lead import Leads
 from imgfetch.engine.proof import prove
 from imgfetch.errors import ImgfetchError, Unreachable
 from imgfetch.model import Defect, Failed, Origin, Page, Reason
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 
     from imgfetch.engine.events import Event
     from imgfetch.engine.lanes import Lanes
+    from imgfetch.engine.lead import Lead
     from imgfetch.engine.patience import Patience
     from imgfetch.model import Ask, Entry, Head, Scratch, Settings, Wanted
     from imgfetch.ports import Ports, Reply
@@ -38,6 +41,11 @@ class Landed(NamedTuple):
     origin: Origin
     warnings: tuple[str, ...] = ()
     attempts: int = 0
+    """Requests made, redirects not counted."""
+
+
+class _Led(NamedTuple):
+    """Another process makes the request."""
 
 
 class _Body(NamedTuple):
@@ -50,7 +58,7 @@ class _Body(NamedTuple):
     received_at: float
 
 
-_Hop: TypeAlias = _Body | Landed | Failed | plan.Follow
+_Hop: TypeAlias = _Body | Landed | Failed | plan.Follow | _Led
 
 
 class Exchange:
@@ -63,15 +71,40 @@ class Exchange:
         self._lanes = lanes
         self._settings = settings
         self._observe = observe
+        self._leads = Leads(self._store, sought=not settings.refresh)  # who refreshes asks in any case
 
     async def make(self, ask: Ask, wanted: Wanted, patience: Patience) -> Landed | Failed | Page:
         """Ask, follow where it leads, and keep the image if it is one.
 
-        What has come before of the same is gone on with, where the origin still has it.
+        Where another process does so already, what it keeps is taken.
         """
+        with self._leads.of(ask, wanted) as lead:
+            made = await self._attempt(ask, wanted, patience, lead)
+            if not isinstance(made, _Led):
+                return made
+            assert lead is not None  # noqa: S101 (it was sought)
+            self._observe(Followed(urls.redact(ask.url)))
+            if not await lead.follow(patience):
+                self._leads.give_up()
+            made = self._look(ask, wanted) or await self._attempt(ask, wanted, patience, lead)
+            assert not isinstance(made, _Led)  # noqa: S101 (nobody is waited for twice)
+            return made
+
+    def _look(self, ask: Ask, wanted: Wanted) -> Landed | None:
+        """What is held by now of what was to be asked for."""
+        entry = self._store.find(ask.key, ask.headers)
+        considered = plan.consider(ask.url, entry, wanted, self._settings, now=self._clock.now())
+        if not isinstance(considered, plan.Serve):
+            return None
+        return Landed(considered.entry, considered.origin, considered.warnings)
+
+    async def _attempt(
+        self, ask: Ask, wanted: Wanted, patience: Patience, lead: Lead | None
+    ) -> Landed | Failed | Page | _Led:
+        """What has come before of the same is gone on with, where the origin still has it."""
         partial = self._store.resume(ask.key)
         try:
-            landed, last = await self._walk(replace(ask, partial=partial), wanted, patience)
+            landed, last = await self._walk(replace(ask, partial=partial), wanted, patience, lead)
         finally:
             if partial is not None:
                 self._store.suspend(partial.scratch)  # unless it is spent
@@ -79,27 +112,35 @@ class Exchange:
             return replace(landed, message=f"redirected to {urls.redact(last.url)}: {landed.message}")
         return landed
 
-    async def _walk(self, ask: Ask, wanted: Wanted, patience: Patience) -> tuple[Landed | Failed | Page, Ask]:
+    async def _walk(
+        self, ask: Ask, wanted: Wanted, patience: Patience, lead: Lead | None
+    ) -> tuple[Landed | Failed | Page | _Led, Ask]:
         """What became of it, and the last request made."""
         try:
             while True:
-                hop = await self._in_turn(ask, wanted, patience)
+                hop = await self._in_turn(ask, wanted, patience, None if ask.hops else lead)
                 match hop:
                     case plan.Follow(ask):
                         continue
                     case _Body():
                         return await self._prove_and_keep(hop, ask, wanted), ask
-                    case Landed() | Failed():
+                    case Landed() | Failed() | _Led():
                         return hop, ask
                     case _:
                         assert_never(hop)
         except ImgfetchError as error:
             return retry.failure(error.kind, error.message, ask.url, hint=error.hint), ask
 
-    async def _in_turn(self, ask: Ask, wanted: Wanted, patience: Patience) -> _Hop:
+    async def _in_turn(self, ask: Ask, wanted: Wanted, patience: Patience, lead: Lead | None) -> _Hop:
         async with self._lanes.turn(urls.origin(ask.url), patience) as turn:
             if isinstance(turn, Failed):
                 return turn
+            if lead is not None:
+                if not lead.take():
+                    return _Led()
+                held = self._look(ask, wanted)  # another may have had the lead until now
+                if held is not None:
+                    return held
             try:
                 async with patience.running():
                     partial = resume.asked_for(ask)
@@ -131,7 +172,7 @@ class Exchange:
                     refresh = partial(
                         self._store.refresh, entry, reply.head, asked_at=asked_at, received_at=received_at
                     )
-                    return Landed(await self._runner.run(refresh), Origin.REVALIDATED)
+                    return Landed(await self._runner.run(refresh), Origin.REVALIDATED, attempts=1)
                 case plan.Refuse(failed, spoilt):
                     if spoilt and ask.partial is not None:
                         self._store.discard(ask.partial.scratch)
@@ -210,7 +251,7 @@ class Exchange:
                 selected=freshness.selecting(body.head, ask.headers),
                 bound=ask.bound,
             )
-            return Landed(entry, Origin.FETCHED, proved.warnings)
+            return Landed(entry, Origin.FETCHED, proved.warnings, attempts=1)
 
         try:
             landed = await self._runner.run(work)

@@ -136,7 +136,7 @@ class Engine:
             if isinstance(landed, Page):
                 return landed
             if isinstance(landed, Landed):
-                return landed._replace(attempts=attempts)
+                return landed._replace(attempts=attempts - 1 + landed.attempts)
             failed = replace(landed, url=shown, attempts=attempts)
             advice = retry.advise(
                 failed,

@@ -1,0 +1,288 @@
+"""One download for all processes that share a cache; and when the one that makes it stops, or dies."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import fcntl
+import os
+import signal
+import time
+from contextlib import ExitStack, closing, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from children import running
+from imgfetch import Client, Limits
+from imgfetch.adapters.disk import DiskStore
+from imgfetch.engine.events import Followed
+from imgfetch.model import Head, Key, Lease, Origin, Served, Verified
+from keeping import CAT, DOG, facts, keep, written
+from origin import Origin as Loopback
+from origin import stall, whole
+from pictures import encoded
+from test_engine import PIXEL, H, World, choice_of
+from test_reuse import reply
+
+if TYPE_CHECKING:
+    import subprocess
+    from collections.abc import Callable
+
+pytestmark = pytest.mark.anyio
+
+LOCAL = ("--allow-host", "127.0.0.1")
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+# The walk, beside a process that leads
+
+
+class Beside(World):
+    """An engine that is not the first to ask for /a."""
+
+    def __init__(self, **settings: object) -> None:
+        super().__init__(**settings)
+        self.transport.answer(H + "/a", reply(cache_control="max-age=60"))
+        self.other = Lease(ours=True, holder="the other", ticket="its own")
+        self.transport.answer(H + "/probe", (200, PIXEL))
+
+    async def lead_by_another(self) -> None:
+        """Let another process be fetching /a, with fields such as ours."""
+        await self.served("/probe")
+        self.store.leases[Key(H + "/a"), self.transport.asks[0].headers] = self.other
+
+    def when_it_has_waited(self, deed: Callable[[], None]) -> None:
+        """Do something at the third look at who leads."""
+        sleep = self.clock.sleep
+
+        async def and_then(seconds: float) -> None:
+            await sleep(seconds)
+            if len(self.clock.sleeps) == 3:
+                deed()
+
+        self.clock.sleep = and_then  # type: ignore[method-assign]
+
+
+async def test_what_another_process_fetches_is_waited_for_and_taken() -> None:
+    world = Beside()
+    await world.lead_by_another()
+
+    def landed() -> None:
+        world.store.release(world.other)
+        proof, now = Verified(facts(PIXEL), written(world.store, PIXEL)), world.clock.now()
+        world.store.keep(proof, Key(H + "/a"), Head(H + "/a", 200), asked_at=now, received_at=now)
+
+    world.when_it_has_waited(landed)
+    served = await world.served("/a")
+    assert (served.origin, served.attempts, world.urls()) == (Origin.CACHED, 0, ["/probe"])
+    assert [event for event in world.events if isinstance(event, Followed)] == [Followed(H + "/a")]
+    assert not world.store.leases
+
+
+async def test_who_waits_takes_over_where_the_leader_has_brought_nothing() -> None:
+    world = Beside()
+    await world.lead_by_another()
+    world.when_it_has_waited(lambda: world.store.release(world.other))
+    served = await world.served("/a")
+    assert (served.origin, served.attempts, world.urls()) == (Origin.FETCHED, 1, ["/probe", "/a"])
+    assert not world.store.leases
+
+
+async def test_who_comes_after_a_leader_that_brought_nothing_is_not_waited_for() -> None:
+    world = Beside()
+    await world.lead_by_another()
+
+    def another_leads() -> None:
+        for what in world.store.leases:
+            world.store.leases[what] = Lease(ours=True, holder="a third", ticket="3")
+
+    world.when_it_has_waited(another_leads)
+    assert (await world.served("/a")).origin is Origin.FETCHED
+    assert len(world.clock.sleeps) == 3
+    assert [lease.holder for lease in world.store.leases.values()] == ["a third"]
+
+
+async def test_a_leader_that_never_ends_is_waited_for_within_the_time_limit_and_only_once() -> None:
+    world = Beside()
+    await world.lead_by_another()
+    assert (await world.served("/a")).origin is Origin.FETCHED
+    assert 30 <= sum(world.clock.sleeps) < 31  # half of the 60 s there are
+    world.store.entries.clear()
+    world.clock.sleeps.clear()
+    assert (await world.served("/a")).origin is Origin.FETCHED
+    assert world.clock.sleeps == []
+
+
+async def test_who_asks_with_other_fields_or_to_refresh_waits_for_nobody() -> None:
+    world = Beside()
+    await world.lead_by_another()
+    for settings in ({"headers": (("Accept-Language", "de"),)}, {"refresh": True}):
+        outcome = await world.another(**settings).bring(choice_of("/a"))
+        assert isinstance(outcome, Served)
+        assert outcome.origin is Origin.FETCHED
+        world.store.entries.clear()
+    assert world.clock.sleeps == []
+
+
+async def test_who_waits_holds_no_turn() -> None:
+    world = Beside(limits=replace(Limits(), per_host=1))
+    await world.lead_by_another()
+    world.transport.answer(H + "/b", (200, PIXEL))
+
+    waiting = asyncio.create_task(world.served("/a"))
+    await asyncio.sleep(0)
+    await world.served("/b")
+    assert not waiting.done()
+    assert world.urls() == ["/probe", "/b"]
+    world.store.release(world.other)
+    assert (await waiting).origin is Origin.FETCHED
+
+
+async def test_who_is_cancelled_while_it_waits_leaves_nothing_behind() -> None:
+    world = Beside()
+    await world.lead_by_another()
+    task = asyncio.create_task(world.served("/a"))
+    while not world.clock.sleeps:
+        await asyncio.sleep(0)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert list(world.store.leases.values()) == [world.other]
+    assert world.urls() == ["/probe"]
+
+
+@pytest.mark.parametrize("answer", [(200, PIXEL), (404, b""), (500, b""), (200, b"<html>"), ValueError()])
+async def test_a_lease_is_let_go_of_however_a_request_ends(answer: tuple[int, bytes] | Exception) -> None:
+    world = World()
+    world.transport.answer(H + "/a", answer)
+    with suppress(ValueError):
+        await world.engine.bring(choice_of("/a"))
+    assert world.urls()
+    assert not world.store.leases
+
+
+# Leases on disk
+
+
+def test_a_lease_that_was_let_go_of_is_a_new_one_and_one_whose_holder_died_is_the_same(folder: Path) -> None:
+    with closing(DiskStore(folder / "cache")) as one, closing(DiskStore(folder / "cache")) as two:
+        keep(one, CAT, b"a cat")
+        first = one.lease(DOG, ())
+        assert two.lease(DOG, ()) == replace(first, ours=False, ticket="")
+        ((path, descriptor),) = one._leases.values()
+        os.close(descriptor)  # as the kernel does for who dies
+        one._leases.clear()
+        second = two.lease(DOG, ())
+        assert (second.ours, second.holder) == (True, first.holder)
+        two.release(second)
+        assert not Path(path).exists()
+        two.release(second)
+        third = one.lease(DOG, ())
+        two.release(second)
+        assert not two.lease(DOG, ()).ours
+        one.release(third)
+        assert list((folder / "cache/scratch-v1").iterdir()) == []
+
+
+def test_where_there_is_no_cache_or_no_lock_everybody_leads_and_nothing_is_made(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(DiskStore(folder / "cache")) as one, closing(DiskStore(folder / "cache")) as two:
+        assert one.lease(CAT, ()).ours
+        assert two.lease(CAT, ()).ours
+        assert not (folder / "cache").exists()
+        keep(one, CAT, b"a cat")
+
+        def no_locks(*_: object) -> None:
+            raise OSError(errno.ENOLCK, "no locks available")
+
+        monkeypatch.setattr(fcntl, "flock", no_locks)
+        assert one.lease(CAT, ()).ours
+        assert two.lease(CAT, ()).ours
+
+
+# Several processes
+
+
+def of_each(count: int) -> list[bytes]:
+    return [encoded("png", 8 + number % 25, 8 + number // 25) for number in range(count)]
+
+
+def test_four_processes_that_want_the_same_images_fetch_few_of_them_twice(folder: Path) -> None:
+    pictures = of_each(500)
+    with Loopback() as origin, ExitStack() as stack:
+        urls = [origin.route(f"/{n}.png", whole(body)) for n, body in enumerate(pictures)]
+        Path("list").write_text("\n".join(urls))
+        command = ("get", "-i", "list", "--json", *LOCAL)
+        processes = [stack.enter_context(running(*command)) for _ in range(4)]
+        outputs = [process.communicate() for process in processes]
+        assert [process.returncode for process in processes] == [0] * 4, outputs
+        assert {len(out.splitlines()) for out, _ in outputs} == {500}
+        # Until the first of them has made the cache, each makes the requests that it may make at once.
+        assert 500 <= origin.asked() <= 500 + 3 * Limits().per_host
+    with closing(DiskStore(folder / "cache")) as store:
+        assert sorted(entry.facts.bytes for entry in store.entries()) == sorted(map(len, pictures))
+        assert not [checked for checked in store.verify(deep=True) if checked.problem]
+        assert store.stats().scratch_files == 0
+
+
+def leading(stack: ExitStack, origin: Loopback, *urls: str) -> subprocess.Popen[str]:
+    """A process that has asked for these, and waits for an answer."""
+    with closing(DiskStore("cache")) as store:
+        keep(store, CAT, b"a cat")  # where there is no cache yet, everybody leads
+    process = stack.enter_context(running("get", *urls, *LOCAL))
+    while origin.asked() < len(urls):
+        assert process.poll() is None
+        time.sleep(0.01)
+    return process
+
+
+async def test_when_the_leader_is_killed_one_that_waits_takes_over_at_once(folder: Path) -> None:
+    followed: list[object] = []
+    with Loopback() as origin, ExitStack() as stack:
+        url = origin.route("/a", stall(), whole(PIXEL))
+        leader = leading(stack, origin, url)
+        clients = [
+            Client(
+                "cache",
+                allow_hosts=["127.0.0.1"],
+                observe=lambda event: followed.append(event) if isinstance(event, Followed) else None,
+            )
+            for _ in range(3)
+        ]
+        try:
+            waiting = [asyncio.create_task(client.get(url)) for client in clients]
+            while len(followed) < 3:
+                await asyncio.sleep(0.01)
+            leader.kill()
+            killed = time.monotonic()
+            images = await asyncio.gather(*waiting)
+            assert time.monotonic() - killed < 10  # of the 60 s that they would wait for one that lives
+        finally:
+            for client in clients:
+                await client.close()
+        assert sorted(image.origin for image in images) == ["cached", "cached", "fetched"]
+        assert origin.asked() == 2
+        assert list((folder / "cache/scratch-v1").iterdir()) == []
+
+
+async def test_a_leader_that_was_stopped_is_waited_for_within_a_bound(folder: Path) -> None:
+    with Loopback() as origin, ExitStack() as stack:
+        urls = [origin.route(f"/{n}", stall(), whole(PIXEL)) for n in range(4)]
+        leader = leading(stack, origin, *urls)
+        leader.send_signal(signal.SIGSTOP)
+        try:
+            limits = Limits(total_timeout=1.0)
+            async with Client("cache", allow_hosts=["127.0.0.1"], limits=limits) as client:
+                images = [image async for image in client.get_many(urls)]
+            assert [getattr(image, "origin", image) for image in images] == ["fetched"] * 4
+        finally:
+            leader.kill()
