@@ -149,11 +149,22 @@ class Choice:
     width: int | None
     """The width asked for, in device pixels; None where none was."""
     source_set: SourceSet
+    formats: tuple[str, ...] = ()
+    """Those that were wanted; empty where any will do."""
 
     @property
     def url(self) -> str:
         """The URL of the chosen candidate."""
         return self.candidate.url
+
+
+@dataclass(frozen=True, slots=True)
+class Rendition:
+    """One of the URLs of an image, and how wide the image is promised to be there."""
+
+    key: Key
+    width: int
+    """In pixels, by its descriptor; 0 where it has none."""
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -241,6 +252,8 @@ class Settings:
     """Whether to ask the origin even where the answer is held."""
     offline: bool = False
     """Whether to make no request at all."""
+    reuse: bool = True
+    """Whether a wider rendition that is held will do where at least so many pixels were asked for."""
     key_ignore: tuple[str, ...] = ()
     """Shell patterns for the query parameters that do not tell one image from another."""
 
@@ -262,6 +275,8 @@ class Ask:
     """Whether it goes past every cache on the way, for what came before was damaged."""
     partial: Partial | None = None
     """What has come of it before, to be gone on with if it is still the same."""
+    renditions: tuple[Rendition, ...] = ()
+    """The list it was chosen from, to be filed with what comes."""
     unsigned: str = ""
     """The URL without its signature; `url` itself where it is empty."""
 
@@ -525,6 +540,11 @@ class Served:
     def url(self) -> str:
         """The URL of the candidate that was served."""
         return self.candidate.url
+
+    @property
+    def reused(self) -> bool:
+        """Whether a wider rendition that was held stood in for the chosen one."""
+        return not self.tried and self.candidate.url != self.choice.url
 
     @property
     def sha256(self) -> Digest:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Callable, Iterator
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from pathlib import Path
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         Lease,
         Limits,
         Partial,
+        Rendition,
         Scratch,
         Verified,
     )
@@ -72,6 +73,20 @@ class Store(Protocol):
     def sharing(self, sha256: Digest) -> tuple[Key, ...]:
         """The keys under which these bytes are kept, in no order, and 100 of them at most."""
 
+    def stand_ins(
+        self,
+        offered: tuple[Rendition, ...],
+        headers: tuple[tuple[str, str], ...],
+        *,
+        chosen: Key,
+        least: int,
+    ) -> Iterator[tuple[Rendition, Entry]]:
+        """What is kept of the image that is `offered` as these, and may stand for the `chosen` one.
+
+        At least so many pixels wide, as promised and in fact, the narrowest first. What is one image says
+        `rules.renditions`, by all the lists that were handed to `keep`.
+        """
+
     def path(self, entry: Entry) -> Path:
         """Where the bytes of an entry found or kept by this store lie."""
 
@@ -94,10 +109,12 @@ class Store(Protocol):
         received_at: float,
         selected: tuple[tuple[str, str], ...] = (),
         bound: float | None = None,
+        renditions: tuple[Rendition, ...] = (),
     ) -> Entry:
         """Make the bytes visible under their digest, durably, then index them. Spends the ticket.
 
         An entry that depends on no field of the request takes the place of every variant under its key.
+        `renditions` is the list that offered it.
         """
 
     def refresh(self, entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:

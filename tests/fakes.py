@@ -13,11 +13,12 @@ from imgfetch.errors import CacheError
 from imgfetch.model import Digest, Entry, Head, Lease, Partial, Reason, Scratch
 from imgfetch.rules.freshness import matches
 from imgfetch.rules.heads import refreshed
+from imgfetch.rules.renditions import Filed, kin, learn
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator
 
-    from imgfetch.model import Ask, Buffer, Defect, Format, Key, Limits, Verified
+    from imgfetch.model import Ask, Buffer, Defect, Format, Key, Limits, Rendition, Verified
 
 T = TypeVar("T")
 
@@ -31,6 +32,8 @@ class MemoryStore:
         self.scratch: dict[Scratch, bytearray] = {}
         self.begun: dict[Key, tuple[bytearray, Head]] = {}
         """What was suspended, to be gone on with."""
+        self.filed: dict[Key, Filed] = {}
+        """Which URLs are one image."""
         self.leases: dict[tuple[Key, tuple[tuple[str, str], ...]], Lease] = {}
         """Who fetches what; a test may put others in."""
         self._marks: dict[Scratch, tuple[Key, Head]] = {}
@@ -47,6 +50,24 @@ class MemoryStore:
     def sharing(self, sha256: Digest) -> tuple[Key, ...]:
         keys = {entry.key for entry in self.entries.values() if entry.facts.sha256 == sha256}
         return tuple(keys)[:100]
+
+    def stand_ins(
+        self,
+        offered: tuple[Rendition, ...],
+        headers: tuple[tuple[str, str], ...],
+        *,
+        chosen: Key,
+        least: int,
+    ) -> Iterator[tuple[Rendition, Entry]]:
+        for rendition in kin(offered, self._filed(offered), chosen=chosen, least=least):
+            entry = self.find(rendition.key, headers)
+            if entry is not None and entry.facts.width >= least:
+                yield rendition, entry
+
+    def _filed(self, offered: tuple[Rendition, ...]) -> list[Filed]:
+        here = [self.filed[rendition.key] for rendition in offered if rendition.key in self.filed]
+        images = {each.image for each in here} - {None}
+        return here + [each for each in self.filed.values() if each.image in images and each not in here]
 
     def path(self, entry: Entry) -> Path:
         return Path("/memory") / f"{entry.facts.sha256}.{entry.facts.format.extension}"
@@ -77,6 +98,7 @@ class MemoryStore:
         received_at: float,
         selected: tuple[tuple[str, str], ...] = (),
         bound: float | None = None,
+        renditions: tuple[Rendition, ...] = (),
     ) -> Entry:
         data = bytes(self._behind(verified.scratch))
         self.discard(verified.scratch)
@@ -88,6 +110,11 @@ class MemoryStore:
             if other[0] == key and not (other[1] and selected):
                 del self.entries[other]
         self.entries[key, selected] = entry
+        lesson = learn(renditions, self._filed(renditions))
+        for doubtful in lesson.doubtful:
+            self.filed[doubtful] = self.filed[doubtful]._replace(image=None)
+        image = lesson.image or 1 + max((each.image or 0 for each in self.filed.values()), default=0)
+        self.filed |= {r.key: Filed(r.key, image, r.width) for r in lesson.members}
         return entry
 
     def refresh(self, entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:

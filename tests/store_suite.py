@@ -15,7 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgfetch.errors import CacheError
-from imgfetch.model import Digest, Entry, Facts, Format, Head, Key, Scratch, Verified
+from imgfetch.model import Digest, Entry, Facts, Format, Head, Key, Rendition, Scratch, Verified
 from keeping import CAT, DOG, HEAD, digest, facts, keep, written
 
 if TYPE_CHECKING:
@@ -271,6 +271,29 @@ class StoreSuite:
         partial = store.resume(CAT)
         assert partial is not None
         assert partial.head == head
+
+    def test_what_is_kept_of_an_image_may_stand_for_another_of_its_renditions(self, store: Store) -> None:
+        offered = tuple(Rendition(Key(f"{CAT}?w={width}"), width) for width in (240, 480, 960))
+
+        def kept(rendition: Rendition, *, real: int) -> Entry:
+            data = rendition.key.encode()
+            proof = Verified(replace(facts(data), width=real), written(store, data))
+            return store.keep(proof, rendition.key, HEAD, asked_at=0, received_at=0, renditions=offered)
+
+        def found(*asked: Rendition, least: int) -> list[tuple[Rendition, Entry]]:
+            return [*store.stand_ins(asked, (), chosen=asked[0].key, least=least)]
+
+        assert found(*offered, least=200) == []
+        widest = kept(offered[2], real=950)
+        assert found(*offered, least=200) == [(offered[2], widest)]
+        assert found(*offered, least=951) == []
+        assert found(offered[0], least=200) == [(offered[2], widest)]
+        assert found(offered[0], Rendition(DOG, 300), least=200) == []
+        middle = kept(offered[1], real=480)
+        assert found(*offered, least=200) == [(offered[1], middle), (offered[2], widest)]
+        assert found(*offered[1:], least=480) == [(offered[2], widest)]
+        self.lose(store, middle)
+        assert found(*offered, least=200) == [(offered[2], widest)]
 
     def test_a_lease_is_one_askers_until_it_is_released(self, store: Store) -> None:
         keep(store, DOG, b"a dog")

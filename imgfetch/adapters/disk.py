@@ -30,9 +30,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from imgfetch.adapters.files import sync_folder
 from imgfetch.adapters.index import Index
 from imgfetch.errors import CacheError
-from imgfetch.model import Digest, Entry, Format, Head, Lease, Partial, Reason, Scratch
+from imgfetch.model import Digest, Entry, Format, Head, Lease, Partial, Reason, Rendition, Scratch
 from imgfetch.rules.freshness import matches
 from imgfetch.rules.heads import refreshed
+from imgfetch.rules.renditions import kin
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -206,6 +207,35 @@ class DiskStore:
         with self._translating():
             return self._index.sharing(sha256)
 
+    def stand_ins(
+        self,
+        offered: tuple[Rendition, ...],
+        headers: tuple[tuple[str, str], ...],
+        *,
+        chosen: Key,
+        least: int,
+    ) -> Iterator[tuple[Rendition, Entry]]:
+        """What is kept of the image that is `offered` as these, and may stand for the `chosen` one.
+
+        At least so many pixels wide, as promised and in fact, the narrowest first.
+        """
+        with self._translating():
+            filed = self._index.filed([rendition.key for rendition in offered])
+            may = kin(offered, filed, chosen=chosen, least=least)
+            kept = self._index.kept([rendition.key for rendition in may])
+        for rendition in may:
+            entry = self.find(rendition.key, headers) if rendition.key in kept else None
+            if entry is not None and entry.facts.width >= least:
+                yield rendition, entry
+
+    def renditions(self, key: Key) -> tuple[Rendition, ...]:
+        """Every URL that is filed as the same image as `key`, that one too, the narrowest first."""
+        with self._translating():
+            of_image = [each for each in self._index.filed([key]) if each.image is not None]
+        return tuple(
+            Rendition(each.key, each.width) for each in sorted(of_image, key=lambda each: each.width)
+        )
+
     def path(self, entry: Entry) -> Path:
         """Where the bytes of an entry found or kept by this store lie."""
         return Path(self._place(entry.facts))
@@ -289,10 +319,12 @@ class DiskStore:
         received_at: float,
         selected: tuple[tuple[str, str], ...] = (),
         bound: float | None = None,
+        renditions: tuple[Rendition, ...] = (),
     ) -> Entry:
         """Make the bytes visible under their digest, durably, then index them. Spends the ticket.
 
         An entry that depends on no field of the request takes the place of every variant under its key.
+        `renditions` is the list that offered it.
         """
         facts = verified.facts
         writer = self._writer(verified.scratch)
@@ -302,7 +334,7 @@ class DiskStore:
             with self._translating(needed=facts.bytes):
                 if (writer.digest(), writer.length) != (facts.sha256, facts.bytes):
                     raise CacheError(Reason.IO, f"{self._root}: what is to be kept is not what was verified")
-                self._index.put(entry, self._publish(writer, facts))
+                self._index.put(entry, self._publish(writer, facts), renditions)
         finally:
             writer.drop()
         return entry

@@ -22,11 +22,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from imgfetch.errors import CacheError
 from imgfetch.model import Digest, Entry, Facts, Format, Head, Reason
+from imgfetch.rules.renditions import Filed, learn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
 
-    from imgfetch.model import Key
+    from imgfetch.model import Key, Rendition
 
 VERSION = 1
 APPLICATION = 0x696D6766
@@ -57,9 +58,22 @@ _SCHEMA = f"""
         UNIQUE (key, variant)
     );
     CREATE INDEX entry_of_object ON entry (sha256);
+    CREATE TABLE rendition (
+        key   TEXT PRIMARY KEY,
+        image INTEGER,
+        width INTEGER NOT NULL
+    );
+    CREATE INDEX rendition_of_image ON rendition (image);
+    CREATE TRIGGER image_of_nothing AFTER DELETE ON entry BEGIN
+        DELETE FROM rendition WHERE image = (SELECT image FROM rendition WHERE key = old.key)
+        AND NOT EXISTS (
+            SELECT 1 FROM rendition other JOIN entry USING (key) WHERE other.image = rendition.image
+        );
+    END;
     PRAGMA application_id = {APPLICATION};
     PRAGMA user_version = {VERSION};
-"""  # entry has a rowid, since its rows are long: without one they would fill the inner pages of the tree too
+"""  # noqa: S608 (our own numbers)
+# entry has a rowid, since its rows are long: without one they would fill the inner pages of the tree too
 
 _COLUMNS = """
     e.key, e.sha256, o.format, o.bytes, o.mtime_ns, e.width, e.height, e.frames, e.verified,
@@ -80,7 +94,18 @@ _PUT_ENTRY = """
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 # What depends on nothing stands for every request; what depends on something leaves the other variants.
-_DROP_OTHERS = "DELETE FROM entry WHERE key = ? AND (variant = '' OR ? = '')"
+_DROP_OTHERS = """
+    DELETE FROM entry WHERE key = :key AND variant <> :variant AND (variant = '' OR :variant = '')
+"""
+_FILED = """
+    SELECT key, image, width FROM rendition WHERE key IN ({0})
+    OR image IN (SELECT image FROM rendition WHERE key IN ({0}))
+"""
+_KEPT = "SELECT DISTINCT key FROM entry WHERE key IN ({0})"
+_PUT_RENDITION = """
+    INSERT INTO rendition (key, image, width) VALUES (?, ?, ?)
+    ON CONFLICT DO UPDATE SET (image, width) = (excluded.image, excluded.width)
+"""
 _REFRESH = """
     UPDATE entry SET url = ?, status = ?, headers = ?, asked_at = ?, received_at = ?, bound = ?
     WHERE key = ? AND variant = ? AND sha256 = ?
@@ -187,8 +212,19 @@ class Index:
         """See to it that there is an index to write to, without waiting for other writers."""
         self._with_writer(lambda _: None)
 
-    def put(self, entry: Entry, mtime_ns: int) -> None:
-        """File `entry` under its key, in the place of what was there for such requests."""
+    def filed(self, keys: Sequence[Key]) -> list[Filed]:
+        """What is filed of these URLs, and of the images they belong to."""
+        return [Filed(*row) for row in self._rows(*_among(_FILED, keys))]
+
+    def kept(self, keys: Sequence[Key]) -> frozenset[Key]:
+        """Those of `keys` under which something is filed."""
+        return frozenset(key for (key,) in self._rows(*_among(_KEPT, keys)))
+
+    def put(self, entry: Entry, mtime_ns: int, renditions: tuple[Rendition, ...] = ()) -> None:
+        """File `entry` under its key, in the place of what was there for such requests.
+
+        `renditions` is the list that offered it: what it teaches is filed too.
+        """
         facts, head = entry.facts, entry.head
         known = Object(facts.sha256, facts.format, facts.bytes, mtime_ns)
         row = (
@@ -206,7 +242,16 @@ class Index:
             variant := _lines(entry.selected),
             entry.bound,
         )
-        self._write((_PUT_OBJECT, known), (_DROP_OTHERS, (entry.key, variant)), (_PUT_ENTRY, row))
+
+        def work(connection: sqlite3.Connection) -> None:
+            connection.execute(_PUT_OBJECT, known)
+            connection.execute(_PUT_ENTRY, row)
+            # Last, so that there is never nothing of an image that there is something of.
+            connection.execute(_DROP_OTHERS, {"key": entry.key, "variant": variant})
+            if renditions:
+                _file_list(connection, renditions)
+
+        self._with_writer(lambda connection: _transaction(connection, work))
 
     def refresh(self, entry: Entry) -> None:
         """Take over the head and the times of `entry`, where its key still stands for the same bytes."""
@@ -452,6 +497,26 @@ def _entry(row: _Row) -> tuple[Entry, int] | None:
     except (ValueError, TypeError, AttributeError):
         return None
     return Entry(key, facts, head, asked_at, received_at, selected, bound), mtime_ns
+
+
+def _file_list(connection: sqlite3.Connection, offered: tuple[Rendition, ...]) -> None:
+    """File what a list teaches about which URLs are one image."""
+    statement, values = _among(_FILED, [rendition.key for rendition in offered])
+    filed = [Filed(*row) for row in connection.execute(statement, values).fetchall()]
+    lesson = learn(offered, filed)
+    for key in lesson.doubtful:
+        connection.execute("UPDATE rendition SET image = NULL WHERE key = ?", (key,))
+    if lesson.members:
+        (last,) = connection.execute("SELECT max(image) FROM rendition").fetchone()
+        image = lesson.image or (last or 0) + 1
+        for rendition in lesson.members:
+            connection.execute(_PUT_RENDITION, (rendition.key, image, rendition.width))
+
+
+def _among(statement: str, keys: Sequence[Key]) -> tuple[str, tuple[object, ...]]:
+    """A statement about some keys, and its values."""
+    marks = ",".join(f"?{number}" for number in range(1, len(keys) + 1))
+    return statement.format(marks), tuple(keys)
 
 
 def _objects(rows: list[_Row]) -> Iterator[Object]:

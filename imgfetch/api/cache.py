@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgfetch.adapters.disk import Checked, Stats
-    from imgfetch.model import Entry
+    from imgfetch.model import Entry, Rendition
     from imgfetch.rules.explain import Explanation
 
 
@@ -71,6 +71,14 @@ class Cache:
             return explained
         vary = ", ".join(freshness.varying(other.head))
         return replace(explained, why=f"what is held is for requests with other fields (Vary: {vary})")
+
+    def renditions(self, url: str) -> tuple[Rendition, ...]:
+        """Every URL that is known to be the same image as `url`, that one too, the narrowest first.
+
+        None where none is known. Whether anything is kept under each of them is another question.
+        """
+        address = urls.read(url)
+        return () if isinstance(address, Defect) else self._store.renditions(address.key(self._key_ignore))
 
     def path_of(self, entry: Entry) -> Path:
         """Where the file of an entry lies."""

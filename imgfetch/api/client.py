@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         AsyncIterator,
         Callable,
         Collection,
+        Coroutine,
         Iterable,
         Mapping,
     )
@@ -99,11 +100,12 @@ class Client:
     with a decode of every frame, or `thorough`. `reject_fakes` makes an error of a picture that stands in for
     another (`Image.fakes`). `sandbox` has images decoded in processes of their own. `headers` go to the
     origin asked for and to no other. `refresh` asks the origin even for what is held; `offline` asks nobody.
+    Without `reuse`, a wider rendition that is held does not stand in for the one that `cover` chose.
     `key_ignore` are shell patterns for query parameters that do not tell one image from another, besides
     those of known signatures. `allow_hosts` names internal hosts, addresses or networks that may be
     contacted. `transport` replaces the network stack, address guard included. `observe` is called with every
-    event on the way (`imgfetch.engine.events`). `lock` takes note of what is served; with `locked`, just what
-    it has is served, by its digest, and it is not changed.
+    event on the way (`imgfetch.engine.events`). `lock` takes note of what is served, which is then what was
+    chosen; with `locked`, just what it has is served, by its digest, and it is not changed.
     """
 
     def __init__(
@@ -120,6 +122,7 @@ class Client:
         headers: Mapping[str, str] | None = None,
         refresh: bool = False,
         offline: bool = False,
+        reuse: bool = True,
         key_ignore: Collection[str] = (),
         allow_hosts: Collection[str] = (),
         proxy: str | None = None,
@@ -141,6 +144,7 @@ class Client:
             headers=tuple((headers or {}).items()),
             refresh=refresh,
             offline=offline,
+            reuse=reuse and lock is None,  # a lock is of what pages offer, not of what happens to be held
             key_ignore=tuple(key_ignore),
         )
         self._network = (tuple(allow_hosts), proxy, ca_bundle, transport)
@@ -243,15 +247,19 @@ class Client:
 
         Raises `CacheError`.
         """
-        return await self._settle_all(self._bound(errand))
+        return await self._settle_all(self._bound(errand), self._settle)
 
-    async def _settle_all(self, errands: Iterable[Errand]) -> list[Image | Failure]:
+    async def _settle_all(
+        self,
+        errands: Iterable[Errand],
+        settle: Callable[[Errand], Coroutine[Any, Any, list[Image | Failure]]],
+    ) -> list[Image | Failure]:
         import asyncio
 
         first, *others = errands
         if not others:
-            return await self._settle(first)
-        batches = await asyncio.gather(*map(self._settle, [first, *others]))
+            return await settle(first)
+        batches = await asyncio.gather(*map(settle, [first, *others]))
         return [outcome for batch in batches for outcome in batch]
 
     async def _settle(self, errand: Errand) -> list[Image | Failure]:
@@ -270,9 +278,16 @@ class Client:
         outcome = await task
         if isinstance(outcome, Served | Failure):
             return [self._signed(errand, outcome)]
-        return await self._settle_all(
-            islice(errands_of_page(errand, outcome), 1 if errand.only_first else None)
-        )
+        offered = islice(errands_of_page(errand, outcome), 1 if errand.only_first else None)
+        return await self._settle_all(offered, self._answer)
+
+    async def _answer(self, errand: Errand) -> list[Image | Failure]:
+        """What becomes of an image of a page."""
+        if not (self._locked or isinstance(errand.choice, Failure)):
+            served = self._held(errand, errand.choice)
+            if served is not None:
+                return [self._signed(errand, served)]
+        return await self._settle(errand)
 
     def _bound(self, errand: Errand) -> list[Errand]:
         """The errand, or what it comes to where only what is locked is wanted."""
@@ -284,7 +299,8 @@ class Client:
             from imgfetch.api.kept import kept
 
             return kept(choice, errand.sha256, self._store, self._settings, anew=anew)
-        return held(choice, self._store, self._settings, now=SystemClock().now(), sha256=errand.sha256)
+        settings = replace(self._settings, reuse=False) if errand.is_one_of_all else self._settings
+        return held(choice, self._store, settings, now=SystemClock().now(), sha256=errand.sha256)
 
     def _signed(self, errand: Errand, outcome: Served | Failure) -> Image | Failure:
         """An outcome as the caller sees it, noted in the lock."""

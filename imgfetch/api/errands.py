@@ -70,6 +70,11 @@ class Errand:
         """Whether the caller gave a bare URL."""
         return isinstance(self.choice, Choice) and self.choice.source_set.kind is Kind.URL
 
+    @property
+    def is_one_of_all(self) -> bool:
+        """Whether the caller wants every rendition, so that none stands for another."""
+        return bool(self.choosing.get("every"))
+
     def sign(self, outcome: T) -> T:
         """Give an outcome the name of the source it belongs to, and a failure all it takes to ask again."""
         signed = replace(outcome, source=self.source, index=self.index, place=self.place)

@@ -45,7 +45,9 @@ def _list(cache: Cache, *, as_json: bool) -> Exit:
     for entry in cache.entries():
         facts = entry.facts
         if as_json:
-            lines.result(json.dumps({"url": entry.key, **asdict(facts), "received_at": entry.received_at}))
+            renditions = [{"url": each.key, "width": each.width} for each in cache.renditions(entry.key)]
+            fields = {"url": entry.key, **asdict(facts), "received_at": entry.received_at}
+            lines.result(json.dumps({**fields, "renditions": renditions}))
         else:
             size = f"{facts.width}x{facts.height}"
             shown = urls.redact(entry.key)

@@ -35,6 +35,9 @@ def run(options: argparse.Namespace) -> Exit:
 def _print(cache: Cache, explanation: Explanation) -> None:
     lines.result(urls.redact(explanation.url))
     lines.result(f"  key: {urls.redact(explanation.key or '')}")
+    for rendition in cache.renditions(explanation.url):
+        if rendition.key != explanation.key:
+            lines.result(f"  one image with: {rendition.width}w {urls.redact(rendition.key)}")
     entry = explanation.entry
     if entry is not None:
         facts = entry.facts
@@ -61,6 +64,7 @@ def _fields(cache: Cache, explanation: Explanation) -> dict[str, Any]:
     return {
         "url": explanation.url,
         "key": explanation.key,
+        "renditions": [{"url": each.key, "width": each.width} for each in cache.renditions(explanation.url)],
         "held": entry is not None,
         "path": None if entry is None else str(cache.path_of(entry)),
         "fresh": explanation.fresh,

@@ -57,6 +57,7 @@ def bring(options: argparse.Namespace, todo: Iterator[Errand], tally: Tally) -> 
         reject_fakes=options.reject_fakes,
         sandbox=options.sandbox,
         refresh=options.refresh,
+        reuse=not options.no_reuse,
         key_ignore=options.key_ignore,
         observe=watcher.observe,
         lock=lock,

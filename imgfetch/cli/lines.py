@@ -49,6 +49,7 @@ def fields_of(outcome: Image | Failure, path: str | None = None) -> dict[str, An
         "width": image and image.width,
         "height": image and image.height,
         "origin": image and image.origin,
+        "reused": image and image.reused,
         "attempts": outcome.attempts,
         "choice": image and choice_fields(image.choice),
         "verified": image.verified if image else [],

@@ -177,6 +177,11 @@ def _add_getting(parser: argparse.ArgumentParser) -> None:
         "-d", "--directory", metavar="DIR", help="also place copies with readable names there"
     )
     parser.add_argument("--refresh", action="store_true", help="ask the origin even for what is in the cache")
+    parser.add_argument(
+        "--no-reuse",
+        action="store_true",
+        help="fetch what cover chooses even where a wider rendition is in the cache",
+    )
     parser.add_argument("--sha256", metavar="HEX", help="the digest that the one image must have")
     parser.add_argument(
         "--expect-width", metavar="PX", type=_count, help="the width to expect, whatever a descriptor says"

@@ -250,6 +250,7 @@ class Exchange:
                 received_at=body.received_at,
                 selected=freshness.selecting(body.head, ask.headers),
                 bound=ask.bound,
+                renditions=ask.renditions,
             )
             return Landed(entry, Origin.FETCHED, proved.warnings, attempts=1)
 

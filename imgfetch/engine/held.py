@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgfetch.model import Served, Wanted
-from imgfetch.rules import fakes, plan, urls
+from imgfetch.rules import fakes, plan, renditions, urls
 
 if TYPE_CHECKING:
     from imgfetch.model import Ask, Candidate, Choice, Digest, Entry, Facts, Key, Settings
@@ -18,19 +18,38 @@ if TYPE_CHECKING:
 def held(
     choice: Choice, store: Store, settings: Settings, *, now: float, sha256: Digest | None = None
 ) -> Served | None:
-    """Serve the chosen candidate from the store; None where a request is needed, or cannot be made."""
+    """Serve the chosen candidate from the store, or a wider one if that will do as well.
+
+    None where a request is needed, or cannot be made.
+    """
     wanted = wanted_of(choice.candidate, settings, sha256)
     considered = consult(choice.url, store, wanted, settings, now=now)
-    if not isinstance(considered, plan.Serve):
+    if isinstance(considered, plan.Serve):
+        return _served(choice, choice.candidate, considered, store)
+    least = renditions.wanted(choice, settings, sha256)
+    return None if least is None else _stand_in(choice, store, settings, least=least, now=now)
+
+
+def _stand_in(choice: Choice, store: Store, settings: Settings, *, least: int, now: float) -> Served | None:
+    """Serve what is held, fresh, proved, and at least so wide."""
+    address = urls.read(choice.url)
+    if not isinstance(address, urls.Address):
         return None
-    return Served(
-        choice,
-        choice.candidate,
-        considered.entry,
-        store.path(considered.entry),
-        considered.origin,
-        warnings=considered.warnings,
-    )
+    offered, fields = renditions.listed(choice, settings), plan.fields(address, settings)
+    chosen = address.key(settings.key_ignore)
+    for rendition, entry in store.stand_ins(offered, fields, chosen=chosen, least=least):
+        candidate = renditions.candidate_for(rendition, choice, settings)
+        wanted = wanted_of(candidate, settings, None)
+        sharing = shared(entry.facts, store)
+        considered = plan.consider(candidate.url, entry, wanted, settings, now=now, sharing=sharing)
+        if isinstance(considered, plan.Serve) and plan.may_stand_for(considered, choice):
+            return _served(choice, candidate, considered, store)
+    return None
+
+
+def _served(choice: Choice, candidate: Candidate, serve: plan.Serve, store: Store) -> Served:
+    path = store.path(serve.entry)
+    return Served(choice, candidate, serve.entry, path, serve.origin, warnings=serve.warnings)
 
 
 def consult(

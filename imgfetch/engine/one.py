@@ -21,13 +21,13 @@ from imgfetch.engine.held import consult, find, shared, wanted_of
 from imgfetch.engine.lanes import Lanes
 from imgfetch.engine.patience import Patience
 from imgfetch.model import Failed, Page, Reason, Served, Wanted
-from imgfetch.rules import plan, retry, urls
+from imgfetch.rules import plan, renditions, retry, urls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from imgfetch.engine.events import Event
-    from imgfetch.model import Ask, Candidate, Choice, Digest, Outcome, Settings
+    from imgfetch.model import Ask, Candidate, Choice, Digest, Outcome, Rendition, Settings
     from imgfetch.ports import Ports
 
 
@@ -52,13 +52,14 @@ class Engine:
         """
         patience = Patience(self._settings.limits.total_timeout, self._clock)
         tried: list[tuple[Candidate, Failed]] = []
+        offered = renditions.listed(choice, self._settings)
         for candidate in (choice.candidate, *choice.alternatives):
             if not all(plan.may_fall_through(failed, c.url, candidate.url) for c, failed in tried):
                 continue
             if tried:
                 self._observe(FellThrough(tried[-1][1], candidate))
             wanted = replace(wanted_of(candidate, self._settings, sha256), page=page)
-            landed = await self._have(candidate.url, wanted, patience)
+            landed = await self._have(candidate.url, wanted, patience, offered)
             if isinstance(landed, Page):
                 return landed
             if isinstance(landed, Landed):
@@ -91,7 +92,9 @@ class Engine:
             return retry.failure(Reason.NOT_PAGE, "an image, and a page was wanted", url)
         return landed
 
-    async def _have(self, url: str, wanted: Wanted, patience: Patience) -> Landed | Failed | Page:
+    async def _have(
+        self, url: str, wanted: Wanted, patience: Patience, offered: tuple[Rendition, ...] = ()
+    ) -> Landed | Failed | Page:
         considered = consult(url, self._store, wanted, self._settings, now=self._clock.now())
         match considered:
             case plan.Serve(entry, warnings, origin):
@@ -99,7 +102,7 @@ class Engine:
             case plan.Refuse(failed):
                 return failed
             case ask:
-                landed = await self._fly(ask, wanted, patience)
+                landed = await self._fly(replace(ask, renditions=offered), wanted, patience)
                 return self._stand_in(landed, url, wanted) if isinstance(landed, Failed) else landed
 
     async def _fly(self, ask: Ask, wanted: Wanted, patience: Patience) -> Landed | Failed | Page:

@@ -76,6 +76,7 @@ def choose(
         policy=policy,
         width=width,
         source_set=source_set,
+        formats=() if formats is None else tuple(sorted(formats)),
     )
 
 

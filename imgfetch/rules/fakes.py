@@ -67,7 +67,7 @@ def _leads_to_a_notice(asked: Key, found: str) -> bool:
     if found == asked:  # as nearly always
         return False
     there = urls.read(found)
-    if not isinstance(there, urls.Address) or there.key == asked:
+    if not isinstance(there, urls.Address) or _file(there.target) == _file_of(asked):
         return False
     stem = _file(there.target).rpartition(".")
     return re.fullmatch(_NOTICE, stem[0] or stem[2]) is not None  # compiled when needed: few redirects are

@@ -17,7 +17,7 @@ from imgfetch.rules import fakes, freshness, manners, resume, retry, urls, verif
 from imgfetch.rules.heads import content_length
 
 if TYPE_CHECKING:
-    from imgfetch.model import Entry, Head, Key, Limits, Partial, Settings, Wanted
+    from imgfetch.model import Choice, Entry, Head, Key, Limits, Partial, Settings, Wanted
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +115,12 @@ def consider_bytes(entry: Entry, wanted: Wanted) -> Serve | None:
     """Decide whether kept bytes will do whatever they were asked for by, and however old they are."""
     held = _still_wanted(entry, wanted, ())
     return None if held is None else Serve(entry, held.warnings)
+
+
+def may_stand_for(serve: Serve, choice: Choice) -> bool:
+    """Whether another rendition than the chosen one may be served: fresh, and in a format that is wanted."""
+    fresh = serve.origin is Origin.CACHED
+    return fresh and (not choice.formats or serve.entry.facts.format in choice.formats)
 
 
 def stand_in(

@@ -27,6 +27,8 @@ def unsigned(query: str, ignoring: tuple[str, ...] = ()) -> str:
     `ignoring` are shell patterns (`utm_*`) for the names of parameters, with regard to case. What is left
     stands as it was written, in its order.
     """
+    if not ignoring and _MAY_SIGN.search(query) is None:
+        return query
     parts = query.split("&")
     pairs = [(unquote(name), unquote(value)) for name, _, value in (part.partition("=") for part in parts)]
     signing, ignored = _signing(pairs), _matcher(ignoring)
@@ -140,6 +142,9 @@ _SIGNERS = (
     # nginx: ngx_http_secure_link_module.
     _Signer({"md5": _BASE64_OF_16, "expires": _TIME}),
 )
+
+_MAY_SIGN = re.compile(r"[Ss]ignature=|\b(?:sig|token|auth_key|hm|md5)=|hmac|%")
+"""Without which no query has a signature, so that most need not be taken apart. An escape may stand for it."""
 
 _EDGE_TOKEN = re.compile(
     r"(?=(?:.*~)?exp=[0-9]+~)(?:(?:st|exp|ip|id|acl|url)=[^~]*~)+hmac=[0-9a-f]{32,64}", re.DOTALL

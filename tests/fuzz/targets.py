@@ -183,7 +183,8 @@ def head(data: bytes) -> None:
             heard = plan.hear(asked, given, Settings(), now=NOW)
             if isinstance(heard, plan.Refuse):
                 assert heard.failed.message.isprintable()
-    assert heads.storable(heads.storable(answer)) == heads.storable(answer)
+    kept = heads.storable(answer, ask.url)
+    assert heads.storable(kept, ask.url) == kept
     for value in dict(fields).values():
         date = dates.read(value)
         assert date is None or -1e12 < date < 1e12
