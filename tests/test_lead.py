@@ -59,6 +59,12 @@ class Beside(World):
         await self.served("/probe")
         self.store.leases[Key(H + "/a"), self.transport.asks[0].headers] = self.other
 
+    def has_landed(self) -> None:
+        """Let the other process be done."""
+        self.store.release(self.other)
+        proof, now = Verified(facts(PIXEL), written(self.store, PIXEL)), self.clock.now()
+        self.store.keep(proof, Key(H + "/a"), Head(H + "/a", 200), asked_at=now, received_at=now)
+
     def when_it_has_waited(self, deed: Callable[[], None]) -> None:
         """Do something at the third look at who leads."""
         sleep = self.clock.sleep
@@ -75,15 +81,24 @@ async def test_what_another_process_fetches_is_waited_for_and_taken() -> None:
     world = Beside()
     await world.lead_by_another()
 
-    def landed() -> None:
-        world.store.release(world.other)
-        proof, now = Verified(facts(PIXEL), written(world.store, PIXEL)), world.clock.now()
-        world.store.keep(proof, Key(H + "/a"), Head(H + "/a", 200), asked_at=now, received_at=now)
-
-    world.when_it_has_waited(landed)
+    world.when_it_has_waited(world.has_landed)
     served = await world.served("/a")
     assert (served.origin, served.attempts, world.urls()) == (Origin.CACHED, 0, ["/probe"])
     assert [event for event in world.events if isinstance(event, Followed)] == [Followed(H + "/a")]
+    assert not world.store.leases
+
+
+async def test_what_came_while_we_had_no_lead_is_not_fetched_again() -> None:
+    world = Beside()
+    lease = world.store.lease
+
+    def just_then(key: Key, headers: tuple[tuple[str, str], ...]) -> Lease:
+        world.has_landed()
+        return lease(key, headers)
+
+    world.store.lease = just_then  # type: ignore[method-assign]
+    served = await world.served("/a")
+    assert (served.origin, served.attempts, world.urls()) == (Origin.CACHED, 0, [])
     assert not world.store.leases
 
 
@@ -190,6 +205,23 @@ def test_a_lease_that_was_let_go_of_is_a_new_one_and_one_whose_holder_died_is_th
         assert not two.lease(DOG, ()).ours
         one.release(third)
         assert list((folder / "cache/scratch-v1").iterdir()) == []
+
+
+def test_a_lease_that_is_let_go_of_while_another_opens_it_is_not_what_the_other_gets(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with closing(DiskStore(folder / "cache")) as one, closing(DiskStore(folder / "cache")) as two:
+        keep(one, CAT, b"a cat")
+        held, flock = [one.lease(DOG, ())], fcntl.flock
+
+        def let_go_first(descriptor: int, operation: int) -> None:
+            if held:
+                one.release(held.pop())
+            flock(descriptor, operation)
+
+        monkeypatch.setattr(fcntl, "flock", let_go_first)
+        assert two.lease(DOG, ()).ours
+        assert not one.lease(DOG, ()).ours
 
 
 def test_where_there_is_no_cache_or_no_lock_everybody_leads_and_nothing_is_made(

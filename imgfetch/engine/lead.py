@@ -66,7 +66,7 @@ class Leads:
 
     @contextmanager
     def of(self, ask: Ask, wanted: Wanted) -> Iterator[Lead | None]:
-        """Seek the lead in one request, for the block; None where it is not sought, or nothing will be kept."""
+        """Seek the lead in one request, for the block. None where none is sought, or nothing will be kept."""
         lead = Lead(self._store, ask) if self._sought and wanted.image else None
         try:
             yield lead

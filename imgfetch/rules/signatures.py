@@ -144,7 +144,7 @@ _SIGNERS = (
 )
 
 _MAY_SIGN = re.compile(r"[Ss]ignature=|\b(?:sig|token|auth_key|hm|md5)=|hmac|%")
-"""Without which no query has a signature, so that most need not be taken apart. An escape may stand for it."""
+"""Without it no query has a signature, and most need not be taken apart. An escape may stand for it."""
 
 _EDGE_TOKEN = re.compile(
     r"(?=(?:.*~)?exp=[0-9]+~)(?:(?:st|exp|ip|id|acl|url)=[^~]*~)+hmac=[0-9a-f]{32,64}", re.DOTALL
