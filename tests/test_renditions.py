@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sqlite3
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -355,6 +356,18 @@ def test_lists_of_two_images_that_share_a_url_are_kept_apart_on_disk(store: Disk
     hold(store, 800, image=dog)
     assert (image_of(store, "800"), image_of(store, "dog")) == ({}, {})
     assert set(image_of(store, "cat")) == {"cat"}
+
+
+def test_rows_of_renditions_that_make_no_sense_are_passed_over(store: DiskStore) -> None:
+    hold(store, 1280)
+    for nonsense in ("width = 'wide'", "image = 'cat'", "image = 1.5"):
+        with closing(sqlite3.connect(store.root / "index-v1.sqlite")) as connection:
+            connection.execute(f"UPDATE rendition SET {nonsense}")
+            connection.commit()
+        assert image_of(store, "800") == {}
+        assert serves(store, 700) == 1280  # by its own list
+        hold(store, 1280)
+        assert len(image_of(store, "800")) == 4
 
 
 def test_the_chosen_one_costs_one_lookup_and_another_in_its_place_four(

@@ -214,7 +214,7 @@ class Index:
 
     def filed(self, keys: Sequence[Key]) -> list[Filed]:
         """What is filed of these URLs, and of the images they belong to."""
-        return [Filed(*row) for row in self._rows(*_among(_FILED, keys))]
+        return _filed(self._rows(*_among(_FILED, keys)))
 
     def kept(self, keys: Sequence[Key]) -> frozenset[Key]:
         """Those of `keys` under which something is filed."""
@@ -248,7 +248,7 @@ class Index:
             connection.execute(_PUT_ENTRY, row)
             # Last, so that there is never nothing of an image that there is something of.
             connection.execute(_DROP_OTHERS, {"key": entry.key, "variant": variant})
-            if renditions:
+            if len(renditions) > 1:  # one alone teaches nothing
                 _file_list(connection, renditions)
 
         self._with_writer(lambda connection: _transaction(connection, work))
@@ -502,15 +502,19 @@ def _entry(row: _Row) -> tuple[Entry, int] | None:
 def _file_list(connection: sqlite3.Connection, offered: tuple[Rendition, ...]) -> None:
     """File what a list teaches about which URLs are one image."""
     statement, values = _among(_FILED, [rendition.key for rendition in offered])
-    filed = [Filed(*row) for row in connection.execute(statement, values).fetchall()]
+    filed = _filed(connection.execute(statement, values).fetchall())
     lesson = learn(offered, filed)
     for key in lesson.doubtful:
         connection.execute("UPDATE rendition SET image = NULL WHERE key = ?", (key,))
     if lesson.members:
-        (last,) = connection.execute("SELECT max(image) FROM rendition").fetchone()
+        (last,) = connection.execute("SELECT CAST(max(image) AS INTEGER) FROM rendition").fetchone()
         image = lesson.image or (last or 0) + 1
         for rendition in lesson.members:
             connection.execute(_PUT_RENDITION, (rendition.key, image, rendition.width))
+
+
+def _filed(rows: list[_Row]) -> list[Filed]:
+    return [Filed(*row) for row in rows if isinstance(row[2], int) and isinstance(row[1], int | None)]
 
 
 def _among(statement: str, keys: Sequence[Key]) -> tuple[str, tuple[object, ...]]:
