@@ -195,7 +195,7 @@ def test_only_the_image_that_failed_is_tried_again_and_own_options_win(
     assert Ran(capsys, "retry", "report", "--report", "second", "-w", "700", "--refresh").code == 0
     assert [request.path for request in origin.requests[before:]] == ["/a800"]
     before = origin.asked()
-    assert Ran(capsys, "retry", "report").code == 0
+    assert Ran(capsys, "retry", "report", "--no-reuse").code == 0
     assert [request.path for request in origin.requests[before:]] == ["/a480"]
 
 
