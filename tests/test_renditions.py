@@ -378,7 +378,8 @@ def test_the_chosen_one_costs_one_lookup_and_another_in_its_place_four(
     rows = store._index._rows
 
     def counted(statement: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
-        asked.append(statement)
+        if "WHERE sha256 = ?" not in statement:  # whose else these bytes are is asked of small files alone
+            asked.append(statement)
         return rows(statement, values)
 
     monkeypatch.setattr(store._index, "_rows", counted)
