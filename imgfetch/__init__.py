@@ -10,9 +10,7 @@ Names are loaded when they are first used: importing the package costs next to n
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING
-
+TYPE_CHECKING = False  # typing's own costs more than all of this
 if TYPE_CHECKING:
     from imgfetch.api.cache import Cache as Cache
     from imgfetch.api.caching import CachingTransport as CachingTransport
@@ -76,6 +74,8 @@ __all__ = ["__version__", *_HOME]
 def __getattr__(name: str) -> object:
     if name not in _HOME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from importlib import import_module
+
     return getattr(import_module(_HOME[name]), name)
 
 

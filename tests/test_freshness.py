@@ -26,6 +26,7 @@ from imgfetch.rules.freshness import (
     request_control,
     selecting,
     standing,
+    unasked_until,
 )
 
 T = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
@@ -251,6 +252,20 @@ def test_freshness_is_never_negative_and_never_endless(
     assert found.age >= 0
     assert 0 <= found.lifetime <= LONGEST
     assert found.fresh != (found.staleness > 0 or found.lifetime == found.age)
+
+
+@settings(deadline=None)
+@given(_FIELDS, st.floats(0, 4e9), st.floats(-100, 100), st.floats(0, 4e9), st.booleans())
+def test_a_response_is_fresh_until_its_time_and_no_longer(
+    fields: list[tuple[str, str]], at: float, took: float, later: float, image: bool
+) -> None:
+    heuristic = OF_IMAGES if image else OF_ANYTHING
+    entry = held(*fields, at=at, took=took)
+    until = unasked_until(entry, heuristic=heuristic)
+    for now in (entry.received_at, entry.received_at + later, *((until - 1, until + 1) if until else ())):
+        fresh = may_reuse(entry, standing(entry, now=now, heuristic=heuristic)) is Reuse.FRESH
+        if now >= entry.received_at and (until is None or abs(now - until) > 1e-3):
+            assert fresh == (until is not None and now < until)
 
 
 @pytest.mark.parametrize("off", [-YEARS, YEARS])

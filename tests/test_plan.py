@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from imgfetch.model import (
     Ask,
@@ -75,6 +77,38 @@ def test_a_refresh_asks_only_whether_it_has_changed() -> None:
     assert headers["if-none-match"] == '"v1"'
     assert headers["if-modified-since"] == "Tue, 01 Jul 2025 10:00:00 GMT"
     assert ask.entry == HELD
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from([URL, f"{URL}#x", "HTTP://h.example/a.webp", f"{URL}|", "a.webp"]),
+    st.sampled_from([Format.WEBP, Format.OTHER]),
+    st.sampled_from([("decode",), ("structure",), ()]),
+    st.sampled_from([200, 203, 404]),
+    st.lists(st.sampled_from(["max-age=10", "no-cache", "no-store", "stale-while-revalidate=50"])),
+    st.sampled_from(["", "accept", "user-agent", "*"]),
+    st.sampled_from([None, 3.0]),
+    st.floats(0, 100),
+)
+def test_what_is_served_unasked_is_served_up_to_its_time(
+    url: str,
+    form: Format,
+    verified: tuple[str, ...],
+    status: int,
+    stated: list[str],
+    vary: str,
+    bound: float | None,
+    later: float,
+) -> None:
+    facts = replace(FACTS, format=form, verified=verified)
+    head = Head(url, status, (("cache-control", ", ".join(stated)), ("vary", vary)))
+    entry = Entry(Key(url), facts, head, 1.0, 2.0, bound=bound)
+    until = plan.unasked_until(entry)
+    considered = plan.consider(url, entry, Wanted(), Settings(), now=2.0 + later)
+    if until is not None and 2.0 + later < until:
+        assert (url, vary, considered) == (URL, "", plan.Serve(entry))
+    elif (url, vary) == (URL, ""):
+        assert considered != plan.Serve(entry)
 
 
 def test_offline_serves_what_is_held_and_refuses_the_rest() -> None:

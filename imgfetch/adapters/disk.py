@@ -28,6 +28,8 @@ from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.adapters.files import sync_folder
+from imgfetch.adapters.glance import INDEX as INDEX
+from imgfetch.adapters.glance import OBJECTS as OBJECTS
 from imgfetch.adapters.index import Index
 from imgfetch.errors import CacheError
 from imgfetch.model import Digest, Entry, Format, Head, Lease, Partial, Reason, Rendition, Scratch
@@ -41,8 +43,6 @@ if TYPE_CHECKING:
     from imgfetch.adapters.index import Object
     from imgfetch.model import Buffer, Facts, Key, Verified
 
-OBJECTS = "objects-v1"
-INDEX = "index-v1.sqlite"
 SCRATCH = "scratch-v1"
 QUARANTINE = "quarantine-v1"
 

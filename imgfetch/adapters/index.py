@@ -20,18 +20,17 @@ from contextlib import closing, contextmanager, suppress
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
+from imgfetch.adapters.glance import APPLICATION as APPLICATION
+from imgfetch.adapters.glance import VERSION as VERSION
 from imgfetch.errors import CacheError
 from imgfetch.model import Digest, Entry, Facts, Format, Head, Reason
+from imgfetch.rules.plan import unasked_until
 from imgfetch.rules.renditions import Filed, learn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from imgfetch.model import Key, Rendition
-
-VERSION = 1
-APPLICATION = 0x696D6766
-"""`imgf`, in the header of the file (PRAGMA application_id)."""
 
 _SCHEMA = f"""
     CREATE TABLE object (
@@ -55,6 +54,7 @@ _SCHEMA = f"""
         asked_at    REAL NOT NULL,
         received_at REAL NOT NULL,
         bound       REAL,
+        unasked_until REAL,
         UNIQUE (key, variant)
     );
     CREATE INDEX entry_of_object ON entry (sha256);
@@ -90,8 +90,8 @@ _PUT_OBJECT = "INSERT OR REPLACE INTO object (sha256, format, bytes, mtime_ns) V
 _PUT_ENTRY = """
     INSERT OR REPLACE INTO entry
     (key, sha256, width, height, frames, verified,
-     url, status, headers, asked_at, received_at, variant, bound)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     url, status, headers, asked_at, received_at, variant, bound, unasked_until)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 """
 # What depends on nothing stands for every request; what depends on something leaves the other variants.
 _DROP_OTHERS = """
@@ -107,7 +107,8 @@ _PUT_RENDITION = """
     ON CONFLICT DO UPDATE SET (image, width) = (excluded.image, excluded.width)
 """
 _REFRESH = """
-    UPDATE entry SET url = ?, status = ?, headers = ?, asked_at = ?, received_at = ?, bound = ?
+    UPDATE entry
+    SET url = ?, status = ?, headers = ?, asked_at = ?, received_at = ?, bound = ?, unasked_until = ?
     WHERE key = ? AND variant = ? AND sha256 = ?
 """
 _ONLY_UNDER = """
@@ -241,6 +242,7 @@ class Index:
             entry.received_at,
             variant := _lines(entry.selected),
             entry.bound,
+            unasked_until(entry),
         )
 
         def work(connection: sqlite3.Connection) -> None:
@@ -256,7 +258,8 @@ class Index:
     def refresh(self, entry: Entry) -> None:
         """Take over the head and the times of `entry`, where its key still stands for the same bytes."""
         head = entry.head
-        fields = (head.url, head.status, _lines(head.headers), entry.asked_at, entry.received_at, entry.bound)
+        times = (entry.asked_at, entry.received_at, entry.bound, unasked_until(entry))
+        fields = (head.url, head.status, _lines(head.headers), *times)
         self._write((_REFRESH, (*fields, entry.key, _lines(entry.selected), entry.facts.sha256)))
 
     def mend(self, sha256: Digest, mtime_ns: int) -> None:

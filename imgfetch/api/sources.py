@@ -118,7 +118,7 @@ def _written(candidate: Candidate) -> str:
 _LONGEST_NAME = 300
 """Characters; a shortened name is within it, and so its own name."""
 
-_ODD = re.compile(r'[\x00-\x20"<>\\^`{|}\x7f]')
+
 _URL_LIKE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S*")
 
 
@@ -133,7 +133,7 @@ def _read_word(word: str) -> tuple[SourceSet, ...]:
 
 def _as_a_browser_reads(url: str) -> str:
     """The URL with its escapes written and its host in ASCII; as it stands where it needs none of that."""
-    if url.isascii() and not _ODD.search(url):
+    if urls.is_plain(url):
         return url
     from imgfetch.markup.urls import resolve
 

@@ -12,6 +12,7 @@ import re
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import imgfetch
+from imgfetch.cli.surroundings import configuration
 from imgfetch.errors import InputError, printable
 from imgfetch.model import Format, Level, Limits, Policy, Reason, Viewport
 
@@ -25,7 +26,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     chosen = next((word for word in arguments if not word.startswith("-")), "")
     known = {_option(action) for command in commands for action in command._actions if action.option_strings}
     configurable = [command for command in commands if command.prog.split()[1] == chosen]
-    configured = _configuration(known) if configurable else {}
+    found = configuration() if configurable else None
+    configured = {} if found is None else _table(*found, known)
     for command in configurable:
         _configure(command, configured)
     return parser.parse_args(arguments)
@@ -390,20 +392,8 @@ def _option(action: argparse.Action) -> str:
     return action.option_strings[-1].lstrip("-")
 
 
-def _configuration(known: set[str]) -> dict[str, Any]:
-    """What `[tool.imgfetch]` says, in the first file that there is. Raises `InputError`."""
-    for name in ("imgfetch.toml", "pyproject.toml"):
-        try:
-            with open(name, "rb") as file:  # noqa: PTH123 (pathlib is slow to import)
-                text = file.read()
-        except OSError:
-            continue
-        if name == "imgfetch.toml" or b"tool.imgfetch" in text:
-            return _table(text, name, known)
-    return {}
-
-
-def _table(text: bytes, name: str, known: set[str]) -> dict[str, Any]:
+def _table(name: str, text: bytes, known: set[str]) -> dict[str, Any]:
+    """What `[tool.imgfetch]` says in a file. Raises `InputError`."""
     import tomllib
 
     try:

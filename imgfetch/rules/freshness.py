@@ -182,13 +182,30 @@ class Standing:
 
 def standing(entry: Entry, *, now: float, heuristic: Heuristic = OF_IMAGES) -> Standing:
     """How a held response stands at `now`, in seconds since the epoch by the clock of this machine."""
+    born, lifetime, basis = _span(entry, heuristic)
+    return Standing(born + _residence(entry.received_at, now), lifetime, basis)
+
+
+def unasked_until(entry: Entry, *, heuristic: Heuristic = OF_IMAGES) -> float | None:
+    """Until when a held response may be served without asking, in seconds since the epoch; None if never.
+
+    As long as it is fresh, that is, from the time it was received on; what may be served stale is not in it.
+    """
+    born, lifetime, _ = _span(entry, heuristic)
+    if lifetime <= born or _must_ask(entry.head, control(entry.head.get("cache-control"))):
+        return None
+    return entry.received_at + (lifetime - born)
+
+
+def _span(entry: Entry, heuristic: Heuristic) -> tuple[float, float, Basis]:
+    """How old a response was when it came, how old it may grow, and by what."""
     head, received_at = entry.head, entry.received_at
     date = dates.read(head.get("date") or "")
     lifetime, basis = _lifetime(head, date, received_at, heuristic)
     born = _age_when_received(head, date, entry.asked_at, received_at)
     if entry.bound is not None and entry.bound < lifetime - born:
         lifetime, basis = born + entry.bound, Basis.REDIRECT
-    return Standing(born + _residence(received_at, now), lifetime, basis)
+    return born, lifetime, basis
 
 
 def bound_of(head: Head, bound: float | None, *, received_at: float) -> float:

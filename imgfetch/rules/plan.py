@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgfetch.errors import REASONS, CacheError, NetworkError
-from imgfetch.model import Ask, Defect, Failed, Format, Level, Origin, Reason, Scratch, Verified
+from imgfetch.model import Ask, Defect, Failed, Format, Level, Origin, Reason, Scratch, Verified, Wanted
 from imgfetch.rules import fakes, freshness, manners, resume, retry, urls, verify
 from imgfetch.rules.heads import content_length
 
 if TYPE_CHECKING:
-    from imgfetch.model import Choice, Entry, Head, Key, Limits, Partial, Settings, Wanted
+    from imgfetch.model import Choice, Entry, Head, Key, Limits, Partial, Settings
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +121,21 @@ def may_stand_for(serve: Serve, choice: Choice) -> bool:
     """Whether another rendition than the chosen one may be served: fresh, and in a format that is wanted."""
     fresh = serve.origin is Origin.CACHED
     return fresh and (not choice.formats or serve.entry.facts.format in choice.formats)
+
+
+def unasked_until(entry: Entry) -> float | None:
+    """Until when a kept rendition answers for its key, used as a URL, whatever it is asked with.
+
+    From `received_at` up to then `consider` serves it and has nothing to add, if no more than usual is wanted
+    of it; None where there is no such time, or where it depends on the request.
+    """
+    address = urls.read(entry.key)
+    if isinstance(address, Defect) or address.key() != entry.key or not urls.is_plain(entry.key):
+        return None
+    held = _still_wanted(entry, Wanted(), ())
+    if held is None or held.warnings or entry.selected or freshness.varying(entry.head):
+        return None
+    return freshness.unasked_until(entry)
 
 
 def stand_in(

@@ -94,6 +94,11 @@ def read(url: str) -> Address | Defect:
     )
 
 
+def is_plain(url: str) -> bool:
+    """Whether a browser asks for a URL as it is spelled, and writes no escapes and turns no backslash."""
+    return url.isascii() and not _ODD.search(url)
+
+
 def follow(base: str, location: str) -> str:
     """Resolve a Location field against the URL that sent it (RFC 9110 §10.2.2).
 
@@ -151,6 +156,7 @@ _URL = re.compile(
 _QUERY_VALUE = re.compile(r"=(?![0-9]{1,5}(?:&|$))[^&]*")
 
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
+_ODD = re.compile(r'[\x00-\x20"<>\\^`{|}\x7f]')
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _NUMBER = re.compile(r"0x[0-9a-f]{0,60}|0[0-7]{0,60}|[1-9][0-9]{0,60}")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")

@@ -1,0 +1,71 @@
+"""The whole program: options ─▶ a command's `run` ─▶ exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING, NoReturn
+
+from imgfetch.cli import lines
+from imgfetch.cli.exits import Exit, Terminated
+from imgfetch.cli.options import parse
+from imgfetch.errors import CacheError, ImgfetchError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def heed_sigterm() -> None:
+    """Let a SIGTERM end this process as an interrupt does."""
+    signal.signal(signal.SIGTERM, _terminate)
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and give its exit code."""
+    try:
+        options = parse(arguments)
+        command = import_module(f"imgfetch.cli.{options.command}")
+        return int(command.run(options))
+    except (Exception, KeyboardInterrupt, Terminated) as error:
+        return ended_by(error)
+
+
+def ended_by(error: BaseException) -> int:
+    """Say in one line what ended a command, and give its exit code."""
+    match error:
+        case ImgfetchError():
+            lines.say(str(error))
+            return _exit_for(error)
+        case KeyboardInterrupt():
+            lines.say("interrupted; what was fetched before is kept")
+            return Exit.INTERRUPTED
+        case Terminated():
+            lines.say("terminated; what was fetched before is kept")
+            return Exit.TERMINATED
+        case BrokenPipeError():
+            # The reader has gone: nothing more to say, and Python's own flush at exit must not complain.
+            sys.stdout = None
+        case OSError():
+            lines.say(f"cannot go on: {error.filename or 'standard output'}: {error.strerror or error}")
+        case _:
+            if os.environ.get("IMGFETCH_DEBUG"):
+                raise error
+            what = f"{type(error).__name__}: {error}"
+            lines.say(f"this should not have happened: {what}; IMGFETCH_DEBUG=1 shows where, for a report")
+    return Exit.FAILED
+
+
+def _terminate(*_: object) -> NoReturn:
+    raise Terminated
+
+
+def _exit_for(error: ImgfetchError) -> Exit:
+    match error:
+        case InputError():
+            return Exit.USAGE
+        case CacheError():
+            return Exit.CACHE
+        case _:
+            return Exit.FAILED
