@@ -111,6 +111,8 @@ def one_line(url: str, message: str, hint: str | None = None, *, limit: int = 30
 
 def printable(text: str) -> str:
     """The text with every character a terminal might act on written as an escape."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 

@@ -297,8 +297,11 @@ class Head:
 
     def get(self, name: str) -> str | None:
         """The values of a field joined by commas (RFC 9110 §5.3), or None. `name` in lower case."""
-        values = [value for field_name, value in self.headers if field_name == name]
-        return ", ".join(values) if values else None
+        found = None
+        for field_name, value in self.headers:
+            if field_name == name:
+                found = value if found is None else f"{found}, {value}"
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,7 +344,7 @@ class Format(StrEnum):
     @property
     def extension(self) -> str:
         """The file name extension, without a dot."""
-        return {Format.JPEG: "jpg", Format.OTHER: "bin"}.get(self, self.value)
+        return "jpg" if self is Format.JPEG else "bin" if self is Format.OTHER else self.value
 
     @property
     def media_type(self) -> str:

@@ -16,7 +16,7 @@ from imgfetch.adapters.threads import ThreadRunner
 from imgfetch.engine.events import Asked, Event, FellThrough, Waiting
 from imgfetch.engine.flight import Flights
 from imgfetch.engine.lanes import Lanes
-from imgfetch.engine.many import each, many
+from imgfetch.engine.many import drawing_from, many
 from imgfetch.engine.one import Engine
 from imgfetch.engine.patience import Patience
 from imgfetch.errors import NetworkError, Unreachable
@@ -490,7 +490,7 @@ async def test_many_yields_each_as_it_finishes_and_begins_no_more_than_its_windo
         under_way -= 1
         return seconds
 
-    done = [result async for result in many(each([0.05, 0.0, 0.0, 0.0]), work, window=2)]
+    done = [result async for result in many([0.05, 0.0, 0.0, 0.0], work, window=2)]
     assert done == [0.0, 0.0, 0.0, 0.05]
     assert most == 2
 
@@ -529,7 +529,7 @@ async def test_many_cancels_what_is_under_way_when_its_reader_stops() -> None:
             raise
         return number
 
-    results = many(each(range(3)), work, window=3)
+    results = many(range(3), work, window=3)
     assert await anext(results) == 0
     await results.aclose()
     assert sorted(cancelled) == [1, 2]
@@ -547,7 +547,7 @@ async def test_of_many_errors_one_is_raised_and_the_others_are_not_complained_of
     with no_complaints():
         asyncio.get_running_loop().call_later(0.01, go_on.set)
         with pytest.raises(NetworkError):
-            async for _ in many(each(range(5)), work, window=64):
+            async for _ in many(range(5), work, window=64):
                 pass
 
 
@@ -566,7 +566,12 @@ async def test_many_closes_what_it_draws_from_when_its_reader_stops() -> None:
         await asyncio.sleep(0)
         return number
 
-    for source in (numbers(), each(numbers()), each(each(numbers()))):
+    async def passed_on() -> AsyncIterator[int]:
+        async with drawing_from(numbers()) as drawn:
+            async for number in drawn:
+                yield number
+
+    for source in (numbers(), passed_on()):
         closed.clear()
         results = many(source, work, window=2)
         await anext(results)
@@ -575,11 +580,33 @@ async def test_many_closes_what_it_draws_from_when_its_reader_stops() -> None:
 
 
 async def test_a_plain_generator_stays_its_owners() -> None:
+    async def work(number: int) -> int:
+        return number
+
     numbers = (number for number in range(5))
-    drawn = each(numbers)
-    assert await anext(drawn) == 0
-    await drawn.aclose()
-    assert next(numbers) == 1
+    for at_once in (lambda number: number, lambda _: None):
+        results = many(numbers, work, window=1, at_once=at_once)
+        first = await anext(results)
+        await results.aclose()
+        assert next(numbers) == first + 1
+
+
+async def test_what_is_answered_at_once_holds_up_nobody_for_long() -> None:
+    """Nor does it wait for what is under way."""
+    turns = 0
+
+    async def work(_: int) -> int:
+        nonlocal turns
+        while turns < 5:
+            turns += 1
+            await asyncio.sleep(0)
+        return -1
+
+    numbers = iter(range(10_000))
+    results = many(numbers, work, window=2, at_once=lambda number: number or None)
+    answered = [number async for number in results]
+    assert answered.index(-1) < 1000
+    assert sorted(answered) == [-1, *range(1, 10_000)]
 
 
 # Lanes

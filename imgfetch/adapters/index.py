@@ -17,6 +17,7 @@ import fcntl
 import os
 import sqlite3
 from contextlib import closing, contextmanager, suppress
+from functools import lru_cache
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
@@ -494,10 +495,10 @@ def _entry(row: _Row) -> tuple[Entry, int] | None:
         _,
     ) = row
     try:
-        facts = Facts(Format(format_), width, height, frames, size, _digest(sha256), tuple(verified.split()))
+        facts = Facts(_FORMATS[format_], width, height, frames, size, _digest(sha256), _words(verified))
         head = Head(url, status, _fields(headers))
         selected = _fields(variant) if variant else ()
-    except (ValueError, TypeError, AttributeError):
+    except (LookupError, ValueError, TypeError, AttributeError):
         return None
     return Entry(key, facts, head, asked_at, received_at, selected, bound), mtime_ns
 
@@ -524,6 +525,14 @@ def _among(statement: str, keys: Sequence[Key]) -> tuple[str, tuple[object, ...]
     """A statement about some keys, and its values."""
     marks = ",".join(f"?{number}" for number in range(1, len(keys) + 1))
     return statement.format(marks), tuple(keys)
+
+
+_FORMATS = {known.value: known for known in Format}
+
+
+@lru_cache(maxsize=64)
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
 
 
 def _objects(rows: list[_Row]) -> Iterator[Object]:

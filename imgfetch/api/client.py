@@ -8,6 +8,7 @@ What the cache holds is answered without the engine: a warm run imports neither 
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterable
 from contextlib import aclosing, closing, suppress
 from dataclasses import fields, replace
 from itertools import islice
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import imgfetch
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.disk import DiskStore
-from imgfetch.api.errands import Choosing, Errand, errands_of, errands_of_page, parse_digest
+from imgfetch.api.errands import Choosing, Errand, errands, errands_of, errands_of_page, parse_digest
 from imgfetch.api.values import Failure, Image
 from imgfetch.engine.held import held
 from imgfetch.errors import InputError, error_for, member
@@ -26,7 +27,6 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import (
         AsyncGenerator,
-        AsyncIterable,
         AsyncIterator,
         Callable,
         Collection,
@@ -194,16 +194,12 @@ class Client:
         """
         if isinstance(sources, str):
             raise TypeError("get_many takes several sources; a single one goes in a list")
-        from imgfetch.engine.many import each
-
-        async def drawn() -> AsyncIterator[Errand]:
-            index = 0
-            async for source in each(sources):
-                for errand in errands_of(source, index, **choosing):
-                    yield errand
-                index += 1
-
-        async with aclosing(self.run(drawn())) as outcomes:
+        drawn: Iterable[Errand] | AsyncIterable[Errand]
+        if isinstance(sources, AsyncIterable):
+            drawn = _drawn(sources, choosing)
+        else:
+            drawn = errands(sources, **choosing)
+        async with aclosing(self.run(drawn)) as outcomes:
             async for outcome in outcomes:
                 yield outcome
 
@@ -211,10 +207,10 @@ class Client:
         self, errands: Iterable[Errand] | AsyncIterable[Errand]
     ) -> AsyncGenerator[Image | Failure, None]:
         """Yield what becomes of each errand, as it finishes."""
-        from imgfetch.engine.many import each, many
+        from imgfetch.engine.many import many
 
         window = max(64, 2 * self._settings.limits.jobs)
-        settled = many(each(errands), self.settle, window=window, at_once=self.at_once)
+        settled = many(errands, self.settle, window=window, at_once=self.at_once)
         async with aclosing(settled) as batches:
             async for batch in batches:
                 for outcome in batch:
@@ -325,6 +321,17 @@ class Client:
                 self._store, self._settings, Network(*self._network), self._observe, sandbox=self._sandbox
             )
         return self._assembly.engine
+
+
+async def _drawn(sources: AsyncIterable[Source], choosing: Choosing) -> AsyncIterator[Errand]:
+    from imgfetch.engine.many import drawing_from
+
+    index = 0
+    async with drawing_from(sources) as drawn:
+        async for source in drawn:
+            for errand in errands_of(source, index, **choosing):
+                yield errand
+            index += 1
 
 
 async def _cancel(tasks: Collection[asyncio.Task[Any]]) -> None:

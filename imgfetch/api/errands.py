@@ -41,6 +41,9 @@ class Choosing(Keywords, total=False):
     """Whether to take every candidate of every image, each as an image of its own."""
 
 
+_KEYWORDS = frozenset(Choosing.__annotations__)
+
+
 @dataclass(frozen=True, slots=True)
 class Errand:
     """One image to fetch, or the failure of a source that offers none."""
@@ -92,7 +95,7 @@ def errands(sources: Iterable[Source], **choosing: Unpack[Choosing]) -> Iterator
 
 def errands_of(source: Source, index: int, **choosing: Unpack[Choosing]) -> Iterator[Errand]:
     """One errand for each image that `source` offers; what cannot be read or chosen from has failed."""
-    unknown = choosing.keys() - Choosing.__annotations__.keys()
+    unknown = choosing.keys() - _KEYWORDS
     if unknown:
         raise TypeError(f"no such keyword: {', '.join(sorted(unknown))}")
     name = label(source)

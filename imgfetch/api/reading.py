@@ -69,6 +69,8 @@ def choose(
     Raises `InputError` (`no_image`) where the source set has no candidate.
     """
     formats = (formats,) if isinstance(formats, str) else formats
+    if viewport is None and not source_set.sources:
+        return rule.choose(source_set, width=width, policy=policy, formats=formats)
     stands = standing(weigh(source_set, viewport=viewport, policy=policy, formats=formats))
     size = dpr = None
     if viewport is not None:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any, TypeVar
+from contextlib import aclosing, asynccontextmanager
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
@@ -15,7 +16,7 @@ R = TypeVar("R")
 
 
 async def many(
-    items: AsyncIterable[T],
+    items: Iterable[T] | AsyncIterable[T],
     work: Callable[[T], Coroutine[Any, Any, R]],
     *,
     window: int,
@@ -26,52 +27,106 @@ async def many(
     `at_once` may answer for an item that needs no waiting. Where the consumer stops, or anything raises,
     what is under way is cancelled and waited for, and a generator that the items come from is closed.
     """
-    async with _drawing_from(items) as source:
-        coming: list[asyncio.Future[T]] = [asyncio.ensure_future(_next(source))]
-        under_way: set[asyncio.Future[R]] = set()
+    source: _Waiting[T] | _Ready[T] = _Waiting(items) if isinstance(items, AsyncIterable) else _Ready(items)
+    under_way: set[asyncio.Task[R]] = set()
+    finished: deque[asyncio.Task[R]] = deque()
+    stretch = 0
+    async with aclosing(source):
         try:
-            while coming or under_way:
-                waiting: list[asyncio.Future[Any]] = [*under_way]
-                waiting += coming if len(under_way) < window else ()
-                await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
-                if coming and coming[0].done():
+            while source.has_more or under_way:
+                drawing = source.has_more and len(under_way) < window
+                if drawing and source.is_there:
                     try:
-                        item = coming.pop().result()
+                        item = source.take()
                     except StopAsyncIteration:
                         continue
-                    coming.append(asyncio.ensure_future(_next(source)))
                     answer = at_once(item)
                     if answer is None:
-                        under_way.add(asyncio.ensure_future(work(item)))
+                        task = asyncio.create_task(work(item))
+                        task.add_done_callback(finished.append)
+                        under_way.add(task)
                     else:
                         yield answer
-                for task in [task for task in under_way if task.done()]:
+                    stretch += 1
+                    if answer is None or stretch == _STRETCH:
+                        stretch = 0
+                        await asyncio.sleep(0)
+                else:
+                    waiting: list[asyncio.Future[Any]] = [*under_way]
+                    waiting += [source.coming()] if drawing else []
+                    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                while finished:
+                    task = finished.popleft()
                     under_way.remove(task)
                     yield task.result()
         finally:
-            left: set[asyncio.Future[Any]] = {*coming, *under_way}
-            for task in left:
+            for task in under_way:
                 task.cancel()
-            await asyncio.gather(*left, return_exceptions=True)
+            await asyncio.gather(*under_way, return_exceptions=True)
 
 
-async def each(items: Iterable[T] | AsyncIterable[T]) -> AsyncGenerator[T, None]:
-    """The items of either kind of iterable, asynchronously. Closes an asynchronous generator with itself.
+_STRETCH = 64
+"""Items answered at once after which the event loop gets a turn, for whatever else runs on it."""
 
-    A plain one stays its owner's, and if it has none, it is closed as soon as we let go of it; what is
-    asynchronous would be closed some time later, by the event loop.
-    """
-    if isinstance(items, AsyncIterable):
-        async with _drawing_from(items) as source:
-            async for item in source:
-                yield item
-    else:
-        for item in items:
-            yield item
+
+class _Ready(Generic[T]):
+    """Items of a plain iterable: the next one is always there. A generator stays its owner's."""
+
+    is_there = True
+
+    def __init__(self, items: Iterable[T]) -> None:
+        self._items = iter(items)
+        self.has_more = True
+
+    def take(self) -> T:
+        for item in self._items:
+            return item
+        self.has_more = False
+        raise StopAsyncIteration
+
+    def coming(self) -> asyncio.Future[T]:
+        raise AssertionError("it is there")
+
+    async def aclose(self) -> None:
+        """There is nothing to let go of."""
+
+
+class _Waiting(Generic[T]):
+    """Items of an asynchronous iterable, which may have to be waited for."""
+
+    def __init__(self, items: AsyncIterable[T]) -> None:
+        self._items = aiter(items)
+        self._coming: asyncio.Future[T] | None = None
+        self.has_more = True
+
+    @property
+    def is_there(self) -> bool:
+        return self._coming is not None and self._coming.done()
+
+    def coming(self) -> asyncio.Future[T]:
+        if self._coming is None:
+            self._coming = asyncio.ensure_future(_next(self._items))
+        return self._coming
+
+    def take(self) -> T:
+        coming, self._coming = self.coming(), None
+        try:
+            return coming.result()
+        except StopAsyncIteration:
+            self.has_more = False
+            raise
+
+    async def aclose(self) -> None:
+        if self._coming is not None:
+            self._coming.cancel()
+            await asyncio.gather(self._coming, return_exceptions=True)
+        if isinstance(self._items, AsyncGenerator):
+            await self._items.aclose()
 
 
 @asynccontextmanager
-async def _drawing_from(items: AsyncIterable[T]) -> AsyncIterator[AsyncIterator[T]]:
+async def drawing_from(items: AsyncIterable[T]) -> AsyncIterator[AsyncIterator[T]]:
+    """Draw from an asynchronous iterable; a generator is closed at the end of the block."""
     source = aiter(items)
     try:
         yield source

@@ -54,12 +54,14 @@ def choose(
         wanted = f" in {', '.join(sorted(formats))}" if formats else ""
         raise InputError(Reason.NO_IMAGE, f"the source set has no candidate{wanted}")
 
+    if policy is Policy.BROWSER and (dpr is None or source_size is None):
+        raise InputError(Reason.BAD_INPUT, "the policy browser needs a viewport")
+    if len(candidates) == 1:
+        return Choice(candidates[0], (), "it is the only candidate", policy, width, source_set)
     ratio = None if dpr is None else single(dpr)
     per_css_pixel = "{:g} device pixels to a CSS pixel"
     densities = _Scale(policy, ratio, "{:.4g}x", per_css_pixel, _density(source_size or 0))
     if policy is Policy.BROWSER:
-        if dpr is None or source_size is None:
-            raise InputError(Reason.BAD_INPUT, "the policy browser needs a viewport")
         first = densities
         ordered = sorted(candidates, key=densities.rank)
     else:
@@ -113,8 +115,6 @@ class _Scale:
 
     def explain(self, chosen: Candidate, count: int) -> str:
         """Say in one sentence by what rule this one was chosen."""
-        if count == 1:
-            return "it is the only candidate"
         size = self._measure(chosen)
         name, asked = self._size_form.format(size), self._asked_form.format(self._asked)
         if self._undirected:

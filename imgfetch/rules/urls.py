@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import quote, unquote, urljoin
 
 from imgfetch.errors import printable
@@ -68,6 +69,7 @@ class Address:
         return printable(self.origin + path + mark + _QUERY_VALUE.sub("=…", query))
 
 
+@lru_cache(maxsize=512)  # a URL is read at every step of its way
 def read(url: str) -> Address | Defect:
     """Take an absolute http(s) URL apart; say in one sentence what is wrong with any other string."""
     if len(url) > LONGEST:
