@@ -23,11 +23,12 @@ check: $(VENV)/dev
 browsers: $(VENV)/dev
 	$(BIN)/python tests/browser/differential.py --cases $(or $(CASES),3000) --seed $(or $(SEED),1)
 
-# What reading a page costs beside other parsers, side by side in one run, and what is read right.
-bench: $(VENV)/dev
+# What reading a page and what the cache costs beside others, side by side in one run, and what is read right.
+bench: bench-reading bench-srcset_cases bench-cache
+
+bench-%: $(VENV)/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
-	$(BIN)/python benchmarks/reading.py
-	$(BIN)/python benchmarks/srcset_cases.py
+	$(BIN)/python benchmarks/$*.py
 
 # Input that nobody thought of, for the readers of what strangers write; what is found lies in build/fuzz.
 fuzz: $(VENV)/dev

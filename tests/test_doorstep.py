@@ -9,16 +9,21 @@ import sys
 from contextlib import closing
 from pathlib import Path
 from time import time
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from imgfetch.adapters.disk import INDEX, DiskStore
+from imgfetch.adapters.glance import glance
 from imgfetch.cli import main, program
 from imgfetch.cli.doorstep import answer
 from imgfetch.model import Entry, Head, Key, Verified
 from keeping import facts, written
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CAT = "https://photos.example/cat.webp"
 DOG = "https://photos.example/dog.webp?w=480"
@@ -301,6 +306,16 @@ def test_an_index_that_may_be_being_written_to_is_left_to_the_program() -> None:
     rest()
     Path(f"cache/{INDEX}-journal").touch()
     assert answer(["get", CAT]) is None
+
+
+def test_an_index_that_is_written_to_meanwhile_is_left_to_the_program() -> None:
+    def keys() -> Iterator[str]:
+        yield CAT
+        with closing(DiskStore("cache")) as other:
+            keep(other, CAT, b"another cat")
+
+    assert glance("cache", [CAT], now=time()) == [place(CAT)]
+    assert glance("cache", keys(), now=time()) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"no index at all" * 100])
