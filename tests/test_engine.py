@@ -16,7 +16,7 @@ from imgfetch.adapters.threads import ThreadRunner
 from imgfetch.engine.events import Asked, Event, FellThrough, Waiting
 from imgfetch.engine.flight import Flights
 from imgfetch.engine.lanes import Lanes
-from imgfetch.engine.many import drawing_from, many
+from imgfetch.engine.many import each, many
 from imgfetch.engine.one import Engine
 from imgfetch.engine.patience import Patience
 from imgfetch.errors import NetworkError, Unreachable
@@ -566,12 +566,7 @@ async def test_many_closes_what_it_draws_from_when_its_reader_stops() -> None:
         await asyncio.sleep(0)
         return number
 
-    async def passed_on() -> AsyncIterator[int]:
-        async with drawing_from(numbers()) as drawn:
-            async for number in drawn:
-                yield number
-
-    for source in (numbers(), passed_on()):
+    for source in (numbers(), each(numbers()), each(each(numbers()))):
         closed.clear()
         results = many(source, work, window=2)
         await anext(results)
@@ -583,7 +578,11 @@ async def test_a_plain_generator_stays_its_owners() -> None:
     async def work(number: int) -> int:
         return number
 
-    numbers = (number for number in range(5))
+    numbers = (number for number in range(9))
+    drawn = each(numbers)
+    assert await anext(drawn) == 0
+    await drawn.aclose()
+    assert next(numbers) == 1
     for at_once in (lambda number: number, lambda _: None):
         results = many(numbers, work, window=1, at_once=at_once)
         first = await anext(results)

@@ -324,10 +324,10 @@ class Client:
 
 
 async def _drawn(sources: AsyncIterable[Source], choosing: Choosing) -> AsyncIterator[Errand]:
-    from imgfetch.engine.many import drawing_from
+    from imgfetch.engine.many import each
 
     index = 0
-    async with drawing_from(sources) as drawn:
+    async with aclosing(each(sources)) as drawn:
         async for source in drawn:
             for errand in errands_of(source, index, **choosing):
                 yield errand

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import AsyncGenerator, AsyncIterable
-from contextlib import aclosing, asynccontextmanager
+from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ class _Waiting(Generic[T]):
     """Items of an asynchronous iterable, which may have to be waited for."""
 
     def __init__(self, items: AsyncIterable[T]) -> None:
-        self._items = aiter(items)
+        self.items = aiter(items)
         self._coming: asyncio.Future[T] | None = None
         self.has_more = True
 
@@ -105,7 +105,7 @@ class _Waiting(Generic[T]):
 
     def coming(self) -> asyncio.Future[T]:
         if self._coming is None:
-            self._coming = asyncio.ensure_future(_next(self._items))
+            self._coming = asyncio.ensure_future(_next(self.items))
         return self._coming
 
     def take(self) -> T:
@@ -120,19 +120,23 @@ class _Waiting(Generic[T]):
         if self._coming is not None:
             self._coming.cancel()
             await asyncio.gather(self._coming, return_exceptions=True)
-        if isinstance(self._items, AsyncGenerator):
-            await self._items.aclose()
+        if isinstance(self.items, AsyncGenerator):
+            await self.items.aclose()
 
 
-@asynccontextmanager
-async def drawing_from(items: AsyncIterable[T]) -> AsyncIterator[AsyncIterator[T]]:
-    """Draw from an asynchronous iterable; a generator is closed at the end of the block."""
-    source = aiter(items)
-    try:
-        yield source
-    finally:
-        if isinstance(source, AsyncGenerator):
-            await source.aclose()
+async def each(items: Iterable[T] | AsyncIterable[T]) -> AsyncGenerator[T, None]:
+    """The items of either kind of iterable, asynchronously. Closes an asynchronous generator with itself.
+
+    A plain one stays its owner's, and if it has none, it is closed as soon as we let go of it; what is
+    asynchronous would be closed some time later, by the event loop.
+    """
+    if isinstance(items, AsyncIterable):
+        async with aclosing(_Waiting(items)) as source:
+            async for item in source.items:
+                yield item
+    else:
+        for item in items:
+            yield item
 
 
 async def _next(source: AsyncIterator[T]) -> T:
