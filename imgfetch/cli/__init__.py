@@ -29,18 +29,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str], *, as_a_process: bool = False) -> int:
-    paths = answer(arguments)
-    if paths is None:
-        from imgfetch.cli import program
-
-        if as_a_process:
-            program.heed_sigterm()
-        return program.run(arguments)
     try:
-        for path in paths:
+        paths = answer(arguments)
+        for path in paths or ():
             print(path, flush=True)  # noqa: T201 (what `lines.result` does)
     except (Exception, KeyboardInterrupt) as error:
         from imgfetch.cli import program
 
         return program.ended_by(error)
-    return 0
+    if paths is not None:
+        return 0
+    from imgfetch.cli import program
+
+    if as_a_process:
+        program.heed_sigterm()
+    return program.run(arguments)
