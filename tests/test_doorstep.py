@@ -20,6 +20,7 @@ from imgfetch.adapters.glance import glance
 from imgfetch.cli import main, program
 from imgfetch.cli.doorstep import answer
 from imgfetch.model import Entry, Head, Key, Verified
+from imgfetch.rules.fakes import MOST_BYTES
 from keeping import facts, written
 
 if TYPE_CHECKING:
@@ -219,6 +220,20 @@ def test_variants_are_left_to_the_program() -> None:
             keep(store, CAT, language.encode(), (*LASTING, ("vary", "accept-language")), selected=chosen)
     rest()
     assert answer(["get", CAT]) is None
+
+
+@pytest.mark.parametrize(("files", "size", "plain"), [(4, 9, True), (5, 9, False), (5, MOST_BYTES + 1, True)])
+def test_what_may_be_a_picture_of_no_picture_is_left_to_the_program(
+    files: int, size: int, plain: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
+    urls = [f"https://h.example/{number}.webp" for number in range(files)]
+    with closing(DiskStore("cache")) as store:
+        for url in urls:
+            keep(store, url, b"x" * size)
+    rest()
+    assert (answer(["get", urls[0]]) is not None) is plain
+    main(["get", urls[0]])
+    assert ("repeated" in capsys.readouterr().err) is not plain
 
 
 def test_what_was_proved_less_far_is_left_to_the_program() -> None:

@@ -30,8 +30,10 @@ APPLICATION = 0x696D6766
 
 _FIND = """
     SELECT o.sha256, replace(o.format, 'jpeg', 'jpg'), o.bytes, o.mtime_ns, e.received_at, e.unasked_until
-    FROM entry e JOIN object o USING (sha256) WHERE e.key = ?
+    FROM entry e JOIN object o USING (sha256) WHERE e.key = ? AND (o.bytes > 32768 OR 5 >
+    (SELECT count(*) FROM (SELECT DISTINCT key FROM entry s WHERE s.sha256 = o.sha256 LIMIT 5)))
 """
+# Small files that stand under many keys may be pictures of no picture: rules.fakes looks at those.
 _STILL = 2.0
 """Seconds after which a change to a file must show in its time of modification, however coarse that is."""
 
