@@ -373,12 +373,12 @@ def test_a_damaged_index_is_moved_aside_and_begun_anew(root: Path) -> None:
     check_begun_anew(root, lambda path: path.write_bytes(b""))
     check_begun_anew(root, lambda path: os.truncate(path, 50))
     check_begun_anew(root, lambda path: os.truncate(path, 4096))
-    check_begun_anew(root, lambda path: overwrite(path, noise[:4096], at=4096 * 3))
+    check_begun_anew(root, lambda path: overwrite(path, noise[:4096], at=4096 * 2))
     check_begun_anew(root, lambda path: overwrite(path, bytes(20_000), at=100))
     check_begun_anew(root, another_database)
 
 
-@pytest.mark.parametrize("page", range(9))
+@pytest.mark.parametrize("page", range(14))
 def test_no_bad_page_of_the_index_brings_more_than_a_notice(root: Path, page: int) -> None:
     with closing(DiskStore(root)) as store:
         keep(store, CAT, b"a cat")
@@ -525,7 +525,7 @@ def test_four_processes_may_keep_the_same_images_at_once(root: Path) -> None:
     with closing(DiskStore(root)) as store:
         assert all_whole(store)
         assert all(store.find(entry.key) == entry for entry in store.entries())
-        assert store.stats() == disk.Stats(200, 200, (10 + 2 * 90 + 3 * 100) * 999, 0, 0, 0)
+        assert store.stats()[:6] == (200, 200, (10 + 2 * 90 + 3 * 100) * 999, 0, 0, 0)
         assert store.notices == []
 
 
@@ -988,7 +988,7 @@ def test_what_is_held_can_be_listed_and_counted(store: DiskStore) -> None:
     ]
     written(store, b"half a cat")
     assert list(store.entries()) == kept
-    assert store.stats() == disk.Stats(1200, 900, 10 + 2 * 90 + 3 * 800, 1, 10, 0)
+    assert store.stats()[:6] == (1200, 900, 10 + 2 * 90 + 3 * 800, 1, 10, 0)
 
 
 def test_a_look_at_everything_tells_what_is_wrong(store: DiskStore, root: Path) -> None:
@@ -1007,10 +1007,10 @@ def test_a_look_at_everything_tells_what_is_wrong(store: DiskStore, root: Path) 
     for deep in (False, True):
         found = {checked.path: checked for checked in store.verify(deep=deep)}
         assert len(found) == 6
-        assert found[whole] == (whole, digest(b"a cat"), digest(b"a cat") if deep else None, None)
+        assert found[whole] == (whole, digest(b"a cat"), digest(b"a cat") if deep else None, None, True)
         assert found[cut].actual == digest(b"a d")
         assert "not those it is named after" in str(found[cut].problem)
-        assert found[gone] == (gone, digest(b"a fly"), None, "missing, though the index has it")
+        assert found[gone] == (gone, digest(b"a fly"), None, "missing, though the index has it", True)
         assert found[folder].problem == "not a file"
         assert found[stray].problem == found[misplaced].problem == "not the name of an object"
     store.quarantine(misplaced, "not where it belongs")

@@ -27,12 +27,16 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
 
+from imgfetch.adapters.clock import SystemClock
+from imgfetch.adapters.evictor import Evictor
 from imgfetch.adapters.files import sync_folder
 from imgfetch.adapters.glance import INDEX as INDEX
 from imgfetch.adapters.glance import OBJECTS as OBJECTS
 from imgfetch.adapters.index import Index
+from imgfetch.adapters.usage import Usage
 from imgfetch.errors import CacheError
 from imgfetch.model import Digest, Entry, Format, Head, Lease, Partial, Reason, Rendition, Scratch
+from imgfetch.rules.eviction import GRACE, IN_USE, Bounds
 from imgfetch.rules.freshness import matches
 from imgfetch.rules.heads import refreshed
 from imgfetch.rules.renditions import kin
@@ -41,7 +45,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from imgfetch.adapters.index import Object
+    from imgfetch.adapters.pruning import Pruned
     from imgfetch.model import Buffer, Facts, Key, Verified
+    from imgfetch.ports import Clock
+    from imgfetch.rules.eviction import Held
 
 SCRATCH = "scratch-v1"
 QUARANTINE = "quarantine-v1"
@@ -59,7 +66,7 @@ IGNORED = """\
 !README.md
 """
 
-_STALE = 3600
+STALE = 3600
 """Seconds after which a scratch file that nobody writes to is taken for litter."""
 
 _EXTENSIONS = frozenset(known.extension for known in Format)
@@ -75,6 +82,10 @@ class Stats(NamedTuple):
     scratch_files: int
     scratch_bytes: int
     quarantined: int
+    pinned: int = 0
+    """Keys, whatever stands behind them."""
+    oldest_use: int | None = None
+    """When the object that has not been used for longest was last used, to the hour."""
 
 
 class Checked(NamedTuple):
@@ -87,6 +98,8 @@ class Checked(NamedTuple):
     """The digest of the bytes; None where they were not hashed."""
     problem: str | None
     """What is wrong, in a few words; None where nothing is."""
+    indexed: bool = True
+    """Whether the index knows of it. It may well not, of what was being kept when somebody was killed."""
 
 
 class _Writer:
@@ -145,12 +158,27 @@ class _Writer:
 class DiskStore:
     """The `Store` in the directory `root`, which is made when something is first begun."""
 
-    def __init__(self, root: Path | str, *, busy_timeout: float = 10.0) -> None:
-        """`busy_timeout`: seconds to wait for another process that is writing to the index."""
+    def __init__(
+        self,
+        root: Path | str,
+        *,
+        busy_timeout: float = 10.0,
+        bounds: Bounds | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """`busy_timeout`: seconds to wait for another process that is writing to the index.
+
+        `bounds` are held to while something is kept: what was not used for longest goes, in the background.
+        """
         self._root = os.path.abspath(root)
         self._objects = f"{self._root}/{OBJECTS}"
         self._scratch = f"{self._root}/{SCRATCH}"
         self._index = Index(f"{self._root}/{INDEX}", building=self._scratch, busy_timeout=busy_timeout)
+        self._clock = clock or SystemClock()
+        self._usage = Usage(self._index, self._clock)
+        self._evictor = Evictor(
+            self._index, self._usage, bounds or Bounds(), self._unlink_unused, self._clock.elapsed
+        )
         self._writers: dict[Scratch, _Writer] = {}
         self._leases: dict[str, tuple[str, int]] = {}
         """Files that are locked, and the descriptors that hold the locks, by ticket."""
@@ -186,12 +214,14 @@ class DiskStore:
             variants = self._index.find(key)
             if not variants:
                 self._ours = self._ours or self._is_ours()
-            found = next((v for v in variants if headers is None or matches(v[0], headers)), None)
+            found = next((v for v in variants if headers is None or matches(v.entry, headers)), None)
             if found is None:
                 return None
-            entry, mtime_ns = found
+            entry, mtime_ns, used_at = found
             path = self._place(entry.facts)
-            status = os.stat(path)
+            with self._usage.lock:
+                status = os.stat(path)
+                self._usage.note(entry.facts.sha256, used_at)
             if status.st_size != entry.facts.bytes:
                 return None
             if status.st_mtime_ns != mtime_ns:
@@ -252,7 +282,7 @@ class DiskStore:
                     return Path(path), self._index.about(sha256)
         return None
 
-    def _place(self, facts: Facts | Object) -> str:
+    def _place(self, facts: Facts | Object | Held) -> str:
         return f"{self._objects}/{facts.sha256[:2]}/{facts.sha256}.{facts.format.extension}"
 
     def _mended(self, entry: Entry, path: str) -> Entry | None:
@@ -279,7 +309,7 @@ class DiskStore:
             if not self._swept:
                 self._swept = True
                 # What the file system calls now, so that its clock alone is asked.
-                self._sweep(older_than=os.fstat(writer.descriptor).st_mtime - _STALE)
+                self._sweep(older_than=os.fstat(writer.descriptor).st_mtime - STALE)
         return ticket
 
     def append(self, scratch: Scratch, chunk: bytes) -> int:
@@ -334,10 +364,17 @@ class DiskStore:
             with self._translating(needed=facts.bytes):
                 if (writer.digest(), writer.length) != (facts.sha256, facts.bytes):
                     raise CacheError(Reason.IO, f"{self._root}: what is to be kept is not what was verified")
-                self._index.put(entry, self._publish(writer, facts), renditions)
+                self._file(entry, writer, renditions)
         finally:
             writer.drop()
+        self._evictor.nudge()
         return entry
+
+    def _file(self, entry: Entry, writer: _Writer, renditions: tuple[Rendition, ...]) -> None:
+        self._index.put(entry, self._publish(writer, entry.facts), self._usage.time(), renditions)
+        if not os.path.lexists(self._place(entry.facts)):
+            # It had been kept before, and was evicted between our look and our row. Now it is in use.
+            self._index.put(entry, self._publish(writer, entry.facts), self._usage.time(), renditions)
 
     def refresh(self, entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:
         """Take the fields of a 304 into a kept entry (RFC 9111 §3.2)."""
@@ -450,7 +487,13 @@ class DiskStore:
             self.release(Lease(ours=True, ticket=ticket))
         for scratch in tuple(self._writers):
             self.suspend(scratch)
+        self._evictor.finish()
+        self._usage.flush()
         self._index.close()
+
+    def cut_short(self) -> None:
+        """Leave what is still to be evicted to another run: somebody is in a hurry."""
+        self._evictor.finish(early=True)
 
     def _new_writer(self) -> tuple[Scratch, _Writer]:
         token = os.urandom(16).hex()
@@ -550,7 +593,7 @@ class DiskStore:
         with os.scandir(self._scratch) as listing:
             for item in listing:
                 with suppress(OSError):  # another process sweeps too, and litter is no reason to fail
-                    if _last_written(item) < older_than:
+                    if last_written(item) < older_than:
                         os.unlink(item.path)
 
     # ------------------------------------------------------------------------------------------------
@@ -567,10 +610,12 @@ class DiskStore:
         with self._translating():
             self._is_ours()
             objects = _sizes(self._object_files())
-            scratch = _sizes(_listing(self._scratch))
-            quarantine = [item for item in _listing(f"{self._root}/{QUARANTINE}") if item.name[-4:] != ".txt"]
+            scratch = _sizes(listing(self._scratch))
+            quarantine = [item for item in listing(f"{self._root}/{QUARANTINE}") if item.name[-4:] != ".txt"]
             entries = self._index.count()
-        return Stats(entries, len(objects), sum(objects), len(scratch), sum(scratch), len(quarantine))
+            pins, oldest = len(self._index.pins()), self._index.oldest_use()
+        counted = (entries, len(objects), sum(objects), len(scratch), sum(scratch), len(quarantine))
+        return Stats(*counted, pins, oldest)
 
     def verify(self, *, deep: bool) -> Iterator[Checked]:
         """Look at everything under `objects`, then for every object that the index believes to be there.
@@ -600,9 +645,9 @@ class DiskStore:
                 _write(descriptor, f"{reason}\n".encode(errors="backslashreplace"))
             finally:
                 os.close(descriptor)
-            promised = _promised(str(path))
-            if promised is not None:
-                self.forget(promised)
+            sha256 = promised(str(path))
+            if sha256 is not None:
+                self.forget(sha256)
         return Path(aside)
 
     def forget(self, sha256: Digest) -> None:
@@ -617,35 +662,100 @@ class DiskStore:
             self._is_ours()
             if not self._index.find(key):
                 return False
-            for known in self._index.remove(key):
-                with suppress(FileNotFoundError):
-                    os.unlink(self._place(known))
+            self._index.remove(key, self._unlink)
         return True
+
+    def pin(self, key: Key) -> bool:
+        """Have what `key` stands for, now and later, not evicted; False where it stands for nothing."""
+        with self._translating():
+            self._is_ours()
+            return self._index.pin(key)
+
+    def unpin(self, key: Key) -> bool:
+        """Let `key` be evicted again; whether it was pinned."""
+        with self._translating():
+            self._is_ours()
+            return self._index.unpin(key)
+
+    def pins(self) -> frozenset[Key]:
+        """Every key that is pinned."""
+        with self._translating():
+            self._is_ours()
+            return self._index.pins()
+
+    def keys_of(self, sha256: Digest) -> list[Key]:
+        """Every key that stands for an object."""
+        with self._translating():
+            return self._index.keys_of(sha256)
+
+    def prune(
+        self,
+        bounds: Bounds,
+        *,
+        grace: float = IN_USE,
+        dry_run: bool = False,
+    ) -> Pruned:
+        """Evict what `bounds` leave no room for, and clear away what no longer serves: `adapters.pruning`.
+
+        What was last used, on record, within `grace` seconds is spared.
+        """
+        from imgfetch.adapters.pruning import Pruning
+
+        with self._translating():
+            if not self._is_ours():
+                return Pruning.NOTHING
+            self._usage.flush()
+            now = self._usage.time()
+            pruning = Pruning(self._root, self._index, self._evictor, self._place, self._unlink, self._clock)
+            return pruning.prune(bounds, spared=now - grace, now=now, dry_run=dry_run)
+
+    def _unlink(self, known: Object | Held) -> None:
+        with suppress(FileNotFoundError):
+            os.unlink(self._place(known))
+
+    def _unlink_unused(self, held: Held) -> bool:
+        """Delete an object, unless it is just being used by us, or kept anew by anybody."""
+        path = self._place(held)
+        with self._usage.lock:
+            if self._usage.is_noted(held.sha256):
+                return False
+            with suppress(FileNotFoundError):
+                status = os.lstat(path)
+                changed = (status.st_size, status.st_mtime_ns) != (held.bytes, held.mtime_ns)
+                if changed and abs(self._clock.now() - status.st_mtime) < GRACE:
+                    return False  # its row is about to be written
+                os.unlink(path)
+            return True
 
     def _object_files(self) -> Iterator[os.DirEntry[str]]:
         """Everything that lies under `objects`, by name."""
-        for shard in _listing(self._objects):
+        for shard in listing(self._objects):
             if shard.is_dir(follow_symlinks=False):
-                yield from _listing(shard.path)
+                yield from listing(shard.path)
             else:
                 yield shard
 
     def _checked(self, path: str, *, deep: bool) -> Checked:
-        expected = _promised(path)
+        expected = promised(path)
         if expected is None:
-            return Checked(Path(path), None, None, "not the name of an object")
+            return Checked(Path(path), None, None, "not the name of an object", indexed=False)
         try:
             status = os.lstat(path)
             if not stat.S_ISREG(status.st_mode):
                 return Checked(Path(path), expected, None, "not a file")
-            known = None if deep else self._index.known(expected)
-            if known is not None and (known.bytes, known.mtime_ns) == (status.st_size, status.st_mtime_ns):
+            known = self._index.known(expected)
+            if not deep and known and (known.bytes, known.mtime_ns) == (status.st_size, status.st_mtime_ns):
                 return Checked(Path(path), expected, None, None)
             actual = _hash(path)
         except OSError as error:
             return Checked(Path(path), expected, None, f"cannot be read: {error.strerror}")
-        problem = None if actual == expected else f"the bytes are not those it is named after: {actual}"
-        return Checked(Path(path), expected, actual, problem)
+        return Checked(
+            Path(path),
+            expected,
+            actual,
+            _difference(path, status.st_size, known, expected, actual),
+            indexed=known is not None,
+        )
 
     # ------------------------------------------------------------------------------------------------
     # Errors
@@ -673,7 +783,18 @@ class DiskStore:
                 return CacheError(Reason.IO, f"{where}: {what}")
 
 
-def _promised(path: str) -> Digest | None:
+def _difference(path: str, size: int, known: Object | None, expected: Digest, actual: Digest) -> str | None:
+    """What of an object is not as its name and the index say."""
+    if actual != expected:
+        return f"the bytes are not those it is named after: {actual}"
+    if known is not None and not path.endswith(f".{known.format.extension}"):
+        return f"the index has it as {known.format}"
+    if known is not None and size != known.bytes:
+        return f"it has {size:,} bytes, and the index says {known.bytes:,}"
+    return None
+
+
+def promised(path: str) -> Digest | None:
     """The digest that the bytes at `path` must have by its name and folder; None where it is no object's."""
     shard, name = path.rsplit("/", 2)[1:]
     stem, _, extension = name.partition(".")
@@ -751,7 +872,7 @@ def _boot() -> str:
         return ""
 
 
-def _last_written(item: os.DirEntry[str]) -> float:
+def last_written(item: os.DirEntry[str]) -> float:
     """When a file in scratch was last written to; of a note, when the bytes were that it tells of."""
     if item.name.endswith(".json"):
         with suppress(FileNotFoundError):
@@ -784,7 +905,7 @@ def _make_folder(path: str) -> None:
         os.mkdir(path, 0o700)
 
 
-def _listing(folder: str) -> list[os.DirEntry[str]]:
+def listing(folder: str) -> list[os.DirEntry[str]]:
     """What lies in a folder, by name; nothing where there is no folder."""
     try:
         with os.scandir(folder) as listing:

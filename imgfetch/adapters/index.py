@@ -25,11 +25,12 @@ from imgfetch.adapters.glance import APPLICATION as APPLICATION
 from imgfetch.adapters.glance import VERSION as VERSION
 from imgfetch.errors import CacheError
 from imgfetch.model import Digest, Entry, Facts, Format, Head, Reason
+from imgfetch.rules.eviction import Held, Sighting, is_on_record, sighted
 from imgfetch.rules.plan import unasked_until
 from imgfetch.rules.renditions import Filed, learn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 
     from imgfetch.model import Key, Rendition
 
@@ -38,8 +39,10 @@ _SCHEMA = f"""
         sha256   TEXT PRIMARY KEY,
         format   TEXT NOT NULL,
         bytes    INTEGER NOT NULL,
-        mtime_ns INTEGER NOT NULL
+        mtime_ns INTEGER NOT NULL,
+        used_at  INTEGER NOT NULL
     ) WITHOUT ROWID;
+    CREATE INDEX object_by_use ON object (used_at);
     CREATE TABLE entry (
         id          INTEGER PRIMARY KEY,
         key         TEXT NOT NULL,
@@ -71,6 +74,19 @@ _SCHEMA = f"""
             SELECT 1 FROM rendition other JOIN entry USING (key) WHERE other.image = rendition.image
         );
     END;
+    CREATE TABLE pin (key TEXT PRIMARY KEY) WITHOUT ROWID;
+    CREATE TABLE clock (time REAL NOT NULL, doubted REAL);
+    CREATE TABLE total (objects INTEGER NOT NULL, bytes INTEGER NOT NULL);
+    INSERT INTO total VALUES (0, 0);
+    CREATE TRIGGER object_added AFTER INSERT ON object BEGIN
+        UPDATE total SET objects = objects + 1, bytes = bytes + new.bytes;
+    END;
+    CREATE TRIGGER object_changed AFTER UPDATE OF bytes ON object BEGIN
+        UPDATE total SET bytes = bytes - old.bytes + new.bytes;
+    END;
+    CREATE TRIGGER object_dropped AFTER DELETE ON object BEGIN
+        UPDATE total SET objects = objects - 1, bytes = bytes - old.bytes;
+    END;
     PRAGMA application_id = {APPLICATION};
     PRAGMA user_version = {VERSION};
 """  # noqa: S608 (our own numbers)
@@ -78,7 +94,7 @@ _SCHEMA = f"""
 
 _COLUMNS = """
     e.key, e.sha256, o.format, o.bytes, o.mtime_ns, e.width, e.height, e.frames, e.verified,
-    e.url, e.status, e.headers, e.asked_at, e.received_at, e.variant, e.bound
+    e.url, e.status, e.headers, e.asked_at, e.received_at, e.variant, e.bound, o.used_at
 """
 _ENTRIES = f"SELECT {_COLUMNS}, e.id FROM entry e JOIN object o USING (sha256)"  # noqa: S608 (our own columns)
 _FIND = f"{_ENTRIES} WHERE e.key = ? ORDER BY e.received_at DESC, e.id DESC"
@@ -87,7 +103,19 @@ _SHARING = "SELECT DISTINCT key FROM entry WHERE sha256 = ? LIMIT 100"
 _LIST = f"{_ENTRIES} WHERE e.id > ? ORDER BY e.id LIMIT 500"
 _OBJECT = "SELECT sha256, format, bytes, mtime_ns FROM object WHERE sha256 = ?"
 _OBJECTS = "SELECT sha256, format, bytes, mtime_ns FROM object WHERE sha256 > ? ORDER BY sha256 LIMIT 500"
-_PUT_OBJECT = "INSERT OR REPLACE INTO object (sha256, format, bytes, mtime_ns) VALUES (?, ?, ?, ?)"
+_BETWEEN = "SELECT sha256, format, bytes, mtime_ns FROM object WHERE sha256 >= ? AND sha256 < ?"
+_PINNED = "EXISTS (SELECT 1 FROM entry e JOIN pin USING (key) WHERE e.sha256 = object.sha256)"
+_BY_USE = f"""
+    SELECT sha256, format, bytes, mtime_ns, used_at, {_PINNED} FROM object
+    WHERE (used_at, sha256) > (?, ?) ORDER BY used_at, sha256 LIMIT 500
+"""  # noqa: S608 (our own condition)
+_IS_UNUSED = f"SELECT 1 FROM object WHERE sha256 = ? AND used_at = ? AND NOT {_PINNED}"  # noqa: S608
+# Not REPLACE, which would go past the triggers.
+_PUT_OBJECT = """
+    INSERT INTO object (sha256, format, bytes, mtime_ns, used_at) VALUES (?, ?, ?, ?, ?)
+    ON CONFLICT DO UPDATE SET (format, bytes, mtime_ns, used_at)
+        = (excluded.format, excluded.bytes, excluded.mtime_ns, excluded.used_at)
+"""
 _PUT_ENTRY = """
     INSERT OR REPLACE INTO entry
     (key, sha256, width, height, frames, verified,
@@ -120,6 +148,13 @@ _ONLY_UNDER = """
 
 T = TypeVar("T")
 _Row: TypeAlias = "tuple[Any, ...]"
+_Statement: TypeAlias = "tuple[str, tuple[object, ...]]"
+
+_ASIDE = 0.25
+"""Seconds to wait for another writer with what is done aside, and may be left undone."""
+
+_SPARE_PAGES, _SPARE_SHARE, _STEP = 256, 0.2, 1000
+"""From how many free pages on, and which share of all, the index is compacted, and in steps of how many."""
 
 
 class Object(NamedTuple):
@@ -129,6 +164,21 @@ class Object(NamedTuple):
     format: Format
     bytes: int
     mtime_ns: int
+
+
+class Found(NamedTuple):
+    """What is filed under a key, and what is known of its object."""
+
+    entry: Entry
+    mtime_ns: int
+    used_at: int
+
+
+class Total(NamedTuple):
+    """Of all objects that the index knows."""
+
+    objects: int
+    bytes: int
 
 
 class _Damaged(sqlite3.DatabaseError):
@@ -167,8 +217,8 @@ class Index:
         self._reading = _Way()
         self._writing = _Way()  # where both locks are needed, this one is taken first
 
-    def find(self, key: Key) -> list[tuple[Entry, int]]:
-        """The variants under `key`, the latest first, each with the `mtime_ns` its object had."""
+    def find(self, key: Key) -> list[Found]:
+        """The variants under `key`, the latest first."""
         return [found for row in self._rows(_FIND, (key,)) if (found := _entry(row))]
 
     def about(self, sha256: Digest) -> Entry | None:
@@ -188,7 +238,7 @@ class Index:
             for row in rows:
                 found = _entry(row)
                 if found is not None:
-                    yield found[0]
+                    yield found.entry
 
     def known(self, sha256: Digest) -> Object | None:
         """What is known of the object of that name."""
@@ -222,13 +272,15 @@ class Index:
         """Those of `keys` under which something is filed."""
         return frozenset(key for (key,) in self._rows(*_among(_KEPT, keys)))
 
-    def put(self, entry: Entry, mtime_ns: int, renditions: tuple[Rendition, ...] = ()) -> None:
+    def put(
+        self, entry: Entry, mtime_ns: int, used_at: float, renditions: tuple[Rendition, ...] = ()
+    ) -> None:
         """File `entry` under its key, in the place of what was there for such requests.
 
         `renditions` is the list that offered it: what it teaches is filed too.
         """
         facts, head = entry.facts, entry.head
-        known = Object(facts.sha256, facts.format, facts.bytes, mtime_ns)
+        known = (facts.sha256, facts.format, facts.bytes, mtime_ns, int(used_at))
         row = (
             entry.key,
             facts.sha256,
@@ -267,24 +319,167 @@ class Index:
         """Note that the object was found whole though its time had changed."""
         self._write(("UPDATE object SET mtime_ns = ? WHERE sha256 = ?", (mtime_ns, sha256)))
 
-    def remove(self, key: Key) -> tuple[Object, ...]:
-        """Forget `key`, and the objects that no other key stands for: they are returned."""
+    def remove(self, key: Key, unlink: Callable[[Object], object]) -> None:
+        """Forget `key` and its pin, and the objects that no other key stands for, which `unlink` deletes."""
 
-        def work(connection: sqlite3.Connection) -> tuple[Object, ...]:
-            alone = tuple(_objects(connection.execute(_ONLY_UNDER, {"key": key}).fetchall()))
-            connection.execute("DELETE FROM entry WHERE key = ?", (key,))
-            for known in alone:
+        def work(connection: sqlite3.Connection) -> None:
+            for known in [*_objects(connection.execute(_ONLY_UNDER, {"key": key}).fetchall())]:
+                unlink(known)
                 connection.execute("DELETE FROM object WHERE sha256 = ?", (known.sha256,))
-            return alone
+            connection.execute("DELETE FROM entry WHERE key = ?", (key,))
+            connection.execute("DELETE FROM pin WHERE key = ?", (key,))
 
-        return self._with_writer(lambda connection: _transaction(connection, work))
+        self._with_writer(lambda connection: _transaction(connection, work))
 
     def forget(self, sha256: Digest) -> None:
         """Forget an object, and every key that stood for it."""
+        self._write(*_forgetting(sha256))
+
+    # ------------------------------------------------------------------------------------------------
+    # Uses, pins and totals
+
+    def tell(self, reading: float) -> float:
+        """The time of this index when the clock of the machine reads `reading`: `rules.eviction.sighted`."""
+        rows = self._rows("SELECT time, doubted FROM clock")
+        seen = Sighting(*rows[0]) if rows else None
+        now = sighted(seen, reading)
+        if seen is None or now.doubted != seen.doubted or not is_on_record(seen.time, now=now.time):
+            with suppress(CacheError, OSError):  # what cannot be written has no uses to file either
+                self._set_clock(now, back=max(0.0, seen.time - now.time) if seen else 0.0)
+        return now.time
+
+    def _set_clock(self, now: Sighting, *, back: float) -> None:
+        if os.path.lexists(self._path):
+            self._write(
+                ("DELETE FROM clock", ()),
+                ("INSERT INTO clock (time, doubted) VALUES (?, ?)", now),
+                ("UPDATE object SET used_at = used_at - ? WHERE used_at > ?", (int(back), int(now.time))),
+                patience=_ASIDE,
+            )
+
+    def touch(self, used: Collection[Digest], used_at: float) -> None:
+        """File that these objects were used. It is no reason to wait for another process: then it fails."""
+        if os.path.lexists(self._path):
+            touch = "UPDATE object SET used_at = ? WHERE sha256 = ?"
+            self._write(*((touch, (int(used_at), sha256)) for sha256 in used), patience=_ASIDE)
+
+    def by_use(self) -> Iterator[Held]:
+        """Every object, the least recently used first."""
+        last: tuple[object, ...] = (-(2**63), "")
+        while rows := self._rows(_BY_USE, last):
+            last = (rows[-1][4], rows[-1][0])
+            for sha256, format_, size, mtime_ns, used_at, pinned in rows:
+                with suppress(ValueError):
+                    yield Held(_digest(sha256), Format(format_), size, mtime_ns, used_at, pinned=bool(pinned))
+
+    def oldest_use(self) -> int | None:
+        """When the object that has not been used for longest was last used."""
+        rows = self._rows("SELECT min(used_at) FROM object")
+        return rows[0][0] if rows else None
+
+    def total(self) -> Total:
+        """How much there is, as counted along."""
+        rows = self._rows("SELECT objects, bytes FROM total")
+        return Total(*rows[0]) if rows else Total(0, 0)
+
+    def recount(self) -> None:
+        """Count anew: who writes to the index by other ways than SQL may have gone past the triggers."""
         self._write(
-            ("DELETE FROM entry WHERE sha256 = ?", (sha256,)),
-            ("DELETE FROM object WHERE sha256 = ?", (sha256,)),
+            ("UPDATE total SET (objects, bytes) = (SELECT count(*), total(bytes) FROM object)", ()),
         )
+
+    def pin(self, key: Key) -> bool:
+        """Have what `key` stands for, now and later, not evicted; False where it stands for nothing."""
+        if not self.find(key):
+            return False
+        self._write(("INSERT OR IGNORE INTO pin (key) VALUES (?)", (key,)))
+        return True
+
+    def unpin(self, key: Key) -> bool:
+        """Let `key` be evicted again; whether it was pinned."""
+        if not self._rows("SELECT 1 FROM pin WHERE key = ?", (key,)):
+            return False
+        self._write(("DELETE FROM pin WHERE key = ?", (key,)))
+        return True
+
+    def pins(self) -> frozenset[Key]:
+        """Every key that is pinned."""
+        return frozenset(key for (key,) in self._rows("SELECT key FROM pin"))
+
+    # ------------------------------------------------------------------------------------------------
+    # Letting go
+    #
+    # A file is deleted within the transaction that forgets it, and before that ends: whoever is killed in
+    # between leaves a row without its object, which costs a download and is the next to be evicted. In the
+    # other order he would leave an object that nobody knows of. And who keeps the same bytes at that moment
+    # waits with his row for the end of the transaction, and then finds that the object is gone.
+
+    def evict(self, batch: Iterable[Held], unlink: Callable[[Held], bool]) -> list[Held]:
+        """Forget those that have been neither used nor pinned since they were read; which `unlink` let go."""
+
+        def work(connection: sqlite3.Connection) -> list[Held]:
+            gone = []
+            for held in batch:
+                unused = connection.execute(_IS_UNUSED, (held.sha256, held.used_at)).fetchone()
+                if unused and unlink(held):
+                    _execute(connection, _forgetting(held.sha256))
+                    gone.append(held)
+            return gone
+
+        return self._with_writer(lambda connection: _transaction(connection, work))
+
+    def unless_known(self, strays: Iterable[tuple[Digest, T]], unlink: Callable[[T], object]) -> None:
+        """Delete files that no row tells of. `unlink` is called for each of which there is none even now."""
+
+        def work(connection: sqlite3.Connection) -> None:
+            for sha256, stray in strays:
+                if not connection.execute(_OBJECT, (sha256,)).fetchone():
+                    unlink(stray)
+
+        self._with_writer(lambda connection: _transaction(connection, work))
+
+    def forget_lost(self, known: Iterable[Object], is_lost: Callable[[Object], bool]) -> list[Object]:
+        """Forget the objects that are lost even now, and say which."""
+
+        def work(connection: sqlite3.Connection) -> list[Object]:
+            lost = [each for each in known if is_lost(each)]
+            for each in lost:
+                _execute(connection, _forgetting(each.sha256))
+            return lost
+
+        return self._with_writer(lambda connection: _transaction(connection, work))
+
+    def between(self, first: str, end: str) -> list[Object]:
+        """The objects whose digests are at least `first` and less than `end`."""
+        return [*_objects(self._rows(_BETWEEN, (first, end)))]
+
+    def keys_of(self, sha256: Digest) -> list[Key]:
+        """Every key that stands for an object."""
+        rows = self._rows("SELECT DISTINCT key FROM entry WHERE sha256 = ? ORDER BY id", (sha256,))
+        return [key for (key,) in rows]
+
+    def compact(self) -> int:
+        """Give room that is no longer needed back to the file system, where it pays; how many bytes.
+
+        In small steps, so that no writer waits for long.
+        """
+
+        def spare(connection: sqlite3.Connection) -> tuple[int, int]:
+            (pages,), (free,), (size,) = (
+                connection.execute(f"PRAGMA {name}").fetchone()
+                for name in ("page_count", "freelist_count", "page_size")
+            )
+            return (free, size) if free > _SPARE_PAGES and free > pages * _SPARE_SHARE else (0, size)
+
+        def step(connection: sqlite3.Connection) -> None:
+            connection.execute(f"PRAGMA incremental_vacuum({_STEP})").fetchall()
+
+        free, size = self._with_writer(spare)
+        for _ in range(0, free, _STEP):
+            self._with_writer(step)
+        if free:
+            self._with_writer(lambda c: c.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall())
+        return free * size
 
     def close(self) -> None:
         """Let go of the file. Whatever is asked next opens it again."""
@@ -304,12 +499,20 @@ class Index:
                 self._recover(error, self._reading)
                 return []
 
-    def _write(self, *statements: tuple[str, tuple[object, ...]]) -> None:
-        def work(connection: sqlite3.Connection) -> None:
-            for statement, values in statements:
-                connection.execute(statement, values)
+    def _write(self, *statements: _Statement, patience: float | None = None) -> None:
+        """Execute these in one transaction; `patience`: seconds to wait for another writer."""
 
-        self._with_writer(lambda connection: _transaction(connection, work))
+        def work(connection: sqlite3.Connection) -> None:
+            if patience is None:
+                _transaction(connection, lambda c: _execute(c, statements))
+                return
+            connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+            try:
+                _transaction(connection, lambda c: _execute(c, statements))
+            finally:
+                connection.execute(f"PRAGMA busy_timeout = {int(self._busy_timeout * 1000)}")
+
+        self._with_writer(work)
 
     def _with_writer(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with self._writing.lock:
@@ -473,8 +676,8 @@ class Index:
 # Rows and values
 
 
-def _entry(row: _Row) -> tuple[Entry, int] | None:
-    """The entry a row tells of, and the `mtime_ns` of its object; None where the row makes no sense."""
+def _entry(row: _Row) -> Found | None:
+    """What a row tells of; None where it makes no sense."""
     (
         key,
         sha256,
@@ -492,6 +695,7 @@ def _entry(row: _Row) -> tuple[Entry, int] | None:
         received_at,
         variant,
         bound,
+        used_at,
         _,
     ) = row
     try:
@@ -500,7 +704,7 @@ def _entry(row: _Row) -> tuple[Entry, int] | None:
         selected = _fields(variant) if variant else ()
     except (LookupError, ValueError, TypeError, AttributeError):
         return None
-    return Entry(key, facts, head, asked_at, received_at, selected, bound), mtime_ns
+    return Found(Entry(key, facts, head, asked_at, received_at, selected, bound), mtime_ns, used_at)
 
 
 def _file_list(connection: sqlite3.Connection, offered: tuple[Rendition, ...]) -> None:
@@ -539,6 +743,13 @@ def _objects(rows: list[_Row]) -> Iterator[Object]:
     for sha256, format_, size, mtime_ns in rows:
         with suppress(ValueError):
             yield Object(_digest(sha256), Format(format_), size, mtime_ns)
+
+
+def _forgetting(sha256: Digest) -> tuple[_Statement, ...]:
+    return (
+        ("DELETE FROM entry WHERE sha256 = ?", (sha256,)),
+        ("DELETE FROM object WHERE sha256 = ?", (sha256,)),
+    )
 
 
 def _digest(text: str) -> Digest:
@@ -584,6 +795,7 @@ def _connect(path: str, query: str, timeout: float) -> sqlite3.Connection:
 def _fill(path: str, journal: str) -> None:
     with closing(_connect(path, "mode=rw", 0)) as connection:
         connection.execute("PRAGMA synchronous = OFF")  # it is synced once, when it is whole
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # it cannot be had later, see `compact`
         connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
         # After the tables, so that these are in the file itself: nobody would hear of a log that cannot be
         # copied into the file when it is closed.
@@ -591,6 +803,11 @@ def _fill(path: str, journal: str) -> None:
         connection.execute(
             "SELECT count(*) FROM entry"
         ).fetchone()  # the log is opened by the first who reads
+
+
+def _execute(connection: sqlite3.Connection, statements: Iterable[_Statement]) -> None:
+    for statement, values in statements:
+        connection.execute(statement, values)
 
 
 def _transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:

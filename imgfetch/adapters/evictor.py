@@ -1,0 +1,123 @@
+"""Keeps a cache within its bounds while it is filled, in a thread of its own.
+
+keep ─▶ nudge ── above the bound? ─▶ thread: doomed ─▶ evict, a hundred at a time ─▶ below it by a tenth
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from itertools import islice
+from threading import Event, Lock, Thread
+from typing import TYPE_CHECKING, NamedTuple
+
+from imgfetch.errors import CacheError
+from imgfetch.model import Reason
+from imgfetch.rules.eviction import LOW_WATER, doomed, spared_since
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from imgfetch.adapters.index import Index
+    from imgfetch.adapters.usage import Usage
+    from imgfetch.rules.eviction import Bounds, Held
+
+_BATCH = 100
+"""Objects let go of in one transaction: other writers wait for as long as their deletion takes."""
+
+_IN_VAIN = 60.0
+"""Seconds to wait, after what may go did not suffice, before looking again."""
+
+
+class Evicted(NamedTuple):
+    """What went."""
+
+    objects: int
+    bytes: int
+
+
+class Evictor:
+    """Lets go of what `bounds` do not leave room for; `unlink` deletes a file, or declines to."""
+
+    def __init__(
+        self,
+        index: Index,
+        usage: Usage,
+        bounds: Bounds,
+        unlink: Callable[[Held], bool],
+        elapsed: Callable[[], float],
+    ) -> None:
+        self._index = index
+        self._usage = usage
+        self._bounds = bounds
+        self._unlink = unlink
+        self._elapsed = elapsed
+        self._starting = Lock()
+        self._thread: Thread | None = None
+        self._enough = Event()
+        self._not_before = 0.0
+        self._looked_for_age = False
+
+    def nudge(self) -> None:
+        """Something was kept: begin to evict, if that is called for and not under way."""
+        with self._starting:
+            if self._thread is not None and self._thread.is_alive():
+                return
+            if self._is_called_for():
+                self._looked_for_age = True
+                self._thread = Thread(target=self._evict, name="imgfetch-evictor", daemon=True)
+                self._thread.start()
+
+    def finish(self, *, early: bool = False) -> None:
+        """Wait for what is under way; `early`: only for the batch, the rest is for another run."""
+        if early:
+            self._enough.set()
+        if self._thread is not None:
+            self._thread.join()
+
+    def _is_called_for(self) -> bool:
+        if self._enough.is_set():
+            return False
+        if self._bounds.max_age is not None and not self._looked_for_age:
+            return True
+        limit = self._bounds.max_bytes
+        return limit is not None and self._index.total().bytes > limit and self._elapsed() >= self._not_before
+
+    def _evict(self) -> None:
+        limit = self._bounds.max_bytes
+        full = limit is not None and self._index.total().bytes > limit
+        target = int(limit * LOW_WATER) if full and limit is not None else None
+        with suppress(CacheError, OSError):  # it is no reason to fail for what is being fetched
+            self._usage.flush()
+            now = self._usage.time()
+            spared = spared_since(now, run_began=self._usage.began())
+            self.evict(target=target, max_age=self._bounds.max_age, spared=spared, now=now)
+        if limit is not None and self._index.total().bytes > limit:
+            self._not_before = self._elapsed() + _IN_VAIN
+
+    def evict(self, *, target: int | None, max_age: float | None, spared: float, now: float) -> Evicted:
+        """Let go of all that `rules.eviction.doomed` says, batch by batch."""
+        going = doomed(
+            self._index.by_use(),
+            total=self._index.total().bytes,
+            target=target,
+            max_age=max_age,
+            spared=spared,
+            now=now,
+        )
+        objects = freed = 0
+        while not self._enough.is_set() and (batch := [*islice(going, _BATCH)]):
+            gone = self._let_go(batch)
+            objects += len(gone)
+            freed += sum(held.bytes for held in gone)
+        return Evicted(objects, freed)
+
+    def _let_go(self, batch: list[Held]) -> list[Held]:
+        try:
+            return self._index.evict(batch, self._unlink)
+        except CacheError as error:
+            if error.kind is not Reason.DISK_FULL:
+                raise
+        # Not even that something goes can be written down. A missing object costs no more than its row.
+        for held in batch:
+            self._unlink(held)
+        return self._index.evict(batch, self._unlink)

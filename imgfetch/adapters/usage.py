@@ -1,0 +1,85 @@
+"""When what was last used, without a write on every hit.
+
+    find ─▶ noted, in memory ─▶ flush: five seconds later, or when the store is closed ─▶ the index
+              └── unless a use within the last hour is on record already
+
+An object costs at most one write an hour, however often it is served; what a run serves at once is written
+down in one transaction. Where that cannot be done, nothing fails, and what was used looks older than it is.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from threading import Lock, Timer
+from typing import TYPE_CHECKING
+
+from imgfetch.errors import CacheError
+from imgfetch.rules.eviction import GRANULARITY, is_on_record
+
+if TYPE_CHECKING:
+    from imgfetch.adapters.index import Index
+    from imgfetch.model import Digest
+    from imgfetch.ports import Clock
+
+_DELAY = 5.0
+"""Seconds for which uses are collected: until then other processes do not know of them."""
+
+_BATCH = 1000
+
+
+class Usage:
+    """What this process uses, on its way into `index`, by the time of that."""
+
+    def __init__(self, index: Index, clock: Clock) -> None:
+        self.lock = Lock()
+        """Held while a use is noted and its object is seen to be there, and while one is evicted."""
+        self._index = index
+        self._clock = clock
+        self._began = clock.elapsed()
+        self._told: tuple[float, float] | None = None
+        """The time of the index, and of the clock that is never set when it was asked for."""
+        self._noted: dict[Digest, int] = {}
+        """What was used, and since when that is on record."""
+        self._timer: Timer | None = None
+
+    def time(self) -> float:
+        """The time of the index; it neither jumps nor goes back while this process runs."""
+        elapsed = self._clock.elapsed()
+        if self._told is None or elapsed - self._told[1] > GRANULARITY:
+            earlier = 0.0 if self._told is None else self._told[0] + elapsed - self._told[1]
+            told = self._index.tell(self._clock.now())
+            self._told = (max(told, earlier) if is_on_record(told, now=earlier) else told, elapsed)
+        return self._told[0] + elapsed - self._told[1]
+
+    def began(self) -> float:
+        """When this process began to use the cache."""
+        return self.time() - (self._clock.elapsed() - self._began)
+
+    def note(self, sha256: Digest, used_at: int) -> None:
+        """An object is used, of which an earlier use is on record. With the lock held."""
+        if sha256 in self._noted or is_on_record(used_at, now=self._clock.now()):
+            return
+        self._noted[sha256] = used_at
+        if self._timer is None:
+            self._timer = Timer(_DELAY, self.flush)
+            self._timer.daemon = True
+            self._timer.start()
+
+    def is_noted(self, sha256: Digest) -> bool:
+        """Whether it was used, and that is not on record yet. With the lock held."""
+        return sha256 in self._noted
+
+    def flush(self) -> None:
+        """Write down what was noted, where that can be done at once."""
+        with self.lock:
+            timer, self._timer = self._timer, None
+            noted, self._noted = self._noted, {}
+        if timer is not None:
+            timer.cancel()
+        if not noted:
+            return
+        with suppress(CacheError, OSError):
+            now = self.time()
+            used = [sha256 for sha256, used_at in noted.items() if not is_on_record(used_at, now=now)]
+            for start in range(0, len(used), _BATCH):
+                self._index.touch(used[start : start + _BATCH], now)
