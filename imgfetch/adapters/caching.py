@@ -95,7 +95,7 @@ class CachingLayer(httpx.AsyncBaseTransport):
             try:
                 await self._transport.aclose()
             finally:
-                self._store.close()
+                await asyncio.to_thread(self._store.close)  # there may be something to evict
 
     def _find(self, key: Key, asked: transit.Request) -> Entry | None:
         try:

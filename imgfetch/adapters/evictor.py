@@ -71,8 +71,22 @@ class Evictor:
         """Wait for what is under way; `early`: only for the batch, the rest is for another run."""
         if early:
             self._enough.set()
-        if self._thread is not None:
-            self._thread.join()
+        thread, self._thread = self._thread, None
+        if thread is None:
+            return
+        thread.join()
+        limit = self._bounds.max_bytes
+        if limit is not None and not early and self._index.total().bytes > limit:
+            self._evict()
+            self._say_what_is_left(limit)
+
+    def _say_what_is_left(self, limit: int) -> None:
+        left = self._index.total().bytes
+        if left > limit:
+            self._index.notices.append(
+                f"the cache holds {left:,} bytes, and {limit:,} were allowed: what is left is pinned, or was"
+                " used by this run or a short while ago"
+            )
 
     def _is_called_for(self) -> bool:
         if self._enough.is_set():
@@ -96,20 +110,42 @@ class Evictor:
 
     def evict(self, *, target: int | None, max_age: float | None, spared: float, now: float) -> Evicted:
         """Let go of all that `rules.eviction.doomed` says, batch by batch."""
-        going = doomed(
-            self._index.by_use(),
-            total=self._index.total().bytes,
-            target=target,
-            max_age=max_age,
-            spared=spared,
-            now=now,
-        )
+        by_use = self._index.by_use()
         objects = freed = 0
-        while not self._enough.is_set() and (batch := [*islice(going, _BATCH)]):
+        while not self._enough.is_set():
+            # The total is asked for anew: others may be evicting too, and what they take is not to go twice.
+            going = doomed(
+                by_use,
+                total=self._index.total().bytes,
+                target=target,
+                max_age=max_age,
+                spared=spared,
+                now=now,
+            )
+            batch = [*islice(going, _BATCH)]
+            if not batch:
+                break
             gone = self._let_go(batch)
             objects += len(gone)
             freed += sum(held.bytes for held in gone)
         return Evicted(objects, freed)
+
+    def drop_files(self, bounds: Bounds, *, spared: float, now: float) -> None:
+        """Delete the files of the first that go, on a disk so full that not even this can be written down.
+
+        A missing object costs no more than its row.
+        """
+        total = self._index.total().bytes
+        going = doomed(
+            self._index.by_use(),
+            total=total,
+            target=bounds.max_bytes,
+            max_age=bounds.max_age,
+            spared=spared,
+            now=now,
+        )
+        for held in islice(going, _BATCH):
+            self._unlink(held)
 
     def _let_go(self, batch: list[Held]) -> list[Held]:
         try:
@@ -117,7 +153,6 @@ class Evictor:
         except CacheError as error:
             if error.kind is not Reason.DISK_FULL:
                 raise
-        # Not even that something goes can be written down. A missing object costs no more than its row.
         for held in batch:
             self._unlink(held)
         return self._index.evict(batch, self._unlink)

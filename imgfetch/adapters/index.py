@@ -224,7 +224,7 @@ class Index:
     def about(self, sha256: Digest) -> Entry | None:
         """The latest entry of these bytes, under whatever key."""
         found = (_entry(row) for row in self._rows(_ABOUT, (sha256,)))
-        return next((entry for entry, _ in filter(None, found)), None)
+        return next((each.entry for each in filter(None, found)), None)
 
     def sharing(self, sha256: Digest) -> tuple[Key, ...]:
         """Up to 100 of the keys that stand for an object."""
@@ -472,7 +472,7 @@ class Index:
             return (free, size) if free > _SPARE_PAGES and free > pages * _SPARE_SHARE else (0, size)
 
         def step(connection: sqlite3.Connection) -> None:
-            connection.execute(f"PRAGMA incremental_vacuum({_STEP})").fetchall()
+            connection.executescript(f"PRAGMA incremental_vacuum({_STEP})")  # `execute` would free one page
 
         free, size = self._with_writer(spare)
         for _ in range(0, free, _STEP):

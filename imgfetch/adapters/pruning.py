@@ -13,16 +13,19 @@ from __future__ import annotations
 import os
 import re
 import shutil
+import stat
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from imgfetch.adapters.disk import INDEX, OBJECTS, QUARANTINE, SCRATCH, STALE, last_written, listing, promised
 from imgfetch.adapters.index import VERSION
+from imgfetch.errors import CacheError
+from imgfetch.model import Reason
 from imgfetch.rules.eviction import doomed
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from imgfetch.adapters.evictor import Evictor
     from imgfetch.adapters.index import Index, Object
@@ -94,13 +97,13 @@ class Pruning:
     def prune(self, bounds: Bounds, *, spared: float, now: float, dry_run: bool) -> Pruned:
         """Clear away; `dry_run`: only say what would go."""
         self._dry = dry_run
-        strays, forgotten = self._compare()
-        if not dry_run:
-            self.index.recount()
-        evicted = self._evict(bounds, spared=spared, now=now)
         scratch = self._clear_old(SCRATCH, STALE)
         quarantine = self._clear_old(QUARANTINE, _KEPT_FOR_STUDY) + self._clear_damaged_indexes()
         outdated = self._clear_outdated()
+        if not dry_run:
+            self._make_room(bounds, spared=spared, now=now)
+        strays, forgotten = self._compare()
+        evicted = self._evict(bounds, spared=spared, now=now)
         compacted = 0 if dry_run else self.index.compact()
         left = Cleared(*self.index.total())
         if dry_run:
@@ -111,19 +114,26 @@ class Pruning:
     # ------------------------------------------------------------------------------------------------
     # Objects and rows
 
+    def _make_room(self, bounds: Bounds, *, spared: float, now: float) -> None:
+        """See to it that the index can be written to, on a disk that may be full."""
+        try:
+            self.index.recount()
+        except CacheError as error:
+            if error.kind is not Reason.DISK_FULL:
+                raise
+            self.evictor.drop_files(bounds, spared=spared, now=now)
+            self.index.recount()
+
     def _compare(self) -> tuple[Cleared, int]:
-        """Bring the index and the objects into agreement."""
-        strays, forgotten = Cleared(), 0
+        """Bring the index and the objects into agreement; how many strays went, and how many rows."""
+        strays, missing = Cleared(), []
         for number in range(256):
             shard = f"{number:02x}"
-            folder = f"{self.root}/{OBJECTS}/{shard}"
-            lying = {item.name: item for item in listing(folder)}
+            lying = {item.name: item for item in listing(f"{self.root}/{OBJECTS}/{shard}")}
             known = {os.path.basename(self.place(row)): row for row in self.index.between(shard, f"{shard}g")}
-            missing = [row for name, row in known.items() if name not in lying]
-            unknown = [item for name, item in lying.items() if name not in known]
-            forgotten += self._forget(missing)
-            strays += self._delete_strays(unknown)
-        return strays, forgotten
+            missing += [row for name, row in known.items() if name not in lying]
+            strays += self._delete_strays(item for name, item in lying.items() if name not in known)
+        return strays, self._forget(missing)
 
     def _forget(self, missing: list[Object]) -> int:
         if self._dry:
@@ -133,29 +143,30 @@ class Pruning:
     def _is_lost(self, row: Object) -> bool:
         return not os.path.lexists(self.place(row))
 
-    def _delete_strays(self, unknown: list[os.DirEntry[str]]) -> Cleared:
+    def _delete_strays(self, unknown: Iterable[os.DirEntry[str]]) -> Cleared:
         """What is called like an object, and was written an hour ago; other things are not ours to judge."""
-        strays: list[tuple[Digest, tuple[str, int]]] = []
-        for item in unknown:
-            sha256 = promised(item.path)
-            with suppress(FileNotFoundError):
-                if sha256 is not None and item.is_file(follow_symlinks=False):
-                    status = item.stat(follow_symlinks=False)
-                    if self._is_old(status.st_mtime, STALE):
-                        strays.append((sha256, (item.path, status.st_size)))
+        found = [stray for item in unknown if (stray := self._stray(item)) is not None]
         if self._dry:
-            return Cleared(len(strays), sum(size for _, (_, size) in strays))
-        cleared = Cleared()
+            return Cleared(len(found), sum(size for _, (_, size) in found))
+        gone: list[int] = []
 
         def delete(stray: tuple[str, int]) -> None:
-            nonlocal cleared
+            path, size = stray
             with suppress(FileNotFoundError):
-                os.unlink(stray[0])
-                cleared += Cleared(1, stray[1])
+                os.unlink(path)
+                gone.append(size)
 
-        for part in _parts(strays):
+        for part in _parts(found):
             self.index.unless_known(part, delete)
-        return cleared
+        return Cleared(len(gone), sum(gone))
+
+    def _stray(self, item: os.DirEntry[str]) -> tuple[Digest, tuple[str, int]] | None:
+        sha256 = promised(item.path)
+        with suppress(FileNotFoundError):
+            status = item.stat(follow_symlinks=False)
+            if sha256 and stat.S_ISREG(status.st_mode) and self._is_old(status.st_mtime, STALE):
+                return sha256, (item.path, status.st_size)
+        return None
 
     def _evict(self, bounds: Bounds, *, spared: float, now: float) -> Cleared:
         if not self._dry:

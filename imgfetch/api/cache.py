@@ -9,9 +9,22 @@ from typing import TYPE_CHECKING
 import imgfetch
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.disk import DiskStore
+from imgfetch.api.bounds import bounds_of
 from imgfetch.errors import CacheError, InputError
-from imgfetch.model import Defect, Format, Level, Limits, Reason, Scratch, Settings, Wanted
+from imgfetch.model import (
+    Candidate,
+    Defect,
+    Format,
+    Level,
+    Limits,
+    Reason,
+    Scratch,
+    Settings,
+    SourceSet,
+    Wanted,
+)
 from imgfetch.rules import freshness, plan, urls
+from imgfetch.rules.eviction import IN_USE
 from imgfetch.rules.explain import explain
 
 if TYPE_CHECKING:
@@ -19,6 +32,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgfetch.adapters.disk import Checked, Stats
+    from imgfetch.adapters.pruning import Pruned
+    from imgfetch.api.client import Client
+    from imgfetch.api.values import Failure, Image
     from imgfetch.model import Entry, Rendition
     from imgfetch.rules.explain import Explanation
 
@@ -31,6 +47,12 @@ class Verdict:
     """Where it lies now: damaged files are moved to quarantine, where that can be written."""
     problem: str | None
     """What is wrong with it, or None."""
+    urls: tuple[str, ...] = ()
+    """Of what is damaged: every URL it was kept for."""
+    repaired: tuple[Image | Failure, ...] = ()
+    """What came of fetching these again, one for each."""
+    indexed: bool = True
+    """Whether the index knows of it; what was being kept when a process was killed may lie there unknown."""
 
 
 class Cache:
@@ -51,6 +73,10 @@ class Cache:
     def entries(self) -> Iterator[Entry]:
         """Every rendition by its URL, in the order kept; the same bytes may stand under several."""
         return self._store.entries()
+
+    def pins(self) -> frozenset[str]:
+        """Every URL that is pinned, as the `key` of its entries."""
+        return frozenset(self._store.pins())
 
     def find(self, url: str) -> Entry | None:
         """What is kept for a URL, whole on disk, the latest of several variants; None where nothing is."""
@@ -89,23 +115,77 @@ class Cache:
         address = urls.read(url)
         return not isinstance(address, Defect) and self._store.remove(address.key(self._key_ignore))
 
+    def pin(self, url: str) -> bool:
+        """Never evict what is kept for a URL, now or later; False where nothing is kept."""
+        address = urls.read(url)
+        return not isinstance(address, Defect) and self._store.pin(address.key(self._key_ignore))
+
+    def unpin(self, url: str) -> bool:
+        """Let what is kept for a URL be evicted again; whether it was pinned."""
+        address = urls.read(url)
+        return not isinstance(address, Defect) and self._store.unpin(address.key(self._key_ignore))
+
     def stats(self) -> Stats:
         """How much the cache holds."""
         return self._store.stats()
 
-    def verify(self, *, deep: bool = False) -> Iterator[Verdict]:
-        """Check every file against its name and its structure; `deep` decodes every frame too.
+    def prune(
+        self,
+        max_bytes: int | None = None,
+        max_age: float | None = None,
+        *,
+        grace: float = IN_USE,
+        dry_run: bool = False,
+    ) -> Pruned:
+        """Evict what was not used for longest, until no more than `max_bytes` are left, none past `max_age`.
 
-        A damaged file is moved to quarantine with the reason, so that it is never handed out again.
+        `max_age` counts seconds since the last use. What was last used within `grace` seconds, as far as is
+        on record, is spared, and what is pinned. Without bounds nothing is evicted; what no longer serves is
+        cleared away in any case: objects that the index does not know, abandoned downloads, old quarantine,
+        what is left of older versions. `dry_run` deletes nothing.
         """
+        return self._store.prune(bounds_of(max_bytes, max_age), grace=grace, dry_run=dry_run)
+
+    def verify(self, *, deep: bool = False, repair: Client | None = None) -> Iterator[Verdict]:
+        """Check every file against its name, its structure, the index; `deep` decodes every frame too.
+
+        A damaged file is moved to quarantine with the reason, so that it is never handed out again. With a
+        `repair`, which must be a client on the same directory, what was damaged is fetched again at the end,
+        and the client is closed; that blocks. Raises `InputError` where it cannot.
+        """
+        if repair is not None:
+            self._check_client(repair)
+        damaged = []
         wanted = Wanted(Level.FULL if deep else Level.STRUCTURE)
         for checked in self._store.verify(deep=True):
-            problem = checked.problem or _look(checked, wanted)
-            yield Verdict(checked.path if problem is None else self._set_aside(checked, problem), problem)
+            verdict = self._judged(checked, wanted)
+            if verdict.problem is not None and repair is not None:
+                damaged.append(verdict)
+            else:
+                yield verdict
+        if repair is not None:
+            self._store.close()
+            yield from _repaired(damaged, repair)
 
     def close(self) -> None:
         """Let go of the files."""
         self._store.close()
+
+    def _check_client(self, client: Client) -> None:
+        if client.cache != self.path:
+            raise InputError(Reason.BAD_INPUT, f"a client on {client.cache} cannot repair {self.path}")
+        import asyncio
+
+        with suppress(RuntimeError):
+            asyncio.get_running_loop()
+            raise InputError(Reason.BAD_INPUT, "repairing blocks, and an event loop is running; use a thread")
+
+    def _judged(self, checked: Checked, wanted: Wanted) -> Verdict:
+        problem = checked.problem or _look(checked, wanted)
+        if problem is None:
+            return Verdict(checked.path, None, indexed=checked.indexed)
+        known = () if checked.expected is None else tuple(self._store.keys_of(checked.expected))
+        return Verdict(self._set_aside(checked, problem), problem, known, indexed=checked.indexed)
 
     def _set_aside(self, checked: Checked, problem: str) -> Path:
         """Take a damaged file out of use, and say where it is. What could not be read stays."""
@@ -134,7 +214,31 @@ def _look(checked: Checked, wanted: Wanted) -> str | None:
         limits=_UNBOUNDED,
         decoder=PillowDecoder(),
     )
-    return proved.message if isinstance(proved, Defect) else None
+    if isinstance(proved, Defect):
+        return proved.message
+    seen = proved.facts.format
+    return None if checked.path.suffix == f".{seen.extension}" else f"it is of format {seen}"
+
+
+def _repaired(damaged: list[Verdict], client: Client) -> Iterator[Verdict]:
+    """The same verdicts, with what came of fetching each of their URLs again."""
+    import asyncio
+
+    wanted = [SourceSet((Candidate(url),)) for verdict in damaged for url in verdict.urls]
+    came: dict[int, Image | Failure] = {}
+
+    async def fetch() -> None:
+        async with client:
+            async for outcome in client.get_many(wanted):
+                came[outcome.index] = outcome
+
+    if wanted:
+        asyncio.run(fetch())
+    number = 0
+    for verdict in damaged:
+        end = number + len(verdict.urls)
+        yield replace(verdict, repaired=tuple(came[index] for index in range(number, end)))
+        number = end
 
 
 _UNBOUNDED = Limits(max_pixels=2**40, max_frames=2**30)

@@ -9,6 +9,7 @@ from imgfetch.adapters.caching import CachingLayer
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.disk import DiskStore
 from imgfetch.adapters.threads import ThreadRunner
+from imgfetch.api.bounds import bounds_of
 from imgfetch.engine.proof import prove
 from imgfetch.model import Facts, Format, Level, Limits, Reason, Verified, Wanted
 from imgfetch.rules import verify as verification
@@ -30,8 +31,8 @@ class CachingTransport(CachingLayer):
     `verify` is how much is proved before a body is kept: at `full` and `structure` whole images are kept,
     and everything else passes through; `none` keeps any body of any status that the standard lets a cache
     keep. `transport` is what requests go out by: `httpx.AsyncHTTPTransport()` where none is given, so they
-    go wherever they are sent. `limits` bound what is kept, not what passes. `key_ignore` is that of
-    `Client`. `clock` is for tests.
+    go wherever they are sent. `limits` bound what is kept, not what passes; `max_cache` and `max_age` bound
+    the cache as those of `Client` do, and `key_ignore` is that of `Client`. `clock` is for tests.
 
     `response.extensions["imgfetch"]` tells the `origin` of the body and, once it has been read, the `path`
     of the object.
@@ -46,11 +47,13 @@ class CachingTransport(CachingLayer):
         limits: Limits | None = None,
         key_ignore: Collection[str] = (),
         clock: Clock | None = None,
+        max_cache: int | None = None,
+        max_age: float | None = None,
     ) -> None:
         level, limits = Level(verify), limits or Limits()
         self._threads = ThreadRunner()
         super().__init__(
-            store=DiskStore(cache),
+            store=DiskStore(cache, bounds=bounds_of(max_cache, max_age)),
             transport=transport,
             clock=clock or SystemClock(),
             runner=self._threads,

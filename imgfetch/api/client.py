@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Self, Unpack
 import imgfetch
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.disk import DiskStore
+from imgfetch.api.bounds import bounds_of
 from imgfetch.api.errands import Choosing, Errand, errands, errands_of, errands_of_page, parse_digest
 from imgfetch.api.values import Failure, Image
 from imgfetch.engine.held import held
@@ -105,7 +106,9 @@ class Client:
     those of known signatures. `allow_hosts` names internal hosts, addresses or networks that may be
     contacted. `transport` replaces the network stack, address guard included. `observe` is called with every
     event on the way (`imgfetch.engine.events`). `lock` takes note of what is served, which is then what was
-    chosen; with `locked`, just what it has is served, by its digest, and it is not changed.
+    chosen; with `locked`, just what it has is served, by its digest, and it is not changed. `max_cache` is
+    how many bytes the cache may hold, and `max_age` how many seconds an image may lie in it unused: while
+    images are kept, others that were not used for longest go, in the background (docs/caching.md).
     """
 
     def __init__(
@@ -131,6 +134,8 @@ class Client:
         observe: Callable[[Event], None] | None = None,
         lock: Lock | None = None,
         locked: bool = False,
+        max_cache: int | None = None,
+        max_age: float | None = None,
     ) -> None:
         if locked and lock is None:
             raise InputError(Reason.BAD_INPUT, "locked needs a lock; Lock.read(path) gives one")
@@ -150,7 +155,7 @@ class Client:
         self._network = (tuple(allow_hosts), proxy, ca_bundle, transport)
         self._sandbox = sandbox
         self._observe = observe or (lambda _: None)
-        self._store = DiskStore(cache)
+        self._store = DiskStore(cache, bounds=bounds_of(max_cache, max_age))
         self._lock = lock
         self._locked = locked
         self._assembly: Assembly | None = None
@@ -163,10 +168,32 @@ class Client:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        if kind is not None:
+            self._store.cut_short()
         await self.close()
 
+    @property
+    def cache(self) -> Path:
+        """The directory that images are kept in, absolute."""
+        return self._store.root
+
+    def let_go(self) -> list[str]:
+        """Write down what was used, and let go of the cache until something is asked of it again.
+
+        What the user should hear of it, in one line each, and once.
+        """
+        self._store.close()
+        told = [*self._store.notices]
+        self._store.notices.clear()
+        return told
+
     async def close(self) -> None:
-        """Cancel what is under way, drop connections, end threads, let go of the cache. For good."""
+        """Cancel what is under way, drop connections, end threads, let go of the cache. For good.
+
+        Where the cache is above `max_cache`, that takes until it is below.
+        """
+        import asyncio
+
         self._closed = True
         assembly, self._assembly = self._assembly, None
         try:
@@ -174,7 +201,7 @@ class Client:
                 await _cancel(self._under_way)
                 await assembly.close()
         finally:
-            self._store.close()
+            await asyncio.to_thread(self._store.close)
 
     async def get(self, source: Source, *, sha256: str | None = None, **choosing: Unpack[Choosing]) -> Image:
         """Fetch the first image that `source` offers, in the rendition that `choosing` picks.

@@ -1,22 +1,29 @@
-"""`imgfetch cache`: look at the cache, and check it."""
+"""`imgfetch cache`: look at the cache, check it, and keep it small."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imgfetch.api.cache import Cache
 from imgfetch.cli import lines
+from imgfetch.cli.door import client_for
 from imgfetch.cli.exits import Exit
+from imgfetch.errors import error_for
+from imgfetch.model import Failed
 from imgfetch.rules import urls
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Callable
+
+    from imgfetch.api.cache import Verdict
+    from imgfetch.api.values import Failure, Image
 
 
 def run(options: argparse.Namespace) -> Exit:
-    """Do one of `info`, `ls`, `verify`."""
+    """Do one of `info`, `ls`, `verify`, `prune`, `pin`, `unpin`, `rm`."""
     cache = Cache(options.cache)
     try:
         match options.action:
@@ -24,8 +31,16 @@ def run(options: argparse.Namespace) -> Exit:
                 return _info(cache, as_json=options.json)
             case "ls":
                 return _list(cache, as_json=options.json)
+            case "verify":
+                return _verify(cache, options)
+            case "prune":
+                return _prune(cache, options)
+            case "pin":
+                return _each(options, cache.pin, "pinned", "not in the cache")
+            case "unpin":
+                return _each(options, cache.unpin, "unpinned", "not pinned")
             case _:
-                return _verify(cache, as_json=options.json, deep=options.deep)
+                return _each(options, cache.remove, "removed", "not in the cache")
     finally:
         cache.close()
 
@@ -36,36 +51,101 @@ def _info(cache: Cache, *, as_json: bool) -> Exit:
         lines.result(json.dumps(fields))
         return Exit.OK
     for name, value in fields.items():
-        shown = f"{value:,}" if isinstance(value, int) else value
-        lines.result(f"{name.replace('_', ' '):<16}{shown}")
+        lines.result(f"{name.replace('_', ' '):<16}{_shown(name, value)}")
     return Exit.OK
 
 
+def _shown(name: str, value: object) -> object:
+    if name == "oldest_use":
+        return lines.utc(value) if isinstance(value, int) else "never"
+    return f"{value:,}" if isinstance(value, int) else value
+
+
 def _list(cache: Cache, *, as_json: bool) -> Exit:
+    pins = cache.pins()
     for entry in cache.entries():
-        facts = entry.facts
+        facts, pinned = entry.facts, entry.key in pins
         if as_json:
             renditions = [{"url": each.key, "width": each.width} for each in cache.renditions(entry.key)]
-            fields = {"url": entry.key, **asdict(facts), "received_at": entry.received_at}
-            lines.result(json.dumps({**fields, "renditions": renditions}))
+            fields = {"received_at": entry.received_at, "pinned": pinned, "renditions": renditions}
+            lines.result(json.dumps({"url": entry.key, **asdict(facts), **fields}))
         else:
             size = f"{facts.width}x{facts.height}"
-            shown = urls.redact(entry.key)
+            shown = urls.redact(entry.key) + "  (pinned)" * pinned
             lines.result(f"{facts.sha256[:16]}  {facts.format:<4}  {size:>11}  {facts.bytes:>10,}  {shown}")
     return Exit.OK
 
 
-def _verify(cache: Cache, *, as_json: bool, deep: bool) -> Exit:
-    checked = damaged = 0
-    for verdict in cache.verify(deep=deep):
+def _each(options: argparse.Namespace, work: Callable[[str], bool], done: str, wanting: str) -> Exit:
+    """Do `work` with each URL, and say of each whether it was done."""
+    failed = False
+    for url in options.urls:
+        was_done = work(url)
+        failed = failed or not was_done
+        if options.json:
+            lines.result(json.dumps({"url": url, done: was_done}))
+        elif not was_done:
+            lines.say(f"{urls.redact(url)}: {wanting}")
+    return Exit.FAILED if failed else Exit.OK
+
+
+def _prune(cache: Cache, options: argparse.Namespace) -> Exit:
+    pruned = cache.prune(options.max_cache, options.max_age, grace=options.grace, dry_run=options.dry_run)
+    if options.json:
+        lines.result(json.dumps({**asdict(pruned), "dry_run": options.dry_run}))
+    else:
+        for what, cleared in (
+            ("evicted", pruned.evicted),
+            ("not in the index", pruned.strays),
+            ("scratch", pruned.scratch),
+            ("quarantine", pruned.quarantine),
+            ("of older versions", pruned.outdated),
+            ("left", pruned.left),
+        ):
+            lines.result(f"{what:<18}{cleared.files:>11,}  {cleared.bytes:>17,} bytes")
+    if pruned.over:
+        over, grace = f"{pruned.over:,}", f"{options.grace:g}"
+        lines.say(f"{over} bytes above the limit are left: used within the last {grace} s, or pinned")
+    return Exit.OK
+
+
+def _verify(cache: Cache, options: argparse.Namespace) -> Exit:
+    checked = damaged = unknown = 0
+    client = client_for(options, cache=options.cache) if options.repair else None
+    for verdict in cache.verify(deep=options.deep, repair=client):
         checked += 1
-        if verdict.problem is not None:
-            damaged += 1
-        if as_json:
-            lines.result(json.dumps({"path": str(verdict.path), "problem": verdict.problem}))
+        damaged += verdict.problem is not None
+        unknown += verdict.problem is None and not verdict.indexed
+        if options.json:
+            lines.result(json.dumps(_fields(verdict)))
         elif verdict.problem is not None:
             lines.result(f"{verdict.path}: {verdict.problem}")
-    how = "name, structure and every frame" if deep else "name and structure"
+            for outcome in verdict.repaired:
+                lines.result(f"  {_outcome(outcome)}")
+    how = "name, structure and every frame" if options.deep else "name and structure"
     files = "1 file" if checked == 1 else f"{checked:,} files"
     lines.say(f"{files} checked by {how}: {damaged or 'none'} damaged")
+    if unknown:
+        lines.say(f"{unknown:,} of them not in the index: harmless, and imgfetch cache prune deletes them")
     return Exit.DAMAGE if damaged else Exit.OK
+
+
+def _fields(verdict: Verdict) -> dict[str, Any]:
+    return {
+        "path": str(verdict.path),
+        "problem": verdict.problem,
+        "urls": verdict.urls,
+        "indexed": verdict.indexed,
+        "repaired": [
+            {"error": outcome.reason, "message": outcome.message}
+            if isinstance(outcome, Failed)
+            else {"path": str(outcome.path)}
+            for outcome in verdict.repaired
+        ],
+    }
+
+
+def _outcome(outcome: Image | Failure) -> str:
+    if isinstance(outcome, Failed):
+        return f"not repaired: {error_for(outcome)}"
+    return f"repaired: {urls.redact(outcome.url)} is {outcome.path}"

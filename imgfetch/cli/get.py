@@ -14,6 +14,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from imgfetch.api.errands import errands, parse_digest
+from imgfetch.cli import lines
 from imgfetch.cli.door import client_for
 from imgfetch.cli.inputs import choosing_of, sources_of
 from imgfetch.cli.report import Report
@@ -59,18 +60,25 @@ def bring(options: argparse.Namespace, todo: Iterator[Errand], tally: Tally) -> 
         refresh=options.refresh,
         reuse=not options.no_reuse,
         key_ignore=options.key_ignore,
+        max_cache=options.max_cache,
+        max_age=options.max_age,
         observe=watcher.observe,
         lock=lock,
         locked=options.locked,
     )
-    for errand in todo:
-        outcomes = client.at_once(errand)
-        if outcomes is None:
-            with watcher:
-                _fetch(client, chain([errand], todo), tally)
-            break
-        for outcome in outcomes:
-            tally.take(outcome)
+    try:
+        for errand in todo:
+            outcomes = client.at_once(errand)
+            if outcomes is None:
+                with watcher:
+                    _fetch(client, chain([errand], todo), tally)
+                break
+            for outcome in outcomes:
+                tally.take(outcome)
+    finally:
+        for notice in client.let_go():
+            if not options.quiet:
+                lines.say(notice)
     code = tally.close()
     if lock is not None and not options.locked:
         lock.write(options.lock)

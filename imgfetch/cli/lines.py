@@ -27,6 +27,16 @@ def say(line: str) -> None:
         print(f"imgfetch: {printable(line)}", file=sys.stderr)  # noqa: T201 (as above)
 
 
+def utc(seconds: float) -> str:
+    """Seconds since the epoch as a date and a time: `2025-05-26 08:00:00+00:00`."""
+    from datetime import UTC, datetime
+
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds")
+    except (OverflowError, ValueError, OSError):  # the clock was far off
+        return f"{seconds:.0f} s after 1970"
+
+
 def json_of(outcome: Image | Failure, path: str | None = None) -> str:
     """An outcome of `get` as one line of JSON."""
     return _dump(fields_of(outcome, path))
@@ -86,16 +96,6 @@ def choice_fields(choice: Choice) -> dict[str, Any]:
         "candidate": asdict(choice.candidate),
         "alternatives": [asdict(candidate) for candidate in choice.alternatives],
     }
-
-
-def utc(seconds: float) -> str:
-    """Seconds since the epoch as a date and a time: `2025-05-26 08:00:00+00:00`."""
-    from datetime import UTC, datetime
-
-    try:
-        return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds")
-    except (OverflowError, ValueError, OSError):  # the clock was far off
-        return f"{seconds:.0f} s after 1970"
 
 
 def _error_fields(failed: Failure) -> dict[str, Any]:

@@ -15,6 +15,7 @@ import imgfetch
 from imgfetch.cli.surroundings import configuration
 from imgfetch.errors import InputError, printable
 from imgfetch.model import Format, Level, Limits, Policy, Reason, Viewport
+from imgfetch.rules.eviction import IN_USE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -85,26 +86,34 @@ def _build() -> tuple[argparse.ArgumentParser, list[argparse.ArgumentParser]]:
 
     cache = command("cache", "cache", "Look at the cache, and check it.")
     actions = cache.add_subparsers(metavar="ACTION", required=True, dest="action")
-    described = []
+    described = {}
     for name, summary in (
         ("info", "Say where the cache is and what is in it."),
         ("ls", "List what is in it, one rendition a line."),
-        ("verify", "Check every file against its name and its structure; exit with 4 if one is damaged."),
+        ("verify", "Check every file against its name, structure and row; exit with 4 if one is damaged."),
+        ("prune", "Evict what was not used for longest, and clear away what no longer serves."),
+        ("pin", "Never evict what is kept for a URL."),
+        ("unpin", "Let what is kept for a URL be evicted again."),
+        ("rm", "Forget a URL, and delete its image if no other URL stands for it."),
     ):
         action = actions.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         _add_cache(action)
         action.add_argument("--json", action="store_true", help="print one JSON object a line")
-        described.append(action)
-    described[-1].add_argument("--deep", action="store_true", help="decode every frame of every image too")
+        described[name] = action
+    for name in ("pin", "unpin", "rm"):
+        described[name].add_argument("urls", metavar="URL", nargs="+", help="what was asked for")
+    _add_verifying(described["verify"])
+    _add_pruning(described["prune"])
 
     command("demo", "demo", "Run the main job against an origin of our own on the loopback interface.")
-    return parser, [get, retry, pick, explain, *described]
+    return parser, [get, retry, pick, explain, *described.values()]
 
 
 def _add_bringing(parser: argparse.ArgumentParser) -> None:
     """Everything but the sources, and how to choose from them."""
     _add_cache(parser)
     _add_keys(parser)
+    _add_bounds(parser)
     _add_getting(parser)
     _add_offline(parser)
     _add_network(parser)
@@ -172,6 +181,34 @@ def _add_keys(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="query parameters that do not tell one image from another, as 'utm_*'; may be repeated",
     )
+
+
+def _add_bounds(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--max-cache", metavar="SIZE", type=_size, help="how much may be kept: the least recently used goes"
+    )
+    parser.add_argument(
+        "--max-age", metavar="TIME", type=_duration, help="how long an image may be kept unused"
+    )
+
+
+def _add_verifying(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--deep", action="store_true", help="decode every frame of every image too")
+    parser.add_argument("--repair", action="store_true", help="fetch again what is damaged")
+    parser.set_defaults(offline=False)
+    _add_network(parser)
+
+
+def _add_pruning(parser: argparse.ArgumentParser) -> None:
+    _add_bounds(parser)
+    parser.add_argument(
+        "--grace",
+        metavar="TIME",
+        type=_duration_or_none,
+        default=float(IN_USE),
+        help="spare what was last used, as far as is on record, within this time (70m)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="only say what would go")
 
 
 def _add_getting(parser: argparse.ArgumentParser) -> None:
@@ -314,6 +351,10 @@ def _share(text: str) -> tuple[int, int]:
     if not digits or int(digits) > whole:
         raise argparse.ArgumentTypeError(f"{printable(text)!r} is not a share from 0 to 1, such as 0.95")
     return int(digits), whole
+
+
+def _duration_or_none(text: str) -> float:
+    return 0.0 if re.fullmatch(r"0(?:ms|[smhd]?)", text) else _duration(text)
 
 
 def _viewport(text: str) -> Viewport:

@@ -1,0 +1,15 @@
+"""How much a cache may hold, as a caller says it."""
+
+from __future__ import annotations
+
+from imgfetch.errors import InputError
+from imgfetch.model import Reason
+from imgfetch.rules.eviction import Bounds
+
+
+def bounds_of(max_cache: int | None, max_age: float | None) -> Bounds:
+    """Bytes in all, and seconds since the last use. Raises `InputError` for what bounds nothing."""
+    for name, value in (("max_cache", max_cache), ("max_age", max_age)):
+        if value is not None and not 0 <= value < float("inf"):
+            raise InputError(Reason.BAD_INPUT, f"{value!r} is no bound; a number from 0 on is needed", name)
+    return Bounds(max_cache, max_age)

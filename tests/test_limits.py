@@ -1,0 +1,681 @@
+"""Bounds on a cache: uses on record, eviction, pins, pruning; and what becomes of them when things break."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import threading
+from contextlib import closing, suppress
+from typing import TYPE_CHECKING
+
+import pytest
+
+from fakes import FakeClock
+from imgfetch.adapters import disk
+from imgfetch.adapters.disk import DiskStore
+from imgfetch.adapters.pruning import Cleared
+from imgfetch.model import Format, Key, Reason
+from imgfetch.rules.eviction import IN_USE, Bounds
+from keeping import CAT, DOG, facts, keep, written
+from test_disk import ROUNDS, child, fails, index_of, mounted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from imgfetch.model import Facts
+
+HOUR, DAY = 3600.0, 86_400.0
+NOTHING = Bounds()
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+def store(root: Path, clock: FakeClock) -> Iterator[DiskStore]:
+    with closing(DiskStore(root, clock=clock)) as store:
+        yield store
+
+
+def key(number: int) -> Key:
+    return Key(f"https://photos.example/{number}")
+
+
+def fill(store: DiskStore, clock: FakeClock, count: int, *, every: float = DAY, size: int = 1000) -> None:
+    """Keep so many objects of that size, one after each such time."""
+    for number in range(count):
+        keep(store, key(number), b"%04d" % number * (size // 4))
+        clock.time += every
+
+
+def left(root: Path, count: int = 100) -> list[int]:
+    """Which of the numbered keys are still held; a look that is no use."""
+    there = {path.stem for path in (root / disk.OBJECTS).glob("*/*")}
+    with closing(sqlite3.connect(index_of(root))) as connection:
+        held = {k for k, sha256 in connection.execute("SELECT key, sha256 FROM entry") if sha256 in there}
+    return [number for number in range(count) if key(number) in held]
+
+
+def used_at(root: Path) -> dict[str, int]:
+    with closing(sqlite3.connect(index_of(root))) as connection:
+        return dict(connection.execute("SELECT key, used_at FROM entry JOIN object USING (sha256)"))
+
+
+def check_true(root: Path) -> None:
+    """Nothing lies: what is held is whole, and what is counted is what the index has."""
+    with closing(DiskStore(root)) as store:
+        assert [checked for checked in store.verify(deep=True) if not is_lost(checked)] == []
+    with closing(sqlite3.connect(index_of(root))) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        counted = connection.execute("SELECT count(*), total(bytes) FROM object").fetchone()
+        assert connection.execute("SELECT objects, bytes FROM total").fetchone() == counted
+        dangling = "SELECT count(*) FROM entry WHERE sha256 NOT IN (SELECT sha256 FROM object)"
+        assert connection.execute(dangling).fetchone() == (0,)
+
+
+def is_lost(checked: disk.Checked) -> bool:
+    """Whether there is nothing wrong but that a row has lost its object."""
+    return checked.problem is None or str(checked.problem).startswith("missing")
+
+
+def writes(root: Path) -> int:
+    """How often somebody has written to the index: by the log, which grows with each transaction."""
+    log = index_of(root).with_name(index_of(root).name + "-wal")
+    return log.stat().st_size if log.exists() else 0
+
+
+# ---------------------------------------------------------------------------------------------------
+# Uses
+
+
+def test_a_use_is_put_on_record_once_an_hour_at_most(store: DiskStore, root: Path, clock: FakeClock) -> None:
+    keep(store, CAT, b"a cat")
+    began = clock.time
+    before = writes(root)
+    for _ in range(100):
+        clock.time += 36
+        assert store.find(CAT)
+    store._usage.flush()
+    assert (used_at(root)[CAT], writes(root)) == (int(began), before)
+    clock.time += 1
+    assert store.find(CAT)
+    assert used_at(root)[CAT] == int(began)  # collected, not written on the spot
+    store._usage.flush()
+    assert used_at(root)[CAT] == int(clock.time)
+    before = writes(root)
+    assert store.find(CAT)
+    store.close()
+    assert used_at(root)[CAT] == int(clock.time)
+
+
+def test_many_uses_are_written_down_in_one_transaction(
+    store: DiskStore, root: Path, clock: FakeClock
+) -> None:
+    fill(store, clock, 300, every=0)
+    clock.time += 2 * HOUR
+    before = writes(root)
+    for number in range(300):
+        assert store.find(key(number))
+    assert writes(root) == before
+    store.close()
+    assert set(used_at(root).values()) == {int(clock.time)}
+
+
+def test_a_use_is_put_on_record_by_itself_while_the_run_goes_on(
+    store: DiskStore, root: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("imgfetch.adapters.usage._DELAY", 0.0)
+    keep(store, CAT, b"a cat")
+    clock.time += 2 * HOUR
+    assert store.find(CAT)
+    timer = store._usage._timer
+    if timer is not None:
+        timer.join()
+    assert used_at(root)[CAT] == int(clock.time)
+
+
+def test_a_use_that_cannot_be_put_on_record_fails_nothing(
+    root: Path, tmp_path: Path, clock: FakeClock
+) -> None:
+    with closing(DiskStore(root, clock=clock)) as store:
+        keep(store, CAT, b"a cat")
+    then = used_at(root)
+    clock.time += DAY
+    copy = tmp_path / "read-only"
+    with mounted(copy, "-o", "bind,ro", str(root)):
+        with closing(DiskStore(copy, clock=clock, bounds=Bounds(1, 1.0))) as store:
+            assert store.find(CAT)
+        fails(Reason.PERMISSION, lambda: prune(copy, clock, 1), copy)
+    with closing(sqlite3.connect(index_of(root), isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with closing(DiskStore(root, clock=clock)) as store:
+            assert store.find(CAT)
+        other.execute("ROLLBACK")
+    shutil.rmtree(root / "objects-v1")
+    with closing(DiskStore(root, clock=clock)) as store:
+        assert store.find(CAT) is None
+    assert used_at(root) == then
+    with closing(DiskStore(root, clock=clock)) as store:
+        entry = keep(store, CAT, b"a cat")
+        clock.time += DAY
+        assert store.find(CAT) == entry
+        shutil.rmtree(root)
+    assert not root.exists()
+
+
+# ---------------------------------------------------------------------------------------------------
+# Eviction while images are kept
+
+
+def test_a_run_that_fills_the_cache_leaves_it_below_its_bound(root: Path, clock: FakeClock) -> None:
+    with closing(DiskStore(root, clock=clock)) as store:
+        fill(store, clock, 100)
+    with closing(DiskStore(root, clock=clock, bounds=Bounds(100_000))) as store:
+        assert store.find(key(0))
+        keep(store, key(100), b"x" * 1000)
+        keep(store, key(101), b"y" * 1000)
+    held = left(root, 102)
+    assert 90 <= len(held) <= 91  # of 1 kB each: one may have come after the others went
+    assert held == [0, *range(103 - len(held), 102)]  # what this run has asked for is there
+    check_true(root)
+
+
+def test_a_run_evicts_nothing_that_it_was_served_itself(root: Path, clock: FakeClock) -> None:
+    with closing(DiskStore(root, clock=clock)) as store:
+        fill(store, clock, 10)
+    with closing(DiskStore(root, clock=clock, bounds=Bounds(5000))) as store:
+        assert store.find(key(0))
+        for number in range(10, 30):
+            keep(store, key(number), b"%d" % number * 500)
+            clock.time += 60
+        store._evictor.finish()
+        (notice,) = store.notices
+        assert "21,000 bytes, and 5,000 were allowed" in notice
+    assert left(root) == [0, *range(10, 30)]
+
+
+def test_age_alone_evicts_too(root: Path, clock: FakeClock) -> None:
+    with closing(DiskStore(root, clock=clock)) as store:
+        fill(store, clock, 10)
+    with closing(DiskStore(root, clock=clock, bounds=Bounds(None, 5.5 * DAY))) as store:
+        keep(store, CAT, b"a cat")
+    assert left(root) == [5, 6, 7, 8, 9]
+
+
+def test_what_another_process_has_used_a_moment_ago_stays(root: Path, clock: FakeClock) -> None:
+    with closing(DiskStore(root, clock=clock)) as other:
+        fill(other, clock, 10)
+        assert other.find(key(0))
+        other._usage.flush()
+        clock.time += HOUR + 500
+        with closing(DiskStore(root, clock=clock, bounds=Bounds(1))) as store:
+            keep(store, CAT, b"a cat")
+        assert left(root) == [0]
+        clock.time += 101
+        with closing(DiskStore(root, clock=clock, bounds=Bounds(1))) as store:
+            keep(store, DOG, b"a dog")
+    assert left(root) == []
+
+
+def test_a_use_between_the_choice_and_the_deed_spares_it(root: Path, clock: FakeClock) -> None:
+    with closing(DiskStore(root, clock=clock)) as store, closing(DiskStore(root, clock=clock)) as other:
+        fill(store, clock, 4)
+        batch = [*store._index.by_use()]
+        assert store.find(key(0))  # noted by us, and written nowhere
+        assert other.find(key(1))
+        other._usage.flush()
+        assert other.pin(key(2))
+        gone = store._index.evict(batch, store._unlink_unused)
+        assert [held.used_at for held in gone] == [batch[3].used_at]
+    assert left(root) == [0, 1, 2]
+    check_true(root)
+
+
+def test_who_keeps_what_is_being_evicted_has_it_in_the_end(root: Path, clock: FakeClock) -> None:
+    """The evictor deletes the file when the keeper has seen that it is there, and not written its row."""
+    with closing(DiskStore(root, clock=clock)) as store, closing(DiskStore(root, clock=clock)) as other:
+        path = store.path(keep(store, CAT, b"a cat"))
+        clock.time += DAY
+        publish = store._publish
+
+        evicted: list[Path] = []
+
+        def slowly(writer: disk._Writer, seen: Facts) -> int:
+            mtime_ns = publish(writer, seen)
+            if not evicted:
+                evicted.append(path)
+                assert len(other._index.evict([*other._index.by_use()], other._unlink_unused)) == 1
+                assert not path.exists()
+            return mtime_ns
+
+        store._publish = slowly  # type: ignore[assignment, method-assign]
+        entry = keep(store, DOG, b"a cat")
+        assert path.read_bytes() == b"a cat"
+        assert store.find(DOG) == entry
+        assert store.find(CAT) is None
+    check_true(root)
+
+
+def test_an_object_that_is_just_being_put_in_the_place_of_a_damaged_one_stays(
+    store: DiskStore, root: Path, clock: FakeClock
+) -> None:
+    path = store.path(keep(store, CAT, b"a cat"))
+    (held,) = store._index.by_use()
+    now = path.stat().st_mtime
+    os.utime(path, (now, now - 5))
+    clock.time = now
+    assert not store._unlink_unused(held)
+    clock.time = now + DAY
+    assert store._unlink_unused(held)
+    assert not path.exists()
+
+
+def test_keeping_the_same_bytes_again_counts_them_once(store: DiskStore, root: Path) -> None:
+    for number in range(3):
+        keep(store, key(number), b"a cat")
+    assert store._index.total() == (1, 5)
+    assert store.remove(key(0))
+    assert store._index.total() == (1, 5)
+    assert store.remove(key(1))
+    assert store.remove(key(2))
+    assert store._index.total() == (0, 0)
+    check_true(root)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Pins
+
+
+def test_what_is_pinned_is_never_evicted(store: DiskStore, root: Path, clock: FakeClock) -> None:
+    fill(store, clock, 5)
+    assert store.pin(key(1))
+    assert not store.pin(key(77))
+    assert store.pins() == {key(1)}
+    assert store.stats().pinned == 1
+    pruned = store.prune(Bounds(0, 1.0), grace=0)
+    assert (pruned.evicted.files, pruned.left.files, pruned.over) == (4, 1, 1000)
+    keep(store, key(1), b"another cat")  # a pin is the URL's: it goes over to what comes in the place
+    clock.time += DAY
+    assert store.prune(Bounds(0), grace=0).left == Cleared(1, 11)
+    assert store.find(key(1))
+    assert store.unpin(key(1))
+    assert not store.unpin(key(1))
+    assert store.prune(Bounds(0), grace=0).left == Cleared(0, 0)
+
+
+def test_bytes_are_pinned_by_any_of_their_urls_and_unpinned_by_removing_it(
+    store: DiskStore, clock: FakeClock
+) -> None:
+    keep(store, CAT, b"a pet")
+    keep(store, DOG, b"a pet")
+    assert store.pin(DOG)
+    clock.time += DAY
+    assert store.prune(Bounds(0)).evicted == Cleared()
+    assert store.find(CAT)
+    assert store.remove(DOG)
+    assert store.pins() == frozenset()
+    clock.time += DAY
+    assert store.prune(Bounds(0), grace=0).evicted.files == 1
+
+
+# ---------------------------------------------------------------------------------------------------
+# Pruning
+
+
+def prune(root: Path, clock: FakeClock, max_bytes: int | None = None) -> object:
+    with closing(DiskStore(root, clock=clock)) as store:
+        return store.prune(Bounds(max_bytes))
+
+
+def test_pruning_evicts_down_to_the_bound(store: DiskStore, root: Path, clock: FakeClock) -> None:
+    fill(store, clock, 30)
+    would = store.prune(Bounds(10_500), dry_run=True)
+    assert (would.evicted, would.left) == (Cleared(20, 20_000), Cleared(10, 10_000))
+    assert left(root) == [*range(30)]
+    pruned = store.prune(Bounds(10_500))
+    assert (pruned.evicted, pruned.left, pruned.over) == (would.evicted, would.left, 0)
+    assert left(root) == [*range(20, 30)]
+    assert store.prune(Bounds(10_500)).evicted == Cleared()
+    assert store.prune(NOTHING).evicted == Cleared()
+    assert store.prune(Bounds(None, 4.5 * DAY)).left.files == 4
+    check_true(root)
+
+
+def test_pruning_spares_what_may_be_in_use(store: DiskStore, clock: FakeClock) -> None:
+    fill(store, clock, 4, every=HOUR)
+    clock.time += IN_USE - 2 * HOUR - 1
+    assert store.prune(Bounds(0)).left.files == 2
+    assert store.prune(Bounds(0), grace=0).left.files == 0
+
+
+def test_pruning_brings_index_and_objects_into_agreement(
+    store: DiskStore, root: Path, clock: FakeClock
+) -> None:
+    fill(store, clock, 6)
+    paths = [store.path(entry) for entry in store.entries()]
+    paths[0].unlink()
+    shutil.rmtree(paths[1].parent)
+    for number in (2, 3):
+        with closing(sqlite3.connect(index_of(root))) as connection, connection:
+            for table in ("entry", "object"):
+                connection.execute(f"DELETE FROM {table} WHERE sha256 = ?", (paths[number].stem,))
+    (paths[4].parent / "notes.txt").write_text("mine")
+    (paths[4].parent / f"{'0' * 64}.webp").write_text("misplaced")
+    clock.time = paths[3].stat().st_mtime
+    os.utime(paths[3], (0, clock.time - HOUR - 1))
+    os.utime(paths[2], (0, clock.time - HOUR + 1))
+    would = store.prune(NOTHING, dry_run=True)
+    assert (would.strays, would.forgotten) == (Cleared(1, 1000), 2)
+    pruned = store.prune(NOTHING)
+    assert (pruned.strays, pruned.forgotten, pruned.left) == (Cleared(1, 1000), 2, Cleared(2, 2000))
+    assert [path.exists() for path in paths] == [False, False, True, False, True, True]
+    assert sorted(path.name for path in paths[4].parent.glob("*[st].*"))[-1] == "notes.txt"
+    assert store.prune(NOTHING).forgotten == 0
+
+
+def test_a_stray_that_is_kept_again_meanwhile_stays(store: DiskStore, root: Path) -> None:
+    entry = keep(store, CAT, b"a cat")
+    path = store.path(entry)
+    deleted: list[Path] = []
+    store._index.unless_known([(entry.facts.sha256, path)], deleted.append)
+    assert deleted == []
+    store._index.forget(entry.facts.sha256)
+    store._index.unless_known([(entry.facts.sha256, path)], deleted.append)
+    assert deleted == [path]
+
+
+def test_pruning_clears_away_what_is_old(store: DiskStore, root: Path, clock: FakeClock) -> None:
+    bad = store.path(keep(store, CAT, b"a bad cat"))
+    keep(store, DOG, b"a dog")
+    store.quarantine(bad, "it scratches")
+    written(store, b"half a c")
+    index_of(root).with_name("index-v1.sqlite.damaged-1").write_bytes(b"noise")
+    now = clock.time = bad.parent.parent.stat().st_mtime
+    assert store.prune(NOTHING).quarantine == Cleared()
+    clock.time = now + HOUR + 100
+    assert store.prune(NOTHING).scratch == Cleared(1, 8)
+    clock.time = now + 31 * DAY
+    would = store.prune(NOTHING, dry_run=True)
+    assert would.quarantine == Cleared(3, 9 + 13 + 5)
+    assert store.prune(NOTHING).quarantine == would.quarantine
+    assert list((root / "quarantine-v1").iterdir()) == []
+    assert not list(root.glob("*.damaged*"))
+    assert store.find(DOG)
+
+
+def test_parts_of_older_versions_go_and_all_others_stay(store: DiskStore, root: Path) -> None:
+    keep(store, CAT, b"a cat")
+    for name in ("objects-v0", "objects-v2", "scratch-v0", "objects-v", "objects-vv0", "my-objects-v0"):
+        (root / name / "ab").mkdir(parents=True)
+        (root / name / "ab" / "file").write_bytes(b"12345")
+    for name in ("index-v0.sqlite", "index-v0.sqlite-wal", "index-v2.sqlite", "notes-v0.txt"):
+        (root / name).write_bytes(b"12345")
+    elsewhere = root.parent / "elsewhere"
+    elsewhere.mkdir()
+    (root / "quarantine-v0").symlink_to(elsewhere)
+    before = {path.name for path in root.iterdir()}
+    assert store.prune(NOTHING, dry_run=True).outdated == Cleared(4, 20)
+    assert {path.name for path in root.iterdir()} == before
+    assert store.prune(NOTHING).outdated == Cleared(4, 20)
+    gone = {"objects-v0", "scratch-v0", "index-v0.sqlite", "index-v0.sqlite-wal"}
+    assert {path.name for path in root.iterdir()} == before - gone
+    assert elsewhere.exists()
+
+
+def test_the_index_shrinks_where_that_pays(root: Path, clock: FakeClock) -> None:
+    with closing(DiskStore(root, clock=clock)) as store:
+        add_rows(root, store, 5000)
+        assert store.prune(NOTHING).compacted == 0
+        assert store.prune(NOTHING).forgotten == 0
+    before = index_of(root).stat().st_size
+    with closing(DiskStore(root, clock=clock)) as store:
+        pruned = store.prune(Bounds(0), grace=0)
+        assert pruned.left == Cleared()
+        assert pruned.compacted > before * 0.7
+    assert index_of(root).stat().st_size < before * 0.3
+    check_true(root)
+
+
+def test_where_nothing_was_kept_nothing_is_pruned_or_made(store: DiskStore, root: Path) -> None:
+    assert store.prune(Bounds(0)).left == Cleared()
+    assert not store.pin(CAT)
+    assert not store.unpin(CAT)
+    assert store.pins() == frozenset()
+    assert not root.exists()
+
+
+def test_what_is_no_cache_is_not_pruned(root: Path, store: DiskStore) -> None:
+    root.mkdir()
+    (root / "objects-v0").mkdir()
+    (root / "thesis.tex").write_text("")
+    fails(Reason.NOT_A_CACHE, lambda: store.prune(Bounds(0)), root)
+    fails(Reason.NOT_A_CACHE, lambda: store.pin(CAT), root)
+    assert (root / "objects-v0").exists()
+
+
+# ---------------------------------------------------------------------------------------------------
+# Clocks that are wrong
+
+
+@pytest.mark.parametrize("wrong", [3650 * DAY, -3650 * DAY])
+def test_a_clock_that_is_ten_years_off_for_once_evicts_nothing_by_age(
+    root: Path, clock: FakeClock, wrong: float
+) -> None:
+    with closing(DiskStore(root, clock=clock)) as store:
+        fill(store, clock, 10)
+    bounds = Bounds(None, 30 * DAY)
+    clock.time += wrong
+    for _ in range(3):
+        with closing(DiskStore(root, clock=clock, bounds=bounds)) as store:
+            assert store.find(key(0))
+            keep(store, CAT, b"a cat")
+            assert store.prune(bounds).evicted == Cleared()
+        clock.time += 5 * 60
+    clock.time -= wrong
+    with closing(DiskStore(root, clock=clock)) as store:
+        assert store.prune(bounds).evicted == Cleared()
+        assert all(abs(clock.time - at) < 11 * DAY for at in used_at(root).values())
+    clock.time += 60 * DAY
+    with closing(DiskStore(root, clock=clock)) as store:
+        assert store.prune(bounds).left == Cleared()  # nor is anything kept for ever
+
+
+@pytest.mark.parametrize("wrong", [3650 * DAY, -3650 * DAY])
+def test_under_a_wrong_clock_the_least_recently_used_still_goes_first(
+    root: Path, clock: FakeClock, wrong: float
+) -> None:
+    with closing(DiskStore(root, clock=clock)) as store:
+        fill(store, clock, 10)
+    clock.time += wrong
+    with closing(DiskStore(root, clock=clock)) as store:
+        assert store.find(key(1))
+        assert store.prune(Bounds(5000)).left.files == 5
+    assert left(root) == [1, 6, 7, 8, 9]
+
+
+def test_a_clock_that_was_set_back_is_believed_after_a_day_and_all_ages_stay(
+    root: Path, clock: FakeClock
+) -> None:
+    with closing(DiskStore(root, clock=clock)) as store:
+        fill(store, clock, 10)
+    clock.time -= 3650 * DAY
+    for _ in range(2):
+        with closing(DiskStore(root, clock=clock)) as store:
+            store.prune(NOTHING)
+        clock.time += 1.5 * DAY
+    ages = [clock.time - at for at in used_at(root).values()]
+    assert [ages[number] - ages[number + 1] for number in range(9)] == [DAY] * 9
+    with closing(DiskStore(root, clock=clock)) as store:
+        assert store.prune(Bounds(None, 5 * DAY)).left.files in range(1, 10)
+
+
+# ---------------------------------------------------------------------------------------------------
+# Crashes, and company
+
+
+def add_rows(root: Path, store: DiskStore, count: int) -> None:
+    """Objects of some bytes each, and their rows, by the short way: as the page on the format has them."""
+    keep(store, CAT, b"a cat")
+    rows, now = [], store._clock.now()
+    for number in range(count):
+        data = b"%d" % number
+        seen = facts(data)
+        folder = root / disk.OBJECTS / seen.sha256[:2]
+        folder.mkdir(exist_ok=True)
+        path = folder / f"{seen.sha256}.{Format.WEBP.extension}"
+        path.write_bytes(data)
+        used = int(now) - 100_000 - count + number
+        rows.append((seen.sha256, len(data), path.stat().st_mtime_ns, used, key(number)))
+    with closing(sqlite3.connect(index_of(root))) as connection, connection:
+        connection.executemany("INSERT INTO object VALUES (?, 'webp', ?, ?, ?)", [row[:4] for row in rows])
+        connection.executemany(
+            "INSERT INTO entry (key, sha256, width, height, frames, verified, url, status, headers, asked_at,"
+            " received_at) SELECT ?, ?, 1, 1, 1, '', '', 200, '', 0, 0",
+            [(row[4], row[0]) for row in rows],
+        )
+
+
+_PRUNE = """
+    from imgfetch.rules.eviction import Bounds
+    print("go", flush=True)
+    store.prune(Bounds(int(sys.argv[2])), grace=0)
+    store.close()
+    print("done", flush=True)
+"""
+
+
+def test_a_prune_may_be_killed_at_any_instant(tmp_path: Path) -> None:
+    full, root = tmp_path / "full", tmp_path / "cache"
+    with closing(DiskStore(full)) as store:
+        add_rows(full, store, 3000)
+    chance = random.Random()
+    cut_short = 0
+    for _ in range(max(4, ROUNDS // 4)):
+        shutil.rmtree(root, ignore_errors=True)
+        shutil.copytree(full, root, copy_function=os.link)
+        for name in (disk.INDEX,):
+            (root / name).unlink()
+            shutil.copy2(full / name, root / name)
+        ended = False
+        for _ in range(3):
+            with subprocess.Popen(child(_PRUNE, root, 4000), stdout=subprocess.PIPE, text=True) as process:
+                assert process.stdout is not None
+                assert process.stdout.readline() == "go\n"
+                try:
+                    process.wait(chance.uniform(0, 0.25))
+                    ended = True
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    cut_short += 1
+            check_true(root)
+        with closing(DiskStore(root)) as store:
+            pruned = store.prune(Bounds(4000), grace=0)
+            assert 3900 < pruned.left.bytes <= 4000 or ended
+            held = [store.find(entry.key) for entry in store.entries()]
+            assert None not in held
+            assert store.stats().objects == pruned.left.files == len(held)
+            assert left(root, 3000) == [*range(3000 - len(left(root, 3000)), 3000)]
+    assert cut_short
+
+
+def test_two_processes_may_prune_at_once(root: Path) -> None:
+    with closing(DiskStore(root)) as store:
+        add_rows(root, store, 3000)
+    total = 5 + sum(len(str(number)) for number in range(3000))
+    target = total // 2
+    running = [subprocess.Popen(child(_PRUNE, root, target), stdout=subprocess.PIPE) for _ in range(2)]
+    assert [process.communicate()[0][-5:] for process in running] == [b"done\n"] * 2
+    assert [process.returncode for process in running] == [0, 0]
+    check_true(root)
+    with closing(DiskStore(root)) as store:
+        assert target - 1000 < store._index.total().bytes <= target
+        assert store.prune(NOTHING).forgotten == 0
+        assert store.notices == []
+
+
+def test_a_prune_evicts_nothing_that_another_process_is_serving(root: Path) -> None:
+    with closing(DiskStore(root)) as store:
+        add_rows(root, store, 2000)
+    code = """
+        print("go", flush=True)
+        keys = [Key(f"https://photos.example/{number}") for number in range(0, 2000, 20)]
+        paths = [store.path(store.find(key)) for key in keys]
+        store._usage.flush()
+        print("served", flush=True)
+        sys.stdin.read()
+        assert all(path.read_bytes() for path in paths)
+        store.close()
+    """
+    with subprocess.Popen(
+        child(code, root), stdout=subprocess.PIPE, stdin=subprocess.PIPE, text=True
+    ) as serving:
+        assert serving.stdout is not None
+        assert [serving.stdout.readline() for _ in range(2)] == ["go\n", "served\n"]
+        with closing(DiskStore(root)) as store:
+            assert store.prune(Bounds(0)).left.files == 101  # the cat has just come
+        serving.communicate("")
+        assert serving.returncode == 0
+    check_true(root)
+
+
+def test_many_threads_keep_find_and_evict_at_once(root: Path) -> None:
+    """Whatever `find` gives out in a run that evicts is there until the end of it."""
+    with closing(DiskStore(root)) as store:
+        add_rows(root, store, 1500)
+    wrong: list[Key] = []
+    with closing(DiskStore(root, bounds=Bounds(2000))) as store:
+
+        def serve(first: int) -> None:
+            paths = {}
+            for number in range(first, 1500, 3):
+                entry = store.find(key(number))
+                if entry is not None:
+                    paths[entry.key] = store.path(entry)
+                if number % 50 == first:
+                    keep(store, Key(f"https://other.example/{number}"), b"%d new" % number)
+            store._evictor.finish()
+            wrong.extend(name for name, path in paths.items() if not path.exists())
+
+        threads = [threading.Thread(target=serve, args=(first,)) for first in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+    check_true(root)
+
+
+def fill_up(path: Path) -> None:
+    """Write until no space is left."""
+    with path.open("wb", buffering=0) as ballast, suppress(OSError):
+        while ballast.write(bytes(4096)):
+            pass
+
+
+def test_a_full_disk_is_no_reason_not_to_make_room(tmp_path: Path, clock: FakeClock) -> None:
+    disk_of_ours = tmp_path / "disk"
+    with mounted(disk_of_ours, "-t", "tmpfs", "-o", "size=6000k", "none"):
+        root = disk_of_ours / "cache"
+        with closing(DiskStore(root, clock=clock)) as store:
+            fill(store, clock, 100, size=5000)
+        for is_open in (False, True):
+            with closing(DiskStore(root, clock=clock)) as store:
+                if is_open:
+                    assert store.find(key(99))
+                fill_up(disk_of_ours / "ballast")
+                before = store._index.total().objects
+                pruned = store.prune(Bounds(before * 5000 // 2))
+                assert pruned.left.files == before // 2
+            check_true(root)
+            (disk_of_ours / "ballast").unlink()
