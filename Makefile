@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check browsers bench fuzz clean
+.PHONY: demo test check browsers kills bench fuzz clean
 
 demo: $(VENV)/run
 	$(BIN)/imgfetch demo
@@ -22,6 +22,11 @@ check: $(VENV)/dev
 # Our choices beside Chromium's on thousands of drawn pages, every disagreement with its seed.
 browsers: $(VENV)/dev
 	$(BIN)/python tests/browser/differential.py --cases $(or $(CASES),3000) --seed $(or $(SEED),1)
+
+# Writers, pruners and evictors killed at random instants, everything compared afterwards, and a table.
+# A cache with a million objects: make kills ROUNDS=4 OBJECTS=1000000
+kills: $(VENV)/dev
+	$(BIN)/python tests/kills.py --rounds $(or $(ROUNDS),200) --objects $(or $(OBJECTS),3000)
 
 # What reading a page and what the cache costs beside others, side by side in one run, and what is read right.
 bench: bench-reading bench-srcset_cases bench-cache

@@ -209,9 +209,9 @@ def _whole_sub_blocks(data: bytes, most: int) -> bytes:
 
 
 if __name__ == "__main__":
-    print(table(matrix()))  # noqa: T201
+    print(table(matrix()))
     flat = {
         ("banded whole", form): count([save(banded(240, 160, seed), form) for seed in range(12)])
         for form in ("webp", "jpeg", "png", "gif", "avif")
     }
-    print(table(flat))  # noqa: T201
+    print(table(flat))

@@ -312,7 +312,7 @@ def main() -> None:
             lines.append(f"{fault.path:40} {fault.story}")
         listing = "\n".join(sorted(lines)) + "\n"
         origin.route("/", whole(listing.encode(), content_type="text/plain; charset=utf-8"))
-        print(listing, f"{origin.url}/ lists them all; each answer but the last is given once", sep="\n")  # noqa: T201
+        print(listing, f"{origin.url}/ lists them all; each answer but the last is given once", sep="\n")
         with suppress(KeyboardInterrupt):
             origin._thread.join()
 

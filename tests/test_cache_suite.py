@@ -176,4 +176,4 @@ def score() -> str:
 
 
 if __name__ == "__main__":
-    print(score())  # noqa: T201 (it was run for this)
+    print(score())
