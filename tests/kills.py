@@ -1,7 +1,7 @@
 """Kill whoever writes to a cache, again and again, and see whether anything in it lies afterwards.
 
     python tests/kills.py --rounds 200
-    python tests/kills.py --rounds 8 --objects 1000000
+    python tests/kills.py --rounds 1 --objects 1000000 --work prune
 
 Each round fills a cache, starts one who works on it, and sends SIGKILL after a random time; then everything
 is compared: objects with their names, rows with objects, counts with rows. At the end a prune is let run to
@@ -61,22 +61,25 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--rounds", type=int, default=200)
     parser.add_argument("--objects", type=int, default=3000, help="what is in the cache before")
+    parser.add_argument("--work", choices=[*_WORK], action="append", help="only this; may be repeated")
     parser.add_argument("--seed", type=int, default=None)
     options = parser.parse_args()
     seed = random.randrange(10**6) if options.seed is None else options.seed
     print(f"{options.rounds} rounds, {options.objects:,} objects, seed {seed}", flush=True)
     with tempfile.TemporaryDirectory(prefix="kills-") as folder:
-        return Rounds(Path(folder), options.objects, random.Random(seed)).run(options.rounds)
+        works = options.work or [*_WORK]
+        return Rounds(Path(folder), options.objects, works, random.Random(seed)).run(options.rounds)
 
 
 class Rounds:
     """A cache that is filled once and linked anew for each round."""
 
-    def __init__(self, folder: Path, objects: int, chance: random.Random) -> None:
+    def __init__(self, folder: Path, objects: int, works: list[str], chance: random.Random) -> None:
         self._folder = folder
         self._full = folder / "full"
         self._root = folder / "cache"
         self._objects = objects
+        self._works = works
         self._chance = chance
         self._found: Counter[tuple[str, str]] = Counter()
         began = time.monotonic()
@@ -93,9 +96,8 @@ class Rounds:
         return 1 if any(what == "lies" for _, what in self._found) else 0
 
     def _round(self, number: int) -> None:
-        name = [*_WORK][number % len(_WORK)]
-        if name != "keep" or number % (2 * len(_WORK)) == 0 or not self._root.exists():
-            litter.link(self._full, self._root)
+        name = self._works[number % len(self._works)]
+        litter.link(self._full, self._root)
         longest = self._longest(name)
         for process in self._start(name, number):
             with process:
@@ -135,9 +137,15 @@ class Rounds:
 
     def _finish(self, name: str, number: int) -> None:
         """What was cut short is finished by the next, and then all agrees."""
+        began = time.monotonic()
         with closing(DiskStore(self._root)) as store:
             pruned = store.prune(Bounds(self._bytes // 10), grace=0)
+        spent = time.monotonic() - began
         seen = litter.compare(self._root)
+        if self._objects >= 100_000:
+            print(
+                f"round {number}, {name}: the prune after the kill took {spent:.0f} s, {pruned}", flush=True
+            )
         if seen.lies or seen.lost or seen.bytes > self._bytes // 10:
             self._found[name, "lies"] += 1
             print(f"round {number}, {name}: after a second prune {seen}, {pruned}", flush=True)
@@ -145,7 +153,7 @@ class Rounds:
     def _table(self, rounds: int, seconds: float) -> None:
         columns = ("killed", "done", "rows", "lost", "strays", "lies")
         print(f"{'':18}" + "".join(f"{column:>12}" for column in columns))
-        for name in _WORK:
+        for name in self._works:
             print(f"{name:18}" + "".join(f"{self._found[name, column]:>12,}" for column in columns))
         spent = resource.getrusage(resource.RUSAGE_CHILDREN)
         cpu = time.process_time() + spent.ru_utime + spent.ru_stime
