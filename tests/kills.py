@@ -143,9 +143,7 @@ class Rounds:
         spent = time.monotonic() - began
         seen = litter.compare(self._root)
         if self._objects >= 100_000:
-            print(
-                f"round {number}, {name}: the prune after the kill took {spent:.0f} s, {pruned}", flush=True
-            )
+            print(f"round {number}, {name}: the next prune took {spent:.0f} s, {pruned}", flush=True)
         if seen.lies or seen.lost or seen.bytes > self._bytes // 10:
             self._found[name, "lies"] += 1
             print(f"round {number}, {name}: after a second prune {seen}, {pruned}", flush=True)
