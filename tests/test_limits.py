@@ -189,7 +189,7 @@ def test_a_run_evicts_nothing_that_it_was_served_itself(root: Path, clock: FakeC
             clock.time += 60
         store._evictor.finish()
         (notice,) = store.notices
-        assert "21,000 bytes, and 5,000 were allowed" in notice
+        assert "16,000 bytes more than were allowed" in notice
     assert left(root) == [0, *range(10, 30)]
 
 

@@ -155,7 +155,7 @@ def test_get_leaves_the_cache_below_its_bounds(urls: list[str], capsys: pytest.C
     assert there([Path(ran.lines[0])]) == [True]
     crowded = Ran(capsys, "get", *urls, "--max-cache", "100", "--max-age", "1d", *LOCAL)
     assert crowded.code == 0
-    assert "bytes, and 100 were allowed: what is left is pinned, or was used by this run" in crowded.err
+    assert "more than were allowed: the rest is pinned, or was used by this run" in crowded.err
     assert all(there([Path(line) for line in crowded.lines]))
     assert len(crowded.lines) == 6
 

@@ -488,7 +488,7 @@ class DiskStore:
         for scratch in tuple(self._writers):
             self.suspend(scratch)
         self._evictor.finish()
-        self._usage.flush()
+        self._usage.close()
         self._index.close()
 
     def cut_short(self) -> None:

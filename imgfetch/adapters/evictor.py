@@ -75,37 +75,39 @@ class Evictor:
         if thread is None:
             return
         thread.join()
-        limit = self._bounds.max_bytes
-        if limit is not None and not early and self._index.total().bytes > limit:
+        if not early and self._over():
             self._evict()
-            self._say_what_is_left(limit)
-
-    def _say_what_is_left(self, limit: int) -> None:
-        left = self._index.total().bytes
-        if left > limit:
-            self._index.notices.append(
-                f"the cache holds {left:,} bytes, and {limit:,} were allowed: what is left is pinned, or was"
-                " used by this run or a short while ago"
-            )
+            over = self._over()
+            if over:
+                self._index.notices.append(
+                    f"the cache holds {over:,} bytes more than were allowed: the rest is pinned, or was used"
+                    " by this run or a short while ago"
+                )
 
     def _is_called_for(self) -> bool:
         if self._enough.is_set():
             return False
         if self._bounds.max_age is not None and not self._looked_for_age:
             return True
+        return self._elapsed() >= self._not_before and self._over() > 0
+
+    def _over(self) -> int:
+        """How many bytes there are above the bound; 0 where that cannot be said."""
         limit = self._bounds.max_bytes
-        return limit is not None and self._index.total().bytes > limit and self._elapsed() >= self._not_before
+        if limit is not None:
+            with suppress(CacheError, OSError):
+                return max(0, self._index.total().bytes - limit)
+        return 0
 
     def _evict(self) -> None:
         limit = self._bounds.max_bytes
-        full = limit is not None and self._index.total().bytes > limit
-        target = int(limit * LOW_WATER) if full and limit is not None else None
+        target = int(limit * LOW_WATER) if limit is not None and self._over() else None
         with suppress(CacheError, OSError):  # it is no reason to fail for what is being fetched
             self._usage.flush()
             now = self._usage.time()
             spared = spared_since(now, run_began=self._usage.began())
             self.evict(target=target, max_age=self._bounds.max_age, spared=spared, now=now)
-        if limit is not None and self._index.total().bytes > limit:
+        if self._over():
             self._not_before = self._elapsed() + _IN_VAIN
 
     def evict(self, *, target: int | None, max_age: float | None, spared: float, now: float) -> Evicted:

@@ -103,6 +103,7 @@ _SHARING = "SELECT DISTINCT key FROM entry WHERE sha256 = ? LIMIT 100"
 _LIST = f"{_ENTRIES} WHERE e.id > ? ORDER BY e.id LIMIT 500"
 _OBJECT = "SELECT sha256, format, bytes, mtime_ns FROM object WHERE sha256 = ?"
 _OBJECTS = "SELECT sha256, format, bytes, mtime_ns FROM object WHERE sha256 > ? ORDER BY sha256 LIMIT 500"
+_CLOCK = "SELECT time, doubted FROM clock"
 _BETWEEN = "SELECT sha256, format, bytes, mtime_ns FROM object WHERE sha256 >= ? AND sha256 < ?"
 _PINNED = "EXISTS (SELECT 1 FROM entry e JOIN pin USING (key) WHERE e.sha256 = object.sha256)"
 _BY_USE = f"""
@@ -150,8 +151,8 @@ T = TypeVar("T")
 _Row: TypeAlias = "tuple[Any, ...]"
 _Statement: TypeAlias = "tuple[str, tuple[object, ...]]"
 
-_ASIDE = 0.25
-"""Seconds to wait for another writer with what is done aside, and may be left undone."""
+_ASIDE_MS = 250
+"""Milliseconds to wait for another writer with what is done aside, and may be left undone."""
 
 _SPARE_PAGES, _SPARE_SHARE, _STEP = 256, 0.2, 1000
 """From how many free pages on, and which share of all, the index is compacted, and in steps of how many."""
@@ -340,28 +341,20 @@ class Index:
 
     def tell(self, reading: float) -> float:
         """The time of this index when the clock of the machine reads `reading`: `rules.eviction.sighted`."""
-        rows = self._rows("SELECT time, doubted FROM clock")
+        rows = self._rows(_CLOCK)
         seen = Sighting(*rows[0]) if rows else None
         now = sighted(seen, reading)
         if seen is None or now.doubted != seen.doubted or not is_on_record(seen.time, now=now.time):
-            with suppress(CacheError, OSError):  # what cannot be written has no uses to file either
-                self._set_clock(now, back=max(0.0, seen.time - now.time) if seen else 0.0)
+            back = max(0.0, seen.time - now.time) if seen else 0.0
+            with suppress(CacheError, OSError):  # where it cannot be written, no use can be filed either
+                self._aside(lambda connection: _set_clock(connection, rows, now, back))
         return now.time
-
-    def _set_clock(self, now: Sighting, *, back: float) -> None:
-        if os.path.lexists(self._path):
-            self._write(
-                ("DELETE FROM clock", ()),
-                ("INSERT INTO clock (time, doubted) VALUES (?, ?)", now),
-                ("UPDATE object SET used_at = used_at - ? WHERE used_at > ?", (int(back), int(now.time))),
-                patience=_ASIDE,
-            )
 
     def touch(self, used: Collection[Digest], used_at: float) -> None:
         """File that these objects were used. It is no reason to wait for another process: then it fails."""
-        if os.path.lexists(self._path):
-            touch = "UPDATE object SET used_at = ? WHERE sha256 = ?"
-            self._write(*((touch, (int(used_at), sha256)) for sha256 in used), patience=_ASIDE)
+        touch = "UPDATE object SET used_at = ? WHERE sha256 = ?"
+        values = [(int(used_at), sha256) for sha256 in used]
+        self._aside(lambda connection: connection.executemany(touch, values))
 
     def by_use(self) -> Iterator[Held]:
         """Every object, the least recently used first."""
@@ -499,20 +492,21 @@ class Index:
                 self._recover(error, self._reading)
                 return []
 
-    def _write(self, *statements: _Statement, patience: float | None = None) -> None:
-        """Execute these in one transaction; `patience`: seconds to wait for another writer."""
+    def _write(self, *statements: _Statement) -> None:
+        self._with_writer(lambda connection: _transaction(connection, lambda c: _execute(c, statements)))
 
-        def work(connection: sqlite3.Connection) -> None:
-            if patience is None:
-                _transaction(connection, lambda c: _execute(c, statements))
-                return
-            connection.execute(f"PRAGMA busy_timeout = {int(patience * 1000)}")
+    def _aside(self, work: Callable[[sqlite3.Connection], object]) -> None:
+        """Do what may be left undone, where there is an index: without waiting long for another writer."""
+
+        def impatiently(connection: sqlite3.Connection) -> None:
+            connection.execute(f"PRAGMA busy_timeout = {_ASIDE_MS}")
             try:
-                _transaction(connection, lambda c: _execute(c, statements))
+                _transaction(connection, work)
             finally:
                 connection.execute(f"PRAGMA busy_timeout = {int(self._busy_timeout * 1000)}")
 
-        self._with_writer(work)
+        if os.path.lexists(self._path):
+            self._with_writer(impatiently)
 
     def _with_writer(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with self._writing.lock:
@@ -808,6 +802,16 @@ def _fill(path: str, journal: str) -> None:
 def _execute(connection: sqlite3.Connection, statements: Iterable[_Statement]) -> None:
     for statement, values in statements:
         connection.execute(statement, values)
+
+
+def _set_clock(connection: sqlite3.Connection, before: list[_Row], now: Sighting, back: float) -> None:
+    """Note what was seen of the clock, unless another process did so since it was `before`."""
+    if connection.execute(_CLOCK).fetchall() == before:
+        connection.execute("DELETE FROM clock")
+        connection.execute("INSERT INTO clock (time, doubted) VALUES (?, ?)", now)
+        if back:
+            values = (int(back), int(now.time))
+            connection.execute("UPDATE object SET used_at = used_at - ? WHERE used_at > ?", values)
 
 
 def _transaction(connection: sqlite3.Connection, work: Callable[[sqlite3.Connection], T]) -> T:

@@ -9,11 +9,11 @@ down in one transaction. Where that cannot be done, nothing fails, and what was 
 
 from __future__ import annotations
 
-from contextlib import suppress
 from threading import Lock, Timer
 from typing import TYPE_CHECKING
 
 from imgfetch.errors import CacheError
+from imgfetch.model import Reason
 from imgfetch.rules.eviction import GRANULARITY, is_on_record
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class Usage:
     def __init__(self, index: Index, clock: Clock) -> None:
         self.lock = Lock()
         """Held while a use is noted and its object is seen to be there, and while one is evicted."""
+        self._writing = Lock()
         self._index = index
         self._clock = clock
         self._began = clock.elapsed()
@@ -61,7 +62,7 @@ class Usage:
             return
         self._noted[sha256] = used_at
         if self._timer is None:
-            self._timer = Timer(_DELAY, self.flush)
+            self._timer = Timer(_DELAY, self._flush_later)
             self._timer.daemon = True
             self._timer.start()
 
@@ -69,17 +70,37 @@ class Usage:
         """Whether it was used, and that is not on record yet. With the lock held."""
         return sha256 in self._noted
 
-    def flush(self) -> None:
-        """Write down what was noted, where that can be done at once."""
+    def close(self) -> None:
+        """Write down what was noted, and be done: nothing is written later on."""
         with self.lock:
             timer, self._timer = self._timer, None
-            noted, self._noted = self._noted, {}
         if timer is not None:
             timer.cancel()
-        if not noted:
-            return
-        with suppress(CacheError, OSError):
-            now = self.time()
-            used = [sha256 for sha256, used_at in noted.items() if not is_on_record(used_at, now=now)]
-            for start in range(0, len(used), _BATCH):
-                self._index.touch(used[start : start + _BATCH], now)
+        self.flush()
+
+    def flush(self) -> None:
+        """Write down what was noted, where that can be done at once."""
+        with self._writing:
+            with self.lock:
+                noted = dict(self._noted)
+            if not noted:
+                return
+            try:
+                self._file(noted)
+            except (CacheError, OSError) as error:
+                if isinstance(error, CacheError) and error.kind is Reason.CACHE_LOCKED:
+                    return  # some other time
+            with self.lock:  # until now they were to be found here, from now on in the index
+                for sha256 in noted:
+                    del self._noted[sha256]
+
+    def _file(self, noted: dict[Digest, int]) -> None:
+        now = self.time()
+        used = [sha256 for sha256, used_at in noted.items() if not is_on_record(used_at, now=now)]
+        for start in range(0, len(used), _BATCH):
+            self._index.touch(used[start : start + _BATCH], now)
+
+    def _flush_later(self) -> None:
+        with self.lock:
+            self._timer = None
+        self.flush()
