@@ -226,13 +226,13 @@ def test_a_warm_get_is_put_on_record_once_an_hour(
         return int(run(capsys, "info")[0]["oldest_use"])
 
     before = used_at()
-    assert Ran(capsys, "get", urls[0], "--offline").code == 0
+    assert Ran(capsys, "get", urls[0]).code == 0
     after = used_at()
     assert after - before >= DAY - 1
     with closing(sqlite3.connect(Path("cache") / disk.INDEX)) as other:
         other.execute("SELECT * FROM entry").fetchone()  # so that the log stays where it is
         size = writes(Path("cache"))
-        assert Ran(capsys, "get", urls[0], "--offline").code == 0
+        assert Ran(capsys, "get", urls[0]).code == 0
         assert writes(Path("cache")) == size
     assert used_at() == after
 

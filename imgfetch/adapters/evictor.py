@@ -63,9 +63,10 @@ class Evictor:
             if self._thread is not None and self._thread.is_alive():
                 return
             if self._is_called_for():
-                self._looked_for_age = True
-                self._thread = Thread(target=self._evict, name="imgfetch-evictor", daemon=True)
-                self._thread.start()
+                thread = Thread(target=self._evict, name="imgfetch-evictor", daemon=True)
+                with suppress(RuntimeError):  # no more threads: some other time
+                    thread.start()
+                    self._thread, self._looked_for_age = thread, True
 
     def finish(self, *, early: bool = False) -> None:
         """Wait for what is under way; `early`: only for the batch, the rest is for another run."""

@@ -9,6 +9,7 @@ down in one transaction. Where that cannot be done, nothing fails, and what was 
 
 from __future__ import annotations
 
+from contextlib import suppress
 from threading import Lock, Timer
 from typing import TYPE_CHECKING
 
@@ -62,9 +63,11 @@ class Usage:
             return
         self._noted[sha256] = used_at
         if self._timer is None:
-            self._timer = Timer(_DELAY, self._flush_later)
-            self._timer.daemon = True
-            self._timer.start()
+            timer = Timer(_DELAY, self._flush_later)
+            timer.daemon = True
+            with suppress(RuntimeError):  # no more threads: it is written down in the end
+                timer.start()
+                self._timer = timer
 
     def is_noted(self, sha256: Digest) -> bool:
         """Whether it was used, and that is not on record yet. With the lock held."""
