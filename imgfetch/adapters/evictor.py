@@ -126,11 +126,11 @@ class Evictor:
                 now=now,
             )
             batch = [*islice(going, _BATCH)]
-            if not batch:
-                break
             gone = self._let_go(batch)
             objects += len(gone)
             freed += sum(held.bytes for held in gone)
+            if len(batch) < _BATCH:
+                break
         return Evicted(objects, freed)
 
     def drop_files(self, bounds: Bounds, *, spared: float, now: float) -> None:
@@ -151,6 +151,8 @@ class Evictor:
             self._unlink(held)
 
     def _let_go(self, batch: list[Held]) -> list[Held]:
+        if not batch:
+            return []
         try:
             return self._index.evict(batch, self._unlink)
         except CacheError as error:

@@ -225,19 +225,24 @@ def _repaired(damaged: list[Verdict], client: Client) -> Iterator[Verdict]:
     import asyncio
 
     wanted = [SourceSet((Candidate(url),)) for verdict in damaged for url in verdict.urls]
-    came: dict[int, Image | Failure] = {}
+    came: list[Image | Failure | None] = [None] * len(wanted)
 
     async def fetch() -> None:
         async with client:
             async for outcome in client.get_many(wanted):
                 came[outcome.index] = outcome
 
+    unusable: Failure | None = None
     if wanted:
-        asyncio.run(fetch())
+        try:
+            asyncio.run(fetch())
+        except CacheError as error:  # it can be looked at, and not be written
+            unusable = error.failed()
     number = 0
     for verdict in damaged:
         end = number + len(verdict.urls)
-        yield replace(verdict, repaired=tuple(came[index] for index in range(number, end)))
+        outcomes = (outcome or unusable for outcome in came[number:end])
+        yield replace(verdict, repaired=tuple(outcome for outcome in outcomes if outcome is not None))
         number = end
 
 
