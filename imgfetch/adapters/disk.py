@@ -278,8 +278,14 @@ class DiskStore:
         with self._translating():
             for extension in sorted(_EXTENSIONS - {Format.OTHER.extension}):
                 path = f"{self._objects}/{sha256[:2]}/{sha256}.{extension}"
-                if os.path.isfile(path) and self._checked(path, deep=False).problem is None:
-                    return Path(path), self._index.about(sha256)
+                if not os.path.isfile(path) or self._checked(path, deep=False).problem is not None:
+                    continue
+                found = self._index.about(sha256)
+                with self._usage.lock:
+                    if found is not None:
+                        self._usage.note(sha256, found.used_at)
+                    if os.path.isfile(path):
+                        return Path(path), found.entry if found is not None else None
         return None
 
     def _place(self, facts: Facts | Object | Held) -> str:

@@ -222,10 +222,10 @@ class Index:
         """The variants under `key`, the latest first."""
         return [found for row in self._rows(_FIND, (key,)) if (found := _entry(row))]
 
-    def about(self, sha256: Digest) -> Entry | None:
+    def about(self, sha256: Digest) -> Found | None:
         """The latest entry of these bytes, under whatever key."""
         found = (_entry(row) for row in self._rows(_ABOUT, (sha256,)))
-        return next((each.entry for each in filter(None, found)), None)
+        return next(filter(None, found), None)
 
     def sharing(self, sha256: Digest) -> tuple[Key, ...]:
         """Up to 100 of the keys that stand for an object."""
