@@ -111,7 +111,7 @@ def main() -> None:
                 name: _word(fault, _try(fault, tool, origin, Path(folder) / name / fault.name))
                 for name, tool in found.items()
             }
-            print(fault.name, tried, flush=True)  # noqa: T201
+            print(fault.name, tried, flush=True)
             return tried
 
         rows = dict(zip((fault.story for fault in faults), pool.map(row, faults), strict=True))

@@ -16,10 +16,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from imgfetch.adapters.disk import INDEX, DiskStore
-from imgfetch.adapters.glance import glance
+from imgfetch.adapters.glance import RECENT, glance
 from imgfetch.cli import main, program
 from imgfetch.cli.doorstep import answer
 from imgfetch.model import Entry, Head, Key, Verified
+from imgfetch.rules.eviction import GRANULARITY
 from imgfetch.rules.fakes import MOST_BYTES
 from keeping import facts, written
 
@@ -234,6 +235,16 @@ def test_what_may_be_a_picture_of_no_picture_is_left_to_the_program(
     assert (answer(["get", urls[0]]) is not None) is plain
     main(["get", urls[0]])
     assert ("repeated" in capsys.readouterr().err) is not plain
+
+
+def test_a_use_that_is_to_be_written_down_is_left_to_the_program() -> None:
+    assert RECENT == GRANULARITY
+    for ago, plain in ((3500, True), (3700, False), (-3700, False)):
+        with closing(sqlite3.connect(f"cache/{INDEX}")) as connection:
+            connection.execute("UPDATE object SET used_at = ?", (int(time() - ago),))
+            connection.commit()
+        rest()
+        assert (answer(["get", CAT]) is not None) is plain
 
 
 def test_what_was_proved_less_far_is_left_to_the_program() -> None:

@@ -29,11 +29,14 @@ APPLICATION = 0x696D6766
 """`imgf`, in the header of the index (PRAGMA application_id)."""
 
 _FIND = """
-    SELECT o.sha256, replace(o.format, 'jpeg', 'jpg'), o.bytes, o.mtime_ns, e.received_at, e.unasked_until
+    SELECT o.sha256, replace(o.format, 'jpeg', 'jpg'), o.bytes, o.mtime_ns, o.used_at,
+        e.received_at, e.unasked_until
     FROM entry e JOIN object o USING (sha256) WHERE e.key = ? AND (o.bytes > 32768 OR 5 >
     (SELECT count(*) FROM (SELECT DISTINCT key FROM entry s WHERE s.sha256 = o.sha256 LIMIT 5)))
 """
 # Small files that stand under many keys may be pictures of no picture: rules.fakes looks at those.
+RECENT = 3600
+"""Seconds for which a use on record stands for those that follow it (`rules.eviction.GRANULARITY`)."""
 _STILL = 2.0
 """Seconds after which a change to a file must show in its time of modification, however coarse that is."""
 
@@ -87,7 +90,9 @@ def _find(connection: Connection, key: str, now: float) -> tuple[str, int, int] 
     rows = connection.execute(_FIND, (key,)).fetchall()
     if len(rows) != 1:
         return None
-    sha256, extension, size, mtime_ns, since, until = rows[0]
+    sha256, extension, size, mtime_ns, used_at, since, until = rows[0]
+    if abs(now - used_at) > RECENT:  # this use is to be written down
+        return None
     if until is None or not since <= now < until or len(sha256) != 64 or not sha256.isalnum():
         return None
     return f"{OBJECTS}/{sha256[:2]}/{sha256}.{extension}", size, mtime_ns
