@@ -147,6 +147,7 @@ REASONS: dict[type[ImgfetchError], tuple[Reason, ...]] = {
     PolicyError: (
         Reason.BAD_URL,
         Reason.BLOCKED,
+        Reason.OPTED_OUT,
         Reason.TOO_LARGE,
         Reason.TOO_MANY_PIXELS,
         Reason.TOO_MANY_FRAMES,

@@ -138,6 +138,19 @@ class Browser(StrEnum):
     FIREFOX = "firefox"
 
 
+class ReferrerPolicy(StrEnum):
+    """How much a request tells of the page that an image stands on (Referrer Policy, §3)."""
+
+    NO_REFERRER = "no-referrer"
+    SAME_ORIGIN = "same-origin"
+    STRICT_ORIGIN = "strict-origin"
+    STRICT_ORIGIN_WHEN_CROSS_ORIGIN = "strict-origin-when-cross-origin"
+    NO_REFERRER_WHEN_DOWNGRADE = "no-referrer-when-downgrade"
+    ORIGIN = "origin"
+    ORIGIN_WHEN_CROSS_ORIGIN = "origin-when-cross-origin"
+    UNSAFE_URL = "unsafe-url"
+
+
 @dataclass(frozen=True, slots=True)
 class Choice:
     """The candidate to fetch, why it was chosen, and the order in which to try the others."""
@@ -151,6 +164,8 @@ class Choice:
     source_set: SourceSet
     formats: tuple[str, ...] = ()
     """Those that were wanted; empty where any will do."""
+    page: str = ""
+    """The URL of the page it was found on, where that is known."""
 
     @property
     def url(self) -> str:
@@ -256,6 +271,12 @@ class Settings:
     """Whether a wider rendition that is held will do where at least so many pixels were asked for."""
     key_ignore: tuple[str, ...] = ()
     """Shell patterns for the query parameters that do not tell one image from another."""
+    robots: str = ""
+    """The name by which origins may turn us away, in robots.txt and elsewhere; empty where we do not look."""
+    referer: str = ""
+    """The URL of a page that all images are said to stand on; empty where each has its own, or none."""
+    referrer_policy: ReferrerPolicy = ReferrerPolicy.STRICT_ORIGIN
+    """How much origins are told of the page that an image stands on."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +294,8 @@ class Ask:
     """Seconds for which all of them may be followed unasked; None where there were none."""
     fresh: bool = False
     """Whether it goes past every cache on the way, for what came before was damaged."""
+    page: str = ""
+    """The URL of the page that it is asked for on behalf of, where that is known."""
     partial: Partial | None = None
     """What has come of it before, to be gone on with if it is still the same."""
     renditions: tuple[Rendition, ...] = ()
@@ -440,6 +463,7 @@ class Reason(StrEnum):
     # What we will not do
     BAD_URL = "bad_url"
     BLOCKED = "blocked"
+    OPTED_OUT = "opted_out"
     TOO_LARGE = "too_large"
     TOO_MANY_PIXELS = "too_many_pixels"
     TOO_MANY_FRAMES = "too_many_frames"

@@ -8,6 +8,7 @@ What the cache holds is answered without the engine: a warm run imports neither 
 
 from __future__ import annotations
 
+import re
 from collections.abc import AsyncIterable
 from contextlib import aclosing, closing, suppress
 from dataclasses import fields, replace
@@ -21,8 +22,10 @@ from imgfetch.api.bounds import bounds_of
 from imgfetch.api.errands import Choosing, Errand, errands, errands_of, errands_of_page, parse_digest
 from imgfetch.api.values import Failure, Image
 from imgfetch.engine.held import held
-from imgfetch.errors import InputError, error_for, member
-from imgfetch.model import Level, Limits, Policy, Reason, Served, Settings
+from imgfetch.errors import InputError, error_for, member, printable
+from imgfetch.model import Defect, Level, Limits, Policy, Reason, ReferrerPolicy, Served, Settings
+from imgfetch.rules import urls
+from imgfetch.rules.robots import token
 
 if TYPE_CHECKING:
     import asyncio
@@ -109,6 +112,10 @@ class Client:
     chosen; with `locked`, just what it has is served, by its digest, and it is not changed. `max_cache` is
     how many bytes the cache may hold, and `max_age` how many seconds an image may lie in it unused: while
     images are kept, others that were not used for longest go, in the background (docs/caching.md).
+    `contact`, a URL or a mail address, is added to the User-Agent. `robots` respects what origins ask of
+    crawlers: robots.txt, `X-Robots-Tag`, `TDM-Reservation`; who gathers images by the thousand should.
+    `referer` is the URL of the page that all images are said to stand on, in the place of the one they were
+    found on; `referrer_policy`, by its standard name, how much of it is told.
     """
 
     def __init__(
@@ -131,6 +138,10 @@ class Client:
         proxy: str | None = None,
         ca_bundle: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
+        contact: str | None = None,
+        robots: bool = False,
+        referer: str = "",
+        referrer_policy: ReferrerPolicy | str = ReferrerPolicy.STRICT_ORIGIN,
         observe: Callable[[Event], None] | None = None,
         lock: Lock | None = None,
         locked: bool = False,
@@ -139,18 +150,22 @@ class Client:
     ) -> None:
         if locked and lock is None:
             raise InputError(Reason.BAD_INPUT, "locked needs a lock; Lock.read(path) gives one")
+        agent = user_agent or f"imgfetch/{imgfetch.__version__}"
         self._settings = Settings(
             limits=_checked(limits or Limits()),
             level=member(Level, verify),
             strict_width=strict_width,
             expect_width=expect_width,
             reject_fakes=reject_fakes,
-            user_agent=user_agent or f"imgfetch/{imgfetch.__version__}",
+            user_agent=agent if contact is None else f"{agent} (+{_checked_contact(contact)})",
             headers=tuple((headers or {}).items()),
             refresh=refresh,
             offline=offline,
             reuse=reuse and lock is None,  # a lock is of what pages offer, not of what happens to be held
             key_ignore=tuple(key_ignore),
+            robots=token(agent) if robots else "",
+            referer=_checked_page(referer),
+            referrer_policy=member(ReferrerPolicy, referrer_policy),
         )
         self._network = (tuple(allow_hosts), proxy, ca_bundle, transport)
         self._sandbox = sandbox
@@ -252,7 +267,7 @@ class Client:
             return [errand]
         found = await self._engine().look(errand.choice.url)
         if not isinstance(found, Failure):
-            return list(errands_of_page(errand, found))
+            return list(errands_of_page(errand, found, robots=self._settings.robots))
         return [errand if found.reason is Reason.NOT_PAGE else replace(errand, choice=found)]
 
     def at_once(self, errand: Errand) -> list[Image | Failure] | None:
@@ -301,8 +316,8 @@ class Client:
         outcome = await task
         if isinstance(outcome, Served | Failure):
             return [self._signed(errand, outcome)]
-        offered = islice(errands_of_page(errand, outcome), 1 if errand.only_first else None)
-        return await self._settle_all(offered, self._answer)
+        found = errands_of_page(errand, outcome, robots=self._settings.robots)
+        return await self._settle_all(islice(found, 1 if errand.only_first else None), self._answer)
 
     async def _answer(self, errand: Errand) -> list[Image | Failure]:
         """What becomes of an image of a page."""
@@ -377,6 +392,20 @@ def _checked(limits: Limits) -> Limits:
         if not isinstance(value, int | float) or not least <= value < float("inf"):
             raise InputError(Reason.BAD_INPUT, f"{value!r} is no limit; at least {least} is needed", name)
     return limits
+
+
+def _checked_contact(contact: str) -> str:
+    """A contact that an owner can write to, and that ends where we end it. Raises `InputError`."""
+    if not re.fullmatch(r"(?:https?://|[!-'*-;=?A-~]+@)[!-'*-;=?A-~]+", contact):
+        raise InputError(Reason.BAD_INPUT, "neither a URL nor a mail address", printable(contact)[:80])
+    return contact
+
+
+def _checked_page(url: str) -> str:
+    address = urls.read(url) if url else None
+    if isinstance(address, Defect):
+        raise InputError(Reason.BAD_INPUT, address.message, urls.redact(url))
+    return url
 
 
 _LEAST = {

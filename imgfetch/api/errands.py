@@ -13,6 +13,8 @@ from imgfetch.api.reading import choose, find_images, weigh
 from imgfetch.api.sources import label, name_of, read_source
 from imgfetch.errors import ImgfetchError, InputError
 from imgfetch.model import Choice, Digest, Failed, Kind, Policy, Reason, Served
+from imgfetch.rules.opt_out import said_by_page
+from imgfetch.rules.retry import opted_out
 from imgfetch.rules.urls import redact
 
 if TYPE_CHECKING:
@@ -100,25 +102,35 @@ def errands_of(source: Source, index: int, **choosing: Unpack[Choosing]) -> Iter
         raise TypeError(f"no such keyword: {', '.join(sorted(unknown))}")
     name = label(source)
     try:
+        page = choosing.get("base_url", "")
         for place, source_set in enumerate(_images(_read(source, choosing), choosing)):
-            choice = _choice_or_failure(source_set, choosing, name)
+            choice = _choice_or_failure(source_set, choosing, name, page)
             yield Errand(choice, name, index, choosing, given=source, place=place)
     except ImgfetchError as error:
         yield Errand(error.failed(), name, index, choosing, given=source)
 
 
-def errands_of_page(errand: Errand, page: Page) -> Iterator[Errand]:
-    """One errand for each image of the page that came for `errand`; where it offers none, it was no image."""
-    from imgfetch.markup.encoding import decode  # where a page comes, a parser for it will be loaded too
+def errands_of_page(errand: Errand, page: Page, *, robots: str = "") -> Iterator[Errand]:
+    """One errand for each image of the page that came for `errand`; where it offers none, it was no image.
+
+    What the page says against us who go by the name of `robots` holds for its images too.
+    """
+    # Where a page comes, a parser for it will be loaded too.
+    from imgfetch.markup.encoding import decode
+    from imgfetch.markup.html import metas
 
     url = page.head.url
     text = decode(page.data, page.head.get("content-type"))
+    against = said_by_page(metas(text), robots) if robots else None
+    if against is not None:
+        yield replace(errand, choice=replace(opted_out(against, url), attempts=1))
+        return
     said = page.head.get("link")
     found = find_images(text, base_url=url, media_type="text/html", link_headers=(said,) if said else ())
     if not found:
         yield replace(errand, choice=replace(page.failed, attempts=1))
     for place, source_set in enumerate(_images(found, errand.choosing)):
-        choice = _choice_or_failure(source_set, errand.choosing, redact(url))
+        choice = _choice_or_failure(source_set, errand.choosing, redact(url), url)
         yield replace(errand, choice=choice, place=place)
 
 
@@ -137,9 +149,9 @@ def _images(found: tuple[SourceSet, ...], choosing: Choosing) -> Iterable[Source
     )
 
 
-def _choice_or_failure(source_set: SourceSet, choosing: Choosing, name: str) -> Choice | Failed:
+def _choice_or_failure(source_set: SourceSet, choosing: Choosing, name: str, page: str) -> Choice | Failed:
     try:
-        return choose(source_set, **_keywords(choosing))
+        return replace(choose(source_set, **_keywords(choosing)), page=page)
     except ImgfetchError as error:
         return replace(error.failed(), url=name)
 

@@ -13,11 +13,11 @@ from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 
-from imgfetch.engine.events import Asked, Followed, Received
+from imgfetch.engine.events import Followed, Received
 from imgfetch.engine.held import shared
 from imgfetch.engine.lead import Leads
 from imgfetch.engine.proof import prove
-from imgfetch.errors import ImgfetchError, Unreachable
+from imgfetch.errors import ImgfetchError
 from imgfetch.model import Defect, Failed, Origin, Page, Reason
 from imgfetch.rules import digests, fakes, freshness, heads, plan, resume, retry, urls, verify
 from imgfetch.rules.coding import Undo
@@ -27,9 +27,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from imgfetch.engine.events import Event
-    from imgfetch.engine.lanes import Lanes
     from imgfetch.engine.lead import Lead
     from imgfetch.engine.patience import Patience
+    from imgfetch.engine.robots import Robots
+    from imgfetch.engine.turns import Turns
     from imgfetch.model import Ask, Entry, Head, Scratch, Settings, Wanted
     from imgfetch.ports import Ports, Reply
 
@@ -65,10 +66,16 @@ class Exchange:
     """Makes requests over the ports, and keeps what proves to be what was wanted."""
 
     def __init__(
-        self, ports: Ports, lanes: Lanes, settings: Settings, observe: Callable[[Event], None]
+        self,
+        ports: Ports,
+        turns: Turns,
+        robots: Robots,
+        settings: Settings,
+        observe: Callable[[Event], None],
     ) -> None:
         self._transport, self._store, self._decoder, self._clock, self._runner = ports
-        self._lanes = lanes
+        self._turns = turns
+        self._robots = robots
         self._settings = settings
         self._observe = observe
         self._leads = Leads(self._store, sought=not settings.refresh)  # who refreshes asks in any case
@@ -118,10 +125,13 @@ class Exchange:
         """What became of it, and the last request made."""
         try:
             while True:
-                hop = await self._in_turn(ask, wanted, patience, None if ask.hops else lead)
+                instead = partial(self._led_or_held, ask, wanted, None if ask.hops else lead)
+                hop: _Hop = await self._turns.take(ask, patience, partial(self._hop, wanted=wanted), instead)
                 match hop:
                     case plan.Follow(ask):
-                        continue
+                        refused = await self._robots.judge(ask.url)
+                        if refused is not None:
+                            return refused, ask
                     case _Body():
                         return await self._prove_and_keep(hop, ask, wanted), ask
                     case Landed() | Failed() | _Led():
@@ -131,27 +141,11 @@ class Exchange:
         except ImgfetchError as error:
             return retry.failure(error.kind, error.message, ask.url, hint=error.hint), ask
 
-    async def _in_turn(self, ask: Ask, wanted: Wanted, patience: Patience, lead: Lead | None) -> _Hop:
-        async with self._lanes.turn(urls.origin(ask.url), patience) as turn:
-            if isinstance(turn, Failed):
-                return turn
-            if lead is not None:
-                if not lead.take():
-                    return _Led()
-                held = self._look(ask, wanted)  # another may have had the lead until now
-                if held is not None:
-                    return held
-            try:
-                async with patience.running():
-                    partial = resume.asked_for(ask)
-                    self._observe(Asked(urls.redact(ask.url), partial.length if partial else 0))
-                    hop = await self._hop(ask, wanted)
-            except ImgfetchError as error:
-                failed = retry.failure(error.kind, error.message, ask.url, hint=error.hint)
-                turn.learn(failed, reached=not isinstance(error, Unreachable))
-                return failed
-            turn.learn(hop if isinstance(hop, Failed) else None)
-            return hop
+    def _led_or_held(self, ask: Ask, wanted: Wanted, lead: Lead | None) -> _Led | Landed | None:
+        """Whether another makes this request, or has made it by now."""
+        if lead is None:
+            return None
+        return self._look(ask, wanted) if lead.take() else _Led()
 
     async def _hop(self, ask: Ask, wanted: Wanted) -> _Hop:
         asked_at = self._clock.now()

@@ -23,7 +23,7 @@ def held(
     None where a request is needed, or cannot be made.
     """
     wanted = wanted_of(choice.candidate, settings, sha256)
-    considered = consult(choice.url, store, wanted, settings, now=now)
+    considered = consult(choice.url, store, wanted, settings, now=now, page=choice.page)
     if isinstance(considered, plan.Serve):
         return _served(choice, choice.candidate, considered, store)
     least = renditions.wanted(choice, settings, sha256)
@@ -35,7 +35,8 @@ def _stand_in(choice: Choice, store: Store, settings: Settings, *, least: int, n
     address = urls.read(choice.url)
     if not isinstance(address, urls.Address):
         return None
-    offered, fields = renditions.listed(choice, settings), plan.fields(address, settings)
+    offered = renditions.listed(choice, settings)
+    fields = plan.fields(address, settings, choice.page)
     chosen = address.key(settings.key_ignore)
     for rendition, entry in store.stand_ins(offered, fields, chosen=chosen, least=least):
         candidate = renditions.candidate_for(rendition, choice, settings)
@@ -53,12 +54,12 @@ def _served(choice: Choice, candidate: Candidate, serve: plan.Serve, store: Stor
 
 
 def consult(
-    url: str, store: Store, wanted: Wanted, settings: Settings, *, now: float
+    url: str, store: Store, wanted: Wanted, settings: Settings, *, now: float, page: str = ""
 ) -> plan.Serve | Ask | plan.Refuse:
-    """Put what the store holds of `url` before `plan.consider`."""
-    entry = find(url, store, settings)
+    """Put what the store holds of `url` before `plan.consider`, for a request on behalf of `page`."""
+    entry = find(url, store, settings, page)
     sharing = () if entry is None else shared(entry.facts, store)
-    return plan.consider(url, entry, wanted, settings, now=now, sharing=sharing)
+    return plan.consider(url, entry, wanted, settings, now=now, sharing=sharing, page=page)
 
 
 def shared(facts: Facts, store: Store) -> tuple[Key, ...]:
@@ -66,13 +67,13 @@ def shared(facts: Facts, store: Store) -> tuple[Key, ...]:
     return store.sharing(facts.sha256) if facts.bytes <= fakes.MOST_BYTES else ()
 
 
-def find(url: str, store: Store, settings: Settings) -> Entry | None:
+def find(url: str, store: Store, settings: Settings, page: str = "") -> Entry | None:
     """What the store holds of `url` for a request with our fields; offline, for any."""
     address = urls.read(url)
     if not isinstance(address, urls.Address):
         return None
     key = address.key(settings.key_ignore)
-    return store.find(key, None if settings.offline else plan.fields(address, settings))
+    return store.find(key, None if settings.offline else plan.fields(address, settings, page))
 
 
 def wanted_of(candidate: Candidate, settings: Settings, sha256: Digest | None) -> Wanted:

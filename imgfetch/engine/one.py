@@ -12,14 +12,15 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from tenacity import AsyncRetrying, retry_if_result
-
 from imgfetch.engine.events import FellThrough, Waiting
 from imgfetch.engine.exchange import Exchange, Landed
 from imgfetch.engine.flight import Flights
 from imgfetch.engine.held import consult, find, shared, wanted_of
 from imgfetch.engine.lanes import Lanes
 from imgfetch.engine.patience import Patience
+from imgfetch.engine.persistence import persist
+from imgfetch.engine.robots import Robots
+from imgfetch.engine.turns import Turns
 from imgfetch.model import Failed, Page, Reason, Served, Wanted
 from imgfetch.rules import plan, renditions, retry, urls
 
@@ -40,7 +41,9 @@ class Engine:
         self._settings = settings
         self._observe = observe
         self._flights: Flights[Landed | Failed | Page] = Flights()
-        self._exchange = Exchange(ports, Lanes(settings.limits, ports.clock), settings, observe)
+        turns = Turns(Lanes(settings.limits, ports.clock), observe)
+        self._robots = Robots(ports, turns, settings)
+        self._exchange = Exchange(ports, turns, self._robots, settings, observe)
 
     async def bring(
         self, choice: Choice, *, sha256: Digest | None = None, page: bool = False
@@ -59,7 +62,7 @@ class Engine:
             if tried:
                 self._observe(FellThrough(tried[-1][1], candidate))
             wanted = replace(wanted_of(candidate, self._settings, sha256), page=page)
-            landed = await self._have(candidate.url, wanted, patience, offered)
+            landed = await self._have(candidate.url, wanted, patience, choice.page, offered)
             if isinstance(landed, Page):
                 return landed
             if isinstance(landed, Landed):
@@ -93,17 +96,23 @@ class Engine:
         return landed
 
     async def _have(
-        self, url: str, wanted: Wanted, patience: Patience, offered: tuple[Rendition, ...] = ()
+        self,
+        url: str,
+        wanted: Wanted,
+        patience: Patience,
+        page: str = "",
+        offered: tuple[Rendition, ...] = (),
     ) -> Landed | Failed | Page:
-        considered = consult(url, self._store, wanted, self._settings, now=self._clock.now())
+        considered = consult(url, self._store, wanted, self._settings, now=self._clock.now(), page=page)
         match considered:
             case plan.Serve(entry, warnings, origin):
                 return Landed(entry, origin, warnings)
             case plan.Refuse(failed):
                 return failed
             case ask:
-                landed = await self._fly(replace(ask, renditions=offered), wanted, patience)
-                return self._stand_in(landed, url, wanted) if isinstance(landed, Failed) else landed
+                ask = replace(ask, renditions=offered)
+                landed = await self._robots.judge(ask.url) or await self._fly(ask, wanted, patience)
+                return self._stand_in(landed, ask, wanted) if isinstance(landed, Failed) else landed
 
     async def _fly(self, ask: Ask, wanted: Wanted, patience: Patience) -> Landed | Failed | Page:
         """Share one flight with all who ask the same; who came aboard is not bound by another's patience."""
@@ -119,8 +128,8 @@ class Engine:
             if departed or not (isinstance(landed, Failed) and landed.reason is Reason.TIMEOUT):
                 return landed
 
-    def _stand_in(self, failed: Failed, url: str, wanted: Wanted) -> Landed | Failed:
-        entry = find(url, self._store, self._settings)
+    def _stand_in(self, failed: Failed, ask: Ask, wanted: Wanted) -> Landed | Failed:
+        entry = find(ask.url, self._store, self._settings, ask.page)
         sharing = () if entry is None else shared(entry.facts, self._store)
         standing_in = plan.stand_in(
             failed, entry, wanted, self._settings, now=self._clock.now(), sharing=sharing
@@ -130,11 +139,10 @@ class Engine:
         return Landed(standing_in.entry, standing_in.origin, standing_in.warnings, failed.attempts)
 
     async def _fetch(self, ask: Ask, wanted: Wanted, patience: Patience) -> Landed | Failed | Page:
-        attempts, shown = 0, urls.redact(ask.url)
+        shown = urls.redact(ask.url)
 
-        async def attempt() -> Landed | Failed | Page | retry.Wait:
-            nonlocal ask, attempts
-            attempts += 1
+        async def attempt(attempts: int) -> Landed | Failed | Page | retry.Wait:
+            nonlocal ask
             landed = await self._exchange.make(ask, wanted, patience)
             if isinstance(landed, Page):
                 return landed
@@ -153,10 +161,4 @@ class Engine:
                 ask = plan.again(ask, failed)
             return advice
 
-        retrying = AsyncRetrying(
-            retry=retry_if_result(lambda result: isinstance(result, retry.Wait)),
-            wait=lambda state: state.outcome.result().seconds if state.outcome else 0.0,
-            sleep=patience.wait,
-        )
-        outcome: Landed | Failed | Page = await retrying(attempt)
-        return outcome
+        return await persist(attempt, patience)

@@ -97,6 +97,12 @@ def read_page(markup: str, *, scripting: bool = True) -> Page:
     return Page(base_href(document), images, tuple(links))
 
 
+def metas(markup: str) -> tuple[tuple[str, str], ...]:
+    """The `name` and `content` of each `meta` of a page that has both."""
+    found = ((element.attr("name"), element.attr("content")) for element in parse(markup).find_all("meta"))
+    return tuple((name, content) for name, content in found if name is not None and content is not None)
+
+
 def parse(markup: str, *, scripting: bool = True) -> turbohtml.Document:
     """The document, without what its templates hold: that is no part of the page until a script says so."""
     import turbohtml

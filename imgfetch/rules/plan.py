@@ -12,12 +12,25 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgfetch.errors import REASONS, CacheError, NetworkError
-from imgfetch.model import Ask, Defect, Failed, Format, Level, Origin, Reason, Scratch, Verified, Wanted
-from imgfetch.rules import fakes, freshness, manners, resume, retry, urls, verify
+from imgfetch.model import (
+    Ask,
+    Defect,
+    Failed,
+    Format,
+    Level,
+    Origin,
+    Reason,
+    Scratch,
+    Settings,
+    Verified,
+    Wanted,
+)
+from imgfetch.rules import fakes, freshness, manners, opt_out, resume, retry, urls, verify
 from imgfetch.rules.heads import content_length
+from imgfetch.rules.referrer import referrer
 
 if TYPE_CHECKING:
-    from imgfetch.model import Choice, Entry, Head, Key, Limits, Partial, Settings
+    from imgfetch.model import Choice, Entry, Head, Key, Limits, Partial
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +80,12 @@ class Refresh:
 Heard: TypeAlias = Receive | Follow | Refresh | Refuse
 
 
-def fields(address: urls.Address, settings: Settings) -> tuple[tuple[str, str], ...]:
-    """The fields of a request for `address`, but for those that make it conditional."""
-    headers = _own_headers(settings) + settings.headers
+def fields(address: urls.Address, settings: Settings, page: str = "") -> tuple[tuple[str, str], ...]:
+    """The fields of a request for `address`, but for those that make it conditional.
+
+    `page` is the URL of the page it is made on behalf of, where that is known.
+    """
+    headers = _own_headers(settings, page, address.url) + settings.headers
     if address.userinfo:
         headers += (("authorization", _basic(address.userinfo)),)
     return _last_of_each(headers)
@@ -83,14 +99,16 @@ def consider(
     *,
     now: float,
     sharing: tuple[Key, ...] = (),
+    page: str = "",
 ) -> Serve | Ask | Refuse:
     """Decide whether a kept rendition answers for `url` at `now`, or what to ask for.
 
-    `entry` is what the store holds under the URL's key for a request with these `fields`, and `sharing` are
-    keys that stand for the same bytes. What is held, fresh and proved as far as is wanted is served, unless
-    the caller asks to refresh; what is not fresh is asked about. Offline, whatever is held is served.
+    `entry` is what the store holds under the URL's key for a request with these `fields`, those of a
+    request on behalf of `page`, and `sharing` are keys that stand for the same bytes. What is held, fresh and
+    proved as far as is wanted is served, unless the caller asks to refresh; what is not fresh is asked about.
+    Offline, whatever is held is served.
     """
-    held = _still_wanted(entry, wanted, sharing)
+    held = _still_wanted(entry, wanted, settings, sharing)
     if entry is not None and held is not None:
         reuse = freshness.may_reuse(entry, freshness.standing(entry, now=now))
         if reuse is freshness.Reuse.FRESH and (settings.offline or not settings.refresh):
@@ -107,13 +125,13 @@ def consider(
     sound = entry is not None and held is not None and freshness.may_be_confirmed(entry.head)
     condition = entry if sound else None
     key, resource = address.key(settings.key_ignore), address.resource(settings.key_ignore)
-    headers = _conditional(fields(address, settings), resource, condition)
-    return Ask(key, address.url, headers, condition, unsigned=resource)
+    headers = _conditional(fields(address, settings, page), resource, condition)
+    return Ask(key, address.url, headers, condition, page=page, unsigned=resource)
 
 
 def consider_bytes(entry: Entry, wanted: Wanted) -> Serve | None:
     """Decide whether kept bytes will do whatever they were asked for by, and however old they are."""
-    held = _still_wanted(entry, wanted, ())
+    held = _still_wanted(entry, wanted, Settings(), ())
     return None if held is None else Serve(entry, held.warnings)
 
 
@@ -132,7 +150,7 @@ def unasked_until(entry: Entry) -> float | None:
     address = urls.read(entry.key)
     if isinstance(address, Defect) or address.key() != entry.key or not urls.is_plain(entry.key):
         return None
-    held = _still_wanted(entry, Wanted(), ())
+    held = _still_wanted(entry, Wanted(), Settings(), ())
     if held is None or held.warnings or entry.selected or freshness.varying(entry.head):
         return None
     return freshness.unasked_until(entry)
@@ -151,7 +169,7 @@ def stand_in(
 
     Who asked to refresh does not want it.
     """
-    held = _still_wanted(entry, wanted, sharing)
+    held = _still_wanted(entry, wanted, settings, sharing)
     if entry is None or held is None or settings.refresh or failed.reason not in _OUT_OF_REACH:
         return failed
     standing = freshness.standing(entry, now=now)
@@ -173,6 +191,15 @@ def again(ask: Ask, failed: Failed) -> Ask:
 
 def hear(ask: Ask, head: Head, settings: Settings, *, now: float) -> Heard:
     """Decide what to do with a response by its status and fields alone (RFC 9110 §15)."""
+    heard = _hear(ask, head, settings, now=now)
+    if settings.robots and isinstance(heard, Receive | Refresh):
+        said = opt_out.said_by_head(head, settings.robots)
+        if said is not None:
+            return Refuse(retry.opted_out(said, ask.url))
+    return heard
+
+
+def _hear(ask: Ask, head: Head, settings: Settings, *, now: float) -> Heard:
     partial = resume.asked_for(ask)
     match head.status:
         case 200:
@@ -210,10 +237,11 @@ def may_fall_through(failed: Failed, url: str, other: str) -> bool:
 
     A dead, damaged or refused file says nothing about its neighbour. A host that cannot be reached is
     just as far away for every candidate it has; and no candidate helps when the cache cannot be written.
+    What an owner says against one rendition is said against the image.
     """
     if failed.reason in _OF_THE_WHOLE_HOST:
         return urls.origin(url) != urls.origin(other)
-    return failed.reason not in _OF_OURS
+    return failed.reason not in _OF_THE_WHOLE_IMAGE
 
 
 _NOTHING_NEW = Scratch("")
@@ -229,7 +257,7 @@ _OF_THE_WHOLE_HOST = frozenset(
     {Reason.DNS, Reason.CONNECT, Reason.TIMEOUT, Reason.TLS, Reason.RATE_LIMITED, Reason.BLOCKED}
 )
 
-_OF_OURS = frozenset({*REASONS[CacheError], Reason.CANCELLED})
+_OF_THE_WHOLE_IMAGE = frozenset({*REASONS[CacheError], Reason.CANCELLED, Reason.OPTED_OUT})
 
 _CODINGS = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate", "identity": "", "": ""}
 
@@ -243,10 +271,14 @@ def _unconditional(ask: Ask) -> Ask:
     return replace(ask, headers=_conditional(ask.headers, ask.resource, None), entry=None)
 
 
-def _still_wanted(entry: Entry | None, wanted: Wanted, sharing: tuple[Key, ...]) -> Verified | None:
+def _still_wanted(
+    entry: Entry | None, wanted: Wanted, settings: Settings, sharing: tuple[Key, ...]
+) -> Verified | None:
     """What is held, judged anew by what is wanted now; None where it does not do."""
     if entry is None or not proved(entry, wanted.level):
         return None
+    if settings.robots and opt_out.said_by_head(entry.head, settings.robots):
+        return None  # kept when nobody looked; the origin may think otherwise by now
     if not 200 <= entry.head.status < 300 or entry.facts.format is Format.OTHER:
         return None  # kept by `CachingTransport` for somebody else: an error's picture, or no picture
     judged = verify.judge(entry.facts, _NOTHING_NEW, wanted)
@@ -308,7 +340,8 @@ def _follow(ask: Ask, head: Head, settings: Settings, *, now: float) -> Follow |
     same = isinstance(here, urls.Address) and here.origin == there.origin
     # What the caller set was meant for the origin it named: another one gets only what we say to anybody.
     resource = there.resource(settings.key_ignore)
-    headers = _conditional(ask.headers if same else _own_headers(settings), resource, ask.entry)
+    plain = ask.headers if same else _own_headers(settings, ask.page, there.url)
+    headers = _conditional(plain, resource, ask.entry)
     bound = freshness.bound_of(head, ask.bound, received_at=now)
     return Follow(
         replace(ask, url=there.url, unsigned=resource, headers=headers, hops=ask.hops + 1, bound=bound)
@@ -336,12 +369,14 @@ def _refuse(
     )
 
 
-def _own_headers(settings: Settings) -> tuple[tuple[str, str], ...]:
+def _own_headers(settings: Settings, page: str, url: str) -> tuple[tuple[str, str], ...]:
+    told = referrer(settings.referrer_policy, settings.referer or page, url)
     return (
         ("user-agent", settings.user_agent),
         ("accept", "image/avif,image/webp,image/png,image/jpeg,image/gif,image/*;q=0.8,*/*;q=0.5"),
         # An image is compressed already; a coding on top could only hide how long it is.
         ("accept-encoding", "identity"),
+        *((("referer", told),) if told else ()),
     )
 
 

@@ -24,6 +24,12 @@ def failure(reason: Reason, message: str, url: str, *, hint: str | None = None) 
     return Failed(reason, message, redact(url), retryable=reason in _MAY_PASS | DAMAGED, hint=hint)
 
 
+def opted_out(said: str, url: str) -> Failed:
+    """Make a failure of what the owner says against being asked for it, or against its use."""
+    hint = "with its owner's leave, --robots ignore takes it all the same"
+    return Failed(Reason.OPTED_OUT, f"the origin does not want it taken: {said}", redact(url), hint=hint)
+
+
 def advise(
     failed: Failed, *, spent: float, limits: Limits, chance: float, fresh: bool = False
 ) -> Wait | Failed:

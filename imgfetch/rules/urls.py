@@ -49,7 +49,7 @@ class Address:
         Signatures are no part of it, nor are the parameters that `ignoring` names: see `rules.signatures`.
         """
         path, mark, query = self._unsigned(ignoring)
-        return Key(self.origin + _normal_path(path) + mark + _normal_escapes(query))
+        return Key(self.origin + _normal_path(path) + mark + normal_escapes(query))
 
     def resource(self, ignoring: tuple[str, ...] = ()) -> str:
         """The URL without what only signs it: what validators and ranges belong to, and what may be noted."""
@@ -197,11 +197,11 @@ def _bad(message: str) -> Defect:
 
 
 def _normal_path(path: str) -> str:
-    path = _normal_escapes(path)
+    path = normal_escapes(path)
     return _remove_dot_segments(path) if "/." in path else path
 
 
-def _normal_escapes(text: str) -> str:
+def normal_escapes(text: str) -> str:
     """Escapes in upper case, and none where none is needed (RFC 3986 §6.2.2.1 and §6.2.2.2)."""
     return _ESCAPE.sub(_normal_escape, text) if "%" in text else text
 

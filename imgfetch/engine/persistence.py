@@ -1,0 +1,34 @@
+"""Asking again, for as long as `rules.retry` advises it. tenacity supplies the loop."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from tenacity import AsyncRetrying, retry_if_result
+
+from imgfetch.rules.retry import Wait
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from imgfetch.engine.patience import Patience
+
+T = TypeVar("T")
+
+
+async def persist(attempt: Callable[[int], Awaitable[T | Wait]], patience: Patience) -> T:
+    """What comes of the last attempt; each is told its number, from 1 on, and may ask to be waited for."""
+    attempts = 0
+
+    async def counted() -> T | Wait:
+        nonlocal attempts
+        attempts += 1
+        return await attempt(attempts)
+
+    retrying = AsyncRetrying(
+        retry=retry_if_result(lambda result: isinstance(result, Wait)),
+        wait=lambda state: state.outcome.result().seconds if state.outcome else 0.0,
+        sleep=patience.wait,
+    )
+    outcome: T = await retrying(counted)
+    return outcome

@@ -1,0 +1,151 @@
+"""What each origin's robots.txt says, asked for when it is first needed, and once.
+
+judge ─▶ known? ─▶ one shared flight ─▶ hop ─▶ hop ─▶ Rules | unreachable ─▶ remembered
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from imgfetch.engine.flight import Flights
+from imgfetch.engine.patience import Patience
+from imgfetch.engine.persistence import persist
+from imgfetch.model import Ask, Defect, Failed, Key
+from imgfetch.rules import plan, retry, robots, urls
+from imgfetch.rules.coding import Undo
+
+if TYPE_CHECKING:
+    from imgfetch.engine.turns import Turns
+    from imgfetch.model import Settings
+    from imgfetch.ports import Ports, Reply
+    from imgfetch.rules.robots import Rules
+
+_Verdict: TypeAlias = "Rules | Failed"
+
+
+class _Known(NamedTuple):
+    verdict: _Verdict
+    until: float
+
+
+class Robots:
+    """Says what may be asked for. It is held in memory only: a run is shorter than it holds."""
+
+    def __init__(self, ports: Ports, turns: Turns, settings: Settings) -> None:
+        self._transport, _, _, self._clock, self._runner = ports
+        self._turns = turns
+        self._token = settings.robots
+        self._limits = settings.limits
+        # Nothing the caller sends to the origins of its images, and no bound on what is read in part.
+        limits = replace(settings.limits, max_redirects=robots.MOST_REDIRECTS, max_bytes=2**63)
+        self._settings = replace(settings, limits=limits, headers=(), robots="")
+        self._flights: Flights[_Verdict] = Flights()
+        self._known: dict[str, _Known] = {}
+        """Those asked last at the end."""
+        self._weight = 0
+
+    async def judge(self, url: str) -> Failed | None:
+        """Why `url` may not be asked for, or None where it may."""
+        address = urls.read(url)
+        if not self._token or isinstance(address, Defect):
+            return None
+        verdict = await self._verdict(address.origin)
+        if isinstance(verdict, Failed):
+            message = f"no robots.txt, so nothing may be asked for: {verdict.message}"
+            return replace(verdict, message=message, url=urls.redact(url), attempts=0)
+        if verdict.allows(address.target):
+            return None
+        return retry.opted_out(f"robots.txt disallows it for {self._token}", url)
+
+    async def _verdict(self, origin: str) -> _Verdict:
+        known = self._known.get(origin)
+        if known is not None and self._clock.elapsed() < known.until:
+            return known.verdict
+        return await self._flights.board(origin, lambda: self._ask(origin))
+
+    async def _ask(self, origin: str) -> _Verdict:
+        patience = Patience(self._limits.total_timeout, self._clock)
+        url = origin + "/robots.txt"
+        headers = (
+            ("user-agent", self._settings.user_agent),
+            ("accept", "text/plain,*/*;q=0.5"),
+            ("accept-encoding", "identity"),
+        )
+        ask = Ask(Key(url), url, headers)
+
+        async def attempt(attempts: int) -> _Verdict | retry.Wait:
+            walked = await self._walk(ask, patience)
+            if not isinstance(walked, Failed):
+                return walked
+            if robots.is_unavailable(walked):
+                return robots.Rules()
+            failed = replace(walked, attempts=attempts)
+            return retry.advise(
+                failed, spent=patience.spent, limits=self._limits, chance=self._clock.chance()
+            )
+
+        verdict: _Verdict = await persist(attempt, patience)
+        self._remember(origin, verdict)
+        return verdict
+
+    async def _walk(self, ask: Ask, patience: Patience) -> _Verdict:
+        while True:
+            hop = await self._turns.take(ask, patience, self._hop)
+            if not isinstance(hop, plan.Follow):
+                return hop
+            ask = hop.ask
+
+    async def _hop(self, ask: Ask) -> _Verdict | plan.Follow:
+        async with self._transport.send(ask) as reply:
+            heard = plan.hear(ask, reply.head, self._settings, now=self._clock.now())
+            match heard:
+                case plan.Receive(coding=coding):
+                    data = await _beginning(reply, Undo(coding, limit=4 * robots.LONGEST))
+                case plan.Refuse(failed):
+                    return failed
+                case plan.Follow():
+                    return heard
+                case plan.Refresh():
+                    raise AssertionError("nothing is held of a robots.txt")
+        if isinstance(data, Defect):
+            return retry.failure(data.reason, data.message, ask.url)
+        return await self._runner.run(lambda: robots.read(data, self._token))
+
+    def _remember(self, origin: str, verdict: _Verdict) -> None:
+        lasts = _UNREACHABLE if isinstance(verdict, Failed) else robots.LIFETIME
+        self._forget(origin)
+        self._known[origin] = _Known(verdict, self._clock.elapsed() + lasts)
+        self._weight += _weight(verdict)
+        while self._weight > _MOST and len(self._known) > 1:
+            self._forget(next(iter(self._known)))
+
+    def _forget(self, origin: str) -> None:
+        known = self._known.pop(origin, None)
+        if known is not None:
+            self._weight -= _weight(known.verdict)
+
+
+async def _beginning(reply: Reply, undo: Undo) -> bytes | Defect:
+    """As much of a body as is read of a robots.txt."""
+    data = bytearray()
+    async for chunk in reply.body():
+        piece = undo.feed(chunk)
+        if isinstance(piece, Defect):
+            return piece
+        data += piece
+        if len(data) >= robots.LONGEST:
+            return bytes(data)
+    return undo.end() or bytes(data)
+
+
+def _weight(verdict: _Verdict) -> int:
+    """About how many rules fit into the memory that it takes."""
+    return 4 + (0 if isinstance(verdict, Failed) else len(verdict.rules))
+
+
+_MOST = 100_000
+"""Rules that are remembered, of all origins: some 20 MB."""
+
+_UNREACHABLE = 600.0
+"""Seconds for which a robots.txt that could not be had is not asked for again."""

@@ -1,0 +1,58 @@
+"""One request in its turn: waited for, watched, and remembered of the origin it went to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from imgfetch.engine.events import Asked
+from imgfetch.errors import ImgfetchError, Unreachable
+from imgfetch.model import Failed
+from imgfetch.rules import resume, retry, urls
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from imgfetch.engine.events import Event
+    from imgfetch.engine.lanes import Lanes
+    from imgfetch.engine.patience import Patience
+    from imgfetch.model import Ask
+
+T = TypeVar("T")
+S = TypeVar("S")
+
+
+class Turns:
+    """Gives requests their turns, and tells the lanes how they ended."""
+
+    def __init__(self, lanes: Lanes, observe: Callable[[Event], None]) -> None:
+        self._lanes = lanes
+        self._observe = observe
+
+    async def take(
+        self,
+        ask: Ask,
+        patience: Patience,
+        make: Callable[[Ask], Awaitable[T]],
+        instead: Callable[[], S | None] = lambda: None,
+    ) -> T | S | Failed:
+        """What `make` makes of a request, in a turn with the host it goes to; what it raises is a Failed.
+
+        When the turn has come, what `instead` gives takes the place of the request, if it gives anything.
+        """
+        async with self._lanes.turn(urls.origin(ask.url), patience) as turn:
+            if isinstance(turn, Failed):
+                return turn
+            settled = instead()
+            if settled is not None:
+                return settled
+            try:
+                async with patience.running():
+                    partial = resume.asked_for(ask)
+                    self._observe(Asked(urls.redact(ask.url), partial.length if partial else 0))
+                    made = await make(ask)
+            except ImgfetchError as error:
+                failed = retry.failure(error.kind, error.message, ask.url, hint=error.hint)
+                turn.learn(failed, reached=not isinstance(error, Unreachable))
+                return failed
+            turn.learn(made if isinstance(made, Failed) else None)
+            return made

@@ -1,0 +1,100 @@
+"""What is told of the page, by the cases of the web platform's own suite (referrer-policy)."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgfetch.model import Limits, ReferrerPolicy, Settings
+from imgfetch.rules import plan, urls
+from imgfetch.rules.plan import Follow
+from imgfetch.rules.referrer import referrer
+
+FULL = "the page's URL"
+ORIGIN = "its origin"
+TOLD: dict[str, tuple[str | None, ...]] = {
+    "no-referrer": (None,) * 6,
+    "same-origin": (FULL, None, None, FULL, None, None),
+    "strict-origin": (ORIGIN, ORIGIN, ORIGIN, ORIGIN, ORIGIN, None),
+    "strict-origin-when-cross-origin": (FULL, ORIGIN, ORIGIN, FULL, ORIGIN, None),
+    "no-referrer-when-downgrade": (FULL, FULL, FULL, FULL, FULL, None),
+    "origin": (ORIGIN,) * 6,
+    "origin-when-cross-origin": (FULL, ORIGIN, ORIGIN, FULL, ORIGIN, ORIGIN),
+    "unsafe-url": (FULL,) * 6,
+}
+"""In the order of URLS."""
+URLS = {
+    "http to the same": ("http://h.example/page?q", "http://h.example/a.webp"),
+    "http to another": ("http://h.example/page?q", "http://cdn.example/a.webp"),
+    "http to https": ("http://h.example/page?q", "https://h.example/a.webp"),
+    "https to the same": ("https://h.example/page?q", "https://h.example/a.webp"),
+    "https to another": ("https://h.example/page?q", "https://cdn.example/a.webp"),
+    "https to http": ("https://h.example/page?q", "http://h.example/a.webp"),
+}
+
+
+@pytest.mark.parametrize("policy", ReferrerPolicy)
+def test_each_policy_tells_what_it_says(policy: ReferrerPolicy) -> None:
+    for where, told in zip(URLS, TOLD[policy], strict=True):
+        page, url = URLS[where]
+        expected = {FULL: page, ORIGIN: page.removesuffix("page?q"), None: None}[told]
+        assert referrer(policy, page, url) == expected, where
+
+
+def test_credentials_and_fragments_are_told_to_nobody() -> None:
+    for policy in ReferrerPolicy:
+        page = "https://user:pass@h.example:8443/page#secret"
+        told = referrer(policy, page, "https://h.example:8443/a.webp")
+        assert told in (None, "https://h.example:8443/", "https://h.example:8443/page")
+
+
+def test_of_a_url_of_more_than_4096_characters_the_origin_is_told() -> None:
+    page = "https://h.example/" + "a" * 4078
+    assert referrer(ReferrerPolicy.UNSAFE_URL, page, "https://h.example/a.webp") == page
+    assert referrer(ReferrerPolicy.UNSAFE_URL, page + "a", "https://h.example/a.webp") == "https://h.example/"
+
+
+def test_what_is_no_web_page_is_not_told() -> None:
+    for page in ("", "file:///etc/passwd", "data:text/html,x", "page.html", "about:blank"):
+        assert referrer(ReferrerPolicy.UNSAFE_URL, page, "https://h.example/a.webp") is None
+
+
+_URLS = st.from_regex(r"https?://(u:p@)?[ab]\.example(:8\d)?/[a-z?]{0,5}(#x)?", fullmatch=True)
+
+
+@settings(deadline=None)
+@given(st.sampled_from(ReferrerPolicy), _URLS, _URLS)
+def test_a_strict_policy_tells_no_plain_origin_of_a_page_that_came_safely(
+    policy: ReferrerPolicy, page: str, url: str
+) -> None:
+    told = referrer(policy, page, url)
+    if told is not None:
+        assert "@" not in told
+        assert "#" not in told
+        assert urls.origin(told) == urls.origin(page)
+        downgrade = page.startswith("https:") and url.startswith("http:")
+        assert not (downgrade and ("strict" in policy or "downgrade" in policy))
+
+
+def test_a_redirect_to_another_origin_is_told_what_that_one_may_know() -> None:
+    from imgfetch.model import Ask, Head, Wanted
+
+    run = Settings(Limits(), referrer_policy=ReferrerPolicy.STRICT_ORIGIN_WHEN_CROSS_ORIGIN)
+    page = "https://h.example/page"
+
+    def sent(ask: object) -> str | None:
+        assert isinstance(ask, Ask)
+        return dict(ask.headers).get("referer")
+
+    ask = plan.consider("https://h.example/a.webp", None, Wanted(), run, now=0, page=page)
+    assert isinstance(ask, Ask)
+    assert sent(ask) == page
+    for location, told in (
+        ("/b.webp", page),
+        ("https://cdn.example/a.webp", "https://h.example/"),
+        ("http://h.example/a.webp", None),
+    ):
+        followed = plan.hear(ask, Head(ask.url, 302, (("location", location),)), run, now=0)
+        assert isinstance(followed, Follow)
+        assert sent(followed.ask) == told
