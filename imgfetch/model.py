@@ -121,6 +121,15 @@ class Viewport:
     color_scheme: str = "light"
 
 
+class Form(StrEnum):
+    """How an input of many rows is written."""
+
+    LINES = "lines"
+    CSV = "csv"
+    TSV = "tsv"
+    JSONL = "jsonl"
+
+
 class Policy(StrEnum):
     """By which rule one rendition is chosen; `rules.choose` defines each."""
 

@@ -12,8 +12,8 @@ import re
 from collections.abc import AsyncIterable
 from contextlib import aclosing, closing, suppress
 from dataclasses import fields, replace
-from itertools import islice
-from typing import TYPE_CHECKING, Any, Self, Unpack
+from itertools import chain, islice
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
 
 import imgfetch
 from imgfetch.adapters.clock import SystemClock
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         Coroutine,
         Iterable,
         Mapping,
+        Sequence,
     )
     from pathlib import Path
     from types import TracebackType
@@ -251,8 +252,7 @@ class Client:
         """Yield what becomes of each errand, as it finishes."""
         from imgfetch.engine.many import many
 
-        window = max(64, 2 * self._settings.limits.jobs)
-        settled = many(errands, self.settle, window=window, at_once=self.at_once)
+        settled = many(errands, self.settle, window=self._window, at_once=self.at_once)
         async with aclosing(settled) as batches:
             async for batch in batches:
                 for outcome in batch:
@@ -269,6 +269,26 @@ class Client:
         if not isinstance(found, Failure):
             return list(errands_of_page(errand, found, robots=self._settings.robots))
         return [errand if found.reason is Reason.NOT_PAGE else replace(errand, choice=found)]
+
+    async def run_together(
+        self, groups: Iterable[Sequence[Errand]]
+    ) -> AsyncGenerator[tuple[Sequence[Errand], list[Image | Failure]], None]:
+        """Yield each group of errands with what becomes of all of them, as the last of it finishes."""
+        import asyncio
+
+        from imgfetch.engine.many import each, many
+
+        async def work(group: Sequence[Errand]) -> _Settled:
+            return group, list(chain.from_iterable(await asyncio.gather(*map(self.settle, group))))
+
+        def at_once(group: Sequence[Errand]) -> _Settled | None:
+            found = [self.at_once(errand) for errand in group]
+            held = [outcomes for outcomes in found if outcomes is not None]
+            return (group, list(chain.from_iterable(held))) if len(held) == len(found) else None
+
+        async with aclosing(many(each(groups), work, window=self._window, at_once=at_once)) as settled:
+            async for one in settled:
+                yield one
 
     def at_once(self, errand: Errand) -> list[Image | Failure] | None:
         """What becomes of an errand, if that needs no request. Raises `CacheError`."""
@@ -352,6 +372,11 @@ class Client:
             outcome = changed(outcome)
         return errand.sign(outcome)
 
+    @property
+    def _window(self) -> int:
+        """How many errands are under way at once: more than requests, so that none waits for a row."""
+        return max(64, 2 * self._settings.limits.jobs)
+
     def _engine(self) -> Engine:
         if self._closed:
             raise RuntimeError("this Client is closed")
@@ -363,6 +388,9 @@ class Client:
                 self._store, self._settings, Network(*self._network), self._observe, sandbox=self._sandbox
             )
         return self._assembly.engine
+
+
+_Settled: TypeAlias = "tuple[Sequence[Errand], list[Image | Failure]]"
 
 
 async def _drawn(sources: AsyncIterable[Source], choosing: Choosing) -> AsyncIterator[Errand]:

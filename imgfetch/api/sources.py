@@ -22,6 +22,13 @@ if TYPE_CHECKING:
 
 Source: TypeAlias = "str | Path | SourceSet | BinaryIO"
 
+
+class Reference(str):
+    """A source that is a URL or a srcset, and never the name of a file, whatever files there are."""
+
+    __slots__ = ()
+
+
 MAX_TEXT = 64_000_000
 """Bytes of text from which on an input is refused: no page is as large, and a wrong file often is."""
 
@@ -43,6 +50,8 @@ def read_source(source: Source, *, base_url: str = "") -> tuple[SourceSet, ...]:
             )
         return read_stream(source, name=label(source), base_url=base_url)
     text = source.strip()
+    if isinstance(source, Reference):
+        return _read_reference(text, base_url=base_url)
     if _is_file(text):
         return read_file(Path(text), base_url=base_url)
     if _WORD.fullmatch(text):
@@ -87,6 +96,20 @@ def read_text(
         )
         raise InputError(Reason.NO_IMAGE, f"no image in the text; {expected}", name)
     return found
+
+
+def _read_reference(text: str, *, base_url: str) -> tuple[SourceSet, ...]:
+    if not re.fullmatch(r"\S+", text):
+        return read_text(text, name=label(text), base_url=base_url)
+    url = _as_a_browser_reads(text)
+    if base_url:
+        from imgfetch.markup.urls import resolve
+
+        url = resolve(text, base_url) or url
+    address = urls.read(url)
+    if isinstance(address, Defect):
+        raise InputError(address.reason, address.message, label(text))
+    return (SourceSet((Candidate(url),), kind=Kind.URL),)
 
 
 def label(source: Source) -> str:

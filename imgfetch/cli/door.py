@@ -21,6 +21,10 @@ def client_for(options: argparse.Namespace, **others: Any) -> Client:  # noqa: A
         allow_hosts=options.allow_host,
         proxy=options.proxy,
         ca_bundle=options.ca_bundle,
+        contact=options.contact,
+        robots=options.robots,
+        referer=options.referer,
+        referrer_policy=options.referrer_policy,
         **others,
     )
 

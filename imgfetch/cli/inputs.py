@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import zlib
 from typing import TYPE_CHECKING
 
 from imgfetch.errors import InputError
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from imgfetch.api.errands import Choosing
-    from imgfetch.api.sources import Source
+    from imgfetch.api.sources import Reference, Source
 
 
 def sources_of(options: argparse.Namespace) -> Iterator[Source]:
@@ -25,6 +26,36 @@ def sources_of(options: argparse.Namespace) -> Iterator[Source]:
         yield _standard_input() if source == "-" else source
     if options.input_file is not None:
         yield from _lines(options.input_file)
+
+
+def rows_of(options: argparse.Namespace) -> Iterator[Reference | InputError]:
+    """The rows of an input, drawn as they are needed. Raises `InputError`."""
+    from imgfetch.api.rows import form_of, rows
+
+    name: str = options.input
+    found = False
+    try:
+        with _opened(name) as file:
+            for row in rows(file, options.input_format or form_of(name), column=options.column):
+                found = True
+                yield row
+    except InputError as error:
+        raise InputError(error.kind, error.message, name, hint=error.hint) from error
+    except (OSError, EOFError, zlib.error) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise InputError(Reason.BAD_INPUT, f"cannot be read: {why}", name) from error
+    if not found:
+        raise InputError(Reason.BAD_INPUT, "empty; a source a row was expected", name)
+
+
+def _opened(name: str) -> BinaryIO:
+    if name == "-":
+        return _standard_input()
+    if not name.endswith(".gz"):
+        return open(name, "rb")  # noqa: PTH123 (as below)
+    import gzip
+
+    return gzip.open(name, "rb")  # type: ignore[return-value] # it is read as any other
 
 
 def choosing_of(options: argparse.Namespace) -> Choosing:

@@ -9,12 +9,13 @@ from __future__ import annotations
 import argparse
 import os
 import re
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import imgfetch
 from imgfetch.cli.surroundings import configuration
 from imgfetch.errors import InputError, printable
-from imgfetch.model import Format, Level, Limits, Policy, Reason, Viewport
+from imgfetch.model import Form, Format, Level, Limits, Policy, Reason, ReferrerPolicy, Viewport
 from imgfetch.rules.eviction import IN_USE
 
 if TYPE_CHECKING:
@@ -32,6 +33,10 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     for command in configurable:
         _configure(command, configured)
     return parser.parse_args(arguments)
+
+
+class _Engine(StrEnum):
+    LOCAL = "local"
 
 
 class _Parser(argparse.ArgumentParser):
@@ -56,6 +61,7 @@ def _build() -> tuple[argparse.ArgumentParser, list[argparse.ArgumentParser]]:
     get = command("get", "get", "Read, choose, fetch, verify and keep; print one path a line.")
     _add_sources(get)
     _add_choosing(get)
+    _add_one_by_one(get)
     _add_bringing(get)
 
     retry = command("retry", "retry", "Try again what failed and may succeed, as a report has it.")
@@ -69,7 +75,14 @@ def _build() -> tuple[argparse.ArgumentParser, list[argparse.ArgumentParser]]:
     for option in retry._actions:
         if option.dest in ("rest", "base", *HOW):
             option.default = argparse.SUPPRESS
+    _add_one_by_one(retry)
     _add_bringing(retry)
+
+    batch = command("batch", "batch", "Fetch many into a folder; a second run goes on with the first.")
+    _add_rows(batch)
+    _add_choosing(batch)
+    _add_bringing(batch)
+    batch.set_defaults(robots=True)
 
     pick = command("pick", "pick", "Say what would be chosen, and why; fetch pages, but no image.")
     _add_sources(pick)
@@ -106,7 +119,7 @@ def _build() -> tuple[argparse.ArgumentParser, list[argparse.ArgumentParser]]:
     _add_pruning(described["prune"])
 
     command("demo", "demo", "Run the main job against an origin of our own on the loopback interface.")
-    return parser, [get, retry, pick, explain, *described.values()]
+    return parser, [get, retry, batch, pick, explain, *described.values()]
 
 
 def _add_bringing(parser: argparse.ArgumentParser) -> None:
@@ -211,17 +224,38 @@ def _add_pruning(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--dry-run", action="store_true", help="only say what would go")
 
 
-def _add_getting(parser: argparse.ArgumentParser) -> None:
+def _add_one_by_one(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-d", "--directory", metavar="DIR", help="also place copies with readable names there"
     )
+    parser.add_argument("--sha256", metavar="HEX", help="the digest that the one image must have")
+
+
+def _add_rows(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("input", metavar="INPUT", help="a file of sources, one a row (.gz too), or -")
+    parser.add_argument(
+        "--to", dest="directory", metavar="DEST", help="the folder for the images and manifest.jsonl"
+    )
+    parser.add_argument(
+        "--input-format",
+        type=_one_of(Form),
+        metavar="NAME",
+        help=f"{_names(Form)} (by the name of INPUT)",
+    )
+    parser.add_argument("--column", metavar="NAME", help="where the sources are (srcset, else url)")
+    parser.add_argument("--base", metavar="URL", default="", help="what relative URLs are relative to")
+    parser.add_argument(
+        "--engine", type=_one_of(_Engine), metavar="NAME", default=_Engine.LOCAL, help="local"
+    )
+
+
+def _add_getting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--refresh", action="store_true", help="ask the origin even for what is in the cache")
     parser.add_argument(
         "--no-reuse",
         action="store_true",
         help="fetch what cover chooses even where a wider rendition is in the cache",
     )
-    parser.add_argument("--sha256", metavar="HEX", help="the digest that the one image must have")
     parser.add_argument(
         "--expect-width", metavar="PX", type=_count, help="the width to expect, whatever a descriptor says"
     )
@@ -279,6 +313,22 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         help="send this to the origin asked for; may be repeated",
     )
     parser.add_argument("--user-agent", metavar="TEXT", help="call ourselves this")
+    parser.add_argument("--contact", metavar="URL", help="a page or a mail address, for the User-Agent")
+    parser.add_argument(
+        "--robots",
+        type=_respect,
+        metavar="respect|ignore",
+        default=False,
+        help="what robots.txt, X-Robots-Tag and TDM-Reservation ask (batch: respect, else: ignore)",
+    )
+    parser.add_argument("--referer", metavar="URL", default="", help="the page all images are said to be on")
+    parser.add_argument(
+        "--referrer-policy",
+        type=_one_of(ReferrerPolicy),
+        metavar="NAME",
+        default=ReferrerPolicy.STRICT_ORIGIN,
+        help=f"{_names(ReferrerPolicy)} (strict-origin)",
+    )
     parser.add_argument("--proxy", metavar="URL", help="let this proxy make every connection")
     parser.add_argument("--ca-bundle", metavar="FILE", help="trust the certificate authorities in FILE")
 
@@ -375,7 +425,14 @@ def _header(text: str) -> tuple[str, str]:
     return name, value.strip()
 
 
-def _one_of(names: type[Policy | Level | Format]) -> Callable[[str], Any]:
+def _respect(text: str) -> bool:
+    try:
+        return {"respect": True, "ignore": False}[text]
+    except KeyError:
+        raise argparse.ArgumentTypeError(f"{printable(text)!r} is neither respect nor ignore") from None
+
+
+def _one_of(names: type[StrEnum]) -> Callable[[str], Any]:
     def read(text: str) -> Any:  # noqa: ANN401 (a member of `names`)
         try:
             return names(text)
@@ -385,7 +442,7 @@ def _one_of(names: type[Policy | Level | Format]) -> Callable[[str], Any]:
     return read
 
 
-def _names(names: type[Policy | Level | Format]) -> str:
+def _names(names: type[StrEnum]) -> str:
     return ", ".join(names)
 
 

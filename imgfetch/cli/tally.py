@@ -34,17 +34,21 @@ class Tally:
         self._kinds: Counter[str] = Counter()
         self._hosts: Counter[str] = Counter()
 
-    def take(self, outcome: Image | Failure) -> None:
-        """Print an outcome. Raises `CacheError` where the cache failed: it will fail the others too."""
+    def take(self, outcome: Image | Failure) -> str | None:
+        """Print an outcome, and give the path of the image, where there is one.
+
+        Raises `CacheError` where the cache failed: it will fail the others too.
+        """
         if isinstance(outcome, Failed):
             self._fail(outcome)
-            return
+            return None
         self._count[outcome.origin] += 1
         path = self._place(outcome)
         lines.result(lines.json_of(outcome, path) if self._json else path)
         if not self._quiet:
             for warning in outcome.warnings:
                 lines.say(f"{outcome.path}: {warning}")
+        return path
 
     def close(self) -> Exit:
         """Say what it came to, and give the exit code."""

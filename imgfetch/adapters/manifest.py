@@ -1,0 +1,127 @@
+"""`manifest.jsonl`: a line for each image of a batch, beside the files, and what is done by it.
+
+    what is there ─▶ tidied: only rows that are done stay ─▶ looked up ─▶ written on, a row at a time
+
+Whatever ends a run, the lines it has written stand; one that was cut in the middle is left out by the next.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+from array import array
+from bisect import bisect_left
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, Self
+
+from imgfetch.errors import CacheError
+from imgfetch.model import Reason
+from imgfetch.rules import manifest as rule
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    from imgfetch.rules.manifest import Record
+
+NAME = "manifest.jsonl"
+
+
+class Manifest:
+    """A context manager: opened, it holds the folder against other batches. Raises `CacheError`."""
+
+    def __init__(self, directory: str | Path) -> None:
+        self._folder = Path(directory)
+        self._path = self._folder / NAME
+        self._done = array("Q")
+        """The identities of the rows that are done, in order: 8 bytes each, where a set takes 100."""
+
+    def __enter__(self) -> Self:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            self._lock = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
+        except OSError as error:
+            raise _unusable(self._folder, error) from error
+        try:
+            _take(self._lock, self._folder)
+            self._tidy()
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+        except BaseException as error:
+            os.close(self._lock)
+            if isinstance(error, OSError):
+                raise _unusable(self._path, error) from error
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        os.close(self._descriptor)
+        os.close(self._lock)
+
+    def __len__(self) -> int:
+        """How many rows were done before."""
+        return len(self._done)
+
+    def has(self, row: int) -> bool:
+        """Whether a row was done before this run, by its identity, and all its files are still there."""
+        place = bisect_left(self._done, row)
+        return place < len(self._done) and self._done[place] == row
+
+    def write(self, lines: str) -> None:
+        """Add the lines of a row at once; they are there even if this process dies now."""
+        rest = memoryview(lines.encode())
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError as error:
+            raise _unusable(self._path, error) from error
+
+    def _tidy(self) -> None:
+        """Find out what is done, and leave out of the manifest what is not: it will be written anew."""
+        partial = self._folder / f".{NAME}.{os.getpid()}.part"
+        try:
+            with self._path.open("rb") as old, partial.open("xb") as new:
+                for row in rule.rows(old):
+                    if all(map(self._is_there, row)):
+                        self._done.append(row[0].row)
+                        new.writelines(record.line for record in row)
+                new.flush()
+                os.fsync(new.fileno())
+                changed = new.tell() != _size(old)
+            if changed:
+                partial.chmod(self._path.stat().st_mode & 0o777)
+                partial.replace(self._path)
+        except FileNotFoundError:
+            return
+        finally:
+            with suppress(OSError):  # it was renamed, or never made
+                partial.unlink()
+        self._done = array("Q", sorted(self._done))
+
+    def _is_there(self, record: Record) -> bool:
+        try:
+            return os.stat(self._folder / (record.path or "")).st_size == record.size  # noqa: PTH116 (a million)
+        except OSError:
+            return False
+
+
+def _size(file: BinaryIO) -> int:
+    return os.fstat(file.fileno()).st_size
+
+
+def _take(descriptor: int, folder: Path) -> None:
+    """Hold a folder, where the file system can; for good sense alone, as nothing rests on it."""
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        raise CacheError(Reason.CACHE_LOCKED, "another batch is writing to it", str(folder)) from error
+    except OSError:
+        pass
+
+
+def _unusable(path: Path, error: OSError) -> CacheError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+    reason = Reason.DISK_FULL if full else Reason.IO
+    return CacheError(reason, f"cannot be written: {error.strerror or error}", str(path))

@@ -1,0 +1,131 @@
+"""The rows of an input, one source each, whatever form it has: read as they are needed, a bad one for itself.
+
+    lines │ CSV │ TSV │ JSON lines ─▶ row ─▶ Reference │ InputError
+
+A row is a URL or a srcset and never the name of a file: who wrote the input need not be who reads it.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from typing import TYPE_CHECKING, Any
+
+from imgfetch.api.sources import Reference
+from imgfetch.errors import InputError, one_line
+from imgfetch.model import Form, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import BinaryIO
+
+LONGEST = 1_000_000
+"""Bytes in a line; what is longer is no row."""
+
+COLUMNS = ("srcset", "url")
+"""The columns that are looked for, in any case; the second where the first is empty."""
+
+
+def form_of(name: str) -> Form:
+    """The form that the name of a file tells of; a source a line where it tells of none."""
+    suffix = name.lower().removesuffix(".gz").rpartition(".")[2]
+    return {"csv": Form.CSV, "tsv": Form.TSV, "jsonl": Form.JSONL, "ndjson": Form.JSONL}.get(
+        suffix, Form.LINES
+    )
+
+
+def rows(file: BinaryIO, form: Form, *, column: str | None = None) -> Iterator[Reference | InputError]:
+    """The source of each row that is not blank, or what is wrong with the row.
+
+    `column` is what the source is called, if not one of `COLUMNS`. Raises `InputError` where no row could be
+    read.
+    """
+    match form:
+        case Form.LINES:
+            yield from _of_lines(file)
+        case Form.JSONL:
+            yield from _of_objects(file, column)
+        case Form.CSV | Form.TSV:
+            yield from _of_table(file, column, "," if form is Form.CSV else "\t")
+
+
+def _of_lines(file: BinaryIO) -> Iterator[Reference | InputError]:
+    for number, line in enumerate(_lines(file), 1):
+        if len(line) >= LONGEST:
+            yield _unusable(number, f"more than {LONGEST:,} characters")
+        elif line.strip():
+            yield Reference(line.strip())
+
+
+def _of_objects(file: BinaryIO, column: str | None) -> Iterator[Reference | InputError]:
+    for number, line in enumerate(_lines(file), 1):
+        if not line.strip():
+            continue
+        try:
+            members = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            yield _unusable(number, f"not JSON: {error}")
+            continue
+        if not isinstance(members, dict):
+            yield _unusable(number, "not a JSON object")
+            continue
+        names = _columns(list(members), column)
+        found = next((members[name] for name in names if members[name]), None)
+        yield _source(found, number, names or (column or "url",))
+
+
+def _of_table(file: BinaryIO, column: str | None, delimiter: str) -> Iterator[Reference | InputError]:
+    table = csv.reader(_lines(file), delimiter=delimiter)
+    header = next(table, [])
+    names = _columns(header, column)
+    if not names:
+        has = one_line("", ", ".join(header), limit=100)
+        hint = "name the column with --column"
+        wanted = column or " or ".join(COLUMNS)
+        raise InputError(Reason.BAD_INPUT, f"no column {wanted}; it has {has or 'none'}", hint=hint)
+    places = [header.index(name) for name in names]
+    while True:
+        try:
+            row = next(table)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield _unusable(table.line_num, str(error))
+            continue
+        if row:
+            found = next((row[place] for place in places if place < len(row) and row[place].strip()), None)
+            yield _source(found, table.line_num, names)
+
+
+def _columns(names: Sequence[str], column: str | None) -> tuple[str, ...]:
+    """Those of the names that a source may stand under, the best first."""
+    if column is not None:
+        return (column,) if column in names else ()
+    return tuple(name for wanted in COLUMNS for name in names if name.strip().lower() == wanted)
+
+
+def _source(found: Any, number: int, names: Sequence[str]) -> Reference | InputError:  # noqa: ANN401 (as read)
+    if isinstance(found, str) and found.strip():
+        return Reference(found.strip())
+    return _unusable(number, f"no text under {' or '.join(names)}")
+
+
+def _unusable(number: int, why: str) -> InputError:
+    return InputError(Reason.BAD_INPUT, why, f"line {number}")
+
+
+def _lines(file: BinaryIO) -> Iterator[str]:
+    """The lines of a file, each with its end; of one that is too long, the beginning."""
+    first = True
+    while line := file.readline(LONGEST):
+        if len(line) == LONGEST and not line.endswith(b"\n"):
+            _skip_line(file)
+        text = line.decode("utf-8", "replace")
+        yield text.removeprefix("\ufeff") if first else text
+        first = False
+
+
+def _skip_line(file: BinaryIO) -> None:
+    while rest := file.readline(LONGEST):
+        if rest.endswith(b"\n"):
+            return

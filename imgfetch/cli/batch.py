@@ -1,0 +1,101 @@
+"""`imgfetch batch`: a manifest of many in, a folder of images out, and a line about each.
+
+    INPUT ─▶ rows ─▶ done before? ──yes──▶ passed over
+                        └──no──▶ errands ─▶ as `get` ─▶ files, and lines of DEST/manifest.jsonl
+
+It draws rows as they are needed, and holds no more of them than are under way.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from itertools import count
+from typing import TYPE_CHECKING
+
+from imgfetch.adapters.manifest import NAME, Manifest
+from imgfetch.api.errands import Errand, errands_of
+from imgfetch.cli import lines, loop
+from imgfetch.cli.door import client_for
+from imgfetch.cli.inputs import choosing_of, rows_of
+from imgfetch.cli.report import Report
+from imgfetch.cli.tally import Tally
+from imgfetch.cli.watch import watcher_for
+from imgfetch.errors import InputError
+from imgfetch.model import Reason
+from imgfetch.rules import manifest as rule
+from imgfetch.rules import records
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator, Sequence
+
+    from imgfetch.api.client import Client
+    from imgfetch.api.values import Failure, Image
+    from imgfetch.cli.exits import Exit
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Fetch what the rows of an input offer into a folder, but for what is there."""
+    if options.directory is None:
+        raise InputError(Reason.BAD_INPUT, "no --to DEST was given; see imgfetch batch --help")
+    if not (options.contact or options.user_agent or options.quiet or options.offline):
+        lines.say("nobody to write to: --contact URL tells origins who asks, and whom to ask to stop")
+    how = records.asked(choosing_of(options))
+    with Manifest(options.directory) as manifest, Report(options.report, lambda _: how) as report:
+        batch = _Batch(options, manifest, Tally(options, report))
+        with watcher_for(options) as watcher:
+            client = client_for(
+                options,
+                cache=options.cache,
+                verify=options.verify,
+                strict_width=options.strict_width,
+                expect_width=options.expect_width,
+                refresh=options.refresh,
+                observe=watcher.observe,
+            )
+            loop.run(batch.go(client))
+        return batch.close()
+
+
+class _Batch:
+    """One run over an input."""
+
+    def __init__(self, options: argparse.Namespace, manifest: Manifest, tally: Tally) -> None:
+        self._options = options
+        self._choosing = choosing_of(options)
+        self._how = records.asked(self._choosing)
+        self._manifest = manifest
+        self._tally = tally
+        self._passed_over = 0
+
+    async def go(self, client: Client) -> None:
+        """Bring what is not there."""
+        async with client, aclosing(client.run_together(self._todo())) as brought:
+            async for errands, outcomes in brought:
+                self._take(errands[0], outcomes)
+
+    def close(self) -> Exit:
+        """Say what it came to."""
+        if self._passed_over and not self._options.quiet:
+            lines.say(f"{self._passed_over} done before, as {self._options.directory}/{NAME} says")
+        return self._tally.close()
+
+    def _todo(self) -> Iterator[Sequence[Errand]]:
+        """The errands of each row that is not done."""
+        for index, row in zip(count(), rows_of(self._options)):
+            if isinstance(row, InputError):
+                yield (Errand(row.failed(), row.url, index),)
+            elif not self._options.refresh and self._manifest.has(rule.identity(row, self._how)):
+                self._passed_over += 1
+            else:
+                yield tuple(errands_of(row, index, **self._choosing))
+
+    def _take(self, errand: Errand, outcomes: Sequence[Image | Failure]) -> None:
+        row = rule.identity(str(errand.given), self._how)
+        written = ""
+        for part, outcome in enumerate(outcomes, 1):
+            path = self._tally.take(outcome)
+            name = None if path is None else path.rpartition("/")[2]
+            members = rule.members(row, part, len(outcomes))
+            written += records.line(lines.fields_of(outcome, name) | members)
+        self._manifest.write(written)
