@@ -1,0 +1,389 @@
+"""`imgfetch batch`: many rows in, a folder and its manifest out, and nothing done twice."""
+
+from __future__ import annotations
+
+import gc
+import gzip
+import io
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from children import running
+from imgfetch import Client, InputError
+from imgfetch.adapters.manifest import Manifest
+from imgfetch.api.errands import Errand, errands_of
+from imgfetch.api.rows import LONGEST, form_of, rows
+from imgfetch.api.sources import Reference
+from imgfetch.cli import main
+from imgfetch.errors import CacheError
+from imgfetch.model import Form
+from imgfetch.rules import manifest as rule
+from origin import Origin, slowly, whole
+from pictures import encoded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+LOCAL = ["--allow-host", "127.0.0.1", "-R", "0"]
+PICTURES = [encoded("webp", 64 + number, 48) for number in range(6)]
+
+
+@pytest.fixture(autouse=True)
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    for name in os.environ:
+        if name.startswith("IMGFETCH_"):
+            monkeypatch.delenv(name)
+    return tmp_path
+
+
+@pytest.fixture
+def origin() -> Iterator[Origin]:
+    """It has /0.webp to /5.webp, and no robots.txt."""
+    with Origin() as running:
+        for number, picture in enumerate(PICTURES):
+            running.route(f"/{number}.webp", whole(picture))
+        yield running
+
+
+class Batch:
+    """A run of `imgfetch batch … --to out`, what it said and what stands in the manifest after it."""
+
+    def __init__(self, capsys: pytest.CaptureFixture[str], *arguments: str) -> None:
+        capsys.readouterr()
+        self.code = main(["batch", *arguments, "--to", "out", *LOCAL])
+        self.out, self.err = capsys.readouterr()
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in Path("out/manifest.jsonl").read_text().splitlines()]
+
+    @property
+    def files(self) -> list[bytes]:
+        return [Path("out", record["path"]).read_bytes() for record in self.records if record["path"]]
+
+
+def listed(origin: Origin, *paths: str) -> str:
+    Path("list.txt").write_text("".join(f"{origin.url}{path}\n" for path in paths))
+    return "list.txt"
+
+
+# The rows of an input
+
+
+def read(text: str | bytes, form: Form, column: str | None = None) -> list[str]:
+    """The sources in an input, and what is wrong with the others."""
+    data = text.encode() if isinstance(text, str) else text
+    found = rows(io.BytesIO(data), form, column=column)
+    return [str(row) if isinstance(row, Reference) else f"!{row}" for row in found]
+
+
+def test_each_form_gives_its_rows() -> None:
+    assert read("a.webp\n\n  b.webp 1x, c.webp 2x \r\n", Form.LINES) == ["a.webp", "b.webp 1x, c.webp 2x"]
+    assert read("\ufeffa.webp", Form.LINES) == ["a.webp"]
+    assert read("id,url\n1,a.webp\n\n2,b.webp\n", Form.CSV) == ["a.webp", "b.webp"]
+    assert read('URL,caption\n"a,1.webp","two\nlines"\nb.webp,\n', Form.CSV) == ["a,1.webp", "b.webp"]
+    assert read("\ufeffcaption\turl\nx, y\ta.webp\n", Form.TSV) == ["a.webp"]
+    assert read('{"url": "a.webp"}\n\n{"srcset": "b.webp 1x", "url": "c"}\n', Form.JSONL) == [
+        "a.webp",
+        "b.webp 1x",
+    ]
+    assert read('url,srcset\na.webp,\nb.webp,"c 1x, d 2x"\n', Form.CSV) == ["a.webp", "c 1x, d 2x"]
+    assert read("image,url\na.webp,b.webp\n", Form.CSV, "image") == ["a.webp"]
+    assert read('{"image": "a.webp", "url": "b"}', Form.JSONL, "image") == ["a.webp"]
+
+
+def test_the_name_of_a_file_tells_its_form() -> None:
+    for name, form in (
+        ("a.csv", Form.CSV), ("b.CSV.gz", Form.CSV), ("c.tsv", Form.TSV), ("d.jsonl", Form.JSONL),
+        ("e.ndjson.gz", Form.JSONL), ("f.txt", Form.LINES), ("-", Form.LINES), ("g.gz", Form.LINES),
+    ):  # fmt: skip
+        assert form_of(name) == form
+
+
+def test_a_row_that_cannot_be_read_stands_for_itself() -> None:
+    assert read('{"url": "a"}\n{"url"\n[]\n{"url": 5}\n{}\n{"url": "b"}', Form.JSONL) == [
+        "a",
+        "!line 2: not JSON: Expecting ':' delimiter: line 2 column 1 (char 7)",
+        "!line 3: not a JSON object",
+        "!line 4: no text under url",
+        "!line 5: no text under url",
+        "b",
+    ]
+    assert read("id,url\n1\n2,a\n3,\n", Form.CSV) == [
+        "!line 2: no text under url",
+        "a",
+        "!line 4: no text under url",
+    ]
+    long = "x" * (3 * LONGEST)
+    assert [row[:30] for row in read(f"{long}\na\n", Form.LINES)] == ["!line 1: more than 1,000,000 c", "a"]
+    assert [row[:21] for row in read(f"url\n{long}\na\n", Form.CSV)] == ["!line 2: field larger", "a"]
+    assert read("[" * 100_000, Form.JSONL)[0].startswith("!line 1: not JSON")
+    with pytest.raises(InputError, match="no column image; it has id, url; name the column with --column"):
+        read("id,url\n1,a", Form.CSV, "image")
+
+
+def test_a_quote_that_never_ends_does_not_swallow_the_memory() -> None:
+    found = read('url\n"' + "a.webp\n" * 100_000 + "\n", Form.CSV)
+    assert found[0].startswith("!line ")
+    assert "field larger than field limit" in found[0]
+    assert found[-1] == "a.webp"
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=200), st.sampled_from(Form))
+def test_any_bytes_are_rows(data: bytes, form: Form) -> None:
+    assert all(read(b"url\n" + data, form))
+
+
+def test_a_row_never_names_a_file(tmp_path: Path) -> None:
+    page = tmp_path / "page.html"
+    page.write_text("<img src=https://h.example/a.webp>")
+    (errand,) = errands_of(str(page), 0)
+    assert not hasattr(errand.choice, "reason")
+    (errand,) = errands_of(Reference(str(page)), 0)
+    assert getattr(errand.choice, "reason", None) == "bad_url"
+    (errand,) = errands_of(Reference("../a b.webp".replace(" ", "%20")), 0, base_url="https://h.example/x/y/")
+    assert getattr(errand.choice, "url", None) == "https://h.example/x/a%20b.webp"
+
+
+# A run
+
+
+def test_a_batch_is_a_folder_of_images_and_a_manifest(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    table = f"id,url\na,{origin.url}/0.webp\nb,{origin.url}/gone.webp\nc,\nd,{origin.url}/1.webp\n"
+    Path("in.csv.gz").write_bytes(gzip.compress(table.encode()))
+    ran = Batch(capsys, "in.csv.gz")
+    assert ran.code == 1
+    assert sorted(ran.files) == sorted(PICTURES[:2])
+    assert sorted(ran.out.splitlines()) == sorted(
+        f"out/{record['path']}" for record in ran.records if record["path"]
+    )
+    by_index = {record["index"]: record for record in ran.records}
+    assert by_index.keys() == {0, 1, 2, 3}
+    assert (by_index[0]["status"], by_index[0]["path"][:2], by_index[0]["width"]) == ("ok", "0-", 64)
+    assert (by_index[1]["error"]["kind"], by_index[1]["path"]) == ("http_status", None)
+    assert by_index[2]["error"]["message"] == "no text under url"
+    assert by_index[3]["part"] == by_index[3]["parts"] == 1
+    assert "4 images: 2 fetched, 2 failed" in ran.err
+    assert "nobody to write to" in ran.err
+
+
+def test_a_second_run_asks_only_for_what_is_not_there(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = listed(origin, "/0.webp", "/1.webp", "/late.webp", "/2.webp")
+    assert Batch(capsys, name, "--contact", "me@h.example").code == 1
+    origin.route("/late.webp", whole(PICTURES[3]))
+    first = [record for record in Batch(capsys, name, "--offline", "-q").records if record["path"]]
+    Path("out", first[0]["path"]).unlink()
+    Path("out", first[1]["path"]).write_bytes(b"cut")
+    origin.requests.clear()
+
+    again = Batch(capsys, name, "--contact", "me@h.example", "--cache", "another")
+    assert again.code == 0
+    asked = [request.path for request in origin.requests if request.path != "/robots.txt"]
+    assert len(asked) == 3
+    assert "/late.webp" in asked
+    assert "1 done before, as out/manifest.jsonl says" in again.err
+    assert sorted(record["index"] for record in again.records) == [0, 1, 2, 3]
+    assert sorted(again.files) == sorted(PICTURES[:4])
+
+    third = Batch(capsys, name, "--contact", "me@h.example", "--cache", "another")
+    assert (third.code, third.out) == (0, "")
+    assert "4 done before" in third.err
+    assert len(third.records) == 4
+
+
+def test_what_is_asked_for_in_another_way_is_asked_for(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("in.txt").write_text(f"{origin.url}/0.webp 64w, {origin.url}/5.webp 69w\n")
+    assert Batch(capsys, "in.txt", "-w", "60").files == [PICTURES[0]]
+    assert Batch(capsys, "in.txt", "-w", "60").out == ""
+    assert Batch(capsys, "in.txt", "-w", "65").files == [PICTURES[0], PICTURES[5]]
+    assert len(Batch(capsys, "in.txt", "--all").records) == 4
+
+
+def test_a_page_in_a_row_is_done_when_all_its_images_are(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = "<img src=0.webp><img src=late.webp><img src=1.webp>"
+    origin.route("/page", whole(page.encode(), content_type="text/html"))
+    name = listed(origin, "/page")
+    ran = Batch(capsys, name)
+    assert (ran.code, [record["part"] for record in ran.records]) == (1, [1, 2, 3])
+    origin.route("/late.webp", whole(PICTURES[2]))
+    ran = Batch(capsys, name)
+    assert (ran.code, [record["parts"] for record in ran.records]) == (0, [3, 3, 3])
+    assert "1 done before" in Batch(capsys, name).err
+
+
+def test_a_batch_that_is_killed_is_gone_on_with(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    pictures = [encoded("webp", 64 + number, 48) for number in range(40)]
+    paths = [f"/slow-{number}.webp" for number in range(40)]
+    for path, picture in zip(paths, pictures, strict=True):
+        origin.route(path, slowly(picture, pause=0.02))
+    name = listed(origin, *paths)
+    with running("batch", name, "--to", "out", "--per-host", "3", *LOCAL) as process:
+        assert process.stdout is not None
+        before = [process.stdout.readline() for _ in range(8)]
+        process.kill()
+    assert all(before)
+    with Path("out/manifest.jsonl").open("ab") as file:
+        file.write(b'{"row": "00')
+    asked = origin.asked()
+    ran = Batch(capsys, name)
+    assert ran.code == 0
+    assert sorted(record["index"] for record in ran.records) == list(range(40))
+    assert sorted(ran.files) == sorted(pictures)
+    assert origin.asked() - asked <= 40 - 7 + 1  # and a robots.txt
+    assert not [path for path in Path("out").iterdir() if path.suffix == ".part"]
+
+
+def test_two_batches_do_not_write_to_one_folder(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    name = listed(origin, "/0.webp")
+    with Manifest("out"):
+        ran = Batch(capsys, name)
+    assert (ran.code, origin.asked()) == (3, 0)
+    assert "out: another batch is writing to it" in ran.err
+    assert Batch(capsys, name).code == 0
+
+
+def test_an_input_that_cannot_be_used_is_one_line_and_exit_code_2(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("empty.csv").write_bytes(b"")
+    Path("blank.txt").write_bytes(b"\n \n")
+    Path("cut.txt.gz").write_bytes(gzip.compress(os.urandom(5000))[:3000])
+    Path("none.txt.gz").write_bytes(b"https://h.example/a.webp\n")
+    Path("other.csv").write_text("name\nx\n")
+
+    def complains(words: str, *arguments: str, code: int = 2) -> None:
+        capsys.readouterr()
+        assert main(["batch", *arguments, "-q"]) == code
+        err = capsys.readouterr().err
+        assert words in err
+        assert "should not" not in err
+
+    for name, words in (
+        ("empty.csv", "no column srcset or url; it has none"),
+        ("blank.txt", "empty; a source a row was expected"),
+        ("missing.csv", "cannot be read: No such file"),
+        ("none.txt.gz", "cannot be read: Not a gzipped file"),
+        ("cut.txt.gz", "cannot be read"),
+        ("other.csv", "other.csv: no column srcset or url; it has name"),
+    ):
+        complains(words, name, "--to", "out", "--offline")
+    complains("no --to DEST", "blank.txt")
+    complains("'ray' is none of local", "blank.txt", "--to", "out", "--engine", "ray")
+    complains("neither respect nor ignore", "blank.txt", "--to", "out", "--robots", "maybe")
+    complains("neither a URL nor a mail address", "blank.txt", "--to", "out", "--contact", "a (b)")
+    complains("ftp:", "blank.txt", "--to", "out", "--referer", "ftp://h.example/")
+    Path("file").write_text("mine")
+    complains("file: cannot be written", "blank.txt", "--to", "file", code=3)
+
+
+async def _settled(groups: Iterator[Sequence[Errand]]) -> int:
+    taken = 0
+    async with Client("cache", offline=True) as client:
+        async for group, outcomes in client.run_together(groups):
+            taken += len(outcomes)
+            assert len(group) == len(outcomes)
+            if taken % 500 == 0:
+                alive = sum(isinstance(thing, Errand) for thing in gc.get_objects())
+                assert alive <= 64 + 3, taken
+    return taken
+
+
+@pytest.mark.anyio
+async def test_no_more_rows_are_held_than_are_under_way() -> None:
+    def groups() -> Iterator[Sequence[Errand]]:
+        for index in range(3_000):
+            word = f"https://h.example/{index}.webp" if index % 3 else "no image"
+            yield tuple(errands_of(Reference(word), index))
+
+    assert await _settled(groups()) == 3_000
+
+
+# The manifest
+
+
+def written(row: int, index: int, part: int, parts: int, path: str | None) -> bytes:
+    members = {"index": index, "path": path, "bytes": 3, **rule.members(row, part, parts)}
+    return json.dumps(members).encode() + b"\n"
+
+
+def test_of_a_manifest_only_whole_rows_count() -> None:
+    lines = [
+        written(1, 0, 1, 1, "a"),
+        written(2, 1, 1, 2, "b"), written(2, 1, 2, 2, "c"),
+        written(3, 2, 1, 2, "d"), written(4, 3, 1, 1, "e"),
+        written(5, 4, 1, 1, None),
+        written(6, 5, 1, 2, "f"), written(6, 5, 2, 2, None),
+        written(7, 6, 2, 2, "g"),
+        written(8, 7, 1, 1, "../h"), written(8, 7, 1, 1, ""), b"\n", b"[]\n", b"\xff\n", b'{"row": 1}\n',
+        written(1, 9, 1, 1, "a"),
+        written(9, 8, 1, 1, "i")[:-1],
+    ]  # fmt: skip
+    assert [row[0].row for row in rule.rows(lines)] == [1, 2, 4, 1]
+
+
+@settings(deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 2**64 - 1), st.integers(1, 3), st.booleans()), max_size=6), st.data()
+)
+def test_a_manifest_cut_anywhere_has_the_rows_before_the_cut(
+    made: list[tuple[int, int, bool]], data: st.DataObject
+) -> None:
+    lines, ends = b"", []
+    for index, (row, parts, good) in enumerate(made):
+        for part in range(1, parts + 1):
+            lines += written(row, index, part, parts, "a" if good or part > 1 else None)
+        ends.append((len(lines), row, good))
+    cut = data.draw(st.integers(0, len(lines)))
+    found = [row[0].row for row in rule.rows(lines[:cut].splitlines(keepends=True))]
+    assert found == [row for end, row, good in ends if end <= cut and good]
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("mine")
+    with pytest.raises(CacheError, match="file: cannot be written"), Manifest(tmp_path / "file"):
+        pass
+    (tmp_path / "folder" / "manifest.jsonl").mkdir(parents=True)
+    with pytest.raises(CacheError, match="manifest.jsonl: cannot be written"), Manifest(tmp_path / "folder"):
+        pass
+
+
+def test_a_batch_says_who_it_is_once(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    ran = Batch(capsys, listed(origin, "/0.webp"), "--contact", "https://h.example/bot")
+    assert ran.err == ""
+    agents = {request.headers["user-agent"] for request in origin.requests}
+    (agent,) = agents
+    assert agent.startswith("imgfetch/")
+    assert agent.endswith(" (+https://h.example/bot)")
+
+
+def test_a_batch_respects_robots_and_a_get_need_not(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    origin.route("/robots.txt", whole(b"user-agent: *\ndisallow: /0.webp"))
+    origin.route("/2.webp", whole(PICTURES[2], x_robots_tag="noai"))
+    name = listed(origin, "/0.webp", "/1.webp", "/2.webp")
+    ran = Batch(capsys, name)
+    assert ran.code == 1
+    kinds = {record["index"]: record["error"] and record["error"]["kind"] for record in ran.records}
+    assert kinds == {0: "opted_out", 1: None, 2: "opted_out"}
+    assert [origin.asked(path) for path in ("/robots.txt", "/0.webp", "/1.webp", "/2.webp")] == [1, 0, 1, 1]
+    assert "the origin does not want it taken: robots.txt disallows it for imgfetch" in ran.err
+    assert Batch(capsys, name, "--robots", "ignore").code == 0
+    assert main(["get", f"{origin.url}/0.webp", "--refresh", "--robots", "respect", *LOCAL]) == 1
+    assert main(["get", f"{origin.url}/0.webp", "--refresh", *LOCAL]) == 0
