@@ -52,6 +52,7 @@ def test_the_longest_pattern_decides_and_of_two_as_long_the_one_that_allows() ->
     check(group + "disallow: /x\nallow: /x/", "/x/ /", "/x")
     check(group + "disallow: /\nallow: /", "/ /x")
     check(group + "disallow: /x\nallow: /x", "/x")
+    check(group + "disallow: /*\nallow: /x", "/x", "/y")
     check(group + "disallow:\nallow:", "/x")
     check(group + "allow: /page\ndisallow: /*.html", "/page", "/page.html")
     check(group + "allow: /x/page.\ndisallow: /*.html", "/x/page.html", "/x/y.html")

@@ -276,7 +276,7 @@ class Client:
         """Yield each group of errands with what becomes of all of them, as the last of it finishes."""
         import asyncio
 
-        from imgfetch.engine.many import each, many
+        from imgfetch.engine.many import many
 
         async def work(group: Sequence[Errand]) -> _Settled:
             return group, list(chain.from_iterable(await asyncio.gather(*map(self.settle, group))))
@@ -286,7 +286,7 @@ class Client:
             held = [outcomes for outcomes in found if outcomes is not None]
             return (group, list(chain.from_iterable(held))) if len(held) == len(found) else None
 
-        async with aclosing(many(each(groups), work, window=self._window, at_once=at_once)) as settled:
+        async with aclosing(many(groups, work, window=self._window, at_once=at_once)) as settled:
             async for one in settled:
                 yield one
 

@@ -37,9 +37,9 @@ class Robots:
         self._turns = turns
         self._token = settings.robots
         self._limits = settings.limits
-        # Nothing the caller sends to the origins of its images, and no bound on what is read in part.
+        # No bound on the size of what is read in part, and no page that it stands on.
         limits = replace(settings.limits, max_redirects=robots.MOST_REDIRECTS, max_bytes=2**63)
-        self._settings = replace(settings, limits=limits, headers=(), robots="")
+        self._settings = replace(settings, limits=limits, referer="", robots="")
         self._flights: Flights[_Verdict] = Flights()
         self._known: dict[str, _Known] = {}
         """Those asked last at the end."""

@@ -17,7 +17,7 @@ from imgfetch.model import Reason
 from imgfetch.rules.urls import normal_escapes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
     from imgfetch.model import Failed
 
@@ -75,7 +75,7 @@ def read(data: bytes, token: str) -> Rules:
         pattern = _canonical_pattern(value)
         for wanted, rules in ((is_ours, ours), (is_everybodys, everybodys)):
             if wanted and pattern:
-                # Of two equal patterns the one that allows is taken (§2.2.2).
+                # Of two that are the same, the one that allows is taken (§2.2.2).
                 rules[pattern] = rules.get(pattern, False) or field == "allow"
     return _sorted(ours if named else everybodys)
 
@@ -128,8 +128,9 @@ def _token(value: str) -> str:
 
 
 def _sorted(rules: dict[str, bool]) -> Rules:
-    longest_first: Iterable[str] = sorted(rules, key=len, reverse=True)
-    return Rules(tuple(Rule(pattern, rules[pattern]) for pattern in longest_first))
+    # Of two as long, the one that allows is taken.
+    first = sorted(rules.items(), key=lambda rule: (len(rule[0]), rule[1]), reverse=True)
+    return Rules(tuple(Rule(pattern, allow) for pattern, allow in first))
 
 
 def _canonical_pattern(value: str) -> str:
