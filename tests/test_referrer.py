@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgfetch.model import Limits, ReferrerPolicy, Settings
+from imgfetch.model import Ask, Head, Limits, ReferrerPolicy, Settings, Wanted
 from imgfetch.rules import plan, urls
 from imgfetch.rules.plan import Follow
 from imgfetch.rules.referrer import referrer
@@ -78,8 +78,6 @@ def test_a_strict_policy_tells_no_plain_origin_of_a_page_that_came_safely(
 
 
 def test_a_redirect_to_another_origin_is_told_what_that_one_may_know() -> None:
-    from imgfetch.model import Ask, Head, Wanted
-
     run = Settings(Limits(), referrer_policy=ReferrerPolicy.STRICT_ORIGIN_WHEN_CROSS_ORIGIN)
     page = "https://h.example/page"
 

@@ -14,7 +14,7 @@ from array import array
 from bisect import bisect_left
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Self
+from typing import TYPE_CHECKING, Self
 
 from imgfetch.errors import CacheError
 from imgfetch.model import Reason
@@ -46,7 +46,8 @@ class Manifest:
         try:
             _take(self._lock, self._folder)
             self._tidy()
-            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o666)
+            # It has URLs in full, with whatever signs them.
+            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         except BaseException as error:
             os.close(self._lock)
             if isinstance(error, OSError):
@@ -80,18 +81,18 @@ class Manifest:
 
     def _tidy(self) -> None:
         """Find out what is done, and leave out of the manifest what is not: it will be written anew."""
-        partial = self._folder / f".{NAME}.{os.getpid()}.part"
+        partial = self._folder / f".{NAME}.part"
         try:
-            with self._path.open("rb") as old, partial.open("xb") as new:
+            with self._path.open("rb") as old, partial.open("wb") as new:
                 for row in rule.rows(old):
                     if all(map(self._is_there, row)):
                         self._done.append(row[0].row)
                         new.writelines(record.line for record in row)
                 new.flush()
                 os.fsync(new.fileno())
-                changed = new.tell() != _size(old)
+                os.fchmod(new.fileno(), os.fstat(old.fileno()).st_mode & 0o777)
+                changed = new.tell() != os.fstat(old.fileno()).st_size
             if changed:
-                partial.chmod(self._path.stat().st_mode & 0o777)
                 partial.replace(self._path)
         except FileNotFoundError:
             return
@@ -105,10 +106,6 @@ class Manifest:
             return os.stat(self._folder / (record.path or "")).st_size == record.size  # noqa: PTH116 (a million)
         except OSError:
             return False
-
-
-def _size(file: BinaryIO) -> int:
-    return os.fstat(file.fileno()).st_size
 
 
 def _take(descriptor: int, folder: Path) -> None:

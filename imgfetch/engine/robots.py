@@ -47,8 +47,10 @@ class Robots:
 
     async def judge(self, url: str) -> Failed | None:
         """Why `url` may not be asked for, or None where it may."""
+        if not self._token:
+            return None
         address = urls.read(url)
-        if not self._token or isinstance(address, Defect):
+        if isinstance(address, Defect):
             return None
         verdict = await self._verdict(address.origin)
         if isinstance(verdict, Failed):
