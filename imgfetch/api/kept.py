@@ -35,7 +35,7 @@ def kept(
             yield _proved(path, choice.url, sha256, wanted, settings.limits)
 
     for each in told():
-        considered = None if each is None else plan.consider_bytes(each, wanted)
+        considered = None if each is None else plan.consider_bytes(each, wanted, settings)
         if considered is not None:
             warnings = considered.warnings
             return Served(

@@ -132,7 +132,6 @@ def _add_bringing(parser: argparse.ArgumentParser) -> None:
     _add_network(parser)
     _add_output(parser)
     _add_summing(parser)
-    _add_lock(parser)
 
 
 def _add_sources(parser: argparse.ArgumentParser) -> None:
@@ -225,10 +224,12 @@ def _add_pruning(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_one_by_one(parser: argparse.ArgumentParser) -> None:
+    """What there is no place for in a run of a million."""
     parser.add_argument(
         "-d", "--directory", metavar="DIR", help="also place copies with readable names there"
     )
     parser.add_argument("--sha256", metavar="HEX", help="the digest that the one image must have")
+    _add_lock(parser)
 
 
 def _add_rows(parser: argparse.ArgumentParser) -> None:

@@ -103,9 +103,9 @@ def consider(
 ) -> Serve | Ask | Refuse:
     """Decide whether a kept rendition answers for `url` at `now`, or what to ask for.
 
-    `entry` is what the store holds under the URL's key for a request with these `fields`, those of a
-    request on behalf of `page`, and `sharing` are keys that stand for the same bytes. What is held, fresh and
-    proved as far as is wanted is served, unless the caller asks to refresh; what is not fresh is asked about.
+    `entry` is what the store holds under the URL's key for a request with these `fields`, those of a request
+    on behalf of `page`, and `sharing` are keys that stand for the same bytes. What is held, fresh and proved
+    as far as is wanted is served, unless the caller asks to refresh; what is not fresh is asked about.
     Offline, whatever is held is served.
     """
     held = _still_wanted(entry, wanted, settings, sharing)
@@ -129,9 +129,9 @@ def consider(
     return Ask(key, address.url, headers, condition, page=page, unsigned=resource)
 
 
-def consider_bytes(entry: Entry, wanted: Wanted) -> Serve | None:
+def consider_bytes(entry: Entry, wanted: Wanted, settings: Settings) -> Serve | None:
     """Decide whether kept bytes will do whatever they were asked for by, and however old they are."""
-    held = _still_wanted(entry, wanted, Settings(), ())
+    held = _still_wanted(entry, wanted, settings, ())
     return None if held is None else Serve(entry, held.warnings)
 
 
