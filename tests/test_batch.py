@@ -121,6 +121,10 @@ def test_a_row_that_cannot_be_read_stands_for_itself() -> None:
         "a",
         "!line 4: no text under url",
     ]
+    with pytest.raises(InputError, match="no header in the first line: field larger"):
+        read("x" * 200_000, Form.CSV)
+    assert read("\u00fc" * LONGEST + "\na", Form.LINES)[1:] == ["a"]
+    assert read("\u00fc" * LONGEST, Form.LINES)[0].startswith("!line 1: more than")
     long = "x" * (3 * LONGEST)
     assert [row[:30] for row in read(f"{long}\na\n", Form.LINES)] == ["!line 1: more than 1,000,000 c", "a"]
     assert [row[:21] for row in read(f"url\n{long}\na\n", Form.CSV)] == ["!line 2: field larger", "a"]

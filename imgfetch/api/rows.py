@@ -76,7 +76,10 @@ def _of_objects(file: BinaryIO, column: str | None) -> Iterator[Reference | Inpu
 
 def _of_table(file: BinaryIO, column: str | None, delimiter: str) -> Iterator[Reference | InputError]:
     table = csv.reader(_lines(file), delimiter=delimiter)
-    header = next(table, [])
+    try:
+        header = next(table, [])
+    except csv.Error as error:
+        raise InputError(Reason.BAD_INPUT, f"no header in the first line: {error}") from error
     names = _columns(header, column)
     if not names:
         has = one_line("", ", ".join(header), limit=100)
@@ -118,9 +121,12 @@ def _lines(file: BinaryIO) -> Iterator[str]:
     """The lines of a file, each with its end; of one that is too long, the beginning."""
     first = True
     while line := file.readline(LONGEST):
-        if len(line) == LONGEST and not line.endswith(b"\n"):
-            _skip_line(file)
-        text = line.decode("utf-8", "replace")
+        if len(line) == LONGEST:
+            if not line.endswith(b"\n"):
+                _skip_line(file)
+            text = line.decode("latin-1")  # whatever it says, it must not become shorter
+        else:
+            text = line.decode("utf-8", "replace")
         yield text.removeprefix("\ufeff") if first else text
         first = False
 
