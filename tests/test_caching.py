@@ -16,7 +16,7 @@ from fakes import FakeClock
 from imgfetch import CachingTransport, Client
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.disk import DiskStore
-from imgfetch.adapters.http import Network
+from imgfetch.adapters.network import Network
 from imgfetch.api.assembly import Assembly
 from imgfetch.model import Settings
 from imgfetch.rules import transit

@@ -337,7 +337,7 @@ def test_a_warm_get_imports_no_network_code(origin: Origin, capsys: pytest.Captu
     Ran(capsys, "get", "news.txt", "-w", "800", *LOCAL)
     program = (
         "import sys; from imgfetch.cli import main; code = main(sys.argv[1:]); "
-        "heavy = {'asyncio', 'httpx', 'httpcore', 'socket', 'ssl', 'PIL', 'tenacity', 'rich', 'anyio'}; "
+        "heavy = {'asyncio', 'httpx', 'h11', 'socket', 'ssl', 'PIL', 'tenacity', 'rich', 'anyio'}; "
         "sys.exit(code or ' '.join(heavy & set(sys.modules)) or 0)"
     )
     warm = subprocess.run(

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
-import ssl
 from typing import TYPE_CHECKING, Any
 
-import httpcore
 import pytest
 
-from imgfetch.adapters.dial import GuardedDialler, Line, Names
+from imgfetch.adapters import dial
+from imgfetch.adapters.dial import Dialler, Names
 from imgfetch.errors import PolicyError, Unreachable
 from imgfetch.model import Reason
 
@@ -40,6 +39,22 @@ class Resolver:
 def clock() -> tuple[list[float], Callable[[], float]]:
     time = [0.0]
     return time, lambda: time[0]
+
+
+class Spoken(asyncio.Protocol):
+    """Says nothing."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self.transport = transport
+        self.gone = asyncio.get_running_loop().create_future()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self.gone.set_result(None)
+
+
+async def hang_up(spoken: Spoken) -> None:
+    spoken.transport.close()
+    await spoken.gone
 
 
 async def test_a_name_is_asked_for_once_a_minute_however_many_ask() -> None:
@@ -79,18 +94,17 @@ async def test_who_is_cancelled_takes_the_answer_from_nobody() -> None:
 
 async def test_one_internal_address_among_others_refuses_the_name() -> None:
     Resolver(("192.0.2.1", "8.8.8.8", "127.0.0.1"))
-    dialler = GuardedDialler((), clock()[1])
+    dialler = Dialler((), clock()[1])
     with pytest.raises(PolicyError) as caught:
-        await dialler.connect_tcp("h.example", 80, 1)
+        await dialler.connect(asyncio.Protocol, "h.example", 80, timeout=1)
     assert caught.value.kind is Reason.BLOCKED
 
 
 async def test_the_address_that_was_judged_is_the_one_that_is_dialled() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         resolver = Resolver(("127.0.0.1",), ("127.0.0.9",))
-        dialler = GuardedDialler(("127.0.0.1",), clock()[1])
-        line = await dialler.connect_tcp("h.example", listener.getsockname()[1], 1)
-        await line.aclose()
+        dialler = Dialler(("127.0.0.1",), clock()[1])
+        await hang_up(await dialler.connect(Spoken, "h.example", listener.getsockname()[1], timeout=1))
         assert resolver.asked == ["h.example"]
 
 
@@ -98,12 +112,11 @@ async def test_the_next_address_is_tried_and_a_name_whose_addresses_are_all_dead
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         resolver = Resolver(("127.0.0.9", "127.0.0.1"))
-        dialler = GuardedDialler(("127.0.0.0/8",), clock()[1])
-        line = await dialler.connect_tcp("h.example", port, 1)
-        await line.aclose()
+        dialler = Dialler(("127.0.0.0/8",), clock()[1])
+        await hang_up(await dialler.connect(Spoken, "h.example", port, timeout=1))
     for _ in range(2):
-        with pytest.raises(httpcore.ConnectError):
-            await dialler.connect_tcp("h.example", port, 1)
+        with pytest.raises(Unreachable, match="cannot connect: connection refused"):
+            await dialler.connect(asyncio.Protocol, "h.example", port, timeout=1)
     assert resolver.asked == ["h.example"] * 2
 
 
@@ -116,9 +129,9 @@ async def test_a_resolver_that_gives_no_answer_is_named_and_not_asked_again_mean
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", port))]
 
     asyncio.get_running_loop().getaddrinfo = in_its_own_time  # type: ignore[method-assign, assignment]
-    dialler, names = GuardedDialler((), clock()[1]), Names(clock()[1])
+    dialler, names = Dialler((), clock()[1]), Names(clock()[1])
     with pytest.raises(Unreachable, match=r"h.example: no answer from the resolver within 0.01 s") as caught:
-        await dialler.connect_tcp("h.example", 80, 0.01)
+        await dialler.connect(asyncio.Protocol, "h.example", 80, timeout=0.01)
     assert caught.value.kind is Reason.DNS
     with pytest.raises(Unreachable):
         await names.resolve("i.example", 80, 0.01)
@@ -127,17 +140,18 @@ async def test_a_resolver_that_gives_no_answer_is_named_and_not_asked_again_mean
     assert asked == ["h.example", "i.example"]
 
 
-class Nowhere(httpcore.AsyncNetworkBackend):
+class Nowhere:
     """Takes all the time it is given to connect, on a clock of its own, and fails."""
 
-    def __init__(self, time: list[float]) -> None:
+    def __init__(self, time: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
         self.time = time
-        self.tried: list[tuple[str, float | None]] = []
+        self.tried: list[tuple[str, float]] = []
+        monkeypatch.setattr(dial, "_connected", self._connected)
 
-    async def connect_tcp(self, host: str, port: int, timeout: float | None = None, *_: Any) -> Any:  # noqa: ANN401, ASYNC109 (httpcore's)
-        self.tried.append((host, timeout))
-        self.time[0] += timeout or 0
-        raise httpcore.ConnectTimeout
+    async def _connected(self, address: str, port: int, seconds: float) -> socket.socket:
+        self.tried.append((address, seconds))
+        self.time[0] += seconds
+        raise TimeoutError
 
 
 @pytest.mark.parametrize(
@@ -148,41 +162,26 @@ class Nowhere(httpcore.AsyncNetworkBackend):
         (9, 10, [2.5] * 4),
         (9, 6, [2.5, 2.5, 1]),
         (9, 1, [1]),
-        (2, None, [None, None]),
     ],
 )
 async def test_each_address_has_time_enough_for_a_connection(
-    addresses: int, seconds: float | None, tried: list[float | None]
+    addresses: int, seconds: float, tried: list[float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     time, elapsed = clock()
     Resolver(tuple(f"203.0.114.{number}" for number in range(addresses)))
-    dialler = GuardedDialler((), elapsed)
-    dialler._backend = nowhere = Nowhere(time)  # type: ignore[assignment]
-    with pytest.raises(httpcore.ConnectTimeout):
-        await dialler.connect_tcp("h.example", 80, seconds)
+    dialler = Dialler((), elapsed)
+    nowhere = Nowhere(time, monkeypatch)
+    with pytest.raises(Unreachable, match="no connection within"):
+        await dialler.connect(asyncio.Protocol, "h.example", 80, timeout=seconds)
     assert [given for _, given in nowhere.tried] == tried
 
 
-async def test_addresses_of_both_families_are_tried_in_turns() -> None:
+async def test_addresses_of_both_families_are_tried_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     time, elapsed = clock()
     v6, v4 = [f"2606:4700::{number}" for number in range(1, 5)], ["8.8.8.8", "8.8.4.4"]
     Resolver((*v6, *v4))
-    dialler = GuardedDialler((), elapsed)
-    dialler._backend = nowhere = Nowhere(time)  # type: ignore[assignment]
-    with pytest.raises(httpcore.ConnectTimeout):
-        await dialler.connect_tcp("h.example", 80, 10)
+    dialler = Dialler((), elapsed)
+    nowhere = Nowhere(time, monkeypatch)
+    with pytest.raises(Unreachable, match="no connection within 10 s"):
+        await dialler.connect(asyncio.Protocol, "h.example", 80, timeout=10)
     assert [host for host, _ in nowhere.tried] == [v6[0], v4[0], v6[1], v4[1]]
-
-
-async def test_a_damaged_record_of_tls_is_an_error_of_the_connection() -> None:
-    class Damaged(httpcore.AsyncNetworkStream):
-        async def read(self, *_: object) -> bytes:
-            raise ssl.SSLError(1, "bad record mac")
-
-        async def write(self, *_: object) -> None:
-            raise ssl.SSLError(1, "bad record mac")
-
-    with pytest.raises(httpcore.ReadError, match="bad record mac"):
-        await Line(Damaged()).read(1)
-    with pytest.raises(httpcore.WriteError, match="bad record mac"):
-        await Line(Damaged()).write(b"x")

@@ -18,7 +18,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from threading import Thread
+from threading import Semaphore, Thread
 from typing import TYPE_CHECKING, Any
 from urllib.request import urlopen
 
@@ -28,11 +28,14 @@ import trustme
 from faults import DOCUMENT, FAULTS, GOOD, IMAGE, LENGTH, OTHER, PEERS, Fault, table
 from imgfetch import Client, ImgfetchError, Limits
 from imgfetch.cli import main
+from imgfetch.engine.events import Received
 from origin import Origin, gzip, head, raw, status, whole
 from pictures import encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from imgfetch.engine.events import Event
 
 QUICK = Limits(
     retries=2,
@@ -275,7 +278,7 @@ def answering(data: bytes) -> Iterator[int]:
                     line.sendall(data)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = Thread(target=serve)
+        thread = Thread(target=serve, daemon=True)
         thread.start()
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
@@ -304,6 +307,7 @@ def test_tls_that_is_damaged_after_the_handshake(
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     context = certificate("127.0.0.1", authority=authority)
+    heard = Semaphore(0)
 
     def serve() -> None:
         with suppress(OSError):
@@ -315,13 +319,20 @@ def test_tls_that_is_damaged_after_the_handshake(
                 ):
                     encrypted.recv(10_000)
                     encrypted.sendall(said)
+                    if said:
+                        heard.acquire(timeout=5)
                     bare.sendall(b"\x17\x03\x03\x00\x20" + b"z" * 32)
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = Thread(target=serve)
+        thread = Thread(target=serve, daemon=True)
         thread.start()
         url = f"https://127.0.0.1:{listener.getsockname()[1]}/a"
-        fails(kind, words, url, cache, ca_bundle=str(tmp_path / "ca.pem"))
+
+        def observe(event: Event) -> None:
+            if isinstance(event, Received):
+                heard.release()
+
+        fails(kind, words, url, cache, ca_bundle=str(tmp_path / "ca.pem"), observe=observe)
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
 
@@ -384,10 +395,10 @@ def test_too_many_open_files_are_an_error_of_each_image_and_not_of_the_run(
 ) -> None:
     code = """if True:
         import resource, sys
-        from imgfetch.adapters.dial import GuardedDialler
+        from imgfetch.adapters.dial import Dialler
         from imgfetch.cli import main
 
-        dial, spare = GuardedDialler.connect_tcp, []
+        dial, spare = Dialler.connect, []
 
         async def dial_with_nothing_to_spare(*arguments, **options):
             resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
@@ -397,7 +408,7 @@ def test_too_many_open_files_are_an_error_of_each_image_and_not_of_the_run(
             except OSError:
                 return await dial(*arguments, **options)
 
-        GuardedDialler.connect_tcp = dial_with_nothing_to_spare
+        Dialler.connect = dial_with_nothing_to_spare
         sys.exit(main(sys.argv[1:]))
     """
     urls = [origin.route(f"/{number}", GOOD) for number in range(3)]

@@ -285,7 +285,7 @@ def test_a_warm_locked_run_imports_no_network_code(
     assert Ran(capsys, "get", "news.txt", "--lock", str(LOCK)).code == 0
     program = (
         "import sys; from imgfetch.cli import main; code = main(sys.argv[1:]); "
-        "heavy = {'asyncio', 'httpx', 'httpcore', 'socket', 'ssl', 'PIL', 'tenacity', 'rich', 'anyio'}; "
+        "heavy = {'asyncio', 'httpx', 'h11', 'socket', 'ssl', 'PIL', 'tenacity', 'rich', 'anyio'}; "
         "sys.exit(code or ' '.join(heavy & set(sys.modules)) or 0)"
     )
     command = [sys.executable, "-c", program, "get", "news.txt", "--locked"]

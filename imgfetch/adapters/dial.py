@@ -1,31 +1,30 @@
 """Resolve a name, ask the guard, and connect to the very addresses it judged.
 
-connect_tcp ─▶ Names.resolve ─▶ guard.judge ─▶ connect ─▶ Line
+connect ─▶ Names.resolve ─▶ guard.judge ─▶ socket ─▶ TLS
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
+import errno
+import os
 import socket
 import ssl
 from itertools import zip_longest
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeVar
 
-import httpcore
-
-from imgfetch.errors import HTTPError, NetworkError, PolicyError, Unreachable
+from imgfetch.errors import CacheError, NetworkError, PolicyError, Unreachable
 from imgfetch.model import Reason
 from imgfetch.rules import guard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection
 
-    SocketOption = tuple[int, int, int] | tuple[int, int, bytes | bytearray] | tuple[int, int, None, int]
+P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
-class GuardedDialler(httpcore.AsyncNetworkBackend):
-    """A network backend for httpcore that dials no internal address, unless its host is allowed.
+class Dialler:
+    """Makes connections, and none to an internal address unless its host is allowed.
 
     It sits below redirects, retries and connection reuse: no connection is made by any other way.
     """
@@ -35,45 +34,98 @@ class GuardedDialler(httpcore.AsyncNetworkBackend):
         self._allowed = allowed
         self._elapsed = elapsed
         self._names = Names(elapsed)
-        self._backend = httpcore.AnyIOBackend()
 
-    async def connect_tcp(
+    async def connect(
         self,
+        protocol: Callable[[], P],
         host: str,
         port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 (httpcore's signature)
-        local_address: str | None = None,
-        socket_options: Iterable[SocketOption] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        """Connect to the first address of `host` that answers. Raises `PolicyError`, `NetworkError`.
+        *,
+        timeout: float,  # noqa: ASYNC109 (each step has its own)
+        tls: ssl.SSLContext | None = None,
+    ) -> P:
+        """Speak `protocol` with `host`, over `tls` where it is given; each step has `timeout` seconds.
 
-        The addresses share the time there is for a connection; of many, only those are tried that it is
-        enough for.
+        Raises `PolicyError` (`blocked`), `NetworkError` (`dns`, `connect`, `timeout`, `tls`), and
+        `CacheError` where there are too many open files.
+        """
+        line = await self._dial(host, port, timeout)
+        loop = asyncio.get_running_loop()
+        if tls is None:
+            _, spoken = await loop.create_connection(protocol, sock=line)
+            return spoken
+        try:
+            _, spoken = await loop.create_connection(
+                protocol, sock=line, ssl=tls, server_hostname=host, ssl_handshake_timeout=timeout
+            )
+        except ConnectionAbortedError as error:  # asyncio's word for a handshake that took too long
+            late = f"no TLS handshake within {timeout:g} s"
+            raise NetworkError(Reason.TLS, late, hint="is this a port for plain http:?") from error
+        except OSError as error:  # ssl.SSLError is one
+            raise NetworkError(
+                Reason.TLS, f"no TLS connection: {why(error)}", hint=tls_hint(error)
+            ) from error
+        return spoken
+
+    async def _dial(self, host: str, port: int, timeout: float) -> socket.socket:  # noqa: ASYNC109
+        """A socket connected to the first address of `host` that answers.
+
+        The addresses share the time there is; of many, only those are tried that it is enough for.
         """
         addresses = await self._names.resolve(host, port, timeout)
         defect = guard.judge(host, addresses, allowed=self._allowed)
         if defect is not None:
             raise PolicyError(defect.reason, defect.message)
-        failure: Exception | None = None
-        until = None if timeout is None else self._elapsed() + timeout
-        for address in _interleaved(addresses):
-            left = None if until is None else until - self._elapsed()
-            if failure is not None and left is not None and left <= 0:
+        failure: OSError = TimeoutError()
+        until = self._elapsed() + timeout
+        for number, address in enumerate(_interleaved(addresses)):
+            left = until - self._elapsed()
+            if number and left <= 0:
                 break
-            share = left if timeout is None or left is None else min(left, _share(timeout, len(addresses)))
             try:
-                return Line(
-                    await self._backend.connect_tcp(address, port, share, local_address, socket_options)
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                return await _connected(address, port, min(left, _share(timeout, len(addresses))))
+            except OSError as error:
                 failure = error
         self._names.forget(host, port)  # it may have moved
-        assert failure is not None  # noqa: S101 (there is an address at least)
-        raise failure
+        if isinstance(failure, TimeoutError):
+            raise Unreachable(Reason.TIMEOUT, f"no connection within {timeout:g} s") from failure
+        if failure.errno in (errno.EMFILE, errno.ENFILE):
+            hint = "lower --jobs, or raise the limit with ulimit -n"
+            raise CacheError(Reason.IO, "too many open files", hint=hint) from failure
+        raise Unreachable(Reason.CONNECT, f"cannot connect: {why(failure)}") from failure
 
-    async def sleep(self, seconds: float) -> None:
-        """Wait between httpcore's own connection attempts, of which we ask for none."""
-        await self._backend.sleep(seconds)
+
+async def _connected(address: str, port: int, seconds: float) -> socket.socket:
+    line = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        line.setblocking(False)
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        async with asyncio.timeout(seconds):
+            await asyncio.get_running_loop().sock_connect(line, (address, port))
+    except BaseException:
+        line.close()
+        raise
+    return line
+
+
+def why(error: Exception) -> str:
+    """What went wrong with a connection, in a few words."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.lower().replace("_", " ")
+    if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError):
+        words = os.strerror(error.errno)  # asyncio puts words of its own in its place
+        return words[0].lower() + words[1:]
+    return str(error) or type(error).__name__
+
+
+def tls_hint(error: OSError) -> str | None:
+    """What may help where TLS did not come about."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "name the certificate authority to trust with --ca-bundle"
+    plain = isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER"
+    return "is this a port for plain http:?" if plain else None
 
 
 def _share(timeout: float, addresses: int) -> float:
@@ -86,85 +138,6 @@ def _interleaved(addresses: list[str]) -> list[str]:
     first = [address for address in addresses if (":" in address) == (":" in addresses[0])]
     other = [address for address in addresses if address not in first]
     return [address for pair in zip_longest(first, other) for address in pair if address is not None]
-
-
-class Line(httpcore.AsyncNetworkStream):
-    """A connection that looks at what comes between a request and the end of its answer's head.
-
-    h11 bounds each head, but keeps no count of interim responses (1xx), of which there may be no end; and
-    it waits for the end of a line, where the first bytes tell that this will never be HTTP.
-    """
-
-    LONGEST_HEAD = 100_000
-    """Bytes in a head."""
-    LIMIT = 200_000
-    """Bytes before the last head is in: a head, and a read of the body's beginning."""
-
-    def __init__(self, stream: httpcore.AsyncNetworkStream) -> None:
-        self._stream = stream
-        self._beginning = b""
-        self._blank = False
-        """Whether a first head has ended."""
-        self.received = 0
-        """Bytes since the last request."""
-        self.answered = False
-        """Whether the head of the answer is in; set by whoever reads it."""
-
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109
-        """Read what comes next."""
-        try:
-            data = await self._stream.read(max_bytes, timeout)
-        except ssl.SSLError as error:  # httpcore translates it in the handshake, and not after
-            raise httpcore.ReadError(str(error)) from error
-        self.received += len(data)
-        if not self.answered:
-            self._look_at(data)
-        return data
-
-    def _look_at(self, data: bytes) -> None:
-        self._beginning = (self._beginning + data[:12])[:12]
-        if self._beginning[:5] != b"HTTP/"[: len(self._beginning)]:
-            raise httpcore.RemoteProtocolError("no status line")
-        self._blank = self._blank or _BLANK_LINE.search(data) is not None
-        if self.received > self.LONGEST_HEAD and not self._blank:
-            if self._beginning[9:10] == b"3":
-                raise HTTPError(Reason.BAD_REDIRECT, "a redirect with a head of more than 100 KB")
-            raise httpcore.RemoteProtocolError("a head of more than 100 KB")
-        if self.received > self.LIMIT:
-            raise httpcore.RemoteProtocolError(f"no answer in {self.received:,} bytes of interim ones")
-
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109
-        """Send a request, or a part of it."""
-        self._beginning, self._blank, self.received, self.answered = b"", False, 0, False
-        try:
-            await self._stream.write(buffer, timeout)
-        except ssl.SSLError as error:
-            raise httpcore.WriteError(str(error)) from error
-
-    async def aclose(self) -> None:
-        """Hang up."""
-        await self._stream.aclose()
-
-    async def start_tls(
-        self,
-        ssl_context: ssl.SSLContext,
-        server_hostname: str | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109
-    ) -> httpcore.AsyncNetworkStream:
-        """The same line, encrypted. Raises `NetworkError` (`tls`) where the other side takes no part."""
-        try:
-            return Line(await self._stream.start_tls(ssl_context, server_hostname, timeout))
-        except httpcore.ConnectTimeout as error:
-            late = f"no TLS handshake within {timeout:g} s"
-            raise NetworkError(Reason.TLS, late, hint="is this a port for plain http:?") from error
-
-    def get_extra_info(self, info: str) -> Any:  # noqa: ANN401 (httpcore's signature)
-        """What is known of the socket."""
-        return self._stream.get_extra_info(info)
-
-
-_BLANK_LINE = re.compile(rb"\n\r?\n")
-"""The end of a head. Where a read parts it, it goes unseen: that matters only to heads of 100 KB."""
 
 
 class Names:

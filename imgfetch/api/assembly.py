@@ -6,7 +6,6 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from imgfetch.adapters.clock import SystemClock
-from imgfetch.adapters.http import HttpTransport
 from imgfetch.adapters.pillow import PillowDecoder
 from imgfetch.adapters.sandbox import SandboxedDecoder
 from imgfetch.adapters.threads import ThreadRunner
@@ -16,7 +15,7 @@ from imgfetch.ports import Ports
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from imgfetch.adapters.http import Network
+    from imgfetch.adapters.network import Network
     from imgfetch.engine.events import Event
     from imgfetch.model import Settings
     from imgfetch.ports import Store
@@ -34,7 +33,7 @@ class Assembly:
         *,
         sandbox: bool = False,
     ) -> None:
-        self._transport = HttpTransport(settings.limits, network)
+        self._transport = network.open(settings.limits)
         self._runner = ThreadRunner()
         self._sandbox = SandboxedDecoder(settings.limits) if sandbox else None
         decoder = self._sandbox or PillowDecoder()

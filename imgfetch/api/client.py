@@ -381,7 +381,7 @@ class Client:
         if self._closed:
             raise RuntimeError("this Client is closed")
         if self._assembly is None:
-            from imgfetch.adapters.http import Network
+            from imgfetch.adapters.network import Network
             from imgfetch.api.assembly import Assembly
 
             self._assembly = Assembly(
