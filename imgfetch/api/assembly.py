@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from imgfetch.adapters.clock import SystemClock
+from imgfetch.adapters.memory import keep_freed_memory
 from imgfetch.adapters.pillow import PillowDecoder
 from imgfetch.adapters.sandbox import SandboxedDecoder
 from imgfetch.adapters.threads import ThreadRunner
@@ -33,6 +34,7 @@ class Assembly:
         *,
         sandbox: bool = False,
     ) -> None:
+        keep_freed_memory()
         self._transport = network.open(settings.limits)
         self._runner = ThreadRunner()
         self._sandbox = SandboxedDecoder(settings.limits) if sandbox else None
