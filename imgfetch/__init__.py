@@ -12,6 +12,7 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # typing's own costs more than all of this
 if TYPE_CHECKING:
+    from imgfetch.adapters.guarded import GuardedTransport as GuardedTransport
     from imgfetch.api.cache import Cache as Cache
     from imgfetch.api.caching import CachingTransport as CachingTransport
     from imgfetch.api.client import Client as Client
@@ -45,6 +46,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "imgfetch.adapters.guarded": ("GuardedTransport",),
     "imgfetch.api.cache": ("Cache",),
     "imgfetch.api.caching": ("CachingTransport",),
     "imgfetch.api.client": ("Client", "fetch"),

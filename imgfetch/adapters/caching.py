@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
 
 import httpx
 
-from imgfetch.errors import CacheError
+from imgfetch.errors import CacheError, PolicyError
 from imgfetch.model import Defect, Head, Level, Origin, Reason, Verified
 from imgfetch.rules import freshness, heads, transit
 
@@ -47,7 +47,7 @@ class CachingLayer(httpx.AsyncBaseTransport):
         self,
         *,
         store: DiskStore,
-        transport: httpx.AsyncBaseTransport | None,
+        transport: httpx.AsyncBaseTransport,
         clock: Clock,
         runner: Runner,
         prove: Prove,
@@ -56,7 +56,7 @@ class CachingLayer(httpx.AsyncBaseTransport):
         key_ignore: tuple[str, ...] = (),
     ) -> None:
         self._store = store
-        self._transport = transport or httpx.AsyncHTTPTransport()
+        self._transport = transport
         self._clock = clock
         self._runner = runner
         self._prove = prove
@@ -111,7 +111,9 @@ class CachingLayer(httpx.AsyncBaseTransport):
         asked_at = self._clock.now()
         try:
             response = await self._transport.handle_async_request(_with(request, forward.headers))
-        except httpx.TransportError:
+        except httpx.TransportError as error:
+            if isinstance(error.__cause__, PolicyError):  # we declined to try
+                raise
             standing_in = transit.unreached(asked, forward, now=self._clock.now())
             if standing_in is None:
                 raise

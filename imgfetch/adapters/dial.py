@@ -1,6 +1,8 @@
 """Resolve a name, ask the guard, and connect to the very addresses it judged.
 
-connect ─▶ Names.resolve ─▶ guard.judge ─▶ socket ─▶ TLS
+    connect ─▶ reach: Names.resolve ─▶ guard.judge ─▶ socket ─▶ TLS
+
+`reach` takes any way to connect to an address: httpcore's too.
 """
 
 from __future__ import annotations
@@ -18,8 +20,9 @@ from imgfetch.model import Reason
 from imgfetch.rules import guard
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection
+    from collections.abc import Awaitable, Callable, Collection
 
+L = TypeVar("L")
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
@@ -49,7 +52,7 @@ class Dialler:
         Raises `PolicyError` (`blocked`), `NetworkError` (`dns`, `connect`, `timeout`, `tls`), and
         `CacheError` where there are too many open files.
         """
-        line = await self._dial(host, port, timeout)
+        line = await self.reach(host, port, timeout, _connected)
         loop = asyncio.get_running_loop()
         if tls is None:
             _, spoken = await loop.create_connection(protocol, sock=line)
@@ -67,10 +70,18 @@ class Dialler:
             ) from error
         return spoken
 
-    async def _dial(self, host: str, port: int, timeout: float) -> socket.socket:  # noqa: ASYNC109
-        """A socket connected to the first address of `host` that answers.
+    async def reach(
+        self,
+        host: str,
+        port: int,
+        timeout: float,  # noqa: ASYNC109
+        connect: Callable[[str, int, float], Awaitable[L]],
+    ) -> L:
+        """What `connect` gives for the first address of `host` that answers.
 
-        The addresses share the time there is; of many, only those are tried that it is enough for.
+        It is called with an address that may be dialled, the port and so many seconds, and raises `OSError`.
+        The addresses share the time there is; of many, only those are tried that it is enough for. Raises
+        `PolicyError` (`blocked`), `NetworkError` (`dns`, `connect`, `timeout`) and `CacheError`.
         """
         addresses = await self._names.resolve(host, port, timeout)
         defect = guard.judge(host, addresses, allowed=self._allowed)
@@ -83,7 +94,7 @@ class Dialler:
             if number and left <= 0:
                 break
             try:
-                return await _connected(address, port, min(left, _share(timeout, len(addresses))))
+                return await connect(address, port, min(left, _share(timeout, len(addresses))))
             except OSError as error:
                 failure = error
         self._names.forget(host, port)  # it may have moved

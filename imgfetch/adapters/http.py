@@ -1,5 +1,7 @@
 """HTTP, spoken through httpx's transport API: a proxy's, or what a caller plugs in.
 
+Both dial for themselves, where the guard cannot see; a `GuardedTransport` that is plugged in brings it along.
+
 Redirects, retries, cookies and content codings are the engine's and the rules' business. httpx's Client
 would add them all, and a good share of the cost of a small download; so the transport is called directly.
 """
@@ -10,6 +12,7 @@ import asyncio
 import errno
 import ssl
 from contextlib import asynccontextmanager
+from copy import copy
 from typing import TYPE_CHECKING, TypeVar
 
 import httpx
@@ -37,7 +40,7 @@ _PIECE = 64 * 1024
 
 
 class HttpTransport:
-    """`ports.Transport` on any `httpx.AsyncBaseTransport`, which dials where the guard cannot see."""
+    """`ports.Transport` on any `httpx.AsyncBaseTransport`."""
 
     def __init__(self, limits: Limits, transport: httpx.AsyncBaseTransport) -> None:
         self._transport = transport
@@ -127,20 +130,23 @@ _LIBRARY_ERRORS = (
 
 def _head_error(error: Exception, limits: Limits) -> ImgfetchError:
     """What went wrong before the response's head was in."""
+    ours = cause_of(error, ImgfetchError)
+    if ours is not None:  # a `GuardedTransport` was plugged in
+        return copy(ours)  # itself it would be the cause of its own cause
     match error:
         case httpx.ConnectTimeout():
             return Unreachable(Reason.TIMEOUT, f"no connection within {limits.connect_timeout:g} s")
         case httpx.TimeoutException():
             return NetworkError(Reason.TIMEOUT, f"connected, but no answer within {limits.read_timeout:g} s")
         case httpx.ConnectError() | httpx.ProxyError():
-            refused = _cause(error, ssl.SSLError)
+            refused = cause_of(error, ssl.SSLError)
             if refused is not None:
                 return NetworkError(Reason.TLS, f"no TLS connection: {why(refused)}", hint=tls_hint(refused))
-            refusal = _cause(error, OSError)
+            refusal = cause_of(error, OSError)
             if refusal is not None and refusal.errno in (errno.EMFILE, errno.ENFILE):
                 hint = "lower --jobs, or raise the limit with ulimit -n"
                 return CacheError(Reason.IO, "too many open files", hint=hint)
-            return Unreachable(Reason.CONNECT, f"cannot connect: {why(_cause(error, OSError) or error)}")
+            return Unreachable(Reason.CONNECT, f"cannot connect: {why(cause_of(error, OSError) or error)}")
         case httpx.InvalidURL() | httpx.UnsupportedProtocol() | UnicodeError():
             return PolicyError(Reason.BAD_URL, f"not a URL that can be asked for: {error}")
         case httpx.RemoteProtocolError() if "disconnected" in str(error):
@@ -148,7 +154,7 @@ def _head_error(error: Exception, limits: Limits) -> ImgfetchError:
         case httpx.ProtocolError():
             return NetworkError(Reason.PROTOCOL, f"not HTTP as it should be: {error}")
         case _:
-            broken = _cause(error, ssl.SSLError)
+            broken = cause_of(error, ssl.SSLError)
             if broken is not None:
                 return NetworkError(Reason.RESET, f"TLS broke off before an answer came: {why(broken)}")
             return NetworkError(Reason.RESET, "the connection was reset before an answer came")
@@ -163,7 +169,7 @@ def _body_error(error: Exception, received: int, length: str | None) -> Imgfetch
         case httpx.RemoteProtocolError() if "closed" not in str(error):
             return NetworkError(Reason.PROTOCOL, f"{got}, then not HTTP as it should be: {error}")
         case _:
-            broken = _cause(error, ssl.SSLError)
+            broken = cause_of(error, ssl.SSLError)
             ended = "the connection ended" if broken is None else f"TLS broke off: {why(broken)}"
             return NetworkError(Reason.INCOMPLETE, f"{got}, then {ended}")
 
@@ -171,7 +177,7 @@ def _body_error(error: Exception, received: int, length: str | None) -> Imgfetch
 T = TypeVar("T", bound=BaseException)
 
 
-def _cause(error: BaseException, kind: type[T]) -> T | None:
+def cause_of(error: BaseException, kind: type[T]) -> T | None:
     """The innermost exception of a kind that led to `error`."""
     found: T | None = None
     link: BaseException | None = error

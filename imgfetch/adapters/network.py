@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """By which way requests leave. A `transport` of the caller replaces all the rest, the guard included."""
+    """By which way requests leave. A `transport` of the caller replaces all the rest."""
 
     allow_hosts: tuple[str, ...] = ()
     """Internal hosts, addresses or networks that may be contacted."""
@@ -34,6 +34,7 @@ class Network:
     ca_bundle: str | None = None
     """A file of certificate authorities to trust instead of the usual ones."""
     transport: httpx.AsyncBaseTransport | None = None
+    """It dials for itself, where the guard cannot see, unless it is a `GuardedTransport`."""
 
     def open(self, limits: Limits) -> Transport:
         """The transport that leads this way. Raises `InputError`."""

@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from imgfetch.adapters.caching import CachingLayer
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.disk import DiskStore
+from imgfetch.adapters.guarded import GuardedTransport
 from imgfetch.adapters.threads import ThreadRunner
 from imgfetch.api.bounds import bounds_of
 from imgfetch.engine.proof import prove
+from imgfetch.errors import InputError
 from imgfetch.model import Facts, Format, Level, Limits, Reason, Verified, Wanted
 from imgfetch.rules import verify as verification
 
@@ -30,9 +32,10 @@ class CachingTransport(CachingLayer):
 
     `verify` is how much is proved before a body is kept: at `full` and `structure` whole images are kept,
     and everything else passes through; `none` keeps any body of any status that the standard lets a cache
-    keep. `transport` is what requests go out by: `httpx.AsyncHTTPTransport()` where none is given, so they
-    go wherever they are sent. `limits` bound what is kept, not what passes; `max_cache` and `max_age` bound
-    the cache as those of `Client` do, and `key_ignore` is that of `Client`. `clock` is for tests.
+    keep. `transport` is what requests go out by: `GuardedTransport(allow_hosts)` where none is given, which
+    contacts no internal host that `allow_hosts` does not name. `limits` bound what is kept, not what passes;
+    `max_cache` and `max_age` bound the cache as those of `Client` do, and `key_ignore` is that of `Client`.
+    `clock` is for tests.
 
     `response.extensions["imgfetch"]` tells the `origin` of the body and, once it has been read, the `path`
     of the object.
@@ -44,17 +47,20 @@ class CachingTransport(CachingLayer):
         *,
         verify: Level | str = Level.FULL,
         transport: httpx.AsyncBaseTransport | None = None,
+        allow_hosts: Collection[str] = (),
         limits: Limits | None = None,
         key_ignore: Collection[str] = (),
         clock: Clock | None = None,
         max_cache: int | None = None,
         max_age: float | None = None,
     ) -> None:
+        if transport is not None and allow_hosts:
+            raise InputError(Reason.BAD_INPUT, "a transport dials for itself; give allow_hosts to it")
         level, limits = Level(verify), limits or Limits()
         self._threads = ThreadRunner()
         super().__init__(
             store=DiskStore(cache, bounds=bounds_of(max_cache, max_age)),
-            transport=transport,
+            transport=transport or GuardedTransport(allow_hosts),
             clock=clock or SystemClock(),
             runner=self._threads,
             prove=_anything(limits) if level is Level.NONE else _image(level, limits),
