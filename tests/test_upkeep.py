@@ -262,7 +262,9 @@ def test_what_verify_finds_damaged_is_fetched_again(
     told = [json.loads(line) for line in Ran(capsys, "cache", "verify", "--json").lines]
     assert [line["problem"] for line in told] == [None] * 4
     assert there(paths) == [True, True, False, False, True, True]
-    assert f"not repaired: {urls[2]}: HTTP 404" in ran.out
+    assert (
+        f"not repaired: {urls[2]}: HTTP 404; if its URL was signed, fetch it again from the page" in ran.out
+    )
     for number in (0, 1, 4):
         assert f"repaired: {urls[number]} is {paths[number]}" in ran.out
     assert ran.err.rstrip().endswith("5 files checked by name and structure: 4 damaged")
@@ -281,6 +283,54 @@ def test_what_cannot_be_asked_for_is_not_repaired(
     assert ran.code == 4
     (verdict,) = map(json.loads, ran.lines)
     assert (verdict["urls"], verdict["repaired"][0]["error"]) == (urls[:1], "blocked")
+
+
+def test_a_url_whose_key_leaves_something_out_is_pinned_and_removed_by_any_of_its_spellings(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ignoring = ["--key-ignore", "utm_*"]
+    first = origin.route("/a.webp?utm_source=a", whole(WEBP[0]))
+    assert Ran(capsys, "get", first, *ignoring, *LOCAL).code == 0
+    other = f"{origin.url}/a.webp?utm_source=b"
+    assert Ran(capsys, "cache", "pin", other).code == 1
+    assert run(capsys, "pin", other, *ignoring) == [{"url": other, "pinned": True}]
+    assert [line["pinned"] for line in run(capsys, "ls")] == [True]
+    Path("imgfetch.toml").write_text('[tool.imgfetch]\nkey-ignore = ["utm_*"]\n')
+    assert run(capsys, "unpin", other) == [{"url": other, "unpinned": True}]
+    assert run(capsys, "rm", other) == [{"url": other, "removed": True}]
+    assert run(capsys, "ls") == []
+
+
+def test_what_is_repaired_is_kept_under_the_key_that_a_get_would_ask_for(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = origin.route("/a.webp?utm_source=a", whole(WEBP[0]))
+    assert Ran(capsys, "get", url, *LOCAL).code == 0
+    (path,) = Path("cache").glob("objects-v1/**/*.webp")
+    damage(path)
+    ignoring = ["--key-ignore", "utm_*"]
+    assert Ran(capsys, "cache", "verify", "--repair", *ignoring, *LOCAL).code == 4
+    assert [line["url"] for line in run(capsys, "ls")] == [f"{origin.url}/a.webp"]
+    assert Ran(capsys, "get", url, *ignoring, "--offline").code == 0
+
+
+def test_an_image_that_is_refused_without_its_signature_is_said_to_want_one(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    signed = origin.route("/a.webp?md5=m0EMEkV3pNAKFB33gZuv_Q&expires=1767225600", whole(WEBP[0]))
+    origin.route("/a.webp", status(403))
+    assert Ran(capsys, "get", signed, *LOCAL).code == 0
+    damage(next(Path("cache").glob("objects-v1/**/*.webp")))
+    ran = Ran(capsys, "cache", "verify", "--repair", "--json", *LOCAL)
+    (told,) = json.loads(ran.lines[0])["repaired"]
+    assert told["error"] == "http_status"
+    assert told["hint"] == "if its URL was signed, fetch it again from the page it is on"
+    assert Ran(capsys, "get", signed, *LOCAL).code == 0
+    damage(next(Path("cache").glob("objects-v1/**/*.webp")))
+    origin.route("/a.webp", status(410))
+    ran = Ran(capsys, "cache", "verify", "--repair", *LOCAL)
+    assert "HTTP 410" in ran.out
+    assert "signed" not in ran.out
 
 
 def test_an_object_that_the_index_does_not_know_is_no_damage(

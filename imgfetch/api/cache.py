@@ -14,6 +14,7 @@ from imgfetch.errors import CacheError, InputError
 from imgfetch.model import (
     Candidate,
     Defect,
+    Failed,
     Format,
     Level,
     Limits,
@@ -26,6 +27,7 @@ from imgfetch.model import (
 from imgfetch.rules import freshness, plan, urls
 from imgfetch.rules.eviction import IN_USE
 from imgfetch.rules.explain import explain
+from imgfetch.rules.signatures import may_want_a_signature
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -151,7 +153,8 @@ class Cache:
 
         A damaged file is moved to quarantine with the reason, so that it is never handed out again. With a
         `repair`, which must be a client on the same directory, what was damaged is fetched again at the end,
-        and the client is closed; that blocks. Raises `InputError` where it cannot.
+        by the keys it was kept under, and the client is closed; that blocks. Raises `InputError` where it
+        cannot.
         """
         if repair is not None:
             self._check_client(repair)
@@ -230,7 +233,7 @@ def _repaired(damaged: list[Verdict], client: Client) -> Iterator[Verdict]:
     async def fetch() -> None:
         async with client:
             async for outcome in client.get_many(wanted):
-                came[outcome.index] = outcome
+                came[outcome.index] = _with_hint(outcome) if isinstance(outcome, Failed) else outcome
 
     unusable: Failure | None = None
     if wanted:
@@ -244,6 +247,13 @@ def _repaired(damaged: list[Verdict], client: Client) -> Iterator[Verdict]:
         outcomes = (outcome or unusable for outcome in came[number:end])
         yield replace(verdict, repaired=tuple(outcome for outcome in outcomes if outcome is not None))
         number = end
+
+
+def _with_hint(failure: Failure) -> Failure:
+    """A signature is no part of the key, and is noted nowhere: where one may be wanting, say so."""
+    if not may_want_a_signature(failure.http_status):
+        return failure
+    return replace(failure, hint="if its URL was signed, fetch it again from the page it is on")
 
 
 _UNBOUNDED = Limits(max_pixels=2**40, max_frames=2**30)

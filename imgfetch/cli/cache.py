@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 def run(options: argparse.Namespace) -> Exit:
     """Do one of `info`, `ls`, `verify`, `prune`, `pin`, `unpin`, `rm`."""
-    cache = Cache(options.cache)
+    cache = Cache(options.cache, key_ignore=options.key_ignore)
     try:
         match options.action:
             case "info":
@@ -111,8 +111,10 @@ def _prune(cache: Cache, options: argparse.Namespace) -> Exit:
 
 def _verify(cache: Cache, options: argparse.Namespace) -> Exit:
     checked = damaged = unknown = 0
-    client = client_for(options, cache=options.cache) if options.repair else None
-    for verdict in cache.verify(deep=options.deep, repair=client):
+    repair = None
+    if options.repair:
+        repair = client_for(options, cache=options.cache, key_ignore=options.key_ignore)
+    for verdict in cache.verify(deep=options.deep, repair=repair):
         checked += 1
         damaged += verdict.problem is not None
         unknown += verdict.problem is None and not verdict.indexed
@@ -137,7 +139,7 @@ def _fields(verdict: Verdict) -> dict[str, Any]:
         "urls": verdict.urls,
         "indexed": verdict.indexed,
         "repaired": [
-            {"error": outcome.reason, "message": outcome.message}
+            {"error": outcome.reason, "message": outcome.message, "hint": outcome.hint}
             if isinstance(outcome, Failed)
             else {"path": str(outcome.path)}
             for outcome in verdict.repaired

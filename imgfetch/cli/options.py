@@ -115,6 +115,9 @@ def _build() -> tuple[argparse.ArgumentParser, list[argparse.ArgumentParser]]:
         described[name] = action
     for name in ("pin", "unpin", "rm"):
         described[name].add_argument("urls", metavar="URL", nargs="+", help="what was asked for")
+        _add_keys(described[name])
+    for name in ("info", "ls", "prune"):
+        described[name].set_defaults(key_ignore=[])
     _add_verifying(described["verify"])
     _add_pruning(described["prune"])
 
@@ -207,6 +210,7 @@ def _add_bounds(parser: argparse.ArgumentParser) -> None:
 def _add_verifying(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deep", action="store_true", help="decode every frame of every image too")
     parser.add_argument("--repair", action="store_true", help="fetch again what is damaged")
+    _add_keys(parser)
     parser.set_defaults(offline=False)
     _add_network(parser)
 

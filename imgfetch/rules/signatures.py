@@ -42,6 +42,12 @@ def unsigned(query: str, ignoring: tuple[str, ...] = ()) -> str:
     return "&".join(left) if any(left) else ""
 
 
+def may_want_a_signature(status: int | None) -> bool:
+    """Whether an origin may answer so because a URL is not signed; the same may mean something else."""
+    # Azure says 409 where an account allows no public access, and 404 where a container does not.
+    return status in (401, 403, 404, 409)
+
+
 class _Signer(NamedTuple):
     """By which parameters a signature is known, and which others may belong to it."""
 
