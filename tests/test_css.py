@@ -99,6 +99,13 @@ def test_an_option_that_cannot_be_read_is_named(css: str, found: str) -> None:
     assert css[problem.position :].startswith(found)
 
 
+@pytest.mark.parametrize("url", ["url(a)", "url('a')", "url( 'a' )", "src('a')", "URL(\\61)", "url('a'"])
+def test_an_image_is_where_its_function_begins(url: str) -> None:
+    (image,) = find_css_images(f"b{{c:d({{}}) {url}")
+    assert image.position == len("b{c:d({}) ")
+    assert image.candidates == (Candidate("a"),)
+
+
 @pytest.mark.parametrize("bad", ["url(a b)", "url(a(b)", "url(data:image/svg+xml,<svg id='a'>)"])
 def test_a_url_that_needs_quotes_is_named(bad: str) -> None:
     css = f"a{{b:{bad}}} c{{d:url(e)}}"

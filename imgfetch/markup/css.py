@@ -97,6 +97,8 @@ class _Open:
     string: str | None = None
     """The first string directly inside."""
     options: list[_Option] = field(default_factory=list)
+    start: int = 0
+    """Of a function that takes a string, where its name stands."""
 
 
 _BRACKET = {opening: _Open(closing) for opening, closing in _CLOSING.items()}
@@ -121,7 +123,7 @@ class _Scanner:
             elif token["call"] and (name := _unescaped(token["name"]).lower()) == "url":
                 bare = _BARE_URL.match(self._css, position)
                 if bare is None:
-                    self._open.append(_Open(")", name))
+                    self._open.append(_Open(")", name, start=token.start()))
                     continue
                 position = bare.end()
                 if bare[1] is not None:
@@ -155,10 +157,10 @@ class _Scanner:
                 inside.options[-1].odd = True
             if name in _IMAGE_SETS:
                 self._open.append(_Open(")", name, options=[_Option(token.end())]))
+            elif name in _TAKE_A_STRING:
+                self._open.append(_Open(")", name, start=token.start()))
             else:
-                self._open.append(
-                    _Open(")", name) if name in _TAKE_A_STRING else _BRACKET[token["open"] or "("]
-                )
+                self._open.append(_BRACKET[token["open"] or "("])
         elif inside is not None and inside.options:
             self._read_option(inside, token)
         elif inside is not None and inside.function and token["string"] and inside.string is None:
@@ -182,7 +184,7 @@ class _Scanner:
         closed = self._open.pop()
         inside = self._open[-1] if self._open else None
         if closed.function in ("url", "src") and closed.string is not None:
-            yield from self._image(closed.string, end)
+            yield from self._image(closed.string, closed.start)
         elif closed.function == "type" and inside is not None and inside.options:
             option = inside.options[-1]
             option.odd = option.odd or option.url is None or option.type is not None or closed.string is None
