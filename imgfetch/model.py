@@ -73,13 +73,17 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something a parser could not read: where, what stood there, and why it was left out."""
+    """Something a parser could not read: where, what stood there, and what is wrong with it."""
 
     position: int
     """Offset in characters in the text given, of what was found; in an HTML page, of the start tag of
     the element that says it (of a picture: its `img`); of a `Link` field, in its value."""
     found: str
     reason: str
+    line: int = 0
+    """Of the position, in a page or text given to `find_images`; 1 is the first. 0 of a `Link` field."""
+    column: int = 0
+    """In characters; 1 is the first."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,7 @@ def test_what_could_not_be_read_is_named(markup: str, found: str, reason: str) -
     assert problem.found == found
     assert reason in problem.reason
     assert problem.position == len(before)
+    assert (problem.line, problem.column) == (4, 2)
 
 
 @pytest.mark.parametrize(
@@ -219,8 +220,20 @@ def test_what_concerns_no_single_image_is_said_of_the_first() -> None:
     )
     assert [problem.found for problem in first.problems] == ["http://[", "d>; rel=preload"]
     assert first.problems[1].reason.endswith("(in a Link field)")
+    assert [(problem.line, problem.column) for problem in first.problems] == [(1, 1), (0, 0)]
     assert (second.problems, third.problems) == ((), ())
     assert find_page_images("<base href='http://['>", base_url=BASE) == ()
+
+
+@pytest.mark.parametrize(
+    "image", ["<img srcset='b 1x, c 3q'>", "<picture><source srcset='c 3q'><img src=b></picture>"]
+)
+def test_what_a_noscript_says_amiss_is_where_it_begins(image: str) -> None:
+    before = "<p>\n<img src=a><p>\n"
+    (_, plain) = find_page_images(f"{before}<noscript>\n\n{image}</noscript>")
+    (problem,) = plain.problems
+    assert (plain.kind, problem.found) == (Kind.NOSCRIPT, "c 3q")
+    assert (problem.position, problem.line, problem.column) == (len(before), 3, 1)
 
 
 def test_what_is_broken_in_css_and_json_makes_no_image_of_its_own() -> None:

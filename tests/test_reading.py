@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from imgfetch import Choice, InputError, Viewport, choose, current_sources, find_images
 from imgfetch.api.explanation import explain
 from imgfetch.cli import main
-from imgfetch.model import Policy
-
-if TYPE_CHECKING:
-    from pathlib import Path
+from imgfetch.markup.lines import Lines
+from imgfetch.model import Policy, Problem
 
 BASE = "https://news.example/story/"
 
@@ -106,6 +106,44 @@ def test_what_kind_of_text_it_is_is_seen_or_said() -> None:
     assert page.candidates[0].url == "c.png"
 
 
+@pytest.mark.parametrize(
+    ("text", "media_type", "found", "place"),
+    [
+        ("see\r\n\r /a.webp 480w, /b.webp 9q, /c.webp 960w", None, "/b.webp 9q", (3, 16)),
+        ("a{}\nb { background: url(x y) } c { background: url(z) }", "text/css", "url(x y)", (2, 17)),
+        ("a{}\nb { background: url('http://[') } c { background: url(z) }", "text/css", "http://[", (2, 17)),
+    ],
+)
+def test_what_a_text_says_amiss_is_told_with_line_and_column(
+    text: str, media_type: str | None, found: str, place: tuple[int, int]
+) -> None:
+    images = find_images(text, media_type=media_type, base_url=BASE)
+    (problem,) = (problem for image in images for problem in image.problems)
+    assert (problem.found, problem.line, problem.column) == (found, *place)
+
+
+@settings(deadline=None)
+@given(st.text("a\r\n\f\x85é"), st.data())
+def test_line_and_column_lead_to_the_offset_they_were_made_of(text: str, data: st.DataObject) -> None:
+    offset = data.draw(st.integers(0, len(text)))
+    placed = Lines(text).placed(Problem(offset, "", ""))
+    assert Lines(text).offset(placed.line, placed.column) == offset
+    if text[offset - 1 : offset + 1] != "\r\n":
+        before = text[:offset].replace("\r\n", "\n").replace("\r", "\n").split("\n")
+        assert (placed.line, placed.column) == (len(before), len(before[-1]) + 1)
+
+
+def test_pick_tells_what_could_not_be_read_of_an_image_that_has_nothing_else(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("page.html").write_text("<p>\n <img srcset='a.png 4q'>")
+    assert main(["pick", "page.html", "-v"]) == 2
+    assert "page.html: line 2, column 2: 'a.png 4q' could not be read: " in capsys.readouterr().err
+    assert main(["pick", "page.html"]) == 2
+    assert "could not be read" not in capsys.readouterr().err
+
+
 def test_pick_explains_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     page = tmp_path / "page.html"
     page.write_text(NEWS, encoding="utf-8")
@@ -116,7 +154,10 @@ def test_pick_explains_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "  it is 368 CSS pixels wide there" in out
     assert "else 400w https://news.example/media/tall-400.webp (1.087x)" in out
     assert "browser  would choose https://news.example/media/tall.jxl" in out
-    assert "'oops 4q' was left out" in err
+    number, line = next((n, line) for n, line in enumerate(NEWS.split("\n"), 1) if "oops 4q" in line)
+    column = line.index("<img") + 1
+    place = f"line {number}, column {column}"
+    assert f"…: {place}: 'oops 4q' could not be read: 4q is not a descriptor such as 480w" in err
 
     assert main(["pick", str(page), "--base", BASE, "--viewport", "400x800@2", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)

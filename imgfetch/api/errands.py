@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from imgfetch.api.sources import Source
-    from imgfetch.model import Format, Page, SourceSet, Viewport
+    from imgfetch.model import Format, Page, Problem, SourceSet, Viewport
 
 T = TypeVar("T", bound="Failed | Served")
 
@@ -63,6 +63,8 @@ class Errand:
     """Of the image among those that the source offers."""
     only_first: bool = False
     """Whether the others of its source are not wanted."""
+    problems: tuple[Problem, ...] = ()
+    """What could not be read of the image, whether it can be chosen from or not."""
 
     @property
     def may_be_a_page(self) -> bool:
@@ -105,7 +107,8 @@ def errands_of(source: Source, index: int, **choosing: Unpack[Choosing]) -> Iter
         page = choosing.get("base_url", "")
         for place, source_set in enumerate(_images(_read(source, choosing), choosing)):
             choice = _choice_or_failure(source_set, choosing, name, page)
-            yield Errand(choice, name, index, choosing, given=source, place=place)
+            problems = source_set.problems
+            yield Errand(choice, name, index, choosing, given=source, place=place, problems=problems)
     except ImgfetchError as error:
         yield Errand(error.failed(), name, index, choosing, given=source)
 
@@ -131,7 +134,7 @@ def errands_of_page(errand: Errand, page: Page, *, robots: str = "") -> Iterator
         yield replace(errand, choice=replace(page.failed, attempts=1))
     for place, source_set in enumerate(_images(found, errand.choosing)):
         choice = _choice_or_failure(source_set, errand.choosing, redact(url), url)
-        yield replace(errand, choice=choice, place=place)
+        yield replace(errand, choice=choice, place=place, problems=source_set.problems)
 
 
 def _read(source: Source, choosing: Choosing) -> tuple[SourceSet, ...]:

@@ -42,9 +42,9 @@ def find_images(
         case "text/css":
             from imgfetch.markup.css import find_css_images
 
-            return find_css_images(markup, base_url=base_url)
+            return _placed(find_css_images(markup, base_url=base_url), markup)
         case _:
-            return text.find_source_sets(markup, base_url=base_url)
+            return _placed(text.find_source_sets(markup, base_url=base_url), markup)
 
 
 def choose(
@@ -86,6 +86,16 @@ def choose(
     )
     why = f"{stands.name}: {choice.why}" if source_set.sources else choice.why
     return replace(choice, source_set=source_set, why=why)
+
+
+def _placed(found: tuple[SourceSet, ...], markup: str) -> tuple[SourceSet, ...]:
+    """The same, with the lines and columns of their problems; of a page, discovery has them already."""
+    if not any(each.problems for each in found):
+        return found
+    from imgfetch.markup.lines import Lines
+
+    lines = Lines(markup)
+    return tuple(replace(each, problems=tuple(map(lines.placed, each.problems))) for each in found)
 
 
 _PAGE = re.compile(

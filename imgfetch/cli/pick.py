@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from imgfetch.api.errands import Errand
     from imgfetch.api.explanation import Explanation
-    from imgfetch.model import Candidate, Choice, Reason
+    from imgfetch.model import Candidate, Choice, Problem, Reason
 
 
 def run(options: argparse.Namespace) -> Exit:
@@ -73,6 +73,12 @@ class _Teller:
 
     def tell(self, errand: Errand) -> None:
         """Say what would be chosen for an errand, or why nothing would."""
+        self._tell_choice(errand)
+        if self._options.verbose:
+            for problem in errand.problems:
+                lines.say(_unread(errand.source, problem))
+
+    def _tell_choice(self, errand: Errand) -> None:
         choice = errand.choice
         if isinstance(choice, Failed):
             self._failures.add(choice.reason)
@@ -88,10 +94,6 @@ class _Teller:
         else:
             for line in _told(choice, explanation, verbose=options.verbose):
                 lines.result(line)
-        if options.verbose:
-            for problem in choice.source_set.problems:
-                where = f"{errand.source}: at {problem.position}"
-                lines.say(f"{where}: {problem.found!r} was left out: {problem.reason}")
 
     def exit(self) -> Exit:
         """The exit code that all of it adds up to."""
@@ -118,6 +120,11 @@ def _told(choice: Choice, explanation: Explanation, *, verbose: bool) -> Iterato
     if verbose:
         for policy, candidate in explanation.policies:
             yield f"  {policy:<8} would choose {_descriptor(candidate)}{candidate.url}"
+
+
+def _unread(source: str, problem: Problem) -> str:
+    where = f"{source}: line {problem.line}, column {problem.column}" if problem.line else source
+    return f"{where}: {problem.found!r} could not be read: {problem.reason}"
 
 
 def _descriptor(candidate: Candidate) -> str:

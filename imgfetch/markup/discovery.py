@@ -11,12 +11,12 @@ import json
 import re
 from base64 import b64decode
 from dataclasses import replace
-from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.markup import html, urls
 from imgfetch.markup.css import find_css_images
+from imgfetch.markup.lines import Lines
 from imgfetch.markup.links import read_link_header
 from imgfetch.markup.media import unread_media
 from imgfetch.markup.sizes import unread_sizes
@@ -132,7 +132,6 @@ _MIME_TYPE = re.compile(
     re.IGNORECASE,
 )
 """As far as browsers look: up to its parameters, and nothing at all is as good."""
-_NEW_LINE = re.compile(r"\r\n|[\r\n]")
 
 
 class _Found(NamedTuple):
@@ -156,13 +155,13 @@ def find_page_images(
     `<base href>` that is no URL, or CSS in which no image could be read, is among the problems of the first.
     """
     document = html.parse(page)
-    places = _Places(page)
+    lines = Lines(page)
     of_page: list[Problem] = []
-    base = _base(document, base_url, places, of_page)
+    base = _base(document, base_url, lines, of_page)
     images = [image for value in link_headers for image in _images_of_field(value, base_url, of_page)]
     unread = []
     for found in _join(_read(document)):
-        image = _finished(found, base, places)
+        image = _finished(found, base, lines)
         if _names_an_image(found.source_set):
             images.append(image)
         else:
@@ -181,7 +180,7 @@ def _names_an_image(said: SourceSet) -> bool:
     return bool(said.candidates or said.sources) or said.kind not in (Kind.CSS, Kind.JSON_LD)
 
 
-def _base(document: turbohtml.Document, base_url: str, places: _Places, problems: list[Problem]) -> str:
+def _base(document: turbohtml.Document, base_url: str, lines: Lines, problems: list[Problem]) -> str:
     element = html.base_element(document)
     if element is None:
         return base_url
@@ -189,7 +188,7 @@ def _base(document: turbohtml.Document, base_url: str, places: _Places, problems
     base = urls.base_url(href, base_url) or base_url
     if base == base_url and urls.resolve(href, base_url) != base_url:
         reason = "no URL that a page may have for its base (in base href)"
-        problems.append(Problem(places.offset(element), excerpt(href), reason))
+        problems.append(_at(element, Problem(0, excerpt(href), reason), lines))
     return base
 
 
@@ -202,30 +201,20 @@ def _images_of_field(value: str, base_url: str, problems: list[Problem]) -> Iter
         yield from (urls.absolute(image, base_url) for image in _link(said))
 
 
-def _finished(found: _Found, base: str, places: _Places) -> SourceSet:
+def _finished(found: _Found, base: str, lines: Lines) -> SourceSet:
     """The image with absolute URLs, and its problems where its element is."""
     image = urls.absolute(found.source_set, base)
     if not image.problems:
         return image
-    position = places.offset(found.element)
-    return replace(image, problems=tuple(replace(each, position=position) for each in image.problems))
+    return replace(image, problems=tuple(_at(found.element, each, lines) for each in image.problems))
 
 
-class _Places:
-    """Where in a page its elements begin."""
-
-    def __init__(self, page: str) -> None:
-        self._page = page
-
-    @cached_property
-    def _lines(self) -> list[int]:
-        return [0, *(line.end() for line in _NEW_LINE.finditer(self._page))]
-
-    def offset(self, element: turbohtml.Element | None) -> int:
-        """The offset in characters of a start tag; 0 where the page has none."""
-        if element is None or element.source_line is None:
-            return 0
-        return self._lines[element.source_line - 1] + (element.source_col or 0)
+def _at(element: turbohtml.Element | None, problem: Problem, lines: Lines) -> Problem:
+    """The problem, where the start tag of its element is; at the beginning, where the page has none."""
+    line, column = 1, 1
+    if element is not None and element.source_line is not None:
+        line, column = element.source_line, (element.source_col or 0) + 1
+    return replace(problem, position=lines.offset(line, column), line=line, column=column)
 
 
 def _read(document: turbohtml.Document) -> Iterator[_Found]:

@@ -97,7 +97,7 @@ def absolute(source_set: SourceSet, base: str) -> SourceSet:
         for candidate in candidates:
             url = resolve(candidate.url, base)
             if url is None:
-                problems.append(Problem(0, excerpt(candidate.url), "not a URL"))
+                problems.append(Problem(source_set.position, excerpt(candidate.url), "not a URL"))
             else:
                 kept.append(Candidate(url, candidate.width, candidate.height, candidate.density))
         return tuple(kept)
