@@ -149,7 +149,7 @@ def links(data: bytes) -> None:
     else:
         again = urls.read(there.url)
         assert not isinstance(again, Defect)
-        assert (again.key, again.origin) == (there.key, there.origin)
+        assert (again.key(), again.origin) == (there.key(), there.origin)
     assert urls.redact(text).isprintable()
     urls.read(urls.follow(BASE, data.decode("latin-1")))  # as a header brings it
 
