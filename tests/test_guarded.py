@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import ssl
 from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
@@ -190,6 +191,10 @@ async def test_what_goes_wrong_is_said_in_the_words_of_httpx() -> None:
         Resolver(socket.gaierror(-2, "Name or service not known"))
         with pytest.raises(httpx.ConnectError, match="cannot find the host h.example"):
             await http.get("http://h.example/")
+    broken = ssl.SSLError()
+    broken.reason = "BAD_RECORD"
+    with pytest.raises(httpx.ReadError, match="bad record"), guarded._translated():
+        raise broken  # as httpcore does after the handshake
     for kind in guarded._HTTPCORES:
         for each in (kind, *kind.__subclasses__()):
             assert issubclass(getattr(httpx, each.__name__), httpx.TransportError)
