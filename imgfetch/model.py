@@ -453,6 +453,27 @@ class Entry:
     """Seconds for which the redirects that led to it may be followed unasked; None where there were none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Filing:
+    """A proved rendition on its way into a store: its bytes, and what the index will know of them."""
+
+    verified: Verified
+    key: Key
+    head: Head
+    asked_at: float
+    received_at: float
+    selected: tuple[tuple[str, str], ...] = ()
+    bound: float | None = None
+    renditions: tuple[Rendition, ...] = ()
+    """The list that offered it."""
+
+    @property
+    def entry(self) -> Entry:
+        """What the index will know."""
+        facts = self.verified.facts
+        return Entry(self.key, facts, self.head, self.asked_at, self.received_at, self.selected, self.bound)
+
+
 # ---------------------------------------------------------------------------------------------------
 # How it ended
 

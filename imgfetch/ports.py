@@ -9,16 +9,18 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from pathlib import Path
 
+    from imgfetch.errors import CacheError
     from imgfetch.model import (
         Ask,
         Buffer,
         Defect,
         Digest,
         Entry,
+        Filing,
         Format,
         Head,
         Key,
@@ -116,6 +118,9 @@ class Store(Protocol):
         An entry that depends on no field of the request takes the place of every variant under its key.
         `renditions` is the list that offered it.
         """
+
+    def keep_all(self, filings: Sequence[Filing]) -> list[Entry | CacheError]:
+        """Keep several, each with the same promises, or say why one is not kept. Spends their tickets."""
 
     def refresh(self, entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:
         """Take the fields of a 304 into a kept entry (RFC 9111 §3.2)."""

@@ -16,9 +16,9 @@ from imgfetch.rules.heads import refreshed
 from imgfetch.rules.renditions import Filed, kin, learn
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
-    from imgfetch.model import Ask, Buffer, Defect, Format, Key, Limits, Rendition, Verified
+    from imgfetch.model import Ask, Buffer, Defect, Filing, Format, Key, Limits, Rendition, Verified
 
 T = TypeVar("T")
 
@@ -116,6 +116,24 @@ class MemoryStore:
         image = lesson.image or 1 + max((each.image or 0 for each in self.filed.values()), default=0)
         self.filed |= {r.key: Filed(r.key, image, r.width) for r in lesson.members}
         return entry
+
+    def keep_all(self, filings: Sequence[Filing]) -> list[Entry | CacheError]:
+        return [self._kept(filing) for filing in filings]
+
+    def _kept(self, filing: Filing) -> Entry | CacheError:
+        try:
+            return self.keep(
+                filing.verified,
+                filing.key,
+                filing.head,
+                asked_at=filing.asked_at,
+                received_at=filing.received_at,
+                selected=filing.selected,
+                bound=filing.bound,
+                renditions=filing.renditions,
+            )
+        except CacheError as error:
+            return error
 
     def refresh(self, entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:
         fresh = refreshed(entry, head, asked_at=asked_at, received_at=received_at)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from imgfetch.model import Digest, Entry, Facts, Format, Head, Key, Scratch, Verified
+from imgfetch.model import Digest, Entry, Facts, Filing, Format, Head, Key, Scratch, Verified
 
 if TYPE_CHECKING:
     from imgfetch.ports import Store
@@ -29,6 +29,11 @@ def written(store: Store, *chunks: bytes) -> Scratch:
     for chunk in chunks:
         store.append(ticket, chunk)
     return ticket
+
+
+def filing(store: Store, key: Key, data: bytes) -> Filing:
+    """Bytes in scratch, on their way to `key`."""
+    return Filing(Verified(facts(data), written(store, data)), key, HEAD, 10.25, 10.5)
 
 
 def keep(store: Store, key: Key, data: bytes, head: Head = HEAD) -> Entry:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from imgfetch.errors import CacheError
 from imgfetch.model import Digest, Entry, Facts, Format, Head, Key, Rendition, Scratch, Verified
-from keeping import CAT, DOG, HEAD, digest, facts, keep, written
+from keeping import CAT, DOG, HEAD, digest, facts, filing, keep, written
 
 if TYPE_CHECKING:
     from imgfetch.ports import Store
@@ -56,6 +56,23 @@ class StoreSuite:
         assert store.find(CAT) == entry
         assert store.find(DOG) is None
         assert self.bytes_of(store, entry) == b"a cat"
+
+    def test_several_are_kept_at_once_and_one_that_cannot_be_harms_no_other(self, store: Store) -> None:
+        filings = [
+            filing(store, Key(f"{CAT}/{number}"), data)
+            for number, data in enumerate((b"a cat", b"a dog", b"a cat", b"a bird", b"a fish"))
+        ]
+        store.append(filings[1].verified.scratch, b"!")
+        spent = replace(filings[4], key=DOG)
+        kept = store.keep_all([*filings, spent])
+        assert [isinstance(entry, Entry) for entry in kept] == [True, False, True, True, True, False]
+        for each, entry in zip([*filings, spent], kept, strict=True):
+            found = store.find(each.key)
+            assert found == (entry if isinstance(entry, Entry) else None)
+            assert found is None or digest(self.bytes_of(store, found)) == each.verified.facts.sha256
+        assert store.keep_all([]) == []
+        with pytest.raises(CacheError):
+            store.append(filings[0].verified.scratch, b"!")
 
     def test_a_hundred_of_the_keys_of_the_same_bytes_are_told(self, store: Store) -> None:
         assert store.sharing(digest(b"a cat")) == ()

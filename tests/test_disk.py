@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgfetch.adapters import disk
+from imgfetch.adapters import disk, files
 from imgfetch.adapters.disk import DiskStore
 from imgfetch.errors import CacheError
 from imgfetch.model import Key, Reason, Verified
@@ -712,6 +712,66 @@ def test_bytes_are_on_the_disk_before_their_name_and_the_name_before_the_row(
         row = next(n for n, call in enumerate(told) if n > at and call.startswith("pwrite64"))
         assert "index-v1.sqlite-wal" in told[row]
         assert at < then < row
+
+
+_KEEP_MANY = """
+    contents = [random.Random(number).randbytes(number * 997) for number in range(1, 13)]
+    keys = [Key(f"https://photos.example/{number}") for number in range(1, 13)]
+    store.keep_all([filing(store, key, content) for key, content in zip(keys, contents)])
+    store.close()
+    print("done")
+"""
+
+
+def test_many_are_synced_together_before_their_names_and_those_before_the_rows(
+    root: Path, tmp_path: Path
+) -> None:
+    if files._syncfs() is None:
+        pytest.skip("needs Linux 5.8, whose syncfs tells of errors")
+    log = tmp_path / "calls"
+    calls = strace("-y", "-o", str(log), "-e", "trace=syncfs,rename,pwrite64")
+    subprocess.run(child(_KEEP_MANY, root, wrapped_in=calls), check=True, stdout=subprocess.PIPE)
+    told = [line.split(" ", 1)[1].strip() for line in log.read_text().splitlines()]
+    renames = [at for at, call in enumerate(told) if re.match(r"rename\(.*objects-v1.* = 0", call)]
+    syncs = [at for at, call in enumerate(told) if re.match(r"syncfs\(.* = 0", call)]
+    assert len(renames) == 12
+    (files_synced, names_synced) = syncs
+    assert files_synced < renames[0] < renames[-1] < names_synced
+    first_row = next(at for at, call in enumerate(told) if at > renames[0] and call.startswith("pwrite64"))
+    assert names_synced < first_row
+    assert check_after_crash(root) == 12
+
+
+@pytest.mark.parametrize("call", ["syncfs", "rename", "pwrite64", "unlink"])
+def test_who_keeps_many_may_be_killed_at_any_call(tmp_path: Path, call: str) -> None:
+    step = 1 if ROUNDS > 20 else 5
+    for turn in range(1, 1000, step):
+        root = tmp_path / str(turn)
+        kill = strace(
+            "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={turn}"
+        )
+        ended = subprocess.run(
+            child(_KEEP_MANY, root, wrapped_in=kill), check=False, stdout=subprocess.PIPE, text=True
+        )
+        kept = check_after_crash(root) if root.exists() else 0
+        if ended.stdout:
+            assert kept == 12
+            return
+        assert kept in (0, 12), "rows are written all or none"
+    raise AssertionError("it never ended")
+
+
+def test_a_disk_that_cannot_sync_keeps_nothing(root: Path) -> None:
+    code = """
+        keys = [Key(f"https://photos.example/{number}") for number in range(5)]
+        kept = store.keep_all([filing(store, key, key.encode()) for key in keys])
+        print(*(error.kind for error in kept))
+        store.close()
+    """
+    failing = strace("-o", "/dev/null", "-e", "trace=syncfs", "-e", "inject=syncfs:error=EIO:when=1+")
+    ran = subprocess.run(child(code, root, wrapped_in=failing), check=True, stdout=subprocess.PIPE, text=True)
+    assert ran.stdout.split() == ["io"] * 5
+    assert check_after_crash(root) == 0
 
 
 # ---------------------------------------------------------------------------------------------------

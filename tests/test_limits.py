@@ -25,10 +25,9 @@ from litter import key
 from test_disk import ROUNDS, child, fails, index_of, mounted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
-    from imgfetch.model import Facts
 
 HOUR, DAY = 3600.0, 86_400.0
 NOTHING = Bounds()
@@ -239,15 +238,14 @@ def test_who_keeps_what_is_being_evicted_has_it_in_the_end(root: Path, clock: Fa
 
         evicted: list[Path] = []
 
-        def slowly(writer: disk._Writer, seen: Facts) -> int:
-            mtime_ns = publish(writer, seen)
+        def slowly(keepings: Sequence[disk._Keeping]) -> None:
+            publish(keepings)
             if not evicted:
                 evicted.append(path)
                 assert len(other._index.evict([*other._index.by_use()], other._unlink_unused)) == 1
                 assert not path.exists()
-            return mtime_ns
 
-        store._publish = slowly  # type: ignore[assignment, method-assign]
+        store._publish = slowly  # type: ignore[method-assign]
         entry = keep(store, DOG, b"a cat")
         assert path.read_bytes() == b"a cat"
         assert store.find(DOG) == entry

@@ -29,20 +29,20 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.evictor import Evictor
-from imgfetch.adapters.files import sync_folder
+from imgfetch.adapters.files import sync_files, sync_folder, sync_folders
 from imgfetch.adapters.glance import INDEX as INDEX
 from imgfetch.adapters.glance import OBJECTS as OBJECTS
 from imgfetch.adapters.index import Index
 from imgfetch.adapters.usage import Usage
 from imgfetch.errors import CacheError
-from imgfetch.model import Digest, Entry, Format, Head, Lease, Partial, Reason, Rendition, Scratch
+from imgfetch.model import Digest, Entry, Filing, Format, Head, Lease, Partial, Reason, Rendition, Scratch
 from imgfetch.rules.eviction import GRACE, IN_USE, Bounds
 from imgfetch.rules.freshness import matches
 from imgfetch.rules.heads import refreshed
 from imgfetch.rules.renditions import kin
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
     from imgfetch.adapters.index import Object
     from imgfetch.adapters.pruning import Pruned
@@ -153,6 +153,24 @@ class _Writer:
             with suppress(OSError):  # it was renamed; or it stays behind, and is swept away later
                 if path is not None:
                     os.unlink(path)
+
+
+class _Keeping:
+    """Something that is being kept, and how far it has come."""
+
+    def __init__(self, filing: Filing, writer: _Writer | None) -> None:
+        self.entry = filing.entry
+        self.renditions = filing.renditions
+        self.writer = writer
+        """None where the ticket is spent."""
+        self.mtime_ns = 0
+        """Of the object."""
+        self.error: CacheError | None = None
+
+    @property
+    def row(self) -> tuple[Entry, int, tuple[Rendition, ...]]:
+        """What the index is told."""
+        return self.entry, self.mtime_ns, self.renditions
 
 
 class DiskStore:
@@ -362,25 +380,59 @@ class DiskStore:
         An entry that depends on no field of the request takes the place of every variant under its key.
         `renditions` is the list that offered it.
         """
-        facts = verified.facts
-        writer = self._writer(verified.scratch)
-        del self._writers[verified.scratch]  # spent now, so that nobody else closes it while we sync
-        try:
-            entry = Entry(key, facts, head, asked_at, received_at, selected, bound)
-            with self._translating(needed=facts.bytes):
-                if (writer.digest(), writer.length) != (facts.sha256, facts.bytes):
-                    raise CacheError(Reason.IO, f"{self._root}: what is to be kept is not what was verified")
-                self._file(entry, writer, renditions)
-        finally:
-            writer.drop()
-        self._evictor.nudge()
-        return entry
+        filing = Filing(verified, key, head, asked_at, received_at, selected, bound, renditions)
+        (kept,) = self.keep_all([filing])
+        if isinstance(kept, CacheError):
+            raise kept
+        return kept
 
-    def _file(self, entry: Entry, writer: _Writer, renditions: tuple[Rendition, ...]) -> None:
-        self._index.put(entry, self._publish(writer, entry.facts), self._usage.time(), renditions)
-        if not os.path.lexists(self._place(entry.facts)):
-            # It had been kept before, and was evicted between our look and our row. Now it is in use.
-            self._index.put(entry, self._publish(writer, entry.facts), self._usage.time(), renditions)
+    def keep_all(self, filings: Sequence[Filing]) -> list[Entry | CacheError]:
+        """Keep several at once, each with the same promises, or say why one is not kept. Spends all tickets.
+
+        They share what is dear: the syncing of files and folders, and the transaction of the index.
+        """
+        # Spent now, so that nobody else closes a file while we sync.
+        keepings = [_Keeping(filing, self._writers.pop(filing.verified.scratch, None)) for filing in filings]
+        try:
+            with self._failing(keepings):
+                self._publish([each for each in keepings if self._is_as_verified(each)])
+                self._file([each for each in keepings if each.error is None])
+        finally:
+            for each in keepings:
+                if each.writer is not None:
+                    each.writer.drop()
+        self._evictor.nudge()
+        return [each.error or each.entry for each in keepings]
+
+    @contextmanager
+    def _failing(self, keepings: Sequence[_Keeping]) -> Iterator[None]:
+        """Let what goes wrong be the failure of each that has not failed before."""
+        try:
+            yield
+        except (OSError, CacheError) as error:
+            for each in keepings:
+                if each.error is None:
+                    needed = each.entry.facts.bytes
+                    translated = self._translated(error, needed) if isinstance(error, OSError) else error
+                    translated.__cause__ = error if translated is not error else error.__cause__
+                    each.error = translated
+
+    def _is_as_verified(self, keeping: _Keeping) -> bool:
+        with self._failing([keeping]):
+            writer, facts = keeping.writer, keeping.entry.facts
+            if writer is None:
+                raise self._spent()
+            if (writer.digest(), writer.length) != (facts.sha256, facts.bytes):
+                raise CacheError(Reason.IO, f"{self._root}: what is to be kept is not what was verified")
+        return keeping.error is None
+
+    def _file(self, keepings: list[_Keeping]) -> None:
+        self._index.put([each.row for each in keepings], self._usage.time())
+        gone = [each for each in keepings if not os.path.lexists(self._place(each.entry.facts))]
+        if gone:
+            # They had been kept before, and were evicted between our look and our row. Now they are in use.
+            self._publish(gone)
+            self._index.put([each.row for each in gone], self._usage.time())
 
     def refresh(self, entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:
         """Take the fields of a 304 into a kept entry (RFC 9111 §3.2)."""
@@ -508,19 +560,27 @@ class DiskStore:
     def _writer(self, scratch: Scratch) -> _Writer:
         writer = self._writers.get(scratch)
         if writer is None:
-            raise CacheError(Reason.IO, f"{self._root}: a ticket that is spent, or another store's")
+            raise self._spent()
         return writer
 
-    def _publish(self, writer: _Writer, facts: Facts) -> int:
-        """See to it that the object is there, whole and durable; the time of its last change."""
-        path = self._place(facts)
-        mtime_ns = _whole(path, facts)
-        if mtime_ns is None:
-            os.fsync(writer.descriptor)
-            self._rename(writer.path, path)
-            mtime_ns = os.stat(path).st_mtime_ns
-        sync_folder(os.path.dirname(path))
-        return mtime_ns
+    def _spent(self) -> CacheError:
+        return CacheError(Reason.IO, f"{self._root}: a ticket that is spent, or another store's")
+
+    def _publish(self, keepings: Sequence[_Keeping]) -> None:
+        """See to it that every object is there, whole and durable, and note when it was last changed."""
+        new: list[tuple[_Keeping, _Writer]] = []
+        for each in keepings:
+            whole = _whole(self._place(each.entry.facts), each.entry.facts)
+            if whole is not None:
+                each.mtime_ns = whole
+            elif each.writer is not None:
+                new.append((each, each.writer))
+        sync_files([writer.descriptor for _, writer in new])
+        for each, writer in new:
+            with self._failing([each]):
+                self._rename(writer.path, self._place(each.entry.facts))
+                each.mtime_ns = os.fstat(writer.descriptor).st_mtime_ns
+        sync_folders({os.path.dirname(self._place(e.entry.facts)) for e in keepings if e.error is None})
 
     def _rename(self, source: str, path: str) -> None:
         try:

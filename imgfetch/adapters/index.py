@@ -273,39 +273,17 @@ class Index:
         """Those of `keys` under which something is filed."""
         return frozenset(key for (key,) in self._rows(*_among(_KEPT, keys)))
 
-    def put(
-        self, entry: Entry, mtime_ns: int, used_at: float, renditions: tuple[Rendition, ...] = ()
-    ) -> None:
-        """File `entry` under its key, in the place of what was there for such requests.
+    def put(self, kept: Sequence[tuple[Entry, int, tuple[Rendition, ...]]], used_at: float) -> None:
+        """File entries under their keys, in the place of what was there for such requests, all or none.
 
-        `renditions` is the list that offered it: what it teaches is filed too.
+        Each with the `mtime_ns` of its object and the list that offered it: what that teaches is filed too.
         """
-        facts, head = entry.facts, entry.head
-        known = (facts.sha256, facts.format, facts.bytes, mtime_ns, int(used_at))
-        row = (
-            entry.key,
-            facts.sha256,
-            facts.width,
-            facts.height,
-            facts.frames,
-            " ".join(facts.verified),
-            head.url,
-            head.status,
-            _lines(head.headers),
-            entry.asked_at,
-            entry.received_at,
-            variant := _lines(entry.selected),
-            entry.bound,
-            unasked_until(entry),
-        )
 
         def work(connection: sqlite3.Connection) -> None:
-            connection.execute(_PUT_OBJECT, known)
-            connection.execute(_PUT_ENTRY, row)
-            # Last, so that there is never nothing of an image that there is something of.
-            connection.execute(_DROP_OTHERS, {"key": entry.key, "variant": variant})
-            if len(renditions) > 1:  # one alone teaches nothing
-                _file_list(connection, renditions)
+            for entry, mtime_ns, renditions in kept:
+                _put(connection, entry, mtime_ns, used_at)
+                if len(renditions) > 1:  # one alone teaches nothing
+                    _file_list(connection, renditions)
 
         self._with_writer(lambda connection: _transaction(connection, work))
 
@@ -699,6 +677,31 @@ def _entry(row: _Row) -> Found | None:
     except (LookupError, ValueError, TypeError, AttributeError):
         return None
     return Found(Entry(key, facts, head, asked_at, received_at, selected, bound), mtime_ns, used_at)
+
+
+def _put(connection: sqlite3.Connection, entry: Entry, mtime_ns: int, used_at: float) -> None:
+    facts, head, variant = entry.facts, entry.head, _lines(entry.selected)
+    known = (facts.sha256, facts.format, facts.bytes, mtime_ns, int(used_at))
+    row = (
+        entry.key,
+        facts.sha256,
+        facts.width,
+        facts.height,
+        facts.frames,
+        " ".join(facts.verified),
+        head.url,
+        head.status,
+        _lines(head.headers),
+        entry.asked_at,
+        entry.received_at,
+        variant,
+        entry.bound,
+        unasked_until(entry),
+    )
+    connection.execute(_PUT_OBJECT, known)
+    connection.execute(_PUT_ENTRY, row)
+    # Last, so that there is never nothing of an image that there is something of.
+    connection.execute(_DROP_OTHERS, {"key": entry.key, "variant": variant})
 
 
 def _file_list(connection: sqlite3.Connection, offered: tuple[Rendition, ...]) -> None:

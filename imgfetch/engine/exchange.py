@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 
 from imgfetch.engine.events import Followed, Received
 from imgfetch.engine.held import shared
+from imgfetch.engine.keeper import Keeper
 from imgfetch.engine.lead import Leads
 from imgfetch.engine.proof import prove
 from imgfetch.errors import ImgfetchError
-from imgfetch.model import Defect, Failed, Origin, Page, Reason
+from imgfetch.model import Defect, Failed, Filing, Origin, Page, Reason, Verified
 from imgfetch.rules import digests, fakes, freshness, heads, plan, resume, retry, urls, verify
 from imgfetch.rules.coding import Undo
 from imgfetch.rules.pace import Pace
@@ -78,6 +79,7 @@ class Exchange:
         self._robots = robots
         self._settings = settings
         self._observe = observe
+        self._keeper = Keeper(ports.store, ports.runner)
         self._leads = Leads(self._store, sought=not settings.refresh)  # who refreshes asks in any case
 
     async def make(self, ask: Ask, wanted: Wanted, patience: Patience) -> Landed | Failed | Page:
@@ -213,7 +215,7 @@ class Exchange:
     async def _prove_and_keep(self, body: _Body, ask: Ask, wanted: Wanted) -> Landed | Failed | Page:
         promised = None if body.receive.coding else body.receive.length
 
-        def work() -> Landed | Defect | Page:
+        def look() -> Verified | Defect | Page:
             with self._store.contents(body.scratch) as (data, digest):
                 proved = prove(
                     data,
@@ -233,26 +235,36 @@ class Exchange:
             signs = fakes.signs(
                 proved.facts, wanted.width, asked=ask.key, found=body.head.url, sharing=sharing
             )
-            proved = verify.suspect(proved, wanted, signs)
-            if isinstance(proved, Defect):
-                return proved
-            entry = self._store.keep(
-                proved,
-                ask.key,
-                heads.storable(body.head, ask.resource),
-                asked_at=body.asked_at,
-                received_at=body.received_at,
-                selected=freshness.selecting(body.head, ask.headers),
-                bound=ask.bound,
-                renditions=ask.renditions,
-            )
-            return Landed(entry, Origin.FETCHED, proved.warnings, attempts=1)
+            return verify.suspect(proved, wanted, signs)
 
         try:
-            landed = await self._runner.run(work)
+            quick = verify.is_quick(wanted, promised)
+            seen = look() if quick else await self._runner.run(look)
+            match seen:
+                case Defect():
+                    return _failure(seen, ask)
+                case Page():
+                    return seen
+                case Verified():
+                    entry = await self._keeper.keep(_filing(seen, body, ask))
+                    return Landed(entry, Origin.FETCHED, seen.warnings, attempts=1)
+                case _:
+                    assert_never(seen)
         finally:
             self._store.discard(body.scratch)
-        return _failure(landed, ask) if isinstance(landed, Defect) else landed
+
+
+def _filing(verified: Verified, body: _Body, ask: Ask) -> Filing:
+    return Filing(
+        verified,
+        ask.key,
+        heads.storable(body.head, ask.resource),
+        body.asked_at,
+        body.received_at,
+        freshness.selecting(body.head, ask.headers),
+        ask.bound,
+        ask.renditions,
+    )
 
 
 def _failure(defect: Defect, ask: Ask) -> Failed:

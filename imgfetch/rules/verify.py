@@ -35,6 +35,12 @@ def proofs(form: Format, level: Level) -> tuple[str, ...]:
     return _PROOFS[level]
 
 
+def is_quick(wanted: Wanted, length: int | None) -> bool:
+    """Whether so many bytes are looked at in less time than it takes to hand them to another thread."""
+    known = length is not None and length <= _FEW_BYTES
+    return known and wanted.level in (Level.NONE, Level.STRUCTURE)
+
+
 def admit(structure: Structure, limits: Limits) -> Defect | None:
     """Why an image must not be decoded, or kept: too much of it, or what its structure lacks.
 
@@ -93,6 +99,8 @@ _PROOFS = {
     Level.FULL: ("structure", "decode"),
     Level.THOROUGH: ("structure", "decode"),
 }
+
+_FEW_BYTES = 256 * 1024
 
 _ALL_FRAMES = 20
 """All frames of an animation together may have this many times the pixels that one may have."""

@@ -1,0 +1,127 @@
+"""Group commit: who shares a batch, and what becomes of those who fail or leave."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, TypeVar
+
+import pytest
+
+from fakes import MemoryStore
+from imgfetch.engine.keeper import Keeper
+from imgfetch.errors import CacheError
+from imgfetch.model import Entry, Filing, Key, Reason
+from keeping import filing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+pytestmark = pytest.mark.anyio
+
+T = TypeVar("T")
+
+
+class Store(MemoryStore):
+    """Notes which were kept together; fails where it is told to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.batches: list[list[Key]] = []
+        self.fails: Exception | None = None
+
+    def keep_all(self, filings: Sequence[Filing]) -> list[Entry | CacheError]:
+        self.batches.append([filing.key for filing in filings])
+        if self.fails is not None:
+            raise self.fails
+        return super().keep_all(filings)
+
+
+class Gate:
+    """A runner whose work waits until it is let go."""
+
+    def __init__(self) -> None:
+        self.open = asyncio.Event()
+
+    async def run(self, work: Callable[[], T]) -> T:
+        await self.open.wait()
+        return work()
+
+
+def numbered(store: Store, number: int) -> Filing:
+    return filing(store, Key(f"https://h.example/{number}"), b"%d" % number)
+
+
+async def turns(count: int = 5) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def test_what_comes_while_a_batch_is_being_kept_shares_the_next() -> None:
+    store, gate = Store(), Gate()
+    keeper = Keeper(store, gate)
+    first = asyncio.create_task(keeper.keep(numbered(store, 0)))
+    await turns()
+    rest = [asyncio.create_task(keeper.keep(numbered(store, number))) for number in range(1, 5)]
+    await turns()
+    assert store.batches == []
+    gate.open.set()
+    entries = await asyncio.gather(first, *rest)
+    assert [len(batch) for batch in store.batches] == [1, 4]
+    assert [store.find(entry.key) for entry in entries] == entries
+    await keeper.keep(numbered(store, 9))
+    assert len(store.batches[-1]) == 1
+
+
+async def test_one_that_cannot_be_kept_fails_alone() -> None:
+    store, gate = Store(), Gate()
+    keeper = Keeper(store, gate)
+    good, bad = numbered(store, 0), numbered(store, 1)
+    store.discard(bad.verified.scratch)
+    kept = [asyncio.create_task(keeper.keep(each)) for each in (good, bad)]
+    gate.open.set()
+    outcomes = await asyncio.gather(*kept, return_exceptions=True)
+    assert isinstance(outcomes[0], Entry)
+    assert isinstance(outcomes[1], CacheError)
+
+
+async def test_a_store_that_fails_altogether_fails_each_and_is_tried_again() -> None:
+    store, gate = Store(), Gate()
+    gate.open.set()
+    keeper = Keeper(store, gate)
+    store.fails = CacheError(Reason.IO, "the disk is gone")
+    outcomes = await asyncio.gather(
+        *(keeper.keep(numbered(store, number)) for number in range(3)), return_exceptions=True
+    )
+    assert [str(outcome) for outcome in outcomes] == ["the disk is gone"] * 3
+    store.fails = None
+    assert isinstance(await keeper.keep(numbered(store, 3)), Entry)
+
+
+async def test_who_leaves_before_its_batch_takes_its_place_with_it() -> None:
+    store, gate = Store(), Gate()
+    keeper = Keeper(store, gate)
+    under_way, waiting = (asyncio.create_task(keeper.keep(numbered(store, number))) for number in range(2))
+    await turns(1)
+    late = asyncio.create_task(keeper.keep(numbered(store, 2)))
+    await turns()
+    late.cancel()
+    await turns()
+    assert late.cancelled()
+    gate.open.set()
+    await asyncio.gather(under_way, waiting)
+    assert Key("https://h.example/2") not in {key for batch in store.batches for key in batch}
+
+
+async def test_who_leaves_while_its_batch_is_being_kept_waits_until_nobody_has_its_ticket() -> None:
+    store, gate = Store(), Gate()
+    keeper = Keeper(store, gate)
+    leaving = asyncio.create_task(keeper.keep(numbered(store, 0)))
+    await turns()
+    for _ in range(3):
+        leaving.cancel()
+        await turns()
+    assert not leaving.done()
+    gate.open.set()
+    with pytest.raises(asyncio.CancelledError):
+        await leaving
+    assert store.find(Key("https://h.example/0")) is not None
