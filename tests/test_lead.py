@@ -8,6 +8,7 @@ import fcntl
 import os
 import signal
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -255,7 +256,8 @@ def test_four_processes_that_want_the_same_images_fetch_few_of_them_twice(folder
         Path("list").write_text("\n".join(urls))
         command = ("get", "-i", "list", "--json", *LOCAL)
         processes = [stack.enter_context(running(*command)) for _ in range(4)]
-        outputs = [process.communicate() for process in processes]
+        with ThreadPoolExecutor(4) as readers:  # who cannot print holds what it leads in
+            outputs = [*readers.map(lambda process: process.communicate(), processes)]
         assert [process.returncode for process in processes] == [0] * 4, outputs
         assert {len(out.splitlines()) for out, _ in outputs} == {500}
         # Until the first of them has made the cache, each makes the requests that it may make at once.
