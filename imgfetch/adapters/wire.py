@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import re
 import ssl
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING, TypeAlias
 
 import h11
@@ -330,12 +330,19 @@ class Line(asyncio.Protocol):
     def start_again(self) -> bool:
         """Make ready for another request; False where the line is good for no other."""
         self._asked = False
-        if self._ended or self._http.our_state is not h11.DONE or self._http.their_state is not h11.DONE:
+        if self._ended or self._http.our_state is not h11.DONE or not self._has_all():
             return False
         if self._http.trailing_data[0]:
             return False  # an answer that came before it was asked for: nobody knows whose image it is
         self._http.start_next_cycle()
         return True
+
+    def _has_all(self) -> bool:
+        """Whether the whole answer has come; of a body that nobody wanted, what has come is passed over."""
+        with suppress(h11.RemoteProtocolError):
+            while self._http.their_state is h11.SEND_BODY and self._http.next_event() is not h11.NEED_DATA:
+                pass
+        return self._http.their_state is h11.DONE
 
     def drop(self) -> None:
         """Hang up, at once."""
