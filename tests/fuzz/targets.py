@@ -117,7 +117,7 @@ def media(data: bytes) -> None:
     """A query holds or does not, of whatever screen; and what is asked twice is answered alike."""
     text = _text(data)
     for screen in (SCREEN, Viewport(0, 0), Viewport(1e9, 1, 0.001)):
-        assert matches(text, screen) is matches(f" {text}\n" if "\\" not in text else text, screen)
+        assert matches(text, screen) is matches(f" {text} " if "\\" not in text else text, screen)
 
 
 def css(data: bytes) -> None:
