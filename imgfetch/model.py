@@ -550,7 +550,7 @@ class Failed:
     """Redacted: no credentials, no secrets from the query."""
     http_status: int | None = None
     attempts: int = 0
-    """Requests made, redirects not counted."""
+    """Requests made, but for redirects, and for those that met an idle connection as it ended."""
     retryable: bool = False
     """Whether asking again later may help."""
     retry_after: float | None = None
@@ -587,7 +587,7 @@ class Served:
     path: Path
     origin: Origin
     attempts: int = 0
-    """Requests made for this candidate, redirects not counted."""
+    """Requests made for this candidate, counted likewise."""
     tried: tuple[Failed, ...] = ()
     """The candidates that were tried first and failed."""
     warnings: tuple[str, ...] = ()

@@ -118,7 +118,7 @@ async def test_an_image_arrives_whole_however_it_is_framed(
         ([chunked(WEBP[:-1], last=False)], 2),
         ([status(503)], 2),
         ([status(429, retry_after=1)], 2),
-        ([status(502), reset()], 3),
+        ([status(502, connection="close"), reset()], 3),
         ([stall(head(content_length=len(WEBP)) + WEBP[:40], seconds=5)], 2),
         ([until_close(WEBP[:-1])], 2),
         ([whole(FLIPPED)], 2),
@@ -133,6 +133,13 @@ async def test_a_passing_trouble_is_outlived(
     assert (image.attempts, origin.asked()) == (requests, requests)
     assert len(visible(cache)) == 1
     assert scratch(cache) == []
+
+
+async def test_a_connection_that_ends_while_it_is_idle_costs_no_attempt(
+    origin: Origin, client: Client
+) -> None:
+    image = await client.get(origin.route("/a.webp", status(502), reset(), whole(WEBP)))
+    assert (image.attempts, origin.asked()) == (2, 3)
 
 
 async def test_redirects_are_followed(origin: Origin, client: Client) -> None:

@@ -43,7 +43,7 @@ class Landed(NamedTuple):
     origin: Origin
     warnings: tuple[str, ...] = ()
     attempts: int = 0
-    """Requests made, redirects not counted."""
+    """Requests made, but for redirects, and for those that met an idle connection as it ended."""
 
 
 class _Led(NamedTuple):
