@@ -11,8 +11,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 from imgfetch.errors import CacheError
 from imgfetch.model import Digest, Entry, Head, Lease, Partial, Reason, Scratch
+from imgfetch.rules.fakes import MANY, MOST_BYTES
 from imgfetch.rules.freshness import matches
 from imgfetch.rules.heads import refreshed
+from imgfetch.rules.plan import unasked_until
 from imgfetch.rules.renditions import Filed, kin, learn
 
 if TYPE_CHECKING:
@@ -46,6 +48,16 @@ class MemoryStore:
         if entry is None or _digest(self.objects.get(entry.facts.sha256, b"")) != entry.facts.sha256:
             return None
         return entry
+
+    def unasked(self, keys: Sequence[Key], *, now: float) -> dict[Key, Entry]:
+        found = {key: entry for key in keys if (entry := self.find(key, None)) is not None}
+        return {key: entry for key, entry in found.items() if self._is_unasked(entry, now)}
+
+    def _is_unasked(self, entry: Entry, now: float) -> bool:
+        until = unasked_until(entry)
+        small = entry.facts.bytes <= MOST_BYTES
+        shared = small and len(self.sharing(entry.facts.sha256)) >= MANY
+        return until is not None and entry.received_at <= now < until and not shared
 
     def sharing(self, sha256: Digest) -> tuple[Key, ...]:
         keys = {entry.key for entry in self.entries.values() if entry.facts.sha256 == sha256}

@@ -84,6 +84,32 @@ class StoreSuite:
             keep(store, Key(f"http://h/{number}"), b"a cat")
         assert len(set(store.sharing(digest(b"a cat")))) == 100
 
+    def test_what_answers_whatever_it_is_asked_with_is_found_for_many_keys_at_once(
+        self, store: Store
+    ) -> None:
+        keys = [Key(f"https://photos.example/{number}.webp") for number in range(150)]
+        lasting = replace(HEAD, headers=(("cache-control", "max-age=60"),))
+        kept = {key: keep(store, key, key.encode(), head=lasting) for key in keys}
+        assert store.unasked([], now=20) == {}
+        assert store.unasked([*keys, DOG, keys[0]], now=20) == kept
+        assert store.unasked(keys[:1], now=20) == {keys[0]: kept[keys[0]]}
+        assert store.unasked(keys, now=10) == store.unasked(keys, now=100) == {}
+        self.lose(store, kept[keys[1]])
+        self.change(store, kept[keys[2]], b"no picture")
+        varying = replace(HEAD, headers=(*lasting.headers, ("vary", "accept")))
+        keep(store, keys[3], b"a cat", head=varying)
+        assert store.unasked(keys, now=20).keys() == {*keys} - {*keys[1:4]}
+
+    def test_of_small_files_that_stand_under_many_keys_nothing_is_said(self, store: Store) -> None:
+        lasting = replace(HEAD, headers=(("cache-control", "max-age=60"),))
+        keys = [Key(f"https://photos.example/{number}.webp") for number in range(5)]
+        for data, many in ((b"a cat", False), (b"a cat" * 10_000, True)):
+            for key in keys[:4]:
+                keep(store, key, data, head=lasting)
+            assert store.unasked(keys[:4], now=20).keys() == {*keys[:4]}
+            keep(store, keys[4], data, head=lasting)
+            assert len(store.unasked(keys, now=20)) == (5 if many else 0)
+
     def test_the_path_ends_in_the_digest_and_the_format(self, store: Store) -> None:
         assert store.path(keep(store, CAT, b"a cat")).name == f"{digest(b'a cat')}.webp"
 

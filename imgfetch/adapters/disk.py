@@ -250,6 +250,26 @@ class DiskStore:
             raise self._translated(error) from error
         return entry
 
+    def unasked(self, keys: Sequence[Key], *, now: float) -> dict[Key, Entry]:
+        """Of what is kept under `keys`, all that answers at `now` whatever it is asked with.
+
+        Where no more keys stand for the same bytes than `rules.fakes` lets pass, and where their size and
+        time are those the index remembers. Of these `find` gives the same; of others nothing is said.
+        """
+        with self._translating():
+            kept = [*self._index.unasked(keys, now=now)]
+            whole = {}
+            with self._usage.lock:
+                for entry, mtime_ns, used_at in kept:
+                    try:
+                        status = os.stat(self._place(entry.facts))
+                    except OSError:  # `find` says what is wrong
+                        continue
+                    if status.st_size == entry.facts.bytes and status.st_mtime_ns == mtime_ns:
+                        self._usage.note(entry.facts.sha256, used_at)
+                        whole[entry.key] = entry
+        return whole
+
     def sharing(self, sha256: Digest) -> tuple[Key, ...]:
         """The keys under which these bytes are kept, in no order, and 100 of them at most."""
         with self._translating():

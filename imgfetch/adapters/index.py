@@ -26,6 +26,7 @@ from imgfetch.adapters.glance import VERSION as VERSION
 from imgfetch.errors import CacheError
 from imgfetch.model import Digest, Entry, Facts, Format, Head, Reason
 from imgfetch.rules.eviction import Held, Sighting, is_on_record, sighted
+from imgfetch.rules.fakes import MANY, MOST_BYTES
 from imgfetch.rules.plan import unasked_until
 from imgfetch.rules.renditions import Filed, learn
 
@@ -98,6 +99,13 @@ _COLUMNS = """
 """
 _ENTRIES = f"SELECT {_COLUMNS}, e.id FROM entry e JOIN object o USING (sha256)"  # noqa: S608 (our own columns)
 _FIND = f"{_ENTRIES} WHERE e.key = ? ORDER BY e.received_at DESC, e.id DESC"
+_UNASKED = f"""
+    {_ENTRIES} WHERE e.key IN ({{}}) AND e.variant = '' AND e.received_at <= ? AND e.unasked_until > ?
+    AND (o.bytes > {MOST_BYTES} OR {MANY} >
+        (SELECT count(*) FROM (SELECT DISTINCT key FROM entry s WHERE s.sha256 = o.sha256 LIMIT {MANY})))
+"""  # noqa: S608 (our own numbers)
+_UNASKED_AT_ONCE = 64
+_UNASKED_ONE, _UNASKED_MANY = (_UNASKED.format(",".join("?" * n)) for n in (1, _UNASKED_AT_ONCE))
 _ABOUT = f"{_ENTRIES} WHERE e.sha256 = ? ORDER BY e.received_at DESC, e.id DESC LIMIT 1"
 _SHARING = "SELECT DISTINCT key FROM entry WHERE sha256 = ? LIMIT 100"
 _LIST = f"{_ENTRIES} WHERE e.id > ? ORDER BY e.id LIMIT 500"
@@ -221,6 +229,20 @@ class Index:
     def find(self, key: Key) -> list[Found]:
         """The variants under `key`, the latest first."""
         return [found for row in self._rows(_FIND, (key,)) if (found := _entry(row))]
+
+    def unasked(self, keys: Sequence[Key], *, now: float) -> Iterator[Found]:
+        """What answers for each of `keys` at `now`, whatever it is asked with, where that can be said."""
+        for start in range(0, len(keys), _UNASKED_AT_ONCE):
+            some = keys[start : start + _UNASKED_AT_ONCE]
+            if len(some) == 1:
+                rows = self._rows(_UNASKED_ONE, (*some, now, now))
+            else:
+                nothing = (None,) * (_UNASKED_AT_ONCE - len(some))
+                rows = self._rows(_UNASKED_MANY, (*some, *nothing, now, now))
+            for row in rows:
+                found = _entry(row)
+                if found is not None:
+                    yield found
 
     def about(self, sha256: Digest) -> Found | None:
         """The latest entry of these bytes, under whatever key."""

@@ -21,7 +21,7 @@ from imgfetch.adapters.disk import DiskStore
 from imgfetch.api.bounds import bounds_of
 from imgfetch.api.errands import Choosing, Errand, errands, errands_of, errands_of_page, parse_digest
 from imgfetch.api.values import Failure, Image
-from imgfetch.engine.held import held
+from imgfetch.engine.held import held, look_up
 from imgfetch.errors import InputError, error_for, member, printable
 from imgfetch.model import Defect, Level, Limits, Policy, Reason, ReferrerPolicy, Served, Settings
 from imgfetch.rules import urls
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         Collection,
         Coroutine,
         Iterable,
+        Iterator,
         Mapping,
         Sequence,
     )
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
     from imgfetch.api.lock import Lock
     from imgfetch.api.sources import Source
     from imgfetch.engine.events import Event
+    from imgfetch.engine.held import Seen
     from imgfetch.engine.one import Engine
     from imgfetch.model import Choice, Format, Viewport
 
@@ -238,26 +240,47 @@ class Client:
         """
         if isinstance(sources, str):
             raise TypeError("get_many takes several sources; a single one goes in a list")
-        drawn: Iterable[Errand] | AsyncIterable[Errand]
         if isinstance(sources, AsyncIterable):
-            drawn = _drawn(sources, choosing)
+            running = self._run(_drawn(sources, choosing))
+        elif isinstance(sources, list | tuple):  # what is there may be drawn before it is needed
+            running = self._run_ahead(errands(sources, **choosing))
         else:
-            drawn = errands(sources, **choosing)
-        async with aclosing(self.run(drawn)) as outcomes:
-            async for outcome in outcomes:
-                yield outcome
+            running = self._run(errands(sources, **choosing))
+        async with aclosing(running) as batches:
+            async for batch in batches:
+                for outcome in batch:
+                    yield outcome
 
     async def run(
         self, errands: Iterable[Errand] | AsyncIterable[Errand]
     ) -> AsyncGenerator[Image | Failure, None]:
         """Yield what becomes of each errand, as it finishes."""
-        from imgfetch.engine.many import many
-
-        settled = many(errands, self.settle, window=self._window, at_once=self.at_once)
-        async with aclosing(settled) as batches:
+        async with aclosing(self._run(errands)) as batches:
             async for batch in batches:
                 for outcome in batch:
                     yield outcome
+
+    def _run(self, errands: Iterable[Errand] | AsyncIterable[Errand]) -> _Batches:
+        from imgfetch.engine.many import many
+
+        return many(errands, self.settle, window=self._window, at_once=self.at_once)
+
+    def _run_ahead(self, errands: Iterator[Errand]) -> _Batches:
+        """The same, with errands drawn before they are needed, so that many are looked up at once."""
+        from imgfetch.engine.many import many
+
+        seen = None
+
+        def drawn() -> Iterator[Errand]:
+            nonlocal seen
+            while some := tuple(islice(errands, _AHEAD)):
+                seen = self._look_up(some)
+                yield from some
+
+        def at_once(errand: Errand) -> list[Image | Failure] | None:
+            return self.at_once(errand, seen)
+
+        return many(drawn(), self.settle, window=self._window, at_once=at_once)
 
     async def look(self, errand: Errand) -> list[Errand]:
         """What an errand comes to: where a page is at its URL, one for each image of that; else itself.
@@ -283,7 +306,8 @@ class Client:
             return group, list(chain.from_iterable(await asyncio.gather(*map(self.settle, group))))
 
         def at_once(group: Sequence[Errand]) -> _Settled | None:
-            found = [self.at_once(errand) for errand in group]
+            seen = self._look_up(group)
+            found = [self.at_once(errand, seen) for errand in group]
             held = [outcomes for outcomes in found if outcomes is not None]
             return (group, list(chain.from_iterable(held))) if len(held) == len(found) else None
 
@@ -291,15 +315,25 @@ class Client:
             async for one in settled:
                 yield one
 
-    def at_once(self, errand: Errand) -> list[Image | Failure] | None:
-        """What becomes of an errand, if that needs no request. Raises `CacheError`."""
+    def at_once(self, errand: Errand, seen: Seen | None = None) -> list[Image | Failure] | None:
+        """What becomes of an errand, if that needs no request; `seen` is where it was just looked up.
+
+        Raises `CacheError`.
+        """
+        seen = seen or self._look_up((errand,))
         outcomes = []
         for bound in self._bound(errand):
-            outcome = bound.choice if isinstance(bound.choice, Failure) else self._held(bound, bound.choice)
+            choice = bound.choice
+            outcome = choice if isinstance(choice, Failure) else self._held(bound, choice, seen)
             if outcome is None:
                 return None
             outcomes.append((bound, outcome))
         return [self._signed(bound, outcome) for bound, outcome in outcomes]
+
+    def _look_up(self, errands: Iterable[Errand]) -> Seen:
+        """What answers for any of the errands, whatever it is asked with: the store is asked once."""
+        choices = [errand.choice for errand in errands if not isinstance(errand.choice, Failure)]
+        return look_up(() if self._locked else choices, self._store, self._settings, now=SystemClock().now())
 
     async def settle(self, errand: Errand) -> list[Image | Failure]:
         """What becomes of an errand, over the network where it must be; of a page, of its images.
@@ -352,22 +386,23 @@ class Client:
         """The errand, or what it comes to where only what is locked is wanted."""
         return self._lock.bound(errand) if self._lock is not None and self._locked else [errand]
 
-    def _held(self, errand: Errand, choice: Choice, *, anew: bool = False) -> Served | None:
+    def _held(
+        self, errand: Errand, choice: Choice, seen: Seen | None = None, *, anew: bool = False
+    ) -> Served | None:
         """What needs no request; of what is locked, whatever has the digest, proved `anew` if need be."""
         if self._locked and errand.sha256 is not None and not self._settings.refresh:
             from imgfetch.api.kept import kept
 
             return kept(choice, errand.sha256, self._store, self._settings, anew=anew)
         settings = replace(self._settings, reuse=False) if errand.is_one_of_all else self._settings
-        return held(choice, self._store, settings, now=SystemClock().now(), sha256=errand.sha256)
+        now = SystemClock().now()
+        return held(choice, self._store, settings, now=now, sha256=errand.sha256, seen=seen)
 
     def _signed(self, errand: Errand, outcome: Served | Failure) -> Image | Failure:
         """An outcome as the caller sees it, noted in the lock."""
         if self._lock is not None and not self._locked:
             self._lock.take(errand, outcome)
-        if isinstance(outcome, Served):
-            return errand.sign(Image.of(outcome))
-        if self._locked:
+        if self._locked and isinstance(outcome, Failure):
             from imgfetch.api.lock import changed
 
             outcome = changed(outcome)
@@ -391,7 +426,11 @@ class Client:
         return self._assembly.engine
 
 
+_Batches: TypeAlias = "AsyncGenerator[list[Image | Failure], None]"
 _Settled: TypeAlias = "tuple[Sequence[Errand], list[Image | Failure]]"
+
+_AHEAD = 64
+"""Errands that are looked up together."""
 
 
 async def _drawn(sources: AsyncIterable[Source], choosing: Choosing) -> AsyncIterator[Errand]:

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from imgfetch.api.reading import choose, find_images, weigh
 from imgfetch.api.sources import label, name_of, read_source
+from imgfetch.api.values import Image
 from imgfetch.errors import ImgfetchError, InputError
 from imgfetch.model import Choice, Digest, Failed, Kind, Policy, Reason, Served
 from imgfetch.rules.opt_out import said_by_page
@@ -22,8 +23,6 @@ if TYPE_CHECKING:
 
     from imgfetch.api.sources import Source
     from imgfetch.model import Format, Page, Problem, SourceSet, Viewport
-
-T = TypeVar("T", bound="Failed | Served")
 
 
 class Keywords(TypedDict, total=False):
@@ -82,13 +81,18 @@ class Errand:
         """Whether the caller wants every rendition, so that none stands for another."""
         return bool(self.choosing.get("every"))
 
-    def sign(self, outcome: T) -> T:
+    def sign(self, outcome: Served | Failed) -> Image | Failed:
         """Give an outcome the name of the source it belongs to, and a failure all it takes to ask again."""
-        signed = replace(outcome, source=self.source, index=self.index, place=self.place)
-        if isinstance(signed, Failed):
-            choice = None if isinstance(self.choice, Failed) else self.choice
-            return replace(signed, given=name_of(self.given), choice=choice)
-        return signed
+        if isinstance(outcome, Served):
+            return Image.of(outcome, source=self.source, index=self.index, place=self.place)
+        return replace(
+            outcome,
+            source=self.source,
+            index=self.index,
+            place=self.place,
+            given=name_of(self.given),
+            choice=None if isinstance(self.choice, Failed) else self.choice,
+        )
 
 
 def errands(sources: Iterable[Source], **choosing: Unpack[Choosing]) -> Iterator[Errand]:
@@ -99,9 +103,8 @@ def errands(sources: Iterable[Source], **choosing: Unpack[Choosing]) -> Iterator
 
 def errands_of(source: Source, index: int, **choosing: Unpack[Choosing]) -> Iterator[Errand]:
     """One errand for each image that `source` offers; what cannot be read or chosen from has failed."""
-    unknown = choosing.keys() - _KEYWORDS
-    if unknown:
-        raise TypeError(f"no such keyword: {', '.join(sorted(unknown))}")
+    if not choosing.keys() <= _KEYWORDS:
+        raise TypeError(f"no such keyword: {', '.join(sorted(choosing.keys() - _KEYWORDS))}")
     name = label(source)
     try:
         page = choosing.get("base_url", "")
@@ -154,7 +157,8 @@ def _images(found: tuple[SourceSet, ...], choosing: Choosing) -> Iterable[Source
 
 def _choice_or_failure(source_set: SourceSet, choosing: Choosing, name: str, page: str) -> Choice | Failed:
     try:
-        return replace(choose(source_set, **_keywords(choosing)), page=page)
+        choice = choose(source_set, **_keywords(choosing))
+        return replace(choice, page=page) if page else choice
     except ImgfetchError as error:
         return replace(error.failed(), url=name)
 

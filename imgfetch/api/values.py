@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgfetch.model import Failed, Served
@@ -25,6 +25,18 @@ class Image(Served):
         return open_image(self.path, self.format)
 
     @classmethod
-    def of(cls, served: Served) -> Image:
-        """The same, with a door to Pillow."""
-        return cls(**{field.name: getattr(served, field.name) for field in fields(served)})
+    def of(cls, served: Served, *, source: str, index: int, place: int) -> Image:
+        """The same, with a door to Pillow and the name of the source it belongs to."""
+        return cls(
+            served.choice,
+            served.candidate,
+            served.entry,
+            served.path,
+            served.origin,
+            served.attempts,
+            served.tried,
+            served.warnings,
+            source,
+            index,
+            place,
+        )

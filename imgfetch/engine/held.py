@@ -5,29 +5,69 @@ Everything here is synchronous and imports no network code, so that a warm cache
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.model import Served, Wanted
 from imgfetch.rules import fakes, plan, renditions, urls
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+
     from imgfetch.model import Ask, Candidate, Choice, Digest, Entry, Facts, Key, Settings
     from imgfetch.ports import Store
 
 
+class Seen(NamedTuple):
+    """What was seen of a store with one look: what answers for some URLs, whatever it is asked with."""
+
+    entries: Mapping[str, Entry]
+    at: float
+    """In seconds since the epoch."""
+
+
+def look_up(choices: Iterable[Choice], store: Store, settings: Settings, *, now: float) -> Seen:
+    """Look for all the chosen candidates at once, which costs little more than looking for one."""
+    if settings.refresh:
+        return Seen({}, now)
+    keys = {choice.url: key for choice in choices if (key := _key(choice.url, settings)) is not None}
+    found = store.unasked(tuple(keys.values()), now=now)
+    return Seen({url: found[key] for url, key in keys.items() if key in found}, now)
+
+
 def held(
-    choice: Choice, store: Store, settings: Settings, *, now: float, sha256: Digest | None = None
+    choice: Choice,
+    store: Store,
+    settings: Settings,
+    *,
+    now: float,
+    sha256: Digest | None = None,
+    seen: Seen | None = None,
 ) -> Served | None:
     """Serve the chosen candidate from the store, or a wider one if that will do as well.
 
-    None where a request is needed, or cannot be made.
+    None where a request is needed, or cannot be made. The outcome is the same whatever was `seen`, as long
+    as that was within this second; what was not is looked up by itself.
     """
     wanted = wanted_of(choice.candidate, settings, sha256)
+    if seen is not None and 0 <= now - seen.at <= _JUST:
+        entry = seen.entries.get(choice.url)
+        serve = None if entry is None else plan.consider_bytes(entry, wanted, settings)
+        if serve is not None:
+            return _served(choice, choice.candidate, serve, store)
     considered = consult(choice.url, store, wanted, settings, now=now, page=choice.page)
     if isinstance(considered, plan.Serve):
         return _served(choice, choice.candidate, considered, store)
     least = renditions.wanted(choice, settings, sha256)
     return None if least is None else _stand_in(choice, store, settings, least=least, now=now)
+
+
+_JUST = 1.0
+"""Seconds for which what was seen is taken for what is."""
+
+
+def _key(url: str, settings: Settings) -> Key | None:
+    address = urls.read(url)
+    return address.key(settings.key_ignore) if isinstance(address, urls.Address) else None
 
 
 def _stand_in(choice: Choice, store: Store, settings: Settings, *, least: int, now: float) -> Served | None:

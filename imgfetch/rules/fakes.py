@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 MOST_BYTES = 32_768
 """No larger file is taken for a notice under many URLs: a notice is small, and a photo may be repeated."""
 
+MANY = 5
+"""Files of one name may be renditions of one picture; five names are five pictures."""
+
 
 def signs(
     facts: Facts, promised: int | None, *, asked: Key, found: str, sharing: Collection[Key] = ()
@@ -40,8 +43,8 @@ def signs(
         seen[Fake.BLUR_PLACEHOLDER] = f"{width} pixels wide, {promised} were promised"
     if _leads_to_a_notice(asked, found):
         seen[Fake.REMOVED] = f"redirected to {urls.redact(found)}"
-    many = facts.bytes <= MOST_BYTES and len(sharing) >= _MANY - 1
-    if many and len(files := _files_of(asked, sharing)) >= _MANY:
+    many = facts.bytes <= MOST_BYTES and len(sharing) >= MANY - 1
+    if many and len(files := _files_of(asked, sharing)) >= MANY:
         seen[Fake.REPEATED] = f"{len(files)} files of this host have the same bytes"
     return seen
 
@@ -50,8 +53,6 @@ _PIXEL = 2
 _BLUR = 64
 """Frameworks draw what they blur 8 to 64 pixels wide."""
 _FAR = 4
-_MANY = 5
-"""Files of one name may be renditions of one picture; five names are five pictures."""
 
 _NOTICE = (
     r"(?i:(?:(?:image|img|photo|picture|media|file)[-_. ]?)?(?:is[-_. ])?"
