@@ -10,6 +10,7 @@ import argparse
 import os
 import re
 from enum import StrEnum
+from functools import partial
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import imgfetch
@@ -24,13 +25,11 @@ if TYPE_CHECKING:
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read a command line. Raises `InputError`; exits by itself only for --help and --version."""
-    parser, commands = _build()
     chosen = next((word for word in arguments if not word.startswith("-")), "")
-    known = {_option(action) for command in commands for action in command._actions if action.option_strings}
-    configurable = [command for command in commands if command.prog.split()[1] == chosen]
-    found = configuration() if configurable else None
-    configured = {} if found is None else _table(*found, known)
-    for command in configurable:
+    parser, chosen_ones = _build(chosen)
+    found = configuration() if chosen_ones else None
+    configured = {} if found is None else _table(*found, _known())
+    for command in chosen_ones:
         _configure(command, configured)
     return parser.parse_args(arguments)
 
@@ -42,63 +41,94 @@ class _Engine(StrEnum):
 class _Parser(argparse.ArgumentParser):
     """An argument parser whose complaint is one line."""
 
+    def __init__(self, **keywords: Any) -> None:  # noqa: ANN401 (those of ArgumentParser)
+        # Each option is tried with a formatter, which asks how wide the terminal is and loads what asks that.
+        super().__init__(**keywords, formatter_class=partial(argparse.HelpFormatter, width=80))
+
+    def format_help(self) -> str:
+        self.formatter_class = argparse.HelpFormatter
+        return super().format_help()
+
     def error(self, message: str) -> NoReturn:
         raise InputError(Reason.BAD_INPUT, f"{message}; see {self.prog} --help")
 
 
-def _build() -> tuple[argparse.ArgumentParser, list[argparse.ArgumentParser]]:
+def _build(chosen: str | None = None) -> tuple[argparse.ArgumentParser, list[argparse.ArgumentParser]]:
+    """The parser, and those of its commands that have options: of the `chosen` one, or of all.
+
+    The others are known by name only; making their options would take longer than all else there is to read.
+    """
     parser = _Parser(
         prog="imgfetch", description="The right rendition of a web image, verified, on your disk, once."
     )
     parser.add_argument("--version", action="version", version=f"imgfetch {imgfetch.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    with_options = []
+    for name, (summary, add_all) in _COMMANDS.items():
+        command = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
+        command.set_defaults(command=name)
+        if chosen in (None, name):
+            with_options += add_all(command)
+    return parser, with_options
 
-    def command(name: str, module: str, summary: str) -> argparse.ArgumentParser:
-        added = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
-        added.set_defaults(command=module)
-        return added
 
-    get = command("get", "get", "Read, choose, fetch, verify and keep; print one path a line.")
-    _add_sources(get)
-    _add_choosing(get)
-    _add_one_by_one(get)
-    _add_bringing(get)
+def _known() -> set[str]:
+    """Every option there is."""
+    _, commands = _build()
+    return {_option(action) for command in commands for action in command._actions if action.option_strings}
 
-    retry = command("retry", "retry", "Try again what failed and may succeed, as a report has it.")
-    retry.add_argument("input", metavar="REPORT", help="what --report of an earlier run has written")
-    retry.add_argument(
+
+def _get(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    _add_sources(parser)
+    _add_choosing(parser)
+    _add_one_by_one(parser)
+    _add_bringing(parser)
+    return [parser]
+
+
+def _retry(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    parser.add_argument("input", metavar="REPORT", help="what --report of an earlier run has written")
+    parser.add_argument(
         "--all", dest="rest", action="store_true", help="try the others too, which asking again may not mend"
     )
-    retry.add_argument("--base", metavar="URL", help="what relative URLs are relative to")
-    _add_how(retry)
+    parser.add_argument("--base", metavar="URL", help="what relative URLs are relative to")
+    _add_how(parser)
     # What is not given here is as it was then, whatever a configuration says now.
-    for option in retry._actions:
+    for option in parser._actions:
         if option.dest in ("rest", "base", *HOW):
             option.default = argparse.SUPPRESS
-    _add_one_by_one(retry)
-    _add_bringing(retry)
+    _add_one_by_one(parser)
+    _add_bringing(parser)
+    return [parser]
 
-    batch = command("batch", "batch", "Fetch many into a folder; a second run goes on with the first.")
-    _add_rows(batch)
-    _add_choosing(batch)
-    _add_bringing(batch)
-    batch.set_defaults(robots=True)
 
-    pick = command("pick", "pick", "Say what would be chosen, and why; fetch pages, but no image.")
-    _add_sources(pick)
-    _add_choosing(pick)
-    _add_offline(pick)
-    _add_network(pick)
-    _add_output(pick)
+def _batch(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    _add_rows(parser)
+    _add_choosing(parser)
+    _add_bringing(parser)
+    parser.set_defaults(robots=True)
+    return [parser]
 
-    explain = command("explain", "explain", "Say why a URL is fresh or stale, and what would be sent.")
-    explain.add_argument("urls", metavar="URL", nargs="+", help="what was, or would be, asked for")
-    _add_cache(explain)
-    _add_keys(explain)
-    explain.add_argument("--json", action="store_true", help="print one JSON object a line")
 
-    cache = command("cache", "cache", "Look at the cache, and check it.")
-    actions = cache.add_subparsers(metavar="ACTION", required=True, dest="action")
+def _pick(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    _add_sources(parser)
+    _add_choosing(parser)
+    _add_offline(parser)
+    _add_network(parser)
+    _add_output(parser)
+    return [parser]
+
+
+def _explain(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    parser.add_argument("urls", metavar="URL", nargs="+", help="what was, or would be, asked for")
+    _add_cache(parser)
+    _add_keys(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    return [parser]
+
+
+def _cache(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    actions = parser.add_subparsers(metavar="ACTION", required=True, dest="action")
     described = {}
     for name, summary in (
         ("info", "Say where the cache is and what is in it."),
@@ -120,9 +150,23 @@ def _build() -> tuple[argparse.ArgumentParser, list[argparse.ArgumentParser]]:
         described[name].set_defaults(key_ignore=[])
     _add_verifying(described["verify"])
     _add_pruning(described["prune"])
+    return [*described.values()]
 
-    command("demo", "demo", "Run the main job against an origin of our own on the loopback interface.")
-    return parser, [get, retry, batch, pick, explain, *described.values()]
+
+def _demo(_: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    return []
+
+
+_COMMANDS = {
+    "get": ("Read, choose, fetch, verify and keep; print one path a line.", _get),
+    "retry": ("Try again what failed and may succeed, as a report has it.", _retry),
+    "batch": ("Fetch many into a folder; a second run goes on with the first.", _batch),
+    "pick": ("Say what would be chosen, and why; fetch pages, but no image.", _pick),
+    "explain": ("Say why a URL is fresh or stale, and what would be sent.", _explain),
+    "cache": ("Look at the cache, and check it.", _cache),
+    "demo": ("Run the main job against an origin of our own on the loopback interface.", _demo),
+}
+"""What each command is for, and what gives its parser its options and says which parsers have some."""
 
 
 def _add_bringing(parser: argparse.ArgumentParser) -> None:
