@@ -333,11 +333,14 @@ def test_the_cache_can_be_looked_at_and_checked(origin: Origin, capsys: pytest.C
 # Processes
 
 
-def test_a_warm_get_imports_no_network_code(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_warm_get_imports_what_it_needs_and_no_network_code(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
     Ran(capsys, "get", "news.txt", "-w", "800", *LOCAL)
     program = (
         "import sys; from imgfetch.cli import main; code = main(sys.argv[1:]); "
-        "heavy = {'asyncio', 'httpx', 'h11', 'socket', 'ssl', 'PIL', 'tenacity', 'rich', 'anyio'}; "
+        "heavy = {'asyncio', 'httpx', 'h11', 'socket', 'ssl', 'PIL', 'tenacity', 'rich', 'anyio',"
+        " 'hashlib', 'json', 'shutil'}; "
         "sys.exit(code or ' '.join(heavy & set(sys.modules)) or 0)"
     )
     warm = subprocess.run(

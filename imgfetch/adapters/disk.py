@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
 import stat
 from contextlib import contextmanager, suppress
@@ -42,6 +41,7 @@ from imgfetch.rules.heads import refreshed
 from imgfetch.rules.renditions import kin
 
 if TYPE_CHECKING:
+    import hashlib
     from collections.abc import Iterable, Iterator, Sequence
 
     from imgfetch.adapters.index import Object
@@ -112,7 +112,7 @@ class _Writer:
         """Where it is noted what these bytes are the beginning of; None where they go with their writer."""
         self._hash: hashlib._Hash | None = None
         if descriptor is None:
-            self.descriptor, self.length, self._hash = _create(path), 0, hashlib.sha256()
+            self.descriptor, self.length, self._hash = _create(path), 0, _sha256()
         else:
             self.descriptor, self.length = descriptor, os.lseek(descriptor, 0, os.SEEK_END)
 
@@ -907,12 +907,12 @@ def _whole(path: str, facts: Facts) -> int | None:
 
 def _hash(path: str) -> Digest:
     with open(path, "rb") as file:
-        return Digest(hashlib.file_digest(file, "sha256").hexdigest())
+        return Digest(_hash_of(file.fileno()).hexdigest())
 
 
 def _hash_of(descriptor: int) -> hashlib._Hash:
     """The running digest of a whole file."""
-    running, position = hashlib.sha256(), 0
+    running, position = _sha256(), 0
     while chunk := os.pread(descriptor, 1 << 20, position):
         running.update(chunk)
         position += len(chunk)
@@ -922,7 +922,13 @@ def _hash_of(descriptor: int) -> hashlib._Hash:
 def _stem(key: Key, headers: tuple[tuple[str, str], ...] = ()) -> str:
     """The beginning of the names of what is begun of `key`, for requests with such fields."""
     what = "\n".join((key, *(f"{name}: {value}" for name, value in headers)))
-    return hashlib.sha256(what.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return _sha256(what.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def _sha256(data: bytes = b"") -> hashlib._Hash:
+    import hashlib  # it loads OpenSSL, and for what is there already nothing is hashed
+
+    return hashlib.sha256(data)
 
 
 def _note(key: Key, head: Head) -> str:

@@ -25,7 +25,6 @@ from imgfetch.engine.held import held, look_up
 from imgfetch.errors import InputError, error_for, member, printable
 from imgfetch.model import Defect, Level, Limits, Policy, Reason, ReferrerPolicy, Served, Settings
 from imgfetch.rules import urls
-from imgfetch.rules.robots import token
 
 if TYPE_CHECKING:
     import asyncio
@@ -167,7 +166,7 @@ class Client:
             offline=offline,
             reuse=reuse and lock is None,  # a lock is of what pages offer, not of what happens to be held
             key_ignore=tuple(key_ignore),
-            robots=token(agent) if robots else "",
+            robots=_token(agent) if robots else "",
             referer=_checked_page(referer),
             referrer_policy=member(ReferrerPolicy, referrer_policy),
         )
@@ -474,6 +473,12 @@ def _checked_page(url: str) -> str:
     if isinstance(address, Defect):
         raise InputError(Reason.BAD_INPUT, address.message, urls.redact(url))
     return url
+
+
+def _token(agent: str) -> str:
+    from imgfetch.rules.robots import token  # only crawlers need it
+
+    return token(agent)
 
 
 _LEAST = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
@@ -111,4 +110,6 @@ def _error_fields(failed: Failure) -> dict[str, Any]:
 
 def _dump(fields: dict[str, Any]) -> str:
     # ASCII only: what a terminal or a pipe makes of other characters is not ours to guess.
+    import json
+
     return json.dumps(fields, ensure_ascii=True)

@@ -13,7 +13,6 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
-from hashlib import sha256
 from typing import TYPE_CHECKING
 
 from imgfetch.rules import dates
@@ -431,6 +430,8 @@ def _normal(name: str, value: str) -> str:
     """
     if name in _PREFERENCES:
         return ",".join(sorted("".join(member.lower().split()) for member in _list(value)))
+    from hashlib import sha256  # it loads OpenSSL, and few responses vary
+
     return "sha256:" + sha256(",".join(_list(value)).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

@@ -7,7 +7,6 @@ Only what differs from its default is written, so that lines stay short and two 
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -23,11 +22,15 @@ E = TypeVar("E", bound="StrEnum")
 
 def line(members: Mapping[str, Any]) -> str:
     """An object as a line: members sorted, ASCII only, a line feed at its end."""
+    import json
+
     return json.dumps(members, ensure_ascii=True, sort_keys=True) + "\n"
 
 
 def members_of(text: str) -> dict[str, Any]:
     """The members of the object that a line holds. Raises `ValueError`, in words for a reader."""
+    import json
+
     try:
         found = json.loads(text)
     except RecursionError:
