@@ -94,6 +94,8 @@ def error_for(failed: Failed) -> ImgfetchError:
 
 def member(names: type[E], name: str) -> E:
     """The member of an enumeration that a caller named. Raises `InputError` (`bad_input`)."""
+    if type(name) is names:  # as nearly always
+        return name
     try:
         return names(name)
     except ValueError as error:

@@ -13,7 +13,7 @@ from imgfetch.rules.browser import density, single
 from imgfetch.rules.names import named_format
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Sequence
 
     from imgfetch.model import Candidate, Format, SourceSet
 
@@ -49,7 +49,11 @@ def choose(
     policy = member(Policy, policy)
     if width is not None and width < 1:
         raise InputError(Reason.BAD_INPUT, f"{width} is no width; at least 1 is needed")
-    candidates = _distinct(c for c in source_set.candidates if formats is None or _may_be(c.url, formats))
+    candidates = _distinct(
+        source_set.candidates
+        if formats is None
+        else [c for c in source_set.candidates if _may_be(c.url, formats)]
+    )
     if not candidates:
         wanted = f" in {', '.join(sorted(formats))}" if formats else ""
         raise InputError(Reason.NO_IMAGE, f"the source set has no candidate{wanted}")
@@ -144,8 +148,10 @@ def _may_be(url: str, formats: Collection[Format | str]) -> bool:
     return named is None or named in formats
 
 
-def _distinct(candidates: Iterable[Candidate]) -> list[Candidate]:
+def _distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
     """Leave out candidates whose URL an earlier one has: a dead URL is not worth a second try."""
+    if len(candidates) < 2:
+        return [*candidates]
     first: dict[str, Candidate] = {}
     for candidate in candidates:
         first.setdefault(candidate.url, candidate)

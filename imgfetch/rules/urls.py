@@ -77,23 +77,14 @@ def read(url: str) -> Address | Defect:
     match = _URL.fullmatch(url)
     if match is None:
         return _bad(_why_not(url))
-    scheme = match["scheme"].lower()
-    host = _plain(match["host"].lower().strip("[]"))
-    if ":" not in host:
-        labels = host.removesuffix(".").split(".")
-        if not all(0 < len(label) <= 63 for label in labels):
-            return _bad(
-                f"the host {host[:80]} has a label that is empty or over 63 characters (RFC 1035 §2.3.4)"
-            )
-        if len(host) > 253:
-            return _bad(f"the host {host[:80]}… is over 253 characters (RFC 1035 §2.3.4)")
-    port = int(match["port"] or _PORTS[scheme])
-    if not 0 < port < 65536:
-        return _bad(f"port {port} is not between 1 and 65,535")
-    target = match["target"] or "/"
-    return Address(
-        scheme, host, port, target if target[0] == "/" else "/" + target, (match["userinfo"] or "")[:-1]
-    )
+    scheme, userinfo, written, port, target = match.groups(default="")
+    scheme, host = scheme.lower(), _host(written)
+    if isinstance(host, Defect):
+        return host
+    number = int(port or _PORTS[scheme])
+    if not 0 < number < 65536:
+        return _bad(f"port {number} is not between 1 and 65,535")
+    return Address(scheme, host, number, target if target[:1] == "/" else "/" + target, userinfo[:-1])
 
 
 def is_plain(url: str) -> bool:
@@ -163,6 +154,19 @@ _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _NUMBER = re.compile(r"0x[0-9a-f]{0,60}|0[0-7]{0,60}|[1-9][0-9]{0,60}")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+
+@lru_cache(maxsize=512)  # many URLs have the same
+def _host(written: str) -> str | Defect:
+    """The host as it is asked for; what is wrong with a name that cannot be one."""
+    host = _plain(written.lower().strip("[]"))
+    if ":" in host:
+        return host
+    if not all(0 < len(label) <= 63 for label in host.removesuffix(".").split(".")):
+        return _bad(f"the host {host[:80]} has a label that is empty or over 63 characters (RFC 1035 §2.3.4)")
+    if len(host) > 253:
+        return _bad(f"the host {host[:80]}… is over 253 characters (RFC 1035 §2.3.4)")
+    return host
 
 
 def _plain(host: str) -> str:
