@@ -75,8 +75,8 @@ class Store(Protocol):
     def unasked(self, keys: Sequence[Key], *, now: float) -> dict[Key, Entry]:
         """Of what is kept under `keys`, all that answers at `now` whatever it is asked with.
 
-        That is, until the time that `rules.plan.unasked_until` gives, and where no more keys stand for the
-        same bytes than `rules.fakes` lets pass. Of those `find` gives the same; of others nothing is said.
+        That is, until the time that `rules.plan.unasked_until` gives, and where the same bytes are not kept
+        so often that `rules.fakes` might mind. Of these `find` gives the same; of others nothing is said.
         """
 
     def sharing(self, sha256: Digest) -> tuple[Key, ...]:

@@ -55,9 +55,9 @@ class MemoryStore:
 
     def _is_unasked(self, entry: Entry, now: float) -> bool:
         until = unasked_until(entry)
-        small = entry.facts.bytes <= MOST_BYTES
-        shared = small and len(self.sharing(entry.facts.sha256)) >= MANY
-        return until is not None and entry.received_at <= now < until and not shared
+        same = [other for other in self.entries.values() if other.facts.sha256 == entry.facts.sha256]
+        may_be_fake = entry.facts.bytes <= MOST_BYTES and len(same) >= MANY
+        return until is not None and entry.received_at <= now < until and not may_be_fake
 
     def sharing(self, sha256: Digest) -> tuple[Key, ...]:
         keys = {entry.key for entry in self.entries.values() if entry.facts.sha256 == sha256}

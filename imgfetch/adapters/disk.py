@@ -20,7 +20,7 @@ import fcntl
 import os
 import stat
 from contextlib import contextmanager, suppress
-from functools import cache
+from functools import cache, lru_cache
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from threading import Lock
@@ -253,7 +253,7 @@ class DiskStore:
     def unasked(self, keys: Sequence[Key], *, now: float) -> dict[Key, Entry]:
         """Of what is kept under `keys`, all that answers at `now` whatever it is asked with.
 
-        Where no more keys stand for the same bytes than `rules.fakes` lets pass, and where their size and
+        Where the same bytes are not kept so often that `rules.fakes` might mind, and where their size and
         time are those the index remembers. Of these `find` gives the same; of others nothing is said.
         """
         with self._translating():
@@ -306,7 +306,8 @@ class DiskStore:
 
     def path(self, entry: Entry) -> Path:
         """Where the bytes of an entry found or kept by this store lie."""
-        return Path(self._place(entry.facts))
+        facts = entry.facts
+        return _folder(f"{self._objects}/{facts.sha256[:2]}") / f"{facts.sha256}.{facts.format.extension}"
 
     def holding(self, sha256: Digest) -> tuple[Path, Entry | None] | None:
         """Where these bytes lie, whole, and the latest entry that tells of them; None where they do not.
@@ -903,6 +904,11 @@ def _whole(path: str, facts: Facts) -> int | None:
     except OSError:
         return None
     return status.st_mtime_ns
+
+
+@lru_cache(maxsize=512)  # there are 256 of them, and a name in one costs half as much as a whole path
+def _folder(path: str) -> Path:
+    return Path(path)
 
 
 def _hash(path: str) -> Digest:
