@@ -259,6 +259,27 @@ async def test_a_second_get_makes_no_request(origin: Origin, client: Client) -> 
     assert first.path == second.path
 
 
+async def test_a_list_comes_to_the_same_as_its_items_one_by_one(origin: Origin, client: Client) -> None:
+    held = [origin.route(f"/{number}", whole(encoded("webp", 9 + number, 9))) for number in range(70)]
+    assert len([outcome async for outcome in client.get_many(held)]) == 70
+    sources = [*held, "no such file", f"{origin.url}/gone", *held[:9]]
+    drawn = 0
+
+    def one_by_one() -> Iterator[str]:
+        nonlocal drawn
+        for source in sources:
+            drawn += 1
+            yield source
+
+    async for outcome in client.get_many(one_by_one()):
+        assert drawn == outcome.index + 1
+        break
+    together = {outcome.index: outcome async for outcome in client.get_many(sources)}
+    assert together == {outcome.index: outcome async for outcome in client.get_many(iter(sources))}
+    assert sorted(together) == [*range(81)]
+    assert origin.asked("/0") == 1
+
+
 async def test_the_same_bytes_under_many_urls_are_one_file(
     origin: Origin, client: Client, cache: Path
 ) -> None:

@@ -235,7 +235,8 @@ class Client:
         """Fetch every image that the sources offer, and yield what becomes of each as it finishes.
 
         A source that cannot be read is a Failure too, and the rest goes on. Sources are drawn as they are
-        needed, so there may be more of them than memory holds.
+        needed, so there may be more of them than memory holds; those of a list some sooner, since to look
+        for many at once costs less.
         """
         if isinstance(sources, str):
             raise TypeError("get_many takes several sources; a single one goes in a list")
