@@ -260,8 +260,8 @@ async def test_a_second_get_makes_no_request(origin: Origin, client: Client) -> 
 
 
 async def test_a_list_comes_to_the_same_as_its_items_one_by_one(origin: Origin, client: Client) -> None:
-    held = [origin.route(f"/{number}", whole(encoded("webp", 9 + number, 9))) for number in range(70)]
-    assert len([outcome async for outcome in client.get_many(held)]) == 70
+    held = [origin.route(f"/{number}", whole(encoded("png", 9 + number, 9))) for number in range(12)]
+    assert len([outcome async for outcome in client.get_many(held)]) == 12
     sources = [*held, "no such file", f"{origin.url}/gone", *held[:9]]
     drawn = 0
 
@@ -276,7 +276,7 @@ async def test_a_list_comes_to_the_same_as_its_items_one_by_one(origin: Origin, 
         break
     together = {outcome.index: outcome async for outcome in client.get_many(sources)}
     assert together == {outcome.index: outcome async for outcome in client.get_many(iter(sources))}
-    assert sorted(together) == [*range(81)]
+    assert sorted(together) == [*range(23)]
     assert origin.asked("/0") == 1
 
 
