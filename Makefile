@@ -28,12 +28,22 @@ browsers: $(VENV)/dev
 kills: $(VENV)/dev
 	$(BIN)/python tests/kills.py --rounds $(or $(ROUNDS),200) --objects $(or $(OBJECTS),3000)
 
-# What reading a page and what the cache costs beside others, side by side in one run, and what is read right.
-bench: bench-reading bench-srcset_cases bench-cache
+# What reading a page, the cache and fetching cost beside others, side by side in one run, and what is read right.
+bench: bench-reading bench-srcset_cases bench-cache bench-fetching
 
 bench-%: $(VENV)/dev
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	$(BIN)/python benchmarks/$*.py
+
+# Needs nginx; curl, wget2 and aria2c take part if they are there. PARTS=cold measures that alone; --help tells more.
+bench-fetching: $(VENV)/dev build/peers/made
+	$(BIN)/python benchmarks/fetching.py $(PARTS)
+
+# Each by itself, so that one which does not install is all that is missed.
+build/peers/made: benchmarks/peers/requirements.txt
+	$(PYTHON) -m venv build/peers
+	for peer in $$(cat $<); do build/peers/bin/python -m pip install --quiet --disable-pip-version-check $$peer || true; done
+	touch $@
 
 # Input that nobody thought of, for the readers of what strangers write; what is found lies in build/fuzz.
 fuzz: $(VENV)/dev
