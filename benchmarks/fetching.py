@@ -22,6 +22,7 @@ import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING
 
 import contestants as who
@@ -149,8 +150,10 @@ def latency(bench: Bench) -> str:
             for tool in tools:
                 if tool in costs:
                     rate = count / (costs[tool].wall - one[tool].wall)
-                    shown = (f"{rate:,.0f}", f"{rate / possible:.0%}", figure(costs[tool].cpu * 1000 / count))
-                cells[tool] += shown if tool in costs else ("broke", "", "")
+                    cells[tool] += [f"{rate:,.0f}", f"{rate / possible:.0%}"]
+                    cells[tool].append(figure(costs[tool].cpu * 1000 / count))
+                else:
+                    cells[tool] += ["broke", "", ""]
     return table("100 ms away", columns, [(tool.name, *row) for tool, row in cells.items()])
 
 
@@ -162,7 +165,7 @@ def _far(hosts: Sequence[str], count: int, bench: Bench) -> list[str]:
 
 def memory(bench: Bench) -> str:
     """Ten times the URLs."""
-    tools = bench.named(who.OURS, who.OURS_FULL, who.CURL, who.AIOHTTP, who.HTTPX)
+    tools = bench.named(who.OURS, who.OURS_FULL, who.CURL, who.AIOHTTP)
     many = bench.urls(bench.http, WIDTH, 10)
     peaks = {
         len(urls): measured(bench, Race(tools, urls, WIDTH, bench.options.at_once, 1))
@@ -274,7 +277,8 @@ def _peak(cost: Cost) -> str:
 def _versions(versions: Mapping[Tool, str]) -> str:
     here = ", ".join(dict.fromkeys(f"{tool.maker} {found}" for tool, found in versions.items() if found))
     missing = ", ".join(tool.name for tool, found in versions.items() if not found)
-    return f"Measured were {here}." + (f" Not here, and not measured: {missing}." if missing else "")
+    said = f"Measured were {here}." + (f" Not here, and not measured: {missing}." if missing else "")
+    return "\n".join(wrap(said, 125))
 
 
 def _show(name: str, text: str, options: argparse.Namespace) -> None:
