@@ -278,7 +278,7 @@ def _versions(versions: Mapping[Tool, str]) -> str:
     here = ", ".join(dict.fromkeys(f"{tool.maker} {found}" for tool, found in versions.items() if found))
     missing = ", ".join(tool.name for tool, found in versions.items() if not found)
     said = f"Measured were {here}." + (f" Not here, and not measured: {missing}." if missing else "")
-    return "\n".join(wrap(said, 125))
+    return "\n".join(wrap(said, 125, break_on_hyphens=False))
 
 
 def _show(name: str, text: str, options: argparse.Namespace) -> None:
