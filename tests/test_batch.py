@@ -207,6 +207,15 @@ def test_a_second_run_asks_only_for_what_is_not_there(
     assert len(third.records) == 4
 
 
+def test_what_was_done_before_counts_for_the_exit_code(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("rows.jsonl").write_text(f'{{"url": "{origin.url}/0.webp"}}\nnone\n')
+    assert [Batch(capsys, "rows.jsonl").code for _ in range(2)] == [1, 1]
+    assert [Batch(capsys, "rows.jsonl", "--fail-under", share).code for share in ("0.5", "0.51")] == [0, 1]
+    assert Batch(capsys, "rows.jsonl", "--fail-under", "0.51", "--refresh").code == 1
+
+
 def test_what_is_asked_for_in_another_way_is_asked_for(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:

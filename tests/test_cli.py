@@ -263,13 +263,20 @@ def test_an_input_that_cannot_be_used_is_one_line_and_exit_code_2(
     complains(capsys, 2, "file:", command, "file:///etc/passwd")
     complains(capsys, 2, "host is missing", command, "http://")
     complains(capsys, 2, "no image in the text", command, "some words, and more")
-    complains(capsys, 2, "--fast", command, "--fast", "https://h.example/a.webp")
-    complains(capsys, 2, "no SOURCE", command)
+    complains(capsys, 2, "an empty text", command, " ")
+    fast = f"--fast; see imgfetch {command} --help"
+    complains(capsys, 2, fast, command, "--fast", "https://h.example/a.webp")
+    complains(capsys, 2, f"no SOURCE was given; see imgfetch {command} --help", command)
+    for host in ("http://h.example/", "127.0.0.1:8000", "10.0.0.0/99", "a.example,b.example", " "):
+        complains(
+            capsys, 2, "no host, address or network", command, "https://h.example/", "--allow-host", host
+        )
     complains(capsys, 2, "0 is too few", command, "-w", "0", "https://h.example/a.webp")
     complains(capsys, 2, "1280x720@2", command, "--viewport", "wide", "https://h.example/a.webp")
     complains(capsys, 2, "missing.lst", command, "-i", "missing.lst")
     complains(capsys, 2, "a source a line was expected", command, "-i", "blank.txt")
     complains(capsys, 2, "COMMAND")
+    complains(capsys, 2, "see imgfetch cache prune --help", "cache", "prune", "--fast")
     complains(capsys, 2, "fetch", "fetch", "https://h.example/a.webp")
 
 

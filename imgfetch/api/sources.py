@@ -50,6 +50,8 @@ def read_source(source: Source, *, base_url: str = "") -> tuple[SourceSet, ...]:
             )
         return read_stream(source, name=label(source), base_url=base_url)
     text = source.strip()
+    if not text:
+        raise InputError(Reason.BAD_INPUT, "an empty text; a URL, a file or a srcset was expected")
     if isinstance(source, Reference):
         return _read_reference(text, base_url=base_url)
     if _is_file(text):

@@ -66,7 +66,6 @@ class _Batch:
         self._how = records.asked(self._choosing)
         self._manifest = manifest
         self._tally = tally
-        self._passed_over = 0
 
     async def go(self, client: Client) -> None:
         """Bring what is not there."""
@@ -76,8 +75,8 @@ class _Batch:
 
     def close(self) -> Exit:
         """Say what it came to."""
-        if self._passed_over and not self._options.quiet:
-            lines.say(f"{self._passed_over} done before, as {self._options.directory}/{NAME} says")
+        if self._tally.passed_over and not self._options.quiet:
+            lines.say(f"{self._tally.passed_over} done before, as {self._options.directory}/{NAME} says")
         return self._tally.close()
 
     def _todo(self) -> Iterator[Sequence[Errand]]:
@@ -86,7 +85,7 @@ class _Batch:
             if isinstance(row, InputError):
                 yield (Errand(row.failed(), row.url, index),)
             elif not self._options.refresh and self._manifest.has(rule.identity(row, self._how)):
-                self._passed_over += 1
+                self._tally.passed_over += 1
             else:
                 yield tuple(errands_of(row, index, **self._choosing))
 

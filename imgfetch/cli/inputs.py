@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def sources_of(options: argparse.Namespace) -> Iterator[Source]:
     """What was given to read, drawn as it is needed. Raises `InputError`."""
     if not options.sources and options.input_file is None:
-        raise InputError(Reason.BAD_INPUT, "no SOURCE was given; see imgfetch get --help")
+        raise InputError(Reason.BAD_INPUT, f"no SOURCE was given; see imgfetch {options.command} --help")
     for source in options.sources:
         yield _standard_input() if source == "-" else source
     if options.input_file is not None:

@@ -31,7 +31,13 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     configured = {} if found is None else _table(*found, _known())
     for command in chosen_ones:
         _configure(command, configured)
-    return parser.parse_args(arguments)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        # argparse would refer to the help of the whole program, which has no options.
+        words = ("imgfetch", options.command, *filter(None, [getattr(options, "action", None)]))
+        what = f"unrecognized arguments: {' '.join(unknown)}; see {' '.join(words)} --help"
+        raise InputError(Reason.BAD_INPUT, what)
+    return options
 
 
 class _Engine(StrEnum):
@@ -349,6 +355,7 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         "--allow-host",
         metavar="HOST",
         action="append",
+        type=_host,
         default=[],
         help="an internal host, address or network that may be contacted; may be repeated",
     )
@@ -465,6 +472,21 @@ def _viewport(text: str) -> Viewport:
 
 def _formats(text: str) -> frozenset[Format]:
     return frozenset(_one_of(Format)("jpeg" if name == "jpg" else name) for name in text.lower().split(","))
+
+
+def _host(text: str) -> str:
+    """Read the name of a host, an address, or a network."""
+    bare = text.strip("[]")
+    if not re.fullmatch(r"[\w.-]+", bare):
+        from ipaddress import ip_interface
+
+        try:
+            ip_interface(bare)
+        except ValueError:
+            raise argparse.ArgumentTypeError(
+                f"{printable(text)!r} is no host, address or network; it takes neither scheme nor port"
+            ) from None
+    return text
 
 
 def _header(text: str) -> tuple[str, str]:

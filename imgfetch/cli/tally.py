@@ -29,6 +29,8 @@ class Tally:
         self._enough: tuple[int, int] | None = options.fail_under
         self._report = report
         self._place = _placer(options.directory)
+        self.passed_over = 0
+        """Images that are there from an earlier run, and of which this one has nothing to print."""
         self._count: Counter[str] = Counter()
         self._failures: Counter[Reason] = Counter()
         self._kinds: Counter[str] = Counter()
@@ -58,7 +60,7 @@ class Tally:
         if not self._failures or self._is_enough():
             return Exit.OK
         reasons = set(self._failures)
-        if self._count or not (reasons <= OF_INPUT or reasons == {Reason.IO}):
+        if self._there() or not (reasons <= OF_INPUT or reasons == {Reason.IO}):
             return Exit.FAILED
         return Exit.USAGE if reasons <= OF_INPUT else Exit.CACHE
 
@@ -66,8 +68,11 @@ class Tally:
         if self._enough is None:
             return False
         part, whole = self._enough
-        there = self._count.total()
+        there = self._there()
         return there * whole >= part * (there + self._failures.total())
+
+    def _there(self) -> int:
+        return self._count.total() + self.passed_over
 
     def _summary(self) -> Iterator[str]:
         failed = self._failures.total()
