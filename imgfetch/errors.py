@@ -7,9 +7,12 @@ asked for one image and cannot have it (`Client.get`, `fetch`), or where there i
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from imgfetch.model import Failed, Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
 
 E = TypeVar("E", bound=StrEnum)
 
@@ -100,6 +103,13 @@ def member(names: type[E], name: str) -> E:
         return names(name)
     except ValueError as error:
         raise InputError(Reason.BAD_INPUT, f"{name!r} is none of {', '.join(names)}") from error
+
+
+def several(texts: Collection[str], name: str) -> tuple[str, ...]:
+    """The texts of a parameter. Raises `TypeError` for a lone one, which is a collection too: of letters."""
+    if isinstance(texts, str):
+        raise TypeError(f"{name} takes several texts; a single one goes in a list: [{texts!r}]")
+    return tuple(texts)
 
 
 def one_line(url: str, message: str, hint: str | None = None, *, limit: int = 300) -> str:

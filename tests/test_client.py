@@ -444,6 +444,12 @@ def test_words_that_mean_nothing_are_named() -> None:
         imgfetch.fetch(b"https://h.example/a.webp")  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="bogus"):
         imgfetch.fetch("https://h.example/a.webp", bogus=1)
+    for taking in (Client, imgfetch.Cache, imgfetch.CachingTransport):
+        with pytest.raises(TypeError, match=r"key_ignore takes several .*: \['utm_\*'\]"):
+            taking(key_ignore="utm_*")
+    for contacting in (Client, imgfetch.GuardedTransport):
+        with pytest.raises(TypeError, match=r"allow_hosts takes several .*: \['10.0.0.0/8'\]"):
+            contacting(allow_hosts="10.0.0.0/8")
     for limits in (Limits(jobs=0), Limits(per_host=-1), Limits(total_timeout=float("inf"))):
         with pytest.raises(imgfetch.InputError, match="is no limit"):
             Client(limits=limits)

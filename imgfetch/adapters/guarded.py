@@ -18,7 +18,7 @@ from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.dial import Dialler, why
 from imgfetch.adapters.http import cause_of
 from imgfetch.adapters.network import trust
-from imgfetch.errors import ImgfetchError
+from imgfetch.errors import ImgfetchError, several
 from imgfetch.model import Reason
 
 if TYPE_CHECKING:
@@ -52,7 +52,7 @@ class GuardedTransport(httpx.AsyncBaseTransport):
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,
-            network_backend=_GuardedBackend(tuple(allow_hosts)),
+            network_backend=_GuardedBackend(several(allow_hosts, "allow_hosts")),
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

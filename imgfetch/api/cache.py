@@ -10,7 +10,7 @@ import imgfetch
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.disk import DiskStore
 from imgfetch.api.bounds import bounds_of
-from imgfetch.errors import CacheError, InputError
+from imgfetch.errors import CacheError, InputError, several
 from imgfetch.model import (
     Candidate,
     Defect,
@@ -65,7 +65,7 @@ class Cache:
 
     def __init__(self, path: str | Path = "cache", *, key_ignore: Collection[str] = ()) -> None:
         self._store = DiskStore(path)
-        self._key_ignore = tuple(key_ignore)
+        self._key_ignore = several(key_ignore, "key_ignore")
 
     @property
     def path(self) -> Path:

@@ -12,7 +12,7 @@ from imgfetch.adapters.guarded import GuardedTransport
 from imgfetch.adapters.threads import ThreadRunner
 from imgfetch.api.bounds import bounds_of
 from imgfetch.engine.proof import prove
-from imgfetch.errors import InputError
+from imgfetch.errors import InputError, several
 from imgfetch.model import Facts, Format, Level, Limits, Reason, Verified, Wanted
 from imgfetch.rules import verify as verification
 
@@ -66,7 +66,7 @@ class CachingTransport(CachingLayer):
             prove=_anything(limits) if level is Level.NONE else _image(level, limits),
             level=level,
             max_bytes=limits.max_bytes,
-            key_ignore=tuple(key_ignore),
+            key_ignore=several(key_ignore, "key_ignore"),
         )
 
     async def aclose(self) -> None:

@@ -22,7 +22,7 @@ from imgfetch.api.bounds import bounds_of
 from imgfetch.api.errands import Choosing, Errand, errands, errands_of, errands_of_page, parse_digest
 from imgfetch.api.values import Failure, Image
 from imgfetch.engine.held import held, look_up
-from imgfetch.errors import InputError, error_for, member, printable
+from imgfetch.errors import InputError, error_for, member, printable, several
 from imgfetch.model import Defect, Level, Limits, Policy, Reason, ReferrerPolicy, Served, Settings
 from imgfetch.rules import urls
 
@@ -165,12 +165,12 @@ class Client:
             refresh=refresh,
             offline=offline,
             reuse=reuse and lock is None,  # a lock is of what pages offer, not of what happens to be held
-            key_ignore=tuple(key_ignore),
+            key_ignore=several(key_ignore, "key_ignore"),
             robots=_token(agent) if robots else "",
             referer=_checked_page(referer),
             referrer_policy=member(ReferrerPolicy, referrer_policy),
         )
-        self._network = (tuple(allow_hosts), proxy, ca_bundle, transport)
+        self._network = (several(allow_hosts, "allow_hosts"), proxy, ca_bundle, transport)
         self._sandbox = sandbox
         self._observe = observe or (lambda _: None)
         self._store = DiskStore(cache, bounds=bounds_of(max_cache, max_age))
