@@ -207,6 +207,25 @@ def test_a_second_run_asks_only_for_what_is_not_there(
     assert len(third.records) == 4
 
 
+def test_the_options_of_get_hold_in_a_batch(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    origin.route("/pixel.png", whole(encoded("png", 1, 1)))
+    ran = Batch(capsys, listed(origin, "/pixel.png"), "--reject-fakes", "--sandbox")
+    assert (ran.code, [record["error"]["kind"] for record in ran.records]) == (1, ["placeholder"])
+
+    name = listed(origin, "/0.webp?utm_source=a", "/0.webp?utm_source=b")
+    for source in "ab":
+        origin.route(f"/0.webp?utm_source={source}", whole(PICTURES[0]))
+    ran = Batch(capsys, name, "--key-ignore", "utm_*", "--max-cache", "1")
+    assert [record["status"] for record in ran.records] == ["ok", "ok"]
+    assert sum(origin.asked(f"/0.webp?utm_source={source}") for source in "ab") == 1
+    assert "more than were allowed" in ran.err
+
+    Path("in.txt").write_text(f"{origin.url}/1.webp 65w, {origin.url}/5.webp 69w\n")
+    assert Batch(capsys, "in.txt", "-w", "69").records[-1]["reused"] is False
+    assert Batch(capsys, "in.txt", "-w", "60").records[-1]["reused"] is True
+    assert Batch(capsys, "in.txt", "-w", "61", "--no-reuse").records[-1]["reused"] is False
+
+
 def test_what_was_done_before_counts_for_the_exit_code(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from imgfetch.adapters.manifest import NAME, Manifest
 from imgfetch.api.errands import Errand, errands_of
 from imgfetch.cli import lines, loop
-from imgfetch.cli.door import client_for
+from imgfetch.cli.door import getting_client_for, let_go
 from imgfetch.cli.inputs import choosing_of, rows_of
 from imgfetch.cli.report import Report
 from imgfetch.cli.tally import Tally
@@ -44,16 +44,11 @@ def run(options: argparse.Namespace) -> Exit:
     with Manifest(options.directory) as manifest, Report(options.report, lambda _: how) as report:
         batch = _Batch(options, manifest, Tally(options, report))
         with watcher_for(options) as watcher:
-            client = client_for(
-                options,
-                cache=options.cache,
-                verify=options.verify,
-                strict_width=options.strict_width,
-                expect_width=options.expect_width,
-                refresh=options.refresh,
-                observe=watcher.observe,
-            )
-            loop.run(batch.go(client))
+            client = getting_client_for(options, observe=watcher.observe)
+            try:
+                loop.run(batch.go(client))
+            finally:
+                let_go(client, quiet=options.quiet)
         return batch.close()
 
 

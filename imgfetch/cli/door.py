@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from imgfetch.api.client import Client
+from imgfetch.cli import lines
 from imgfetch.model import Limits
 
 if TYPE_CHECKING:
@@ -27,6 +28,32 @@ def client_for(options: argparse.Namespace, **others: Any) -> Client:  # noqa: A
         referrer_policy=options.referrer_policy,
         **others,
     )
+
+
+def getting_client_for(options: argparse.Namespace, **others: Any) -> Client:  # noqa: ANN401 (as above)
+    """A client that keeps images as the options of `get` ask."""
+    return client_for(
+        options,
+        cache=options.cache,
+        verify=options.verify,
+        strict_width=options.strict_width,
+        expect_width=options.expect_width,
+        reject_fakes=options.reject_fakes,
+        sandbox=options.sandbox,
+        refresh=options.refresh,
+        reuse=not options.no_reuse,
+        key_ignore=options.key_ignore,
+        max_cache=options.max_cache,
+        max_age=options.max_age,
+        **others,
+    )
+
+
+def let_go(client: Client, *, quiet: bool) -> None:
+    """Let go of the cache, and say what is to be said of it."""
+    for notice in client.let_go():
+        if not quiet:
+            lines.say(notice)
 
 
 _LIMITS = (

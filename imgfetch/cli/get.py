@@ -14,8 +14,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from imgfetch.api.errands import errands, parse_digest
-from imgfetch.cli import lines
-from imgfetch.cli.door import client_for
+from imgfetch.cli.door import getting_client_for, let_go
 from imgfetch.cli.inputs import choosing_of, sources_of
 from imgfetch.cli.report import Report
 from imgfetch.cli.tally import Tally
@@ -49,23 +48,7 @@ def bring(options: argparse.Namespace, todo: Iterator[Errand], tally: Tally) -> 
     """Run errands with the options of `get`, and give the exit code that they come to."""
     watcher = watcher_for(options)
     lock = _lock_of(options)
-    client = client_for(
-        options,
-        cache=options.cache,
-        verify=options.verify,
-        strict_width=options.strict_width,
-        expect_width=options.expect_width,
-        reject_fakes=options.reject_fakes,
-        sandbox=options.sandbox,
-        refresh=options.refresh,
-        reuse=not options.no_reuse,
-        key_ignore=options.key_ignore,
-        max_cache=options.max_cache,
-        max_age=options.max_age,
-        observe=watcher.observe,
-        lock=lock,
-        locked=options.locked,
-    )
+    client = getting_client_for(options, observe=watcher.observe, lock=lock, locked=options.locked)
     try:
         for errand in todo:
             outcomes = client.at_once(errand)
@@ -76,9 +59,7 @@ def bring(options: argparse.Namespace, todo: Iterator[Errand], tally: Tally) -> 
             for outcome in outcomes:
                 tally.take(outcome)
     finally:
-        for notice in client.let_go():
-            if not options.quiet:
-                lines.say(notice)
+        let_go(client, quiet=options.quiet)
     code = tally.close()
     if lock is not None and not options.locked:
         lock.write(options.lock)
