@@ -124,6 +124,14 @@ def test_the_text_as_it_was_crawled_names_the_real_host(capsys: pytest.CaptureFi
     assert len(picked["alternatives"]) == 3
 
 
+def test_a_page_without_a_base_says_what_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("page.html").write_text("<img src=up/cat.webp>", encoding="utf-8")
+    ran = Ran(capsys, "get", "page.html")
+    assert ran.code == 2
+    assert "up/cat.webp: not a URL" in ran.err
+    assert "; say with --base what it is relative to" in ran.err
+
+
 def test_json_tells_all_there_is_to_know(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
     ran = Ran(capsys, "get", "news.txt", "nothing.txt", "-w", "800", "--json", *LOCAL)
     assert ran.code == 1

@@ -117,7 +117,8 @@ def consider(
             return Serve(entry, held.warnings, Origin.STALE)
     address = urls.read(url)
     if isinstance(address, Defect):
-        return Refuse(Failed(address.reason, address.message, urls.redact(url)))
+        hint = "say with --base what it is relative to" if urls.is_relative(url) else None
+        return Refuse(Failed(address.reason, address.message, urls.redact(url), hint=hint))
     if settings.offline:
         hint = "run again without --offline"
         return Refuse(Failed(Reason.OFFLINE, "not in the cache, and offline", address.shown, hint=hint))

@@ -92,6 +92,11 @@ def is_plain(url: str) -> bool:
     return url.isascii() and not _ODD.search(url)
 
 
+def is_relative(url: str) -> bool:
+    """Whether a string is no URL for want of a scheme alone."""
+    return _SCHEME.match(url) is None
+
+
 def follow(base: str, location: str) -> str:
     """Resolve a Location field against the URL that sent it (RFC 9110 §10.2.2).
 
