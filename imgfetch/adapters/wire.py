@@ -13,7 +13,7 @@ import asyncio
 import re
 import ssl
 from contextlib import asynccontextmanager, suppress
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import h11
 
@@ -76,10 +76,11 @@ class WireTransport:
 
     async def close(self) -> None:
         """Drop every connection."""
-        lines = [*self._lines]
-        for line in lines:
+        gone = [line.gone for line in self._lines]
+        for line in [*self._lines]:
             line.drop()
-        await asyncio.gather(*(line.gone for line in lines))
+        if gone:
+            await asyncio.wait(gone)  # who is cancelled here takes none of them along
 
     async def _answered(self, place: Place, request: h11.Request) -> tuple[Line, h11.Response]:
         """A line on which the head of the answer has come."""
@@ -220,8 +221,7 @@ class Line(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Note by which way to write."""
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 (a stream has one)
-        self._transport = transport
+        self._transport = cast("asyncio.Transport", transport)  # uvloop's is like one, and is none
 
     def data_received(self, data: bytes) -> None:
         """Take bytes in; any that nobody asked for spoil the line."""
@@ -334,6 +334,7 @@ class Line(asyncio.Protocol):
             return False
         if self._http.trailing_data[0]:
             return False  # an answer that came before it was asked for: nobody knows whose image it is
+        self._transport.resume_reading()  # what is wrong with it must be seen before it is used again
         self._http.start_next_cycle()
         return True
 
@@ -345,8 +346,9 @@ class Line(asyncio.Protocol):
         return self._http.their_state is h11.DONE
 
     def drop(self) -> None:
-        """Hang up, at once."""
-        self._ended = True
+        """Hang up, at once. A body that goes on until the line ends has not come to its end by that."""
+        if not self._ended:
+            self._ended, self._error = True, ConnectionAbortedError()
         self._transport.abort()
 
     async def _more(self, until: float | None = None) -> None:
