@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from children import running
 from imgfetch import Client, InputError
-from imgfetch.adapters.manifest import Manifest
+from imgfetch.adapters.manifest import NAME, Manifest
 from imgfetch.api.errands import Errand, errands_of
 from imgfetch.api.rows import LONGEST, form_of, rows
 from imgfetch.api.sources import Reference
@@ -29,6 +29,8 @@ from pictures import encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+
+    from imgfetch.rules.manifest import Record
 
 LOCAL = ["--allow-host", "127.0.0.1", "-R", "0"]
 PICTURES = [encoded("webp", 64 + number, 48) for number in range(6)]
@@ -279,6 +281,22 @@ def test_a_batch_that_is_killed_is_gone_on_with(origin: Origin, capsys: pytest.C
     assert sorted(ran.files) == sorted(pictures)
     assert origin.asked() - asked <= 40 - 7 + 1  # and a robots.txt
     assert not [path for path in Path("out").iterdir() if path.suffix == ".part"]
+
+
+def test_a_manifest_is_nobody_elses_while_it_is_tidied_either(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with Manifest(tmp_path) as manifest:
+        manifest.write(written(1, 0, 1, 1, "a.webp").decode() * 2)
+    seen = []
+
+    def look(_: Manifest, record: Record) -> bool:
+        seen.append((tmp_path / f".{NAME}.part").stat().st_mode & 0o777)
+        return True
+
+    monkeypatch.setattr(Manifest, "_is_there", look)
+    with Manifest(tmp_path):
+        assert seen == [0o600, 0o600]
 
 
 def test_two_batches_do_not_write_to_one_folder(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,13 +84,14 @@ class Manifest:
         partial = self._folder / f".{NAME}.part"
         try:
             with self._path.open("rb") as old, partial.open("wb") as new:
+                # First: it has the same secrets.
+                os.fchmod(new.fileno(), os.fstat(old.fileno()).st_mode & 0o777)
                 for row in rule.rows(old):
                     if all(map(self._is_there, row)):
                         self._done.append(row[0].row)
                         new.writelines(record.line for record in row)
                 new.flush()
                 os.fsync(new.fileno())
-                os.fchmod(new.fileno(), os.fstat(old.fileno()).st_mode & 0o777)
                 changed = new.tell() != os.fstat(old.fileno()).st_size
             if changed:
                 partial.replace(self._path)
