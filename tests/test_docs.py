@@ -104,3 +104,11 @@ def test_the_links_of_the_documentation_lead_somewhere() -> None:
     for page in [ROOT / "README.md", ROOT / "cache/README.md", *ROOT.glob("docs/*.md")]:
         for link in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
             assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_the_code_map_has_every_module() -> None:
+    text = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    mapped = text.partition("## Code map")[2].partition("## On disk")[0]
+    modules = {path.stem for path in (ROOT / "imgfetch").rglob("*.py") if not path.stem.startswith("__")}
+    named = {name.split(".")[-1] for name in re.findall(r"`([\w.]+)`", mapped.replace(".py`", "`"))}
+    assert modules <= named, modules - named
