@@ -320,7 +320,9 @@ def _is_whole(head: Head) -> bool:
     """Whether a Content-Range covers all there is: `bytes 0-99/100` (RFC 9110 §14.4)."""
     unit, _, spec = (head.get("content-range") or "").strip().partition(" ")
     span, _, total = spec.partition("/")
-    return unit.lower() == "bytes" and total.isdigit() and span == f"0-{int(total[:19]) - 1}"
+    if not (total.isascii() and total.isdigit() and len(total) < 20):
+        return False
+    return unit.lower() == "bytes" and span == f"0-{int(total) - 1}"
 
 
 def _follow(ask: Ask, head: Head, settings: Settings, *, now: float) -> Follow | Refuse:
