@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from children import running
-from imgfetch.cli import main
+from imgfetch.cli import loop, main
 from imgfetch.demo import news
 from origin import Origin, slowly, status, whole
 from pictures import encoded
@@ -387,6 +387,21 @@ def test_a_signal_ends_it_in_one_line_and_leaves_no_scratch(origin: Origin, numb
     assert (process.returncode, out) == (code, "")
     assert len(err.splitlines()) == 1, err
     assert not list(Path("cache").glob("scratch-v1/*.part"))
+
+
+def test_a_signal_is_heeded_after_the_loop_as_before_it() -> None:
+    async def nothing() -> None:
+        assert signal.getsignal(signal.SIGTERM) is not mine
+
+    def mine(*_: object) -> None:
+        raise AssertionError("nobody sends one")
+
+    before = signal.signal(signal.SIGTERM, mine)
+    try:
+        loop.run(nothing())
+        assert signal.getsignal(signal.SIGTERM) is mine
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def test_a_batch_killed_in_the_middle_loses_only_what_was_in_flight(origin: Origin) -> None:

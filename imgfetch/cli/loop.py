@@ -22,7 +22,10 @@ def run(work: Coroutine[None, None, None]) -> None:
         asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
         await work
 
+    before = signal.getsignal(signal.SIGTERM)
     try:
         asyncio.run(guarded())
     except asyncio.CancelledError:
         raise Terminated from None
+    finally:
+        signal.signal(signal.SIGTERM, before)  # which the loop, as it is closed, would leave at its default
