@@ -67,7 +67,7 @@ def _read(line: bytes) -> Record | None:
         found = json.loads(line)
         row, path = int(found["row"], 16), found["path"]
         part, parts, index, size = (int(found[name] or 0) for name in ("part", "parts", "index", "bytes"))
-    except (ValueError, TypeError, KeyError, RecursionError):
+    except (ArithmeticError, ValueError, TypeError, KeyError, RecursionError):
         return None
     if not (line.endswith(b"\n") and 0 <= row < 2**64 and 1 <= part <= parts and _is_name(path)):
         return None
