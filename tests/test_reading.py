@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from imgfetch import Choice, InputError, Viewport, choose, current_sources, find_images
 from imgfetch.api.explanation import explain
+from imgfetch.api.sources import label
 from imgfetch.cli import main
 from imgfetch.markup.lines import Lines
 from imgfetch.model import Policy, Problem
@@ -165,3 +166,8 @@ def test_pick_explains_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert told["policies"]["largest"].endswith("tall-800.webp")
     assert told["parts"][2]["against"] == "its type is image/jxl"
     assert told["problems"][0]["found"] == "oops 4q"
+
+
+def test_what_a_source_is_called_has_no_credentials() -> None:
+    for text in ("https://me:secret@h.example/a.webp", "https://me:secret@h.example/a 2x, b.webp"):
+        assert "me:secret" not in label(text)

@@ -115,11 +115,13 @@ def _read_reference(text: str, *, base_url: str) -> tuple[SourceSet, ...]:
 
 
 def label(source: Source) -> str:
-    """What to call a source in a line about it: itself, shortened, without secrets."""
+    """What to call a source in a line about it: itself, shortened, without credentials."""
     if isinstance(source, SourceSet):
         return urls.redact(source.candidates[0].url) if source.candidates else "a source set"
     text = str(source if isinstance(source, str | Path) else getattr(source, "name", "a stream")).strip()
-    return urls.redact(text) if _URL_LIKE.fullmatch(text) else one_line("", text, limit=60)
+    if _URL_LIKE.fullmatch(text):
+        return urls.redact(text)
+    return one_line("", urls.without_credentials(text), limit=60)
 
 
 def name_of(source: Source) -> str:
