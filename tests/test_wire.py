@@ -169,3 +169,12 @@ async def test_closing_hangs_up_on_what_is_under_way() -> None:
         with pytest.raises(NetworkError, match="got 4 of 5 bytes, then the connection ended"):
             await asking
         assert not it.transport._lines
+
+
+async def test_who_is_still_connecting_when_it_is_closed_leaves_no_connection_behind() -> None:
+    async with world(WHOLE) as it:
+        late = asyncio.create_task(it.get())
+        await asyncio.sleep(0)
+        await it.transport.close()
+        assert await late == (200, b"image")
+        assert it.transport._idle == {}

@@ -59,6 +59,7 @@ class WireTransport:
         self._to: dict[Place, list[Line]] = {}
         """Of the idle ones, those that lead to a place: the one used last at the end."""
         self._lines: set[Line] = set()
+        self._closed = False
 
     @asynccontextmanager
     async def send(self, ask: Ask) -> AsyncIterator[WireReply]:
@@ -75,7 +76,8 @@ class WireTransport:
             self._put_back(line)
 
     async def close(self) -> None:
-        """Drop every connection."""
+        """Drop every connection, and keep none from now on."""
+        self._closed = True
         gone = [line.gone for line in self._lines]
         for line in [*self._lines]:
             line.drop()
@@ -123,7 +125,7 @@ class WireTransport:
         return line
 
     def _put_back(self, line: Line) -> None:
-        if not line.start_again():
+        if self._closed or not line.start_again():
             line.drop()
             return
         self._idle[line] = self._elapsed()
