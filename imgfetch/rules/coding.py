@@ -8,6 +8,9 @@ from imgfetch.model import Defect, Reason
 
 _WINDOW = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 
+_MOST = 2**31 - 1
+"""Bytes that zlib can be told to stop at, on any machine. No chunk that is read at once means as many."""
+
 
 class Undo:
     """Takes coded bytes in pieces and gives the bytes that were meant, `limit` at most.
@@ -27,7 +30,7 @@ class Undo:
         plain = chunk
         if self._inflate is not None:
             try:
-                plain = self._inflate.decompress(chunk, self._room + 1)
+                plain = self._inflate.decompress(chunk, min(self._room + 1, _MOST))
             except zlib.error as error:
                 return Defect(Reason.BAD_ENCODING, f"the {self._coding} coding is damaged: {error}")
             if self._inflate.unused_data:
