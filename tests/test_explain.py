@@ -44,6 +44,8 @@ def test_it_says_what_would_be_sent() -> None:
     entry = held(cc("max-age=60"), ("etag", '"1"'))
     assert dict(explain(URL, entry, Settings(), now=T + 60).sends)["if-none-match"] == '"1"'
     assert "if-none-match" not in dict(explain(URL, None, Settings(), now=T).sends)
+    with_password = URL.replace("//", "//me:secret@")
+    assert dict(explain(with_password, None, Settings(), now=T).sends)["authorization"] == "…"
 
 
 def test_it_says_why_what_is_fresh_would_be_asked_for() -> None:

@@ -30,7 +30,7 @@ class Explanation:
     action: str
     """What a `get` would do: `serve`, `ask`, or `refuse`."""
     sends: tuple[tuple[str, str], ...] = ()
-    """The fields of the request it would make."""
+    """The fields of the request it would make; of credentials only that they are there."""
 
 
 def explain(url: str, entry: Entry | None, settings: Settings, *, now: float) -> Explanation:
@@ -41,8 +41,9 @@ def explain(url: str, entry: Entry | None, settings: Settings, *, now: float) ->
     match considered:
         case plan.Serve():
             action = "serve"
-        case Ask(headers=sends):
+        case Ask(headers=headers):
             action = "ask"
+            sends = tuple((name, "…" if name == "authorization" else value) for name, value in headers)
         case plan.Refuse(failed):
             action, refusal = "refuse", failed.message
     address = urls.read(url)
