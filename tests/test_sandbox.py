@@ -201,3 +201,8 @@ async def test_a_client_with_a_sandbox_gets_the_same_images_and_leaves_no_proces
     assert isinstance(second, Failure)
     assert second.kind is Reason.CORRUPT
     assert children() == []
+
+
+def test_limits_beyond_all_memory_are_none() -> None:
+    with closing(SandboxedDecoder(Limits(max_bytes=10**20))) as decoder:
+        assert decoder.decode(encoded("webp", 12, 9), Format.WEBP, Limits()) is None

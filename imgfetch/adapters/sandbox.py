@@ -81,7 +81,7 @@ def _memory_for(limits: Limits) -> int:
     An animated WebP has two canvases of 4 bytes a pixel and hands out a third; a progressive JPEG and an
     AVIF of many bits come close.
     """
-    return 256_000_000 + limits.max_bytes + 16 * limits.max_pixels
+    return min(256_000_000 + limits.max_bytes + 16 * limits.max_pixels, 2**62)  # setrlimit takes no more
 
 
 class _Cell:
