@@ -723,11 +723,16 @@ _KEEP_MANY = """
 """
 
 
+def together(folder: Path) -> None:
+    """Go on only where many files are synced by one call."""
+    if not files.syncs_whole(str(folder)):
+        pytest.skip("needs Linux 5.8, whose syncfs tells of errors, and a file system that heeds it")
+
+
 def test_many_are_synced_together_before_their_names_and_those_before_the_rows(
     root: Path, tmp_path: Path
 ) -> None:
-    if files._syncfs() is None:
-        pytest.skip("needs Linux 5.8, whose syncfs tells of errors")
+    together(tmp_path)
     log = tmp_path / "calls"
     calls = strace("-y", "-o", str(log), "-e", "trace=syncfs,rename,pwrite64")
     subprocess.run(child(_KEEP_MANY, root, wrapped_in=calls), check=True, stdout=subprocess.PIPE)
@@ -744,6 +749,7 @@ def test_many_are_synced_together_before_their_names_and_those_before_the_rows(
 
 @pytest.mark.parametrize("call", ["syncfs", "rename", "pwrite64", "unlink"])
 def test_who_keeps_many_may_be_killed_at_any_call(tmp_path: Path, call: str) -> None:
+    together(tmp_path)
     step = 1 if ROUNDS > 20 else 5
     for turn in range(1, 1000, step):
         root = tmp_path / str(turn)
@@ -761,7 +767,8 @@ def test_who_keeps_many_may_be_killed_at_any_call(tmp_path: Path, call: str) -> 
     raise AssertionError("it never ended")
 
 
-def test_a_disk_that_cannot_sync_keeps_nothing(root: Path) -> None:
+def test_a_disk_that_cannot_sync_keeps_nothing(root: Path, tmp_path: Path) -> None:
+    together(tmp_path)
     code = """
         keys = [Key(f"https://photos.example/{number}") for number in range(5)]
         kept = store.keep_all([filing(store, key, key.encode()) for key in keys])

@@ -453,7 +453,7 @@ class DiskStore:
         if gone:
             # They had been kept before, and were evicted between our look and our row. Now they are in use.
             self._publish(gone)
-            self._index.put([each.row for each in gone], self._usage.time())
+            self._index.put([each.row for each in gone if each.error is None], self._usage.time())
 
     def refresh(self, entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:
         """Take the fields of a 304 into a kept entry (RFC 9111 §3.2)."""
@@ -596,7 +596,7 @@ class DiskStore:
                 each.mtime_ns = whole
             elif each.writer is not None:
                 new.append((each, each.writer))
-        sync_files([writer.descriptor for _, writer in new])
+        sync_files([writer.descriptor for _, writer in new], self._scratch)
         for each, writer in new:
             with self._failing([each]):
                 self._rename(writer.path, self._place(each.entry.facts))

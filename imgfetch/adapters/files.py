@@ -132,41 +132,61 @@ def sync_folder(path: str) -> None:
         os.close(descriptor)
 
 
-def sync_files(descriptors: Sequence[int]) -> None:
-    """Make what was written to open files durable; of several the whole file system at once."""
-    if len(descriptors) < _SEVERAL or not _sync_file_system(descriptors[0]):
-        for descriptor in descriptors:
-            os.fsync(descriptor)
+def sync_files(descriptors: Sequence[int], folder: str) -> None:
+    """Make what was written to open files of a folder durable; of several the whole file system at once."""
+    if len(descriptors) >= _SEVERAL and syncs_whole(folder):
+        _sync_file_system(descriptors[0])
+        return
+    for descriptor in descriptors:
+        os.fsync(descriptor)
 
 
 def sync_folders(paths: Collection[str]) -> None:
     """Make the names in folders of one file system durable."""
-    if len(paths) >= _SEVERAL:
-        descriptor = os.open(next(iter(paths)), os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            if _sync_file_system(descriptor):
-                return
-        finally:
-            os.close(descriptor)
-    for path in paths:
-        sync_folder(path)
+    one = next(iter(paths), "")
+    if len(paths) < _SEVERAL or not syncs_whole(one):
+        for path in paths:
+            sync_folder(path)
+        return
+    descriptor = os.open(one, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        _sync_file_system(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def syncs_whole(folder: str) -> bool:
+    """Whether one call makes everything durable that lies on the file system of a folder."""
+    return _syncfs() is not None and _file_system(os.stat(folder).st_dev) in _SYNCED_WHOLE
 
 
 _SEVERAL = 4
-"""Files from which on one sync of everything costs less than one of each (docs/performance.md)."""
+"""Files from which on one sync of everything costs less than one of each."""
+
+_SYNCED_WHOLE = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "overlay", "tmpfs"})
+"""File systems that syncfs(2) is known to make durable; to one behind FUSE it says nothing."""
 
 
-def _sync_file_system(descriptor: int) -> bool:
-    """Make everything durable on the file system of an open file; False where that is not to be had."""
+def _sync_file_system(descriptor: int) -> None:
     sync = _syncfs()
-    if sync is None:
-        return False
+    assert sync is not None  # noqa: S101 (`syncs_whole` has said so)
     import ctypes
 
     if sync(descriptor) != 0:
         number = ctypes.get_errno()
         raise OSError(number, os.strerror(number))
-    return True
+
+
+@cache
+def _file_system(device: int) -> str:
+    """The type of what is mounted as a device (proc(5), mountinfo); the empty string where it is not told."""
+    number = f"{os.major(device)}:{os.minor(device)}"
+    with suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
+        for line in mounts:
+            fields, _, behind = line.partition(" - ")
+            if fields.split(" ")[2] == number:
+                return behind.split(" ")[0]
+    return ""
 
 
 @cache
