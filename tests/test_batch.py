@@ -36,13 +36,7 @@ LOCAL = ["--allow-host", "127.0.0.1", "-R", "0"]
 PICTURES = [encoded("webp", 64 + number, 48) for number in range(6)]
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.chdir(tmp_path)
-    for name in os.environ:
-        if name.startswith("IMGFETCH_"):
-            monkeypatch.delenv(name)
-    return tmp_path
+pytestmark = pytest.mark.usefixtures("home")
 
 
 @pytest.fixture

@@ -33,17 +33,13 @@ LASTING = (("cache-control", "max-age=86400"),)
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def home(home: Path) -> Path:
     """A directory whose cache holds a cat and a dog, and which nobody has written to for a while."""
-    monkeypatch.chdir(tmp_path)
-    for name in os.environ:
-        if name.startswith("IMGFETCH_"):
-            monkeypatch.delenv(name)
     with closing(DiskStore("cache")) as store:
         keep(store, CAT, b"a cat")
         keep(store, DOG, b"a dog")
     rest()
-    return tmp_path
+    return home
 
 
 def keep(

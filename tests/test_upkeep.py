@@ -28,12 +28,7 @@ WEBP = [encoded("webp", 60 + number, 40) for number in range(6)]
 DAY = 86_400
 
 
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    for name in os.environ:
-        if name.startswith("IMGFETCH_"):
-            monkeypatch.delenv(name)
+pytestmark = pytest.mark.usefixtures("home")
 
 
 @pytest.fixture
