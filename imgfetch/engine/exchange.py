@@ -14,7 +14,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 
 from imgfetch.engine.events import Followed, Received
-from imgfetch.engine.held import shared
+from imgfetch.engine.held import consult, shared
 from imgfetch.engine.keeper import Keeper
 from imgfetch.engine.lead import Leads
 from imgfetch.engine.proof import prove
@@ -101,8 +101,8 @@ class Exchange:
 
     def _look(self, ask: Ask, wanted: Wanted) -> Landed | None:
         """What is held by now of what was to be asked for."""
-        entry = self._store.find(ask.key, ask.headers)
-        considered = plan.consider(ask.url, entry, wanted, self._settings, now=self._clock.now())
+        now = self._clock.now()
+        considered = consult(ask.url, self._store, wanted, self._settings, now=now, page=ask.page)
         if not isinstance(considered, plan.Serve):
             return None
         return Landed(considered.entry, considered.origin, considered.warnings)
