@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import mmap
 import struct
-import time
 import tracemalloc
 from typing import TYPE_CHECKING
 from zlib import compress, crc32
@@ -15,6 +14,7 @@ from hypothesis import strategies as st
 
 from imgfetch.formats import walk
 from imgfetch.model import Reason, Structure
+from measuring import cpu_seconds
 from pictures import EXIF, ICC, XMP, animation, banded, encoded, flat, photo, samples, save
 
 if TYPE_CHECKING:
@@ -379,10 +379,11 @@ def test_hostile_files_take_time_in_proportion_to_their_size_at_most(name: str) 
 
 
 def cpu(data: bytes) -> float:
-    begun = time.process_time()
-    structure = walk(data)
-    assert structure.defect or structure.frames
-    return time.process_time() - begun
+    def work() -> None:
+        structure = walk(data)
+        assert structure.defect or structure.frames
+
+    return cpu_seconds(work)
 
 
 def test_counts_are_bounded() -> None:

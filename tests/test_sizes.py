@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import time
 
 import pytest
 from hypothesis import given, settings
@@ -11,6 +10,7 @@ from hypothesis import strategies as st
 
 from imgfetch.markup.sizes import source_size
 from imgfetch.model import Viewport
+from measuring import cpu_seconds
 
 WINDOW = Viewport(500, 600, 2.0)
 
@@ -344,9 +344,7 @@ LONG = [
 def test_the_time_is_linear_in_the_text(piece: str) -> None:
     def seconds(size: int) -> float:
         text = piece * (size // len(piece))
-        start = time.process_time()
-        source_size(text, WINDOW)
-        return time.process_time() - start
+        return cpu_seconds(lambda: source_size(text, WINDOW))
 
     # A quadratic reader would need 400 times as long for 20 times the text.
     assert seconds(20_000) < 100 * seconds(1_000) + 0.2
