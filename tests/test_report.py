@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import re
 import signal
 import time
 from pathlib import Path
@@ -91,6 +92,14 @@ def test_thousands_of_hosts_and_kinds_are_a_few_lines(capsys: pytest.CaptureFixt
         f"imgfetch: failed at: 7 busy.example:8443, {hosts}, 2,996 at 2,996 other hosts",
     ]
     assert summed(failures, capsys, quiet=True) == []
+
+
+def test_hosts_without_end_are_counted_in_bounded_memory(capsys: pytest.CaptureFixture[str]) -> None:
+    late = [Failed(Reason.TIMEOUT, "slow", "https://late.example/")] * 3
+    failures = [Failed(Reason.DNS, "no", f"https://h{n}.example/") for n in range(30_000)] + late
+    failures += [Failed(Reason.DNS, "no", f"https://i{n}.example/") for n in range(30_000)]
+    said = summed(failures, capsys)[-1]
+    assert re.fullmatch(r"imgfetch: failed at: 3 late\.example(, 1 \S+){4}, 59,996 at many other hosts", said)
 
 
 # A share of failures

@@ -35,6 +35,8 @@ class Tally:
         self._failures: Counter[Reason] = Counter()
         self._kinds: Counter[str] = Counter()
         self._hosts: Counter[str] = Counter()
+        self._elsewhere = 0
+        """Failures at hosts that were left out of the count by host."""
 
     def take(self, outcome: Image | Failure) -> str | None:
         """Print an outcome, and give the path of the image, where there is one.
@@ -84,7 +86,7 @@ class Tally:
             if failed:
                 yield f"failed: {_most(self._kinds, 8, 'of other kinds')}"
             if self._hosts:
-                yield f"failed at: {_most(self._hosts, 5, 'at {} other hosts')}"
+                yield f"failed at: {_most(self._hosts, 5, 'at {} other hosts', beyond=self._elsewhere)}"
         in_report = self._report and self._report.summary()
         if in_report:
             yield f"failed: {in_report}"
@@ -99,13 +101,24 @@ class Tally:
         self._kinds[_kind(failed)] += 1
         host = _host(failed.url)
         if host:
-            self._hosts[host] += 1
+            self._count_at(host)
         if self._report is not None:
             self._report.take(failed)
         lines.say(str(error))
         if self._verbose:
             for other in failed.tried[1:]:
                 lines.say(f"  nor {error_for(other)}")
+
+    def _count_at(self, host: str) -> None:
+        self._hosts[host] += 1
+        if len(self._hosts) > _HOSTS:  # a million of them would take 100 MB
+            kept = Counter(dict(self._hosts.most_common(_HOSTS // 2)))
+            self._elsewhere += self._hosts.total() - kept.total()
+            self._hosts = kept
+
+
+_HOSTS = 20_000
+"""Hosts that are counted one by one; of more, those stay at which most has failed."""
 
 
 def _kind(failed: Failure) -> str:
@@ -119,13 +132,17 @@ def _host(url: str) -> str:
     return urls.origin(url.partition("?")[0]).partition("//")[2]
 
 
-def _most(counts: Counter[str], most: int, others: str) -> str:
-    """The most frequent, and how many the rest come to: `7 timeout, 2 tls, 4 of other kinds`."""
+def _most(counts: Counter[str], most: int, others: str, *, beyond: int = 0) -> str:
+    """The most frequent, and how many the rest come to: `7 timeout, 2 tls, 4 of other kinds`.
+
+    `beyond` are those under names that `counts` no longer has, nobody knows how many.
+    """
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     parts = [f"{count:,} {name}" for name, count in ranked[:most]]
     rest = ranked[most:]
-    if rest:
-        parts.append(f"{sum(count for _, count in rest):,} {others.format(f'{len(rest):,}')}")
+    if rest or beyond:
+        total = sum(count for _, count in rest) + beyond
+        parts.append(f"{total:,} {others.format('many' if beyond else f'{len(rest):,}')}")
     return ", ".join(parts)
 
 

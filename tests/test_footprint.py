@@ -1,0 +1,153 @@
+"""How much memory a run takes: what it holds of an image, and of a list of any length."""
+
+from __future__ import annotations
+
+import json
+import struct
+import subprocess
+import sys
+import zlib
+from contextlib import closing
+from dataclasses import replace
+from time import time
+from typing import TYPE_CHECKING
+
+import pytest
+
+from imgfetch.adapters.disk import DiskStore
+from imgfetch.model import Key, Verified
+from keeping import HEAD, facts, written
+from origin import Origin, whole
+from pictures import encoded
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+PEAK = (
+    "import re\n"
+    "def peak(): return int(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1]) / 1000\n"
+)
+"""MB, on Linux. Not ru_maxrss: that is handed down from the process that started this one."""
+
+
+def said(program: str, *arguments: str) -> list[float]:
+    """What a program of a process of its own prints to standard error, last."""
+    command = [sys.executable, "-c", PEAK + program, *arguments]
+    ran = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
+    found: list[float] = json.loads(ran.stderr.splitlines()[-1])
+    return found
+
+
+# ---------------------------------------------------------------------------------------------------
+# A large image
+
+SIZE = 48_000_000
+
+
+def png(size: int) -> bytes:
+    """With a chunk of that many bytes that no picture is made of."""
+    data, chunk = encoded("png"), b"prIv" + bytes(size)
+    check = struct.pack(">I", zlib.crc32(chunk))
+    return data[:33] + struct.pack(">I", size) + chunk + check + data[33:]
+
+
+def jpeg(size: int) -> bytes:
+    """With that many bytes of comments."""
+    data, comment = encoded("jpeg"), b"\xff\xfe\xff\xff" + bytes(65_533)
+    return data[:2] + comment * (size // len(comment)) + data[2:]
+
+
+def webp(size: int) -> bytes:
+    """With that many bytes of Exif, or of what is said to be."""
+    bitstream, canvas = encoded("webp")[12:], bytes([8, 0, 0, 0, 63, 0, 0, 47, 0, 0])
+    chunks = (
+        b"VP8X" + struct.pack("<I", 10) + canvas + bitstream + b"EXIF" + struct.pack("<I", size) + bytes(size)
+    )
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
+
+
+@pytest.mark.parametrize(
+    ("make", "level"), [(png, "full"), (jpeg, "full"), (webp, "structure")], ids=("png", "jpeg", "webp")
+)
+def test_a_large_image_is_in_memory_once_at_most(make: object, level: str, tmp_path: Path) -> None:
+    assert callable(make)
+    program = "import sys; from imgfetch.cli import main; code = main(sys.argv[1:])\n"
+    program += "print(f'\\n[{peak()}, {code}]', file=sys.stderr)"
+    peaks = []
+    with Origin() as origin:
+        for size in (1000, SIZE):
+            url = origin.route(f"/{size}", whole(make(size)))
+            options = ("--verify", level, "--allow-host", "127.0.0.1", "--cache", str(tmp_path / str(size)))
+            peak, code = said(program, "get", "-q", url, *options)
+            assert code == 0
+            peaks.append(peak)
+    assert peaks[1] - peaks[0] < 1.4 * SIZE / 1e6
+
+
+# ---------------------------------------------------------------------------------------------------
+# A list without end
+
+FEW, MANY = 5_000, 30_000
+PER_LINE = 60
+"""Bytes by which a run may grow with a line: less than any object takes that is kept of one."""
+
+LIBRARY = """
+import asyncio, sys
+from imgfetch import Client
+
+async def run(lines):
+    with open(lines) as file:
+        async with Client("cache", allow_hosts=["127.0.0.0/8"]) as client:
+            async for _ in client.get_many(line.strip() for line in file):
+                pass
+
+def go(lines):
+    asyncio.run(run(lines))
+"""
+COMMAND = """
+import sys
+from imgfetch.cli import main
+
+def go(lines):
+    assert main([{}, "-q", "--cache", "cache", "--report", lines + ".report"]) == 1
+"""
+BOTH = """
+go("few")
+before = peak()
+go("many")
+print(f"\\n[{before}, {peak()}]", file=sys.stderr)
+"""
+
+
+@pytest.mark.parametrize(
+    "program",
+    [LIBRARY, COMMAND.format("'get', '-i', lines"), COMMAND.format("'batch', lines, '--to', lines + '.d'")],
+    ids=("library", "get", "batch"),
+)
+def test_a_list_of_any_length_takes_no_more_memory(
+    program: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    keep_fresh(tmp_path / "cache")
+    for name, count in (("few", FEW), ("many", MANY)):
+        (tmp_path / name).write_text("".join(map(line, range(count))))
+    before, after = said(program + BOTH)
+    assert (after - before) * 1e6 < PER_LINE * (MANY - FEW)
+
+
+def line(number: int) -> str:
+    """One that is held, a few that may not be asked, and many that cannot be read."""
+    if number % 4 == 0:
+        return f"https://photos.example/{number % 20}.webp\n"
+    return f"http://10.0.{number >> 8}.{number & 255}{'/' if number % 100 == 1 else ':99999/'}{number}.webp\n"
+
+
+def keep_fresh(root: Path) -> None:
+    """Keep what answers unasked."""
+    head = replace(HEAD, headers=(("content-type", "image/webp"), ("cache-control", "max-age=86400")))
+    with closing(DiskStore(root)) as store:
+        for number in range(20):
+            data = b"%d" % number
+            proved = Verified(facts(data), written(store, data))
+            key = Key(f"https://photos.example/{number}.webp")
+            store.keep(proved, key, head, asked_at=time() - 60, received_at=time() - 60)
