@@ -29,21 +29,29 @@ kills: $(VENV)/dev
 	$(BIN)/python tests/kills.py --rounds $(or $(ROUNDS),200) --objects $(or $(OBJECTS),3000)
 
 # What reading a page, the cache and fetching cost beside others, side by side in one run, and what is read right.
+# It writes the tables of docs/performance.md anew, with the plot, and takes about an hour.
 bench: bench-reading bench-srcset_cases bench-cache bench-fetching
 
-bench-%: $(VENV)/dev
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
+bench-%: $(VENV)/bench
 	$(BIN)/python benchmarks/$*.py
 
+bench-cache: $(VENV)/bench
+	$(BIN)/python benchmarks/cache.py --write
+
 # Needs nginx; curl, wget2 and aria2c take part if they are there. PARTS=cold measures that alone; --help tells more.
-bench-fetching: $(VENV)/dev build/peers/made
-	$(BIN)/python benchmarks/fetching.py $(PARTS)
+bench-fetching: $(VENV)/bench build/peers/made build/before
+	$(BIN)/python benchmarks/fetching.py --write $(PARTS)
 
 # Each by itself, so that one which does not install is all that is missed.
 build/peers/made: benchmarks/peers/requirements.txt
 	$(PYTHON) -m venv build/peers
 	for peer in $$(cat $<); do build/peers/bin/python -m pip install --quiet --disable-pip-version-check $$peer || true; done
 	touch $@
+
+# The first version that ran, to race with. Where there is no history, it is left out.
+build/before:
+	mkdir -p $@.part
+	git archive d2df84c imgfetch | tar -x -C $@.part && mv $@.part $@ || rm -r $@.part
 
 # Input that nobody thought of, for the readers of what strangers write; what is found lies in build/fuzz.
 fuzz: $(VENV)/dev
@@ -60,4 +68,8 @@ $(VENV)/run: pyproject.toml
 
 $(VENV)/dev: $(VENV)/run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+$(VENV)/bench: $(VENV)/dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[bench]'
 	touch $@

@@ -48,12 +48,14 @@ from imgfetch.adapters.disk import INDEX, DiskStore
 from imgfetch.adapters.index import Index
 from imgfetch.model import Digest, Entry, Facts, Format, Head, Key, Verified
 from imgfetch.rules.plan import unasked_until
+from showing import figure, put, table
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
     from multiprocessing.connection import Connection
 
 LASTING = "max-age=31536000"
+PAGE = Path(__file__).parents[1] / "docs/performance.md"
 
 
 def main(arguments: list[str]) -> int:
@@ -64,14 +66,21 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("--images", type=int, default=300, help="for the hits")
     parser.add_argument("--entries", type=int, nargs="+", default=[2_000, 100_000, 1_000_000])
     parser.add_argument("--json", action="store_true")
+    parser.add_argument("--write", action="store_true", help=f"put the tables into {PAGE.name}")
     options = parser.parse_args(arguments)
-    tables: list[dict[str, Any]] = []
     for part in options.parts or PARTS:
         with tempfile.TemporaryDirectory(prefix="imgfetch-bench-") as folder:
-            tables += PARTS[part](Path(folder), options)
-    for table in tables:
-        sys.stdout.write(json.dumps(table) + "\n" if options.json else _drawn(table))
+            tables = list(PARTS[part](Path(folder), options))
+        for each in tables:
+            sys.stdout.write(json.dumps(each) + "\n" if options.json else _drawn(each))
+        if options.write:
+            put(PAGE, f"cache: {part}", "\n\n".join(map(_in_markdown, tables)))
     return 0
+
+
+def _in_markdown(measured: dict[str, Any]) -> str:
+    rows = [[name, *map(figure, values)] for name, values in measured["rows"].items()]
+    return table(measured["title"], [column.replace("x ", "× ") for column in measured["columns"]], rows)
 
 
 def _drawn(table: dict[str, Any]) -> str:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 IMGFETCH = (sys.executable, "-m", "imgfetch")
 SCRIPTS = Path(__file__).parent / "peers"
 OURS, OURS_FULL = "imgfetch --verify structure", "imgfetch"
-CURL, AIOHTTP, HTTPX = "curl --parallel", "aiohttp script", "httpx script"
+CURL, AIOHTTP, HTTPX, PYCURL = "curl --parallel", "aiohttp script", "httpx script", "pycurl script"
+GALLERY, SCRAPY, IMG2DATASET = "gallery-dl", "Scrapy ImagesPipeline", "img2dataset"
+BEFORE = "imgfetch at first"
 PYTHON = "{python}"
 LENGTH, ANOTHER_FILE = "length", "a decode; keeps another file"
 
@@ -76,15 +79,41 @@ def distribution(name: str) -> tuple[str, ...]:
     return PYTHON, "-c", f"import importlib.metadata as m; print(m.version('{name}'))"
 
 
-def imgfetch(*options: str) -> Command:
+def imgfetch(*options: str, program: Sequence[str] = IMGFETCH) -> Command:
     """Our command line, with these options."""
-    program = (*IMGFETCH, "get", "-q", "--allow-host", "127.0.0.0/8", *options)
 
     def command(task: Task) -> list[str]:
         many = ("-j", str(task.at_once), "--per-host", str(task.at_once))
-        return [*program, *many, "--cache", str(task.folder), "-i", str(task.listing)]
+        where = ("--allow-host", "127.0.0.0/8", "--cache", str(task.folder), "-i", str(task.listing))
+        return [*program, "get", "-q", *options, *many, *where]
 
     return command
+
+
+def halved(task: Task) -> list[str]:
+    """Our command line in two processes at the same time, each with half of the list, on one cache."""
+    lines, command = task.listing.read_text().splitlines(keepends=True), imgfetch()
+    each = []
+    for half in range(2):
+        listing = task.listing.with_name(f"half-{half}.txt")
+        listing.write_text("".join(lines[half::2]))
+        each.append(shlex.join(command(replace(task, listing=listing, at_once=task.at_once // 2))))
+    return ["sh", "-c", f"{each[0]} & {each[1]} && wait $!"]
+
+
+def before(checkout: Path) -> tuple[Tool, ...]:
+    """An earlier version of ours, from a checkout of it."""
+    program = ("env", f"PYTHONPATH={checkout.resolve()}", *IMGFETCH)
+    return tuple(
+        replace(
+            tool,
+            name=f"{BEFORE}{options}",
+            command=imgfetch(*options.split(), program=program),
+            again="",
+            slow=True,
+        )
+        for tool, options in zip(OWN, (" --verify structure", ""), strict=True)
+    )
 
 
 def script(name: str, *more: str) -> Command:
@@ -143,7 +172,7 @@ def libwebp(task: Task) -> list[str]:
     return [task.python, str(SCRIPTS / "libwebp_floor.py"), str(task.images), str(task.count)]
 
 
-TOOLS = (
+OWN = (
     Tool(
         OURS,
         "length, structure, SHA-256; durable",
@@ -157,14 +186,17 @@ TOOLS = (
         (*IMGFETCH, "--version"),
         again="serves what is fresh (RFC 9111), asks nobody",
     ),
+)
+TOOLS = (
+    *OWN,
     Tool(CURL, LENGTH, curl(), ("curl", "--version")),
     Tool("wget2", LENGTH, wget2, ("wget2", "--version"), again="asks about each (If-Modified-Since)"),
     Tool("aria2c", LENGTH, aria2c, ("aria2c", "--version")),
-    Tool("pycurl script", LENGTH, script("pycurl_script.py"), distribution("pycurl")),
+    Tool(PYCURL, LENGTH, script("pycurl_script.py"), distribution("pycurl")),
     Tool(AIOHTTP, LENGTH, script("aiohttp_script.py"), distribution("aiohttp")),
-    Tool(HTTPX, LENGTH, script("httpx_script.py"), distribution("httpx")),
+    Tool(HTTPX, LENGTH, script("httpx_script.py"), distribution("httpx"), slow=True),
     Tool(
-        "gallery-dl",
+        GALLERY,
         LENGTH,
         gallery_dl,
         distribution("gallery-dl"),
@@ -179,7 +211,7 @@ TOOLS = (
         slow=True,
     ),
     Tool(
-        "Scrapy ImagesPipeline",
+        SCRAPY,
         ANOTHER_FILE,
         script("scrapy_script.py", "images"),
         distribution("Scrapy"),
@@ -192,9 +224,16 @@ TOOLS = (
         distribution("img2dataset"),
         slow=True,
     ),
-    Tool("img2dataset", ANOTHER_FILE, img2dataset(), distribution("img2dataset"), slow=True),
+    Tool(IMG2DATASET, ANOTHER_FILE, img2dataset(), distribution("img2dataset"), slow=True),
 )
 OLD_CURL = Tool(f"{CURL} --http1.1", LENGTH, curl("--http1.1"), ("curl", "--version"))
+UNDURABLE = replace(
+    OWN[0],
+    name="unsynced imgfetch --verify structure",
+    proves="length, structure, SHA-256; not durable",
+    command=imgfetch("--verify", "structure", program=(sys.executable, str(SCRIPTS / "undurable.py"))),
+)
+HALVED = replace(OWN[1], name="imgfetch, two processes", command=halved)
 FLOOR = Tool(
     "libwebp's decode alone",
     "a decode; fetches and keeps nothing",

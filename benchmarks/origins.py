@@ -8,7 +8,7 @@ import sys
 import time
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 SLOW = Path(__file__).parent / "peers/slow_origin.py"
 LATENCY = 0.1
 """What `slow_origin.py` waits before each answer, in seconds."""
+HOSTS = tuple(f"127.0.1.{number}" for number in range(1, 201))
+"""As `slow_origin.py` has them."""
 
 NGINX = """
 daemon off; master_process off; pid {folder}/pid; error_log {folder}/error.log;
@@ -25,7 +27,7 @@ http {{
     client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy; fastcgi_temp_path {folder}/fastcgi;
     uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
     add_header Cache-Control max-age=86400;
-    server {{ listen 127.0.0.1:{port} backlog=1024; root {root}; }}
+    server {{ listen 127.0.0.1:{port} backlog=1024; {more} root {root}; }}
     server {{
         listen 127.0.0.1:{tls} ssl http2 backlog=1024; root {root};
         ssl_certificate {folder}/server.pem; ssl_certificate_key {folder}/server.key;
@@ -34,24 +36,42 @@ http {{
 """
 
 
+class Origin(NamedTuple):
+    """nginx, by its URLs."""
+
+    http: str
+    https: str
+    """With HTTP/2."""
+    hosts: tuple[str, ...]
+    """The same as two hundred hosts."""
+    authority: Path
+    """Whom to trust."""
+
+
 @contextmanager
-def nginx(folder: Path, root: Path) -> Iterator[tuple[str, str, Path]]:
-    """Serve what lies in `root`; gives its URL, that over TLS (with HTTP/2), and the authority to trust."""
+def nginx(folder: Path, root: Path) -> Iterator[Origin]:
+    """Serve what lies in `root`."""
     folder.mkdir()
     subprocess.run([sys.executable, "-m", "trustme", "-q", "-d", folder, "-i", "127.0.0.1"], check=True)
     port, tls = _free_port(), _free_port()
+    more = " ".join(f"listen {host}:{port};" for host in HOSTS)
     configuration = folder / "nginx.conf"
-    configuration.write_text(NGINX.format(folder=folder, port=port, tls=tls, root=root.resolve()))
+    configuration.write_text(NGINX.format(folder=folder, port=port, tls=tls, more=more, root=root.resolve()))
     with _serving(["nginx", "-c", str(configuration)], "127.0.0.1", port):
-        yield f"http://127.0.0.1:{port}", f"https://127.0.0.1:{tls}", folder / "client.pem"
+        yield Origin(
+            f"http://127.0.0.1:{port}",
+            f"https://127.0.0.1:{tls}",
+            tuple(f"http://{host}:{port}" for host in HOSTS),
+            folder / "client.pem",
+        )
 
 
 @contextmanager
 def slow(root: Path) -> Iterator[list[str]]:
     """Serve what lies in `root`, each answer after 100 ms; gives the URLs of two hundred hosts."""
     port = _free_port()
-    with _serving([sys.executable, str(SLOW), str(root), str(port)], "127.0.1.1", port):
-        yield [f"http://127.0.1.{number}:{port}" for number in range(1, 201)]
+    with _serving([sys.executable, str(SLOW), str(root), str(port)], HOSTS[0], port):
+        yield [f"http://{host}:{port}" for host in HOSTS]
 
 
 @contextmanager

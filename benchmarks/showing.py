@@ -26,6 +26,18 @@ class Cost(NamedTuple):
     """Seconds."""
     peak: float
     """MB of the largest process."""
+    images: float
+    """That were asked for."""
+
+    @property
+    def per_thousand(self) -> float:
+        """CPU seconds for 1,000 images."""
+        return self.cpu * 1000 / self.images
+
+    @property
+    def rate(self) -> float:
+        """Images a second, by the wall."""
+        return self.images / self.wall
 
 
 def table(head: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
