@@ -151,9 +151,14 @@ def aria2c(task: Task) -> list[str]:
     return ["aria2c", "-q", f"-j{task.at_once}", "-d", str(task.folder), "-i", str(task.listing)]
 
 
-def gallery_dl(task: Task) -> list[str]:
+def gallery_dl(*options: str) -> Command:
     """gallery-dl, which fetches one after the other."""
-    return [task.python, "-m", "gallery_dl", "-q", "-D", str(task.folder), "-i", str(task.listing)]
+
+    def command(task: Task) -> list[str]:
+        where = ("-D", str(task.folder), "-i", str(task.listing))
+        return [task.python, "-m", "gallery_dl", "-q", *options, *where]
+
+    return command
 
 
 def img2dataset(*options: str) -> Command:
@@ -198,7 +203,7 @@ TOOLS = (
     Tool(
         GALLERY,
         LENGTH,
-        gallery_dl,
+        gallery_dl(),
         distribution("gallery-dl"),
         again="skips what has the file's name",
     ),
@@ -226,6 +231,8 @@ TOOLS = (
     ),
     Tool(IMG2DATASET, ANOTHER_FILE, img2dataset(), distribution("img2dataset"), slow=True),
 )
+UNSKIPPED = Tool(GALLERY, LENGTH, gallery_dl("--no-skip"), distribution("gallery-dl"))
+"""It fetches again what has the name of a file that is there."""
 OLD_CURL = Tool(f"{CURL} --http1.1", LENGTH, curl("--http1.1"), ("curl", "--version"))
 UNDURABLE = replace(
     OWN[0],

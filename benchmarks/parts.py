@@ -63,17 +63,24 @@ def durable(bench: Bench) -> str:
 
 def pipelines(bench: Bench) -> str:
     """Who decodes every image, and gallery-dl: twice as many, so that the start weighs less."""
-    tools = bench.named(who.OURS_FULL, who.GALLERY, who.SCRAPY, who.IMG2DATASET)
+    tools = bench.named(who.OURS_FULL, who.SCRAPY, who.IMG2DATASET)
+    tools += (who.UNSKIPPED,) if bench.named(who.GALLERY) else ()
     start = _start(bench, tools, PIPELINES)
     urls = bench.urls(bench.origin.http, WIDTH, 2 * bench.options.count)
     costs = measured(bench, _race(bench, PIPELINES, start, urls))
-    rows = []
-    for tool, cost in costs.items():
-        net = cost.cpu - start[tool].cpu
-        own = next((tool for tool in costs if tool.name == who.OURS_FULL), None)
-        less = costs[own].cpu - start[own].cpu if own else net
-        ratios = (figure(cost.cpu / costs[own].cpu), figure(net / less)) if own else ("", "")
-        rows.append((tool.name, figure(cost.cpu), ratios[0], figure(net), ratios[1], peak(cost)))
+    net = {tool: cost.cpu - start[tool].cpu for tool, cost in costs.items()}
+    own = next(tool for tool in costs if tool.name == who.OURS_FULL)
+    rows = [
+        (
+            tool.name,
+            figure(cost.cpu),
+            figure(cost.cpu / costs[own].cpu),
+            figure(net[tool]),
+            figure(net[tool] / net[own]),
+            peak(cost),
+        )
+        for tool, cost in costs.items()
+    ]
     columns = ("CPU s", "× imgfetch", "without the start", "× imgfetch", "peak MB")
     return table(f"{len(urls):,} images of 480 px", columns, rows)
 
