@@ -40,7 +40,11 @@ def cold(bench: Bench) -> str:
 def drawn(bench: Bench) -> str:
     """The plot of what is cold, in SVG."""
     series = {
-        f"{width} px": {name: cost.per_thousand for name, cost in bench.found[COLD.format(width)].items()}
+        f"{width} px": {
+            name: cost.per_thousand
+            for name, cost in bench.found[COLD.format(width)].items()
+            if not name.startswith(who.BEFORE)
+        }
         for width in bench.options.widths
     }
     return plot(TITLE, series, {tool.name: tool.proves for tool in bench.tools})
