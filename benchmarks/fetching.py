@@ -25,7 +25,7 @@ import contestants as who
 from goals import goals, since
 from origins import nginx
 from parts import PARTS, cold, drawn
-from running import Bench
+from running import Bench, Broken
 from showing import put
 
 if TYPE_CHECKING:
@@ -59,7 +59,10 @@ def main(arguments: Sequence[str]) -> int:
             stack.callback(os.environ.pop, variable)
         bench = Bench(options, tuple(tool for tool in versions if versions[tool]), scratch, origin)
         for part in options.parts or PARTS:
-            _show(part, PARTS[part](bench), options)
+            try:
+                _show(part, PARTS[part](bench), options)
+            except Broken as error:  # the others are worth an hour
+                print(f"{part}: {error}", file=sys.stderr)
     if cold.__name__ in (options.parts or PARTS):
         if earlier:
             _show("since", since(bench), options)
