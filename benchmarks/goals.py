@@ -241,6 +241,6 @@ def _goals(count: int, lines: int) -> tuple[Goal, ...]:
                 lambda of, way=way: of.cost("manifest", way).peak,
                 _megabytes,
             )
-            for way in (parts.LIBRARY, parts.GET, parts.BATCH)
+            for way in (parts.LIBRARY, parts.GET, parts.BATCH, parts.AGAIN)
         ),
     )
