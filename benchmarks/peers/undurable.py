@@ -20,6 +20,8 @@ class Unsynced(sqlite3.Connection):
         return super().execute(statement, *values)
 
 
+if not hasattr(files, "_syncfs"):
+    raise SystemExit("undurable.py: imgfetch syncs in another way now, which would go on: follow it")
 os.fsync = os.fdatasync = lambda descriptor: None
 files._syncfs = lambda: lambda descriptor: 0
 sqlite3.connect = partial(sqlite3.connect, factory=Unsynced)
