@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from imgfetch.model import Ask, Buffer, Defect, Filing, Format, Key, Limits, Rendition, Verified
+    from imgfetch.ports import Sight
 
 T = TypeVar("T")
 
@@ -49,9 +50,17 @@ class MemoryStore:
             return None
         return entry
 
-    def unasked(self, keys: Sequence[Key], *, now: float) -> dict[Key, Entry]:
+    def unasked(self, keys: Sequence[Key], *, now: float) -> dict[Key, Sight]:
         found = {key: entry for key in keys if (entry := self.find(key, None)) is not None}
-        return {key: entry for key, entry in found.items() if self._is_unasked(entry, now)}
+        return {
+            key: (self.path(entry), (entry,)) for key, entry in found.items() if self._is_unasked(entry, now)
+        }
+
+    @staticmethod
+    def told(record: tuple[object, ...]) -> Entry:
+        (entry,) = record
+        assert isinstance(entry, Entry)
+        return entry
 
     def _is_unasked(self, entry: Entry, now: float) -> bool:
         until = unasked_until(entry)

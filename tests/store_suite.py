@@ -91,8 +91,12 @@ class StoreSuite:
         lasting = replace(HEAD, headers=(("cache-control", "max-age=60"),))
         kept = {key: keep(store, key, key.encode(), head=lasting) for key in keys}
         assert store.unasked([], now=20) == {}
-        assert store.unasked([*keys, DOG, keys[0]], now=20) == kept
-        assert store.unasked(keys[:1], now=20) == {keys[0]: kept[keys[0]]}
+        for asked in ([*keys, DOG, keys[0]], keys[:1]):
+            seen = store.unasked(asked, now=20)
+            assert {key: store.told(record) for key, (_, record) in seen.items()} == {
+                key: kept[key] for key in asked if key in kept
+            }
+            assert {path for path, _ in seen.values()} == {store.path(kept[key]) for key in seen}
         assert store.unasked(keys, now=10) == store.unasked(keys, now=100) == {}
         self.lose(store, kept[keys[1]])
         self.change(store, kept[keys[2]], b"no picture")

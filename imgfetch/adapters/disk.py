@@ -31,7 +31,7 @@ from imgfetch.adapters.evictor import Evictor
 from imgfetch.adapters.files import sync_files, sync_folder, sync_folders
 from imgfetch.adapters.glance import INDEX as INDEX
 from imgfetch.adapters.glance import OBJECTS as OBJECTS
-from imgfetch.adapters.index import Index
+from imgfetch.adapters.index import Index, told
 from imgfetch.adapters.usage import Usage
 from imgfetch.errors import CacheError
 from imgfetch.model import Digest, Entry, Filing, Format, Head, Lease, Partial, Reason, Rendition, Scratch
@@ -47,7 +47,7 @@ if TYPE_CHECKING:
     from imgfetch.adapters.index import Object
     from imgfetch.adapters.pruning import Pruned
     from imgfetch.model import Buffer, Facts, Key, Verified
-    from imgfetch.ports import Clock
+    from imgfetch.ports import Clock, Sight
     from imgfetch.rules.eviction import Held
 
 SCRATCH = "scratch-v1"
@@ -69,7 +69,8 @@ IGNORED = """\
 STALE = 3600
 """Seconds after which a scratch file that nobody writes to is taken for litter."""
 
-_EXTENSIONS = frozenset(known.extension for known in Format)
+_EXTENSION_OF = {known.value: known.extension for known in Format}
+_EXTENSIONS = frozenset(_EXTENSION_OF.values())
 
 
 class Stats(NamedTuple):
@@ -239,7 +240,7 @@ class DiskStore:
             path = self._place(entry.facts)
             with self._usage.lock:
                 status = os.stat(path)
-                self._usage.note(entry.facts.sha256, used_at)
+                self._usage.note({entry.facts.sha256: used_at})
             if status.st_size != entry.facts.bytes:
                 return None
             if status.st_mtime_ns != mtime_ns:
@@ -250,25 +251,34 @@ class DiskStore:
             raise self._translated(error) from error
         return entry
 
-    def unasked(self, keys: Sequence[Key], *, now: float) -> dict[Key, Entry]:
+    def unasked(self, keys: Sequence[Key], *, now: float) -> dict[Key, Sight]:
         """Of what is kept under `keys`, all that answers at `now` whatever it is asked with.
 
         Where the same bytes are not kept so often that `rules.fakes` might mind, and where their size and
         time are those the index remembers. Of these `find` gives the same; of others nothing is said.
         """
+        whole: dict[Key, Sight] = {}
+        used: dict[Digest, int] = {}
         with self._translating():
-            kept = [*self._index.unasked(keys, now=now)]
-            whole = {}
+            rows = self._index.unasked(keys, now=now)
             with self._usage.lock:
-                for entry, mtime_ns, used_at in kept:
+                for row in rows:
+                    key, sha256, form, size, mtime_ns, used_at = row[:6]
+                    folder, name = f"{self._objects}/{sha256[:2]}", f"{sha256}.{_EXTENSION_OF[form]}"
                     try:
-                        status = os.stat(self._place(entry.facts))
+                        status = os.stat(f"{folder}/{name}")
                     except OSError:  # `find` says what is wrong
                         continue
-                    if status.st_size == entry.facts.bytes and status.st_mtime_ns == mtime_ns:
-                        self._usage.note(entry.facts.sha256, used_at)
-                        whole[entry.key] = entry
+                    if status.st_size == size and status.st_mtime_ns == mtime_ns:
+                        used[sha256] = used_at
+                        whole[key] = _folder(folder) / name, row
+                self._usage.note(used)
         return whole
+
+    @staticmethod
+    def told(record: tuple[object, ...]) -> Entry:
+        """The entry of what `unasked` saw, whatever has become of it since."""
+        return told(record)
 
     def sharing(self, sha256: Digest) -> tuple[Key, ...]:
         """The keys under which these bytes are kept, in no order, and 100 of them at most."""
@@ -322,7 +332,7 @@ class DiskStore:
                 found = self._index.about(sha256)
                 with self._usage.lock:
                     if found is not None:
-                        self._usage.note(sha256, found.used_at)
+                        self._usage.note({sha256: found.used_at})
                     if os.path.isfile(path):
                         return Path(path), found.entry if found is not None else None
         return None

@@ -18,6 +18,8 @@ from imgfetch.model import Reason
 from imgfetch.rules.eviction import GRANULARITY, is_on_record
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from imgfetch.adapters.index import Index
     from imgfetch.model import Digest
     from imgfetch.ports import Clock
@@ -57,12 +59,21 @@ class Usage:
         """When this process began to use the cache."""
         return self.time() - (self._clock.elapsed() - self._began)
 
-    def note(self, sha256: Digest, used_at: int) -> None:
-        """An object is used, of which an earlier use is on record. With the lock held."""
-        if sha256 in self._noted or is_on_record(used_at, now=self._clock.now()):
-            return
-        self._noted[sha256] = used_at
-        if self._timer is None:
+    def note(self, used: Mapping[Digest, int]) -> None:
+        """Objects are used, of each of which an earlier use is on record. With the lock held."""
+        now = self._clock.now()
+        times = used.values()
+        if all(
+            is_on_record(used_at, now=now) for used_at in (min(times, default=now), max(times, default=now))
+        ):
+            return  # and so are those in between
+        new = {
+            sha256: used_at
+            for sha256, used_at in used.items()
+            if sha256 not in self._noted and not is_on_record(used_at, now=now)
+        }
+        self._noted |= new
+        if new and self._timer is None:
             timer = Timer(_DELAY, self._flush_later)
             timer.daemon = True
             with suppress(RuntimeError):  # no more threads: it is written down in the end

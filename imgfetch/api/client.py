@@ -12,14 +12,15 @@ import re
 from collections.abc import AsyncIterable
 from contextlib import aclosing, closing, suppress
 from dataclasses import fields, replace
-from itertools import chain, islice
+from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
 
 import imgfetch
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.disk import DiskStore
 from imgfetch.api.bounds import bounds_of
-from imgfetch.api.errands import Choosing, Errand, errands, errands_of, errands_of_page, parse_digest
+from imgfetch.api.errands import Choosing, Errand, errands_of, errands_of_page, parse_digest
+from imgfetch.api.shortcut import Batch, Shortcut
 from imgfetch.api.values import Failure, Image
 from imgfetch.engine.held import held, look_up
 from imgfetch.errors import InputError, error_for, member, printable, several
@@ -176,6 +177,7 @@ class Client:
         self._store = DiskStore(cache, bounds=bounds_of(max_cache, max_age))
         self._lock = lock
         self._locked = locked
+        self._way = Shortcut(self._store, self._settings, {}, is_open=lock is None)
         self._assembly: Assembly | None = None
         self._under_way: set[asyncio.Task[Any]] = set()
         self._closed = False
@@ -226,6 +228,10 @@ class Client:
 
         `sha256` is the digest the file must have. Raises `ImgfetchError`; its `kind` says why.
         """
+        if sha256 is None:
+            (image,) = self._shortcut(choosing).look((source,), 0, now=SystemClock().now())
+            if image is not None:
+                return image
         errand = _first(source, sha256, choosing)
         return _image_or_raise((self.at_once(errand) or await self.settle(errand))[0])
 
@@ -240,13 +246,7 @@ class Client:
         """
         if isinstance(sources, str):
             raise TypeError("get_many takes several sources; a single one goes in a list")
-        if isinstance(sources, AsyncIterable):
-            running = self._run(_drawn(sources, choosing))
-        elif isinstance(sources, list | tuple):  # what is there may be drawn before it is needed
-            running = self._run_ahead(errands(sources, **choosing))
-        else:
-            running = self._run(errands(sources, **choosing))
-        async with aclosing(running) as batches:
+        async with aclosing(self._run_sources(sources, choosing)) as batches:
             async for batch in batches:
                 for outcome in batch:
                     yield outcome
@@ -265,22 +265,44 @@ class Client:
 
         return many(errands, self.settle, window=self._window, at_once=self.at_once)
 
-    def _run_ahead(self, errands: Iterator[Errand]) -> _Batches:
-        """The same, with errands drawn before they are needed, so that many are looked up at once."""
+    def _run_sources(self, sources: Iterable[Source] | AsyncIterable[Source], choosing: Choosing) -> _Batches:
+        """The same for sources; those of a list are drawn before they are needed, and looked up together."""
         from imgfetch.engine.many import many
 
-        seen = None
+        way, clock, seen = self._shortcut(choosing), SystemClock(), None
 
-        def drawn() -> Iterator[Errand]:
+        def parts(some: Sequence[Source], first: int) -> Iterator[Batch | Errand]:
+            """What some sources come to, in their order, those that are there by the short way."""
             nonlocal seen
-            while some := tuple(islice(errands, _AHEAD)):
-                seen = self._look_up(some)
-                yield from some
+            now = clock.now()
+            images = way.look(some, first, now=now)
+            for are_there, group in groupby(range(len(some)), key=lambda place: images[place] is not None):
+                places = [*group]
+                if are_there:
+                    batch = Batch([image for place in places if (image := images[place])], clock, now)
+                    yield batch
+                    places = places[batch.taken :]  # what was left for so long is looked up again
+                errands = chain.from_iterable(
+                    errands_of(some[place], first + place, **choosing) for place in places
+                )
+                while drawn := tuple(islice(errands, _AHEAD)):
+                    seen = self._look_up(drawn)
+                    yield from drawn
 
-        def at_once(errand: Errand) -> list[Image | Failure] | None:
-            return self.at_once(errand, seen)
+        def at_once(item: Batch | Errand) -> Iterable[Image | Failure] | None:
+            return item if isinstance(item, Batch) else self.at_once(item, seen)
 
-        return many(drawn(), self.settle, window=self._window, at_once=at_once)
+        def work(item: Batch | Errand) -> Coroutine[Any, Any, Iterable[Image | Failure]]:
+            assert isinstance(item, Errand)  # noqa: S101 (a batch was answered at once)
+            return self.settle(item)
+
+        drawn: AsyncIterable[Batch | Errand] | Iterable[Batch | Errand]
+        if isinstance(sources, AsyncIterable):
+            drawn = _drawn(sources, parts)
+        else:
+            most = _AHEAD if isinstance(sources, list | tuple) else 1
+            drawn = _drawn_together(sources, parts, most)
+        return many(drawn, work, window=self._window, at_once=at_once, size=_size)
 
     async def look(self, errand: Errand) -> list[Errand]:
         """What an errand comes to: where a page is at its URL, one for each image of that; else itself.
@@ -329,6 +351,12 @@ class Client:
                 return None
             outcomes.append((bound, outcome))
         return [self._signed(bound, outcome) for bound, outcome in outcomes]
+
+    def _shortcut(self, choosing: Choosing) -> Shortcut:
+        """The short way to what is held."""
+        if choosing:
+            return Shortcut(self._store, self._settings, choosing, is_open=self._lock is None)
+        return self._way
 
     def _look_up(self, errands: Iterable[Errand]) -> Seen:
         """What answers for any of the errands, whatever it is asked with: the store is asked once."""
@@ -426,22 +454,32 @@ class Client:
         return self._assembly.engine
 
 
-_Batches: TypeAlias = "AsyncGenerator[list[Image | Failure], None]"
+_Batches: TypeAlias = "AsyncGenerator[Iterable[Image | Failure], None]"
 _Settled: TypeAlias = "tuple[Sequence[Errand], list[Image | Failure]]"
 
 _AHEAD = 64
 """Errands that are looked up together."""
 
 
-async def _drawn(sources: AsyncIterable[Source], choosing: Choosing) -> AsyncIterator[Errand]:
+_Parts: TypeAlias = "Callable[[Sequence[Source], int], Iterator[Batch | Errand]]"
+
+
+async def _drawn(sources: AsyncIterable[Source], parts: _Parts) -> AsyncIterator[Batch | Errand]:
     from imgfetch.engine.many import each
 
     index = 0
     async with aclosing(each(sources)) as drawn:
         async for source in drawn:
-            for errand in errands_of(source, index, **choosing):
-                yield errand
+            for part in parts((source,), index):
+                yield part
             index += 1
+
+
+def _drawn_together(sources: Iterable[Source], parts: _Parts, most: int) -> Iterator[Batch | Errand]:
+    index, left = 0, iter(sources)
+    while some := tuple(islice(left, most)):
+        yield from parts(some, index)
+        index += len(some)
 
 
 async def _cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
@@ -487,6 +525,10 @@ _LEAST = {
     for field in fields(Limits)
 }
 _LEAST |= dict.fromkeys(("jobs", "per_host", "max_bytes", "max_pixels", "max_frames"), 1)
+
+
+def _size(item: Batch | Errand) -> int:
+    return len(item) if isinstance(item, Batch) else 1
 
 
 def _first(source: Source, sha256: str | None, choosing: Choosing) -> Errand:

@@ -31,7 +31,7 @@ def look_up(choices: Iterable[Choice], store: Store, settings: Settings, *, now:
         return Seen({}, now)
     keys = {choice.url: key for choice in choices if (key := _key(choice.url, settings)) is not None}
     found = store.unasked(tuple(keys.values()), now=now)
-    return Seen({url: found[key] for url, key in keys.items() if key in found}, now)
+    return Seen({url: store.told(found[key][1]) for url, key in keys.items() if key in found}, now)
 
 
 def held(
@@ -49,7 +49,7 @@ def held(
     as that was within this second; what was not is looked up by itself.
     """
     wanted = wanted_of(choice.candidate, settings, sha256)
-    if seen is not None and 0 <= now - seen.at <= _JUST:
+    if seen is not None and 0 <= now - seen.at <= JUST:
         entry = seen.entries.get(choice.url)
         serve = None if entry is None else plan.consider_bytes(entry, wanted, settings)
         if serve is not None:
@@ -61,7 +61,7 @@ def held(
     return None if least is None else _stand_in(choice, store, settings, least=least, now=now)
 
 
-_JUST = 1.0
+JUST = 1.0
 """Seconds for which what was seen is taken for what is."""
 
 

@@ -21,11 +21,13 @@ async def many(
     *,
     window: int,
     at_once: Callable[[T], R | None] = lambda _: None,
+    size: Callable[[T], int] = lambda _: 1,
 ) -> AsyncGenerator[R, None]:
     """Yield what `work` makes of each item, as it finishes; at most `window` are under way.
 
-    `at_once` may answer for an item that needs no waiting. Where the consumer stops, or anything raises,
-    what is under way is cancelled and waited for, and a generator that the items come from is closed.
+    `at_once` may answer for an item that needs no waiting, and `size` says for how many such an item stands.
+    Where the consumer stops, or anything raises, what is under way is cancelled and waited for, and a
+    generator that the items come from is closed.
     """
     source: _Waiting[T] | _Ready[T] = _Waiting(items) if isinstance(items, AsyncIterable) else _Ready(items)
     under_way: set[asyncio.Task[R]] = set()
@@ -47,8 +49,8 @@ async def many(
                         under_way.add(task)
                     else:
                         yield answer
-                    stretch += 1
-                    if answer is None or stretch == _STRETCH:
+                    stretch += size(item)
+                    if answer is None or stretch >= _STRETCH:
                         stretch = 0
                         await asyncio.sleep(0)
                 else:

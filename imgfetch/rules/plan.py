@@ -157,6 +157,12 @@ def unasked_until(entry: Entry) -> float | None:
     return freshness.unasked_until(entry)
 
 
+def is_usual(settings: Settings) -> bool:
+    """Whether what is served unasked is served by these settings too, and a key as a URL has no other key."""
+    more = settings.refresh or settings.robots or settings.key_ignore or settings.expect_width is not None
+    return not more and settings.level is not Level.THOROUGH
+
+
 def stand_in(
     failed: Failed,
     entry: Entry | None,

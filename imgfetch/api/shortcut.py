@@ -1,0 +1,107 @@
+"""The short way to what the cache answers for: many URLs at one look, without an errand for each.
+
+    sources ─▶ the URLs that are keys of what may be served unasked ─▶ sighted images
+        └────▶ all others: the long way, by `errands`
+
+A key is a URL in its one spelling, and what is on file to be served unasked is so whatever it is asked with
+(`rules.plan.unasked_until`). So a source that is a key needs no reading, and what it comes to is what the
+long way would come to (tests/test_shortcut.py lets both answer).
+"""
+
+from __future__ import annotations
+
+from os.path import exists
+from typing import TYPE_CHECKING
+
+from imgfetch.api.errands import errands_of
+from imgfetch.api.sources import Reference
+from imgfetch.api.values import Image, Likeness
+from imgfetch.engine.held import JUST
+from imgfetch.model import Choice, Key
+from imgfetch.rules import plan, urls
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from imgfetch.api.errands import Choosing
+    from imgfetch.api.sources import Source
+    from imgfetch.model import Settings
+    from imgfetch.ports import Clock, Store
+
+
+class Shortcut:
+    """The short way for sources that are read, and chosen from, in one way."""
+
+    def __init__(self, store: Store, settings: Settings, choosing: Choosing, *, is_open: bool = True) -> None:
+        self._store = store
+        self._choosing = choosing
+        self._is_open = is_open and plan.is_usual(settings) and not any(map(choosing.get, _OF_SOURCES))
+        self._likeness: Likeness | None = None
+
+    def look(self, sources: Sequence[Source], first: int, *, now: float) -> list[Image | None]:
+        """The image of each source that is there; `first` is the index of the first of them.
+
+        Raises `CacheError`.
+        """
+        keys = _keys(sources) if self._is_open else []
+        seen = self._store.unasked(keys, now=now) if any(keys) else {}
+        likeness = self._alike() if seen else None
+        if likeness is None:
+            return [None] * len(sources)
+        get, image = seen.get, Image.sighted
+        return [
+            None if (sight := get(key)) is None else image(sight, key, index, likeness)
+            for index, key in enumerate(keys, first)
+        ]
+
+    def _alike(self) -> Likeness | None:
+        """What all have in common; None where nothing can be chosen in this way."""
+        if self._likeness is None:
+            errand = next(errands_of(Reference("http://localhost/"), 0, **self._choosing))
+            if isinstance(errand.choice, Choice):
+                self._likeness = Likeness(errand.choice, self._store.told)
+        return self._likeness
+
+
+class Batch:
+    """Images that were seen at one look, and are handed out for as long as that was just now."""
+
+    __slots__ = ("_at", "_clock", "_images", "taken")
+
+    def __init__(self, images: Sequence[Image], clock: Clock, at: float) -> None:
+        self._images = images
+        self._clock = clock
+        self._at = at
+        self.taken = 0
+        """How many were handed out."""
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __iter__(self) -> Iterator[Image]:
+        now, earliest, latest = self._clock.now, self._at, self._at + JUST
+        for image in self._images:
+            if not earliest <= now() <= latest:
+                return
+            self.taken += 1
+            yield image
+
+
+def _keys(sources: Sequence[Source]) -> list[Key]:
+    """Of each source the key that it may be; of what can be none the empty string, which is none either."""
+    kinds = (Reference,) if exists("http:") or exists("https:") else (Reference, str)  # noqa: PTH110
+    return [
+        Key(str(source))
+        if isinstance(source, str)
+        and type(source) in kinds
+        and len(source) <= urls.LONGEST
+        and source.isascii()
+        else _NO_KEY
+        for source in sources
+    ]
+
+
+_NO_KEY = Key("")
+
+_OF_SOURCES = ("base_url", "every", "formats")
+"""Ways to choose that depend on the URL, or make more of it than one choice."""
