@@ -102,7 +102,8 @@ _ENTRIES = f"SELECT {_COLUMNS}, e.variant, e.id {_FROM}"
 _FIND = f"{_ENTRIES} WHERE e.key = ? ORDER BY e.received_at DESC, e.id DESC"
 _UNASKED = f"""
     SELECT {_COLUMNS} {_FROM}
-    WHERE e.key IN ({{}}) AND e.variant = '' AND e.received_at <= ? AND e.unasked_until > ?
+    WHERE e.key IN ({{}}) AND e.variant = '' AND e.received_at <= ?
+    AND e.unasked_until > ? AND e.unasked_until < 9e99
     AND (o.bytes > {MOST_BYTES}
         OR NOT EXISTS (SELECT 1 FROM entry s WHERE s.sha256 = o.sha256 LIMIT 1 OFFSET {MANY - 1}))
 """  # noqa: S608 (our own columns and numbers)
