@@ -144,7 +144,15 @@ def test_the_short_way_gives_what_the_long_way_gives(
 
 @pytest.mark.parametrize("how", [{}, {"width": 480}, {"policy": "largest"}, {"viewport": Viewport(400, 800)}])
 def test_what_is_there_is_found_by_the_short_way(how: Choosing, tmp_path: Path) -> None:
-    sources: list[Source] = [KEYS[0], KEYS[2], KEYS[0], Reference(KEYS[1]), f"{KEYS[0]} ", Path(KEYS[0]), "\udc00"]
+    sources: list[Source] = [
+        KEYS[0],
+        KEYS[2],
+        KEYS[0],
+        Reference(KEYS[1]),
+        f"{KEYS[0]} ",
+        Path(KEYS[0]),
+        "\udc00",
+    ]
     with closing(DiskStore(tmp_path)) as disk:
         for store in (MemoryStore(), disk):
             for key in KEYS[:2]:

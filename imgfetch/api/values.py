@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imgfetch.api.sources import label
 from imgfetch.model import Candidate, Failed, Origin, Served
@@ -20,13 +20,15 @@ Failure: TypeAlias = Failed
 """An image that could not be had: `reason` is the stable slug, `message` one printable line."""
 
 
-class Likeness(NamedTuple):
+class Likeness:
     """What images have in common that were asked for by their URLs alone, and in one way."""
 
-    choice: Choice
-    """Of one such URL."""
-    told: Callable[[tuple[object, ...]], Entry]
-    """`ports.Store.told`."""
+    __slots__ = ("choice", "told")
+
+    def __init__(self, choice: Choice, told: Callable[[tuple[object, ...]], Entry]) -> None:
+        """`choice` is that of one such URL, `told` is `ports.Store.told`."""
+        self.choice = choice
+        self.told = told
 
 
 class _Sighted(Served):
