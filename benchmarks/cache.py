@@ -7,8 +7,9 @@ rounds in which the contestants take turns, so that another load on the machine 
 What each does for a hit:
 
 - `imgfetch get` sees whether the rendition is fresh and the file is as it was proved, and prints the path;
-- `Client.get_many` reads and normalises the URL, looks it up, decides by RFC 9111 whether it may be served,
-  sees that the file is as it was proved, and gives an `Image`: path, facts, headers. It opens no file;
+- `Client.get_many` of a list looks the URLs up, 64 at once, sees by RFC 9111 that each may be served and that
+  the file is as it was proved, and gives an `Image`: path, facts, headers, choice. It opens no file. All but
+  the path is made when it is asked for: once it is, and once it is not;
 - hishel (`rfc=True`, its SQLite storage) answers a request of httpx by RFC 9111: a response with the body;
 - diskcache looks a key up and gives the bytes, or an open file with a path. It reads no URL, decides nothing.
 """
@@ -273,6 +274,13 @@ async def _hits(
         async def by_imgfetch() -> int:
             return len([image.path async for image in ours.get_many(urls)])
 
+        async def by_imgfetch_in_full() -> int:
+            images = [image async for image in ours.get_many(urls)]
+            return len([(image.path, image.entry, image.choice, image.source) for image in images])
+
+        async def by_imgfetch_one_by_one() -> int:
+            return len([image.path async for image in ours.get_many(iter(urls))])
+
         async def by_hishel() -> int:
             return len([(await theirs.get(url)).content for url in urls])
 
@@ -290,6 +298,8 @@ async def _hits(
         await by_hishel()
         ways = {
             "imgfetch, Client.get_many": by_imgfetch,
+            "imgfetch, and every value read": by_imgfetch_in_full,
+            "imgfetch, of a generator": by_imgfetch_one_by_one,
             "hishel, a response": by_hishel,
             "diskcache, the bytes": by_diskcache,
             "diskcache, an open file": by_diskcache_as_files,
