@@ -73,18 +73,18 @@ class Batch:
         self._clock = clock
         self._at = at
         self.taken = 0
-        """How many were handed out."""
+        """How many were handed out, when no more are."""
 
     def __len__(self) -> int:
         return len(self._images)
 
     def __iter__(self) -> Iterator[Image]:
         now, earliest, latest = self._clock.now, self._at, self._at + JUST
-        for image in self._images:
+        for self.taken, image in enumerate(self._images):
             if not earliest <= now() <= latest:
                 return
-            self.taken += 1
             yield image
+        self.taken = len(self._images)
 
 
 def _keys(sources: Sequence[Source]) -> list[Key]:
