@@ -79,12 +79,12 @@ class Batch:
         return len(self._images)
 
     def __iter__(self) -> Iterator[Image]:
-        now, earliest, latest = self._clock.now, self._at, self._at + JUST
-        for self.taken, image in enumerate(self._images):
+        images, now, earliest, latest = self._images, self._clock.now, self._at, self._at + JUST
+        for self.taken, image in enumerate(images):
             if not earliest <= now() <= latest:
                 return
             yield image
-        self.taken = len(self._images)
+        self.taken = len(images)
 
 
 def _keys(sources: Sequence[Source]) -> list[Key]:
