@@ -26,17 +26,12 @@ class Address:
     host: str
     """Lower case; an IPv6 address without its brackets."""
     port: int
+    origin: str
+    """Scheme, host and port, the port left out where it is the scheme's own (RFC 6454 §6.2)."""
     target: str
     """Path and query, as they are sent."""
     userinfo: str = ""
     """`user:password` as written in the URL: for this origin only, never shown, never in a key."""
-
-    @property
-    def origin(self) -> str:
-        """Scheme, host and port, the port left out where it is the scheme's own (RFC 6454 §6.2)."""
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        port = "" if self.port == _PORTS[self.scheme] else f":{self.port}"
-        return f"{self.scheme}://{host}{port}"
 
     @property
     def url(self) -> str:
@@ -48,28 +43,23 @@ class Address:
 
         Signatures are no part of it, nor are the parameters that `ignoring` names: see `rules.signatures`.
         """
-        path, mark, query = self._unsigned(ignoring)
-        return Key(self.origin + _normal_path(path) + mark + normal_escapes(query))
+        return Key(self.origin + _normal_target(self.target, ignoring))
 
     def resource(self, ignoring: tuple[str, ...] = ()) -> str:
         """The URL without what only signs it: what validators and ranges belong to, and what may be noted."""
-        return self.origin + "".join(self._unsigned(ignoring))
-
-    def _unsigned(self, ignoring: tuple[str, ...]) -> tuple[str, str, str]:
-        path, mark, query = self.target.partition("?")
-        if query:
-            query = unsigned(query, ignoring)
-            mark = mark if query else ""
-        return path, mark, query
+        return self.origin + "".join(_unsigned(self.target, ignoring))
 
     @property
     def shown(self) -> str:
         """The URL as it may be printed: no credentials, and of the query only what can be no secret."""
-        path, mark, query = self.target.partition("?")
-        return printable(self.origin + path + mark + _QUERY_VALUE.sub("=…", query))
+        return _shown(self.url)
 
 
-@lru_cache(maxsize=512)  # a URL is read at every step of its way
+_REMEMBERED = 512
+"""URLs, or hosts, of which is remembered what was made of them: the same is asked at every step of the way."""
+
+
+@lru_cache(_REMEMBERED)
 def read(url: str) -> Address | Defect:
     """Take an absolute http(s) URL apart; say in one sentence what is wrong with any other string."""
     if len(url) > LONGEST:
@@ -84,7 +74,8 @@ def read(url: str) -> Address | Defect:
     number = int(port or _PORTS[scheme])
     if not 0 < number < 65536:
         return _bad(f"port {number} is not between 1 and 65,535")
-    return Address(scheme, host, number, target if target[:1] == "/" else "/" + target, userinfo[:-1])
+    target = target if target[:1] == "/" else "/" + target
+    return Address(scheme, host, number, _origin(scheme, host, number), target, userinfo[:-1])
 
 
 def is_plain(url: str) -> bool:
@@ -161,7 +152,7 @@ _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
-@lru_cache(maxsize=512)  # many URLs have the same
+@lru_cache(_REMEMBERED)
 def _host(written: str) -> str | Defect:
     """The host as it is asked for; what is wrong with a name that cannot be one."""
     host = _plain(written.lower().strip("[]"))
@@ -172,6 +163,12 @@ def _host(written: str) -> str | Defect:
     if len(host) > 253:
         return _bad(f"the host {host[:80]}… is over 253 characters (RFC 1035 §2.3.4)")
     return host
+
+
+@lru_cache(_REMEMBERED)
+def _origin(scheme: str, host: str, port: int) -> str:
+    written = f"[{host}]" if ":" in host else host
+    return f"{scheme}://{written}" if port == _PORTS[scheme] else f"{scheme}://{written}:{port}"
 
 
 def _plain(host: str) -> str:
@@ -203,6 +200,28 @@ def _why_not(url: str) -> str:
 
 def _bad(message: str) -> Defect:
     return Defect(Reason.BAD_URL, message)
+
+
+@lru_cache(_REMEMBERED)
+def _unsigned(target: str, ignoring: tuple[str, ...]) -> tuple[str, str, str]:
+    """Path, question mark and query without what only signs it; no mark where no query is left."""
+    path, mark, query = target.partition("?")
+    if query:
+        query = unsigned(query, ignoring)
+        mark = mark if query else ""
+    return path, mark, query
+
+
+@lru_cache(_REMEMBERED)
+def _normal_target(target: str, ignoring: tuple[str, ...]) -> str:
+    path, mark, query = _unsigned(target, ignoring)
+    return _normal_path(path) + mark + normal_escapes(query)
+
+
+@lru_cache(_REMEMBERED)
+def _shown(url: str) -> str:
+    before, mark, query = url.partition("?")
+    return printable(before + mark + _QUERY_VALUE.sub("=…", query))
 
 
 def _normal_path(path: str) -> str:
