@@ -32,7 +32,13 @@ async def many(
     source: _Waiting[T] | _Ready[T] = _Waiting(items) if isinstance(items, AsyncIterable) else _Ready(items)
     under_way: set[asyncio.Task[R]] = set()
     finished: deque[asyncio.Task[R]] = deque()
+    news = asyncio.Event()
     stretch = 0
+
+    def finish(task: asyncio.Task[R]) -> None:
+        finished.append(task)
+        news.set()
+
     async with aclosing(source):
         try:
             while source.has_more or under_way:
@@ -45,7 +51,7 @@ async def many(
                     answer = at_once(item)
                     if answer is None:
                         task = asyncio.create_task(work(item))
-                        task.add_done_callback(finished.append)
+                        task.add_done_callback(finish)
                         under_way.add(task)
                     else:
                         yield answer
@@ -54,9 +60,10 @@ async def many(
                         stretch = 0
                         await asyncio.sleep(0)
                 else:
-                    waiting: list[asyncio.Future[Any]] = [*under_way]
-                    waiting += [source.coming()] if drawing else []
-                    await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+                    if drawing:
+                        source.call(news.set)
+                    await news.wait()
+                    news.clear()
                 while finished:
                     task = finished.popleft()
                     under_way.remove(task)
@@ -68,7 +75,7 @@ async def many(
 
 
 _STRETCH = 64
-"""Items answered at once after which the event loop gets a turn, for whatever else runs on it."""
+"""Items answered or begun after which the event loop gets a turn, for whatever else runs on it."""
 
 
 class _Ready(Generic[T]):
@@ -86,7 +93,7 @@ class _Ready(Generic[T]):
         self.has_more = False
         raise StopAsyncIteration
 
-    def coming(self) -> asyncio.Future[T]:
+    def call(self, news: Callable[[], None]) -> None:
         raise AssertionError("it is there")
 
     async def aclose(self) -> None:
@@ -105,13 +112,15 @@ class _Waiting(Generic[T]):
     def is_there(self) -> bool:
         return self._coming is not None and self._coming.done()
 
-    def coming(self) -> asyncio.Future[T]:
+    def call(self, news: Callable[[], None]) -> None:
+        """Wait for the next one, and say when it is there."""
         if self._coming is None:
             self._coming = asyncio.ensure_future(_next(self.items))
-        return self._coming
+            self._coming.add_done_callback(lambda _: news())
 
     def take(self) -> T:
-        coming, self._coming = self.coming(), None
+        coming, self._coming = self._coming, None
+        assert coming is not None  # noqa: S101 (it is there)
         try:
             return coming.result()
         except StopAsyncIteration:
