@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from imgfetch.adapters.clock import SystemClock
@@ -43,10 +44,10 @@ class Assembly:
         self.engine = Engine(ports, settings, observe)
 
     async def close(self) -> None:
-        """Drop every connection and end every thread and process."""
-        try:
-            await self._transport.close()
-        finally:
-            await asyncio.to_thread(self._runner.close)  # it waits for what is under way
+        """Cancel what is under way, drop every connection, and end every thread and process."""
+        async with AsyncExitStack() as left:  # each, whatever comes of the others
             if self._sandbox is not None:
-                self._sandbox.close()
+                left.callback(self._sandbox.close)
+            left.push_async_callback(asyncio.to_thread, self._runner.close)  # it waits for its work
+            left.push_async_callback(self._transport.close)
+            await self.engine.ground()

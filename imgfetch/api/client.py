@@ -179,7 +179,6 @@ class Client:
         self._locked = locked
         self._way = Shortcut(self._store, self._settings, {}, is_open=lock is None)
         self._assembly: Assembly | None = None
-        self._under_way: set[asyncio.Task[Any]] = set()
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -218,7 +217,6 @@ class Client:
         assembly, self._assembly = self._assembly, None
         try:
             if assembly is not None:
-                await _cancel(self._under_way)
                 await assembly.close()
         finally:
             await asyncio.to_thread(self._store.close)
@@ -384,19 +382,16 @@ class Client:
         return [outcome for batch in batches for outcome in batch]
 
     async def _settle(self, errand: Errand) -> list[Image | Failure]:
-        import asyncio
-
         if isinstance(errand.choice, Failure):
             return [self._signed(errand, errand.choice)]
         if self._locked:
+            import asyncio
+
             served = await asyncio.to_thread(self._held, errand, errand.choice, anew=True)
             if served is not None:
                 return [self._signed(errand, served)]
-        bring = self._engine().bring(errand.choice, sha256=errand.sha256, page=errand.may_be_a_page)
-        task = asyncio.ensure_future(bring)
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-        outcome = await task
+        choice, sha256 = errand.choice, errand.sha256
+        outcome = await self._engine().bring(choice, sha256=sha256, page=errand.may_be_a_page)
         if isinstance(outcome, Served | Failure):
             return [self._signed(errand, outcome)]
         found = errands_of_page(errand, outcome, robots=self._settings.robots)
@@ -480,15 +475,6 @@ def _drawn_together(sources: Iterable[Source], parts: _Parts, most: int) -> Iter
     while some := tuple(islice(left, most)):
         yield from parts(some, index)
         index += len(some)
-
-
-async def _cancel(tasks: Collection[asyncio.Task[Any]]) -> None:
-    import asyncio
-
-    left = [*tasks]
-    for task in left:
-        task.cancel()
-    await asyncio.gather(*left, return_exceptions=True)
 
 
 def _checked(limits: Limits) -> Limits:

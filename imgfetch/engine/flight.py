@@ -16,6 +16,7 @@ class Flights(Generic[T]):
 
     def __init__(self) -> None:
         self._flights: dict[Hashable, _Flight[T]] = {}
+        self._grounded = False
 
     async def board(self, what: Hashable, depart: Callable[[], Coroutine[None, None, T]]) -> T:
         """Share the flight for `what` that is in the air, or start one with `depart`.
@@ -24,10 +25,12 @@ class Flights(Generic[T]):
         """
         flight = self._flights.get(what)
         if flight is None:
-            flight = self._flights[what] = _Flight(asyncio.create_task(depart()))
+            if self._grounded:
+                raise asyncio.CancelledError
+            flight = self._flights[what] = _Flight(depart())
         flight.aboard += 1
         try:
-            await asyncio.wait([flight.task])
+            await flight.landed.wait()
             return flight.task.result()
         finally:
             flight.aboard -= 1
@@ -35,11 +38,26 @@ class Flights(Generic[T]):
                 # Off the board at once: who asks now must not come aboard a flight that is going down.
                 del self._flights[what]
                 flight.task.cancel()
-                # Takes note, too, of an error on the way down, for which nobody waits any more.
-                await asyncio.gather(flight.task, return_exceptions=True)
+                await flight.landed.wait()
+
+    async def ground(self) -> None:
+        """Cancel what is in the air, and with it all who are aboard; nothing departs any more."""
+        self._grounded = True
+        flights = [*self._flights.values()]
+        for flight in flights:
+            flight.task.cancel()
+        for flight in flights:
+            await flight.landed.wait()
 
 
 class _Flight(Generic[T]):
-    def __init__(self, task: asyncio.Task[T]) -> None:
-        self.task = task
+    def __init__(self, way: Coroutine[None, None, T]) -> None:
         self.aboard = 0
+        self.landed = asyncio.Event()
+        self.task = asyncio.create_task(way)
+        self.task.add_done_callback(self._land)
+
+    def _land(self, task: asyncio.Task[T]) -> None:
+        if not task.cancelled():
+            task.exception()  # on the way down, nobody is left to hear of it
+        self.landed.set()

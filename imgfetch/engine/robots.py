@@ -60,6 +60,10 @@ class Robots:
             return None
         return retry.opted_out(f"robots.txt disallows it for {self._token}", url)
 
+    async def ground(self) -> None:
+        """Cancel what is under way; nothing is asked for any more."""
+        await self._flights.ground()
+
     async def _verdict(self, origin: str) -> _Verdict:
         known = self._known.get(origin)
         if known is not None and self._clock.elapsed() < known.until:
