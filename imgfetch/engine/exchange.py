@@ -8,13 +8,12 @@ it is seen whether another process makes the same request: `engine.lead`.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 
 from imgfetch.engine.events import Followed, Received
-from imgfetch.engine.held import consult, shared
+from imgfetch.engine.held import answer, shared
 from imgfetch.engine.keeper import Keeper
 from imgfetch.engine.lead import Leads
 from imgfetch.engine.proof import prove
@@ -87,7 +86,8 @@ class Exchange:
 
         Where another process does so already, what it keeps is taken.
         """
-        with self._leads.of(ask, wanted) as lead:
+        lead = self._leads.of(ask, wanted)
+        try:
             made = await self._attempt(ask, wanted, patience, lead)
             if not isinstance(made, _Led):
                 return made
@@ -98,14 +98,18 @@ class Exchange:
             made = self._look(ask, wanted) or await self._attempt(ask, wanted, patience, lead)
             assert not isinstance(made, _Led)  # noqa: S101 (nobody is waited for twice)
             return made
+        finally:
+            if lead is not None:
+                lead.release()
 
-    def _look(self, ask: Ask, wanted: Wanted) -> Landed | None:
+    def _look(self, ask: Ask, wanted: Wanted) -> Landed | Failed | None:
         """What is held by now of what was to be asked for."""
         now = self._clock.now()
-        considered = consult(ask.url, self._store, wanted, self._settings, now=now, page=ask.page)
-        if not isinstance(considered, plan.Serve):
-            return None
-        return Landed(considered.entry, considered.origin, considered.warnings)
+        try:
+            serve = answer(ask.url, self._store, wanted, self._settings, now=now, page=ask.page)
+        except ImgfetchError as error:
+            return retry.failure(error.kind, error.message, ask.url, hint=error.hint)
+        return None if serve is None else Landed(serve.entry, serve.origin, serve.warnings)
 
     async def _attempt(
         self, ask: Ask, wanted: Wanted, patience: Patience, lead: Lead | None
@@ -113,7 +117,8 @@ class Exchange:
         """What has come before of the same is gone on with, where the origin still has it."""
         partial = self._store.resume(ask.key)
         try:
-            landed, last = await self._walk(replace(ask, partial=partial), wanted, patience, lead)
+            ask = ask if partial is None else replace(ask, partial=partial)
+            landed, last = await self._walk(ask, wanted, patience, lead)
         finally:
             if partial is not None:
                 self._store.suspend(partial.scratch)  # unless it is spent
@@ -143,7 +148,7 @@ class Exchange:
         except ImgfetchError as error:
             return retry.failure(error.kind, error.message, ask.url, hint=error.hint), ask
 
-    def _led_or_held(self, ask: Ask, wanted: Wanted, lead: Lead | None) -> _Led | Landed | None:
+    def _led_or_held(self, ask: Ask, wanted: Wanted, lead: Lead | None) -> _Led | Landed | Failed | None:
         """Whether another makes this request, or has made it by now."""
         if lead is None:
             return None
@@ -183,8 +188,8 @@ class Exchange:
         undo = Undo(receive.coding, limit=self._settings.limits.max_bytes, taken=taken)
         pace = Pace(self._settings.limits, now=self._clock.elapsed())
         scratch = self._scratch_for(receive, ask)
-        with ExitStack() as unless_whole:
-            unless_whole.callback(self._store.suspend, scratch)
+        whole = marked = False
+        try:
             async for chunk in reply.body():
                 self._observe(Received(len(chunk)))
                 piece = undo.feed(chunk)
@@ -192,8 +197,9 @@ class Exchange:
                     self._store.discard(scratch)
                     return piece
                 received = self._store.append(scratch, piece)
-                if resume.is_worth_keeping(reply.head, received):
+                if not marked and resume.is_worth_keeping(reply.head, received):
                     self._store.mark(scratch, ask.key, heads.storable(reply.head, ask.resource))
+                    marked = True
                 slow = pace.feed(len(chunk), now=self._clock.elapsed())
                 if slow is not None:
                     return slow
@@ -201,8 +207,11 @@ class Exchange:
             if cut is not None:
                 self._store.discard(scratch)
                 return cut
-            unless_whole.pop_all()
-        return scratch
+            whole = True
+            return scratch
+        finally:
+            if not whole:
+                self._store.suspend(scratch)
 
     def _scratch_for(self, receive: plan.Receive, ask: Ask) -> Scratch:
         """Where the body goes: behind what it goes on with, else in a place of its own."""

@@ -13,7 +13,7 @@ from imgfetch.rules import fakes, plan, renditions, urls
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from imgfetch.model import Ask, Candidate, Choice, Digest, Entry, Facts, Key, Settings
+    from imgfetch.model import Ask, Candidate, Choice, Digest, Entry, Facts, Key, Rendition, Settings
     from imgfetch.ports import Store
 
 
@@ -54,9 +54,9 @@ def held(
         serve = None if entry is None else plan.consider_bytes(entry, wanted, settings)
         if serve is not None:
             return _served(choice, choice.candidate, serve, store)
-    considered = consult(choice.url, store, wanted, settings, now=now, page=choice.page)
-    if isinstance(considered, plan.Serve):
-        return _served(choice, choice.candidate, considered, store)
+    serve = answer(choice.url, store, wanted, settings, now=now, page=choice.page)
+    if serve is not None:
+        return _served(choice, choice.candidate, serve, store)
     least = renditions.wanted(choice, settings, sha256)
     return None if least is None else _stand_in(choice, store, settings, least=least, now=now)
 
@@ -94,12 +94,31 @@ def _served(choice: Choice, candidate: Candidate, serve: plan.Serve, store: Stor
 
 
 def consult(
-    url: str, store: Store, wanted: Wanted, settings: Settings, *, now: float, page: str = ""
+    url: str,
+    store: Store,
+    wanted: Wanted,
+    settings: Settings,
+    *,
+    now: float,
+    page: str = "",
+    offered: tuple[Rendition, ...] = (),
 ) -> plan.Serve | Ask | plan.Refuse:
     """Put what the store holds of `url` before `plan.consider`, for a request on behalf of `page`."""
     entry = find(url, store, settings, page)
     sharing = () if entry is None else shared(entry.facts, store)
-    return plan.consider(url, entry, wanted, settings, now=now, sharing=sharing, page=page)
+    return plan.consider(url, entry, wanted, settings, now=now, sharing=sharing, page=page, offered=offered)
+
+
+def answer(
+    url: str, store: Store, wanted: Wanted, settings: Settings, *, now: float, page: str = ""
+) -> plan.Serve | None:
+    """The same, where it matters only whether what is held will do."""
+    entry = find(url, store, settings, page)
+    if entry is None:
+        return None
+    sharing = shared(entry.facts, store)
+    considered = plan.consider(url, entry, wanted, settings, now=now, sharing=sharing, page=page)
+    return considered if isinstance(considered, plan.Serve) else None
 
 
 def shared(facts: Facts, store: Store) -> tuple[Key, ...]:
@@ -116,13 +135,16 @@ def find(url: str, store: Store, settings: Settings, page: str = "") -> Entry | 
     return store.find(key, None if settings.offline else plan.fields(address, settings, page))
 
 
-def wanted_of(candidate: Candidate, settings: Settings, sha256: Digest | None) -> Wanted:
-    """What the bytes of one candidate must be."""
+def wanted_of(
+    candidate: Candidate, settings: Settings, sha256: Digest | None, *, page: bool = False
+) -> Wanted:
+    """What the bytes of one candidate must be, where a `page` may come in its place."""
     width = settings.expect_width or candidate.width
     return Wanted(
         settings.level,
         sha256,
         width=width,
         strict_width=settings.strict_width,
+        page=page,
         reject_fakes=settings.reject_fakes,
     )

@@ -9,12 +9,9 @@ waited goes ahead.
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from imgfetch.engine.patience import Patience
     from imgfetch.model import Ask, Lease, Wanted
     from imgfetch.ports import Store
@@ -64,15 +61,9 @@ class Leads:
         self._store = store
         self._sought = sought
 
-    @contextmanager
-    def of(self, ask: Ask, wanted: Wanted) -> Iterator[Lead | None]:
-        """Seek the lead in one request, for the block. None where none is sought, or nothing will be kept."""
-        lead = Lead(self._store, ask) if self._sought and wanted.image else None
-        try:
-            yield lead
-        finally:
-            if lead is not None:
-                lead.release()
+    def of(self, ask: Ask, wanted: Wanted) -> Lead | None:
+        """A lead in one request, to be released. None where none is sought, or nothing will be kept."""
+        return Lead(self._store, ask) if self._sought and wanted.image else None
 
     def give_up(self) -> None:
         """Seek no lead any more: who is waited for in vain once is not going to be done with the next."""

@@ -61,7 +61,7 @@ class Engine:
                 continue
             if tried:
                 self._observe(FellThrough(tried[-1][1], candidate))
-            wanted = replace(wanted_of(candidate, self._settings, sha256), page=page)
+            wanted = wanted_of(candidate, self._settings, sha256, page=page)
             landed = await self._have(candidate.url, wanted, patience, choice.page, offered)
             if isinstance(landed, Page):
                 return landed
@@ -87,6 +87,11 @@ class Engine:
             tried=failures if len(failures) > 1 else (),
         )
 
+    async def ground(self) -> None:
+        """Cancel what is under way, and all who wait for it; nothing is asked for any more."""
+        await self._robots.ground()
+        await self._flights.ground()
+
     async def look(self, url: str) -> Page | Failed:
         """The page at `url`; what says that it is none is not read."""
         patience = Patience(self._settings.limits.total_timeout, self._clock)
@@ -103,14 +108,15 @@ class Engine:
         page: str = "",
         offered: tuple[Rendition, ...] = (),
     ) -> Landed | Failed | Page:
-        considered = consult(url, self._store, wanted, self._settings, now=self._clock.now(), page=page)
+        considered = consult(
+            url, self._store, wanted, self._settings, now=self._clock.now(), page=page, offered=offered
+        )
         match considered:
             case plan.Serve(entry, warnings, origin):
                 return Landed(entry, origin, warnings)
             case plan.Refuse(failed):
                 return failed
             case ask:
-                ask = replace(ask, renditions=offered)
                 landed = await self._robots.judge(ask.url) or await self._fly(ask, wanted, patience)
                 return self._stand_in(landed, ask, wanted) if isinstance(landed, Failed) else landed
 
@@ -139,8 +145,6 @@ class Engine:
         return Landed(standing_in.entry, standing_in.origin, standing_in.warnings, failed.attempts)
 
     async def _fetch(self, ask: Ask, wanted: Wanted, patience: Patience) -> Landed | Failed | Page:
-        shown = urls.redact(ask.url)
-
         async def attempt(attempts: int) -> Landed | Failed | Page | retry.Wait:
             nonlocal ask
             landed = await self._exchange.make(ask, wanted, patience)
@@ -148,7 +152,7 @@ class Engine:
                 return landed
             if isinstance(landed, Landed):
                 return landed._replace(attempts=attempts - 1 + landed.attempts)
-            failed = replace(landed, url=shown, attempts=attempts)
+            failed = replace(landed, url=urls.redact(ask.url), attempts=attempts)
             advice = retry.advise(
                 failed,
                 spent=patience.spent,

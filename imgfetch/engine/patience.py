@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from imgfetch.errors import NetworkError
 from imgfetch.model import Reason
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import Awaitable
 
     from imgfetch.ports import Clock
+
+T = TypeVar("T")
 
 
 class Patience:
@@ -28,13 +29,12 @@ class Patience:
         """Seconds; none where it is negative."""
         return self._limit - self.spent
 
-    @asynccontextmanager
-    async def running(self) -> AsyncIterator[None]:
-        """Spend time for the block. Raises `NetworkError` (`timeout`) when none is left."""
+    async def spend(self, work: Awaitable[T]) -> T:
+        """What comes of `work`, and of the time it takes. Raises `NetworkError` (`timeout`) when none is left."""
         began = self._clock.elapsed()
         try:
             async with asyncio.timeout(self.left):
-                yield
+                return await work
         except TimeoutError as error:
             raise NetworkError(
                 Reason.TIMEOUT, f"no whole image within the time limit of {self._limit:g} s"

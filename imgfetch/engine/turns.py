@@ -46,10 +46,9 @@ class Turns:
             if settled is not None:
                 return settled
             try:
-                async with patience.running():
-                    partial = resume.asked_for(ask)
-                    self._observe(Asked(urls.redact(ask.url), partial.length if partial else 0))
-                    made = await make(ask)
+                partial = resume.asked_for(ask)
+                self._observe(Asked(urls.redact(ask.url), partial.length if partial else 0))
+                made = await patience.spend(make(ask))
             except ImgfetchError as error:
                 failed = retry.failure(error.kind, error.message, ask.url, hint=error.hint)
                 turn.learn(failed, reached=not isinstance(error, Unreachable))

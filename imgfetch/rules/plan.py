@@ -9,6 +9,7 @@ The third, whether the bytes are what we want, is `rules.verify`'s.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgfetch.errors import REASONS, CacheError, NetworkError
@@ -30,7 +31,7 @@ from imgfetch.rules.heads import content_length
 from imgfetch.rules.referrer import referrer
 
 if TYPE_CHECKING:
-    from imgfetch.model import Choice, Entry, Head, Key, Limits, Partial
+    from imgfetch.model import Choice, Entry, Head, Key, Limits, Partial, Rendition
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,13 +101,14 @@ def consider(
     now: float,
     sharing: tuple[Key, ...] = (),
     page: str = "",
+    offered: tuple[Rendition, ...] = (),
 ) -> Serve | Ask | Refuse:
     """Decide whether a kept rendition answers for `url` at `now`, or what to ask for.
 
     `entry` is what the store holds under the URL's key for a request with these `fields`, those of a request
-    on behalf of `page`, and `sharing` are keys that stand for the same bytes. What is held, fresh and proved
-    as far as is wanted is served, unless the caller asks to refresh; what is not fresh is asked about.
-    Offline, whatever is held is served.
+    on behalf of `page`, and `sharing` are keys that stand for the same bytes; `offered` is the list that the
+    URL was chosen from. What is held, fresh and proved as far as is wanted is served, unless the caller asks
+    to refresh; what is not fresh is asked about. Offline, whatever is held is served.
     """
     held = _still_wanted(entry, wanted, settings, sharing)
     if entry is not None and held is not None:
@@ -127,7 +129,7 @@ def consider(
     condition = entry if sound else None
     key, resource = address.key(settings.key_ignore), address.resource(settings.key_ignore)
     headers = _conditional(fields(address, settings, page), resource, condition)
-    return Ask(key, address.url, headers, condition, page=page, unsigned=resource)
+    return Ask(key, address.url, headers, condition, page=page, renditions=offered, unsigned=resource)
 
 
 def consider_bytes(entry: Entry, wanted: Wanted, settings: Settings) -> Serve | None:
@@ -397,8 +399,13 @@ def _conditional(
     A validator is of one resource (RFC 9110 §8.8): where redirects lead somewhere else than the last time,
     it would be an answer to another question.
     """
-    plain = tuple(field for field in headers if field[0] not in ("if-none-match", "if-modified-since"))
+    plain = _plain(headers)
     return plain + conditions(entry) if entry is not None and entry.head.url == resource else plain
+
+
+@lru_cache(64)  # many requests have the same
+def _plain(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    return tuple(field for field in headers if field[0] not in ("if-none-match", "if-modified-since"))
 
 
 def conditions(entry: Entry | None) -> tuple[tuple[str, str], ...]:
@@ -412,6 +419,7 @@ def conditions(entry: Entry | None) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in fields if value)
 
 
+@lru_cache(64)  # as above
 def _last_of_each(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     """The last of each name: a caller's field replaces ours."""
     return tuple({name.lower(): value for name, value in headers}.items())
