@@ -5,13 +5,15 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import pickle
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
 
 import imgfetch
 from imgfetch import Client, Failure, Image, ImgfetchError, Limits
+from imgfetch.api.errands import errands
 from imgfetch.engine.events import Event, Received
 from imgfetch.model import Reason
 from origin import (
@@ -35,7 +37,6 @@ from pictures import encoded
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Iterator
-    from pathlib import Path
 
 pytestmark = pytest.mark.anyio
 
@@ -450,9 +451,22 @@ def test_words_that_mean_nothing_are_named() -> None:
     for contacting in (Client, imgfetch.GuardedTransport):
         with pytest.raises(TypeError, match=r"allow_hosts takes several .*: \['10.0.0.0/8'\]"):
             contacting(allow_hosts="10.0.0.0/8")
-    for limits in (Limits(jobs=0), Limits(per_host=-1), Limits(total_timeout=float("inf"))):
+    nonsense: tuple[dict[str, Any], ...] = (
+        {"jobs": 0},
+        {"per_host": -1},
+        {"total_timeout": float("inf")},
+        {"jobs": 2.5},
+        {"max_redirects": "10"},
+    )
+    for limits in nonsense:
         with pytest.raises(imgfetch.InputError, match="is no limit"):
-            Client(limits=limits)
+            Client(limits=Limits(**limits))
+    with pytest.raises(imgfetch.InputError, match="allow_hosts: a transport dials for itself"):
+        Client(allow_hosts=["10.0.0.0/8"], transport=httpx.MockTransport(lambda _: httpx.Response(200)))
+    with pytest.raises(imgfetch.InputError, match="'800' is no width"):
+        imgfetch.fetch("https://h.example/a.webp", width="800")  # type: ignore[arg-type]
+    with pytest.raises(imgfetch.InputError, match="PosixPath: no bytes"):
+        imgfetch.check_image(Path("a.webp"))  # type: ignore[arg-type]
 
 
 async def test_a_keyword_that_means_nothing_is_named(client: Client) -> None:
@@ -473,6 +487,20 @@ async def test_nothing_is_asked_after_the_client_is_closed(origin: Origin, cache
     assert origin.asked() == asked
     with pytest.raises(RuntimeError, match="this Client is closed"):
         await client.get(origin.route("/x", whole(WEBP)))
+
+
+async def test_who_waits_for_an_image_or_a_page_hears_that_the_client_is_closed(
+    origin: Origin, cache: Path
+) -> None:
+    url = origin.route("/a", stall())
+    errand = next(errands([url]))
+    async with Client(cache, limits=QUICK, allow_hosts=["127.0.0.1"]) as client:
+        waiting = [asyncio.create_task(work) for work in (client.get(url), client.look(errand))]
+        while origin.asked() < 2:
+            await asyncio.sleep(0.01)
+    for task in waiting:
+        with pytest.raises(asyncio.CancelledError):
+            await task
 
 
 def test_outcomes_can_be_pickled(origin: Origin, cache: Path) -> None:

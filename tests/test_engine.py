@@ -16,7 +16,7 @@ from imgfetch.adapters.threads import ThreadRunner
 from imgfetch.engine.events import Asked, Event, FellThrough, Waiting
 from imgfetch.engine.flight import Flights
 from imgfetch.engine.lanes import Lanes
-from imgfetch.engine.many import each, many
+from imgfetch.engine.many import all_of, each, many
 from imgfetch.engine.one import Engine
 from imgfetch.engine.patience import Patience
 from imgfetch.errors import NetworkError, Unreachable
@@ -448,6 +448,31 @@ async def test_an_error_that_comes_as_the_last_passenger_leaves_is_nobodys() -> 
             await task
 
 
+async def test_where_flights_are_grounded_none_is_left_and_none_departs() -> None:
+    flights: Flights[str] = Flights()
+    ended: list[str] = []
+
+    async def depart() -> str:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await asyncio.sleep(0)
+            ended.append("down")
+        return "landed"
+
+    aboard = [asyncio.create_task(flights.board(what, depart)) for what in "xxy"]
+    await asyncio.sleep(0.01)
+    await flights.ground()
+    assert ended == ["down", "down"]
+    for late in (flights.board("x", depart), flights.board("z", depart)):
+        with pytest.raises(asyncio.CancelledError):
+            await late
+    assert all(
+        isinstance(e, asyncio.CancelledError) for e in await asyncio.gather(*aboard, return_exceptions=True)
+    )
+    assert ended == ["down", "down"]
+
+
 # Threads
 
 
@@ -493,6 +518,22 @@ async def test_many_yields_each_as_it_finishes_and_begins_no_more_than_its_windo
     done = [result async for result in many([0.05, 0.0, 0.0, 0.0], work, window=2)]
     assert done == [0.0, 0.0, 0.0, 0.05]
     assert most == 2
+
+
+async def test_all_of_some_come_in_their_order_and_no_more_than_a_window_is_under_way() -> None:
+    under_way = most = 0
+
+    async def work(seconds: float) -> float:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(seconds)
+        under_way -= 1
+        return seconds
+
+    assert await all_of([0.05, 0.0, 0.02, 0.0], work, window=2) == [0.05, 0.0, 0.02, 0.0]
+    assert most == 2
+    assert await all_of([], work, window=2) == []
 
 
 async def test_many_draws_from_an_endless_source_only_what_it_needs() -> None:

@@ -20,7 +20,8 @@ from children import running
 from imgfetch import Client, Limits
 from imgfetch.adapters.disk import DiskStore
 from imgfetch.engine.events import Followed
-from imgfetch.model import Head, Key, Lease, Origin, Served, Verified
+from imgfetch.errors import CacheError
+from imgfetch.model import Failed, Head, Key, Lease, Origin, Reason, Served, Verified
 from keeping import CAT, DOG, facts, keep, written
 from origin import Origin as Loopback
 from origin import stall, whole
@@ -146,6 +147,27 @@ async def test_who_asks_with_other_fields_or_to_refresh_waits_for_nobody() -> No
         assert outcome.origin is Origin.FETCHED
         world.store.entries.clear()
     assert world.clock.sleeps == []
+
+
+async def test_a_cache_that_fails_while_another_leads_is_a_failure_of_that_image() -> None:
+    world = Beside()
+    await world.lead_by_another()
+
+    find = world.store.find
+
+    def broken_once(*_: object) -> None:
+        world.store.find = find  # type: ignore[method-assign]
+        raise CacheError(Reason.IO, "it has gone")
+
+    def end() -> None:
+        world.store.release(world.other)
+        world.store.find = broken_once  # type: ignore[method-assign, assignment]
+
+    world.when_it_has_waited(end)
+    outcome = await world.engine.bring(choice_of("/a"))
+    assert isinstance(outcome, Failed)
+    assert (outcome.reason, outcome.message) == (Reason.IO, "it has gone")
+    assert not world.store.leases
 
 
 async def test_who_waits_holds_no_turn() -> None:

@@ -28,7 +28,6 @@ from imgfetch.model import Defect, Level, Limits, Policy, Reason, ReferrerPolicy
 from imgfetch.rules import urls
 
 if TYPE_CHECKING:
-    import asyncio
     from collections.abc import (
         AsyncGenerator,
         AsyncIterator,
@@ -154,6 +153,12 @@ class Client:
     ) -> None:
         if locked and lock is None:
             raise InputError(Reason.BAD_INPUT, "locked needs a lock; Lock.read(path) gives one")
+        if transport is not None and (allow_hosts or proxy or ca_bundle):
+            raise InputError(
+                Reason.BAD_INPUT,
+                "a transport dials for itself: what it may reach, and by which way, is said to it",
+                "allow_hosts" if allow_hosts else "proxy" if proxy else "ca_bundle",
+            )
         agent = user_agent or f"imgfetch/{imgfetch.__version__}"
         self._settings = Settings(
             limits=_checked(limits or Limits()),
@@ -318,12 +323,11 @@ class Client:
         self, groups: Iterable[Sequence[Errand]]
     ) -> AsyncGenerator[tuple[Sequence[Errand], list[Image | Failure]], None]:
         """Yield each group of errands with what becomes of all of them, as the last of it finishes."""
-        import asyncio
-
         from imgfetch.engine.many import many
 
         async def work(group: Sequence[Errand]) -> _Settled:
-            return group, list(chain.from_iterable(await asyncio.gather(*map(self.settle, group))))
+            alone = len(group) == 1
+            return group, await (self.settle(group[0]) if alone else self._settle_all(group, self.settle))
 
         def at_once(group: Sequence[Errand]) -> _Settled | None:
             seen = self._look_up(group)
@@ -366,20 +370,18 @@ class Client:
 
         Raises `CacheError`.
         """
-        return await self._settle_all(self._bound(errand), self._settle)
+        bound = self._bound(errand)
+        return await (self._settle(bound[0]) if len(bound) == 1 else self._settle_all(bound, self._settle))
 
     async def _settle_all(
         self,
         errands: Iterable[Errand],
         settle: Callable[[Errand], Coroutine[Any, Any, list[Image | Failure]]],
     ) -> list[Image | Failure]:
-        import asyncio
+        """What becomes of many, in their order."""
+        from imgfetch.engine.many import all_of
 
-        first, *others = errands
-        if not others:
-            return await settle(first)
-        batches = await asyncio.gather(*map(settle, [first, *others]))
-        return [outcome for batch in batches for outcome in batch]
+        return [*chain.from_iterable(await all_of(errands, settle, window=self._window))]
 
     async def _settle(self, errand: Errand) -> list[Image | Failure]:
         if isinstance(errand.choice, Failure):
@@ -481,8 +483,10 @@ def _checked(limits: Limits) -> Limits:
     """Limits that end every fetch. Raises `InputError`."""
     for name, least in _LEAST.items():
         value = getattr(limits, name)
-        if not isinstance(value, int | float) or not least <= value < float("inf"):
-            raise InputError(Reason.BAD_INPUT, f"{value!r} is no limit; at least {least} is needed", name)
+        kinds, needed = (int, "a whole number, ") if name in _WHOLE else (int | float, "")
+        if not isinstance(value, kinds) or not least <= value < float("inf"):
+            message = f"{value!r} is no limit; {needed}at least {least} is needed"
+            raise InputError(Reason.BAD_INPUT, message, name)
     return limits
 
 
@@ -510,6 +514,7 @@ _LEAST = {
     field.name: 0 if field.name in ("retries", "max_redirects", "backoff_base") else 1e-3
     for field in fields(Limits)
 }
+_WHOLE = frozenset(field.name for field in fields(Limits) if isinstance(field.default, int))
 _LEAST |= dict.fromkeys(("jobs", "per_host", "max_bytes", "max_pixels", "max_frames"), 1)
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from imgfetch.adapters.pillow import PillowDecoder
 from imgfetch.engine.proof import prove
-from imgfetch.errors import error_for
-from imgfetch.model import Defect, Digest, Facts, Failed, Limits, Scratch, Wanted
+from imgfetch.errors import InputError, error_for
+from imgfetch.model import Defect, Digest, Facts, Failed, Limits, Reason, Scratch, Wanted
 
 if TYPE_CHECKING:
     from imgfetch.model import Buffer
@@ -17,11 +17,17 @@ if TYPE_CHECKING:
 def check_image(data: Buffer, *, limits: Limits | None = None) -> Facts:
     """What some bytes are, if they are one whole image: structure walked, every frame decoded.
 
-    Raises `ContentError` where they are not, `PolicyError` where `limits` forbid to find out.
+    Raises `ContentError` where they are not, `PolicyError` where `limits` forbid to find out,
+    `InputError` where they are no bytes.
     """
+    try:
+        digest = hashlib.sha256(data).hexdigest()
+    except TypeError as error:
+        found = f"a {type(data).__name__}"
+        raise InputError(Reason.BAD_INPUT, "no bytes; those of an image were expected", found) from error
     proved = prove(
         data,
-        Digest(hashlib.sha256(data).hexdigest()),
+        Digest(digest),
         Scratch(""),
         length=None,
         wanted=Wanted(),

@@ -37,8 +37,9 @@ class Flights(Generic[T]):
             if not flight.aboard:
                 # Off the board at once: who asks now must not come aboard a flight that is going down.
                 del self._flights[what]
-                flight.task.cancel()
-                await flight.landed.wait()
+                if not flight.landed.is_set():
+                    flight.task.cancel()
+                    await flight.landed.wait()
 
     async def ground(self) -> None:
         """Cancel what is in the air, and with it all who are aboard; nothing departs any more."""

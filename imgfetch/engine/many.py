@@ -74,6 +74,17 @@ async def many(
             await asyncio.gather(*under_way, return_exceptions=True)
 
 
+async def all_of(items: Iterable[T], work: Callable[[T], Coroutine[Any, Any, R]], *, window: int) -> list[R]:
+    """What `work` makes of all items, in their order; at most `window` are under way."""
+
+    async def numbered(item: tuple[int, T]) -> tuple[int, R]:
+        return item[0], await work(item[1])
+
+    async with aclosing(many(enumerate(items), numbered, window=window)) as results:
+        made = {place: result async for place, result in results}
+    return [made[place] for place in range(len(made))]
+
+
 _STRETCH = 64
 """Items answered or begun after which the event loop gets a turn, for whatever else runs on it."""
 

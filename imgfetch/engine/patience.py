@@ -30,7 +30,7 @@ class Patience:
         return self._limit - self.spent
 
     async def spend(self, work: Awaitable[T]) -> T:
-        """What comes of `work`, and of the time it takes. Raises `NetworkError` (`timeout`) when none is left."""
+        """What comes of `work`, within the time that is left. Raises `NetworkError` (`timeout`)."""
         began = self._clock.elapsed()
         try:
             async with asyncio.timeout(self.left):

@@ -47,8 +47,8 @@ def choose(
     `browser` is not told `dpr` and `source_size`.
     """
     policy = member(Policy, policy)
-    if width is not None and width < 1:
-        raise InputError(Reason.BAD_INPUT, f"{width} is no width; at least 1 is needed")
+    if width is not None and not _is_width(width):
+        raise InputError(Reason.BAD_INPUT, f"{width!r} is no width; a number, at least 1, is needed")
     candidates = _distinct(
         source_set.candidates
         if formats is None
@@ -84,6 +84,10 @@ def choose(
         source_set=source_set,
         formats=() if formats is None else tuple(sorted(formats)),
     )
+
+
+def _is_width(width: object) -> bool:
+    return isinstance(width, int | float) and width >= 1
 
 
 class _Scale:

@@ -56,7 +56,7 @@ class Address:
 
 
 _REMEMBERED = 512
-"""URLs, or hosts, of which is remembered what was made of them: the same is asked at every step of the way."""
+"""URLs, or hosts, of which is remembered what was made of them: it is asked at every step of their way."""
 
 
 @lru_cache(_REMEMBERED)
