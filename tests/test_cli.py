@@ -361,6 +361,21 @@ def test_a_warm_get_imports_what_it_needs_and_no_network_code(
     assert origin.asked() == 1
 
 
+def test_a_download_that_goes_well_needs_nothing_that_repeats_one(origin: Origin) -> None:
+    program = (
+        "import sys; from imgfetch.cli import main; code = main(sys.argv[1:]); "
+        "sys.exit(code or ' '.join({'tenacity', 'httpx', 'rich'} & set(sys.modules)) or 0)"
+    )
+    cold = subprocess.run(
+        [sys.executable, "-c", program, "get", "news.txt", "-w", "800", *LOCAL],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (cold.returncode, cold.stderr) == (0, "")
+    assert origin.asked() == 1
+
+
 def test_a_reader_who_goes_away_is_no_reason_for_a_traceback(origin: Origin) -> None:
     command = f"{sys.executable} -m imgfetch get news.txt --all --allow-host 127.0.0.1 | true"
     ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)

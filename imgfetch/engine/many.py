@@ -86,7 +86,7 @@ async def all_of(items: Iterable[T], work: Callable[[T], Coroutine[Any, Any, R]]
 
 
 _STRETCH = 64
-"""Items answered or begun after which the event loop gets a turn, for whatever else runs on it."""
+"""Items answered at once after which the event loop gets a turn, for whatever else runs on it."""
 
 
 class _Ready(Generic[T]):

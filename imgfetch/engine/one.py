@@ -25,7 +25,7 @@ from imgfetch.model import Failed, Page, Reason, Served, Wanted
 from imgfetch.rules import plan, renditions, retry, urls
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Coroutine
 
     from imgfetch.engine.events import Event
     from imgfetch.model import Ask, Candidate, Choice, Digest, Outcome, Rendition, Settings
@@ -124,10 +124,10 @@ class Engine:
         """Share one flight with all who ask the same; who came aboard is not bound by another's patience."""
         departed = False
 
-        async def depart() -> Landed | Failed | Page:
+        def depart() -> Coroutine[None, None, Landed | Failed | Page]:
             nonlocal departed
             departed = True
-            return await self._fetch(ask, wanted, patience)
+            return self._fetch(ask, wanted, patience)
 
         while True:
             landed = await self._flights.board((ask.key, ask.headers, wanted), depart)
