@@ -111,10 +111,11 @@ class Client:
     those of known signatures. `allow_hosts` names internal hosts, addresses or networks that may be
     contacted. `transport` replaces the network stack, and with it `allow_hosts`, `proxy` and `ca_bundle`; it
     dials for itself, as a `proxy` does: without the address guard, unless it is a `GuardedTransport`.
-    `observe` is called with every event on the way (`imgfetch.engine.events`). `lock` takes note of what is served, which is then what was
-    chosen; with `locked`, just what it has is served, by its digest, and it is not changed. `max_cache` is
-    how many bytes the cache may hold, and `max_age` how many seconds an image may lie in it unused: while
-    images are kept, others that were not used for longest go, in the background (docs/caching.md).
+    `observe` is called with every event on the way (`imgfetch.engine.events`). `lock` takes note of what is
+    served, which is then what was chosen; with `locked`, just what it has is served, by its digest, and it is
+    not changed. `max_cache` is how many bytes the cache may hold, and `max_age` how many seconds an image may
+    lie in it unused: while images are kept, others that were not used for longest go, in the background
+    (docs/caching.md).
     `contact`, a URL or a mail address, is added to the User-Agent. `robots` respects what origins ask of
     crawlers: robots.txt, `X-Robots-Tag`, `TDM-Reservation`; who gathers images by the thousand should.
     `referer` is the URL of the page that all images are said to stand on, in the place of the one they were

@@ -86,7 +86,7 @@ def fields(address: urls.Address, settings: Settings, page: str = "") -> tuple[t
 
     `page` is the URL of the page it is made on behalf of, where that is known.
     """
-    headers = _own_headers(settings, page, address.url) + settings.headers
+    headers = _own_headers(settings, page, address) + settings.headers
     if address.userinfo:
         headers += (("authorization", _basic(address.userinfo)),)
     return _last_of_each(headers)
@@ -351,7 +351,7 @@ def _follow(ask: Ask, head: Head, settings: Settings, *, now: float) -> Follow |
     same = isinstance(here, urls.Address) and here.origin == there.origin
     # What the caller set was meant for the origin it named: another one gets only what we say to anybody.
     resource = there.resource(settings.key_ignore)
-    plain = ask.headers if same else _own_headers(settings, ask.page, there.url)
+    plain = ask.headers if same else _own_headers(settings, ask.page, there)
     headers = _conditional(plain, resource, ask.entry)
     bound = freshness.bound_of(head, ask.bound, received_at=now)
     return Follow(
@@ -380,8 +380,9 @@ def _refuse(
     )
 
 
-def _own_headers(settings: Settings, page: str, url: str) -> tuple[tuple[str, str], ...]:
-    told = referrer(settings.referrer_policy, settings.referer or page, url)
+def _own_headers(settings: Settings, page: str, address: urls.Address) -> tuple[tuple[str, str], ...]:
+    page = settings.referer or page
+    told = referrer(settings.referrer_policy, page, address.url) if page else None
     return (
         ("user-agent", settings.user_agent),
         ("accept", "image/avif,image/webp,image/png,image/jpeg,image/gif,image/*;q=0.8,*/*;q=0.5"),
