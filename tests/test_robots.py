@@ -187,6 +187,18 @@ def test_many_crawlers_and_many_rules_are_no_more_than_their_sum() -> None:
     check("user-agent: *\ndisallow: /" + "*a" * 200_000 + "$", "/" + "a" * 16_000)
 
 
+def test_patterns_that_would_take_too_long_to_look_for_allow_nothing() -> None:
+    beginning = "user-agent: *\n" + "".join(
+        f"disallow: /*a{number:04}b{'a' * 45}\n" for number in range(9000)
+    )
+    check(beginning, "/a" + "a" * 400, "/a" + "a" * 16_000)
+    check(beginning.replace("/*", "/"), "/a" + "a" * 16_000)
+    check(
+        "user-agent: *\n" + "".join(f"disallow: /*{number:014}\n" for number in range(1000)),
+        "/" + "a" * 16_000,
+    )
+
+
 def test_we_are_called_by_the_first_word_of_our_user_agent() -> None:
     assert robots.token("imgfetch/0.1.0 (+https://h.example/)") == "imgfetch"
     assert robots.token("MyBot/2.0") == "mybot"
