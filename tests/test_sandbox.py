@@ -121,6 +121,27 @@ def test_a_cell_has_little_and_may_do_little(monkeypatch: pytest.MonkeyPatch) ->
             assert told(decoder, "tell fork").message == "BlockingIOError"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="it is read from /proc")
+def test_a_cell_raises_no_limit_that_we_are_under_ourselves() -> None:
+    code = """if True:
+        import resource
+        from test_sandbox import *
+        resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+        resource.setrlimit(resource.RLIMIT_AS, (10**9, 10**9))
+        resource.setrlimit(resource.RLIMIT_CPU, (50, 50))
+        with closing(SandboxedDecoder(Limits(max_pixels=10**9), seconds=10**6)) as decoder:
+            assert decoder.decode(encoded("webp", 12, 9), Format.WEBP, Limits()) is None
+            print(Path(f"/proc/{children()[0]}/limits").read_text())
+    """
+    path = os.pathsep.join(filter(None, sys.path))
+    limits = subprocess.check_output(
+        [sys.executable, "-c", code], text=True, env={**os.environ, "PYTHONPATH": path}
+    )
+    hard = {line[:25].strip(): line[47:67].strip() for line in limits.splitlines()}
+    limited = ("Max address space", "Max open files", "Max cpu time")
+    assert [hard[name] for name in limited] == ["1000000000", "5", "50"]
+
+
 def test_many_threads_share_as_many_cells_as_there_are_cores() -> None:
     files = [encoded("webp", 64, 48, seed=seed) for seed in range(4)] * 5
     broken = [data[:-9] + bytes(9) for data in files]

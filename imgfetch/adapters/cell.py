@@ -29,7 +29,8 @@ def main() -> None:
     for line in sys.stdin:
         spent = resource.getrusage(resource.RUSAGE_SELF)
         most = int(spent.ru_utime + spent.ru_stime) + 1 + seconds
-        resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (_lower(most, hard), hard))
         defect = _decode(*line.split())
         answer = f"{defect.reason} {defect.message}" if defect else ""
         os.write(1, answer.encode() + b"\n")
@@ -58,7 +59,13 @@ def _confine(descriptor: int, memory: int, parent: int) -> None:
         (resource.RLIMIT_NPROC, 0),
         (resource.RLIMIT_CORE, 0),
     ):
-        resource.setrlimit(limit, (most, most))
+        _, hard = resource.getrlimit(limit)
+        resource.setrlimit(limit, (_lower(most, hard),) * 2)
+
+
+def _lower(most: int, hard: int) -> int:
+    """The lower of two limits: one that we are under ourselves may not be raised."""
+    return most if hard == resource.RLIM_INFINITY else min(most, hard)
 
 
 def _die_with(parent: int) -> None:
