@@ -328,6 +328,19 @@ def test_a_lock_that_cannot_be_read_is_one_line_and_exit_code_2(capsys: pytest.C
     assert "cannot be read" in Ran(capsys, "get", "https://h.example/a", "--locked").err
 
 
+def test_a_lock_that_could_not_be_written_is_found_out_before_anything_is_asked_for(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran = Ran(capsys, "get", f"{origin.url}/a", "--lock", "nowhere/imgfetch.lock")
+    assert (ran.code, ran.out, len(ran.err.splitlines())) == (2, "", 1), ran.err
+    assert "nowhere/imgfetch.lock: cannot be written: No such file or directory" in ran.err
+    assert origin.asked() == 0
+    Path("elsewhere").mkdir()
+    Path("link.lock").symlink_to("elsewhere/imgfetch.lock")
+    assert Ran(capsys, "get", f"{origin.url}/a", "--lock", "link.lock").code == 0
+    assert Path("elsewhere/imgfetch.lock").exists()
+
+
 KEYS = st.builds(PinKey, st.text(), st.sampled_from(["{}", '{"width": 800}', '{"every": true}']), st.text())
 PINS = st.lists(
     st.builds(

@@ -40,6 +40,16 @@ def read(path: str | Path) -> str | None:
         raise InputError(Reason.BAD_INPUT, f"line {line}: not UTF-8", name) from error
 
 
+def expect_to_write(path: str | Path) -> None:
+    """Find out before the work what would keep `replace` from making a new file. Raises `InputError`."""
+    name = os.path.realpath(path)
+    folder = os.path.dirname(name)
+    if os.path.lexists(name) or os.access(folder, os.W_OK | os.X_OK):
+        return
+    number = errno.EACCES if os.path.isdir(folder) else errno.ENOENT
+    raise _unusable("written", name, OSError(number, os.strerror(number)))
+
+
 def replace(path: str | Path, text: str) -> None:
     """Put `text` in the place of a file at once: who looks finds the old or the new. Raises `InputError`.
 

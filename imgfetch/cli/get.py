@@ -13,6 +13,7 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from imgfetch.adapters import files
 from imgfetch.api.errands import errands, parse_digest
 from imgfetch.cli.door import getting_client_for, let_go
 from imgfetch.cli.inputs import choosing_of, sources_of
@@ -71,6 +72,8 @@ def _lock_of(options: argparse.Namespace) -> Lock | None:
         return None
     from imgfetch.api.lock import Lock
 
+    if not options.locked:
+        files.expect_to_write(options.lock)
     return Lock.read(options.lock or "imgfetch.lock", missing_ok=not options.locked)
 
 
