@@ -76,8 +76,8 @@ def test_the_first_written_of_equal_candidates_comes_first_and_no_url_is_tried_t
 def test_formats_leave_out_urls_that_name_another_one() -> None:
     srcset = "a.avif 900w, b.webp 800w, c 700w, d.JPG?x=.avif 600w"
     check(srcset, "d", "c", width=100, formats=["jpeg"])
-    with pytest.raises(InputError, match="no candidate in gif"):
-        check("a.avif 900w", formats=["gif"])
+    with pytest.raises(InputError, match=r"no candidate in gif, png, but /a\.avif and 1 more"):
+        check("/a.avif?s=secret 900w, b.webp", formats=["png", "gif"])
 
 
 def test_an_empty_source_set_is_an_error_that_says_so() -> None:

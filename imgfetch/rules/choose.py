@@ -11,6 +11,7 @@ from imgfetch.errors import InputError, member
 from imgfetch.model import Choice, Policy, Reason
 from imgfetch.rules.browser import density, single
 from imgfetch.rules.names import named_format
+from imgfetch.rules.urls import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -55,8 +56,7 @@ def choose(
         else [c for c in source_set.candidates if _may_be(c.url, formats)]
     )
     if not candidates:
-        wanted = f" in {', '.join(sorted(formats))}" if formats else ""
-        raise InputError(Reason.NO_IMAGE, f"the source set has no candidate{wanted}")
+        raise InputError(Reason.NO_IMAGE, _nothing_left(source_set, formats))
 
     if policy is Policy.BROWSER and (dpr is None or source_size is None):
         raise InputError(Reason.BAD_INPUT, "the policy browser needs a viewport")
@@ -88,6 +88,14 @@ def choose(
 
 def _is_width(width: object) -> bool:
     return isinstance(width, int | float) and width >= 1
+
+
+def _nothing_left(source_set: SourceSet, formats: Collection[Format | str] | None) -> str:
+    if formats is None or not source_set.candidates:
+        return "the source set has no candidate"
+    first, *others = source_set.candidates
+    more = f" and {len(others):,} more" if others else ""
+    return f"no candidate in {', '.join(sorted(formats))}, but {redact(first.url)}{more}"
 
 
 class _Scale:
