@@ -291,6 +291,16 @@ def test_a_cache_that_is_none_is_one_line_and_exit_code_3(capsys: pytest.Capture
     assert Path("file").read_text() == "mine"
 
 
+@pytest.mark.parametrize("action", ["info", "ls", "verify", "prune"])
+def test_to_look_after_a_cache_that_is_not_there_is_one_line_and_exit_code_3(
+    action: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("empty").mkdir()
+    for name in ("typo", "empty"):
+        complains(capsys, 3, f"/{name}: no cache is there; --cache DIR", "cache", action, "--cache", name)
+    assert [path.name for path in Path().rglob("*")] == ["empty"]
+
+
 def test_a_name_full_of_control_characters_is_printed_harmlessly(capsys: pytest.CaptureFixture[str]) -> None:
     complains(capsys, 2, r"\x1b]0;owned\x07", "get", "\x1b]0;owned\x07.txt")
     complains(capsys, 2, "\\u202e", "pick", "a\u202eb.txt")
@@ -317,7 +327,6 @@ def test_an_internal_address_is_refused_with_a_word_on_how_to_allow_it(
 
 
 def test_the_cache_can_be_looked_at_and_checked(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
-    assert Ran(capsys, "cache", "verify").code == 0
     (path,) = Ran(capsys, "get", "news.txt", "-w", "800", *LOCAL).lines
     listed = Ran(capsys, "cache", "ls").out
     assert "1280x720" in listed

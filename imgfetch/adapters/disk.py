@@ -643,6 +643,11 @@ class DiskStore:
         sync_folder(self._root)
         self._ready = self._ours = True
 
+    def exists(self) -> bool:
+        """Whether anything was ever kept here. Raises `CacheError` where nothing could be."""
+        with self._translating():
+            return self._is_ours()
+
     def _is_ours(self) -> bool:
         """Whether there is a cache; False where there could be one. Raises where there could not."""
         try:

@@ -72,6 +72,10 @@ class Cache:
         """The directory, absolute."""
         return self._store.root
 
+    def exists(self) -> bool:
+        """Whether there is a cache; before the first fetch, its directory is missing or empty."""
+        return self._store.exists()
+
     def entries(self) -> Iterator[Entry]:
         """Every rendition by its URL, in the order kept; the same bytes may stand under several."""
         return self._store.entries()

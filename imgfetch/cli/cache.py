@@ -10,8 +10,8 @@ from imgfetch.api.cache import Cache
 from imgfetch.cli import lines
 from imgfetch.cli.door import client_for
 from imgfetch.cli.exits import Exit
-from imgfetch.errors import error_for
-from imgfetch.model import Failed
+from imgfetch.errors import CacheError, error_for
+from imgfetch.model import Failed, Reason
 from imgfetch.rules import urls
 
 if TYPE_CHECKING:
@@ -26,6 +26,8 @@ def run(options: argparse.Namespace) -> Exit:
     """Do one of `info`, `ls`, `verify`, `prune`, `pin`, `unpin`, `rm`."""
     cache = Cache(options.cache, key_ignore=options.key_ignore)
     try:
+        if options.action in _OF_ALL and not cache.exists():
+            raise CacheError(Reason.NOT_A_CACHE, "no cache is there", str(cache.path), hint=_NAME_ONE)
         match options.action:
             case "info":
                 return _info(cache, as_json=options.json)
@@ -43,6 +45,12 @@ def run(options: argparse.Namespace) -> Exit:
                 return _each(options, cache.remove, "removed", "not in the cache")
     finally:
         cache.close()
+
+
+_OF_ALL = frozenset({"info", "ls", "verify", "prune"})
+"""What would find everything in order where a name is misspelt."""
+
+_NAME_ONE = "--cache DIR names one; it is made when a first image is kept"
 
 
 def _info(cache: Cache, *, as_json: bool) -> Exit:
