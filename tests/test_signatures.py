@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 
 from imgfetch import CachingTransport
 from imgfetch.cli import main
-from imgfetch.model import Key, Origin, Served
-from imgfetch.rules import urls
+from imgfetch.model import Head, Key, Origin, Served
+from imgfetch.rules import heads, urls
 from imgfetch.rules.signatures import unsigned
 from origin import Origin as Loopback
 from origin import ranged, whole
@@ -227,6 +227,25 @@ async def test_no_signature_is_noted_in_the_index() -> None:
     world.transport.answer(H + signed(1), reply())
     served = await world.served(signed(1))
     assert HEX64 not in repr(served.entry)
+
+
+@pytest.mark.parametrize("signature", SIGNATURES.values(), ids=SIGNATURES)
+def test_no_signature_is_kept_in_the_head_of_a_response(signature: str) -> None:
+    signature = signature.removesuffix("&")
+
+    def kept(name: str, value: str) -> str | None:
+        head = heads.storable(Head("https://h.example/a", 200, ((name, value),)), "https://h.example/a")
+        assert heads.storable(head, head.url) == head
+        return head.get(name)
+
+    assert kept("content-location", f"/a.webp?{signature}#x") == "/a.webp#x"
+    assert kept("content-location", f"//u:p@h/a.webp?w=1&{signature}") == "//h/a.webp?w=1"
+    links = '<https://{}h.example/a?{}>; rel="canonical"; title="<a?b>", </b?w=9{}>;rel=preload'
+    said = links.format("u:p@", signature, f"&{signature}")
+    assert kept("link", said) == links.format("", "", "").replace("a?>", "a>")
+    assert kept("location", f"/a?{signature}") == f"/a?{signature}"
+    for plain in ("/a?", "/a?w=1#x", "", "?", "a b"):
+        assert kept("content-location", plain) == plain
 
 
 async def test_what_a_caller_names_is_left_out_by_each_of_the_doors(

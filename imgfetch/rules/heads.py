@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
+
+from imgfetch.rules.urls import without_signature
 
 if TYPE_CHECKING:
     from imgfetch.model import Entry, Head
@@ -65,12 +68,26 @@ def listed(value: str | None) -> frozenset[str]:
 def storable(head: Head, resource: str) -> Head:
     """The head as that of `resource`, which is its URL without its signature.
 
-    It is without what is of the connection it came over (RFC 9111 §3.1), and without cookies.
+    It is without what is of the connection it came over (RFC 9111 §3.1), and without cookies. A URL in it
+    that may be the one asked for is without its signature too; a Location needs its own.
     """
     excepted = _OF_THE_CONNECTION | _SECRET | listed(head.get("connection"))
-    return replace(
-        head, url=resource, headers=tuple(field for field in head.headers if field[0] not in excepted)
-    )
+    kept = (field for field in head.headers if field[0] not in excepted)
+    return replace(head, url=resource, headers=tuple(map(_without_signatures, kept)))
+
+
+def _without_signatures(field: tuple[str, str]) -> tuple[str, str]:
+    name, value = field
+    match name:
+        case "content-location":
+            return name, without_signature(value)
+        case "link":
+            return name, _TARGET.sub(lambda target: without_signature(target[0]), value)
+        case _:
+            return field
+
+
+_TARGET = re.compile("(?<=<)[^<>]*(?=>)")  # RFC 8288 §3
 
 
 def completed(first: Head, last: Head) -> Head:

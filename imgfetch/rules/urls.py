@@ -113,6 +113,14 @@ def without_credentials(text: str) -> str:
     return _CREDENTIALS.sub("", text)
 
 
+def without_signature(url: str) -> str:
+    """A URL, or a reference to one, without user, password and what only signs it."""
+    reference, hash_mark, fragment = url.partition("#")
+    path, mark, query = reference.partition("?")
+    left = unsigned(query)
+    return _USERINFO.sub("//", path) + (mark if left == query or left else "") + left + hash_mark + fragment
+
+
 def with_credentials_of(other: str, url: str) -> str:
     """`url` with user and password of another URL, if that is of the same origin."""
     here, there = read(url), read(other)
@@ -128,7 +136,7 @@ def redact(url: str) -> str:
     address = read(url)
     if isinstance(address, Address):
         return address.shown
-    without_credentials = re.sub(r"//[^/?#]*@", "//", url)
+    without_credentials = _USERINFO.sub("//", url)
     return printable(without_credentials.partition("?")[0])[:120]
 
 
@@ -144,6 +152,7 @@ _URL = re.compile(
 # A value is shown where it is a small number, as widths and qualities are; all else may be a signature.
 _QUERY_VALUE = re.compile(r"=(?![0-9]{1,5}(?:&|$))[^&]*")
 
+_USERINFO = re.compile(r"//[^/?#]*@")
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
 _ODD = re.compile(r'[\x00-\x20"<>\\^`{|}\x7f]')
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
