@@ -189,6 +189,60 @@ async def test_a_body_that_is_not_read_to_its_end_is_not_kept(tmp_path: Path) ->
         assert list((cache / "scratch-v1").glob("*")) == [] or not cache.exists()
 
 
+async def test_an_object_that_is_evicted_before_it_is_given_is_fetched_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def evict() -> None:
+        for path in (tmp_path / "cache" / "objects-v1").rglob("*.webp"):
+            path.unlink()
+
+    def evicted(status: int) -> Callable[[], httpx.Response]:
+        def answered() -> httpx.Response:
+            evict()
+            return answer(b"", status, etag='"1"')()
+
+        return answered
+
+    def unreachable() -> httpx.Response:
+        evict()
+        raise httpx.ConnectError("gone")
+
+    fresh = answer(cache_control="max-age=60, stale-if-error=600", etag='"1"')
+    within = Within(fresh)
+    clock = FakeClock()
+    async with client(tmp_path / "cache", within, clock) as http:
+        await http.get(URL)
+        async with http.stream("GET", URL) as response:
+            evict()
+            assert await response.aread() == WEBP
+        assert len(within.requests) == 1
+
+        await http.get(URL)
+        find = DiskStore.find
+
+        def find_and_evict(*arguments: Any) -> Any:  # noqa: ANN401 (those of `find`)
+            found = find(*arguments)
+            evict()
+            return found
+
+        with monkeypatch.context() as patched:
+            patched.setattr(DiskStore, "find", find_and_evict)
+            assert (await http.get(URL)).extensions["imgfetch"]["origin"] == "fetched"
+            only = await http.get(URL, headers={"cache-control": "only-if-cached"})
+            assert only.status_code == 504
+
+        for gone, status in ((evicted(304), 200), (evicted(503), 503), (unreachable, None)):
+            within.answers = [fresh, gone, fresh]
+            url = f"{URL}{status}"
+            await http.get(url)
+            clock.time += 61
+            if status is None:
+                with pytest.raises(httpx.ConnectError):
+                    await http.get(url)
+            else:
+                assert (await http.get(url)).status_code == status
+
+
 async def test_what_is_larger_than_is_kept_passes_through(tmp_path: Path) -> None:
     within = Within(answer(cache_control="max-age=60"))
     limits = imgfetch.Limits(max_bytes=10)

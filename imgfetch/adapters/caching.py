@@ -14,7 +14,7 @@ import asyncio
 from contextlib import aclosing, suppress
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, TypeAlias, assert_never
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, assert_never
 
 import httpx
 
@@ -70,13 +70,20 @@ class CachingLayer(httpx.AsyncBaseTransport):
         """Answer from the cache, or by way of the transport within."""
         asked = replace(_read(request), key_ignore=self._key_ignore)
         key = asked.key
-        entry = None if key is None else self._find(key, asked)
+        return await self._answer(request, asked, None if key is None else self._find(key, asked))
+
+    async def _answer(
+        self, request: httpx.Request, asked: transit.Request, entry: Entry | None
+    ) -> httpx.Response:
         considered = transit.consider(asked, entry, level=self._level, now=self._clock.now())
         match considered:
             case transit.Give():
+                given = self._give(asked, considered)
+                if given is None:
+                    return await self._answer(request, asked, None)
                 if considered.refresh:
                     self._refresh_later(request, asked, considered.entry)
-                return self._give(asked, considered)
+                return given
             case transit.Forward():
                 return await self._forward(request, asked, considered)
             case transit.Unavailable():
@@ -115,9 +122,10 @@ class CachingLayer(httpx.AsyncBaseTransport):
             if isinstance(error.__cause__, PolicyError):  # we declined to try
                 raise
             standing_in = transit.unreached(asked, forward, now=self._clock.now())
-            if standing_in is None:
+            given = None if standing_in is None else self._stale(asked, standing_in.entry)
+            if given is None:
                 raise
-            return self._stale(asked, standing_in.entry)
+            return given
         try:
             return await self._heard(request, asked, forward, response, asked_at)
         except BaseException:
@@ -140,16 +148,18 @@ class CachingLayer(httpx.AsyncBaseTransport):
         heard = transit.hear(asked, forward, head, level=self._level, now=received_at)
         match heard:
             case transit.Pass():
-                response.extensions["imgfetch"] = {"origin": Origin.FETCHED.value, "path": None}
-                return response
+                return self._passed(response)
             case transit.Keep(length):
                 return self._tee(asked, response, head, length, asked_at, received_at)
             case transit.Again(forward):
                 await response.aclose()
                 return await self._forward(request, asked, forward)
             case transit.StandIn(entry):
+                given = self._stale(asked, entry)
+                if given is None:
+                    return self._passed(response)
                 await response.aclose()
-                return self._stale(asked, entry)
+                return given
             case transit.Refresh(held):
                 await response.aclose()
                 times = {"asked_at": asked_at, "received_at": received_at}
@@ -157,21 +167,31 @@ class CachingLayer(httpx.AsyncBaseTransport):
                 with suppress(CacheError):  # it is asked about again when it is next wanted
                     await self._runner.run(partial(self._store.refresh, held, head, **times))
                 fields = transit.answer_fields(entry, now=received_at, confirmed=True)
-                return self._give(asked, transit.Give(entry, fields, Origin.REVALIDATED))
+                given = self._give(asked, transit.Give(entry, fields, Origin.REVALIDATED))
+                return given or await self._forward(request, asked, transit.Forward(asked.headers))
             case _:
                 assert_never(heard)
 
-    def _stale(self, asked: transit.Request, entry: Entry) -> httpx.Response:
+    def _passed(self, response: httpx.Response) -> httpx.Response:
+        response.extensions["imgfetch"] = {"origin": Origin.FETCHED.value, "path": None}
+        return response
+
+    def _stale(self, asked: transit.Request, entry: Entry) -> httpx.Response | None:
         fields = transit.answer_fields(entry, now=self._clock.now())
         return self._give(asked, transit.Give(entry, fields, Origin.STALE))
 
-    def _give(self, asked: transit.Request, give: transit.Give) -> httpx.Response:
+    def _give(self, asked: transit.Request, give: transit.Give) -> httpx.Response | None:
+        """The answer; None where its object was evicted a moment ago. One that is open outlives its name."""
         path = self._store.path(give.entry)
+        try:
+            file = path.open("rb")
+        except OSError:
+            return None
         start, stop = give.span or (0, give.entry.facts.bytes)
         return httpx.Response(
             give.entry.head.status if give.span is None else 206,
             headers=_encoded(give.fields),
-            stream=_File(str(path), start, start if asked.method == "HEAD" else stop),
+            stream=_Part(file, start, start if asked.method == "HEAD" else stop),
             extensions={"imgfetch": {"origin": give.origin.value, "path": path}},
         )
 
@@ -243,20 +263,22 @@ class CachingLayer(httpx.AsyncBaseTransport):
         task.add_done_callback(self._in_background.pop)
 
 
-class _File(httpx.AsyncByteStream):
-    """The bytes of an object, from one offset up to another."""
+class _Part(httpx.AsyncByteStream):
+    """The bytes of an open file, from one offset up to another."""
 
-    def __init__(self, path: str, start: int, stop: int) -> None:
-        self._path = path
+    def __init__(self, file: BinaryIO, start: int, stop: int) -> None:
+        self._file = file
         self._start = start
         self._stop = stop
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        with open(self._path, "rb") as file:  # noqa: ASYNC230, PTH123 (a local file, a piece at a time)
-            at = file.seek(self._start)
-            while piece := file.read(min(_PIECE, self._stop - at)):
-                at += len(piece)
-                yield piece
+        at = self._file.seek(self._start)
+        while piece := self._file.read(min(_PIECE, self._stop - at)):
+            at += len(piece)
+            yield piece
+
+    async def aclose(self) -> None:
+        self._file.close()
 
 
 class _Tee(httpx.AsyncByteStream):
