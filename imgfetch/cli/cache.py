@@ -10,6 +10,7 @@ from imgfetch.api.cache import Cache
 from imgfetch.cli import lines
 from imgfetch.cli.door import client_for
 from imgfetch.cli.exits import Exit
+from imgfetch.cli.limits import with_option
 from imgfetch.errors import CacheError, error_for
 from imgfetch.model import Failed, Reason
 from imgfetch.rules import urls
@@ -157,5 +158,5 @@ def _fields(verdict: Verdict) -> dict[str, Any]:
 
 def _outcome(outcome: Image | Failure) -> str:
     if isinstance(outcome, Failed):
-        return f"not repaired: {error_for(outcome)}"
+        return f"not repaired: {error_for(with_option(outcome))}"
     return f"repaired: {urls.redact(outcome.url)} is {outcome.path}"

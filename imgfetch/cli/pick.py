@@ -15,6 +15,7 @@ from imgfetch.cli import lines
 from imgfetch.cli.door import client_for
 from imgfetch.cli.exits import OF_INPUT, Exit
 from imgfetch.cli.inputs import choosing_of, sources_of
+from imgfetch.cli.limits import with_option
 from imgfetch.cli.watch import watcher_for
 from imgfetch.errors import error_for
 from imgfetch.model import Failed, Kind
@@ -82,7 +83,7 @@ class _Teller:
         choice = errand.choice
         if isinstance(choice, Failed):
             self._failures.add(choice.reason)
-            lines.say(str(error_for(choice)))
+            lines.say(str(error_for(with_option(choice))))
             return
         self._picked += 1
         options = self._options

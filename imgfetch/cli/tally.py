@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from imgfetch.cli import lines
 from imgfetch.cli.exits import OF_INPUT, Exit
+from imgfetch.cli.limits import with_option
 from imgfetch.errors import CacheError, error_for
 from imgfetch.model import Failed, Reason
 
@@ -92,6 +93,7 @@ class Tally:
             yield f"failed: {in_report}"
 
     def _fail(self, failed: Failure) -> None:
+        failed = with_option(failed)
         error = error_for(failed)
         if self._json:
             lines.result(lines.json_of(failed))
@@ -107,7 +109,7 @@ class Tally:
         lines.say(str(error))
         if self._verbose:
             for other in failed.tried[1:]:
-                lines.say(f"  nor {error_for(other)}")
+                lines.say(f"  nor {error_for(with_option(other))}")
 
     def _count_at(self, host: str) -> None:
         self._hosts[host] += 1

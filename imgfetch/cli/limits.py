@@ -1,0 +1,38 @@
+"""Which option sets the limit that a failure ran into; the library, whose name for it is another, cannot say.
+
+TOO_LARGE, "50,000,001 bytes, the limit is 50,000,000" ─▶ --max-bytes
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from imgfetch.model import Reason
+
+if TYPE_CHECKING:
+    from imgfetch.api.values import Failure
+
+
+def with_option(failed: Failure) -> Failure:
+    """The same, with the option as its hint where a limit was the reason, and nothing better is known."""
+    if failed.hint is not None:
+        return failed
+    for reason, words, option in _SET_BY:
+        if failed.reason is reason and words in failed.message:
+            return replace(failed, hint=f"{option} sets the limit")
+    return failed
+
+
+_SET_BY = (
+    (Reason.TOO_LARGE, "", "--max-bytes"),
+    (Reason.TOO_MANY_PIXELS, "the limit is", "--max-pixels"),
+    (Reason.TOO_MANY_REDIRECTS, "", "--max-redirects"),
+    (Reason.RATE_LIMITED, "beyond the time limit", "--total-timeout"),
+    (Reason.TLS, "no TLS handshake within", "--connect-timeout"),
+    (Reason.TIMEOUT, "no connection within", "--connect-timeout"),
+    (Reason.TIMEOUT, "within the time limit", "--total-timeout"),
+    (Reason.TIMEOUT, "too slow", "--lowest-speed"),
+    (Reason.TIMEOUT, "", "--read-timeout"),
+)
+"""Reasons, what their messages say, and options, the first that fits first."""
