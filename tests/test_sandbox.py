@@ -13,12 +13,14 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 
 from damage import DAMAGES, FORMS, picture
-from imgfetch import Client, Failure, Image
+from imgfetch import Cache, CachingTransport, Client, Failure, Image, fetch
 from imgfetch.adapters.pillow import PillowDecoder
 from imgfetch.adapters.sandbox import SandboxedDecoder
+from imgfetch.cli import main
 from imgfetch.errors import CacheError
 from imgfetch.formats import walk
 from imgfetch.model import Defect, Format, Limits, Reason
@@ -222,6 +224,33 @@ async def test_a_client_with_a_sandbox_gets_the_same_images_and_leaves_no_proces
     assert isinstance(second, Failure)
     assert second.kind is Reason.CORRUPT
     assert children() == []
+
+
+async def test_what_a_caching_transport_keeps_is_decoded_inside(tmp_path: Path) -> None:
+    with Origin() as origin:
+        url = origin.route("/a.webp", whole(encoded("webp", 96, 54)))
+        transport = CachingTransport(tmp_path, allow_hosts=["127.0.0.1"], sandbox=True)
+        async with httpx.AsyncClient(transport=transport) as client:
+            told = (await client.get(url)).extensions["imgfetch"]
+            assert told["path"].exists(), told
+            assert len(children()) == 1
+    assert children() == []
+
+
+def test_a_cache_of_others_is_checked_inside(tmp_path: Path) -> None:
+    with Origin() as origin:
+        for form in ("webp", "jpeg"):
+            fetch(
+                origin.route(f"/{form}", whole(encoded(form, 96, 54))),
+                cache=tmp_path,
+                allow_hosts=["127.0.0.1"],
+            )
+    with closing(Cache(tmp_path)) as cache:
+        for verdict in cache.verify(deep=True, sandbox=True):
+            assert verdict.problem is None
+            assert len(children()) == 1
+    assert children() == []
+    assert main(["cache", "verify", "--deep", "--sandbox", "--cache", str(tmp_path)]) == 0
 
 
 def test_limits_beyond_all_memory_are_none() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from imgfetch.api.client import Client
     from imgfetch.api.values import Failure, Image
     from imgfetch.model import Entry, Rendition
+    from imgfetch.ports import Decoder
     from imgfetch.rules.explain import Explanation
 
 
@@ -152,8 +153,13 @@ class Cache:
         """
         return self._store.prune(bounds_of(max_bytes, max_age), grace=grace, dry_run=dry_run)
 
-    def verify(self, *, deep: bool = False, repair: Client | None = None) -> Iterator[Verdict]:
+    def verify(
+        self, *, deep: bool = False, repair: Client | None = None, sandbox: bool = False
+    ) -> Iterator[Verdict]:
         """Check every file against its name, its structure, the index; `deep` decodes every frame too.
+
+        With `sandbox` it does so in processes of their own, for a cache that others may have written: what
+        their limits do not suffice for is damaged then. There is room for 500 million pixels.
 
         A damaged file is moved to quarantine with the reason, so that it is never handed out again. With a
         `repair`, which must be a client on the same directory, what was damaged is fetched again at the end,
@@ -164,12 +170,13 @@ class Cache:
             self._check_client(repair)
         damaged = []
         wanted = Wanted(Level.FULL if deep else Level.STRUCTURE)
-        for checked in self._store.verify(deep=True):
-            verdict = self._judged(checked, wanted)
-            if verdict.problem is not None and repair is not None:
-                damaged.append(verdict)
-            else:
-                yield verdict
+        with _decoding(sandbox=sandbox) as decoder:
+            for checked in self._store.verify(deep=True):
+                verdict = self._judged(checked, wanted, decoder)
+                if verdict.problem is not None and repair is not None:
+                    damaged.append(verdict)
+                else:
+                    yield verdict
         if repair is not None:
             self._store.close()
             yield from _repaired(damaged, repair)
@@ -187,8 +194,8 @@ class Cache:
             asyncio.get_running_loop()
             raise InputError(Reason.BAD_INPUT, "repairing blocks, and an event loop is running; use a thread")
 
-    def _judged(self, checked: Checked, wanted: Wanted) -> Verdict:
-        problem = checked.problem or _look(checked, wanted)
+    def _judged(self, checked: Checked, wanted: Wanted, decoder: Decoder) -> Verdict:
+        problem = checked.problem or _look(checked, wanted, decoder)
         if problem is None:
             return Verdict(checked.path, None, indexed=checked.indexed)
         known = () if checked.expected is None else tuple(self._store.keys_of(checked.expected))
@@ -204,9 +211,21 @@ class Cache:
         return checked.path
 
 
-def _look(checked: Checked, wanted: Wanted) -> str | None:
+@contextmanager
+def _decoding(*, sandbox: bool) -> Iterator[Decoder]:
+    if sandbox:
+        from imgfetch.adapters.sandbox import SandboxedDecoder
+
+        with closing(SandboxedDecoder(_ROOMY)) as decoder:
+            yield decoder
+    else:
+        from imgfetch.adapters.pillow import PillowDecoder
+
+        yield PillowDecoder()
+
+
+def _look(checked: Checked, wanted: Wanted, decoder: Decoder) -> str | None:
     """What is wrong with a file whose bytes are those that its name promises."""
-    from imgfetch.adapters.pillow import PillowDecoder
     from imgfetch.engine.proof import prove
 
     assert checked.actual is not None  # noqa: S101 (it was hashed, or there is a problem)
@@ -219,7 +238,7 @@ def _look(checked: Checked, wanted: Wanted) -> str | None:
         length=None,
         wanted=wanted,
         limits=_UNBOUNDED,
-        decoder=PillowDecoder(),
+        decoder=decoder,
     )
     if isinstance(proved, Defect):
         return proved.message
@@ -262,3 +281,6 @@ def _with_hint(failure: Failure) -> Failure:
 
 _UNBOUNDED = Limits(max_pixels=2**40, max_frames=2**30)
 """What was kept under other limits is not damaged."""
+
+_ROOMY = Limits(max_pixels=500_000_000)
+"""What a sandbox has memory for, all the same."""

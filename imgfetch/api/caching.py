@@ -9,6 +9,7 @@ from imgfetch.adapters.caching import CachingLayer
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.disk import DiskStore
 from imgfetch.adapters.guarded import GuardedTransport
+from imgfetch.adapters.sandbox import SandboxedDecoder
 from imgfetch.adapters.threads import ThreadRunner
 from imgfetch.api.bounds import bounds_of
 from imgfetch.engine.proof import prove
@@ -34,8 +35,8 @@ class CachingTransport(CachingLayer):
     and everything else passes through; `none` keeps any body of any status that the standard lets a cache
     keep. `transport` is what requests go out by: `GuardedTransport(allow_hosts)` where none is given, which
     contacts no internal host that `allow_hosts` does not name. `limits` bound what is kept, not what passes;
-    `max_cache` and `max_age` bound the cache as those of `Client` do, and `key_ignore` is that of `Client`.
-    `clock` is for tests.
+    `max_cache` and `max_age` bound the cache as those of `Client` do, and `key_ignore` and `sandbox` are
+    those of `Client`. `clock` is for tests.
 
     `response.extensions["imgfetch"]` tells the `origin` of the body and, once it has been read, the `path`
     of the object.
@@ -53,17 +54,20 @@ class CachingTransport(CachingLayer):
         clock: Clock | None = None,
         max_cache: int | None = None,
         max_age: float | None = None,
+        sandbox: bool = False,
     ) -> None:
         if transport is not None and allow_hosts:
             raise InputError(Reason.BAD_INPUT, "a transport dials for itself; give allow_hosts to it")
         level, limits = Level(verify), limits or Limits()
         self._threads = ThreadRunner()
+        self._sandbox = SandboxedDecoder(limits) if sandbox else None
+        image = _image(level, limits, self._sandbox)
         super().__init__(
             store=DiskStore(cache, bounds=bounds_of(max_cache, max_age)),
             transport=transport or GuardedTransport(allow_hosts),
             clock=clock or SystemClock(),
             runner=self._threads,
-            prove=_anything(limits) if level is Level.NONE else _image(level, limits),
+            prove=_anything(image) if level is Level.NONE else image,
             level=level,
             max_bytes=limits.max_bytes,
             key_ignore=several(key_ignore, "key_ignore"),
@@ -75,12 +79,14 @@ class CachingTransport(CachingLayer):
             await super().aclose()
         finally:
             await asyncio.to_thread(self._threads.close)  # it waits for what is under way
+            if self._sandbox is not None:
+                self._sandbox.close()
 
 
-def _image(level: Level, limits: Limits) -> Prove:
+def _image(level: Level, limits: Limits, sandbox: SandboxedDecoder | None) -> Prove:
     from imgfetch.adapters.pillow import PillowDecoder
 
-    decoder, wanted = PillowDecoder(), Wanted(level)
+    decoder, wanted = sandbox or PillowDecoder(), Wanted(level)
 
     def proof(data: Buffer, digest: Digest, scratch: Scratch, length: int | None) -> Verified | Defect:
         return prove(data, digest, scratch, length=length, wanted=wanted, limits=limits, decoder=decoder)
@@ -88,9 +94,8 @@ def _image(level: Level, limits: Limits) -> Prove:
     return proof
 
 
-def _anything(limits: Limits) -> Prove:
+def _anything(image: Prove) -> Prove:
     """Whatever it is, if it is all there; an image goes under the name it would have been given anyway."""
-    image = _image(Level.NONE, limits)
 
     def proof(data: Buffer, digest: Digest, scratch: Scratch, length: int | None) -> Verified | Defect:
         proved = image(data, digest, scratch, length)

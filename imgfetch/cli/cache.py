@@ -122,8 +122,10 @@ def _verify(cache: Cache, options: argparse.Namespace) -> Exit:
     checked = damaged = unknown = 0
     repair = None
     if options.repair:
-        repair = client_for(options, cache=options.cache, key_ignore=options.key_ignore)
-    for verdict in cache.verify(deep=options.deep, repair=repair):
+        repair = client_for(
+            options, cache=options.cache, key_ignore=options.key_ignore, sandbox=options.sandbox
+        )
+    for verdict in cache.verify(deep=options.deep, repair=repair, sandbox=options.sandbox):
         checked += 1
         damaged += verdict.problem is not None
         unknown += verdict.problem is None and not verdict.indexed

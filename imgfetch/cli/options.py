@@ -260,6 +260,7 @@ def _add_bounds(parser: argparse.ArgumentParser) -> None:
 def _add_verifying(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--deep", action="store_true", help="decode every frame of every image too")
     parser.add_argument("--repair", action="store_true", help="fetch again what is damaged")
+    _add_sandbox(parser)
     _add_keys(parser)
     parser.set_defaults(offline=False)
     _add_network(parser)
@@ -320,11 +321,15 @@ def _add_getting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--reject-fakes", action="store_true", help="refuse a picture that stands in for another"
     )
-    parser.add_argument(
-        "--sandbox", action="store_true", help="decode images in processes of their own, with limits"
-    )
+    _add_sandbox(parser)
     parser.add_argument(
         "--verify", type=_one_of(Level), metavar="LEVEL", default=Level.FULL, help=f"{_names(Level)} (full)"
+    )
+
+
+def _add_sandbox(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--sandbox", action="store_true", help="decode images in processes of their own, with limits"
     )
 
 
