@@ -309,6 +309,7 @@ async def test_when_the_leader_is_killed_one_that_waits_takes_over_at_once(folde
         clients = [
             Client(
                 "cache",
+                limits=Limits(total_timeout=3600),
                 allow_hosts=["127.0.0.1"],
                 observe=lambda event: followed.append(event) if isinstance(event, Followed) else None,
             )
@@ -319,9 +320,8 @@ async def test_when_the_leader_is_killed_one_that_waits_takes_over_at_once(folde
             while len(followed) < 3:
                 await asyncio.sleep(0.01)
             leader.kill()
-            killed = time.monotonic()
-            images = await asyncio.gather(*waiting)
-            assert time.monotonic() - killed < 10  # of the 60 s that they would wait for one that lives
+            async with asyncio.timeout(300):  # of the half hour that they would wait for one that lives
+                images = await asyncio.gather(*waiting)
         finally:
             for client in clients:
                 await client.close()
@@ -336,7 +336,7 @@ async def test_a_leader_that_was_stopped_is_waited_for_within_a_bound(folder: Pa
         leader = leading(stack, origin, *urls)
         leader.send_signal(signal.SIGSTOP)
         try:
-            limits = Limits(total_timeout=1.0)
+            limits = Limits(total_timeout=4.0)
             async with Client("cache", allow_hosts=["127.0.0.1"], limits=limits) as client:
                 images = [image async for image in client.get_many(urls)]
             assert [getattr(image, "origin", image) for image in images] == ["fetched"] * 4
