@@ -29,8 +29,8 @@ kills: $(VENV)/dev
 	$(BIN)/python tests/kills.py --rounds $(or $(ROUNDS),200) --objects $(or $(OBJECTS),3000)
 
 # What reading a page, the cache and fetching cost beside others, side by side in one run, and what is read right.
-# It writes the tables of docs/performance.md anew, with the plot, and takes about an hour.
-bench: bench-reading bench-srcset_cases bench-cache bench-fetching
+# It writes the tables of docs/performance.md anew, with the plot, and that of docs/caching.md, and takes about an hour.
+bench: bench-reading bench-srcset_cases bench-cache bench-cache_suite bench-fetching
 
 bench-%: $(VENV)/bench
 	$(BIN)/python benchmarks/$*.py
