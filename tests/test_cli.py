@@ -301,6 +301,15 @@ def test_to_look_after_a_cache_that_is_not_there_is_one_line_and_exit_code_3(
     assert [path.name for path in Path().rglob("*")] == ["empty"]
 
 
+def test_every_rendition_is_every_one_in_a_wanted_format(capsys: pytest.CaptureFixture[str]) -> None:
+    text = "https://h.example/a.webp 480w, https://h.example/b.jpg 800w, https://h.example/c 900w"
+    ran = Ran(capsys, "pick", "-q", "--all", "--formats", "webp", text)
+    assert (ran.code, ran.out, ran.err) == (0, "https://h.example/a.webp\nhttps://h.example/c\n", "")
+    none = Ran(capsys, "pick", "--all", "--formats", "gif", text.rpartition(",")[0])
+    assert (none.code, none.out) == (2, "")
+    assert none.err.endswith(": no candidate in gif, but https://h.example/a.webp and 1 more\n")
+
+
 def test_a_name_full_of_control_characters_is_printed_harmlessly(capsys: pytest.CaptureFixture[str]) -> None:
     complains(capsys, 2, r"\x1b]0;owned\x07", "get", "\x1b]0;owned\x07.txt")
     complains(capsys, 2, "\\u202e", "pick", "a\u202eb.txt")

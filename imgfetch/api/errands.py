@@ -14,6 +14,7 @@ from imgfetch.api.sources import label, name_of, read_source
 from imgfetch.api.values import Image
 from imgfetch.errors import ImgfetchError, InputError
 from imgfetch.model import Choice, Digest, Failed, Kind, Policy, Reason, Served
+from imgfetch.rules.choose import may_be
 from imgfetch.rules.opt_out import said_by_page
 from imgfetch.rules.retry import opted_out
 from imgfetch.rules.urls import redact
@@ -147,12 +148,17 @@ def _read(source: Source, choosing: Choosing) -> tuple[SourceSet, ...]:
 def _images(found: tuple[SourceSet, ...], choosing: Choosing) -> Iterable[SourceSet]:
     if not choosing.get("every"):
         return found
-    return (
-        replace(source_set, candidates=(candidate,), sources=())
-        for source_set in found
-        for part in weigh(source_set)
-        for candidate in part.candidates
-    )
+    return (image for source_set in found for image in _renditions(source_set, choosing.get("formats")))
+
+
+def _renditions(source_set: SourceSet, formats: Collection[Format | str] | None) -> list[SourceSet]:
+    """Each rendition that may be in one of the formats by itself; all together where none is."""
+    formats = (formats,) if isinstance(formats, str) else formats
+    offered = tuple(candidate for part in weigh(source_set) for candidate in part.candidates)
+    wanted = [candidate for candidate in offered if formats is None or may_be(candidate.url, formats)]
+    if offered and not wanted:
+        return [replace(source_set, candidates=offered, sources=())]
+    return [replace(source_set, candidates=(candidate,), sources=()) for candidate in wanted]
 
 
 def _choice_or_failure(source_set: SourceSet, choosing: Choosing, name: str, page: str) -> Choice | Failed:

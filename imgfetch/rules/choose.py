@@ -53,7 +53,7 @@ def choose(
     candidates = _distinct(
         source_set.candidates
         if formats is None
-        else [c for c in source_set.candidates if _may_be(c.url, formats)]
+        else [c for c in source_set.candidates if may_be(c.url, formats)]
     )
     if not candidates:
         raise InputError(Reason.NO_IMAGE, _nothing_left(source_set, formats))
@@ -155,7 +155,8 @@ def _density(source_size: float) -> Callable[[Candidate], float]:
     return lambda candidate: density(candidate.width, candidate.density, source_size)
 
 
-def _may_be(url: str, formats: Collection[Format | str]) -> bool:
+def may_be(url: str, formats: Collection[Format | str]) -> bool:
+    """Whether a URL names one of the formats, or none."""
     named = named_format(url)
     return named is None or named in formats
 
