@@ -86,9 +86,9 @@ def _passed(play: Callable[[Case, Origin, Path], Play]) -> Counter[tuple[str, st
 
 
 INTRODUCTION = """
-The score by section, beside hishel {version} as a private cache (`rfc=CacheOptions(shared=False)`), which keeps
-bodies of any kind: *required* is what the standard demands, *optimal* what a good cache does besides. Cases that
-leave a choice to the cache have no score. `make bench-cache_suite` writes this table.
+The score by section, beside hishel {version} as a private cache (`rfc=CacheOptions(shared=False)`), which
+keeps bodies of any kind: *required* is what the standard demands, *optimal* what a good cache does besides.
+Cases that leave a choice to the cache have no score. `make bench-cache_suite` writes this table.
 
 | section | required: imgfetch | hishel | optimal: imgfetch | hishel |
 |---|---|---|---|---|

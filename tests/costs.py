@@ -99,9 +99,10 @@ INTRODUCTION = """
 ## What they cost
 
 Each fault was met by itself, by `imgfetch get` in a process of its own, with the default limits of bytes and
-pixels. These {shown} took the most memory (the highest resident size, of which Python and the modules are the
-greater part), no other more than {rest:.0f} MB; the last ended {over} its time limit. A test holds each of
-them to 200 MB, and to its time limit and a second. `python tests/costs.py` writes this table.
+pixels (two that are about `--max-bytes` set a lower one). These {shown} took the most memory (the highest
+resident size, of which Python and the modules are the greater part), no other more than {rest:.0f} MB; the
+last ended {over} its time limit. A test holds each of them to 200 MB, and to its time limit and a second.
+`python tests/costs.py` writes this table.
 
 | the origin … | memory | time |
 |---|---|---|
