@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -225,6 +226,34 @@ def test_streams_that_are_closed_or_full_are_no_reason_for_a_traceback(origin: O
     assert ran("news.txt -w 800 --allow-host 127.0.0.1 >/dev/full")[0] == 1
     code, out = ran("news.txt -w 800 2>&-")
     assert (code, len(out.splitlines())) == (0, 1)
+
+
+def test_neither_home_nor_locale_nor_a_folder_for_temporary_files_is_needed(origin: Origin) -> None:
+    bare = {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0", "TMPDIR": "/nowhere"}
+    bare["PYTHONPATH"] = os.pathsep.join(filter(None, sys.path))
+
+    def ran(*arguments: str) -> bytes:
+        command = [sys.executable, "-m", "imgfetch", *arguments]
+        done = subprocess.run(command, capture_output=True, env=bare, check=False)
+        assert (done.returncode, done.stderr) == (0, b"")
+        return done.stdout
+
+    Path("news.txt").rename("ü.txt")
+    assert ran("get", "ü.txt", "-w", "800", "-d", "ö", *LOCAL).endswith(b".webp\n")
+    assert len(list(Path("ö").iterdir())) == 1
+    Path("ü.txt").write_text("https://h.example/ü.webp 480w", encoding="utf-8")
+    assert ran("pick", "ü.txt").startswith(b"https://h.example/\\xfc.webp\n")
+
+
+def test_a_full_disk_ends_the_run_with_one_line_and_exit_code_3(origin: Origin) -> None:
+    urls = [origin.route(f"/{n}.jpg", whole(b"\xff\xd8" + bytes(150_000))) for n in range(40)]
+    limited = f"ulimit -f 100; exec {sys.executable} -m imgfetch get -j 2 {' '.join([*LOCAL, *urls])}"
+    ran = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (3, "")
+    assert "no space left on" in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1, ran.stderr
+    assert origin.asked() < 20
+    assert not [path for path in Path("cache").rglob("*") if path.suffix in (".part", ".jpg")]
 
 
 # Bad input: one line, the documented code, nothing written

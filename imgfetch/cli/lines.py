@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 def result(line: str) -> None:
     """Print one result, at once: the reader of a pipe may be waiting for it."""
-    print(printable(line), flush=True)  # noqa: T201 (the command line speaks here)
+    text = printable(line)
+    try:
+        print(text, flush=True)  # noqa: T201 (the command line speaks here)
+    except UnicodeEncodeError as error:  # a locale that has no such character
+        print(text.encode(error.encoding, "backslashreplace").decode(error.encoding), flush=True)  # noqa: T201
 
 
 def say(line: str) -> None:
