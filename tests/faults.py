@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from origin import (
+    busy_until,
     chunked,
     cut,
     drip,
@@ -44,6 +45,7 @@ OTHER = encoded("webp", 96, 54, seed=7)
 PNG = encoded("png", 20, 20)
 JPEG = encoded("jpeg", 96, 54)
 GIF = encoded("gif", 40, 30, mode="P")
+AVIF = encoded("avif", 96, 54)
 LENGTH = len(IMAGE)
 
 
@@ -59,7 +61,7 @@ class Fault:
     kind: str | None
     """The kind of the error; None where the image arrives whole all the same."""
     words: str
-    """What the message must say."""
+    """What the message must say; of an image that arrives, what the warning must."""
     requests: int
     body: bytes
     """The image that arrives, where one does."""
@@ -335,6 +337,7 @@ http(
     status(503, retry_after="Wed, 21 Oct 2015 07:28:00 GMT"),
     GOOD,
 )
+http("retry-after-date", "asks to wait until a date two seconds ahead", busy_until(2), GOOD)
 http(
     "retry-after-far-date",
     "asks to wait until a date in a hundred years",
@@ -879,7 +882,15 @@ framing(
 
 image = partial(add, "image")
 
-for _form, _file in (("jpeg", JPEG), ("png", PNG), ("gif", GIF), ("webp", IMAGE)):
+HTML = b"<!doctype html><script>alert(1)</script>"
+
+
+def riff(chunks: bytes) -> bytes:
+    """The file of a WebP with these chunks."""
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
+
+
+for _form, _file in (("jpeg", JPEG), ("png", PNG), ("gif", GIF), ("webp", IMAGE), ("avif", AVIF)):
     image(
         f"{_form}-cut",
         f"sends a {_form} without its last 40 bytes",
@@ -960,6 +971,33 @@ image(
     whole(JPEG[: len(JPEG) // 2] + JPEG),
     kind="corrupt",
     requests=2,
+)
+image(
+    "webp-16384",
+    "a WebP that says it is 16384 x 16384 pixels",
+    whole(riff(b"VP8L" + struct.pack("<IBI", 5, 0x2F, 16383 << 14 | 16383) + b"\0")),
+    kind="too_many_pixels",
+    words="16384 x 16384 pixels",
+)
+image(
+    "gif-1001-frames",
+    "a GIF of 1,001 frames",
+    whole(b"GIF89a\1\0\1\0\x80\0\0\0\0\0\xff\xff\xff" + b",\0\0\0\0\1\0\1\0\0\2\2D\1\0" * 1001 + b";"),
+    kind="too_many_frames",
+    words="1,001 frames, the limit is 1,000",
+)
+image(
+    "jpeg-then-html",
+    "sends HTML behind a JPEG, and calls it HTML",
+    whole(JPEG + HTML, content_type="text/html"),
+    words="trailing_data: 40 bytes",
+    body=JPEG + HTML,
+)
+image(
+    "gif-with-script",
+    "sends a GIF with a script in its comment, and calls it HTML",
+    whole(encoded("gif", 40, 30, mode="P", comment=HTML), content_type="text/html"),
+    body=encoded("gif", 40, 30, mode="P", comment=HTML),
 )
 
 

@@ -21,9 +21,11 @@ import re
 import socket
 import struct
 import sys
+import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
+from email.utils import formatdate
 from itertools import repeat
 from threading import Thread
 from typing import TYPE_CHECKING, Self, TypeAlias
@@ -167,6 +169,15 @@ def whole(body: bytes, code: int = 200, /, **headers: str | int) -> Answer:
 def status(code: int, **headers: str | int) -> Answer:
     """A response with a few words of text."""
     return whole(b"no", code, content_type="text/plain", **headers)
+
+
+def busy_until(seconds: int) -> Answer:
+    """Busy until a date that is so many seconds ahead of the question."""
+
+    async def answer(writer: asyncio.StreamWriter, request: Request) -> bool | None:
+        return await status(503, retry_after=formatdate(time.time() + seconds, usegmt=True))(writer, request)
+
+    return answer
 
 
 def redirect(location: str, code: int = 302) -> Answer:
