@@ -890,24 +890,25 @@ def riff(chunks: bytes) -> bytes:
     return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WEBP" + chunks
 
 
-for _form, _file in (("jpeg", JPEG), ("png", PNG), ("gif", GIF), ("webp", IMAGE), ("avif", AVIF)):
+for _one, _file in (("a jpeg", JPEG), ("a png", PNG), ("a gif", GIF), ("a webp", IMAGE), ("an avif", AVIF)):
+    _form = _one.split()[1]
     image(
         f"{_form}-cut",
-        f"sends a {_form} without its last 40 bytes",
+        f"sends {_one} without its last 40 bytes",
         whole(_file[:-40]),
         kind="truncated",
         requests=2,
     )
     image(
         f"{_form}-half",
-        f"sends half a {_form}",
+        f"sends half {_one}",
         whole(_file[: len(_file) // 2]),
         kind="truncated",
         requests=2,
     )
     image(
         f"{_form}-cut-once",
-        f"sends a {_form} without its last 40 bytes, once",
+        f"sends {_one} without its last 40 bytes, once",
         whole(_file[:-40]),
         whole(_file),
         body=_file,
