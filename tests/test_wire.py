@@ -6,7 +6,6 @@ import asyncio
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-import h11
 import pytest
 
 from imgfetch.adapters.dial import Dialler
@@ -183,7 +182,7 @@ async def test_who_is_still_connecting_when_it_is_closed_leaves_no_connection_be
 
 # One line, closed, held up, or let go of
 
-REQUEST = h11.Request(method="GET", target="/a", headers=[("Host", "h.example")])
+REQUEST = b"GET /a HTTP/1.1\r\nHost: h.example\r\n\r\n"
 
 
 class Pipe:
@@ -216,7 +215,7 @@ class Pipe:
 
 
 def connected() -> tuple[Line, Pipe]:
-    line = Line(("http", "h.example", 80), 5.0, lambda: 0.0)
+    line = Line(("http", "h.example", 80), 5.0)
     pipe = Pipe(line)
     line.connection_made(pipe)  # type: ignore[arg-type] # that is the point
     return line, pipe
@@ -226,7 +225,7 @@ async def answered(fields: bytes, body: bytes) -> tuple[Line, Pipe]:
     line, pipe = connected()
     line.ask(REQUEST)
     line.data_received(b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n" + body)
-    await line.answer(10.0)
+    await line.head(float("inf"))
     return line, pipe
 
 

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, TypeVar
 import httpx
 
 from imgfetch.adapters.dial import tls_hint, why
-from imgfetch.adapters.wire import encoded, progress
+from imgfetch.adapters.speech import encoded
+from imgfetch.adapters.wire import progress
 from imgfetch.errors import (
     CacheError,
     ImgfetchError,

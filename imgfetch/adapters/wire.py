@@ -1,29 +1,26 @@
 """HTTP/1.1 on connections of our own: one request and its response, and nothing clever.
 
     send ─▶ an idle line, or a new one ─▶ request ─▶ head ─▶ body ─▶ idle again
-                                  (dial)             (h11)
+                                  (dial)           (speech)
 
-h11 keeps the grammar and the state of each connection. httpx's own pool costs several times as much, and
-more with every request that is in flight.
+httpx's own pool costs several times as much, and more with every request that is in flight.
 """
 
 from __future__ import annotations
 
 import asyncio
-import re
 import ssl
-from contextlib import asynccontextmanager, suppress
+from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias, cast
 
-import h11
-
+from imgfetch.adapters import speech
 from imgfetch.adapters.dial import Dialler, why
-from imgfetch.errors import HTTPError, ImgfetchError, NetworkError, PolicyError
+from imgfetch.errors import NetworkError, PolicyError
 from imgfetch.model import Defect, Head, Reason
 from imgfetch.rules import urls
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import Callable
 
     from imgfetch.model import Ask, Limits
 
@@ -56,24 +53,40 @@ class WireTransport:
         self._head_timeout = 3 * limits.connect_timeout + limits.read_timeout
         self._idle: dict[Line, float] = {}
         """Since when nobody uses each: the longest first."""
-        self._to: dict[Place, list[Line]] = {}
+        self._to: dict[Place, dict[Line, None]] = {}
         """Of the idle ones, those that lead to a place: the one used last at the end."""
         self._lines: set[Line] = set()
         self._closed = False
+        self._fields_of = lru_cache(maxsize=256)(speech.fields_of)
 
-    @asynccontextmanager
-    async def send(self, ask: Ask) -> AsyncIterator[WireReply]:
+    def send(self, ask: Ask) -> _Sending:
         """Send one GET and give its response while the block lasts."""
+        return _Sending(self, ask)
+
+    async def answered(self, ask: Ask) -> tuple[Line, Head]:
+        """The head of the answer to a request, and the line on which its body comes."""
         address = urls.read(ask.url)
         if isinstance(address, Defect):
             raise PolicyError(address.reason, address.message)
         place = (address.scheme, address.host, address.port)
-        request = _request(address, ask.headers)
-        line, response = await self._answered(place, request)
-        try:
-            yield WireReply(line, _head(ask.url, response))
-        finally:
-            self._put_back(line)
+        until = asyncio.get_running_loop().time() + self._head_timeout
+        while True:
+            request, answer = self._written(address, ask)
+            kept = self._take(place)
+            line = kept or await self._connect(place)
+            try:
+                line.ask(request, answer)
+                status, fields = await line.head(until)
+            except _HungUp as error:
+                line.drop()
+                # An idle connection may end at any time: that is no answer to this request (RFC 9112 §9.3.1).
+                if kept is None:
+                    raise NetworkError(error.kind, error.message) from error
+            except BaseException:
+                line.drop()
+                raise
+            else:
+                return line, Head(ask.url, status, fields)
 
     async def close(self) -> None:
         """Drop every connection, and keep none from now on."""
@@ -84,28 +97,16 @@ class WireTransport:
         if gone:
             await asyncio.wait(gone)  # who is cancelled here takes none of them along
 
-    async def _answered(self, place: Place, request: h11.Request) -> tuple[Line, h11.Response]:
-        """A line on which the head of the answer has come."""
-        until = self._elapsed() + self._head_timeout
-        while True:
-            kept = self._take(place)
-            line = kept or await self._connect(place)
-            try:
-                line.ask(request)
-                return line, await line.answer(until)
-            except _HungUp as error:
-                line.drop()
-                # An idle connection may end at any time: that is no answer to this request (RFC 9112 §9.3.1).
-                if kept is None:
-                    raise NetworkError(error.kind, error.message) from error
-            except BaseException:
-                line.drop()
-                raise
+    def _written(self, address: urls.Address, ask: Ask) -> tuple[bytes, speech.Judged | None]:
+        """The bytes of a request; and how its answer is read, where that is out of the ordinary."""
+        fields = self._fields_of(address.origin.partition("://")[2], ask.headers)
+        request = None if fields is None else speech.written(address, fields)
+        return speech.written_by_h11(address, ask.headers) if request is None else (request, None)
 
     async def _connect(self, place: Place) -> Line:
         scheme, host, port = place
         line = await self._dialler.connect(
-            lambda: Line(place, self._limits.read_timeout, self._elapsed),
+            lambda: Line(place, self._limits.read_timeout),
             host,
             port,
             timeout=self._limits.connect_timeout,
@@ -118,18 +119,20 @@ class WireTransport:
     def _take(self, place: Place) -> Line | None:
         """The idle line to a place that was used last."""
         self._drop_old()
-        if place not in self._to:
+        lines = self._to.get(place)
+        if lines is None:
             return None
-        line = self._to[place][-1]
+        line = next(reversed(lines))
         self._wake(line)
         return line
 
-    def _put_back(self, line: Line) -> None:
+    def put_back(self, line: Line) -> None:
+        """Keep a line for another request, if it is good for one."""
         if self._closed or not line.start_again():
             line.drop()
             return
         self._idle[line] = self._elapsed()
-        self._to.setdefault(line.place, []).append(line)
+        self._to.setdefault(line.place, {})[line] = None
         self._drop_old()
 
     def _drop_old(self) -> None:
@@ -144,13 +147,28 @@ class WireTransport:
     def _wake(self, line: Line) -> None:
         """Take a line out of the idle ones, if it is among them."""
         if self._idle.pop(line, None) is not None:
-            self._to[line.place].remove(line)
+            del self._to[line.place][line]
             if not self._to[line.place]:
                 del self._to[line.place]
 
     def _forget(self, line: Line) -> None:
         self._wake(line)
         self._lines.discard(line)
+
+
+class _Sending:
+    """A request and its response, for the length of a block."""
+
+    def __init__(self, wire: WireTransport, ask: Ask) -> None:
+        self._wire = wire
+        self._ask = ask
+
+    async def __aenter__(self) -> WireReply:
+        self._line, head = await self._wire.answered(self._ask)
+        return WireReply(self._line, head)
+
+    async def __aexit__(self, *_: object) -> None:
+        self._wire.put_back(self._line)
 
 
 class WireReply:
@@ -160,16 +178,32 @@ class WireReply:
         self._line = line
         self.head = head
 
-    async def body(self) -> AsyncIterator[bytes]:
+    def body(self) -> _Body:
         """Give the body as the origin sent it."""
-        received = 0
+        return _Body(self._line, self.head)
+
+
+class _Body:
+    """The pieces of a body."""
+
+    def __init__(self, line: Line, head: Head) -> None:
+        self._line = line
+        self._head = head
+        self._received = 0
+
+    def __aiter__(self) -> _Body:
+        return self
+
+    async def __anext__(self) -> bytes:
         try:
-            while (data := await self._line.data()) is not None:
-                received += len(data)
-                yield data
+            data = await self._line.data()
         except _Broken as error:
-            got = progress(received, self.head.get("content-length"))
+            got = progress(self._received, self._head.get("content-length"))
             raise NetworkError(error.kind, f"{got}, then {error.message}") from error
+        if data is None:
+            raise StopAsyncIteration
+        self._received += len(data)
+        return data
 
 
 class _HungUp(NetworkError):
@@ -181,22 +215,11 @@ class _Broken(NetworkError):
 
 
 class Line(asyncio.Protocol):
-    """A connection: bytes from the loop, events from h11, one request and its response at a time.
+    """A connection: one request and its response at a time."""
 
-    h11 bounds each head, but keeps no count of interim responses (1xx), of which there may be no end; and
-    it waits for the end of a line, where the first bytes tell that this will never be HTTP.
-    """
-
-    LONGEST_HEAD = 100_000
-    """Bytes in a head."""
-    LIMIT = 200_000 + AHEAD
-    """Bytes before the last head is in: a head, and a read of the body's beginning."""
-
-    def __init__(self, place: Place, read_timeout: float, elapsed: Callable[[], float]) -> None:
+    def __init__(self, place: Place, read_timeout: float) -> None:
         self.place = place
         self._read_timeout = read_timeout
-        self._elapsed = elapsed
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=self.LONGEST_HEAD)
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self.gone: asyncio.Future[None] = self._loop.create_future()
@@ -206,18 +229,17 @@ class Line(asyncio.Protocol):
         self._error: Exception | None = None
         """What it ended of; None where it was closed in order, or lives."""
         self._waiter: asyncio.Future[None] | None = None
+        self._until = 0.0
+        """How long it waits, in the time of the loop."""
+        self._timer: asyncio.TimerHandle | None = None
+        """Set for `_until` or before, if anything waits: one is set for many waits."""
+        self._timer_at = 0.0
         self._ahead = 0
         """Bytes that nobody has taken yet."""
         self._asked = False
-        self._answered = False
-        """Whether the head of the answer is in."""
-        self._received = 0
-        """Bytes since the last request."""
-        self._beginning = b""
-        self._blank = False
-        """Whether a first head has ended."""
-        self._fault: ImgfetchError | None = None
-        """Why what comes is no answer."""
+        self._heard = False
+        """Whether anything came since then."""
+        self._answer: speech.Counted | speech.Judged | None = None
 
     # What the loop tells
 
@@ -230,11 +252,12 @@ class Line(asyncio.Protocol):
         if not self._asked:
             self.drop()
             return
-        self._received += len(data)
+        self._heard = True
+        if self._answer is None:
+            self._answer = speech.answer(data)
+        else:
+            self._answer.feed(data)
         self._ahead += len(data)
-        if not self._answered:
-            self._look_at(data)
-        self._http.receive_data(data)
         if self._ahead > AHEAD:
             self._transport.pause_reading()
         self._wake()
@@ -248,21 +271,10 @@ class Line(asyncio.Protocol):
         """Note that the connection is no more."""
         if not self._ended:
             self._ended, self._error = True, exc
+        if self._timer is not None:
+            self._timer.cancel()
         self._wake()
         self.gone.set_result(None)
-
-    def _look_at(self, data: bytes) -> None:
-        self._beginning = (self._beginning + data[:12])[:12]
-        self._blank = self._blank or _BLANK_LINE.search(data) is not None
-        if self._beginning[:5] != b"HTTP/"[: len(self._beginning)]:
-            self._fault = _not_http("no status line")
-        elif self._received > self.LONGEST_HEAD and not self._blank:
-            if self._beginning[9:10] == b"3":
-                self._fault = HTTPError(Reason.BAD_REDIRECT, "a redirect with a head of more than 100 KB")
-            else:
-                self._fault = _not_http("a head of more than 100 KB")
-        elif self._received > self.LIMIT:
-            self._fault = _not_http(f"no answer in {self._received:,} bytes of interim ones")
 
     def _wake(self) -> None:
         if self._waiter is not None and not self._waiter.done():
@@ -270,37 +282,27 @@ class Line(asyncio.Protocol):
 
     # What is asked of it
 
-    def ask(self, request: h11.Request) -> None:
-        """Send a request."""
-        self._beginning, self._blank, self._received = b"", False, 0
-        self._asked, self._answered = True, False
-        self._transport.write(
-            (self._http.send(request) or b"") + (self._http.send(h11.EndOfMessage()) or b"")
-        )
+    def ask(self, request: bytes, answer: speech.Judged | None = None) -> None:
+        """Send a request; its `answer` is read so, where it is not a plain one."""
+        self._asked, self._heard, self._answer = True, False, answer
+        self._transport.write(request)
 
-    async def answer(self, until: float) -> h11.Response:
-        """The head of the answer, interim ones passed over, if it is in before `until`.
+    async def head(self, until: float) -> tuple[int, speech.Fields]:
+        """Status and fields of the answer, interim ones passed over.
 
-        Raises `NetworkError`, or `HTTPError` for a redirect without end.
+        `until`: when it must be in, in the time of the loop. Raises `NetworkError`, or `HTTPError` for a
+        redirect without end.
         """
         try:
             while True:
-                if self._fault is not None:
-                    raise self._fault
-                event = self._http.next_event()
-                if isinstance(event, h11.Response):
-                    self._answered = True
-                    return event
-                if event is h11.NEED_DATA:
-                    if self._ended:
-                        raise self._no_answer()
-                    await self._more(until)
-                elif not isinstance(event, h11.InformationalResponse) or event.status_code == 101:
-                    raise _not_http("an answer to a question that was not asked")
-        except h11.RemoteProtocolError as error:
-            raise _not_http(str(error)) from error
+                head = None if self._answer is None else self._answer.head()
+                if head is not None:
+                    return head
+                if self._ended:
+                    raise self._no_answer()
+                await self._more(until)
         except TimeoutError as error:
-            if self._elapsed() >= until:
+            if self._loop.time() >= until:
                 raise NetworkError(
                     Reason.TIMEOUT, "connected, but no whole head of an answer in time"
                 ) from error
@@ -309,43 +311,29 @@ class Line(asyncio.Protocol):
 
     async def data(self) -> bytes | None:
         """More of the body; None at its end. Raises `_Broken`."""
+        assert self._answer is not None  # noqa: S101 (its head was asked for first)
         try:
-            while True:
-                event = self._http.next_event()
-                if isinstance(event, h11.Data):
-                    return event.data
-                if event is not h11.NEED_DATA:
-                    return None
+            while (data := self._answer.piece()) == b"":
                 if not self._ended:
                     await self._more()
-                elif self._error is None:
-                    self._http.receive_data(b"")  # h11 knows whether that was the end of the body too
-                else:
+                elif self._error is not None or not self._answer.end():
                     raise _Broken(Reason.INCOMPLETE, self._how_it_ended())
         except TimeoutError as error:
             raise _Broken(Reason.TIMEOUT, "silence") from error
-        except h11.RemoteProtocolError as error:
+        except speech.Malformed as error:
             if self._ended:
                 raise _Broken(Reason.INCOMPLETE, self._how_it_ended()) from error
-            raise _Broken(Reason.PROTOCOL, f"not HTTP as it should be: {error}") from error
+            raise _Broken(error.kind, error.message) from error
+        return data
 
     def start_again(self) -> bool:
         """Make ready for another request; False where the line is good for no other."""
         self._asked = False
-        if self._ended or self._http.our_state is not h11.DONE or not self._has_all():
-            return False
-        if self._http.trailing_data[0]:
+        if self._ended or self._answer is None or not self._answer.is_all():
             return False  # an answer that came before it was asked for: nobody knows whose image it is
-        self._transport.resume_reading()  # what is wrong with it must be seen before it is used again
-        self._http.start_next_cycle()
+        self._answer = None
+        self._listen()  # what is wrong with it must be seen before it is used again
         return True
-
-    def _has_all(self) -> bool:
-        """Whether the whole answer has come; of a body that nobody wanted, what has come is passed over."""
-        with suppress(h11.RemoteProtocolError):
-            while self._http.their_state is h11.SEND_BODY and self._http.next_event() is not h11.NEED_DATA:
-                pass
-        return self._http.their_state is h11.DONE
 
     def drop(self) -> None:
         """Hang up, at once. A body that goes on until the line ends has not come to its end by that."""
@@ -353,23 +341,40 @@ class Line(asyncio.Protocol):
             self._ended, self._error = True, ConnectionAbortedError()
         self._transport.abort()
 
-    async def _more(self, until: float | None = None) -> None:
+    async def _more(self, until: float = float("inf")) -> None:
         """Wait until something comes, or the line ends. Raises `TimeoutError`."""
-        self._ahead = 0
-        self._transport.resume_reading()
-        seconds = self._read_timeout
-        if until is not None:
-            seconds = min(seconds, until - self._elapsed())
-        waiter = self._waiter = self._loop.create_future()
-        timer = self._loop.call_later(seconds, _expire, waiter)
+        self._listen()
+        self._until = min(self._loop.time() + self._read_timeout, until)
+        if self._timer is None or self._until < self._timer_at:
+            self._set_timer()
+        self._waiter = self._loop.create_future()
         try:
-            await waiter
+            await self._waiter
         finally:
-            timer.cancel()
             self._waiter = None
 
+    def _listen(self) -> None:
+        if self._ahead > AHEAD:
+            self._transport.resume_reading()
+        self._ahead = 0
+
+    def _set_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer_at = self._until
+        self._timer = self._loop.call_at(self._timer_at, self._expire)
+
+    def _expire(self) -> None:
+        self._timer = None
+        if self._waiter is None or self._waiter.done():
+            return
+        if self._loop.time() < self._until:
+            self._set_timer()
+        else:
+            self._waiter.set_exception(TimeoutError())
+
     def _no_answer(self) -> NetworkError:
-        kind = NetworkError if self._received else _HungUp
+        kind = NetworkError if self._heard else _HungUp
         if self._error is None:
             return kind(Reason.RESET, "the connection was closed before an answer came")
         if isinstance(self._error, ssl.SSLError):
@@ -384,40 +389,7 @@ class Line(asyncio.Protocol):
         )
 
 
-_BLANK_LINE = re.compile(rb"\n\r?\n")
-"""The end of a head. Where a read parts it, it goes unseen: that matters only to heads of 100 KB."""
-
-
-def _expire(waiter: asyncio.Future[None]) -> None:
-    if not waiter.done():
-        waiter.set_exception(TimeoutError())
-
-
-def _not_http(what: str) -> NetworkError:
-    return NetworkError(Reason.PROTOCOL, f"not HTTP as it should be: {what}")
-
-
-def _request(address: urls.Address, headers: tuple[tuple[str, str], ...]) -> h11.Request:
-    host = address.origin.partition("://")[2]
-    try:
-        return h11.Request(
-            method="GET", target=address.target, headers=[(b"Host", host.encode()), *encoded(headers)]
-        )
-    except h11.LocalProtocolError as error:
-        raise PolicyError(Reason.BAD_URL, f"not a request that can be made: {error}") from error
-
-
-def encoded(headers: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]:
-    """Fields as they are sent: what a caller writes beyond ASCII goes as UTF-8 (RFC 9110 §5.5)."""
-    return [(name.encode("ascii", "replace"), value.encode("utf-8", "replace")) for name, value in headers]
-
-
 def progress(received: int, length: str | None) -> str:
     """How much of a body has come; `length` is what Content-Length says."""
     known = length is not None and length.isascii() and length.isdigit() and len(length) < 20
     return f"got {received:,}" + (f" of {int(length or 0):,}" if known else "") + " bytes"
-
-
-def _head(url: str, response: h11.Response) -> Head:
-    fields = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in response.headers)
-    return Head(url, response.status_code, tuple(fields))

@@ -9,14 +9,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, assert_never
 
 from imgfetch.rules import manners
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
-
     from imgfetch.engine.patience import Patience
     from imgfetch.model import Failed, Limits
     from imgfetch.ports import Clock
@@ -31,32 +28,48 @@ class Lanes:
         self._all = asyncio.Semaphore(limits.jobs)
         self._lanes: dict[str, _Lane] = {}
 
-    @asynccontextmanager
-    async def turn(self, origin: str, patience: Patience) -> AsyncIterator[Turn | Failed]:
+    def turn(self, origin: str, patience: Patience) -> _Visit:
         """Wait for a turn with `origin` (scheme, host and port), and hold it for the block.
 
         A Failed where there will be none. Time that the origin has asked for is spent of `patience`.
         """
+        return _Visit(self, origin, patience)
+
+    def enter(self, origin: str) -> _Lane:
+        """The lane of an origin."""
         lane = self._lanes.get(origin)
         if lane is None:
             lane = self._lanes[origin] = _Lane(manners.first_met(self._limits))
+        return lane
+
+    async def wait(self, lane: _Lane, patience: Patience) -> Turn | Failed:
+        """A turn, to be given back; or why there will be none."""
+        refused = await self._queue(lane, patience)
+        if refused is not None:
+            return refused
         try:
-            refused = await self._queue(lane, patience)
-            if refused is not None:
-                yield refused
-                return
-            try:
-                # The lane first: who waits for a busy host must not keep a place from an idle one.
-                async with self._all:
-                    yield Turn(lane, self._clock, self._limits)
-            finally:
-                lane.under_way -= 1
-        finally:
-            lane.call()
-            self._forget(origin, lane)
+            # The lane first: who waits for a busy host must not keep a place from an idle one.
+            await self._all.acquire()
+        except BaseException:
+            lane.under_way -= 1
+            raise
+        return Turn(lane, self._clock, self._limits)
+
+    def give_back(self, lane: _Lane) -> None:
+        """Let others have the turn."""
+        self._all.release()
+        lane.under_way -= 1
+
+    def leave(self, origin: str, lane: _Lane) -> None:
+        """Let the others go on, and take a lane down that nobody needs."""
+        lane.call()
+        self._forget(origin, lane)
 
     async def _queue(self, lane: _Lane, patience: Patience) -> Failed | None:
         """Wait behind who came before; the first in the queue waits for what the origin asks of all."""
+        if not lane.queue and isinstance(self._admit(lane, patience), manners.Go):
+            lane.under_way += 1
+            return None
         called = asyncio.Event()
         lane.queue.append(called)
         try:
@@ -66,8 +79,7 @@ class Lanes:
                 called.clear()
                 if lane.queue[0] is not called:
                     continue
-                now, left = self._clock.elapsed(), patience.left
-                match manners.admit(lane.standing, under_way=lane.under_way, now=now, left=left):
+                match self._admit(lane, patience):
                     case manners.Go():
                         lane.under_way += 1
                         return None
@@ -83,6 +95,12 @@ class Lanes:
             lane.queue.remove(called)
             lane.call()
 
+    def _admit(
+        self, lane: _Lane, patience: Patience
+    ) -> manners.Go | manners.Stay | manners.Hold | manners.Refuse:
+        now = self._clock.elapsed()
+        return manners.admit(lane.standing, under_way=lane.under_way, now=now, left=patience.left)
+
     def _forget(self, origin: str, lane: _Lane) -> None:
         """Take a lane down that nobody is in, and of which there is nothing to remember."""
         if lane.under_way or lane.queue or self._lanes.get(origin) is not lane:
@@ -90,6 +108,29 @@ class Lanes:
         now = self._clock.elapsed()
         if len(self._lanes) > _MOST or manners.is_forgettable(lane.standing, now=now, limits=self._limits):
             del self._lanes[origin]
+
+
+class _Visit:
+    """Somebody's wait for a turn, and the turn, for the length of a block."""
+
+    def __init__(self, lanes: Lanes, origin: str, patience: Patience) -> None:
+        self._lanes = lanes
+        self._origin = origin
+        self._patience = patience
+
+    async def __aenter__(self) -> Turn | Failed:
+        self._lane = self._lanes.enter(self._origin)
+        try:
+            self._turn = await self._lanes.wait(self._lane, self._patience)
+        except BaseException:
+            self._lanes.leave(self._origin, self._lane)
+            raise
+        return self._turn
+
+    async def __aexit__(self, *_: object) -> None:
+        if isinstance(self._turn, Turn):
+            self._lanes.give_back(self._lane)
+        self._lanes.leave(self._origin, self._lane)
 
 
 class Turn:

@@ -40,9 +40,14 @@ def claims(head: Head) -> tuple[Claim, ...]:
 
     Of a body that was coded there are none: they are of the coded bytes (RFC 9530 §2), which are not kept.
     """
+    names = [name for name, _ in head.headers]
+    if _OFFERING.isdisjoint(names):
+        return ()
     if (head.get("content-encoding") or "identity").strip().lower() != "identity":
         return ()
-    offered = [*_of_rfc_9530(head), *_of_object_stores(head)]
+    offered = [*_of_etag(head)]
+    if not _DIGESTS.isdisjoint(names):
+        offered = [*_of_rfc_9530(head), *_of_object_stores(head), *offered]
     return tuple(claim for claim in offered if len(claim.digest) == _LENGTHS[claim.algorithm])
 
 
@@ -87,11 +92,16 @@ def _of_object_stores(head: Head) -> Iterator[Claim]:
     # Of an object that was uploaded in parts it is a digest of digests, and ends in `-` and their number.
     if (head.get("x-amz-checksum-type") or "").upper() != "COMPOSITE":
         yield Claim("x-amz-checksum-sha256", "sha256", _base64(head.get("x-amz-checksum-sha256")))
+
+
+def _of_etag(head: Head) -> Iterator[Claim]:
     etag = _MD5_ETAG.fullmatch(head.get("etag") or "")
     if etag is not None:
         yield Claim("etag", "md5", bytes.fromhex(etag[1]), binding=False)
 
 
+_DIGESTS = frozenset({"repr-digest", "content-digest", "content-md5", "x-goog-hash", "x-amz-checksum-sha256"})
+_OFFERING = _DIGESTS | {"etag"}
 _LENGTHS = {"md5": 16, "sha256": 32, "sha512": 64}
 _MEMBER = re.compile(r"[ \t]*(sha-256|sha-512)=:([A-Za-z0-9+/=]*):[ \t]*")
 _MD5_ETAG = re.compile(r'"([0-9a-f]{32})"')

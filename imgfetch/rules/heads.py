@@ -6,10 +6,11 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from imgfetch.model import Head
 from imgfetch.rules.urls import without_signature
 
 if TYPE_CHECKING:
-    from imgfetch.model import Entry, Head
+    from imgfetch.model import Entry
 
 _OF_THE_CONNECTION = frozenset(
     {
@@ -28,6 +29,8 @@ _OF_THE_CONNECTION = frozenset(
 
 _SECRET = frozenset({"set-cookie", "set-cookie2"})
 """Of the user, not of the image."""
+
+_NEVER_STORED = _OF_THE_CONNECTION | _SECRET
 
 _OF_THE_BYTES = frozenset(
     {
@@ -71,9 +74,12 @@ def storable(head: Head, resource: str) -> Head:
     It is without what is of the connection it came over (RFC 9111 §3.1), and without cookies. A URL in it
     that may be the one asked for is without its signature too; a Location needs its own.
     """
-    excepted = _OF_THE_CONNECTION | _SECRET | listed(head.get("connection"))
-    kept = (field for field in head.headers if field[0] not in excepted)
-    return replace(head, url=resource, headers=tuple(map(_without_signatures, kept)))
+    excepted = _NEVER_STORED
+    connection = head.get("connection")
+    if connection is not None:
+        excepted |= listed(connection)
+    kept = [_without_signatures(field) for field in head.headers if field[0] not in excepted]
+    return Head(resource, head.status, tuple(kept))
 
 
 def _without_signatures(field: tuple[str, str]) -> tuple[str, str]:

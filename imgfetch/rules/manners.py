@@ -94,6 +94,8 @@ def after(
     """
     if failed is None or failed.reason not in _OF_THE_ORIGIN:
         wider = min(float(limits.per_host), standing.width + 1 / standing.width)
+        if wider == standing.width and not (standing.turned_away or standing.missed):
+            return standing  # as it is nearly always
         return replace(standing, width=wider, turned_away=0, missed=0)
     if not reached:
         if began < standing.missed_at:
