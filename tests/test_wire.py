@@ -215,16 +215,21 @@ class Pipe:
 
 
 def connected() -> tuple[Line, Pipe]:
-    line = Line(("http", "h.example", 80), 5.0)
+    line = Line(("http", "h.example", 80), 5.0, memoryview(bytearray(2 * AHEAD)))
     pipe = Pipe(line)
     line.connection_made(pipe)  # type: ignore[arg-type] # that is the point
     return line, pipe
 
 
+def receive(line: Line, data: bytes) -> None:
+    line.get_buffer(-1)[: len(data)] = data
+    line.buffer_updated(len(data))
+
+
 async def answered(fields: bytes, body: bytes) -> tuple[Line, Pipe]:
     line, pipe = connected()
     line.ask(REQUEST)
-    line.data_received(b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n" + body)
+    receive(line, b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n" + body)
     await line.head(float("inf"))
     return line, pipe
 
@@ -254,7 +259,7 @@ async def test_a_line_that_was_held_up_hears_again_when_it_is_idle() -> None:
     assert await body_of(line) == body
     assert line.start_again()
     assert pipe.reading
-    line.data_received(b"HTTP/1.1 200 OK\r\n")
+    receive(line, b"HTTP/1.1 200 OK\r\n")
     assert pipe.closed
 
 

@@ -22,6 +22,7 @@ from imgfetch.model import Reason
 from imgfetch.rules import answers
 
 if TYPE_CHECKING:
+    from imgfetch.model import Buffer
     from imgfetch.rules.urls import Address
 
 Fields: TypeAlias = "tuple[tuple[str, str], ...]"
@@ -83,8 +84,8 @@ _FIELDS = re.compile(
 # Answers
 
 
-def answer(data: bytes) -> Counted | Judged:
-    """How the answer to a plain GET is read that begins with these bytes."""
+def answer(data: Buffer) -> Counted | Judged:
+    """How the answer to a plain GET is read that begins with these bytes. What is kept of them is copied."""
     head = answers.plain(data)
     if head is not None:
         return Counted(head, data)
@@ -99,16 +100,16 @@ def answer(data: bytes) -> Counted | Judged:
 class Counted:
     """A plain answer: its head is in, and of its body we know how much there is of it."""
 
-    def __init__(self, head: answers.Plain, data: bytes) -> None:
+    def __init__(self, head: answers.Plain, data: Buffer) -> None:
         """`data` has the head, and may have some of the body."""
         self._head = head
         self._left = head.length
         """Bytes of the body that nobody has taken yet, here or not."""
-        self._pieces = deque([data[head.end :]] if head.end < len(data) else ())
+        self._pieces = deque([bytes(data[head.end :])] if head.end < len(data) else ())
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: Buffer) -> None:
         """Take bytes in."""
-        self._pieces.append(data)
+        self._pieces.append(bytes(data))
 
     def head(self) -> tuple[int, Fields]:
         """Status and fields."""
@@ -161,15 +162,15 @@ class Judged:
         self._fault: ImgfetchError | None = None
         """Why what comes is no answer."""
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: Buffer) -> None:
         """Take bytes in."""
         if not self._headed:
             self._look_at(data)
-        self._http.receive_data(data)
+        self._http.receive_data(bytes(data))
 
-    def _look_at(self, data: bytes) -> None:
+    def _look_at(self, data: Buffer) -> None:
         self._received += len(data)
-        self._beginning = (self._beginning + data[:12])[:12]
+        self._beginning = (self._beginning + bytes(data[:12]))[:12]
         self._blank = self._blank or _BLANK_LINE.search(data) is not None
         if self._beginning[:5] != b"HTTP/"[: len(self._beginning)]:
             self._fault = Malformed("no status line")

@@ -31,7 +31,7 @@ IDLE = 15.0
 """Seconds for which a connection that nobody uses is kept."""
 
 AHEAD = 256 * 1024
-"""Bytes that a connection reads before anybody wants them."""
+"""Bytes that a connection reads before anybody wants them, and at once."""
 
 
 class WireTransport:
@@ -57,6 +57,8 @@ class WireTransport:
         """Of the idle ones, those that lead to a place: the one used last at the end."""
         self._lines: set[Line] = set()
         self._closed = False
+        self._buffer = memoryview(bytearray(AHEAD))
+        """Where all lines read, each in its turn: what one read there is taken out before another reads."""
         self._fields_of = lru_cache(maxsize=256)(speech.fields_of)
 
     def send(self, ask: Ask) -> _Sending:
@@ -106,7 +108,7 @@ class WireTransport:
     async def _connect(self, place: Place) -> Line:
         scheme, host, port = place
         line = await self._dialler.connect(
-            lambda: Line(place, self._limits.read_timeout),
+            lambda: Line(place, self._limits.read_timeout, self._buffer),
             host,
             port,
             timeout=self._limits.connect_timeout,
@@ -214,12 +216,14 @@ class _Broken(NetworkError):
     """The body ended before its end; `message` says how."""
 
 
-class Line(asyncio.Protocol):
+class Line(asyncio.BufferedProtocol):
     """A connection: one request and its response at a time."""
 
-    def __init__(self, place: Place, read_timeout: float) -> None:
+    def __init__(self, place: Place, read_timeout: float, buffer: memoryview) -> None:
+        """`buffer`: where to read, and what others may have overwritten by the next time."""
         self.place = place
         self._read_timeout = read_timeout
+        self._buffer = buffer
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self.gone: asyncio.Future[None] = self._loop.create_future()
@@ -247,17 +251,22 @@ class Line(asyncio.Protocol):
         """Note by which way to write."""
         self._transport = cast("asyncio.Transport", transport)  # uvloop's is like one, and is none
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        """Say where to read."""
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
         """Take bytes in; any that nobody asked for spoil the line."""
         if not self._asked:
             self.drop()
             return
         self._heard = True
+        data = self._buffer[:nbytes]
         if self._answer is None:
             self._answer = speech.answer(data)
         else:
             self._answer.feed(data)
-        self._ahead += len(data)
+        self._ahead += nbytes
         if self._ahead > AHEAD:
             self._transport.pause_reading()
         self._wake()

@@ -6,7 +6,10 @@ Of any other nothing is said: not that it is wrong, nor what it means.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
+
+if TYPE_CHECKING:
+    from imgfetch.model import Buffer
 
 
 class Plain(NamedTuple):
@@ -21,7 +24,7 @@ class Plain(NamedTuple):
     """Where the body begins."""
 
 
-def plain(data: bytes) -> Plain | None:
+def plain(data: Buffer) -> Plain | None:
     """The final head of HTTP/1.1 that `data`, an answer to a GET, begins with; None where it is not plain.
 
     It is plain if it is here as a whole and to the letter of RFC 9112 §2 to §5, if the length of the body is
