@@ -23,7 +23,7 @@ with atheris.instrument_imports(include=["imgfetch"]):
     from targets import TARGETS, seeds
 
 ROOT = Path("build/fuzz")
-_OF_TEXT = ("srcset", "prose", "sizes", "media", "css", "page", "links", "head")
+_OF_TEXT = ("srcset", "prose", "sizes", "media", "css", "page", "links", "head", "answer")
 """Where input may be repeated and says more; images end where they end."""
 
 

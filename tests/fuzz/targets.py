@@ -45,6 +45,7 @@ from imgfetch.rules import dates, digests, freshness, heads, manners, plan, resu
 from imgfetch.rules.coding import Undo
 from imgfetch.rules.explain import explain
 from pictures import samples
+from test_speech import check_answer
 from test_srcset import by_the_letter
 
 if TYPE_CHECKING:
@@ -190,6 +191,12 @@ def head(data: bytes) -> None:
         assert date is None or -1e12 < date < 1e12
 
 
+def answer(data: bytes) -> None:
+    """The bytes of an answer: read as h11 alone reads them, whether in one piece or in two."""
+    if data:
+        check_answer(data)
+
+
 def coding(data: bytes) -> None:
     """A coded body: never more than the limit, and the same however it is cut into pieces."""
     name = ("gzip", "deflate")[len(data) % 2]
@@ -238,7 +245,7 @@ def _plausible(found: Iterable[SourceSet]) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
-    for target in (structure, pixels, srcset, prose, sizes, media, css, page, links, head, coding)
+    for target in (structure, pixels, srcset, prose, sizes, media, css, page, links, head, answer, coding)
 }
 
 FIELDS = (
@@ -288,5 +295,11 @@ _SEEDS: dict[str, tuple[str, ...]] = {
         "\x02Sun, 06 Nov 1994 08:49:37 GMT\n\x08Sunday, 06-Nov-94 08:49:37 GMT\n\x09Sun Nov  6 08:49:37 1994",
         "\x0csha-256=:47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=:\n\x0fmd5=1B2M2Y8AsgTpgAmY7PhCfg==\n\x0bgzip",
         "\x05//h.example/b\n\x07100\n\x10x-y-2\n\x14close, etag",
+    ),
+    "answer": (
+        "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: keep-alive\r\n\r\nimage",
+        "HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\nVary: Accept\r\n\r\n",
+        "HTTP/1.1 103 x\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nimage\r\n0\r\n\r\n",
+        "HTTP/1.0 206 x\nConnection: close\r\nX: a\r\n b\r\nContent-Length: 5, 5\r\n\r\nimage",
     ),
 }  # fmt: skip
