@@ -11,11 +11,11 @@ import pytest
 from imgfetch.adapters.dial import Dialler
 from imgfetch.adapters.network import trust
 from imgfetch.adapters.wire import AHEAD, IDLE, Line, WireTransport
-from imgfetch.errors import NetworkError
+from imgfetch.errors import NetworkError, PolicyError
 from imgfetch.model import Ask, Key, Limits, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Callable
 
 pytestmark = pytest.mark.anyio
 
@@ -58,9 +58,11 @@ class World:
             pass
         writer.close()
 
-    async def get(self, *, read: bool = True, host: str = "127.0.0.1") -> tuple[int, bytes]:
+    async def get(
+        self, *fields: tuple[str, str], read: bool = True, host: str = "127.0.0.1"
+    ) -> tuple[int, bytes]:
         url = f"http://{host}:{self.port}/a"
-        async with self.transport.send(Ask(Key(url), url, ())) as reply:
+        async with self.transport.send(Ask(Key(url), url, fields)) as reply:
             body = b"".join([bytes(piece) async for piece in reply.body()]) if read else b""
         return reply.head.status, body
 
@@ -110,6 +112,33 @@ async def test_what_is_not_whole_or_more_than_an_answer_ends_the_connection(answ
         await it.get(read=False)
         assert await it.get() == (200, b"image")
         assert it.connections == 2
+
+
+async def test_a_request_that_asks_for_an_end_ends_the_connection() -> None:
+    async with world(WHOLE, WHOLE, WHOLE) as it:
+        assert await it.get(("accept", "*/*")) == (200, b"image")
+        assert await it.get(("connection", "close")) == (200, b"image")
+        assert it.connections == 1
+        assert await it.get() == (200, b"image")
+        assert it.connections == 2
+
+
+async def test_what_can_be_no_request_costs_no_connection() -> None:
+    async with world(WHOLE, WHOLE) as it:
+        await it.get()
+        with pytest.raises(PolicyError, match="not a request that can be made"):
+            await it.get(("accept", "a\r\nhost: other.example"))
+        assert await it.get() == (200, b"image")
+        assert it.connections == 1
+
+
+async def test_plain_answers_and_others_take_turns_on_a_connection() -> None:
+    chunked = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nimage\r\n0\r\n\r\n"
+    interim = b"HTTP/1.1 103 Early Hints\r\n\r\n" + WHOLE
+    async with world(WHOLE, chunked, WHOLE, interim, chunked) as it:
+        for _ in range(5):
+            assert await it.get() == (200, b"image")
+        assert it.connections == 1
 
 
 async def test_an_answer_that_comes_while_nobody_asks_is_given_to_nobody() -> None:
@@ -261,6 +290,97 @@ async def test_a_line_that_was_held_up_hears_again_when_it_is_idle() -> None:
     assert pipe.reading
     receive(line, b"HTTP/1.1 200 OK\r\n")
     assert pipe.closed
+
+
+async def test_no_more_is_read_than_somebody_wants() -> None:
+    line, pipe = await answered(b"Content-Length: %d\r\n" % (3 * AHEAD), bytes(AHEAD))
+    assert not pipe.reading
+    assert len(await line.data() or b"") == AHEAD
+    assert not pipe.reading
+    more = asyncio.create_task(line.data())
+    await asyncio.sleep(0)
+    assert pipe.reading
+    receive(line, bytes(AHEAD - 1))
+    assert pipe.reading
+    receive(line, bytes(2))
+    assert not pipe.reading
+    assert len(await more or b"") == AHEAD - 1
+
+
+class Hours:
+    """A loop whose time moves when it is told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        self.timers: list[tuple[float, Callable[[], None]]] = []
+        self.create_future = asyncio.get_running_loop().create_future
+
+    def time(self) -> float:
+        return self.now
+
+    def call_at(self, when: float, call: Callable[[], None]) -> asyncio.TimerHandle:
+        self.timers.append((when, call))
+        return asyncio.TimerHandle(when, call, (), asyncio.get_running_loop())
+
+    async def move(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+        self.now += seconds
+        due = [timer for timer in self.timers if timer[0] <= self.now]
+        self.timers = [timer for timer in self.timers if timer[0] > self.now]
+        for _, call in due:
+            call()
+        await asyncio.sleep(0)
+
+
+async def test_each_wait_has_its_own_time_though_one_timer_does_for_many() -> None:
+    line, _ = await answered(b"Content-Length: 4\r\n", b"")
+    hours = Hours()
+    line._loop = hours  # type: ignore[assignment]
+    for _ in range(3):
+        piece = asyncio.create_task(line.data())
+        await hours.move(4)
+        assert len(hours.timers) == 1
+        receive(line, b".")
+        assert await piece == b"."
+    last = asyncio.create_task(line.data())
+    await hours.move(4)
+    assert not last.done()
+    await hours.move(1)
+    with pytest.raises(NetworkError) as caught:
+        await last
+    assert caught.value.kind is Reason.TIMEOUT
+
+
+async def test_a_wait_may_end_before_the_one_that_set_the_timer() -> None:
+    line, _ = await answered(b"Content-Length: 1\r\n", b"")
+    hours = Hours()
+    line._loop = hours  # type: ignore[assignment]
+    piece = asyncio.create_task(line.data())
+    await hours.move(1)
+    receive(line, b".")
+    assert await piece == b"."
+    assert line.start_again()
+    line.ask(REQUEST)
+    head = asyncio.create_task(line.head(3.0))
+    await hours.move(2)
+    assert head.done()
+    with pytest.raises(NetworkError, match="no whole head of an answer in time"):
+        await head
+
+
+async def test_the_time_for_a_whole_head_ends_before_a_wait_would() -> None:
+    line, _ = connected()
+    hours = Hours()
+    line._loop = hours  # type: ignore[assignment]
+    line.ask(REQUEST)
+    head = asyncio.create_task(line.head(7.0))
+    await hours.move(4)
+    receive(line, b"HTTP/1.1 200")
+    await hours.move(2.9)
+    assert not head.done()
+    await hours.move(0.1)
+    with pytest.raises(NetworkError, match="no whole head of an answer in time"):
+        await head
 
 
 async def test_what_we_hang_up_on_is_not_whole() -> None:
