@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
-import os
 import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -210,41 +209,66 @@ async def test_a_lease_is_let_go_of_however_a_request_ends(answer: tuple[int, by
 # Leases on disk
 
 
+def stores(stack: ExitStack, count: int) -> list[DiskStore]:
+    """Several on one cache, as if each were in a process of its own."""
+    opened = [stack.enter_context(closing(DiskStore("cache"))) for _ in range(count)]
+    for number, store in enumerate(opened):
+        keep(store, Key(f"{CAT}/{number}"), b"a cat")
+    return opened
+
+
 def test_a_lease_that_was_let_go_of_is_a_new_one_and_one_whose_holder_died_is_the_same(folder: Path) -> None:
-    with closing(DiskStore(folder / "cache")) as one, closing(DiskStore(folder / "cache")) as two:
-        keep(one, CAT, b"a cat")
+    with ExitStack() as stack:
+        one, two, three = stores(stack, 3)
         first = one.lease(DOG, ())
-        assert two.lease(DOG, ()) == replace(first, ours=False, ticket="")
-        ((path, descriptor),) = one._leases.values()
-        os.close(descriptor)  # as the kernel does for who dies
-        one._leases.clear()
+        for other in (two, three):
+            assert other.lease(DOG, ()) == replace(first, ours=False, ticket="")
+        one.close()  # lets go of its locks as the kernel does of those of who dies
         second = two.lease(DOG, ())
         assert (second.ours, second.holder) == (True, first.holder)
+        assert three.lease(DOG, ()) == replace(second, ours=False, ticket="")
         two.release(second)
-        assert not Path(path).exists()
         two.release(second)
-        third = one.lease(DOG, ())
+        third = two.lease(DOG, ())
         two.release(second)
-        assert not two.lease(DOG, ()).ours
-        one.release(third)
+        assert third.ours
+        assert third.holder != first.holder
+        seen = three.lease(DOG, ())
+        assert (seen.ours, seen.holder) == (False, third.holder)
+        two.release(third)
+        assert three.lease(DOG, ()).holder not in (first.holder, third.holder)
         assert list((folder / "cache/scratch-v1").iterdir()) == []
+        assert (folder / "cache/leases-v1").read_bytes() == b""
 
 
-def test_a_lease_that_is_let_go_of_while_another_opens_it_is_not_what_the_other_gets(
-    folder: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_lease_that_is_let_go_of_while_another_asks_who_has_it_goes_to_the_other(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with closing(DiskStore(folder / "cache")) as one, closing(DiskStore(folder / "cache")) as two:
-        keep(one, CAT, b"a cat")
-        held, flock = [one.lease(DOG, ())], fcntl.flock
+    with ExitStack() as stack:
+        one, two = stores(stack, 2)
+        held, lock = [one.lease(DOG, ())], fcntl.fcntl
 
-        def let_go_first(descriptor: int, operation: int) -> None:
-            if held:
+        def let_go_first(descriptor: int, operation: int, what: bytes) -> bytes:
+            if held and operation in (fcntl.F_OFD_GETLK, fcntl.F_GETLK):
                 one.release(held.pop())
-            flock(descriptor, operation)
+            return lock(descriptor, operation, what)
 
-        monkeypatch.setattr(fcntl, "flock", let_go_first)
+        monkeypatch.setattr(fcntl, "fcntl", let_go_first)
         assert two.lease(DOG, ()).ours
+        assert not held
         assert not one.lease(DOG, ()).ours
+
+
+def test_a_thousand_leases_of_a_process_are_told_apart_and_those_of_two_processes_too() -> None:
+    with ExitStack() as stack:
+        one, two = stores(stack, 2)
+        holders = set()
+        for store in (one, two):
+            for _ in range(1000):
+                lease = store.lease(DOG, ())
+                holders.add(lease.holder)
+                store.release(lease)
+        assert len(holders) == 2000
 
 
 def test_where_there_is_no_cache_or_no_lock_everybody_leads_and_nothing_is_made(
@@ -254,14 +278,23 @@ def test_where_there_is_no_cache_or_no_lock_everybody_leads_and_nothing_is_made(
         assert one.lease(CAT, ()).ours
         assert two.lease(CAT, ()).ours
         assert not (folder / "cache").exists()
-        keep(one, CAT, b"a cat")
 
         def no_locks(*_: object) -> None:
             raise OSError(errno.ENOLCK, "no locks available")
 
-        monkeypatch.setattr(fcntl, "flock", no_locks)
+        monkeypatch.setattr(fcntl, "fcntl", no_locks)
+        keep(one, CAT, b"a cat")
         assert one.lease(CAT, ()).ours
         assert two.lease(CAT, ()).ours
+
+
+def test_a_lease_that_came_before_the_first_writing_outlives_it() -> None:
+    with ExitStack() as stack:
+        one, two = stores(stack, 2)
+        one.close()
+        assert one.lease(DOG, ()).ours
+        one.begin()
+        assert not two.lease(DOG, ()).ours
 
 
 # Several processes

@@ -15,8 +15,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from children import running
+from fakes import FakeClock
 from imgfetch import Client, Limits
 from imgfetch.adapters.disk import DiskStore
+from imgfetch.adapters.scratch import IN_MEMORY
+from imgfetch.engine.events import Received
 from imgfetch.errors import CacheError
 from imgfetch.model import Ask, Head, Key, Partial, Scratch
 from imgfetch.rules import resume
@@ -32,6 +35,9 @@ if TYPE_CHECKING:
 
 URL = "http://h.example/a.webp"
 IMAGE = encoded("webp", 96, 54)
+LARGE = encoded("png", 480, 320)
+BEGUN = IN_MEMORY + 900
+"""Bytes of it that have come, and are in a file."""
 
 
 def began(status: int = 200, /, **fields: str) -> Head:
@@ -162,10 +168,16 @@ def begin(store: DiskStore, data: bytes) -> Scratch:
 
 
 def test_a_beginning_whose_writer_lives_is_not_to_be_had(tmp_path: Path) -> None:
-    with closing(DiskStore(tmp_path / "cache")) as one, closing(DiskStore(tmp_path / "cache")) as other:
-        ticket = begin(one, b"a c")
+    clock = FakeClock()
+    with (
+        closing(DiskStore(tmp_path / "cache")) as one,
+        closing(DiskStore(tmp_path / "cache", clock=clock)) as other,
+    ):
+        ticket = begin(one, bytes(IN_MEMORY + 1))
+        assert len(list(tmp_path.glob("cache/scratch-v1/*"))) == 2
         assert other.resume(CAT) is None
         one.suspend(ticket)
+        clock.time += 1  # until then it may rely on what it has seen
         partial = other.resume(CAT)
         assert partial is not None
         assert one.resume(CAT) is other.resume(DOG) is None
@@ -173,7 +185,7 @@ def test_a_beginning_whose_writer_lives_is_not_to_be_had(tmp_path: Path) -> None
         other.close()
         again = one.resume(CAT)
         assert again is not None
-        assert again.length == 5
+        assert again.length == IN_MEMORY + 3
 
 
 def test_the_longest_of_several_beginnings_is_gone_on_with(tmp_path: Path) -> None:
@@ -285,23 +297,49 @@ def begun_in_another_process(url: str, cache: Path, size: int) -> Iterator[subpr
 def test_after_a_kill_only_the_rest_is_asked_for(tmp_path: Path, number: int) -> None:
     cache = tmp_path / "cache"
     with Origin() as origin:
-        broken = stall(head(content_length=len(IMAGE), etag='"1"') + IMAGE[:900], 60)
-        url = origin.route("/a", broken, ranged(IMAGE))
-        with begun_in_another_process(url, cache, 900) as process:
+        broken = stall(head(content_length=len(LARGE), etag='"1"') + LARGE[:BEGUN], 60)
+        url = origin.route("/a", broken, ranged(LARGE))
+        with begun_in_another_process(url, cache, BEGUN) as process:
             process.send_signal(number)
             process.communicate(timeout=4)
-        assert not list(cache.rglob("*.webp"))
+        assert not list(cache.rglob("*.png"))
+        assert get(url, cache) == LARGE
+        assert ranges(origin, "/a") == ["", f"bytes={BEGUN}-"]
+    assert list(cache.glob("scratch-v1/*")) == []
+
+
+def test_what_is_in_memory_is_written_down_when_the_request_is_cancelled(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+
+    async def begin_and_cancel(url: str) -> None:
+        begun = asyncio.Event()
+
+        def observe(event: object) -> None:
+            if isinstance(event, Received):
+                begun.set()
+
+        async with Client(cache, allow_hosts=["127.0.0.1"], observe=observe) as client:
+            task = asyncio.create_task(client.get(url))
+            await begun.wait()
+            assert list(cache.glob("scratch-v1/*")) == []
+            task.cancel()
+            await asyncio.wait([task])
+
+    with Origin() as origin:
+        broken = stall(head(content_length=len(IMAGE), etag='"1"') + IMAGE[:900], 60)
+        url = origin.route("/a", broken, ranged(IMAGE))
+        asyncio.run(begin_and_cancel(url))
+        assert [path.stat().st_size for path in cache.glob("scratch-v1/*.partial")] == [900]
         assert get(url, cache) == IMAGE
         assert ranges(origin, "/a") == ["", "bytes=900-"]
-    assert list(cache.glob("scratch-v1/*")) == []
 
 
 def test_two_processes_never_write_to_one_file(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     with Origin() as origin:
-        first = head(content_length=len(IMAGE), etag='"1"') + IMAGE[:900]
-        url = origin.route("/a", stall(first, 60), whole(IMAGE, etag='"1"'), ranged(IMAGE))
-        with begun_in_another_process(url, cache, 900):
-            assert get(url, cache) == IMAGE
+        first = head(content_length=len(LARGE), etag='"1"') + LARGE[:BEGUN]
+        url = origin.route("/a", stall(first, 60), whole(LARGE, etag='"1"'), ranged(LARGE))
+        with begun_in_another_process(url, cache, BEGUN):
+            assert get(url, cache) == LARGE
             assert ranges(origin, "/a") == ["", ""]
-            assert [path.read_bytes() for path in cache.glob("scratch-v1/*.partial")] == [IMAGE[:900]]
+            assert [path.read_bytes() for path in cache.glob("scratch-v1/*.partial")] == [LARGE[:BEGUN]]

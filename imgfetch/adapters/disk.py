@@ -19,9 +19,9 @@ import errno
 import fcntl
 import os
 import stat
-from contextlib import contextmanager, suppress
-from functools import cache, lru_cache
-from mmap import ACCESS_READ, mmap
+from contextlib import ExitStack, contextmanager, suppress
+from functools import lru_cache
+from itertools import count
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple
@@ -32,6 +32,8 @@ from imgfetch.adapters.files import sync_files, sync_folder, sync_folders
 from imgfetch.adapters.glance import INDEX as INDEX
 from imgfetch.adapters.glance import OBJECTS as OBJECTS
 from imgfetch.adapters.index import Index, told
+from imgfetch.adapters.leases import Leases
+from imgfetch.adapters.scratch import Writer, hash_of, noted, stem_of, write_new
 from imgfetch.adapters.usage import Usage
 from imgfetch.errors import CacheError
 from imgfetch.model import Digest, Entry, Filing, Format, Head, Lease, Partial, Reason, Rendition, Scratch
@@ -41,8 +43,7 @@ from imgfetch.rules.heads import refreshed
 from imgfetch.rules.renditions import kin
 
 if TYPE_CHECKING:
-    import hashlib
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from imgfetch.adapters.index import Object
     from imgfetch.adapters.pruning import Pruned
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 
 SCRATCH = "scratch-v1"
 QUARANTINE = "quarantine-v1"
+LEASES = "leases-v1"
 
 TAG = """\
 Signature: 8a477f597d28d172789f06886806bc55
@@ -68,6 +70,9 @@ IGNORED = """\
 
 STALE = 3600
 """Seconds after which a scratch file that nobody writes to is taken for litter."""
+
+_JUST = 1.0
+"""Seconds for which scratch is taken to have no other beginnings in it than were seen."""
 
 _EXTENSION_OF = {known.value: known.extension for known in Format}
 _EXTENSIONS = frozenset(_EXTENSION_OF.values())
@@ -103,69 +108,20 @@ class Checked(NamedTuple):
     """Whether the index knows of it. It may well not, of what was being kept when somebody was killed."""
 
 
-class _Writer:
-    """A file in scratch, and what has been written to it."""
-
-    def __init__(self, path: str, descriptor: int | None = None) -> None:
-        """`descriptor`: of a file that another writer has begun, open for reading and writing."""
-        self.path = path
-        self.note: str | None = None
-        """Where it is noted what these bytes are the beginning of; None where they go with their writer."""
-        self._hash: hashlib._Hash | None = None
-        if descriptor is None:
-            self.descriptor, self.length, self._hash = _create(path), 0, _sha256()
-        else:
-            self.descriptor, self.length = descriptor, os.lseek(descriptor, 0, os.SEEK_END)
-
-    def write(self, chunk: bytes) -> None:
-        _write(self.descriptor, chunk)
-        if self._hash is not None:
-            self._hash.update(chunk)
-        self.length += len(chunk)
-
-    def digest(self) -> Digest:
-        """Of all bytes. What another writer has left is read first."""
-        if self._hash is None:
-            self._hash = _hash_of(self.descriptor)
-        return Digest(self._hash.hexdigest())
-
-    def mark(self, stem: str, note: str) -> None:
-        """Give the file a name that says what it is, and lie a note beside it."""
-        # Locked before it has the name: who finds the name must see that its writer is alive.
-        fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        noting = _create(f"{stem}.json")
-        try:
-            _write(noting, note.encode())
-            os.rename(self.path, f"{stem}.partial")
-        except BaseException:
-            os.unlink(f"{stem}.json")
-            raise
-        finally:
-            os.close(noting)
-        self.path, self.note = f"{stem}.partial", f"{stem}.json"
-
-    def leave(self) -> None:
-        """Let go of the file, and of the lock; the bytes stay."""
-        os.close(self.descriptor)
-
-    def drop(self) -> None:
-        os.close(self.descriptor)
-        for path in (self.path, self.note):
-            with suppress(OSError):  # it was renamed; or it stays behind, and is swept away later
-                if path is not None:
-                    os.unlink(path)
-
-
 class _Keeping:
     """Something that is being kept, and how far it has come."""
 
-    def __init__(self, filing: Filing, writer: _Writer | None) -> None:
+    def __init__(self, filing: Filing, writer: Writer | None, place: Callable[[Facts], str]) -> None:
         self.entry = filing.entry
+        self.path = place(filing.verified.facts)
+        """Where the object is to lie."""
         self.renditions = filing.renditions
         self.writer = writer
         """None where the ticket is spent."""
         self.mtime_ns = 0
         """Of the object."""
+        self.is_new = False
+        """Whether the object was not there before."""
         self.error: CacheError | None = None
 
     @property
@@ -198,9 +154,12 @@ class DiskStore:
         self._evictor = Evictor(
             self._index, self._usage, bounds or Bounds(), self._unlink_unused, self._clock.elapsed
         )
-        self._writers: dict[Scratch, _Writer] = {}
-        self._leases: dict[str, tuple[str, int]] = {}
-        """Files that are locked, and the descriptors that hold the locks, by ticket."""
+        self._writers: dict[Scratch, Writer] = {}
+        self._name, self._numbers = os.urandom(12).hex(), count()
+        self._leases = Leases(f"{self._root}/{LEASES}")
+        self._begun: set[str] = set()
+        """By the stems of their names, what was begun and left when scratch was last looked through."""
+        self._looked_through = -_JUST
         self._starting = Lock()
         self._ready = False
         """Whether the directory has been prepared for writing."""
@@ -355,16 +314,8 @@ class DiskStore:
         """A ticket for new bytes, private to the caller."""
         with self._translating():
             self._get_ready()
-            try:
-                ticket, writer = self._new_writer()
-            except FileNotFoundError:  # the cache was deleted under us
-                self._prepare()
-                ticket, writer = self._new_writer()
-            self._writers[ticket] = writer
-            if not self._swept:
-                self._swept = True
-                # What the file system calls now, so that its clock alone is asked.
-                self._sweep(older_than=os.fstat(writer.descriptor).st_mtime - STALE)
+        ticket = self._new_ticket()
+        self._writers[ticket] = Writer(f"{self._scratch}/{ticket}.part")
         return ticket
 
     def append(self, scratch: Scratch, chunk: bytes) -> int:
@@ -381,18 +332,11 @@ class DiskStore:
     def contents(self, scratch: Scratch) -> Iterator[tuple[Buffer, Digest]]:
         """All bytes behind a ticket, in memory no second time, and their digest."""
         writer = self._writer(scratch)
-        with self._translating():
-            digest = writer.digest()
-        if not writer.length:  # nothing cannot be mapped
-            yield b"", digest
-            return
-        with self._translating():
-            view = mmap(writer.descriptor, writer.length, access=ACCESS_READ)
-        try:
-            yield view, digest
-        finally:
-            with suppress(BufferError):  # somebody still looks into it: it goes when the last look ends
-                view.close()
+        with ExitStack() as looking:
+            with self._translating():
+                digest = writer.digest()
+                data = looking.enter_context(writer.contents())
+            yield data, digest
 
     def keep(
         self,
@@ -423,7 +367,8 @@ class DiskStore:
         They share what is dear: the syncing of files and folders, and the transaction of the index.
         """
         # Spent now, so that nobody else closes a file while we sync.
-        keepings = [_Keeping(filing, self._writers.pop(filing.verified.scratch, None)) for filing in filings]
+        writers = (self._writers.pop(filing.verified.scratch, None) for filing in filings)
+        keepings = [_Keeping(*what, self._place) for what in zip(filings, writers, strict=True)]
         try:
             with self._failing(keepings):
                 self._publish([each for each in keepings if self._is_as_verified(each)])
@@ -459,7 +404,8 @@ class DiskStore:
 
     def _file(self, keepings: list[_Keeping]) -> None:
         self._index.put([each.row for each in keepings], self._usage.time())
-        gone = [each for each in keepings if not os.path.lexists(self._place(each.entry.facts))]
+        seen = (each for each in keepings if not each.is_new)
+        gone = [each for each in seen if not os.path.lexists(each.path)]
         if gone:
             # They had been kept before, and were evicted between our look and our row. Now they are in use.
             self._publish(gone)
@@ -475,27 +421,40 @@ class DiskStore:
     def mark(self, scratch: Scratch, key: Key, head: Head) -> None:
         """Note of what the bytes behind a ticket are the beginning, so that they can be gone on with."""
         writer = self._writer(scratch)
-        if writer.note is None:
-            with suppress(OSError):  # it only saves bytes, some other time
-                writer.mark(f"{self._scratch}/{_stem(key)}-{scratch}", _note(key, head))
+        if not writer.is_marked:
+            writer.mark(f"{self._scratch}/{stem_of(key)}-{scratch}", key, head)
 
     def suspend(self, scratch: Scratch) -> None:
         """Let go of a ticket: of bytes that are marked for another time, of others for good."""
         writer = self._writers.pop(scratch, None)
         if writer is not None:
-            writer.drop() if writer.note is None else writer.leave()
+            self._looked_through = -_JUST
+            writer.leave()
 
     def resume(self, key: Key) -> Partial | None:
-        """Claim what was begun of `key` and suspended, or left by a writer that died; the longest first."""
-        for left in self._left_of(key):
+        """Claim what was begun of `key` and suspended, or left by a writer that died; the longest first.
+
+        What others leave is seen a second later.
+        """
+        stem = stem_of(key)
+        if self._clock.elapsed() - self._looked_through >= _JUST:
+            self._look_through()
+        for left in self._left_of(stem) if stem in self._begun else ():
             # It is not, or no longer, to be had; or the cache is of no use, which `begin` will say.
             with suppress(OSError, ValueError, TypeError, LookupError, CacheError):
                 return self._claim(left, key)
         return None
 
-    def _left_of(self, key: Key) -> list[str]:
-        """Paths, without their extensions, of what was begun of `key`."""
-        stem = _stem(key)
+    def _look_through(self) -> None:
+        """See of what there are beginnings: every key is asked about, and of hardly any there are."""
+        self._looked_through = self._clock.elapsed()
+        self._begun.clear()
+        with suppress(OSError):
+            names = os.listdir(self._scratch)
+            self._begun.update(name.partition("-")[0] for name in names if name.endswith(".partial"))
+
+    def _left_of(self, stem: str) -> list[str]:
+        """Paths, without their extensions, of what was begun under a stem."""
         with suppress(OSError), os.scandir(self._scratch) as listing:
             left = [
                 (item.stat().st_size, item.path.removesuffix(".partial"))
@@ -510,21 +469,19 @@ class DiskStore:
         descriptor = os.open(f"{left}.partial", os.O_RDWR | os.O_NOFOLLOW)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # its writer, if it lives, holds the lock
-            head = _noted(f"{left}.json", key)
+            head = noted(f"{left}.json", key)
             self._get_ready()
             os.utime(f"{left}.json")  # first: while it has another name than its bytes, it may be swept away
-            ticket = Scratch(os.urandom(16).hex())
-            path = f"{self._scratch}/{_stem(key)}-{ticket}"
-            os.rename(
-                f"{left}.partial", f"{path}.partial"
-            )  # of two who come this far, one finds no such name
+            ticket = self._new_ticket()
+            path = f"{self._scratch}/{stem_of(key)}-{ticket}"
+            # Of two who come this far, one finds no such name.
+            os.rename(f"{left}.partial", f"{path}.partial")
             os.rename(f"{left}.json", f"{path}.json")
             os.utime(descriptor)
-            writer = _Writer(f"{path}.partial", descriptor)
+            writer = Writer.going_on(path, descriptor)
         except BaseException:
             os.close(descriptor)
             raise
-        writer.note = f"{path}.json"
         self._writers[ticket] = writer
         return Partial(ticket, writer.length, head)
 
@@ -537,43 +494,20 @@ class DiskStore:
     def lease(self, key: Key, headers: tuple[tuple[str, str], ...]) -> Lease:
         """Be the one that fetches `key` with such fields, or hear who is, in this process or another.
 
-        A lock on a file, of which the kernel lets go when its holder dies. Where there is no cache yet, or no
-        lock to be had, everybody leads.
+        Where there is no cache yet, or no lock to be had, everybody leads.
         """
         try:
-            return self._locked(f"{self._scratch}/{_stem(key, headers)}.lease")
+            return self._leases.take("\n".join((key, *(f"{name}: {value}" for name, value in headers))))
         except OSError:
             return Lease(ours=True)
 
-    def _locked(self, path: str) -> Lease:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        try:
-            status = os.fstat(descriptor)
-            holder = f"{status.st_ino}-{status.st_mtime_ns}"
-            locked = _lock(descriptor)
-            spent = locked and not os.fstat(descriptor).st_nlink  # let go of before it was ours
-        except BaseException:
-            os.close(descriptor)
-            raise
-        if locked and not spent:
-            ticket = os.urandom(16).hex()
-            self._leases[ticket] = path, descriptor
-            return Lease(ours=True, holder=holder, ticket=ticket)
-        os.close(descriptor)
-        return self._locked(path) if spent else Lease(ours=False, holder=holder)
-
     def release(self, lease: Lease) -> None:
         """Let go of a lease. Another's, or one let go of already, is no error."""
-        path, descriptor = self._leases.pop(lease.ticket, (None, -1))
-        if path is not None:
-            with suppress(OSError):  # it is swept away later
-                os.unlink(path)  # before the lock goes: who comes after that finds no file, and makes one
-            os.close(descriptor)
+        self._leases.release(lease.ticket)
 
     def close(self) -> None:
         """Let go of files and leases; tickets not kept are suspended."""
-        for ticket in tuple(self._leases):
-            self.release(Lease(ours=True, ticket=ticket))
+        self._leases.close()
         for scratch in tuple(self._writers):
             self.suspend(scratch)
         self._evictor.finish()
@@ -584,11 +518,11 @@ class DiskStore:
         """Leave what is still to be evicted to another run: somebody is in a hurry."""
         self._evictor.finish(early=True)
 
-    def _new_writer(self) -> tuple[Scratch, _Writer]:
-        token = os.urandom(16).hex()
-        return Scratch(token), _Writer(f"{self._scratch}/{token}.part")
+    def _new_ticket(self) -> Scratch:
+        """One that no store has given before."""
+        return Scratch(f"{self._name}{next(self._numbers):08x}")
 
-    def _writer(self, scratch: Scratch) -> _Writer:
+    def _writer(self, scratch: Scratch) -> Writer:
         writer = self._writers.get(scratch)
         if writer is None:
             raise self._spent()
@@ -599,28 +533,37 @@ class DiskStore:
 
     def _publish(self, keepings: Sequence[_Keeping]) -> None:
         """See to it that every object is there, whole and durable, and note when it was last changed."""
-        new: list[tuple[_Keeping, _Writer]] = []
+        new: list[tuple[_Keeping, Writer, int]] = []
         for each in keepings:
-            whole = _whole(self._place(each.entry.facts), each.entry.facts)
+            whole = _whole(each.path, each.entry.facts)
             if whole is not None:
                 each.mtime_ns = whole
             elif each.writer is not None:
-                new.append((each, each.writer))
-        sync_files([writer.descriptor for _, writer in new], self._scratch)
-        for each, writer in new:
+                with self._failing([each]):
+                    new.append((each, each.writer, self._settled(each.writer)))
+        sync_files([descriptor for _, _, descriptor in new], self._scratch)
+        for each, writer, descriptor in new:
             with self._failing([each]):
-                self._rename(writer.path, self._place(each.entry.facts))
-                each.mtime_ns = os.fstat(writer.descriptor).st_mtime_ns
-        sync_folders({os.path.dirname(self._place(e.entry.facts)) for e in keepings if e.error is None})
+                self._move(writer, each.path)
+                each.mtime_ns, each.is_new = os.fstat(descriptor).st_mtime_ns, True
+        sync_folders({os.path.dirname(each.path) for each in keepings if each.error is None})
 
-    def _rename(self, source: str, path: str) -> None:
+    def _settled(self, writer: Writer) -> int:
+        """The descriptor of a file with the bytes that a writer has."""
         try:
-            os.rename(source, path)
+            return writer.settle()
+        except FileNotFoundError:  # the cache was deleted under us
+            self._prepare()
+            return writer.settle()
+
+    def _move(self, writer: Writer, path: str) -> None:
+        try:
+            writer.move(path)
         except FileNotFoundError:
             for folder in (self._objects, os.path.dirname(path)):
                 _make_folder(folder)
             sync_folder(self._objects)
-            os.rename(source, path)
+            writer.move(path)
 
     # ------------------------------------------------------------------------------------------------
     # The directory
@@ -640,8 +583,12 @@ class DiskStore:
         self._index.prepare()
         for name, text in (("CACHEDIR.TAG", TAG), (".gitignore", IGNORED)):
             self._introduce(f"{self._root}/{name}", text)
+        now = self._leases.make()
         sync_folder(self._root)
         self._ready = self._ours = True
+        if not self._swept:
+            self._swept = True
+            self._sweep(older_than=now - STALE)
 
     def exists(self) -> bool:
         """Whether anything was ever kept here. Raises `CacheError` where nothing could be."""
@@ -684,10 +631,11 @@ class DiskStore:
     def _introduce(self, path: str, text: str) -> None:
         """Write a small file whole, unless there is one."""
         if not os.path.lexists(path):
-            _, writer = self._new_writer()
+            writer = Writer(f"{self._scratch}/{self._new_ticket()}.part")
             try:
                 writer.write(text.encode())
-                os.rename(writer.path, path)
+                writer.settle()
+                writer.move(path)
             finally:
                 writer.drop()
 
@@ -742,11 +690,7 @@ class DiskStore:
             os.rename(path, aside)
             with suppress(FileNotFoundError):
                 os.unlink(f"{aside}.txt")
-            descriptor = _create(f"{aside}.txt")
-            try:
-                _write(descriptor, f"{reason}\n".encode(errors="backslashreplace"))
-            finally:
-                os.close(descriptor)
+            write_new(f"{aside}.txt", f"{reason}\n".encode(errors="backslashreplace"))
             sha256 = promised(str(path))
             if sha256 is not None:
                 self.forget(sha256)
@@ -928,61 +872,7 @@ def _folder(path: str) -> Path:
 
 def _hash(path: str) -> Digest:
     with open(path, "rb") as file:
-        return Digest(_hash_of(file.fileno()).hexdigest())
-
-
-def _hash_of(descriptor: int) -> hashlib._Hash:
-    """The running digest of a whole file."""
-    running, position = _sha256(), 0
-    while chunk := os.pread(descriptor, 1 << 20, position):
-        running.update(chunk)
-        position += len(chunk)
-    return running
-
-
-def _stem(key: Key, headers: tuple[tuple[str, str], ...] = ()) -> str:
-    """The beginning of the names of what is begun of `key`, for requests with such fields."""
-    what = "\n".join((key, *(f"{name}: {value}" for name, value in headers)))
-    return _sha256(what.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def _sha256(data: bytes = b"") -> hashlib._Hash:
-    import hashlib  # it loads OpenSSL, and for what is there already nothing is hashed
-
-    return hashlib.sha256(data)
-
-
-def _note(key: Key, head: Head) -> str:
-    import json
-
-    fields = {"boot": _boot(), "key": key, "url": head.url, "status": head.status}
-    return json.dumps({**fields, "headers": head.headers})
-
-
-def _noted(path: str, key: Key) -> Head:
-    """Which head a note has of `key`. Raises where it has none, or is of another time."""
-    import json
-
-    with open(path, encoding="utf-8") as file:
-        note = json.load(file)
-    if (note["key"], note["boot"]) != (key, _boot()):
-        raise ValueError(path)
-    headers = tuple((str(name), str(value)) for name, value in note["headers"])
-    return Head(str(note["url"]), int(note["status"]), headers)
-
-
-@cache
-def _boot() -> str:
-    """Since when this machine has been up; the empty string where it does not say.
-
-    What is written and not synced outlives its writer, and no power cut: it may come back as zeros. And a
-    lock on a network file system may be seen on one machine only.
-    """
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
+        return Digest(hash_of(file.fileno()).hexdigest())
 
 
 def last_written(item: os.DirEntry[str]) -> float:
@@ -992,25 +882,6 @@ def last_written(item: os.DirEntry[str]) -> float:
             noted = os.lstat(f"{item.path.removesuffix('.json')}.partial")
             return max(noted.st_mtime, item.stat(follow_symlinks=False).st_mtime)
     return item.stat(follow_symlinks=False).st_mtime
-
-
-def _lock(descriptor: int) -> bool:
-    """Lock a file that nobody else has locked; false where somebody has."""
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
-def _create(path: str) -> int:
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-
-
-def _write(descriptor: int, chunk: bytes) -> None:
-    rest = memoryview(chunk)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
 
 
 def _make_folder(path: str) -> None:

@@ -17,7 +17,8 @@ import fcntl
 import os
 import sqlite3
 from contextlib import closing, contextmanager, suppress
-from functools import lru_cache
+from functools import cache, lru_cache
+from itertools import chain
 from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
@@ -124,20 +125,25 @@ _BY_USE = f"""
 _IS_UNUSED = f"SELECT 1 FROM object WHERE sha256 = ? AND used_at = ? AND NOT {_PINNED}"  # noqa: S608
 # Not REPLACE, which would go past the triggers.
 _PUT_OBJECT = """
-    INSERT INTO object (sha256, format, bytes, mtime_ns, used_at) VALUES (?, ?, ?, ?, ?)
+    INSERT INTO object (sha256, format, bytes, mtime_ns, used_at) VALUES {}
     ON CONFLICT DO UPDATE SET (format, bytes, mtime_ns, used_at)
         = (excluded.format, excluded.bytes, excluded.mtime_ns, excluded.used_at)
 """
 _PUT_ENTRY = """
     INSERT OR REPLACE INTO entry
     (key, sha256, width, height, frames, verified,
-     url, status, headers, asked_at, received_at, variant, bound, unasked_until)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     url, status, headers, asked_at, received_at, variant, bound, unasked_until) VALUES {}
 """
 # What depends on nothing stands for every request; what depends on something leaves the other variants.
 _DROP_OTHERS = """
-    DELETE FROM entry WHERE key = :key AND variant <> :variant AND (variant = '' OR :variant = '')
+    WITH new (key, variant) AS (VALUES {})
+    DELETE FROM entry WHERE id IN (
+        SELECT id FROM new JOIN entry USING (key)
+        WHERE entry.variant <> new.variant AND (entry.variant = '' OR new.variant = '')
+    )
 """
+# One statement files several: each that is executed lets the other threads of the process in, once or more.
+_AT_ONCE = (32, 8, 1)
 _FILED = """
     SELECT key, image, width FROM rendition WHERE key IN ({0})
     OR image IN (SELECT image FROM rendition WHERE key IN ({0}))
@@ -306,10 +312,16 @@ class Index:
 
         Each with the `mtime_ns` of its object and the list that offered it: what that teaches is filed too.
         """
+        rows = [_row(entry) for entry, _, _ in kept]
+        objects = [_object_row(entry.facts, mtime_ns, used_at) for entry, mtime_ns, _ in kept]
 
         def work(connection: sqlite3.Connection) -> None:
-            for entry, mtime_ns, renditions in kept:
-                _put(connection, entry, mtime_ns, used_at)
+            _put_all(connection, _PUT_OBJECT, objects)
+            for some in _of_different_keys(rows):
+                _put_all(connection, _PUT_ENTRY, some)
+                # Last, so that there is never nothing of an image that there is something of.
+                _put_all(connection, _DROP_OTHERS, [(row[_KEY], row[_VARIANT]) for row in some])
+            for _, _, renditions in kept:
                 if len(renditions) > 1:  # one alone teaches nothing
                     _file_list(connection, renditions)
 
@@ -731,10 +743,13 @@ def _makes_sense(row: Row) -> bool:
         return False
 
 
-def _put(connection: sqlite3.Connection, entry: Entry, mtime_ns: int, used_at: float) -> None:
-    facts, head, variant = entry.facts, entry.head, _lines(entry.selected)
-    known = (facts.sha256, facts.format, facts.bytes, mtime_ns, int(used_at))
-    row = (
+def _object_row(facts: Facts, mtime_ns: int, used_at: float) -> _Row:
+    return facts.sha256, facts.format, facts.bytes, mtime_ns, int(used_at)
+
+
+def _row(entry: Entry) -> _Row:
+    facts, head = entry.facts, entry.head
+    return (
         entry.key,
         facts.sha256,
         facts.width,
@@ -746,14 +761,40 @@ def _put(connection: sqlite3.Connection, entry: Entry, mtime_ns: int, used_at: f
         _lines(head.headers),
         entry.asked_at,
         entry.received_at,
-        variant,
+        _lines(entry.selected),
         entry.bound,
         unasked_until(entry),
     )
-    connection.execute(_PUT_OBJECT, known)
-    connection.execute(_PUT_ENTRY, row)
-    # Last, so that there is never nothing of an image that there is something of.
-    connection.execute(_DROP_OTHERS, {"key": entry.key, "variant": variant})
+
+
+_KEY, _VARIANT = 0, 11
+"""Where they stand in a row."""
+
+
+def _of_different_keys(rows: list[_Row]) -> Iterator[list[_Row]]:
+    """The rows in their order, parted where a key comes again: the later takes the place of the earlier."""
+    some: dict[str, _Row] = {}
+    for row in rows:
+        if row[_KEY] in some:
+            yield [*some.values()]
+            some = {}
+        some[row[_KEY]] = row
+    yield [*some.values()]
+
+
+def _put_all(connection: sqlite3.Connection, statement: str, rows: list[_Row]) -> None:
+    """Execute a statement about any number of rows."""
+    start = 0
+    for many in _AT_ONCE:
+        while len(rows) - start >= many:
+            values = tuple(chain.from_iterable(rows[start : start + many]))
+            connection.execute(_for_rows(statement, many, len(rows[0])), values)
+            start += many
+
+
+@cache
+def _for_rows(statement: str, rows: int, columns: int) -> str:
+    return statement.format(",".join([f"({','.join('?' * columns)})"] * rows))
 
 
 def _file_list(connection: sqlite3.Connection, offered: tuple[Rendition, ...]) -> None:
@@ -814,6 +855,9 @@ def _digest(text: str) -> Digest:
 
 
 def _lines(fields: tuple[tuple[str, str], ...]) -> str:
+    plain = "".join([name + value for name, value in fields])
+    if plain.isascii() and plain.isprintable() and "\\" not in plain:
+        return "".join([f"{name}\t{value}\n" for name, value in fields])
     return "".join([f"{_escaped(name)}\t{_escaped(value)}\n" for name, value in fields])
 
 

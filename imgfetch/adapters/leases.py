@@ -1,0 +1,176 @@
+"""Who fetches what, of all that share a cache: locks in a file, of which the kernel lets go for who dies.
+
+    take ─▶ locked: ours
+       └──▶ another's is in the way: whose? ─▶ that of before, or of who took over from it, or a new one
+
+The file is empty and stays so: the locks are on bytes far beyond its end (fcntl(2), advisory record
+locks). What is leased has a place of `_ROOM` bytes, and who leases it locks the first so and so many: any
+two such locks are in each other's way, and the number of bytes says whose it is. Beyond all places is one
+byte for each who leases at all, locked as long as it lives: so one that had a lease, and let go of it, can
+be told from one that has died.
+
+Where two things have the same place, by chance, who fetches one waits for the other. Nothing rests on it.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+import sys
+from contextlib import suppress
+from threading import Lock
+from typing import NamedTuple
+
+from imgfetch.adapters.scratch import sha256
+from imgfetch.model import Lease
+
+_PLACES, _ROOM = 1 << 28, 1 << 33
+_TURNS = 1 << 10
+"""Leases of one process until one of them is taken for another that it had before."""
+_ASKERS = _ROOM // _TURNS - 1
+_BEYOND = _PLACES * _ROOM
+
+
+class _Leader(NamedTuple):
+    """Somebody who was in the way."""
+
+    name: str
+    """Of the lease, which outlives the one who had it first."""
+    length: int
+    """Of the lock."""
+
+
+class Leases:
+    """The leases of one process in the file `path`."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lock = Lock()
+        self._descriptor: int | None = None
+        self._asker = 0
+        self._taken = 0
+        self._ours: dict[str, tuple[int, int, str]] = {}
+        """By ticket: place, length of the lock, and name."""
+        self._places: dict[int, str] = {}
+        """Of ours: the ticket at a place."""
+        self._followed: dict[int, _Leader] = {}
+        """Of those of others that were in our way: who was seen last."""
+
+    def make(self) -> float:
+        """Make the file, where there is none; the time by the clock of its file system. Raises `OSError`."""
+        with self._lock:
+            if self._descriptor is None or not os.fstat(self._descriptor).st_nlink:
+                self._close()
+                self._descriptor = self._open(os.O_CREAT)
+            os.utime(self._descriptor)
+            return os.fstat(self._descriptor).st_mtime
+
+    def take(self, what: str) -> Lease:
+        """Lease `what`, or hear who has. Raises `OSError` where there is no file, or no lock to be had."""
+        place = int.from_bytes(sha256(what.encode("utf-8", "surrogatepass")).digest()[:8]) % _PLACES
+        with self._lock:
+            mine = self._places.get(place)
+            if mine is not None:
+                return Lease(ours=False, holder=self._ours[mine][2])
+            if self._descriptor is None:
+                self._descriptor = self._open(0)
+            self._taken += 1
+            length = 1 + self._asker * _TURNS + self._taken % _TURNS
+            while not self._set(fcntl.F_WRLCK, place * _ROOM, length):
+                other = self._in_the_way(place * _ROOM)
+                if other:
+                    leader = self._seen(place, other)
+                    return Lease(ours=False, holder=leader.name)
+            ticket = f"{id(self):x}-{self._taken}"
+            name = self._seen(place, length).name
+            del self._followed[place]
+            self._ours[ticket], self._places[place] = (place, length, name), ticket
+            return Lease(ours=True, holder=name, ticket=ticket)
+
+    def release(self, ticket: str) -> None:
+        """Let go of a lease; a strange ticket is no error."""
+        with self._lock:
+            place, length, _ = self._ours.pop(ticket, (-1, 0, ""))
+            if length:
+                del self._places[place]
+                with suppress(OSError):  # it goes with the descriptor
+                    self._set(fcntl.F_UNLCK, place * _ROOM, length)
+
+    def close(self) -> None:
+        """Let go of all, and of the file."""
+        with self._lock:
+            self._close()
+
+    def _open(self, flag: int) -> int:
+        descriptor = os.open(self._path, os.O_RDWR | os.O_NOFOLLOW | flag, 0o600)
+        self._asker = int.from_bytes(os.urandom(8)) % _ASKERS
+        with suppress(OSError):  # then nobody can tell whether we live
+            fcntl.fcntl(descriptor, _SET, _packed(fcntl.F_WRLCK, _BEYOND + self._asker, 1))
+        return descriptor
+
+    def _close(self) -> None:
+        self._ours.clear()
+        self._places.clear()
+        self._followed.clear()
+        descriptor, self._descriptor = self._descriptor, None
+        if descriptor is not None:
+            os.close(descriptor)
+
+    def _seen(self, place: int, length: int) -> _Leader:
+        """Who has a place that is locked so now. Who takes over from one that has died has the same lease."""
+        before = self._followed.get(place)
+        if before is None or (before.length != length and self._in_the_way(_asker_of(before.length))):
+            leader = _Leader(f"{place:x}-{length:x}", length)
+        else:
+            leader = _Leader(before.name, length)
+        self._followed[place] = leader
+        return leader
+
+    def _set(self, kind: int, start: int, length: int) -> bool:
+        """Lock, or unlock; false where somebody is in the way."""
+        assert self._descriptor is not None  # noqa: S101 (it was opened)
+        try:
+            fcntl.fcntl(self._descriptor, _SET, _packed(kind, start, length))
+        except OSError as error:
+            if error.errno in (errno.EAGAIN, errno.EACCES):
+                return False
+            raise
+        return True
+
+    def _in_the_way(self, start: int) -> int:
+        """How many bytes the lock of another has that begins here; 0 where there is none."""
+        assert self._descriptor is not None  # noqa: S101 (it was opened)
+        found = fcntl.fcntl(self._descriptor, _GET, _packed(fcntl.F_WRLCK, start, 1))
+        kind, length = _unpacked(found)
+        return 0 if kind == fcntl.F_UNLCK else length
+
+
+def _asker_of(length: int) -> int:
+    """Where the byte is of who locks so many."""
+    return _BEYOND + (length - 1) // _TURNS
+
+
+# On Linux a lock may belong to an open file, so that the stores in one process know of each other. Elsewhere
+# it belongs to the process: its stores have no regard for each other, and the first that is closed lets go
+# of the leases of all, which then are fetched twice.
+if sys.platform == "linux":
+    _SET, _GET = fcntl.F_OFD_SETLK, fcntl.F_OFD_GETLK
+
+    def _packed(kind: int, start: int, length: int) -> bytes:
+        return struct.pack("hhqqi4x", kind, os.SEEK_SET, start, length, 0)
+
+    def _unpacked(found: bytes) -> tuple[int, int]:
+        kind, _, _, length, _ = struct.unpack("hhqqi4x", found)
+        return kind, length
+
+else:
+    _SET, _GET = fcntl.F_SETLK, fcntl.F_GETLK
+
+    def _packed(kind: int, start: int, length: int) -> bytes:
+        return struct.pack("qqihh8x", start, length, 0, kind, os.SEEK_SET)
+
+    def _unpacked(found: bytes) -> tuple[int, int]:
+        _, length, _, kind, _ = struct.unpack("qqihh8x", found)
+        return kind, length
