@@ -718,6 +718,7 @@ def test_bytes_are_on_the_disk_before_their_name_and_the_name_before_the_row(
         row = next(n for n, call in enumerate(told) if n > at and call.startswith("pwrite64"))
         assert "index-v1.sqlite-wal" in told[row]
         assert at < then < row
+        assert any(re.match(r"fsync\(\d+<.*/objects-v1>\) += 0", call) for call in told[at:row])
 
 
 _KEEP_MANY = """

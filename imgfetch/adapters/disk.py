@@ -542,11 +542,12 @@ class DiskStore:
                 with self._failing([each]):
                     new.append((each, each.writer, self._settled(each.writer)))
         sync_files([descriptor for _, _, descriptor in new], self._scratch)
+        changed = set()
         for each, writer, descriptor in new:
             with self._failing([each]):
-                self._move(writer, each.path)
+                changed |= self._move(writer, each.path)
                 each.mtime_ns, each.is_new = os.fstat(descriptor).st_mtime_ns, True
-        sync_folders({os.path.dirname(each.path) for each in keepings if each.error is None})
+        sync_folders(changed | {os.path.dirname(each.path) for each in keepings if each.error is None})
 
     def _settled(self, writer: Writer) -> int:
         """The descriptor of a file with the bytes that a writer has."""
@@ -556,14 +557,16 @@ class DiskStore:
             self._prepare()
             return writer.settle()
 
-    def _move(self, writer: Writer, path: str) -> None:
+    def _move(self, writer: Writer, path: str) -> set[str]:
+        """Give a file its place, and say in which folders others had to be made for that."""
         try:
             writer.move(path)
         except FileNotFoundError:
-            for folder in (self._objects, os.path.dirname(path)):
-                _make_folder(folder)
-            sync_folder(self._objects)
+            folders = (self._objects, os.path.dirname(path))
+            within = {os.path.dirname(folder) for folder in folders if _make_folder(folder)}
             writer.move(path)
+            return within
+        return set()
 
     # ------------------------------------------------------------------------------------------------
     # The directory
@@ -884,9 +887,13 @@ def last_written(item: os.DirEntry[str]) -> float:
     return item.stat(follow_symlinks=False).st_mtime
 
 
-def _make_folder(path: str) -> None:
-    with suppress(FileExistsError):
+def _make_folder(path: str) -> bool:
+    """Whether it was not there before."""
+    try:
         os.mkdir(path, 0o700)
+    except FileExistsError:
+        return False
+    return True
 
 
 def listing(folder: str) -> list[os.DirEntry[str]]:
