@@ -47,7 +47,7 @@ from imgfetch import Client
 from imgfetch.adapters import index as index_room
 from imgfetch.adapters.disk import INDEX, DiskStore
 from imgfetch.adapters.index import Index
-from imgfetch.model import Digest, Entry, Facts, Format, Head, Key, Verified
+from imgfetch.model import Digest, Entry, Facts, Filing, Format, Head, Key, Verified
 from imgfetch.rules.plan import unasked_until
 from showing import figure, put, table
 
@@ -407,8 +407,8 @@ def _fill(root: Path, urls: list[str], pictures: list[bytes]) -> None:
             entry = _entry(Key(url), data)
             ticket = store.begin()
             store.append(ticket, data)
-            times = {"asked_at": entry.asked_at, "received_at": entry.received_at}
-            store.keep(Verified(entry.facts, ticket), entry.key, entry.head, **times)
+            proof = Verified(entry.facts, ticket)
+            store.keep_all([Filing(proof, entry.key, entry.head, entry.asked_at, entry.received_at)])
     os.utime(root / INDEX, (time() - 60, time() - 60))
 
 

@@ -29,7 +29,6 @@ if TYPE_CHECKING:
         Partial,
         Rendition,
         Scratch,
-        Verified,
     )
 
 T = TypeVar("T")
@@ -101,7 +100,7 @@ class Store(Protocol):
         """What is kept of the image that is `offered` as these, and may stand for the `chosen` one.
 
         At least so many pixels wide, as promised and in fact, the narrowest first. What is one image says
-        `rules.renditions`, by all the lists that were handed to `keep`.
+        `rules.renditions`, by all the lists that were handed to `keep_all`.
         """
 
     def path(self, entry: Entry) -> Path:
@@ -116,26 +115,12 @@ class Store(Protocol):
     def contents(self, scratch: Scratch) -> AbstractContextManager[tuple[Buffer, Digest]]:
         """All bytes behind a ticket, in memory no second time, and their digest."""
 
-    def keep(
-        self,
-        verified: Verified,
-        key: Key,
-        head: Head,
-        *,
-        asked_at: float,
-        received_at: float,
-        selected: tuple[tuple[str, str], ...] = (),
-        bound: float | None = None,
-        renditions: tuple[Rendition, ...] = (),
-    ) -> Entry:
-        """Make the bytes visible under their digest, durably, then index them. Spends the ticket.
-
-        An entry that depends on no field of the request takes the place of every variant under its key.
-        `renditions` is the list that offered it.
-        """
-
     def keep_all(self, filings: Sequence[Filing]) -> list[Entry | CacheError]:
-        """Keep several, each with the same promises, or say why one is not kept. Spends their tickets."""
+        """Make bytes visible under their digests, durably, then index them; or say why some are not kept.
+
+        Spends their tickets. An entry that depends on no field of the request takes the place of every
+        variant under its key.
+        """
 
     def refresh(self, entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:
         """Take the fields of a 304 into a kept entry (RFC 9111 §3.2)."""
@@ -152,7 +137,8 @@ class Store(Protocol):
     def resume(self, key: Key) -> Partial | None:
         """Claim what was begun of `key` and suspended, or left by a writer that died; None where nothing is.
 
-        Nobody else can claim it, nor append to it, until it is suspended again.
+        Nobody else can claim it, nor append to it, until it is suspended again. What other processes leave
+        may be seen a second later.
         """
 
     def discard(self, scratch: Scratch) -> None:

@@ -20,7 +20,7 @@ from imgfetch.rules.renditions import Filed, kin, learn
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
-    from imgfetch.model import Ask, Buffer, Defect, Filing, Format, Key, Limits, Rendition, Verified
+    from imgfetch.model import Ask, Buffer, Defect, Filing, Format, Key, Limits, Rendition
     from imgfetch.ports import Sight
 
 T = TypeVar("T")
@@ -109,52 +109,29 @@ class MemoryStore:
         data = self._behind(scratch)
         yield bytes(data), _digest(data)
 
-    def keep(
-        self,
-        verified: Verified,
-        key: Key,
-        head: Head,
-        *,
-        asked_at: float,
-        received_at: float,
-        selected: tuple[tuple[str, str], ...] = (),
-        bound: float | None = None,
-        renditions: tuple[Rendition, ...] = (),
-    ) -> Entry:
-        data = bytes(self._behind(verified.scratch))
-        self.discard(verified.scratch)
-        if (_digest(data), len(data)) != (verified.facts.sha256, verified.facts.bytes):
-            raise CacheError(Reason.IO, "what is to be kept is not what was verified")
-        self.objects[verified.facts.sha256] = data
-        entry = Entry(key, verified.facts, head, asked_at, received_at, selected, bound)
+    def keep_all(self, filings: Sequence[Filing]) -> list[Entry | CacheError]:
+        return [self._kept(filing) for filing in filings]
+
+    def _kept(self, filing: Filing) -> Entry | CacheError:
+        entry, scratch = filing.entry, filing.verified.scratch
+        try:
+            data = bytes(self._behind(scratch))
+        except CacheError as error:
+            return error
+        self.discard(scratch)
+        if (_digest(data), len(data)) != (entry.facts.sha256, entry.facts.bytes):
+            return CacheError(Reason.IO, "what is to be kept is not what was verified")
+        self.objects[entry.facts.sha256] = data
         for other in tuple(self.entries):
-            if other[0] == key and not (other[1] and selected):
+            if other[0] == entry.key and not (other[1] and entry.selected):
                 del self.entries[other]
-        self.entries[key, selected] = entry
-        lesson = learn(renditions, self._filed(renditions))
+        self.entries[entry.key, entry.selected] = entry
+        lesson = learn(filing.renditions, self._filed(filing.renditions))
         for doubtful in lesson.doubtful:
             self.filed[doubtful] = self.filed[doubtful]._replace(image=None)
         image = lesson.image or 1 + max((each.image or 0 for each in self.filed.values()), default=0)
         self.filed |= {r.key: Filed(r.key, image, r.width) for r in lesson.members}
         return entry
-
-    def keep_all(self, filings: Sequence[Filing]) -> list[Entry | CacheError]:
-        return [self._kept(filing) for filing in filings]
-
-    def _kept(self, filing: Filing) -> Entry | CacheError:
-        try:
-            return self.keep(
-                filing.verified,
-                filing.key,
-                filing.head,
-                asked_at=filing.asked_at,
-                received_at=filing.received_at,
-                selected=filing.selected,
-                bound=filing.bound,
-                renditions=filing.renditions,
-            )
-        except CacheError as error:
-            return error
 
     def refresh(self, entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:
         fresh = refreshed(entry, head, asked_at=asked_at, received_at=received_at)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
-from imgfetch.model import Digest, Entry, Facts, Filing, Format, Head, Key, Scratch, Verified
+from imgfetch.errors import CacheError
+from imgfetch.model import Digest, Entry, Facts, Filing, Format, Head, Key, Rendition, Scratch, Verified
 
 if TYPE_CHECKING:
     from imgfetch.ports import Store
@@ -39,4 +40,24 @@ def filing(store: Store, key: Key, data: bytes) -> Filing:
 def keep(store: Store, key: Key, data: bytes, head: Head = HEAD) -> Entry:
     """Take bytes all the way into the store."""
     proof = Verified(facts(data), written(store, data))
-    return store.keep(proof, key, head, asked_at=10.25, received_at=10.5)
+    return keep_proved(store, proof, key, head, asked_at=10.25, received_at=10.5)
+
+
+def keep_proved(
+    store: Store,
+    verified: Verified,
+    key: Key,
+    head: Head,
+    *,
+    asked_at: float,
+    received_at: float,
+    selected: tuple[tuple[str, str], ...] = (),
+    bound: float | None = None,
+    renditions: tuple[Rendition, ...] = (),
+) -> Entry:
+    """Keep one rendition. Raises `CacheError`."""
+    filing = Filing(verified, key, head, asked_at, received_at, selected, bound, renditions)
+    (kept,) = store.keep_all([filing])
+    if isinstance(kept, CacheError):
+        raise kept
+    return kept

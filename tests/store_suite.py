@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from imgfetch.errors import CacheError
 from imgfetch.model import Digest, Entry, Facts, Format, Head, Key, Rendition, Scratch, Verified
-from keeping import CAT, DOG, HEAD, digest, facts, filing, keep, written
+from keeping import CAT, DOG, HEAD, digest, facts, filing, keep, keep_proved, written
 
 if TYPE_CHECKING:
     from imgfetch.ports import Store
@@ -164,23 +164,25 @@ class StoreSuite:
         with pytest.raises(CacheError), store.contents(Scratch(ticket)):
             pass
         with pytest.raises(CacheError):
-            store.keep(Verified(facts(b""), Scratch(ticket)), CAT, HEAD, asked_at=0, received_at=0)
+            keep_proved(store, Verified(facts(b""), Scratch(ticket)), CAT, HEAD, asked_at=0, received_at=0)
 
     def test_keeping_spends_the_ticket(self, store: Store) -> None:
         ticket = written(store, b"a cat")
         verified = Verified(facts(b"a cat"), ticket)
-        store.keep(verified, CAT, HEAD, asked_at=0, received_at=0)
+        keep_proved(store, verified, CAT, HEAD, asked_at=0, received_at=0)
         store.discard(ticket)
         with pytest.raises(CacheError):
             store.append(ticket, b"more")
         with pytest.raises(CacheError):
-            store.keep(verified, CAT, HEAD, asked_at=0, received_at=0)
+            keep_proved(store, verified, CAT, HEAD, asked_at=0, received_at=0)
         assert store.find(CAT) is not None
 
     def test_only_the_bytes_that_were_verified_are_kept(self, store: Store) -> None:
         for proof in (facts(b"a dog"), facts(b"a ca")):
             with pytest.raises(CacheError):
-                store.keep(Verified(proof, written(store, b"a cat")), CAT, HEAD, asked_at=0, received_at=0)
+                keep_proved(
+                    store, Verified(proof, written(store, b"a cat")), CAT, HEAD, asked_at=0, received_at=0
+                )
             assert store.find(CAT) is None
 
     def test_one_key_stands_for_what_was_kept_last(self, store: Store) -> None:
@@ -194,8 +196,15 @@ class StoreSuite:
         for number, name in enumerate(("image/webp", "image/png")):
             proof = Verified(facts(name.encode()), written(store, name.encode()))
             selected = (("accept", name),)
-            store.keep(
-                proof, CAT, head, asked_at=number, received_at=number, selected=selected, bound=float(number)
+            keep_proved(
+                store,
+                proof,
+                CAT,
+                head,
+                asked_at=number,
+                received_at=number,
+                selected=selected,
+                bound=float(number),
             )
         webp, png = (store.find(CAT, (("Accept", name),)) for name in ("image/webp", "image/png"))
         assert webp is not None
@@ -214,7 +223,7 @@ class StoreSuite:
             name = f"{number}".encode()
             head = Head(HEAD.url, 200, (("vary", "a"),) if selected else ())
             proof = Verified(facts(name), written(store, name))
-            store.keep(proof, CAT, head, asked_at=0, received_at=0, selected=selected)
+            keep_proved(store, proof, CAT, head, asked_at=0, received_at=0, selected=selected)
         for value in ("1", "2", "3"):
             found = store.find(CAT, (("a", value),))
             assert found is not None
@@ -229,7 +238,7 @@ class StoreSuite:
     def test_each_key_keeps_what_was_checked_for_it(self, store: Store) -> None:
         for key, verified in ((CAT, ("length", "structure")), (DOG, ())):
             proof = Verified(facts(b"a pet", verified=verified), written(store, b"a pet"))
-            store.keep(proof, key, HEAD, asked_at=0, received_at=0)
+            keep_proved(store, proof, key, HEAD, asked_at=0, received_at=0)
         for key, verified in ((CAT, ("length", "structure")), (DOG, ())):
             found = store.find(key)
             assert found is not None
@@ -293,8 +302,8 @@ class StoreSuite:
         assert store.append(partial.scratch, b"t") == 5
         with store.contents(partial.scratch) as (data, found):
             assert (bytes(data), found) == (b"a cat", digest(b"a cat"))
-        entry = store.keep(
-            Verified(facts(b"a cat"), partial.scratch), CAT, HEAD, asked_at=10.25, received_at=10.5
+        entry = keep_proved(
+            store, Verified(facts(b"a cat"), partial.scratch), CAT, HEAD, asked_at=10.25, received_at=10.5
         )
         assert self.bytes_of(store, entry) == b"a cat"
         assert store.resume(CAT) is None
@@ -325,7 +334,9 @@ class StoreSuite:
         def kept(rendition: Rendition, *, real: int) -> Entry:
             data = rendition.key.encode()
             proof = Verified(replace(facts(data), width=real), written(store, data))
-            return store.keep(proof, rendition.key, HEAD, asked_at=0, received_at=0, renditions=offered)
+            return keep_proved(
+                store, proof, rendition.key, HEAD, asked_at=0, received_at=0, renditions=offered
+            )
 
         def found(*asked: Rendition, least: int) -> list[tuple[Rendition, Entry]]:
             return [*store.stand_ins(asked, (), chosen=asked[0].key, least=least)]
@@ -390,7 +401,8 @@ class StoreSuite:
         def check(head: Head, seen: Facts, asked_at: float, received_at: float) -> None:
             content = seen.format.encode()
             proof = replace(seen, bytes=len(content), sha256=digest(content))
-            kept = store.keep(
+            kept = keep_proved(
+                store,
                 Verified(proof, written(store, content)),
                 CAT,
                 head,

@@ -26,7 +26,7 @@ from imgfetch.adapters.disk import DiskStore
 from imgfetch.adapters.scratch import IN_MEMORY
 from imgfetch.errors import CacheError
 from imgfetch.model import Key, Reason, Verified
-from keeping import CAT, DOG, HEAD, digest, facts, filing, keep, written
+from keeping import CAT, DOG, HEAD, digest, facts, filing, keep, keep_proved, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -410,7 +410,7 @@ def test_a_damaged_index_can_be_met_first_by_a_writer(store: DiskStore, root: Pa
     for path in root.glob("index-v1*"):
         path.unlink()
     index_of(root).write_bytes(b"noise")
-    entry = store.keep(Verified(facts(b"a dog"), ticket), DOG, HEAD, asked_at=0, received_at=0)
+    entry = keep_proved(store, Verified(facts(b"a dog"), ticket), DOG, HEAD, asked_at=0, received_at=0)
     assert store.find(DOG) == entry
     assert len(store.notices) == 1
 
@@ -595,7 +595,7 @@ _KEEP_ON = """
         ticket = written(store, content[:70_000], content[70_000:])
         with store.contents(ticket) as (data, found):
             proof = Verified(facts(bytes(data)), ticket)
-        store.keep(proof, Key(f"https://photos.example/{number}"), HEAD, asked_at=1, received_at=2)
+        keep_proved(store, proof, Key(f"https://photos.example/{number}"), HEAD, asked_at=1, received_at=2)
 """
 
 
@@ -853,7 +853,9 @@ def test_bytes_that_cannot_be_read_back_are_an_error_of_the_cache(store: DiskSto
     fails(Reason.IO, look, "Bad file descriptor")
     verified = Verified(facts(b"a c"), partial.scratch)
     fails(
-        Reason.IO, lambda: store.keep(verified, CAT, HEAD, asked_at=1, received_at=1), "Bad file descriptor"
+        Reason.IO,
+        lambda: keep_proved(store, verified, CAT, HEAD, asked_at=1, received_at=1),
+        "Bad file descriptor",
     )
 
 

@@ -22,7 +22,7 @@ from imgfetch.cli.doorstep import answer
 from imgfetch.model import Entry, Head, Key, Verified
 from imgfetch.rules.eviction import GRANULARITY
 from imgfetch.rules.fakes import MOST_BYTES
-from keeping import facts, written
+from keeping import facts, keep_proved, written
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,7 +55,7 @@ def keep(
     at = received_at or time() - 10
     proof = Verified(facts(data, verified=verified), written(store, data))
     head = Head(url, 200, headers)
-    return store.keep(proof, Key(url), head, asked_at=at, received_at=at, selected=selected)
+    return keep_proved(store, proof, Key(url), head, asked_at=at, received_at=at, selected=selected)
 
 
 def rest(seconds: float = 10) -> None:

@@ -27,7 +27,7 @@ from imgfetch.model import (
     SourceSet,
     Verified,
 )
-from keeping import digest, written
+from keeping import digest, keep_proved, written
 
 if TYPE_CHECKING:
     from imgfetch.ports import Store
@@ -110,7 +110,9 @@ def check(store: Store, kept: list[_Kept], asked: _Asked, wanted: Settings, late
         seen = Facts(form, width, width, 1, len(data), digest(data), verified)
         head = Head(found or url, status, fields)
         proof = Verified(seen, written(store, data))
-        store.keep(proof, Key(url), head, asked_at=T - 1, received_at=T, selected=selected, bound=bound)
+        keep_proved(
+            store, proof, Key(url), head, asked_at=T - 1, received_at=T, selected=selected, bound=bound
+        )
     choices = [_choice(url, width) for url, width, _ in asked]
     together = look_up(choices, store, wanted, now=T + later)
     for choice, (_, _, sha256) in zip(choices, asked, strict=True):
@@ -149,7 +151,9 @@ def test_what_was_seen_a_while_ago_is_looked_at_again() -> None:
     store, wanted = MemoryStore(), Settings()
     seen = Facts(Format.WEBP, 480, 480, 1, 5, digest(b"small"), ("structure", "decode"))
     head = Head(_URLS[0], 200, (("cache-control", "max-age=60"),))
-    store.keep(Verified(seen, written(store, b"small")), Key(_URLS[0]), head, asked_at=T, received_at=T)
+    keep_proved(
+        store, Verified(seen, written(store, b"small")), Key(_URLS[0]), head, asked_at=T, received_at=T
+    )
     choice = _choice(_URLS[0], None)
     together = look_up([choice], store, wanted, now=T + 59)
     store.entries.clear()

@@ -21,7 +21,7 @@ from imgfetch.adapters.disk import DiskStore
 from imgfetch.engine.events import Followed
 from imgfetch.errors import CacheError
 from imgfetch.model import Failed, Head, Key, Lease, Origin, Reason, Served, Verified
-from keeping import CAT, DOG, facts, keep, written
+from keeping import CAT, DOG, facts, keep, keep_proved, written
 from origin import Origin as Loopback
 from origin import stall, whole
 from pictures import encoded
@@ -64,7 +64,7 @@ class Beside(World):
         """Let the other process be done."""
         self.store.release(self.other)
         proof, now = Verified(facts(PIXEL), written(self.store, PIXEL)), self.clock.now()
-        self.store.keep(proof, Key(H + "/a"), Head(H + "/a", 200), asked_at=now, received_at=now)
+        keep_proved(self.store, proof, Key(H + "/a"), Head(H + "/a", 200), asked_at=now, received_at=now)
 
     def when_it_has_waited(self, deed: Callable[[], None]) -> None:
         """Do something at the third look at who leads."""

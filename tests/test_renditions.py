@@ -35,7 +35,7 @@ from imgfetch.model import (
 from imgfetch.rules import renditions
 from imgfetch.rules.choose import choose
 from imgfetch.rules.renditions import Filed, kin, learn, listed
-from keeping import facts, keep, written
+from keeping import facts, keep, keep_proved, written
 from origin import Origin as Loopback
 from origin import whole
 from pictures import encoded
@@ -203,8 +203,14 @@ def hold(
     head = Head(choice.url, 200, (("cache-control", control),) if control else ())
     offered = listed(choice, Settings())
     key = Key(f"{H}{width}")
-    store.keep(
-        Verified(proof, written(store, data)), key, head, asked_at=NOW, received_at=NOW, renditions=offered
+    keep_proved(
+        store,
+        Verified(proof, written(store, data)),
+        key,
+        head,
+        asked_at=NOW,
+        received_at=NOW,
+        renditions=offered,
     )
 
 
@@ -336,7 +342,8 @@ def test_a_new_variant_of_the_last_that_is_held_does_not_forget_the_image(store:
     head = Head(H + "800", 200, (("vary", "a"),))
     for value in "12":
         data = value.encode()
-        store.keep(
+        keep_proved(
+            store,
             Verified(facts(data), written(store, data)),
             Key(H + "800"),
             head,

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, assert_never
 import httpx
 
 from imgfetch.errors import CacheError, PolicyError
-from imgfetch.model import Defect, Head, Level, Origin, Reason, Verified
+from imgfetch.model import Defect, Filing, Head, Level, Origin, Reason, Verified
 from imgfetch.rules import freshness, heads, transit
 
 if TYPE_CHECKING:
@@ -237,15 +237,11 @@ class CachingLayer(httpx.AsyncBaseTransport):
             return
         key = asked.key
         assert key is not None  # noqa: S101 (or it would not be kept)
-        entry = self._store.keep(
-            proved,
-            key,
-            heads.storable(head, asked.resource),
-            asked_at=asked_at,
-            received_at=received_at,
-            selected=freshness.selecting(head, asked.headers),
-        )
-        told["path"] = self._store.path(entry)
+        stored, selected = heads.storable(head, asked.resource), freshness.selecting(head, asked.headers)
+        (kept,) = self._store.keep_all([Filing(proved, key, stored, asked_at, received_at, selected)])
+        if isinstance(kept, CacheError):
+            raise kept
+        told["path"] = self._store.path(kept)
 
     def _refresh_later(self, request: httpx.Request, asked: transit.Request, entry: Entry) -> None:
         what = entry.key, entry.selected

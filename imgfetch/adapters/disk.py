@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
     from imgfetch.adapters.index import Object
     from imgfetch.adapters.pruning import Pruned
-    from imgfetch.model import Buffer, Facts, Key, Verified
+    from imgfetch.model import Buffer, Facts, Key
     from imgfetch.ports import Clock, Sight
     from imgfetch.rules.eviction import Held
 
@@ -338,33 +338,11 @@ class DiskStore:
                 data = looking.enter_context(writer.contents())
             yield data, digest
 
-    def keep(
-        self,
-        verified: Verified,
-        key: Key,
-        head: Head,
-        *,
-        asked_at: float,
-        received_at: float,
-        selected: tuple[tuple[str, str], ...] = (),
-        bound: float | None = None,
-        renditions: tuple[Rendition, ...] = (),
-    ) -> Entry:
-        """Make the bytes visible under their digest, durably, then index them. Spends the ticket.
-
-        An entry that depends on no field of the request takes the place of every variant under its key.
-        `renditions` is the list that offered it.
-        """
-        filing = Filing(verified, key, head, asked_at, received_at, selected, bound, renditions)
-        (kept,) = self.keep_all([filing])
-        if isinstance(kept, CacheError):
-            raise kept
-        return kept
-
     def keep_all(self, filings: Sequence[Filing]) -> list[Entry | CacheError]:
-        """Keep several at once, each with the same promises, or say why one is not kept. Spends all tickets.
+        """Make bytes visible under their digests, durably, then index them, or say why some are not kept.
 
-        They share what is dear: the syncing of files and folders, and the transaction of the index.
+        Spends all tickets. An entry that depends on no field of the request takes the place of every variant
+        under its key. They share what is dear: the syncing of files and folders, and the transaction.
         """
         # Spent now, so that nobody else closes a file while we sync.
         writers = (self._writers.pop(filing.verified.scratch, None) for filing in filings)
@@ -503,7 +481,7 @@ class DiskStore:
 
     def release(self, lease: Lease) -> None:
         """Let go of a lease. Another's, or one let go of already, is no error."""
-        self._leases.release(lease.ticket)
+        self._leases.release(lease)
 
     def close(self) -> None:
         """Let go of files and leases; tickets not kept are suspended."""
@@ -554,7 +532,8 @@ class DiskStore:
         try:
             return writer.settle()
         except FileNotFoundError:  # the cache was deleted under us
-            self._prepare()
+            with self._starting:
+                self._prepare()
             return writer.settle()
 
     def _move(self, writer: Writer, path: str) -> set[str]:

@@ -78,21 +78,26 @@ class Leases:
                 self._descriptor = self._open(0)
             self._taken += 1
             length = 1 + self._asker * _TURNS + self._taken % _TURNS
-            while not self._set(fcntl.F_WRLCK, place * _ROOM, length):
+            if not self._set(fcntl.F_WRLCK, place * _ROOM, length):
                 other = self._in_the_way(place * _ROOM)
                 if other:
-                    leader = self._seen(place, other)
-                    return Lease(ours=False, holder=leader.name)
+                    return Lease(ours=False, holder=self._seen(place, other).name)
+                # It was let go of in between. Who is too late even now leads as well.
+                if not self._set(fcntl.F_WRLCK, place * _ROOM, length):
+                    return Lease(ours=True)
             ticket = f"{id(self):x}-{self._taken}"
             name = self._seen(place, length).name
             del self._followed[place]
             self._ours[ticket], self._places[place] = (place, length, name), ticket
             return Lease(ours=True, holder=name, ticket=ticket)
 
-    def release(self, ticket: str) -> None:
-        """Let go of a lease; a strange ticket is no error."""
+    def release(self, lease: Lease) -> None:
+        """Let go of a lease, or do without another's; of one that was let go of already nothing happens."""
         with self._lock:
-            place, length, _ = self._ours.pop(ticket, (-1, 0, ""))
+            if not lease.ours:
+                others = self._followed.items()
+                self._followed = {place: leader for place, leader in others if leader.name != lease.holder}
+            place, length, _ = self._ours.pop(lease.ticket, (-1, 0, ""))
             if length:
                 del self._places[place]
                 with suppress(OSError):  # it goes with the descriptor
