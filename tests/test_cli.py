@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from children import running
+from imgfetch.adapters.scratch import IN_MEMORY
 from imgfetch.cli import loop, main
 from imgfetch.demo import news
-from origin import Origin, slowly, status, whole
+from origin import Origin, head, slowly, stall, status, whole
 from pictures import encoded
 
 if TYPE_CHECKING:
@@ -432,7 +433,7 @@ def test_a_reader_who_goes_away_is_no_reason_for_a_traceback(origin: Origin) -> 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_ends_it_in_one_line_and_leaves_no_scratch(origin: Origin, number: int, code: int) -> None:
-    url = origin.route("/slow", slowly(encoded("webp", 480, 270), pause=20))
+    url = origin.route("/slow", stall(head(content_length=IN_MEMORY + 2) + bytes(IN_MEMORY + 1), 20))
     with running("get", url, *LOCAL) as process:
         while not (origin.asked("/slow") and list(Path("cache").glob("scratch-v1/*.part"))):
             assert process.poll() is None
