@@ -18,6 +18,7 @@ from fakes import FakeClock
 from imgfetch.adapters import disk
 from imgfetch.adapters.disk import DiskStore
 from imgfetch.adapters.pruning import Cleared
+from imgfetch.adapters.scratch import IN_MEMORY
 from imgfetch.model import Key, Reason
 from imgfetch.rules.eviction import IN_USE, Bounds
 from keeping import CAT, DOG, keep, written
@@ -385,12 +386,12 @@ def test_pruning_clears_away_what_is_old(store: DiskStore, root: Path, clock: Fa
     bad = store.path(keep(store, CAT, b"a bad cat"))
     keep(store, DOG, b"a dog")
     store.quarantine(bad, "it scratches")
-    written(store, b"half a c")
+    written(store, bytes(IN_MEMORY), b"half a c")
     index_of(root).with_name("index-v1.sqlite.damaged-1").write_bytes(b"noise")
     now = clock.time = bad.parent.parent.stat().st_mtime
     assert store.prune(NOTHING).quarantine == Cleared()
     clock.time = now + HOUR + 100
-    assert store.prune(NOTHING).scratch == Cleared(1, 8)
+    assert store.prune(NOTHING).scratch == Cleared(1, IN_MEMORY + 8)
     clock.time = now + 31 * DAY
     would = store.prune(NOTHING, dry_run=True)
     assert would.quarantine == Cleared(3, 9 + 13 + 5)

@@ -41,7 +41,7 @@ _KEPT_FOR_STUDY = 30 * 86_400
 _STEP = 200
 """Files deleted, or rows forgotten, in one transaction."""
 
-_OF_A_VERSION = re.compile(r"(?:(?:objects|scratch|quarantine)-v|index-v)([0-9]{1,9})(?:\.sqlite.*)?")
+_OF_A_VERSION = re.compile(r"(?:(?:objects|scratch|quarantine|leases)-v|index-v)([0-9]{1,9})(?:\.sqlite.*)?")
 _DAMAGED_INDEX = re.compile(re.escape(INDEX) + r"\.damaged-[0-9]+(?:-wal|-shm|-journal)?")
 
 
