@@ -229,6 +229,25 @@ class StoreSuite:
             assert found is not None
             assert self.bytes_of(store, found) == b"2"
 
+    @pytest.mark.parametrize("last", ["", "1", "2"])
+    def test_of_several_that_are_kept_at_once_under_one_key_the_later_count_as_later(
+        self, store: Store, last: str
+    ) -> None:
+        values = ("", "2", "1", last)
+        filings = [
+            replace(filing(store, CAT, name.encode()), selected=(("a", value),) if value else ())
+            for value in values
+            for name in [f"{value or 'any'} of many"]
+        ]
+        assert not [kept for kept in store.keep_all(filings) if isinstance(kept, CacheError)]
+        for value in ("1", "2", "3"):
+            found = store.find(CAT, (("a", value),))
+            if last and value == "3":
+                assert found is None
+            else:
+                assert found is not None
+                assert self.bytes_of(store, found) == f"{value if last else 'any'} of many".encode()
+
     def test_two_keys_may_stand_for_the_same_bytes(self, store: Store) -> None:
         cat = keep(store, CAT, b"a pet")
         dog = keep(store, DOG, b"a pet")

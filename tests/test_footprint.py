@@ -17,7 +17,7 @@ from PIL import Image
 
 from imgfetch.adapters.disk import DiskStore
 from imgfetch.model import Key, Verified
-from keeping import HEAD, facts, written
+from keeping import HEAD, facts, keep_proved, written
 from origin import Origin, whole
 from pictures import encoded, save
 
@@ -158,4 +158,4 @@ def keep_fresh(root: Path) -> None:
             data = b"%d" % number
             proved = Verified(facts(data), written(store, data))
             key = Key(f"https://photos.example/{number}.webp")
-            store.keep(proved, key, head, asked_at=time() - 60, received_at=time() - 60)
+            keep_proved(store, proved, key, head, asked_at=time() - 60, received_at=time() - 60)

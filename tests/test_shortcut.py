@@ -39,7 +39,7 @@ from imgfetch.model import (
     Verified,
     Viewport,
 )
-from keeping import digest, facts, written
+from keeping import digest, facts, keep_proved, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,7 +55,7 @@ LASTING = (("cache-control", "max-age=60"), ("content-type", "image/webp"))
 
 def keep(store: Store, url: str, data: bytes, *, at: float = T) -> Entry:
     proof = Verified(facts(data), written(store, data))
-    return store.keep(proof, Key(url), Head(url, 200, LASTING), asked_at=at - 1, received_at=at)
+    return keep_proved(store, proof, Key(url), Head(url, 200, LASTING), asked_at=at - 1, received_at=at)
 
 
 def the_long_way(source: Source, place: int, store: Store, wanted: Settings, how: Choosing) -> Image | None:
@@ -134,7 +134,7 @@ def test_the_short_way_gives_what_the_long_way_gives(
     store = MemoryStore()
     for url, data, form, verified, status, headers in kept:
         proof = Verified(Facts(form, 480, 270, 1, len(data), digest(data), verified), written(store, data))
-        store.keep(proof, Key(url), Head(url, status, headers), asked_at=T - 1, received_at=T)
+        keep_proved(store, proof, Key(url), Head(url, status, headers), asked_at=T - 1, received_at=T)
     found = Shortcut(store, wanted, how).look(asked, 7, now=T + 10)
     assert len(found) == len(asked)
     for place, (source, image) in enumerate(zip(asked, found, strict=True), 7):

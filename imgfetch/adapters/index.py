@@ -743,11 +743,11 @@ def _makes_sense(row: Row) -> bool:
         return False
 
 
-def _object_row(facts: Facts, mtime_ns: int, used_at: float) -> _Row:
+def _object_row(facts: Facts, mtime_ns: int, used_at: float) -> Row:
     return facts.sha256, facts.format, facts.bytes, mtime_ns, int(used_at)
 
 
-def _row(entry: Entry) -> _Row:
+def _row(entry: Entry) -> Row:
     facts, head = entry.facts, entry.head
     return (
         entry.key,
@@ -771,9 +771,9 @@ _KEY, _VARIANT = 0, 11
 """Where they stand in a row."""
 
 
-def _of_different_keys(rows: list[_Row]) -> Iterator[list[_Row]]:
+def _of_different_keys(rows: list[Row]) -> Iterator[list[Row]]:
     """The rows in their order, parted where a key comes again: the later takes the place of the earlier."""
-    some: dict[str, _Row] = {}
+    some: dict[str, Row] = {}
     for row in rows:
         if row[_KEY] in some:
             yield [*some.values()]
@@ -782,7 +782,7 @@ def _of_different_keys(rows: list[_Row]) -> Iterator[list[_Row]]:
     yield [*some.values()]
 
 
-def _put_all(connection: sqlite3.Connection, statement: str, rows: list[_Row]) -> None:
+def _put_all(connection: sqlite3.Connection, statement: str, rows: list[Row]) -> None:
     """Execute a statement about any number of rows."""
     start = 0
     for many in _AT_ONCE:
