@@ -246,8 +246,15 @@ def test_neither_home_nor_locale_nor_a_folder_for_temporary_files_is_needed(orig
     assert ran("pick", "ü.txt").startswith(b"https://h.example/\\xfc.webp\n")
 
 
-def test_a_full_disk_ends_the_run_with_one_line_and_exit_code_3(origin: Origin) -> None:
-    urls = [origin.route(f"/{n}.jpg", whole(b"\xff\xd8" + bytes(150_000))) for n in range(40)]
+@pytest.mark.parametrize(
+    "body",
+    [
+        pytest.param(b"\xff\xd8" + bytes(2 * IN_MEMORY), id="as it comes"),
+        pytest.param(encoded("png", 300, 240), id="as it is kept"),
+    ],
+)
+def test_a_full_disk_ends_the_run_with_one_line_and_exit_code_3(origin: Origin, body: bytes) -> None:
+    urls = [origin.route(f"/{n}.jpg", whole(body)) for n in range(40)]
     limited = f"ulimit -f 100; exec {sys.executable} -m imgfetch get -j 2 {' '.join([*LOCAL, *urls])}"
     ran = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (3, "")
