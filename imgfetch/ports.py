@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Defect,
         Digest,
         Entry,
+        Facts,
         Filing,
         Format,
         Head,
@@ -86,8 +87,8 @@ class Store(Protocol):
     def told(record: tuple[object, ...]) -> Entry:
         """The entry of what `unasked` saw, whatever has become of it since. Never fails."""
 
-    def sharing(self, sha256: Digest) -> tuple[Key, ...]:
-        """The keys under which these bytes are kept, in no order, and 100 of them at most."""
+    def sharing(self, facts: Facts) -> tuple[Key, ...]:
+        """The keys under which the bytes with these facts are kept, in no order, and 100 of them at most."""
 
     def stand_ins(
         self,

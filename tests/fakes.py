@@ -20,7 +20,7 @@ from imgfetch.rules.renditions import Filed, kin, learn
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
-    from imgfetch.model import Ask, Buffer, Defect, Filing, Format, Key, Limits, Rendition
+    from imgfetch.model import Ask, Buffer, Defect, Facts, Filing, Format, Key, Limits, Rendition
     from imgfetch.ports import Sight
 
 T = TypeVar("T")
@@ -68,8 +68,8 @@ class MemoryStore:
         may_be_fake = entry.facts.bytes <= MOST_BYTES and len(same) >= MANY
         return until is not None and entry.received_at <= now < until and not may_be_fake
 
-    def sharing(self, sha256: Digest) -> tuple[Key, ...]:
-        keys = {entry.key for entry in self.entries.values() if entry.facts.sha256 == sha256}
+    def sharing(self, facts: Facts) -> tuple[Key, ...]:
+        keys = {entry.key for entry in self.entries.values() if entry.facts.sha256 == facts.sha256}
         return tuple(keys)[:100]
 
     def stand_ins(

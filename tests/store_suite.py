@@ -75,14 +75,14 @@ class StoreSuite:
             store.append(filings[0].verified.scratch, b"!")
 
     def test_a_hundred_of_the_keys_of_the_same_bytes_are_told(self, store: Store) -> None:
-        assert store.sharing(digest(b"a cat")) == ()
+        assert store.sharing(facts(b"a cat")) == ()
         keep(store, CAT, b"a cat")
         keep(store, DOG, b"a cat")
         keep(store, Key("http://h/other"), b"a dog")
-        assert sorted(store.sharing(digest(b"a cat"))) == sorted([CAT, DOG])
+        assert sorted(store.sharing(facts(b"a cat"))) == sorted([CAT, DOG])
         for number in range(110):
             keep(store, Key(f"http://h/{number}"), b"a cat")
-        assert len(set(store.sharing(digest(b"a cat")))) == 100
+        assert len(set(store.sharing(facts(b"a cat")))) == 100
 
     def test_what_answers_whatever_it_is_asked_with_is_found_for_many_keys_at_once(
         self, store: Store

@@ -239,10 +239,12 @@ class DiskStore:
         """The entry of what `unasked` saw, whatever has become of it since."""
         return told(record)
 
-    def sharing(self, sha256: Digest) -> tuple[Key, ...]:
-        """The keys under which these bytes are kept, in no order, and 100 of them at most."""
+    def sharing(self, facts: Facts) -> tuple[Key, ...]:
+        """The keys under which the bytes with these facts are kept, in no order, and 100 of them at most."""
+        if not os.path.lexists(self._place(facts)):  # of most bytes the index need not be asked
+            return ()
         with self._translating():
-            return self._index.sharing(sha256)
+            return self._index.sharing(facts.sha256)
 
     def stand_ins(
         self,

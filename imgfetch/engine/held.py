@@ -123,7 +123,7 @@ def answer(
 
 def shared(facts: Facts, store: Store) -> tuple[Key, ...]:
     """Under which keys a store holds the same bytes, where it matters."""
-    return store.sharing(facts.sha256) if facts.bytes <= fakes.MOST_BYTES else ()
+    return store.sharing(facts) if facts.bytes <= fakes.MOST_BYTES else ()
 
 
 def find(url: str, store: Store, settings: Settings, page: str = "") -> Entry | None:
