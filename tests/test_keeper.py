@@ -72,6 +72,22 @@ async def test_what_comes_while_a_batch_is_being_kept_shares_the_next() -> None:
     assert len(store.batches[-1]) == 1
 
 
+async def test_on_a_quick_disk_what_comes_soon_after_a_batch_began_shares_the_next(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("imgfetch.engine.keeper._APART", 0.3)
+    store, gate = Store(), Gate()
+    gate.open.set()
+    keeper = Keeper(store, gate)
+    await keeper.keep(numbered(store, 0))
+    rest = []
+    for number in range(1, 5):
+        rest.append(asyncio.create_task(keeper.keep(numbered(store, number))))
+        await turns()
+    await asyncio.gather(*rest)
+    assert [len(batch) for batch in store.batches] == [1, 4]
+
+
 async def test_one_that_cannot_be_kept_fails_alone() -> None:
     store, gate = Store(), Gate()
     keeper = Keeper(store, gate)
@@ -101,7 +117,7 @@ async def test_who_leaves_before_its_batch_takes_its_place_with_it() -> None:
     store, gate = Store(), Gate()
     keeper = Keeper(store, gate)
     under_way, waiting = (asyncio.create_task(keeper.keep(numbered(store, number))) for number in range(2))
-    await turns(1)
+    await turns()
     late = asyncio.create_task(keeper.keep(numbered(store, 2)))
     await turns()
     late.cancel()

@@ -1,10 +1,10 @@
-"""Group commit: what is proved while a batch is being kept waits for the next, and shares its syncs.
+"""Group commit: what is proved soon after a batch was begun waits for the next, and shares its syncs.
 
     keep ─▶ waiting ─▶ a batch ─▶ store.keep_all, elsewhere ─▶ each its Entry, or its CacheError
                ▲                            │
                └── what comes meanwhile ◀───┘
 
-Nobody waits for company: who comes alone is kept at once.
+Who comes alone is kept at once. Batches that follow each other begin a hundredth of a second apart.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 _MOST = 128
 """Renditions in a batch: their files are open, and the index waits for all of them."""
+_APART = 0.01
+"""Seconds between the beginnings of two batches, on however quick a disk: a sync costs CPU time as well."""
 
 
 class Keeper:
@@ -30,6 +32,8 @@ class Keeper:
         self._runner = runner
         self._waiting: dict[asyncio.Future[Entry], Filing] = {}
         self._working: asyncio.Task[None] | None = None
+        self._next = 0.0
+        """When a batch may begin, in the time of the loop."""
 
     async def keep(self, filing: Filing) -> Entry:
         """Keep one rendition. Raises `CacheError`. Who is cancelled waits until nobody has its ticket."""
@@ -48,8 +52,11 @@ class Keeper:
             raise
 
     async def _work(self) -> None:
+        loop = asyncio.get_running_loop()
         try:
             while self._waiting:
+                await asyncio.sleep(self._next - loop.time())
+                self._next = loop.time() + _APART
                 await self._keep_all({kept: self._waiting.pop(kept) for kept in [*self._waiting][:_MOST]})
         finally:
             self._working = None
