@@ -254,13 +254,13 @@ def test_neither_home_nor_locale_nor_a_folder_for_temporary_files_is_needed(orig
     ],
 )
 def test_a_full_disk_ends_the_run_with_one_line_and_exit_code_3(origin: Origin, body: bytes) -> None:
-    urls = [origin.route(f"/{n}.jpg", whole(body)) for n in range(40)]
+    urls = [origin.route(f"/{n}.jpg", whole(body)) for n in range(200)]
     limited = f"ulimit -f 100; exec {sys.executable} -m imgfetch get -j 2 {' '.join([*LOCAL, *urls])}"
     ran = subprocess.run(["bash", "-c", limited], capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (3, "")
     assert "no space left on" in ran.stderr
     assert len(ran.stderr.splitlines()) == 1, ran.stderr
-    assert origin.asked() < 20
+    assert origin.asked() < 100  # what is under way when the first fails
     assert not [path for path in Path("cache").rglob("*") if path.suffix in (".part", ".jpg")]
 
 
