@@ -24,7 +24,6 @@ if TYPE_CHECKING:
     from imgfetch.api.proof import check_image as check_image
     from imgfetch.api.reading import choose as choose
     from imgfetch.api.reading import find_images as find_images
-    from imgfetch.api.reading import parse_srcset as parse_srcset
     from imgfetch.api.values import Failure as Failure
     from imgfetch.api.values import Image as Image
     from imgfetch.errors import CacheError as CacheError
@@ -36,6 +35,7 @@ if TYPE_CHECKING:
     from imgfetch.errors import NetworkError as NetworkError
     from imgfetch.errors import PolicyError as PolicyError
     from imgfetch.markup.sizes import source_size as source_size
+    from imgfetch.markup.srcset import parse_srcset as parse_srcset
     from imgfetch.model import Candidate as Candidate
     from imgfetch.model import Choice as Choice
     from imgfetch.model import Facts as Facts
@@ -53,7 +53,7 @@ _HOMES = {
     "imgfetch.api.lock": ("Lock",),
     "imgfetch.api.pages": ("current_sources", "preload_sources", "source_set"),
     "imgfetch.api.proof": ("check_image",),
-    "imgfetch.api.reading": ("choose", "find_images", "parse_srcset"),
+    "imgfetch.api.reading": ("choose", "find_images"),
     "imgfetch.api.values": ("Failure", "Image"),
     "imgfetch.errors": (
         "CacheError",
@@ -66,6 +66,7 @@ _HOMES = {
         "PolicyError",
     ),
     "imgfetch.markup.sizes": ("source_size",),
+    "imgfetch.markup.srcset": ("parse_srcset",),
     "imgfetch.model": ("Candidate", "Choice", "Facts", "Limits", "SourceSet", "Viewport"),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}

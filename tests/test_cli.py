@@ -416,19 +416,56 @@ def test_a_warm_get_imports_what_it_needs_and_no_network_code(
     assert origin.asked() == 1
 
 
-def test_a_download_that_goes_well_needs_nothing_that_repeats_one(origin: Origin) -> None:
+@pytest.mark.parametrize(
+    ("level", "unneeded"),
+    [
+        ("structure", {"PIL"}),
+        ("full", {"PIL.JpegImagePlugin", "PIL.PngImagePlugin", "PIL.GifImagePlugin", "PIL.AvifImagePlugin"}),
+    ],
+)
+def test_a_download_that_goes_well_imports_what_it_needs(
+    origin: Origin, level: str, unneeded: set[str]
+) -> None:
+    Path("list").write_text(f"{origin.url}{news.PATHS[480]}\n", encoding="utf-8")
     program = (
         "import sys; from imgfetch.cli import main; code = main(sys.argv[1:]); "
-        "sys.exit(code or ' '.join({'tenacity', 'httpx', 'rich'} & set(sys.modules)) or 0)"
+        "print(*set(sys.modules), file=sys.stderr); sys.exit(code)"
     )
     cold = subprocess.run(
-        [sys.executable, "-c", program, "get", "news.txt", "-w", "800", *LOCAL],
+        [sys.executable, "-c", program, "get", "-i", "list", "--verify", level, *LOCAL],
         capture_output=True,
         text=True,
         check=False,
     )
-    assert (cold.returncode, cold.stderr) == (0, "")
-    assert origin.asked() == 1
+    assert (cold.returncode, origin.asked()) == (0, 1)
+    repeats = {"tenacity", "httpx", "httpcore", "anyio", "rich", "certifi", "urllib.request", "email", "json"}
+    markup = {"imgfetch.markup.text", "imgfetch.markup.srcset", "turbohtml"}
+    assert not (repeats | markup | unneeded) & {*cold.stderr.split()}
+
+
+def test_the_lines_of_a_file_are_looked_up_together_and_those_of_a_pipe_answered_one_by_one(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    urls = [origin.url + path for path in news.PATHS.values()]
+    held, others = urls[:2], urls[2:]
+    one_by_one = [line for url in held for line in Ran(capsys, "get", url, *LOCAL).lines]
+    listed = [held[0], others[0], held[1], "no such file", held[0], others[1], held[1]]
+    Path("list").write_text("".join(f"{line}\n" for line in listed), encoding="utf-8")
+
+    ran = Ran(capsys, "get", "-i", "list", "--json", *LOCAL)
+    said = {each["index"]: each for each in map(json.loads, ran.lines)}
+    assert [said[index]["source"] for index in range(7)] == [listed[index] for index in range(7)]
+    assert [said[index]["path"] for index in (0, 2, 4, 6)] == [one_by_one[place] for place in (0, 1, 0, 1)]
+    assert [said[index]["origin"] for index in (0, 1, 5)] == ["cached", "fetched", "fetched"]
+    assert (ran.code, said[3]["status"], origin.asked()) == (1, "error", 4)
+
+    with running("get", "-q", "-i", "-", given=True) as process:
+        for url, path in zip(held, one_by_one, strict=True):
+            process.stdin.write(f"{url}\n".encode())
+            process.stdin.flush()
+            assert process.stdout.readline().decode() == f"{path}\n"
+        process.stdin.close()
+        assert process.wait() == 0
 
 
 def test_a_reader_who_goes_away_is_no_reason_for_a_traceback(origin: Origin) -> None:

@@ -8,8 +8,6 @@ from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
-import certifi
-
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.dial import Dialler
 from imgfetch.adapters.wire import WireTransport
@@ -60,7 +58,7 @@ def trust(ca_bundle: str | None) -> ssl.SSLContext:
         if ca_bundle is None and os.environ.get("SSL_CERT_DIR") and not os.environ.get("SSL_CERT_FILE"):
             context = ssl.create_default_context(capath=os.environ["SSL_CERT_DIR"])
         else:
-            file = ca_bundle or os.environ.get("SSL_CERT_FILE") or certifi.where()
+            file = ca_bundle or os.environ.get("SSL_CERT_FILE") or _of_the_web()
             context = ssl.create_default_context(cafile=file)
     except OSError as error:  # ssl.SSLError is one, for a file without certificates
         why = error.strerror if not isinstance(error, ssl.SSLError) else "no certificate is in it"
@@ -71,3 +69,9 @@ def trust(ca_bundle: str | None) -> ssl.SSLContext:
         ) from error
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def _of_the_web() -> str:
+    import certifi  # slow to import, and plain http: needs none
+
+    return certifi.where()

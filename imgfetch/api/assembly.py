@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.memory import keep_freed_memory
-from imgfetch.adapters.pillow import PillowDecoder
-from imgfetch.adapters.sandbox import SandboxedDecoder
 from imgfetch.adapters.threads import ThreadRunner
 from imgfetch.engine.one import Engine
 from imgfetch.ports import Ports
@@ -18,8 +16,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from imgfetch.adapters.network import Network
+    from imgfetch.adapters.sandbox import SandboxedDecoder
     from imgfetch.engine.events import Event
-    from imgfetch.model import Settings
+    from imgfetch.model import Buffer, Defect, Format, Limits, Settings
     from imgfetch.ports import Store
 
 
@@ -38,8 +37,8 @@ class Assembly:
         keep_freed_memory()
         self._transport = network.open(settings.limits)
         self._runner = ThreadRunner()
-        self._sandbox = SandboxedDecoder(settings.limits) if sandbox else None
-        decoder = self._sandbox or PillowDecoder()
+        self._sandbox = _sandbox(settings.limits) if sandbox else None
+        decoder = self._sandbox or _Decoder()
         ports = Ports(self._transport, store, decoder, SystemClock(), self._runner)
         self.engine = Engine(ports, settings, observe)
 
@@ -51,3 +50,25 @@ class Assembly:
             left.push_async_callback(asyncio.to_thread, self._runner.close)  # it waits for its work
             left.push_async_callback(self._transport.close)
             await self.engine.ground()
+
+
+def _sandbox(limits: Limits) -> SandboxedDecoder:
+    from imgfetch.adapters.sandbox import SandboxedDecoder
+
+    return SandboxedDecoder(limits)
+
+
+class _Decoder:
+    """Pillow's, which is imported when there is something to decode: at level `structure` there never is."""
+
+    def decode(
+        self,
+        data: Buffer,
+        format: Format,  # noqa: A002 (the port's word)
+        limits: Limits,
+        *,
+        thorough: bool = False,
+    ) -> Defect | None:
+        from imgfetch.adapters.pillow import PillowDecoder
+
+        return PillowDecoder().decode(data, format, limits, thorough=thorough)

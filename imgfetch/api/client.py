@@ -82,7 +82,7 @@ def fetch(
     }
     errand = _first(source, sha256, choosing)
     with closing(client._store):
-        held = client.at_once(errand)
+        held = client._at_once(errand)
     if held is not None:
         return _image_or_raise(held[0])
     import asyncio
@@ -237,7 +237,7 @@ class Client:
             if image is not None:
                 return image
         errand = _first(source, sha256, choosing)
-        return _image_or_raise((self.at_once(errand) or await self.settle(errand))[0])
+        return _image_or_raise((self._at_once(errand) or await self.settle(errand))[0])
 
     async def get_many(
         self, sources: Iterable[Source] | AsyncIterable[Source], **choosing: Unpack[Choosing]
@@ -256,49 +256,55 @@ class Client:
                     yield outcome
 
     async def run(
-        self, errands: Iterable[Errand] | AsyncIterable[Errand]
+        self, todo: Iterable[Batch | Errand] | AsyncIterable[Errand]
     ) -> AsyncGenerator[Image | Failure, None]:
-        """Yield what becomes of each errand, as it finishes."""
-        async with aclosing(self._run(errands)) as batches:
+        """Yield what becomes of each errand, as it finishes, and the images of each batch."""
+        async with aclosing(self._run(todo)) as batches:
             async for batch in batches:
                 for outcome in batch:
                     yield outcome
 
-    def _run(self, errands: Iterable[Errand] | AsyncIterable[Errand]) -> _Batches:
+    def _run(self, todo: Iterable[Batch | Errand] | AsyncIterable[Errand]) -> _Batches:
         from imgfetch.engine.many import many
 
-        return many(errands, self.settle, window=self._window, at_once=self.at_once)
+        items: Iterable[Batch | Errand] | AsyncIterable[Batch | Errand] = todo
+        return many(items, self._work, window=self._window, at_once=self.at_once, size=_size)
+
+    def drawn(
+        self, lots: Iterable[Sequence[Source]], **choosing: Unpack[Choosing]
+    ) -> Iterator[Batch | Errand]:
+        """What sources come to, in their order; those of a lot are drawn, and looked for, together.
+
+        A batch is to be handed out before what comes after it is drawn. Raises `CacheError`.
+        """
+        way, index = self._shortcut(choosing), 0
+        for some in lots:
+            for part in _parts(way, some, index, choosing):
+                if isinstance(part, Batch):
+                    yield part
+                else:
+                    yield from part
+            index += len(some)
 
     def _run_sources(self, sources: Iterable[Source] | AsyncIterable[Source], choosing: Choosing) -> _Batches:
         """The same for sources; those of a list are drawn before they are needed, and looked up together."""
         from imgfetch.engine.many import many
 
-        way, clock, seen = self._shortcut(choosing), SystemClock(), None
+        way, seen = self._shortcut(choosing), None
 
         def parts(some: Sequence[Source], first: int) -> Iterator[Batch | Errand]:
             """What some sources come to, in their order, those that are there by the short way."""
             nonlocal seen
-            now = clock.now()
-            images = way.look(some, first, now=now)
-            for are_there, group in groupby(range(len(some)), key=lambda place: images[place] is not None):
-                places = [*group]
-                if are_there:
-                    batch = Batch([image for place in places if (image := images[place])], clock, now)
-                    yield batch
-                    places = places[batch.taken :]  # what was left for so long is looked up again
-                errands = chain.from_iterable(
-                    errands_of(some[place], first + place, **choosing) for place in places
-                )
-                while drawn := tuple(islice(errands, _AHEAD)):
+            for part in _parts(way, some, first, choosing):
+                if isinstance(part, Batch):
+                    yield part
+                    continue
+                while drawn := tuple(islice(part, _AHEAD)):
                     seen = self._look_up(drawn)
                     yield from drawn
 
         def at_once(item: Batch | Errand) -> Iterable[Image | Failure] | None:
-            return item if isinstance(item, Batch) else self.at_once(item, seen)
-
-        def work(item: Batch | Errand) -> Coroutine[Any, Any, Iterable[Image | Failure]]:
-            assert isinstance(item, Errand)  # noqa: S101 (a batch was answered at once)
-            return self.settle(item)
+            return self.at_once(item, seen)
 
         drawn: AsyncIterable[Batch | Errand] | Iterable[Batch | Errand]
         if isinstance(sources, AsyncIterable):
@@ -306,7 +312,11 @@ class Client:
         else:
             most = _AHEAD if isinstance(sources, list | tuple) else 1
             drawn = _drawn_together(sources, parts, most)
-        return many(drawn, work, window=self._window, at_once=at_once, size=_size)
+        return many(drawn, self._work, window=self._window, at_once=at_once, size=_size)
+
+    def _work(self, item: Batch | Errand) -> Coroutine[Any, Any, Iterable[Image | Failure]]:
+        assert isinstance(item, Errand)  # noqa: S101 (a batch was answered at once)
+        return self.settle(item)
 
     async def look(self, errand: Errand) -> list[Errand]:
         """What an errand comes to: where a page is at its URL, one for each image of that; else itself.
@@ -332,7 +342,7 @@ class Client:
 
         def at_once(group: Sequence[Errand]) -> _Settled | None:
             seen = self._look_up(group)
-            found = [self.at_once(errand, seen) for errand in group]
+            found = [self._at_once(errand, seen) for errand in group]
             held = [outcomes for outcomes in found if outcomes is not None]
             return (group, list(chain.from_iterable(held))) if len(held) == len(found) else None
 
@@ -340,11 +350,14 @@ class Client:
             async for one in settled:
                 yield one
 
-    def at_once(self, errand: Errand, seen: Seen | None = None) -> list[Image | Failure] | None:
+    def at_once(self, item: Batch | Errand, seen: Seen | None = None) -> Iterable[Image | Failure] | None:
         """What becomes of an errand, if that needs no request; `seen` is where it was just looked up.
 
         Raises `CacheError`.
         """
+        return item if isinstance(item, Batch) else self._at_once(item, seen)
+
+    def _at_once(self, errand: Errand, seen: Seen | None = None) -> list[Image | Failure] | None:
         seen = seen or self._look_up((errand,))
         outcomes = []
         for bound in self._bound(errand):
@@ -460,6 +473,22 @@ _AHEAD = 64
 
 
 _Parts: TypeAlias = "Callable[[Sequence[Source], int], Iterator[Batch | Errand]]"
+
+
+def _parts(
+    way: Shortcut, some: Sequence[Source], first: int, choosing: Choosing
+) -> Iterator[Batch | Iterator[Errand]]:
+    """What some sources come to, in their order: of those that are there by the short way batches."""
+    clock = SystemClock()
+    now = clock.now()
+    images = way.look(some, first, now=now)
+    for are_there, group in groupby(range(len(some)), key=lambda place: images[place] is not None):
+        places = [*group]
+        if are_there:
+            batch = Batch([image for place in places if (image := images[place])], clock, now)
+            yield batch
+            places = places[batch.taken :]  # what was left for so long is looked up again
+        yield chain.from_iterable(errands_of(some[place], first + place, **choosing) for place in places)
 
 
 async def _drawn(sources: AsyncIterable[Source], parts: _Parts) -> AsyncIterator[Batch | Errand]:

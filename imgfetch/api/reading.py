@@ -11,8 +11,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.errors import member
-from imgfetch.markup import text
-from imgfetch.markup.srcset import parse_srcset
 from imgfetch.model import Format, Policy
 from imgfetch.rules import choose as rule
 from imgfetch.rules.browser import can_show
@@ -21,8 +19,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable
 
     from imgfetch.model import Candidate, Choice, Source, SourceSet, Viewport
-
-__all__ = ["choose", "find_images", "parse_srcset"]
 
 
 def find_images(
@@ -44,6 +40,8 @@ def find_images(
 
             return _placed(find_css_images(markup, base_url=base_url), markup)
         case _:
+            from imgfetch.markup import text
+
             return _placed(text.find_source_sets(markup, base_url=base_url), markup)
 
 

@@ -8,6 +8,7 @@ What is imported here, or by the doorstep, is paid for by every run: see `tests/
 
 from __future__ import annotations
 
+import gc
 import sys
 
 from imgfetch.cli.doorstep import answer
@@ -19,8 +20,16 @@ if TYPE_CHECKING:
 
 
 def entry() -> NoReturn:
-    """Run as a process: the console script, and `python -m imgfetch`."""
-    sys.exit(_run(sys.argv[1:], as_a_process=True))
+    """Run as a process: the console script, and `python -m imgfetch`.
+
+    What is imported stays, and what a run leaves is given back with the process: to search either for
+    garbage in circles was a seventh of a short run. It is for a program to say so, and not for a library.
+    """
+    gc.set_threshold(20_000, *gc.get_threshold()[1:])
+    try:
+        sys.exit(_run(sys.argv[1:], as_a_process=True))
+    finally:
+        gc.freeze()  # the interpreter makes two searches of its own as it ends
 
 
 def main(argv: Sequence[str] | None = None) -> int:

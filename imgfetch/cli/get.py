@@ -1,7 +1,8 @@
 """`imgfetch get`: the main job.
 
-    sources ─▶ errands ─▶ held? ──yes──▶ a line at once
-                             └──no──▶ the event loop, for this one and all that follow ─▶ lines as they finish
+    sources ─▶ held, by the short way? ──yes──▶ a line at once
+                  └──no──▶ errands ─▶ held? ──yes──▶ a line at once
+                                        └──no──▶ the event loop, for this one and all that follow
 
 The loop, the network and the progress display are imported at the first image that the cache does not hold.
 """
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING
 from imgfetch.adapters import files
 from imgfetch.api.errands import errands, parse_digest
 from imgfetch.cli.door import getting_client_for, let_go
-from imgfetch.cli.inputs import choosing_of, sources_of
+from imgfetch.cli.inputs import choosing_of, lots_of, sources_of
 from imgfetch.cli.report import Report
 from imgfetch.cli.tally import Tally
 from imgfetch.cli.watch import watcher_for
@@ -26,36 +27,43 @@ from imgfetch.rules import records
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from imgfetch.api.client import Client
     from imgfetch.api.errands import Errand
     from imgfetch.api.lock import Lock
+    from imgfetch.api.shortcut import Batch
     from imgfetch.cli.exits import Exit
 
 
 def run(options: argparse.Namespace) -> Exit:
     """Fetch what the sources offer, and print a line for each image."""
     choosing = choosing_of(options)
-    todo = errands(sources_of(options), **choosing)
-    if options.sha256 is not None:
-        todo = the_one(todo, options.sha256)
+
+    def todo(client: Client) -> Iterator[Batch | Errand]:
+        if options.sha256 is None:
+            return client.drawn(lots_of(options), **choosing)
+        return the_one(errands(sources_of(options), **choosing), options.sha256)
+
     how = records.asked(choosing) | ({} if options.sha256 is None else {"sha256": options.sha256})
     with Report(options.report, lambda _: how) as report:
         return bring(options, todo, Tally(options, report))
 
 
-def bring(options: argparse.Namespace, todo: Iterator[Errand], tally: Tally) -> Exit:
-    """Run errands with the options of `get`, and give the exit code that they come to."""
+def bring(
+    options: argparse.Namespace, todo_of: Callable[[Client], Iterator[Batch | Errand]], tally: Tally
+) -> Exit:
+    """Do what there is to do, with the options of `get`, and give the exit code that it comes to."""
     watcher = watcher_for(options)
     lock = _lock_of(options)
     client = getting_client_for(options, observe=watcher.observe, lock=lock, locked=options.locked)
     try:
-        for errand in todo:
-            outcomes = client.at_once(errand)
+        todo = todo_of(client)
+        for item in todo:
+            outcomes = client.at_once(item)
             if outcomes is None:
                 with watcher:
-                    _fetch(client, chain([errand], todo), tally)
+                    _fetch(client, chain([item], todo), tally)
                 break
             for outcome in outcomes:
                 tally.take(outcome)
@@ -77,7 +85,7 @@ def _lock_of(options: argparse.Namespace) -> Lock | None:
     return Lock.read(options.lock or "imgfetch.lock", missing_ok=not options.locked)
 
 
-def _fetch(client: Client, todo: Iterable[Errand], tally: Tally) -> None:
+def _fetch(client: Client, todo: Iterable[Batch | Errand], tally: Tally) -> None:
     from imgfetch.cli import loop
 
     async def go() -> None:

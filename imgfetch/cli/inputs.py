@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 import zlib
+from itertools import chain, islice
+from os.path import isfile
 from typing import TYPE_CHECKING
 
 from imgfetch.errors import InputError
@@ -11,21 +13,37 @@ from imgfetch.model import Reason
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import BinaryIO
 
     from imgfetch.api.errands import Choosing
     from imgfetch.api.sources import Reference, Source
 
 
-def sources_of(options: argparse.Namespace) -> Iterator[Source]:
-    """What was given to read, drawn as it is needed. Raises `InputError`."""
+def lots_of(options: argparse.Namespace) -> Iterator[Sequence[Source]]:
+    """What was given to read, drawn as it is needed. Raises `InputError`.
+
+    The lines of a file come many at a time, those of a pipe one by one: whoever writes them may be waiting
+    for an answer.
+    """
     if not options.sources and options.input_file is None:
         raise InputError(Reason.BAD_INPUT, f"no SOURCE was given; see imgfetch {options.command} --help")
     for source in options.sources:
-        yield _standard_input() if source == "-" else source
+        yield (_standard_input() if source == "-" else source,)
     if options.input_file is not None:
-        yield from _lines(options.input_file)
+        left = _lines(options.input_file)
+        most = _LOT if isfile(options.input_file) else 1  # noqa: PTH113 (pathlib is slow)
+        while lot := tuple(islice(left, most)):
+            yield lot
+
+
+def sources_of(options: argparse.Namespace) -> Iterator[Source]:
+    """The same, one by one. Raises `InputError`."""
+    return chain.from_iterable(lots_of(options))
+
+
+_LOT = 64
+"""Lines that are looked up together."""
 
 
 def rows_of(options: argparse.Namespace) -> Iterator[Reference | InputError]:

@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> Exit:
         )
         if options.sha256 is not None:
             todo = get.the_one(todo, options.sha256)
-        return get.bring(options, todo, Tally(options, report))
+        return get.bring(options, lambda _: todo, Tally(options, report))
 
 
 @dataclass(frozen=True, slots=True)
