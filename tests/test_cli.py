@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -459,13 +460,13 @@ def test_the_lines_of_a_file_are_looked_up_together_and_those_of_a_pipe_answered
     assert [said[index]["origin"] for index in (0, 1, 5)] == ["cached", "fetched", "fetched"]
     assert (ran.code, said[3]["status"], origin.asked()) == (1, "error", 4)
 
-    with running("get", "-q", "-i", "-", given=True) as process:
+    os.mkfifo("pipe")
+    with running("get", "-q", "-i", "pipe") as process, Path("pipe").open("w", encoding="utf-8") as pipe:
+        assert process.stdout is not None
         for url, path in zip(held, one_by_one, strict=True):
-            process.stdin.write(f"{url}\n".encode())
-            process.stdin.flush()
-            assert process.stdout.readline().decode() == f"{path}\n"
-        process.stdin.close()
-        assert process.wait() == 0
+            print(url, file=pipe, flush=True)
+            assert select.select([process.stdout], [], [], 30)[0], "the answer is held back"
+            assert process.stdout.readline() == f"{path}\n"
 
 
 def test_a_reader_who_goes_away_is_no_reason_for_a_traceback(origin: Origin) -> None:

@@ -362,3 +362,23 @@ async def test_what_is_there_and_what_is_not_come_in_their_order(tmp_path: Path)
         assert (await client.get(sources[3])).path == (await client.get(f" {sources[3]}")).path
         with pytest.raises(ImgfetchError):
             await client.get(sources[1])
+
+
+def test_what_is_there_of_a_lot_comes_in_batches_and_all_else_as_errands(tmp_path: Path) -> None:
+    now = time.time()
+    with closing(DiskStore(tmp_path)) as store:
+        for key in KEYS:
+            keep(store, key, key.encode(), at=now - 10)
+    client = Client(tmp_path, offline=True)
+    other = "https://photos.example/other.webp"
+    lots = [(KEYS[0],), (KEYS[1], KEYS[2], other, KEYS[0])]
+    seen: list[tuple[int, ...] | int] = []
+    for item in client.drawn(lots, width=800):
+        outcomes = client.at_once(item)
+        if isinstance(item, Batch):
+            assert outcomes is item
+            seen.append(tuple(image.index for image in item))
+        else:
+            seen.append(item.index)
+    assert seen == [(0,), (1, 2), 3, (4,)]
+    client.let_go()

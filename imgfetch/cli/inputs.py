@@ -31,8 +31,9 @@ def lots_of(options: argparse.Namespace) -> Iterator[Sequence[Source]]:
     for source in options.sources:
         yield (_standard_input() if source == "-" else source,)
     if options.input_file is not None:
-        left = _lines(options.input_file)
-        most = _LOT if isfile(options.input_file) else 1  # noqa: PTH113 (pathlib is slow)
+        name: str = options.input_file
+        left = _lines(name)
+        most = _LOT if name != "-" and isfile(name) else 1  # noqa: PTH113 (pathlib is slow)
         while lot := tuple(islice(left, most)):
             yield lot
 
