@@ -234,6 +234,11 @@ class Level(StrEnum):
     THOROUGH = "thorough"
     """A WebP is decoded twice: most of what one decode cannot see, two of them do."""
 
+    @property
+    def decodes(self) -> bool:
+        """Whether every frame is decoded."""
+        return self in (Level.FULL, Level.THOROUGH)
+
 
 class Fake(StrEnum):
     """By what a picture that stands in for another is known; `rules.fakes` defines each."""

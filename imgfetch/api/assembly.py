@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from imgfetch.adapters.network import Network
     from imgfetch.adapters.sandbox import SandboxedDecoder
     from imgfetch.engine.events import Event
-    from imgfetch.model import Buffer, Defect, Format, Limits, Settings
-    from imgfetch.ports import Store
+    from imgfetch.model import Defect, Level, Limits, Settings
+    from imgfetch.ports import Decoder, Store
 
 
 class Assembly:
@@ -38,7 +38,7 @@ class Assembly:
         self._transport = network.open(settings.limits)
         self._runner = ThreadRunner()
         self._sandbox = _sandbox(settings.limits) if sandbox else None
-        decoder = self._sandbox or _Decoder()
+        decoder = self._sandbox or _decoder(settings.level)
         ports = Ports(self._transport, store, decoder, SystemClock(), self._runner)
         self.engine = Engine(ports, settings, observe)
 
@@ -58,17 +58,15 @@ def _sandbox(limits: Limits) -> SandboxedDecoder:
     return SandboxedDecoder(limits)
 
 
-class _Decoder:
-    """Pillow's, which is imported when there is something to decode: at level `structure` there never is."""
+def _decoder(level: Level) -> Decoder:
+    """Pillow's, which is imported only where something will be decoded."""
+    if not level.decodes:
+        return _Idle()
+    from imgfetch.adapters.pillow import PillowDecoder
 
-    def decode(
-        self,
-        data: Buffer,
-        format: Format,  # noqa: A002 (the port's word)
-        limits: Limits,
-        *,
-        thorough: bool = False,
-    ) -> Defect | None:
-        from imgfetch.adapters.pillow import PillowDecoder
+    return PillowDecoder()
 
-        return PillowDecoder().decode(data, format, limits, thorough=thorough)
+
+class _Idle:
+    def decode(self, *_: object, **__: object) -> Defect | None:
+        raise AssertionError("nothing is decoded at this level")

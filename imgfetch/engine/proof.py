@@ -49,7 +49,7 @@ def prove(
     weighed = digests.weigh(claims, data, digest)
     if isinstance(weighed, Defect):
         return weighed
-    if wanted.level in (Level.FULL, Level.THOROUGH):
+    if wanted.level.decodes:
         thorough = wanted.level is Level.THOROUGH
         defect = decoder.decode(data, structure.format, limits, thorough=thorough)
         if defect is not None:
