@@ -5,6 +5,7 @@ A warm run only asks the time, and loads none of the modules for the rest.
 
 from __future__ import annotations
 
+import os
 import time
 
 
@@ -27,6 +28,5 @@ class SystemClock:
 
     def chance(self) -> float:
         """Draw a number evenly from 0 to 1."""
-        import random
-
-        return random.random()  # noqa: S311 (it spreads retries, and guards nothing)
+        # `random` would be imported at the first failure, which may be that no file can be opened.
+        return int.from_bytes(os.urandom(6)) / 2**48
