@@ -497,6 +497,8 @@ def test_a_cache_deleted_under_us_is_made_again(store: DiskStore, root: Path) ->
     assert isinstance(lost, CacheError)
     assert lost.kind is Reason.IO
     assert store.find(keep(store, CAT, b"a cat").key) is not None
+    shutil.rmtree(root)
+    assert store.find(keep(store, DOG, bytes(IN_MEMORY + 1)).key) is not None
 
 
 # ---------------------------------------------------------------------------------------------------

@@ -20,11 +20,11 @@ import fcntl
 import os
 import stat
 from contextlib import ExitStack, contextmanager, suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from itertools import count
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.evictor import Evictor
@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from imgfetch.model import Buffer, Facts, Key
     from imgfetch.ports import Clock, Sight
     from imgfetch.rules.eviction import Held
+
+T = TypeVar("T")
 
 SCRATCH = "scratch-v1"
 QUARANTINE = "quarantine-v1"
@@ -324,10 +326,13 @@ class DiskStore:
         """Add bytes behind a ticket, and say how many there are now. A failure spends the ticket."""
         writer = self._writer(scratch)
         try:
-            writer.write(chunk)
+            self._in_place(partial(writer.write, chunk))
         except OSError as error:
             self.discard(scratch)
             raise self._translated(error, needed=writer.length + len(chunk)) from error
+        except CacheError:
+            self.discard(scratch)
+            raise
         return writer.length
 
     @contextmanager
@@ -520,7 +525,7 @@ class DiskStore:
                 each.mtime_ns = whole
             elif each.writer is not None:
                 with self._failing([each]):
-                    new.append((each, each.writer, self._settled(each.writer)))
+                    new.append((each, each.writer, self._in_place(each.writer.settle)))
         sync_files([descriptor for _, _, descriptor in new], self._scratch)
         changed = set()
         for each, writer, descriptor in new:
@@ -529,14 +534,14 @@ class DiskStore:
                 each.mtime_ns, each.is_new = os.fstat(descriptor).st_mtime_ns, True
         sync_folders(changed | {os.path.dirname(each.path) for each in keepings if each.error is None})
 
-    def _settled(self, writer: Writer) -> int:
-        """The descriptor of a file with the bytes that a writer has."""
+    def _in_place(self, work: Callable[[], T]) -> T:
+        """What comes of what may make a file in scratch, which is made anew where it is missing."""
         try:
-            return writer.settle()
+            return work()
         except FileNotFoundError:  # the cache was deleted under us
             with self._starting:
                 self._prepare()
-            return writer.settle()
+            return work()
 
     def _move(self, writer: Writer, path: str) -> set[str]:
         """Give a file its place, and say in which folders others had to be made for that."""
