@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sqlite3
@@ -217,6 +218,28 @@ def test_a_beginning_without_a_note_of_this_run_of_the_machine_is_left(tmp_path:
 def test_what_is_kept_or_discarded_leaves_no_note(tmp_path: Path) -> None:
     with closing(DiskStore(tmp_path / "cache")) as store:
         store.discard(begin(store, b"a c"))
+        assert list(tmp_path.glob("cache/scratch-v1/*")) == []
+
+
+def test_a_note_for_which_there_was_no_room_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = os.write
+
+    def full(descriptor: int, data: memoryview) -> int:
+        if bytes(data[:1]) == b"{":
+            monkeypatch.setattr(os, "write", write)
+            raise OSError(errno.ENOSPC, "the disk is full")
+        return write(descriptor, data)
+
+    with closing(DiskStore(tmp_path / "cache")) as store:
+        store.discard(store.begin())
+        monkeypatch.setattr(os, "write", full)
+        store.suspend(begin(store, bytes(BEGUN)))
+        partial = store.resume(CAT)
+        assert partial is not None
+        assert partial.length == BEGUN
+        store.discard(partial.scratch)
         assert list(tmp_path.glob("cache/scratch-v1/*")) == []
 
 

@@ -210,10 +210,13 @@ def hash_of(descriptor: int) -> hashlib._Hash:
 
 
 def write_new(path: str, data: bytes) -> None:
-    """Make a file that only its owner may look into. Raises `OSError`, also where there is one."""
+    """Make a file, whole, that only its owner may look into. Raises `OSError`, also where there is one."""
     descriptor = create(path)
     try:
         _write(descriptor, data)
+    except BaseException:
+        os.unlink(path)
+        raise
     finally:
         os.close(descriptor)
 
