@@ -536,6 +536,19 @@ def test_four_processes_may_keep_the_same_images_at_once(root: Path) -> None:
         assert store.notices == []
 
 
+def test_a_store_made_before_a_fork_gives_no_name_twice(store: DiskStore, root: Path) -> None:
+    keep(store, CAT, b"a cat")
+    code = """
+        import os
+        child = os.fork()
+        store.append(store.begin(), bytes(300_000))
+        assert not child or os.wait()
+        os._exit(0)  # the file stays
+    """
+    subprocess.run(child(code, root), check=True, timeout=60)
+    assert store.stats().scratch_files == 2
+
+
 def test_a_writer_waits_for_another_and_says_so_when_it_takes_too_long(store: DiskStore, root: Path) -> None:
     entry = keep(store, CAT, b"a cat")
     with closing(sqlite3.connect(index_of(root), isolation_level=None)) as other:

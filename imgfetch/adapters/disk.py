@@ -21,7 +21,6 @@ import os
 import stat
 from contextlib import ExitStack, contextmanager, suppress
 from functools import lru_cache, partial
-from itertools import count
 from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple, TypeVar
@@ -157,7 +156,6 @@ class DiskStore:
             self._index, self._usage, bounds or Bounds(), self._unlink_unused, self._clock.elapsed
         )
         self._writers: dict[Scratch, Writer] = {}
-        self._name, self._numbers = os.urandom(12).hex(), count()
         self._leases = Leases(f"{self._root}/{LEASES}")
         self._begun: set[str] = set()
         """By the stems of their names, what was begun and left when scratch was last looked through."""
@@ -504,8 +502,8 @@ class DiskStore:
         self._evictor.finish(early=True)
 
     def _new_ticket(self) -> Scratch:
-        """One that no store has given before."""
-        return Scratch(f"{self._name}{next(self._numbers):08x}")
+        """One that no store has given before: not in a process that this one was forked from, either."""
+        return Scratch(os.urandom(16).hex())
 
     def _writer(self, scratch: Scratch) -> Writer:
         writer = self._writers.get(scratch)
