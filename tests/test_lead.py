@@ -6,17 +6,21 @@ import asyncio
 import errno
 import fcntl
 import signal
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
 from dataclasses import replace
 from pathlib import Path
+from textwrap import dedent
 from typing import TYPE_CHECKING
 
 import pytest
 
 from children import running
 from imgfetch import Client, Limits
+from imgfetch.adapters import leases
 from imgfetch.adapters.disk import DiskStore
 from imgfetch.engine.events import Followed
 from imgfetch.errors import CacheError
@@ -29,7 +33,6 @@ from test_engine import PIXEL, H, World, choice_of
 from test_reuse import reply
 
 if TYPE_CHECKING:
-    import subprocess
     from collections.abc import Callable
 
 pytestmark = pytest.mark.anyio
@@ -249,7 +252,7 @@ def test_a_lease_that_is_let_go_of_while_another_asks_who_has_it_goes_to_the_oth
         held, lock = [one.lease(DOG, ())], fcntl.fcntl
 
         def let_go_first(descriptor: int, operation: int, what: bytes) -> bytes:
-            if held and operation in (fcntl.F_OFD_GETLK, fcntl.F_GETLK):
+            if held and operation == leases._GET:
                 one.release(held.pop())
             return lock(descriptor, operation, what)
 
@@ -269,6 +272,21 @@ def test_a_thousand_leases_of_a_process_are_told_apart_and_those_of_two_processe
                 holders.add(lease.holder)
                 store.release(lease)
         assert len(holders) == 2000
+
+
+def test_leases_need_no_names_that_a_python_for_any_linux_lacks(folder: Path) -> None:
+    code = """
+        import fcntl
+        for name in ("F_OFD_GETLK", "F_OFD_SETLK", "F_OFD_SETLKW"):
+            vars(fcntl).pop(name, None)
+        from imgfetch.adapters.leases import Leases
+        one, two = Leases("leases"), Leases("leases")
+        one.make()
+        ours = one.take("a cat")
+        assert ours.ours
+        assert two.take("a cat").holder == ours.holder
+    """
+    subprocess.run([sys.executable, "-c", dedent(code)], cwd=folder, check=True, timeout=60)
 
 
 def test_where_there_is_no_cache_or_no_lock_everybody_leads_and_nothing_is_made(

@@ -161,7 +161,9 @@ def _asker_of(length: int) -> int:
 # it belongs to the process: its stores have no regard for each other, and the first that is closed lets go
 # of the leases of all, which then are fetched twice.
 if sys.platform == "linux":
-    _SET, _GET = fcntl.F_OFD_SETLK, fcntl.F_OFD_GETLK
+    # F_OFD_SETLK and F_OFD_GETLK, as all of Linux has them: a Python that is built for any, against a C
+    # library from before 2.20, has no names for them.
+    _SET, _GET = 37, 36
 
     def _packed(kind: int, start: int, length: int) -> bytes:
         return struct.pack("hhqqi4x", kind, os.SEEK_SET, start, length, 0)
