@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from imgfetch import Choice, InputError, Viewport, choose, current_sources, find_images
 from imgfetch.api.explanation import explain
-from imgfetch.api.sources import label
+from imgfetch.api.sources import label, read_source
 from imgfetch.cli import main
 from imgfetch.markup.lines import Lines
-from imgfetch.model import Policy, Problem
+from imgfetch.model import Candidate, Policy, Problem, Source, SourceSet
 
 BASE = "https://news.example/story/"
 
@@ -105,6 +105,32 @@ def test_what_kind_of_text_it_is_is_seen_or_said() -> None:
     assert listed.candidates[1].url == BASE + "b.webp"
     (page,) = find_images("a.webp 480w <img src=c.png>")
     assert page.candidates[0].url == "c.png"
+
+
+def test_urls_are_spelled_as_a_browser_spells_them() -> None:
+    def check(text: str, *expected: str, base_url: str = "") -> None:
+        for media_type, markup in (
+            ("text/plain", f"{text} 1x, {text}#2 2x"),
+            ("text/html", f"<img srcset='{text} 1x, {text}#2 2x'>"),
+            ("text/css", f"a {{ background: image-set('{text}', '{text}#2' 2x) }}"),
+        ):
+            (image,) = find_images(markup, media_type=media_type, base_url=base_url)
+            assert [c.url for c in image.candidates] == [*expected, f"{expected[0]}#2"], media_type
+
+    check("https://h.example/ü.webp", "https://h.example/%C3%BC.webp")
+    check("https://ü.example/a.webp?ü", "https://xn--tda.example/a.webp?%C3%BC")
+    check("/ü.webp", "https://xn--tda.example/%C3%BC.webp", base_url="https://ü.example/b/")
+    check("https://h.example/ü.webp", "https://h.example/%C3%BC.webp", base_url="https://ü.example/b/")
+    (kept,) = find_images("https://[ü/a.webp 1x, ü.webp 2x")
+    assert [candidate.url for candidate in kept.candidates] == ["https://[ü/a.webp", "ü.webp"]
+
+
+def test_a_source_set_of_the_callers_is_spelled_so_too() -> None:
+    raw, asked_for = "https://h.example/ü.webp", "https://h.example/%C3%BC.webp"
+    source = Source((Candidate(raw, 2),), media="print")
+    (image,) = read_source(SourceSet((Candidate(raw, 1), Candidate("ü.webp")), sources=(source,)))
+    assert image.candidates == (Candidate(asked_for, 1), Candidate("ü.webp"))
+    assert image.sources == (Source((Candidate(asked_for, 2),), media="print"),)
 
 
 @pytest.mark.parametrize(

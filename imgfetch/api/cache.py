@@ -10,6 +10,7 @@ import imgfetch
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.disk import DiskStore
 from imgfetch.api.bounds import bounds_of
+from imgfetch.api.spelling import spelled
 from imgfetch.errors import CacheError, InputError, several
 from imgfetch.model import (
     Candidate,
@@ -87,12 +88,13 @@ class Cache:
 
     def find(self, url: str) -> Entry | None:
         """What is kept for a URL, whole on disk, the latest of several variants; None where nothing is."""
-        address = urls.read(url)
+        address = urls.read(spelled(url))
         return None if isinstance(address, Defect) else self._store.find(address.key(self._key_ignore), None)
 
     def explain(self, url: str) -> Explanation:
         """What a `get` of a URL would do now, and why. Raises `InputError` for what is no URL."""
         settings = Settings(user_agent=f"imgfetch/{imgfetch.__version__}", key_ignore=self._key_ignore)
+        url = spelled(url)
         address = urls.read(url)
         if isinstance(address, Defect):
             raise InputError(Reason.BAD_INPUT, address.message, urls.redact(url))
@@ -110,7 +112,7 @@ class Cache:
 
         None where none is known. Whether anything is kept under each of them is another question.
         """
-        address = urls.read(url)
+        address = urls.read(spelled(url))
         return () if isinstance(address, Defect) else self._store.renditions(address.key(self._key_ignore))
 
     def path_of(self, entry: Entry) -> Path:
@@ -119,17 +121,17 @@ class Cache:
 
     def remove(self, url: str) -> bool:
         """Forget what is kept for a URL; whether there was anything."""
-        address = urls.read(url)
+        address = urls.read(spelled(url))
         return not isinstance(address, Defect) and self._store.remove(address.key(self._key_ignore))
 
     def pin(self, url: str) -> bool:
         """Never evict what is kept for a URL, now or later; False where nothing is kept."""
-        address = urls.read(url)
+        address = urls.read(spelled(url))
         return not isinstance(address, Defect) and self._store.pin(address.key(self._key_ignore))
 
     def unpin(self, url: str) -> bool:
         """Let what is kept for a URL be evicted again; whether it was pinned."""
-        address = urls.read(url)
+        address = urls.read(spelled(url))
         return not isinstance(address, Defect) and self._store.unpin(address.key(self._key_ignore))
 
     def stats(self) -> Stats:

@@ -21,6 +21,7 @@ from imgfetch.adapters.disk import DiskStore
 from imgfetch.api.bounds import bounds_of
 from imgfetch.api.errands import Choosing, Errand, errands_of, errands_of_page, parse_digest
 from imgfetch.api.shortcut import Batch, Shortcut
+from imgfetch.api.spelling import spelled
 from imgfetch.api.values import Failure, Image
 from imgfetch.engine.held import held, look_up
 from imgfetch.errors import InputError, error_for, member, printable, several
@@ -528,10 +529,11 @@ def _checked_contact(contact: str) -> str:
 
 
 def _checked_page(url: str) -> str:
-    address = urls.read(url) if url else None
+    page = spelled(url)
+    address = urls.read(page) if page else None
     if isinstance(address, Defect):
         raise InputError(Reason.BAD_INPUT, address.message, urls.redact(url))
-    return url
+    return page
 
 
 def _token(agent: str) -> str:

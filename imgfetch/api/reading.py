@@ -10,6 +10,7 @@ import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
+from imgfetch.api.spelling import all_spelled
 from imgfetch.errors import member
 from imgfetch.model import Format, Policy
 from imgfetch.rules import choose as rule
@@ -26,9 +27,9 @@ def find_images(
 ) -> tuple[SourceSet, ...]:
     """Every image offered by an HTML page, a CSS file, a bare srcset or a crawled text, in the order written.
 
-    Without a `media_type` (`text/html`, `text/css`, `text/plain`) the text is looked at. URLs are made
-    absolute where `base_url` is given. What the values of the response's `Link` fields offer goes before
-    what a page does. Never raises, and takes time linear in the text.
+    Without a `media_type` (`text/html`, `text/css`, `text/plain`) the text is looked at. URLs are
+    spelled as a browser does, and made absolute where `base_url` is given. What the values of the response's
+    `Link` fields offer goes before what a page does. Never raises, and takes time linear in the text.
     """
     match (media_type or "").partition(";")[0].strip().lower() or _looks_like(markup):
         case "text/html" | "application/xhtml+xml":
@@ -38,11 +39,11 @@ def find_images(
         case "text/css":
             from imgfetch.markup.css import find_css_images
 
-            return _placed(find_css_images(markup, base_url=base_url), markup)
+            return _finished(find_css_images(markup, base_url=base_url), markup)
         case _:
             from imgfetch.markup import text
 
-            return _placed(text.find_source_sets(markup, base_url=base_url), markup)
+            return _finished(text.find_source_sets(markup, base_url=base_url), markup)
 
 
 def choose(
@@ -86,14 +87,15 @@ def choose(
     return replace(choice, source_set=source_set, why=why)
 
 
-def _placed(found: tuple[SourceSet, ...], markup: str) -> tuple[SourceSet, ...]:
-    """The same, with the lines and columns of their problems; of a page, discovery has them already."""
+def _finished(found: tuple[SourceSet, ...], markup: str) -> tuple[SourceSet, ...]:
+    """The same as discovery has of a page: URLs as browsers spell them, problems with lines and columns."""
+    spelled = tuple(map(all_spelled, found))
     if not any(each.problems for each in found):
-        return found
+        return spelled
     from imgfetch.markup.lines import Lines
 
     lines = Lines(markup)
-    return tuple(replace(each, problems=tuple(map(lines.placed, each.problems))) for each in found)
+    return tuple(replace(each, problems=tuple(map(lines.placed, each.problems))) for each in spelled)
 
 
 _PAGE = re.compile(

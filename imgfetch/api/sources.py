@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgfetch.api.reading import find_images
+from imgfetch.api.spelling import all_spelled, spelled
 from imgfetch.errors import InputError, one_line, printable
 from imgfetch.model import Candidate, Defect, Kind, Reason, SourceSet
 from imgfetch.rules import urls
@@ -40,7 +41,7 @@ def read_source(source: Source, *, base_url: str = "") -> tuple[SourceSet, ...]:
     (`no_image`).
     """
     if isinstance(source, SourceSet):
-        return (source,)
+        return (all_spelled(source),)
     if isinstance(source, Path):
         return read_file(source, base_url=base_url)
     if not isinstance(source, str):
@@ -103,7 +104,7 @@ def read_text(
 def _read_reference(text: str, *, base_url: str) -> tuple[SourceSet, ...]:
     if not re.fullmatch(r"\S+", text):
         return read_text(text, name=label(text), base_url=base_url)
-    url = _as_a_browser_reads(text)
+    url = spelled(text)
     if base_url:
         from imgfetch.markup.urls import resolve
 
@@ -152,22 +153,13 @@ _URL_LIKE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S*")
 
 
 def _read_word(word: str) -> tuple[SourceSet, ...]:
-    url = _as_a_browser_reads(word)
+    url = spelled(word)
     address = urls.read(url)
     if not isinstance(address, Defect):
         return (SourceSet((Candidate(url),), kind=Kind.URL),)
     if _URL_LIKE.fullmatch(word):
         raise InputError(address.reason, address.message, urls.redact(word))
     raise InputError(Reason.BAD_INPUT, f"no such file, and {address.message}", one_line("", word))
-
-
-def _as_a_browser_reads(url: str) -> str:
-    """The URL with its escapes written and its host in ASCII; as it stands where it needs none of that."""
-    if urls.is_plain(url):
-        return url
-    from imgfetch.markup.urls import resolve
-
-    return resolve(url, "") or url
 
 
 def _is_file(text: str) -> bool:

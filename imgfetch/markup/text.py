@@ -159,9 +159,6 @@ def _url_offset(token: str) -> int | None:
 def _resolve(candidate: Candidate, base_url: str) -> Candidate:
     if _SCHEME.match(candidate.url):
         return candidate
-    from urllib.parse import urljoin  # only here: few texts have relative URLs
+    from imgfetch.markup.urls import resolve  # only here: few texts have relative URLs
 
-    try:
-        return replace(candidate, url=urljoin(base_url, candidate.url))
-    except ValueError:  # a host in brackets that is no IPv6 address
-        return candidate
+    return replace(candidate, url=resolve(candidate.url, base_url) or candidate.url)
