@@ -22,7 +22,8 @@ def spelled(url: str) -> str:
 
 def all_spelled(image: SourceSet) -> SourceSet:
     """The same image with every URL spelled as a browser does."""
-    if all(is_plain(candidate.url) for part in (image, *image.sources) for candidate in part.candidates):
+    offered = (image.candidates, *(source.candidates for source in image.sources))
+    if all(is_plain(candidate.url) for candidates in offered for candidate in candidates):
         return image
 
     def each(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
