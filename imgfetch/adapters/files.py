@@ -167,7 +167,12 @@ def sync_folders(paths: Collection[str]) -> None:
 
 def syncs_whole(folder: str) -> bool:
     """Whether one call makes everything durable that lies on the file system of a folder."""
-    return _syncfs() is not None and _file_system(os.stat(folder).st_dev) in _SYNCED_WHOLE
+    return _syncfs() is not None and file_system_of(folder) in _SYNCED_WHOLE
+
+
+def file_system_of(folder: str) -> str:
+    """The type of the file system that a folder is on; the empty string where it is not told."""
+    return _file_system(os.stat(folder).st_dev)
 
 
 _SEVERAL = 4

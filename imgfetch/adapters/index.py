@@ -220,6 +220,20 @@ class _Way:
             self.connection = None
 
 
+def version_at(path: str) -> int | None:
+    """The version of an index by its header; None for one that is damaged, or none of ours.
+
+    It is not opened, and so left as it is. Raises `OSError`.
+    """
+    with open(path, "rb") as file:
+        header = file.read(100)
+    if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
+        return None
+    # File format, §1.3: the user version is at 60, the application ID at 68, both big-endian.
+    version, application = (int.from_bytes(header[at : at + 4], "big") for at in (60, 68))
+    return version if application == APPLICATION and version >= VERSION else None
+
+
 class Index:
     """The index at `path`, whose folder is the cache's; `building` is where a new one lies until it is whole.
 

@@ -28,7 +28,7 @@ from imgfetch.model import Defect, Format, Reason, Structure
 from imgfetch.rules.verify import admit
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from imgfetch.model import Buffer, Limits
@@ -78,6 +78,26 @@ def load_plugins() -> None:
     names = ("Avif", "Gif", "Jpeg", "Png", "Tiff", "WebP")
     avif, *_ = (import_module(f"PIL.{name}ImagePlugin") for name in names)
     vars(avif)["DEFAULT_MAX_THREADS"] = 1
+
+
+def libraries() -> dict[str, str | None]:
+    """The versions of what Pillow decodes with; None for what it was built without, or has not heard of."""
+    from PIL import features
+
+    def version(of: Callable[[str], str | None], name: str) -> str | None:
+        try:
+            return of(name)
+        except ValueError:
+            return None
+
+    turbo = version(features.version_feature, "libjpeg_turbo")
+    ng = version(features.version_feature, "zlib_ng")
+    return {
+        "libwebp": version(features.version_module, "webp"),
+        "libjpeg-turbo" if turbo else "libjpeg": turbo or version(features.version_codec, "jpg"),
+        "zlib-ng" if ng else "zlib": ng or version(features.version_codec, "zlib"),
+        "libavif": version(features.version_module, "avif"),
+    }
 
 
 def open_image(path: Path, form: Format) -> Image.Image:

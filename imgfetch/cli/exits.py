@@ -20,7 +20,7 @@ class Exit(IntEnum):
     OK = 0
     """Every wanted image is there."""
     FAILED = 1
-    """Some fetch failed."""
+    """Some fetch failed, or something that is needed is missing."""
     USAGE = 2
     """An argument or an input cannot be used."""
     CACHE = 3

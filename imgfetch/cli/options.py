@@ -11,13 +11,14 @@ import os
 import re
 from enum import StrEnum
 from functools import partial
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import imgfetch
 from imgfetch.cli.surroundings import configuration
 from imgfetch.errors import InputError, printable
 from imgfetch.model import Form, Format, Level, Limits, Policy, Reason, ReferrerPolicy, Viewport
 from imgfetch.rules.eviction import IN_USE
+from imgfetch.rules.urls import redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -38,6 +39,62 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         what = f"unrecognized arguments: {' '.join(unknown)}; see {' '.join(words)} --help"
         raise InputError(Reason.BAD_INPUT, what)
     return options
+
+
+class Setting(NamedTuple):
+    """What an option is where the command line does not say."""
+
+    option: str
+    value: str
+    """As it may be shown: no secrets."""
+    meant: Any
+    where: str
+    """The variable or the file that says so, or `default`."""
+
+
+def in_force() -> list[Setting]:
+    """What the options of `get` are in these surroundings, if no flag says otherwise. Raises `InputError`."""
+    _, (command,) = _build("get")
+    found = configuration()
+    set_by = _configure(command, {} if found is None else _table(*found, _known()))
+    file = "" if found is None else found[0]
+    return [
+        Setting(
+            action.option_strings[-1],
+            _shown(action),
+            action.default,
+            (set_by[action.dest] or file) if action.dest in set_by else "default",
+        )
+        for action in command._actions
+        if action.option_strings and argparse.SUPPRESS not in (action.dest, action.default)
+    ]
+
+
+def _shown(action: argparse.Action) -> str:
+    """The default of an option, as a person would write it, and without what may be a secret."""
+    match action.dest, action.default:
+        case _, None | [] | "":
+            return "not set"
+        case "header", [*headers]:
+            return ", ".join(f"{name}: …" for name, _ in headers)
+        case "robots", bool(respected):
+            return "respect" if respected else "ignore"
+        case "fail_under", (part, whole):
+            return f"{part / whole:g}"
+        case _, Viewport(width, height, dpr):
+            return f"{width}x{height}@{dpr:g}"
+        case _, bool(flag):
+            return "yes" if flag else "no"
+        case _, int(number):
+            return f"{number:,}"
+        case _, float(number):
+            return f"{number:g} s"
+        case _, frozenset() | list() as several:
+            return ", ".join(sorted(several))
+        case "base" | "proxy" | "referer", url:
+            return redact(url)
+        case _, text:
+            return str(text)
 
 
 class _Engine(StrEnum):
@@ -159,6 +216,12 @@ def _cache(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
     return [*described.values()]
 
 
+def _doctor(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
+    _add_cache(parser)
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    return [parser]
+
+
 def _demo(_: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
     return []
 
@@ -171,6 +234,7 @@ _COMMANDS = {
     "explain": ("Say why a URL is fresh or stale, and what would be sent.", _explain),
     "cache": ("Look at the cache, and check it.", _cache),
     "demo": ("Run the main job against an origin of our own on the loopback interface.", _demo),
+    "doctor": ("Say what is installed, set and offered here, and what is missing.", _doctor),
 }
 """What each command is for, and what gives its parser its options and says which parsers have some."""
 
@@ -526,21 +590,27 @@ def _names(names: type[StrEnum]) -> str:
 # Defaults from the surroundings
 
 
-def _configure(parser: argparse.ArgumentParser, configured: dict[str, Any]) -> None:
-    """Let variables and files set the default of every option. Raises `InputError`."""
+def _configure(parser: argparse.ArgumentParser, configured: dict[str, Any]) -> dict[str, str]:
+    """Let variables and files set the default of every option. Raises `InputError`.
+
+    Which were set, each by the variable that did, or by the empty string for the file.
+    """
+    set_by = {}
     for action in parser._actions:
         if not action.option_strings or argparse.SUPPRESS in (action.dest, action.default):
             continue
         name = _option(action)
-        where = "IMGFETCH_" + name.upper().replace("-", "_")
-        value = os.environ.get(where) or None
+        variable = "IMGFETCH_" + name.upper().replace("-", "_")
+        value: Any = os.environ.get(variable) or None
         if value is None:
-            where, value = name, configured.get(name)
+            variable, value = "", configured.get(name)
         if value is not None:
+            set_by[action.dest] = variable
             try:
                 action.default = _default(action, value)
             except argparse.ArgumentTypeError as error:
-                raise InputError(Reason.BAD_INPUT, str(error), where) from error
+                raise InputError(Reason.BAD_INPUT, str(error), variable or name) from error
+    return set_by
 
 
 def _default(action: argparse.Action, value: object) -> object:

@@ -1,0 +1,38 @@
+"""What is installed: the libraries this house stands on, as they name themselves."""
+
+from __future__ import annotations
+
+import platform
+import sqlite3
+import ssl
+from importlib import import_module
+from importlib.metadata import version
+
+PACKAGES = {
+    "httpx": "httpx",
+    "httpcore": "httpcore",
+    "h11": "h11",
+    "certifi": "certifi",
+    "Pillow": "PIL.Image",
+    "tenacity": "tenacity",
+    "rich": "rich",
+    "turbohtml": "turbohtml",
+    "ada-url": "ada_url",
+    "webencodings": "webencodings",
+}
+"""Packages by name, and what to import to see that they can be."""
+
+
+def versions() -> dict[str, str | None]:
+    """The version of each; None for what is not installed, or cannot be imported."""
+    packages = {name: _version(name, module) for name, module in PACKAGES.items()}
+    linked = {"SQLite": sqlite3.sqlite_version, "OpenSSL": ssl.OPENSSL_VERSION.removeprefix("OpenSSL ")}
+    return {"Python": platform.python_version(), **packages, **linked}
+
+
+def _version(name: str, module: str) -> str | None:
+    try:
+        import_module(module)
+        return version(name)
+    except Exception:  # whatever it raises, it is of no use
+        return None

@@ -1,0 +1,209 @@
+"""What this installation has and lacks: `imgfetch doctor`.
+
+    versions ─▶ decoders ─▶ the system ─▶ the cache ─▶ a Finding each
+
+Nothing is made or changed: a cache that is looked at is not opened.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import imgfetch
+from imgfetch.errors import CacheError, InputError, printable
+from imgfetch.formats.samples import SMALLEST
+from imgfetch.model import Format, Limits
+from imgfetch.rules.health import Finding, Status, of_version
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from imgfetch.adapters.ground import Ground
+    from imgfetch.ports import Decoder
+
+
+def examine(
+    cache: str | Path = "cache",
+    *,
+    room: int = Limits().max_bytes,
+    versions: Mapping[str, str | None] | None = None,
+    decoder: Decoder | None = None,
+    sandbox: Callable[[], Decoder] | None = None,
+    ca_bundle: str | None = None,
+) -> Iterator[Finding]:
+    """Look at everything a fetch into `cache` stands on.
+
+    `room` is how many bytes must be free for it, and `ca_bundle` that of a `Client`. Versions, decoder and
+    sandbox are those of this house unless they are given.
+    """
+    yield Finding("versions", "imgfetch", imgfetch.__version__)
+    for name, found in (_installed() if versions is None else versions).items():
+        yield of_version(name, found, hint=_HINTS.get(name, _UPGRADE))
+    yield from _codecs(decoder)
+    yield from _system(sandbox)
+    yield from _trusted(ca_bundle)
+    yield from _cache(Path(cache), room)
+
+
+_UPGRADE = "pip install --upgrade imgfetch brings one that will do"
+_HINTS = dict.fromkeys(("Python", "SQLite"), "run imgfetch with a newer Python") | {
+    "libwebp": "pip install --upgrade pillow brings one: its wheels bundle libwebp"
+}
+
+
+def _installed() -> dict[str, str | None]:
+    from imgfetch.adapters.installed import versions
+
+    found = versions()
+    if found["Pillow"] is not None:
+        from imgfetch.adapters.pillow import libraries
+
+        # Of what Pillow was built without, the codecs have more to say.
+        found |= {name: version for name, version in libraries().items() if version is not None}
+    return found
+
+
+def _codecs(decoder: Decoder | None) -> Iterator[Finding]:
+    """Have the smallest image of each format decoded."""
+    try:
+        if decoder is None:
+            from imgfetch.adapters.pillow import PillowDecoder
+
+            decoder = PillowDecoder()
+    except ImportError as error:
+        why = printable(str(error))
+        for form in SMALLEST:
+            yield _codec(form, f"there is no Pillow: {why}")
+        return
+    for form in SMALLEST:
+        yield _codec(form, _refusal(decoder, form))
+
+
+def _codec(form: Format, refused: str | None) -> Finding:
+    if refused is None:
+        return Finding("codecs", form, "can be decoded", Status.OK)
+    hint = "the wheels of Pillow can; pip install --force-reinstall --only-binary :all: pillow brings one"
+    return Finding("codecs", form, None, Status.MISSING, refused, hint)
+
+
+def _refusal(decoder: Decoder, form: Format) -> str | None:
+    """Why an image cannot be decoded that is whole; None where it can."""
+    try:
+        defect = decoder.decode(SMALLEST[form], form, Limits())
+    except CacheError as error:
+        return error.message
+    return None if defect is None else defect.message
+
+
+def _system(sandbox: Callable[[], Decoder] | None) -> Iterator[Finding]:
+    system = os.uname()
+    yield Finding("system", "system", f"{system.sysname} {system.release}, {system.machine}")
+    yield Finding("system", "cores", str(os.cpu_count() or 1))
+    refused = _sandbox_refusal() if sandbox is None else _refusal(sandbox(), Format.PNG)
+    if refused is None:
+        yield Finding("system", "sandbox", "works", Status.OK)
+    else:
+        yield Finding("system", "sandbox", None, Status.WITHOUT, refused, "do without --sandbox")
+
+
+def _sandbox_refusal() -> str | None:
+    from imgfetch.adapters.sandbox import SandboxedDecoder
+
+    with closing(SandboxedDecoder(Limits())) as decoder:
+        return _refusal(decoder, Format.PNG)
+
+
+def _trusted(ca_bundle: str | None) -> Iterator[Finding]:
+    """Read the certificate authorities, as a fetch from an https: URL would."""
+    try:
+        from imgfetch.adapters.network import trust
+
+        number = len(trust(ca_bundle).get_ca_certs())
+    except ImportError:  # the versions have said so
+        return
+    except InputError as error:
+        yield Finding("system", "authorities", None, Status.MISSING, str(error), _BUNDLE)
+        return
+    yield Finding("system", "authorities", f"{number} certificates are trusted", Status.OK)
+
+
+_BUNDLE = "correct --ca-bundle, SSL_CERT_FILE or SSL_CERT_DIR"
+
+
+def _cache(path: Path, room: int) -> Iterator[Finding]:
+    from imgfetch.adapters.disk import INDEX, DiskStore
+    from imgfetch.adapters.ground import survey
+
+    store = DiskStore(path)
+    place = str(store.root)
+    try:
+        there = store.exists()
+        ground = survey(place)
+        yield _place(place, ground, there=there)
+        if (store.root / INDEX).exists():
+            yield _index(store.root / INDEX)
+    except CacheError as error:
+        yield Finding("cache", "cache", place, Status.MISSING, error.message, error.hint or "")
+    except OSError as error:
+        yield Finding("cache", "cache", place, Status.MISSING, error.strerror or str(error), _NAME_ANOTHER)
+    else:
+        yield from _ground(ground, room)
+
+
+def _place(path: str, ground: Ground, *, there: bool) -> Finding:
+    if not ground.writable:
+        return Finding(
+            "cache", "cache", path, Status.MISSING, f"{ground.folder} may not be written", _NAME_ANOTHER
+        )
+    found = path if there else f"{path}, which will be made when a first image is kept"
+    return Finding("cache", "cache", found, Status.OK)
+
+
+def _index(path: Path) -> Finding:
+    from imgfetch.adapters.index import VERSION, version_at
+
+    version = version_at(str(path))
+    if version is None:
+        return Finding(
+            "cache",
+            "index",
+            None,
+            Status.WITHOUT,
+            "damaged; it will be moved aside and begun anew at the next get",
+        )
+    newer = version > VERSION
+    return Finding(
+        "cache",
+        "index",
+        f"version {version}",
+        Status.MISSING if newer else Status.OK,
+        f"version {VERSION} is known here" if newer else "",
+        "use a newer imgfetch, or name another directory with --cache" if newer else "",
+    )
+
+
+def _ground(ground: Ground, room: int) -> Iterator[Finding]:
+    where = f" on {ground.file_system}" if ground.file_system else ""
+    enough = ground.free >= room
+    yield Finding(
+        "cache",
+        "free",
+        f"{ground.free:,} bytes{where}",
+        Status.OK if enough else Status.MISSING,
+        f"{room:,} bytes, for one image of --max-bytes",
+        "" if enough else "make room, or name another directory with --cache",
+    )
+    if ground.locks:
+        yield Finding("cache", "locks", "work", Status.OK)
+    else:
+        yield Finding("cache", "locks", None, Status.WITHOUT, "two processes may fetch the same image")
+    if ground.syncs_whole:
+        yield Finding("cache", "syncfs", "makes many files durable at once", Status.OK)
+    else:
+        yield Finding("cache", "syncfs", None, Status.WITHOUT, "each file is made durable by itself")
+
+
+_NAME_ANOTHER = "name another directory with --cache"

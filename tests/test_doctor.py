@@ -1,0 +1,335 @@
+"""`imgfetch doctor`: what is there, what is missing, and that nothing comes of looking."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import sqlite3
+import subprocess
+import sys
+import tomllib
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import features
+
+from fakes import FakeDecoder
+from imgfetch import check_image
+from imgfetch.adapters import ground
+from imgfetch.adapters.disk import DiskStore
+from imgfetch.adapters.index import VERSION, version_at
+from imgfetch.adapters.pillow import libraries
+from imgfetch.adapters.sandbox import SandboxedDecoder
+from imgfetch.api.doctor import examine
+from imgfetch.cli import main
+from imgfetch.cli.doctor import tell
+from imgfetch.formats.samples import SMALLEST
+from imgfetch.model import Defect, Format, Key, Limits, Reason, Verified
+from imgfetch.rules.health import FLOORS, Finding, Status, of_version
+from keeping import HEAD, facts, written
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from imgfetch.model import Buffer
+    from imgfetch.ports import Decoder
+
+pytestmark = pytest.mark.usefixtures("home")
+
+GOOD = {name: floor.least for name, floor in FLOORS.items()}
+
+
+def found(
+    cache: str = "cache",
+    versions: Mapping[str, str | None] = GOOD,
+    decoder: Decoder | None = None,
+    sandbox: Decoder | None = None,
+    room: int = 1,
+) -> dict[str, Finding]:
+    """The findings by name, all in order but for what is given."""
+    at_hand = sandbox or FakeDecoder()
+    findings = examine(
+        cache, room=room, versions=versions, decoder=decoder or FakeDecoder(), sandbox=lambda: at_hand
+    )
+    return {finding.name: finding for finding in findings}
+
+
+def missing(findings: Mapping[str, Finding]) -> list[str]:
+    return [name for name, finding in findings.items() if finding.status is Status.MISSING]
+
+
+def ran(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    capsys.readouterr()
+    code = main(["doctor", *arguments])
+    return code, *capsys.readouterr()
+
+
+def test_here_all_is_there_and_looking_leaves_no_trace(capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = ran(capsys)
+    assert (code, err) == (0, "imgfetch: all that is needed is there\n")
+    for name in (*FLOORS, "OpenSSL", "sandbox", *SMALLEST, "cache", "free", "--max-bytes", "max_frames"):
+        assert re.search(rf"^.{{8}} {re.escape(name)} ", out, re.MULTILINE), name
+    assert list(Path().iterdir()) == []
+
+
+def test_json_has_an_object_for_each_finding(capsys: pytest.CaptureFixture[str]) -> None:
+    _, plain, _ = ran(capsys)
+    code, out, _ = ran(capsys, "--json")
+    findings = [json.loads(line) for line in out.splitlines()]
+    assert (code, len(findings)) == (0, len(plain.splitlines()))
+    assert {each["topic"] for each in findings} == {"versions", "codecs", "system", "cache", "settings"}
+    assert all(list(each) == ["topic", "name", "found", "status", "needed", "hint"] for each in findings)
+
+
+# Versions
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "met"),
+    [
+        ("h11", "0.16", True),
+        ("h11", "0.16.0", True),
+        ("h11", "0.15.9", False),
+        ("h11", "0.9", False),
+        ("h11", "", False),
+        ("h11", "unknown", False),
+        ("Pillow", "12.3", True),
+        ("Pillow", "12.10", True),
+        ("Pillow", "13.0.0.dev0", True),
+        ("libwebp", "1.3.1", False),
+        ("httpx", "0.28.1", True),
+        ("httpx", "1.0", False),
+        ("OpenSSL", "3.0.19 27 Jan 2026", True),
+    ],
+)
+def test_a_version_is_held_against_its_floor(name: str, version: str, met: bool) -> None:
+    finding = of_version(name, version, hint="mend it")
+    assert finding.status is (Status.OK if met else Status.MISSING)
+    assert finding.hint == ("" if met else "mend it")
+    assert finding.found == version
+
+
+NUMBERS = st.lists(st.integers(0, 30), min_size=1, max_size=4)
+
+
+@settings(deadline=None)
+@given(NUMBERS)
+def test_versions_are_ordered_as_numbers_are(numbers: list[int]) -> None:
+    met = of_version("Pillow", ".".join(map(str, numbers))).status is Status.OK
+    assert met == (numbers + [0] * 4 >= [12, 3, 0, 0])
+
+
+@pytest.mark.parametrize("version", ["0.14.0", None])
+def test_a_floor_that_is_not_met_is_missing_with_the_reason_and_what_to_do(
+    version: str | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    findings = found(versions=GOOD | {"h11": version})
+    assert missing(findings) == ["h11"]
+    assert tell(findings.values(), as_json=False) == 1
+    out, err = capsys.readouterr()
+    line = next(line for line in out.splitlines() if " h11 " in line)
+    assert line.startswith(
+        f"missing  h11                {version or '-'} (0.16 or later: CVE-2025-43859); pip "
+    )
+    assert err == "imgfetch: missing: h11\n"
+
+
+def test_the_floors_are_those_that_are_installed_by() -> None:
+    project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
+    asked = {"python": project["requires-python"].removeprefix(">=")}
+    for requirement in project["dependencies"]:
+        name, _, least = requirement.partition(">=")
+        if least:
+            asked[name] = least
+    floors = {
+        name.lower(): floor.least + (f",<{floor.below}" if floor.below else "")
+        for name, floor in FLOORS.items()
+        if name not in ("SQLite", "libwebp")
+    }
+    assert floors == asked
+
+
+def test_a_package_that_cannot_be_imported_is_missing_and_no_traceback() -> None:
+    Path("PIL").mkdir()
+    Path("PIL/__init__.py").write_text("raise ImportError('libwebp.so.7: cannot open shared object file')")
+    command = [sys.executable, "-m", "imgfetch", "doctor"]
+    path = os.pathsep.join([str(Path().absolute()), *filter(None, sys.path)])
+    done = subprocess.run(
+        command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": path}
+    )
+    assert done.returncode == 1
+    assert done.stderr == "imgfetch: missing: Pillow, webp, jpeg, png, gif, avif\n"
+    assert "libwebp.so.7: cannot open shared object file" in done.stdout
+
+
+def test_a_pillow_that_has_not_heard_of_a_library_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(features.modules, "avif")
+    monkeypatch.delitem(features.features, "zlib_ng")
+    found = libraries()
+    assert found["libavif"] is None
+    assert found["zlib"]
+    assert found["libwebp"]
+
+
+# Codecs and the sandbox
+
+
+class Lacking(FakeDecoder):
+    """A decoder that was built without one format."""
+
+    def __init__(self, lacks: Format) -> None:
+        super().__init__()
+        self.lacks = lacks
+
+    def decode(
+        self,
+        data: Buffer,
+        format: Format,  # noqa: A002
+        limits: Limits,
+        *,
+        thorough: bool = False,
+    ) -> Defect | None:
+        assert data == SMALLEST[format]
+        return Defect(Reason.CORRUPT, "AVIF support not installed") if format is self.lacks else None
+
+
+def test_a_codec_that_is_missing_is_named() -> None:
+    findings = found(decoder=Lacking(Format.AVIF))
+    assert missing(findings) == ["avif"]
+    assert findings["avif"].found is None
+    assert findings["avif"].needed == "AVIF support not installed"
+    assert "pip install" in findings["avif"].hint
+
+
+@pytest.mark.parametrize("form", SMALLEST)
+def test_what_is_decoded_to_see_is_a_whole_image(form: Format) -> None:
+    seen = check_image(SMALLEST[form])
+    assert (seen.format, seen.width, seen.height) == (form, 1, 1)
+
+
+def test_without_a_sandbox_all_else_works() -> None:
+    with closing(SandboxedDecoder(Limits(), cell="no.such.module")) as sandbox:
+        findings = found(sandbox=sandbox)
+    assert missing(findings) == []
+    assert findings["sandbox"].status is Status.WITHOUT
+    assert "its process does not start" in findings["sandbox"].needed
+
+
+# The cache
+
+
+def keep_one(root: Path) -> None:
+    with closing(DiskStore(root)) as store:
+        proved = Verified(facts(b"1"), written(store, b"1"))
+        store.keep(proved, Key("https://h.example/1.webp"), HEAD, asked_at=1, received_at=1)
+
+
+def state(root: Path) -> dict[str, tuple[int, int]]:
+    return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in [root, *root.rglob("*")]}
+
+
+def test_a_cache_is_looked_at_and_left_as_it_is() -> None:
+    keep_one(Path("cache").absolute())
+    before = state(Path("cache"))
+    findings = found()
+    assert missing(findings) == []
+    assert findings["cache"].found == str(Path("cache").absolute())
+    assert findings["index"].found == f"version {VERSION}"
+    assert state(Path("cache")) == before
+
+
+def test_a_cache_that_cannot_be_used_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("file").write_text("mine")
+    Path("folder").mkdir()
+    Path("folder/mine").write_text("mine")
+    Path("link").symlink_to("nowhere")
+    for name in ("file", "file/cache", "folder", "link"):
+        findings = found(name)
+        assert missing(findings) == ["cache"], name
+        assert findings["cache"].hint
+    code, _, err = ran(capsys, "--cache", "folder")
+    assert (code, err) == (1, "imgfetch: missing: cache\n")
+
+
+def test_a_folder_that_may_not_be_written_cannot_take_a_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)  # who tests as root may write anywhere
+    findings = found("deep/down")
+    assert missing(findings) == ["cache"]
+    assert findings["cache"].needed == f"{Path().absolute()} may not be written"
+
+
+def test_there_must_be_room_for_one_image(capsys: pytest.CaptureFixture[str]) -> None:
+    assert missing(found(room=2**62)) == ["free"]
+    Path("imgfetch.toml").write_text(f"[tool.imgfetch]\nmax-bytes = '{10**9}G'\n")
+    code, out, err = ran(capsys)
+    assert (code, err) == (1, "imgfetch: missing: free\n")
+    assert f"{10**18:,} bytes, for one image of --max-bytes" in out
+
+
+def test_an_index_that_is_newer_is_missing_and_a_damaged_one_is_begun_anew() -> None:
+    keep_one(Path("cache").absolute())
+    index = Path("cache/index-v1.sqlite")
+    with closing(sqlite3.connect(index)) as connection:
+        connection.execute(f"PRAGMA user_version = {VERSION + 1}")
+    assert missing(found()) == ["index"]
+    index.write_bytes(b"no index")
+    assert version_at(str(index)) is None
+    assert found()["index"].status is Status.WITHOUT
+    assert missing(found()) == []
+
+
+def test_a_file_system_without_locks_or_syncfs_is_gone_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = ground.survey(".")._replace(locks=False, syncs_whole=False)
+    monkeypatch.setattr(ground, "survey", lambda _: plain)
+    findings = found()
+    assert missing(findings) == []
+    assert findings["locks"].status is findings["syncfs"].status is Status.WITHOUT
+
+
+# Settings
+
+
+def test_a_setting_is_shown_with_what_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("imgfetch.toml").write_text("[tool.imgfetch]\ntotal-timeout = '1m'\nretries = 9\nformats = 'webp'\n")
+    monkeypatch.setenv("IMGFETCH_RETRIES", "5")
+    monkeypatch.setenv("IMGFETCH_VIEWPORT", "1280x720@2")
+    monkeypatch.setenv("IMGFETCH_FAIL_UNDER", "0.95")
+    monkeypatch.setenv("IMGFETCH_HEADER", "Cookie: secret")
+    monkeypatch.setenv("IMGFETCH_PROXY", "http://me:secret@proxy.example:3128")
+    monkeypatch.setenv("IMGFETCH_REFERER", "https://h.example/?token=secret")
+    _, out, _ = ran(capsys, "--cache", "other")
+    shown = {line.split()[0]: " ".join(line.split()[1:]) for line in out.splitlines() if "  --" in line}
+    for option, expected in (
+        ("--total-timeout", "60 s (imgfetch.toml)"),
+        ("--retries", "5 (IMGFETCH_RETRIES)"),
+        ("--formats", "webp (imgfetch.toml)"),
+        ("--viewport", "1280x720@2 (IMGFETCH_VIEWPORT)"),
+        ("--fail-under", "0.95 (IMGFETCH_FAIL_UNDER)"),
+        ("--header", "Cookie: … (IMGFETCH_HEADER)"),
+        ("--proxy", "http://proxy.example:3128/ (IMGFETCH_PROXY)"),
+        ("--referer", "https://h.example/?token=… (IMGFETCH_REFERER)"),
+        ("--cache", "other (the command line)"),
+        ("--max-bytes", "50,000,000 (default)"),
+        ("--offline", "no (default)"),
+        ("--robots", "ignore (default)"),
+        ("--width", "not set (default)"),
+    ):
+        assert shown[option] == expected
+    assert "secret" not in out
+
+
+def test_certificate_authorities_that_cannot_be_read_are_missing(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("none.pem").write_text("none")
+    monkeypatch.setenv("IMGFETCH_CA_BUNDLE", "none.pem")
+    code, out, err = ran(capsys)
+    assert (code, err) == (1, "imgfetch: missing: authorities\n")
+    assert "none.pem: not a file of certificate authorities: no certificate is in it" in out
