@@ -29,9 +29,9 @@ from imgfetch.api.doctor import examine
 from imgfetch.cli import main
 from imgfetch.cli.doctor import tell
 from imgfetch.formats.samples import SMALLEST
-from imgfetch.model import Defect, Format, Key, Limits, Reason, Verified
+from imgfetch.model import Defect, Format, Limits, Reason
 from imgfetch.rules.health import FLOORS, Finding, Status, of_version
-from keeping import HEAD, facts, written
+from keeping import CAT, keep
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -225,8 +225,7 @@ def test_without_a_sandbox_all_else_works() -> None:
 
 def keep_one(root: Path) -> None:
     with closing(DiskStore(root)) as store:
-        proved = Verified(facts(b"1"), written(store, b"1"))
-        store.keep(proved, Key("https://h.example/1.webp"), HEAD, asked_at=1, received_at=1)
+        keep(store, CAT, b"1")
 
 
 def state(root: Path) -> dict[str, tuple[int, int]]:
@@ -284,11 +283,12 @@ def test_an_index_that_is_newer_is_missing_and_a_damaged_one_is_begun_anew() -> 
 
 
 def test_a_file_system_without_locks_or_syncfs_is_gone_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = ground.survey(".")._replace(locks=False, syncs_whole=False)
+    plain = ground.survey(".")._replace(flock=False, leases=None, syncs_whole=False)
     monkeypatch.setattr(ground, "survey", lambda _: plain)
     findings = found()
     assert missing(findings) == []
-    assert findings["locks"].status is findings["syncfs"].status is Status.WITHOUT
+    for name in ("flock", "leases", "syncfs"):
+        assert (findings[name].status, findings[name].found) == (Status.WITHOUT, None)
 
 
 # Settings

@@ -8,6 +8,7 @@ import os
 from typing import NamedTuple
 
 from imgfetch.adapters.files import file_system_of, syncs_whole
+from imgfetch.adapters.leases import kind_of_locks
 
 
 class Ground(NamedTuple):
@@ -21,8 +22,10 @@ class Ground(NamedTuple):
     """Its type; the empty string where the system does not tell."""
     syncs_whole: bool
     """Whether one call makes many files durable."""
-    locks: bool
-    """Whether a lock can be taken there."""
+    flock: bool
+    """Whether a whole file can be locked there."""
+    leases: str | None
+    """What leases are made of; None where there are none."""
 
 
 def survey(path: str) -> Ground:
@@ -31,22 +34,24 @@ def survey(path: str) -> Ground:
     while not os.path.isdir(folder) and folder != os.path.dirname(folder):
         folder = os.path.dirname(folder)
     space = os.statvfs(folder)
-    return Ground(
-        folder,
-        os.access(folder, os.W_OK | os.X_OK),
-        space.f_bavail * space.f_frsize,
-        file_system_of(folder),
-        syncs_whole(folder),
-        _locks(folder),
-    )
-
-
-def _locks(folder: str) -> bool:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        return Ground(
+            folder,
+            writable=os.access(folder, os.W_OK | os.X_OK),
+            free=space.f_bavail * space.f_frsize,
+            file_system=file_system_of(folder),
+            syncs_whole=syncs_whole(folder),
+            flock=_can_be_locked(descriptor),
+            leases=kind_of_locks(descriptor),
+        )
+    finally:
+        os.close(descriptor)
+
+
+def _can_be_locked(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError as error:
         return error.errno == errno.EWOULDBLOCK  # somebody has
-    finally:
-        os.close(descriptor)
     return True

@@ -152,6 +152,15 @@ class Leases:
         return 0 if kind == fcntl.F_UNLCK else length
 
 
+def kind_of_locks(descriptor: int) -> str | None:
+    """What leases are made of where a file or a folder lies; None where there are no such locks."""
+    try:
+        fcntl.fcntl(descriptor, _GET, _packed(fcntl.F_WRLCK, _BEYOND, 1))
+    except OSError:
+        return None
+    return "locks of an open file (OFD)" if sys.platform == "linux" else "locks of a process"
+
+
 def _asker_of(length: int) -> int:
     """Where the byte is of who locks so many."""
     return _BEYOND + (length - 1) // _TURNS

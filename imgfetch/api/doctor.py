@@ -196,14 +196,19 @@ def _ground(ground: Ground, room: int) -> Iterator[Finding]:
         f"{room:,} bytes, for one image of --max-bytes",
         "" if enough else "make room, or name another directory with --cache",
     )
-    if ground.locks:
-        yield Finding("cache", "locks", "work", Status.OK)
-    else:
-        yield Finding("cache", "locks", None, Status.WITHOUT, "two processes may fetch the same image")
-    if ground.syncs_whole:
-        yield Finding("cache", "syncfs", "makes many files durable at once", Status.OK)
-    else:
-        yield Finding("cache", "syncfs", None, Status.WITHOUT, "each file is made durable by itself")
+    for name, what, otherwise in (
+        ("flock", ground.flock and "locks whole files", "who else writes here cannot be told"),
+        ("leases", ground.leases, "two processes may fetch the same image"),
+        (
+            "syncfs",
+            ground.syncs_whole and "makes many files durable at once",
+            "each file is synced by itself",
+        ),
+    ):
+        if what:
+            yield Finding("cache", name, what, Status.OK)
+        else:
+            yield Finding("cache", name, None, Status.WITHOUT, otherwise)
 
 
 _NAME_ANOTHER = "name another directory with --cache"
