@@ -20,8 +20,8 @@ from PIL import features
 
 from fakes import FakeDecoder
 from imgfetch import check_image
-from imgfetch.adapters import ground
 from imgfetch.adapters.disk import DiskStore
+from imgfetch.adapters.ground import survey
 from imgfetch.adapters.index import VERSION, version_at
 from imgfetch.adapters.pillow import libraries
 from imgfetch.adapters.sandbox import SandboxedDecoder
@@ -36,6 +36,7 @@ from keeping import CAT, keep
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from imgfetch.adapters.ground import Ground
     from imgfetch.model import Buffer
     from imgfetch.ports import Decoder
 
@@ -50,11 +51,17 @@ def found(
     decoder: Decoder | None = None,
     sandbox: Decoder | None = None,
     room: int = 1,
+    ground: Ground | None = None,
 ) -> dict[str, Finding]:
     """The findings by name, all in order but for what is given."""
     at_hand = sandbox or FakeDecoder()
     findings = examine(
-        cache, room=room, versions=versions, decoder=decoder or FakeDecoder(), sandbox=lambda: at_hand
+        cache,
+        room=room,
+        versions=versions,
+        decoder=decoder or FakeDecoder(),
+        sandbox=lambda: at_hand,
+        survey=survey if ground is None else lambda *_: ground,
     )
     return {finding.name: finding for finding in findings}
 
@@ -262,6 +269,14 @@ def test_a_folder_that_may_not_be_written_cannot_take_a_cache(monkeypatch: pytes
     assert findings["cache"].needed == f"{Path().absolute()} may not be written"
 
 
+def test_an_index_that_may_not_be_written_is_no_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    keep_one(Path("cache").absolute())
+    monkeypatch.setattr(os, "access", lambda path, _: not path.endswith("sqlite"))
+    findings = found()
+    assert missing(findings) == ["cache"]
+    assert findings["cache"].needed.endswith("/cache/index-v1.sqlite may not be written")
+
+
 def test_there_must_be_room_for_one_image(capsys: pytest.CaptureFixture[str]) -> None:
     assert missing(found(room=2**62)) == ["free"]
     Path("imgfetch.toml").write_text(f"[tool.imgfetch]\nmax-bytes = '{10**9}G'\n")
@@ -282,10 +297,9 @@ def test_an_index_that_is_newer_is_missing_and_a_damaged_one_is_begun_anew() -> 
     assert missing(found()) == []
 
 
-def test_a_file_system_without_locks_or_syncfs_is_gone_without(monkeypatch: pytest.MonkeyPatch) -> None:
-    plain = ground.survey(".")._replace(flock=False, leases=None, syncs_whole=False)
-    monkeypatch.setattr(ground, "survey", lambda _: plain)
-    findings = found()
+def test_a_file_system_without_locks_or_syncfs_is_gone_without() -> None:
+    plain = survey(".")._replace(flock=False, leases=None, syncs_whole=False)
+    findings = found(ground=plain)
     assert missing(findings) == []
     for name in ("flock", "leases", "syncfs"):
         assert (findings[name].status, findings[name].found) == (Status.WITHOUT, None)

@@ -5,17 +5,21 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.adapters.files import file_system_of, syncs_whole
 from imgfetch.adapters.leases import kind_of_locks
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 class Ground(NamedTuple):
     """Of a folder, or of the nearest one above it that is there."""
 
     folder: str
-    writable: bool
+    barred: str | None
+    """What may not be written: the folder, or what was asked about in it; None where all may."""
     free: int
     """Bytes that this user may still write."""
     file_system: str
@@ -28,8 +32,11 @@ class Ground(NamedTuple):
     """What leases are made of; None where there are none."""
 
 
-def survey(path: str) -> Ground:
-    """Look at the ground under `path`. Raises `OSError`."""
+def survey(path: str, parts: Iterable[str] = ()) -> Ground:
+    """Look at the ground under `path`, and whether `parts` of it, if they are there, may be written.
+
+    Raises `OSError`.
+    """
     folder = os.path.abspath(path)
     while not os.path.isdir(folder) and folder != os.path.dirname(folder):
         folder = os.path.dirname(folder)
@@ -38,7 +45,7 @@ def survey(path: str) -> Ground:
     try:
         return Ground(
             folder,
-            writable=os.access(folder, os.W_OK | os.X_OK),
+            barred=_barred(folder, [f"{path}/{part}" for part in parts]),
             free=space.f_bavail * space.f_frsize,
             file_system=file_system_of(folder),
             syncs_whole=syncs_whole(folder),
@@ -47,6 +54,12 @@ def survey(path: str) -> Ground:
         )
     finally:
         os.close(descriptor)
+
+
+def _barred(folder: str, parts: list[str]) -> str | None:
+    if not os.access(folder, os.W_OK | os.X_OK):
+        return folder
+    return next((part for part in parts if os.path.exists(part) and not os.access(part, os.W_OK)), None)
 
 
 def _can_be_locked(descriptor: int) -> bool:

@@ -19,7 +19,7 @@ from imgfetch.model import Format, Limits
 from imgfetch.rules.health import Finding, Status, of_version
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
 
     from imgfetch.adapters.ground import Ground
     from imgfetch.ports import Decoder
@@ -32,12 +32,13 @@ def examine(
     versions: Mapping[str, str | None] | None = None,
     decoder: Decoder | None = None,
     sandbox: Callable[[], Decoder] | None = None,
+    survey: Callable[[str, Collection[str]], Ground] | None = None,
     ca_bundle: str | None = None,
 ) -> Iterator[Finding]:
     """Look at everything a fetch into `cache` stands on.
 
-    `room` is how many bytes must be free for it, and `ca_bundle` that of a `Client`. Versions, decoder and
-    sandbox are those of this house unless they are given.
+    `room` is how many bytes must be free for it, and `ca_bundle` that of a `Client`. Versions, decoder,
+    sandbox and the way to look at a file system are those of this house unless they are given.
     """
     yield Finding("versions", "imgfetch", imgfetch.__version__)
     for name, found in (_installed() if versions is None else versions).items():
@@ -45,7 +46,7 @@ def examine(
     yield from _codecs(decoder)
     yield from _system(sandbox)
     yield from _trusted(ca_bundle)
-    yield from _cache(Path(cache), room)
+    yield from _cache(Path(cache), room, survey or _survey)
 
 
 _UPGRADE = "pip install --upgrade imgfetch brings one that will do"
@@ -133,15 +134,14 @@ def _trusted(ca_bundle: str | None) -> Iterator[Finding]:
 _BUNDLE = "correct --ca-bundle, SSL_CERT_FILE or SSL_CERT_DIR"
 
 
-def _cache(path: Path, room: int) -> Iterator[Finding]:
-    from imgfetch.adapters.disk import INDEX, DiskStore
-    from imgfetch.adapters.ground import survey
+def _cache(path: Path, room: int, survey: Callable[[str, Collection[str]], Ground]) -> Iterator[Finding]:
+    from imgfetch.adapters.disk import INDEX, OBJECTS, SCRATCH, DiskStore
 
     store = DiskStore(path)
     place = str(store.root)
     try:
         there = store.exists()
-        ground = survey(place)
+        ground = survey(place, (OBJECTS, SCRATCH, INDEX))
         yield _place(place, ground, there=there)
         if (store.root / INDEX).exists():
             yield _index(store.root / INDEX)
@@ -153,11 +153,16 @@ def _cache(path: Path, room: int) -> Iterator[Finding]:
         yield from _ground(ground, room)
 
 
+def _survey(path: str, parts: Collection[str]) -> Ground:
+    from imgfetch.adapters.ground import survey
+
+    return survey(path, parts)
+
+
 def _place(path: str, ground: Ground, *, there: bool) -> Finding:
-    if not ground.writable:
-        return Finding(
-            "cache", "cache", path, Status.MISSING, f"{ground.folder} may not be written", _NAME_ANOTHER
-        )
+    if ground.barred is not None:
+        why = f"{ground.barred} may not be written"
+        return Finding("cache", "cache", path, Status.MISSING, why, _NAME_ANOTHER)
     found = path if there else f"{path}, which will be made when a first image is kept"
     return Finding("cache", "cache", found, Status.OK)
 
@@ -167,22 +172,12 @@ def _index(path: Path) -> Finding:
 
     version = version_at(str(path))
     if version is None:
-        return Finding(
-            "cache",
-            "index",
-            None,
-            Status.WITHOUT,
-            "damaged; it will be moved aside and begun anew at the next get",
-        )
-    newer = version > VERSION
-    return Finding(
-        "cache",
-        "index",
-        f"version {version}",
-        Status.MISSING if newer else Status.OK,
-        f"version {VERSION} is known here" if newer else "",
-        "use a newer imgfetch, or name another directory with --cache" if newer else "",
-    )
+        return Finding("cache", "index", None, Status.WITHOUT, "damaged: the next get begins it anew")
+    found = f"version {version}"
+    if version > VERSION:
+        known, hint = f"version {VERSION} is known here", f"use a newer imgfetch, or {_NAME_ANOTHER}"
+        return Finding("cache", "index", found, Status.MISSING, known, hint)
+    return Finding("cache", "index", found, Status.OK)
 
 
 def _ground(ground: Ground, room: int) -> Iterator[Finding]:
@@ -194,21 +189,17 @@ def _ground(ground: Ground, room: int) -> Iterator[Finding]:
         f"{ground.free:,} bytes{where}",
         Status.OK if enough else Status.MISSING,
         f"{room:,} bytes, for one image of --max-bytes",
-        "" if enough else "make room, or name another directory with --cache",
+        "" if enough else f"make room, or {_NAME_ANOTHER}",
     )
-    for name, what, otherwise in (
-        ("flock", ground.flock and "locks whole files", "who else writes here cannot be told"),
+    synced = "makes many files durable at once" if ground.syncs_whole else None
+    locked = "locks whole files" if ground.flock else None
+    for name, offered, otherwise in (
+        ("flock", locked, "who else writes here cannot be told"),
         ("leases", ground.leases, "two processes may fetch the same image"),
-        (
-            "syncfs",
-            ground.syncs_whole and "makes many files durable at once",
-            "each file is synced by itself",
-        ),
+        ("syncfs", synced, "each file is made durable by itself"),
     ):
-        if what:
-            yield Finding("cache", name, what, Status.OK)
-        else:
-            yield Finding("cache", name, None, Status.WITHOUT, otherwise)
+        status, needed = (Status.WITHOUT, otherwise) if offered is None else (Status.OK, "")
+        yield Finding("cache", name, offered, status, needed)
 
 
 _NAME_ANOTHER = "name another directory with --cache"
