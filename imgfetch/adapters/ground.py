@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 class Ground(NamedTuple):
     """Of a folder, or of the nearest one above it that is there."""
 
-    folder: str
     barred: str | None
     """What may not be written: the folder, or what was asked about in it; None where all may."""
     free: int
@@ -44,7 +43,6 @@ def survey(path: str, parts: Iterable[str] = ()) -> Ground:
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         return Ground(
-            folder,
             barred=_barred(folder, [f"{path}/{part}" for part in parts]),
             free=space.f_bavail * space.f_frsize,
             file_system=file_system_of(folder),
