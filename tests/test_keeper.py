@@ -72,20 +72,31 @@ async def test_what_comes_while_a_batch_is_being_kept_shares_the_next() -> None:
     assert len(store.batches[-1]) == 1
 
 
-async def test_on_a_quick_disk_what_comes_soon_after_a_batch_began_shares_the_next(
+async def test_on_a_quick_disk_what_comes_soon_after_a_batch_of_several_shares_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("imgfetch.engine.keeper._APART", 0.3)
     store, gate = Store(), Gate()
     gate.open.set()
     keeper = Keeper(store, gate)
-    await keeper.keep(numbered(store, 0))
+    await asyncio.gather(*(keeper.keep(numbered(store, number)) for number in range(2)))
     rest = []
-    for number in range(1, 5):
+    for number in range(2, 6):
         rest.append(asyncio.create_task(keeper.keep(numbered(store, number))))
         await turns()
     await asyncio.gather(*rest)
-    assert [len(batch) for batch in store.batches] == [1, 4]
+    assert [len(batch) for batch in store.batches] == [2, 4]
+
+
+async def test_who_comes_alone_each_time_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imgfetch.engine.keeper._APART", 3600)
+    store, gate = Store(), Gate()
+    gate.open.set()
+    keeper = Keeper(store, gate)
+    async with asyncio.timeout(30):
+        for number in range(3):
+            await keeper.keep(numbered(store, number))
+    assert [len(batch) for batch in store.batches] == [1, 1, 1]
 
 
 async def test_one_that_cannot_be_kept_fails_alone() -> None:

@@ -4,7 +4,7 @@
                ▲                            │
                └── what comes meanwhile ◀───┘
 
-Who comes alone is kept at once. Batches that follow each other begin a hundredth of a second apart.
+Who comes alone is kept at once; after a batch of several the next begins a hundredth of a second later.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 _MOST = 128
 """Renditions in a batch: their files are open, and the index waits for all of them."""
 _APART = 0.01
-"""Seconds between the beginnings of two batches, on however quick a disk: a sync costs CPU time as well."""
+"""Seconds from the beginning of a batch of several to that of the next: a sync costs CPU time on any disk."""
 
 
 class Keeper:
@@ -32,15 +32,16 @@ class Keeper:
         self._runner = runner
         self._waiting: dict[asyncio.Future[Entry], Filing] = {}
         self._working: asyncio.Task[None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        """Set for the next batch, where one is to begin."""
         self._next = 0.0
-        """When a batch may begin, in the time of the loop."""
+        """When one may begin, in the time of the loop."""
 
     async def keep(self, filing: Filing) -> Entry:
         """Keep one rendition. Raises `CacheError`. Who is cancelled waits until nobody has its ticket."""
         kept: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
         self._waiting[kept] = filing
-        if self._working is None:
-            self._working = asyncio.create_task(self._work())
+        self._plan()
         try:
             return await asyncio.shield(kept)
         except asyncio.CancelledError:
@@ -51,15 +52,17 @@ class Keeper:
                 kept.exception()  # nobody is there to hear of it
             raise
 
-    async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
-        try:
-            while self._waiting:
-                await asyncio.sleep(self._next - loop.time())
-                self._next = loop.time() + _APART
-                await self._keep_all({kept: self._waiting.pop(kept) for kept in [*self._waiting][:_MOST]})
-        finally:
-            self._working = None
+    def _plan(self) -> None:
+        """See to it that a batch begins, unless one is under way: that one's end will."""
+        if self._waiting and self._working is None and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_at(self._next, self._begin)
+
+    def _begin(self) -> None:
+        self._timer = None
+        batch = {kept: self._waiting.pop(kept) for kept in [*self._waiting][:_MOST]}
+        if batch:  # who waited may have left
+            self._next = asyncio.get_running_loop().time() + _APART if len(batch) > 1 else 0.0
+            self._working = asyncio.create_task(self._keep_all(batch))
 
     async def _keep_all(self, batch: dict[asyncio.Future[Entry], Filing]) -> None:
         try:
@@ -69,6 +72,9 @@ class Keeper:
                 kept.set_exception(error)
             if not isinstance(error, Exception):
                 raise
-            return
-        for kept, outcome in zip(batch, outcomes, strict=True):
-            kept.set_exception(outcome) if isinstance(outcome, Exception) else kept.set_result(outcome)
+        else:
+            for kept, outcome in zip(batch, outcomes, strict=True):
+                kept.set_exception(outcome) if isinstance(outcome, Exception) else kept.set_result(outcome)
+        finally:
+            self._working = None
+            self._plan()
