@@ -103,7 +103,8 @@ def halved(task: Task) -> list[str]:
 
 def before(checkout: Path) -> tuple[Tool, ...]:
     """An earlier version of ours, from a checkout of it."""
-    program = ("env", f"PYTHONPATH={checkout.resolve()}", *IMGFETCH)
+    # -P, or the package in the current folder would be the one that runs
+    program = ("env", f"PYTHONPATH={checkout.resolve()}", sys.executable, "-P", "-m", "imgfetch")
     return tuple(
         replace(
             tool,

@@ -18,8 +18,9 @@ class ThreadRunner:
     """`ports.Runner` on a pool of threads: image decoders and disk syncs let go of the interpreter lock."""
 
     def __init__(self) -> None:
-        # One for each core to decode, and some more that mostly wait for the disk.
-        self._pool = ThreadPoolExecutor((os.cpu_count() or 1) + 2, thread_name_prefix="imgfetch")
+        # One for each core to decode, and one that mostly waits for the disk: of more that decode at the
+        # same time each takes longer, and as much memory.
+        self._pool = ThreadPoolExecutor((os.cpu_count() or 1) + 1, thread_name_prefix="imgfetch")
 
     async def run(self, work: Callable[[], T]) -> T:
         """Give `work()` to a thread. Where the caller is cancelled, the work is waited for all the same."""
