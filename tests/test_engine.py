@@ -504,36 +504,32 @@ async def test_work_is_waited_for_however_often_its_caller_is_cancelled() -> Non
 # Many
 
 
-async def test_many_yields_each_as_it_finishes_and_begins_no_more_than_its_window() -> None:
-    under_way = most = 0
+class Sleepers:
+    """Work that takes as many seconds as it is told, and how much of it was under way at the same time."""
 
-    async def work(seconds: float) -> float:
-        nonlocal under_way, most
-        under_way += 1
-        most = max(most, under_way)
+    def __init__(self) -> None:
+        self.under_way = self.most = 0
+
+    async def work(self, seconds: float) -> float:
+        self.under_way += 1
+        self.most = max(self.most, self.under_way)
         await asyncio.sleep(seconds)
-        under_way -= 1
+        self.under_way -= 1
         return seconds
 
-    done = [result async for result in many([0.05, 0.0, 0.0, 0.0], work, window=2)]
+
+async def test_many_yields_each_as_it_finishes_and_begins_no_more_than_its_window() -> None:
+    sleepers = Sleepers()
+    done = [result async for result in many([0.05, 0.0, 0.0, 0.0], sleepers.work, window=2)]
     assert done == [0.0, 0.0, 0.0, 0.05]
-    assert most == 2
+    assert sleepers.most == 2
 
 
 async def test_all_of_some_come_in_their_order_and_no_more_than_a_window_is_under_way() -> None:
-    under_way = most = 0
-
-    async def work(seconds: float) -> float:
-        nonlocal under_way, most
-        under_way += 1
-        most = max(most, under_way)
-        await asyncio.sleep(seconds)
-        under_way -= 1
-        return seconds
-
-    assert await all_of([0.05, 0.0, 0.02, 0.0], work, window=2) == [0.05, 0.0, 0.02, 0.0]
-    assert most == 2
-    assert await all_of([], work, window=2) == []
+    sleepers = Sleepers()
+    assert await all_of([0.05, 0.0, 0.02, 0.0], sleepers.work, window=2) == [0.05, 0.0, 0.02, 0.0]
+    assert sleepers.most == 2
+    assert await all_of([], sleepers.work, window=2) == []
 
 
 async def test_many_draws_from_an_endless_source_only_what_it_needs() -> None:

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import signal
-from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from imgfetch.cli.exits import Terminated
 
 if TYPE_CHECKING:
-    from collections.abc import Coroutine, Iterator
+    from collections.abc import Coroutine
 
 
 def run(work: Coroutine[None, None, None]) -> None:
@@ -26,26 +24,8 @@ def run(work: Coroutine[None, None, None]) -> None:
 
     before = signal.getsignal(signal.SIGTERM)
     try:
-        with _rare_collections():
-            asyncio.run(guarded())
+        asyncio.run(guarded())
     except asyncio.CancelledError:
         raise Terminated from None
     finally:
         signal.signal(signal.SIGTERM, before)  # which the loop, as it is closed, would leave at its default
-
-
-@contextmanager
-def _rare_collections() -> Iterator[None]:
-    """Look for garbage in circles less often, and not among what was there before.
-
-    A run leaves little of it, and the usual 700 new objects are those of two images: searching was a
-    twentieth of its time. It is for a program to say so, and not for a library.
-    """
-    before = gc.get_threshold()
-    gc.set_threshold(20_000, *before[1:])
-    gc.freeze()
-    try:
-        yield
-    finally:
-        gc.unfreeze()
-        gc.set_threshold(*before)
