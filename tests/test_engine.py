@@ -412,6 +412,42 @@ async def test_a_flight_without_passengers_goes_down_and_a_new_one_may_depart() 
     assert await flights.board("x", at_once) == "there"
 
 
+async def test_who_boards_as_flights_are_grounded_does_not_wait_for_ever() -> None:
+    flights: Flights[str] = Flights()
+
+    async def depart() -> str:
+        return "landed"
+
+    aboard = asyncio.create_task(flights.board("x", depart))
+    grounded = asyncio.create_task(flights.ground())
+    with pytest.raises(asyncio.CancelledError):
+        await asyncio.wait_for(aboard, 5)
+    await grounded
+
+
+async def test_who_leaves_in_a_hurry_hears_no_error_of_the_flight_either() -> None:
+    flights: Flights[str] = Flights()
+    going_down = asyncio.Event()
+
+    async def depart() -> str:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            await going_down.wait()
+            raise NetworkError(Reason.RESET, "on the way down")
+
+    with no_complaints():
+        task = asyncio.create_task(flights.board("x", depart))
+        await asyncio.sleep(0.01)
+        for _ in range(2):
+            task.cancel()
+            await asyncio.sleep(0)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        going_down.set()
+        await asyncio.sleep(0.01)
+
+
 async def test_an_error_of_a_flight_on_its_way_down_is_nobodys() -> None:
     flights: Flights[str] = Flights()
 
@@ -471,6 +507,23 @@ async def test_where_flights_are_grounded_none_is_left_and_none_departs() -> Non
         isinstance(e, asyncio.CancelledError) for e in await asyncio.gather(*aboard, return_exceptions=True)
     )
     assert ended == ["down", "down"]
+
+
+# Patience
+
+
+async def test_the_time_of_an_image_is_limited() -> None:
+    with pytest.raises(NetworkError) as raised:
+        await Patience(0.01, FakeClock()).spend(asyncio.Event().wait())
+    assert raised.value.kind is Reason.TIMEOUT
+
+
+async def test_a_timeout_of_somebody_else_is_not_that_of_the_image() -> None:
+    async def watch() -> None:
+        raise TimeoutError("the observer's own")
+
+    with pytest.raises(TimeoutError, match="the observer's own"):
+        await Patience(60, FakeClock()).spend(watch())
 
 
 # Threads

@@ -27,7 +27,7 @@ class Flights(Generic[T]):
         if flight is None:
             if self._grounded:
                 raise asyncio.CancelledError
-            flight = self._flights[what] = _Flight(depart())
+            flight = self._flights[what] = _Flight(depart)
         flight.aboard += 1
         try:
             await flight.landed.wait()
@@ -37,9 +37,7 @@ class Flights(Generic[T]):
             if not flight.aboard:
                 # Off the board at once: who asks now must not come aboard a flight that is going down.
                 del self._flights[what]
-                if not flight.landed.is_set():
-                    flight.task.cancel()
-                    await flight.landed.wait()
+                await flight.come_down()
 
     async def ground(self) -> None:
         """Cancel what is in the air, and with it all who are aboard; nothing departs any more."""
@@ -48,17 +46,31 @@ class Flights(Generic[T]):
         for flight in flights:
             flight.task.cancel()
         for flight in flights:
-            await flight.landed.wait()
+            await flight.come_down()
 
 
 class _Flight(Generic[T]):
-    def __init__(self, way: Coroutine[None, None, T]) -> None:
+    def __init__(self, depart: Callable[[], Coroutine[None, None, T]]) -> None:
         self.aboard = 0
         self.landed = asyncio.Event()
-        self.task = asyncio.create_task(way)
-        self.task.add_done_callback(self._land)
+        self.task = asyncio.create_task(self._fly(depart))
 
-    def _land(self, task: asyncio.Task[T]) -> None:
+    async def come_down(self) -> None:
+        """Cancel it, if it is in the air, and wait until it is down."""
+        if self.task.done():
+            self._end(self.task)
+        else:
+            self.task.add_done_callback(self._end)
+            self.task.cancel()
+            await asyncio.wait([self.task])
+
+    def _end(self, task: asyncio.Task[T]) -> None:
+        self.landed.set()  # one that was cancelled before it took off has not
         if not task.cancelled():
             task.exception()  # on the way down, nobody is left to hear of it
-        self.landed.set()
+
+    async def _fly(self, depart: Callable[[], Coroutine[None, None, T]]) -> T:
+        try:
+            return await depart()
+        finally:
+            self.landed.set()

@@ -23,29 +23,30 @@ class Lanes:
     """The turns of one run. First come, first served, within each origin."""
 
     def __init__(self, limits: Limits, clock: Clock) -> None:
-        self._limits = limits
-        self._clock = clock
+        self.limits = limits
+        self.clock = clock
         self._all = asyncio.Semaphore(limits.jobs)
         self._lanes: dict[str, _Lane] = {}
 
-    def turn(self, origin: str, patience: Patience) -> _Visit:
+    def turn(self, origin: str, patience: Patience) -> Turn:
         """Wait for a turn with `origin` (scheme, host and port), and hold it for the block.
 
         A Failed where there will be none. Time that the origin has asked for is spent of `patience`.
         """
-        return _Visit(self, origin, patience)
+        return Turn(self, origin, patience)
 
     def enter(self, origin: str) -> _Lane:
         """The lane of an origin."""
         lane = self._lanes.get(origin)
         if lane is None:
-            lane = self._lanes[origin] = _Lane(manners.first_met(self._limits))
+            lane = self._lanes[origin] = _Lane(manners.first_met(self.limits))
         return lane
 
-    async def wait(self, lane: _Lane, patience: Patience) -> Turn | Failed:
-        """A turn, to be given back; or why there will be none."""
-        refused = await self._queue(lane, patience)
-        if refused is not None:
+    async def wait(self, lane: _Lane, patience: Patience) -> Failed | None:
+        """Get a place in a lane, to be given back, and in all; or hear why there will be none."""
+        if not lane.queue and isinstance(self._admit(lane, patience), manners.Go):
+            lane.under_way += 1
+        elif (refused := await self._queue(lane, patience)) is not None:
             return refused
         try:
             # The lane first: who waits for a busy host must not keep a place from an idle one.
@@ -53,23 +54,22 @@ class Lanes:
         except BaseException:
             lane.under_way -= 1
             raise
-        return Turn(lane, self._clock, self._limits)
+        return None
 
     def give_back(self, lane: _Lane) -> None:
-        """Let others have the turn."""
+        """Let others have the place."""
         self._all.release()
         lane.under_way -= 1
 
     def leave(self, origin: str, lane: _Lane) -> None:
         """Let the others go on, and take a lane down that nobody needs."""
-        lane.call()
-        self._forget(origin, lane)
+        if lane.queue:
+            lane.call()
+        elif not lane.under_way:
+            self._forget(origin, lane)
 
     async def _queue(self, lane: _Lane, patience: Patience) -> Failed | None:
         """Wait behind who came before; the first in the queue waits for what the origin asks of all."""
-        if not lane.queue and isinstance(self._admit(lane, patience), manners.Go):
-            lane.under_way += 1
-            return None
         called = asyncio.Event()
         lane.queue.append(called)
         try:
@@ -98,49 +98,45 @@ class Lanes:
     def _admit(
         self, lane: _Lane, patience: Patience
     ) -> manners.Go | manners.Stay | manners.Hold | manners.Refuse:
-        now = self._clock.elapsed()
+        now = self.clock.elapsed()
         return manners.admit(lane.standing, under_way=lane.under_way, now=now, left=patience.left)
 
     def _forget(self, origin: str, lane: _Lane) -> None:
-        """Take a lane down that nobody is in, and of which there is nothing to remember."""
-        if lane.under_way or lane.queue or self._lanes.get(origin) is not lane:
+        """Take a lane down that nobody is in, if there is nothing to remember of it."""
+        if self._lanes.get(origin) is not lane:
             return
-        now = self._clock.elapsed()
-        if len(self._lanes) > _MOST or manners.is_forgettable(lane.standing, now=now, limits=self._limits):
+        now = self.clock.elapsed()
+        if len(self._lanes) > _MOST or manners.is_forgettable(lane.standing, now=now, limits=self.limits):
             del self._lanes[origin]
 
 
-class _Visit:
-    """Somebody's wait for a turn, and the turn, for the length of a block."""
+class Turn:
+    """A place in the lane of an origin, waited for, and held for the length of a block."""
 
     def __init__(self, lanes: Lanes, origin: str, patience: Patience) -> None:
         self._lanes = lanes
         self._origin = origin
         self._patience = patience
+        self._lane = lanes.enter(origin)
+        self._is_held = False
+        self._began = 0.0
 
     async def __aenter__(self) -> Turn | Failed:
-        self._lane = self._lanes.enter(self._origin)
         try:
-            self._turn = await self._lanes.wait(self._lane, self._patience)
+            refused = await self._lanes.wait(self._lane, self._patience)
         except BaseException:
             self._lanes.leave(self._origin, self._lane)
             raise
-        return self._turn
+        if refused is not None:
+            return refused
+        self._is_held = True
+        self._began = self._lanes.clock.elapsed()
+        return self
 
     async def __aexit__(self, *_: object) -> None:
-        if isinstance(self._turn, Turn):
+        if self._is_held:
             self._lanes.give_back(self._lane)
         self._lanes.leave(self._origin, self._lane)
-
-
-class Turn:
-    """A place in a lane, held by one request."""
-
-    def __init__(self, lane: _Lane, clock: Clock, limits: Limits) -> None:
-        self._lane = lane
-        self._clock = clock
-        self._limits = limits
-        self._began = clock.elapsed()
 
     def learn(self, failed: Failed | None, *, reached: bool = True) -> None:
         """Take in how the request has ended; `reached` is whether there was a connection."""
@@ -149,8 +145,8 @@ class Turn:
             failed,
             reached=reached,
             began=self._began,
-            now=self._clock.elapsed(),
-            limits=self._limits,
+            now=self._lanes.clock.elapsed(),
+            limits=self._lanes.limits,
         )
 
 

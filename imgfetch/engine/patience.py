@@ -32,10 +32,13 @@ class Patience:
     async def spend(self, work: Awaitable[T]) -> T:
         """What comes of `work`, within the time that is left. Raises `NetworkError` (`timeout`)."""
         began = self._clock.elapsed()
+        limit = asyncio.timeout(self.left)
         try:
-            async with asyncio.timeout(self.left):
+            async with limit:
                 return await work
         except TimeoutError as error:
+            if not limit.expired():  # somebody else's, an observer's say
+                raise
             raise NetworkError(
                 Reason.TIMEOUT, f"no whole image within the time limit of {self._limit:g} s"
             ) from error
