@@ -12,7 +12,7 @@ import os
 import resource
 import signal
 import sys
-from mmap import ACCESS_READ, mmap
+from mmap import ACCESS_COPY, mmap
 
 from imgfetch.adapters.pillow import PillowDecoder, load_plugins
 from imgfetch.model import Defect, Format, Limits, Reason
@@ -39,7 +39,7 @@ def main() -> None:
 def _decode(length: str, form: str, max_pixels: str, max_frames: str, thorough: str) -> Defect | None:
     limits = Limits(max_pixels=int(max_pixels), max_frames=int(max_frames))
     try:
-        with mmap(MEMORY, int(length), access=ACCESS_READ) as data:
+        with mmap(MEMORY, int(length), access=ACCESS_COPY) as data:
             return PillowDecoder().decode(data, Format(form), limits, thorough=thorough == "1")
     except MemoryError:
         return Defect(Reason.TOO_MANY_PIXELS, "not enough memory to decode it")

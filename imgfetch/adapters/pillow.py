@@ -1,6 +1,7 @@
 """Decodes images with Pillow, only to see whether they can be.
 
     bytes ─▶ what the picture depends on ─▶ the one plugin ─▶ frame after frame ─▶ None │ Defect
+      └────▶ a WebP ─▶ `libwebp` itself ─▶ None; else the same way as all
 
 The plugin's class is used, not `Image.open`, so that no other plugin is imported or asked. Nothing the
 host program has set changes what is found, and none of it is changed: `MAX_IMAGE_PIXELS` and its warnings
@@ -20,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from PIL import Image, ImageFile
 
+from imgfetch.adapters.libwebp import Libwebp
 from imgfetch.errors import printable
 from imgfetch.formats import jpeg
 from imgfetch.formats.flaw import Flaw
@@ -55,10 +57,10 @@ class PillowDecoder:
             try:
                 if format is Format.JPEG:
                     return _decode_jpeg(view, limits)
+                if format is Format.WEBP:
+                    return _decode_webp(data, limits) or _unread(view, thorough=thorough)
                 with closing(_open(view, format)) as image:
-                    defect = _decode(image, format, limits)
-                if defect is None and format is Format.WEBP:
-                    defect = _unread(view, thorough=thorough)
+                    return _decode(image, format, limits)
             except Flaw as flaw:
                 return flaw.defect
             except MemoryError:
@@ -67,17 +69,17 @@ class PillowDecoder:
                 return Defect(Reason.TOO_MANY_PIXELS, _one_line(error))
             except Exception as error:  # plugins let out what their parsers met: TypeError, zlib.error, …
                 return _defect(error)
-        return defect
 
 
 def load_plugins() -> None:
-    """Import every plugin, and have none start threads: for a process that could do neither later.
+    """Import and load all there is, and have nothing start threads: for a process that could not do it later.
 
     Tiff reads the Exif of others.
     """
     names = ("Avif", "Gif", "Jpeg", "Png", "Tiff", "WebP")
     avif, *_ = (import_module(f"PIL.{name}ImagePlugin") for name in names)
     vars(avif)["DEFAULT_MAX_THREADS"] = 1
+    Libwebp.of_pillow()
 
 
 def libraries() -> dict[str, str | None]:
@@ -135,6 +137,18 @@ def _decode_frame(image: ImageFile.ImageFile, form: Format) -> None:
     image.load()
 
 
+def _decode_webp(data: Buffer, limits: Limits) -> Defect | None:
+    """By libwebp itself; what that does not take by Pillow, which says why."""
+    library = Libwebp.of_pillow()
+    canvas = library and library.canvas(data)
+    if library and canvas:
+        defect = admit(Structure(Format.WEBP, *canvas), limits)
+        if defect is not None or library.can_decode(data):
+            return defect
+    with closing(_open(memoryview(data), Format.WEBP)) as image:
+        return _decode(image, Format.WEBP, limits)
+
+
 def _unread(view: memoryview, *, thorough: bool) -> Defect | None:
     """A WebP bitstream that can be decoded without its last bytes is not the one that was encoded.
 
@@ -151,9 +165,12 @@ def _unread(view: memoryview, *, thorough: bool) -> Defect | None:
 def _can_decode(fourcc: bytes, bitstream: bytes) -> bool:
     """Whether a VP8 or VP8L bitstream, in a file of its own, decodes."""
     body = _RIFF_CHUNK.pack(fourcc, len(bitstream)) + bitstream + bytes(len(bitstream) & 1)
-    head = b"RIFF" + _RIFF_SIZE.pack(4 + len(body)) + b"WEBP"
+    data = b"RIFF" + _RIFF_SIZE.pack(4 + len(body)) + b"WEBP" + body
+    library = Libwebp.of_pillow()
+    if library:
+        return library.can_decode(data)
     try:
-        with closing(_open(memoryview(head + body), Format.WEBP)) as image:
+        with closing(_open(memoryview(data), Format.WEBP)) as image:
             _decode_frame(image, Format.WEBP)
     except Exception:
         return False

@@ -14,7 +14,7 @@ import fcntl
 import os
 from contextlib import contextmanager, suppress
 from functools import cache
-from mmap import ACCESS_READ, mmap
+from mmap import ACCESS_COPY, mmap
 from typing import TYPE_CHECKING
 
 from imgfetch.model import Digest, Head
@@ -81,7 +81,7 @@ class Writer:
         if self.descriptor is None or not self.length:  # nothing cannot be mapped
             yield self._whole()
             return
-        view = mmap(self.descriptor, self.length, access=ACCESS_READ)
+        view = mmap(self.descriptor, self.length, access=ACCESS_COPY)
         try:
             yield view
         finally:

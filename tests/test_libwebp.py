@@ -1,0 +1,181 @@
+"""libwebp itself: that it lets pass what Pillow lets pass, and nothing else, and makes no picture of it."""
+
+from __future__ import annotations
+
+import ctypes
+import random
+import subprocess
+import sys
+from contextlib import closing
+from io import BytesIO
+from mmap import ACCESS_COPY, ACCESS_READ, mmap
+from typing import TYPE_CHECKING
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL.WebPImagePlugin import WebPImageFile
+
+import damage
+from imgfetch.adapters import pillow
+from imgfetch.adapters.libwebp import Libwebp
+from imgfetch.formats.samples import SMALLEST
+from imgfetch.model import Defect, Format, Limits, Reason
+from pictures import Sample, encoded, flat, photo, samples, save
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+IMAGES = [sample for sample in samples(((24, 16), (1, 1), (33, 17))) if sample.format == "webp"]
+
+
+@pytest.fixture
+def library() -> Libwebp:
+    found = Libwebp.of_pillow()
+    assert found, "the wheels of Pillow have it"
+    return found
+
+
+def pillow_takes(data: bytes) -> bool:
+    try:
+        with closing(WebPImageFile(BytesIO(data))) as image:
+            for number in range(image.n_frames):
+                image.seek(number)
+                image._get_next()  # what `load` begins with
+    except Exception:
+        return False
+    return True
+
+
+def test_every_image_is_taken_for_what_it_is(library: Libwebp) -> None:
+    assert len(IMAGES) > 50
+    for sample in IMAGES:
+        assert library.canvas(sample.data) == (sample.width, sample.height, sample.frames), sample.name
+        assert library.can_decode(sample.data), sample.name
+
+
+def test_any_kind_of_buffer_will_do_and_is_let_go_of(library: Libwebp, tmp_path: Path) -> None:
+    data = encoded("webp", 24, 16)
+    (tmp_path / "x").write_bytes(data)
+    with (tmp_path / "x").open("rb") as file:
+        for access in (ACCESS_READ, ACCESS_COPY):
+            with mmap(file.fileno(), 0, access=access) as mapped:
+                assert library.canvas(mapped) == (24, 16, 1)
+                assert library.can_decode(mapped)
+    for buffer in (bytearray(data), memoryview(data), memoryview(bytearray(data))):
+        assert library.can_decode(buffer)
+        assert not library.can_decode(buffer[:-30])
+    grown = bytearray(data)
+    assert library.can_decode(grown)
+    grown += b"x"  # which nobody may look into
+
+
+def test_nothing_else_is_taken(library: Libwebp) -> None:
+    for data in (encoded("png"), b"", b"RIFF", SMALLEST[Format.WEBP][:-1]):
+        assert library.canvas(data) is None
+        assert not library.can_decode(data)
+
+
+@settings(deadline=None, max_examples=400)
+@given(
+    st.sampled_from([s for s in IMAGES if len(s.data) < 4000]),
+    st.lists(
+        st.tuples(st.integers(0, 3999), st.integers(0, 4), st.binary(max_size=6)), min_size=1, max_size=3
+    ),
+)
+def test_of_damaged_images_it_takes_those_that_pillow_takes(
+    sample: Sample, changes: list[tuple[int, int, bytes]]
+) -> None:
+    library = Libwebp.of_pillow()
+    assert library
+    data = sample.data
+    for at, gone, new in changes:
+        at %= len(data)
+        data = data[:at] + new + data[at + gone :]
+    canvas = library.canvas(data)
+    if canvas is not None and canvas.width * canvas.height < 10**6:
+        assert library.can_decode(data) == pillow_takes(data)
+
+
+@pytest.mark.parametrize("form", ["webp", "webp lossless", "webp alpha"])
+def test_it_sees_of_every_kind_of_damage_what_pillow_sees(form: str, library: Libwebp) -> None:
+    kinds = (
+        *(damage.zeroed_tail, damage.zeroed_hole, damage.small_hole, damage.bit_in_header),
+        *(damage.bit_in_data, damage.bytes_lost, damage.bytes_added),
+    )
+    refused = 0
+    for seed in range(12):
+        if form == "webp alpha":
+            whole = save(photo(90, 70, seed).convert("RGBA"), "webp")
+        else:
+            whole = damage.picture(form, seed, 90, 70)
+        for kind in kinds:
+            data = kind(whole, random.Random(seed))
+            if library.canvas(data) is not None:
+                assert library.can_decode(data) == pillow_takes(data), (kind, seed)
+                refused += not library.can_decode(data)
+    assert refused
+
+
+def test_damaged_transparency_is_seen(library: Libwebp) -> None:
+    picture = photo(90, 70)
+    picture.putalpha(photo(90, 70, 3).convert("L"))
+    for options in ({"alpha_quality": 100}, {"alpha_quality": 30}):
+        data = save(picture, "webp", **options)
+        at, refused = data.index(b"ALPH") + 9, 0
+        for chance in map(random.Random, range(40)):
+            cut = bytearray(data)
+            place = at + chance.randrange(20)
+            cut[place : place + 8] = chance.randbytes(8)
+            assert library.can_decode(bytes(cut)) == pillow_takes(bytes(cut))
+            refused += not library.can_decode(bytes(cut))
+        assert refused > 10
+
+
+def test_where_the_library_cannot_be_had_pillow_decodes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    whole = encoded("webp", 64, 48)
+    cut = whole[:200] + bytes(len(whole) - 200)
+
+    def found() -> list[Defect | None]:
+        decoder = pillow.PillowDecoder()
+        return [decoder.decode(data, Format.WEBP, Limits(), thorough=True) for data in (whole, cut)]
+
+    with_it = found()
+    monkeypatch.setattr(Libwebp, "of_pillow", lambda: None)
+    assert found() == with_it
+    assert with_it[0] is None
+    assert with_it[1]
+
+
+def test_a_library_that_lacks_what_is_needed_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(AttributeError):
+        Libwebp(ctypes.CDLL(None))
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
+    assert Libwebp.of_pillow.__wrapped__(Libwebp) is None
+
+
+def test_the_limits_hold_for_what_it_sees() -> None:
+    data = encoded("webp", 24, 16)
+    defect = pillow.PillowDecoder().decode(data, Format.WEBP, Limits(max_pixels=383))
+    assert defect
+    assert defect.reason is Reason.TOO_MANY_PIXELS
+
+
+def test_of_a_large_still_no_picture_is_made() -> None:
+    """6,000 by 4,000 pixels are 96 MB as Pillow has them."""
+    script = """if True:
+        import resource, sys
+        from imgfetch.adapters.pillow import PillowDecoder
+        from imgfetch.model import Format, Limits
+
+        decoder, before = PillowDecoder(), 0
+        for data in sys.stdin.buffer.read().split(b"|||"):
+            assert decoder.decode(data, Format.WEBP, Limits()) is None
+            before, after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, before
+        print(before - after)
+    """
+    parts = encoded("webp", 24, 16), save(flat(6000, 4000), "webp", method=0)
+    run = subprocess.run(
+        [sys.executable, "-c", script], input=b"|||".join(parts), capture_output=True, check=True
+    )
+    assert int(run.stdout) < 8_000  # KB
