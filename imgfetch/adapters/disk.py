@@ -19,11 +19,11 @@ import errno
 import fcntl
 import os
 import stat
-from contextlib import ExitStack, contextmanager, suppress
-from functools import lru_cache, partial
+from contextlib import contextmanager, suppress
+from functools import lru_cache
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeVar, TypeVarTuple
 
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.evictor import Evictor
@@ -32,7 +32,7 @@ from imgfetch.adapters.glance import INDEX as INDEX
 from imgfetch.adapters.glance import OBJECTS as OBJECTS
 from imgfetch.adapters.index import Index, told
 from imgfetch.adapters.leases import Leases
-from imgfetch.adapters.scratch import Writer, hash_of, noted, stem_of, write_new
+from imgfetch.adapters.scratch import Contents, Writer, hash_of, noted, stem_of, write_new
 from imgfetch.adapters.usage import Usage
 from imgfetch.errors import CacheError
 from imgfetch.model import Digest, Entry, Filing, Format, Head, Lease, Partial, Reason, Rendition, Scratch
@@ -46,11 +46,12 @@ if TYPE_CHECKING:
 
     from imgfetch.adapters.index import Object
     from imgfetch.adapters.pruning import Pruned
-    from imgfetch.model import Buffer, Facts, Key
+    from imgfetch.model import Facts, Key
     from imgfetch.ports import Clock, Sight
     from imgfetch.rules.eviction import Held
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 
 SCRATCH = "scratch-v1"
 QUARANTINE = "quarantine-v1"
@@ -131,6 +132,20 @@ class _Keeping:
         return self.entry, self.mtime_ns, self.renditions
 
 
+class _Translating:
+    """A `with` whose `OSError` comes out as the `CacheError` that it means."""
+
+    def __init__(self, translated: Callable[[OSError], CacheError]) -> None:
+        self._translated = translated
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        if isinstance(error, OSError):
+            raise self._translated(error) from error
+
+
 class DiskStore:
     """The `Store` in the directory `root`, which is made when something is first begun."""
 
@@ -147,6 +162,7 @@ class DiskStore:
         `bounds` are held to while something is kept: what was not used for longest goes, in the background.
         """
         self._root = os.path.abspath(root)
+        self._translating = _Translating(self._translated)
         self._objects = f"{self._root}/{OBJECTS}"
         self._scratch = f"{self._root}/{SCRATCH}"
         self._index = Index(f"{self._root}/{INDEX}", building=self._scratch, busy_timeout=busy_timeout)
@@ -192,6 +208,7 @@ class DiskStore:
             variants = self._index.find(key)
             if not variants:
                 self._ours = self._ours or self._is_ours()
+                return None
             found = next((v for v in variants if headers is None or matches(v.entry, headers)), None)
             if found is None:
                 return None
@@ -218,7 +235,7 @@ class DiskStore:
         """
         whole: dict[Key, Sight] = {}
         used: dict[Digest, int] = {}
-        with self._translating():
+        with self._translating:
             rows = self._index.unasked(keys, now=now)
             with self._usage.lock:
                 for row in rows:
@@ -241,9 +258,9 @@ class DiskStore:
 
     def sharing(self, facts: Facts) -> tuple[Key, ...]:
         """The keys under which the bytes with these facts are kept, in no order, and 100 of them at most."""
-        if not os.path.lexists(self._place(facts)):  # of most bytes the index need not be asked
+        if not os.access(self._place(facts), os.F_OK):  # of most bytes the index need not be asked
             return ()
-        with self._translating():
+        with self._translating:
             return self._index.sharing(facts.sha256)
 
     def stand_ins(
@@ -258,7 +275,7 @@ class DiskStore:
 
         At least so many pixels wide, as promised and in fact, the narrowest first.
         """
-        with self._translating():
+        with self._translating:
             filed = self._index.filed([rendition.key for rendition in offered])
             may = kin(offered, filed, chosen=chosen, least=least)
             kept = self._index.kept([rendition.key for rendition in may])
@@ -269,7 +286,7 @@ class DiskStore:
 
     def renditions(self, key: Key) -> tuple[Rendition, ...]:
         """Every URL that is filed as the same image as `key`, that one too, the narrowest first."""
-        with self._translating():
+        with self._translating:
             of_image = [each for each in self._index.filed([key]) if each.image is not None]
         return tuple(
             Rendition(each.key, each.width) for each in sorted(of_image, key=lambda each: each.width)
@@ -277,15 +294,15 @@ class DiskStore:
 
     def path(self, entry: Entry) -> Path:
         """Where the bytes of an entry found or kept by this store lie."""
-        facts = entry.facts
-        return _folder(f"{self._objects}/{facts.sha256[:2]}") / f"{facts.sha256}.{facts.format.extension}"
+        sha256, extension = entry.facts.sha256, _EXTENSION_OF[entry.facts.format]
+        return _folder(f"{self._objects}/{sha256[:2]}") / f"{sha256}.{extension}"
 
     def holding(self, sha256: Digest) -> tuple[Path, Entry | None] | None:
         """Where these bytes lie, whole, and the latest entry that tells of them; None where they do not.
 
         There is no entry where every URL they were kept under has come to stand for others.
         """
-        with self._translating():
+        with self._translating:
             for extension in sorted(_EXTENSIONS - {Format.OTHER.extension}):
                 path = f"{self._objects}/{sha256[:2]}/{sha256}.{extension}"
                 if not os.path.isfile(path) or self._checked(path, deep=False).problem is not None:
@@ -299,7 +316,7 @@ class DiskStore:
         return None
 
     def _place(self, facts: Facts | Object | Held) -> str:
-        return f"{self._objects}/{facts.sha256[:2]}/{facts.sha256}.{facts.format.extension}"
+        return f"{self._objects}/{facts.sha256[:2]}/{facts.sha256}.{_EXTENSION_OF[facts.format]}"
 
     def _mended(self, entry: Entry, path: str) -> Entry | None:
         mtime_ns = _whole(path, entry.facts)
@@ -314,8 +331,9 @@ class DiskStore:
 
     def begin(self) -> Scratch:
         """A ticket for new bytes, private to the caller."""
-        with self._translating():
-            self._get_ready()
+        if not self._ready:
+            with self._translating:
+                self._get_ready()
         ticket = self._new_ticket()
         self._writers[ticket] = Writer(f"{self._scratch}/{ticket}.part")
         return ticket
@@ -324,7 +342,7 @@ class DiskStore:
         """Add bytes behind a ticket, and say how many there are now. A failure spends the ticket."""
         writer = self._writer(scratch)
         try:
-            self._in_place(partial(writer.write, chunk))
+            self._in_place(writer.write, chunk)
         except OSError as error:
             self.discard(scratch)
             raise self._translated(error, needed=writer.length + len(chunk)) from error
@@ -333,15 +351,10 @@ class DiskStore:
             raise
         return writer.length
 
-    @contextmanager
-    def contents(self, scratch: Scratch) -> Iterator[tuple[Buffer, Digest]]:
+    def contents(self, scratch: Scratch) -> Contents:
         """All bytes behind a ticket, in memory no second time, and their digest."""
-        writer = self._writer(scratch)
-        with ExitStack() as looking:
-            with self._translating():
-                digest = writer.digest()
-                data = looking.enter_context(writer.contents())
-            yield data, digest
+        with self._translating:
+            return self._writer(scratch).contents()
 
     def keep_all(self, filings: Sequence[Filing]) -> list[Entry | CacheError]:
         """Make bytes visible under their digests, durably, then index them, or say why some are not kept.
@@ -397,7 +410,7 @@ class DiskStore:
     def refresh(self, entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:
         """Take the fields of a 304 into a kept entry (RFC 9111 §3.2)."""
         fresh = refreshed(entry, head, asked_at=asked_at, received_at=received_at)
-        with self._translating():
+        with self._translating:
             self._index.refresh(fresh)
         return fresh
 
@@ -419,10 +432,11 @@ class DiskStore:
 
         What others leave is seen a second later.
         """
-        stem = stem_of(key)
         if self._clock.elapsed() - self._looked_through >= _JUST:
             self._look_through()
-        for left in self._left_of(stem) if stem in self._begun else ():
+        if not self._begun or (stem := stem_of(key)) not in self._begun:
+            return None
+        for left in self._left_of(stem):
             # It is not, or no longer, to be had; or the cache is of no use, which `begin` will say.
             with suppress(OSError, ValueError, TypeError, LookupError, CacheError):
                 return self._claim(left, key)
@@ -480,7 +494,7 @@ class DiskStore:
         Where there is no cache yet, or no lock to be had, everybody leads.
         """
         try:
-            return self._leases.take("\n".join((key, *(f"{name}: {value}" for name, value in headers))))
+            return self._leases.take("\n".join([key, *map(": ".join, headers)]))
         except OSError:
             return Lease(ours=True)
 
@@ -532,14 +546,14 @@ class DiskStore:
                 each.mtime_ns, each.is_new = os.fstat(descriptor).st_mtime_ns, True
         sync_folders(changed | {os.path.dirname(each.path) for each in keepings if each.error is None})
 
-    def _in_place(self, work: Callable[[], T]) -> T:
+    def _in_place(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
         """What comes of what may make a file in scratch, which is made anew where it is missing."""
         try:
-            return work()
+            return work(*args)
         except FileNotFoundError:  # the cache was deleted under us
             with self._starting:
                 self._prepare()
-            return work()
+            return work(*args)
 
     def _move(self, writer: Writer, path: str) -> set[str]:
         """Give a file its place, and say in which folders others had to be made for that."""
@@ -579,7 +593,7 @@ class DiskStore:
 
     def exists(self) -> bool:
         """Whether anything was ever kept here. Raises `CacheError` where nothing could be."""
-        with self._translating():
+        with self._translating:
             return self._is_ours()
 
     def _is_ours(self) -> bool:
@@ -638,13 +652,13 @@ class DiskStore:
 
     def entries(self) -> Iterator[Entry]:
         """Every entry of the index, in the order they were kept; whether the bytes are there is not asked."""
-        with self._translating():
+        with self._translating:
             self._is_ours()
             yield from self._index.entries()
 
     def stats(self) -> Stats:
         """What the cache holds. Objects, scratch and quarantine are counted on disk."""
-        with self._translating():
+        with self._translating:
             self._is_ours()
             objects = _sizes(self._object_files())
             scratch = _sizes(listing(self._scratch))
@@ -659,7 +673,7 @@ class DiskStore:
 
         `deep` hashes them all; else those are taken for whole whose size and time the index remembers.
         """
-        with self._translating():
+        with self._translating:
             self._is_ours()
             for item in self._object_files():
                 yield self._checked(item.path, deep=deep)
@@ -671,7 +685,7 @@ class DiskStore:
     def quarantine(self, path: Path, reason: str) -> Path:
         """Move an object out of the way, with the reason beside it (`.txt`), and forget it. Its new place."""
         folder = f"{self._root}/{QUARANTINE}"
-        with self._translating():
+        with self._translating:
             _make_folder(folder)
             aside = f"{folder}/{path.name}"
             os.rename(path, aside)
@@ -685,13 +699,13 @@ class DiskStore:
 
     def forget(self, sha256: Digest) -> None:
         """Forget what the index knows of an object that is gone, and every key that stood for it."""
-        with self._translating():
+        with self._translating:
             if self._index.known(sha256) is not None:
                 self._index.forget(sha256)
 
     def remove(self, key: Key) -> bool:
         """Forget `key`, and delete its bytes where no other key stands for them. Whether it was known."""
-        with self._translating():
+        with self._translating:
             self._is_ours()
             if not self._index.find(key):
                 return False
@@ -700,25 +714,25 @@ class DiskStore:
 
     def pin(self, key: Key) -> bool:
         """Have what `key` stands for, now and later, not evicted; False where it stands for nothing."""
-        with self._translating():
+        with self._translating:
             self._is_ours()
             return self._index.pin(key)
 
     def unpin(self, key: Key) -> bool:
         """Let `key` be evicted again; whether it was pinned."""
-        with self._translating():
+        with self._translating:
             self._is_ours()
             return self._index.unpin(key)
 
     def pins(self) -> frozenset[Key]:
         """Every key that is pinned."""
-        with self._translating():
+        with self._translating:
             self._is_ours()
             return self._index.pins()
 
     def keys_of(self, sha256: Digest) -> list[Key]:
         """Every key that stands for an object."""
-        with self._translating():
+        with self._translating:
             return self._index.keys_of(sha256)
 
     def prune(
@@ -734,7 +748,7 @@ class DiskStore:
         """
         from imgfetch.adapters.pruning import Pruning
 
-        with self._translating():
+        with self._translating:
             if not self._is_ours():
                 return Pruning.NOTHING
             self._usage.flush()
@@ -792,13 +806,6 @@ class DiskStore:
 
     # ------------------------------------------------------------------------------------------------
     # Errors
-
-    @contextmanager
-    def _translating(self, needed: int | None = None) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise self._translated(error, needed) from error
 
     def _translated(self, error: OSError, needed: int | None = None) -> CacheError:
         where, what = error.filename or self._root, error.strerror

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import cache
 from mmap import ACCESS_COPY, mmap
 from typing import TYPE_CHECKING
@@ -21,7 +21,6 @@ from imgfetch.model import Digest, Head
 
 if TYPE_CHECKING:
     import hashlib
-    from collections.abc import Iterator
 
     from imgfetch.model import Buffer, Key
 
@@ -75,18 +74,12 @@ class Writer:
             self._hash = hash_of(self.descriptor) if self.descriptor is not None else sha256(self._whole())
         return Digest(self._hash.hexdigest())
 
-    @contextmanager
-    def contents(self) -> Iterator[Buffer]:
-        """All bytes, in memory no second time. Raises `OSError`."""
+    def contents(self) -> Contents:
+        """All bytes, in memory no second time, and their digest. Raises `OSError`."""
+        digest = self.digest()
         if self.descriptor is None or not self.length:  # nothing cannot be mapped
-            yield self._whole()
-            return
-        view = mmap(self.descriptor, self.length, access=ACCESS_COPY)
-        try:
-            yield view
-        finally:
-            with suppress(BufferError):  # somebody still looks into it: it goes when the last look ends
-                view.close()
+            return Contents(self._whole(), digest)
+        return Contents(mmap(self.descriptor, self.length, access=ACCESS_COPY), digest)
 
     def settle(self) -> int:
         """See to it that the bytes are in a file; its descriptor. Raises `OSError`."""
@@ -153,6 +146,22 @@ class Writer:
         if len(self._pieces) != 1:
             self._pieces = [b"".join(self._pieces)]
         return self._pieces[0]
+
+
+class Contents:
+    """All bytes of a body, and their digest, to be looked at within a `with`."""
+
+    def __init__(self, data: bytes | mmap, digest: Digest) -> None:
+        self._data = data
+        self._digest = digest
+
+    def __enter__(self) -> tuple[Buffer, Digest]:
+        return self._data, self._digest
+
+    def __exit__(self, *_: object) -> None:
+        if isinstance(self._data, mmap):
+            with suppress(BufferError):  # somebody still looks into it: it goes when the last look ends
+                self._data.close()
 
 
 def stem_of(key: Key) -> str:

@@ -61,11 +61,11 @@ class Usage:
 
     def note(self, used: Mapping[Digest, int]) -> None:
         """Objects are used, of each of which an earlier use is on record. With the lock held."""
+        if not used:
+            return
         now = self._clock.now()
         times = used.values()
-        if all(
-            is_on_record(used_at, now=now) for used_at in (min(times, default=now), max(times, default=now))
-        ):
+        if is_on_record(min(times), now=now) and is_on_record(max(times), now=now):
             return  # and so are those in between
         new = {
             sha256: used_at
