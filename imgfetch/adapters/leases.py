@@ -51,10 +51,10 @@ class Leases:
         self._descriptor: int | None = None
         self._asker = 0
         self._taken = 0
-        self._ours: dict[str, tuple[int, int, str]] = {}
-        """By ticket: place, length of the lock, and name."""
-        self._places: dict[int, str] = {}
-        """Of ours: the ticket at a place."""
+        self._ours: dict[str, tuple[int, int]] = {}
+        """By ticket: place, and length of the lock."""
+        self._names: dict[int, str] = {}
+        """Of ours, by place."""
         self._followed: dict[int, _Leader] = {}
         """Of those of others that were in our way: who was seen last."""
 
@@ -71,9 +71,8 @@ class Leases:
         """Lease `what`, or hear who has. Raises `OSError` where there is no file, or no lock to be had."""
         place = int.from_bytes(sha256(what.encode("utf-8", "surrogatepass")).digest()[:8]) % _PLACES
         with self._lock:
-            mine = self._places.get(place)
-            if mine is not None:
-                return Lease(ours=False, holder=self._ours[mine][2])
+            if place in self._names:
+                return Lease(ours=False, holder=self._names[place])
             if self._descriptor is None:
                 self._descriptor = self._open(0)
             self._taken += 1
@@ -81,14 +80,14 @@ class Leases:
             if not self._set(fcntl.F_WRLCK, place * _ROOM, length):
                 other = self._in_the_way(place * _ROOM)
                 if other:
-                    return Lease(ours=False, holder=self._seen(place, other).name)
+                    leader = self._followed[place] = _Leader(self._name(place, other), other)
+                    return Lease(ours=False, holder=leader.name)
                 # It was let go of in between. Who is too late even now leads as well.
                 if not self._set(fcntl.F_WRLCK, place * _ROOM, length):
                     return Lease(ours=True)
-            ticket = f"{id(self):x}-{self._taken}"
-            name = self._seen(place, length).name
-            del self._followed[place]
-            self._ours[ticket], self._places[place] = (place, length, name), ticket
+            ticket, name = f"{id(self):x}-{self._taken}", self._name(place, length)
+            self._followed.pop(place, None)
+            self._ours[ticket], self._names[place] = (place, length), name
             return Lease(ours=True, holder=name, ticket=ticket)
 
     def release(self, lease: Lease) -> None:
@@ -97,9 +96,9 @@ class Leases:
             if not lease.ours:
                 others = self._followed.items()
                 self._followed = {place: leader for place, leader in others if leader.name != lease.holder}
-            place, length, _ = self._ours.pop(lease.ticket, (-1, 0, ""))
-            if length:
-                del self._places[place]
+            elif lease.ticket in self._ours:
+                place, length = self._ours.pop(lease.ticket)
+                del self._names[place]
                 with suppress(OSError):  # it goes with the descriptor
                     self._set(fcntl.F_UNLCK, place * _ROOM, length)
 
@@ -117,21 +116,18 @@ class Leases:
 
     def _close(self) -> None:
         self._ours.clear()
-        self._places.clear()
+        self._names.clear()
         self._followed.clear()
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
 
-    def _seen(self, place: int, length: int) -> _Leader:
-        """Who has a place that is locked so now. Who takes over from one that has died has the same lease."""
+    def _name(self, place: int, length: int) -> str:
+        """Of a lease whose lock has this length. Who takes over from one that has died has the same."""
         before = self._followed.get(place)
         if before is None or (before.length != length and self._in_the_way(_asker_of(before.length))):
-            leader = _Leader(f"{place:x}-{length:x}", length)
-        else:
-            leader = _Leader(before.name, length)
-        self._followed[place] = leader
-        return leader
+            return f"{place:x}-{length:x}"
+        return before.name
 
     def _set(self, kind: int, start: int, length: int) -> bool:
         """Lock, or unlock; false where somebody is in the way."""
