@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from fakes import FakeClock
 from imgfetch.adapters import disk, files
 from imgfetch.adapters.disk import DiskStore
 from imgfetch.adapters.scratch import IN_MEMORY
@@ -583,15 +584,24 @@ def test_where_memory_cannot_be_shared_a_rollback_journal_will_do(root: Path) ->
         assert store.find(keep(store, DOG, b"a dog").key) is not None
 
 
-def test_litter_is_swept_away_after_an_hour(root: Path) -> None:
+@pytest.mark.parametrize("leases", [True, False])
+@pytest.mark.parametrize("time", [0.0, 1e10])
+def test_litter_is_swept_away_after_an_hour_by_the_clock_that_files_are_dated_by(
+    root: Path, leases: bool, time: float
+) -> None:
+    clock = FakeClock()
+    clock.time = time
     with closing(DiskStore(root)) as busy:
         ticket = written(busy, b"a cat")
+        if not leases:
+            (root / disk.LEASES).unlink()
+            (root / disk.LEASES).mkdir()
         old, young = root / "scratch-v1" / "old.part", root / "scratch-v1" / "young.part"
         for path, minutes in ((old, 61), (young, 59)):
             path.write_bytes(b"half a c")
             now = path.stat().st_mtime
             os.utime(path, (now, now - 60 * minutes))
-        with closing(DiskStore(root)) as store:
+        with closing(DiskStore(root, clock=clock)) as store:
             assert store.find(CAT) is None
             assert old.exists()
             store.begin()

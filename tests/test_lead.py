@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import fcntl
+import os
 import signal
 import subprocess
 import sys
@@ -21,7 +22,7 @@ import pytest
 from children import running
 from imgfetch import Client, Limits
 from imgfetch.adapters import leases
-from imgfetch.adapters.disk import DiskStore
+from imgfetch.adapters.disk import LEASES, DiskStore
 from imgfetch.engine.events import Followed
 from imgfetch.errors import CacheError
 from imgfetch.model import Failed, Head, Key, Lease, Origin, Reason, Served, Verified
@@ -304,6 +305,42 @@ def test_where_there_is_no_cache_or_no_lock_everybody_leads_and_nothing_is_made(
         keep(one, CAT, b"a cat")
         assert one.lease(CAT, ()).ours
         assert two.lease(CAT, ()).ours
+
+
+@pytest.mark.parametrize("number", [errno.EROFS, errno.EMFILE, errno.EACCES])
+def test_where_the_file_of_leases_cannot_be_opened_everybody_leads_and_all_else_goes_on(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    opened = os.open
+
+    def refused(path: str, *how: int) -> int:
+        if path.endswith(LEASES):
+            raise OSError(number, os.strerror(number), path)
+        return opened(path, *how)
+
+    monkeypatch.setattr(os, "open", refused)
+    with closing(DiskStore("cache")) as one, closing(DiskStore("cache")) as two:
+        check_everybody_leads(one, two)
+    assert not (folder / "cache" / LEASES).exists()
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, lambda path: path.symlink_to(path)])
+def test_where_something_else_has_the_name_of_the_file_of_leases_everybody_leads_too(
+    folder: Path, make: Callable[[Path], None]
+) -> None:
+    with closing(DiskStore("cache")) as one, closing(DiskStore("cache")) as two:
+        keep(one, CAT, b"a cat")
+        one.close()
+        (folder / "cache" / LEASES).unlink()
+        make(folder / "cache" / LEASES)
+        check_everybody_leads(one, two)
+
+
+def check_everybody_leads(*stores: DiskStore) -> None:
+    for number, store in enumerate(stores):
+        entry = keep(store, Key(f"{CAT}/{number}"), b"a cat")
+        assert store.lease(DOG, ()).ours
+        assert store.find(entry.key) == entry
 
 
 def test_a_lease_that_came_before_the_first_writing_outlives_it() -> None:

@@ -584,12 +584,13 @@ class DiskStore:
         self._index.prepare()
         for name, text in (("CACHEDIR.TAG", TAG), (".gitignore", IGNORED)):
             self._introduce(f"{self._root}/{name}", text)
-        now = self._leases.make()
+        with suppress(OSError):  # without leases everybody leads
+            self._leases.make()
         sync_folder(self._root)
         self._ready = self._ours = True
         if not self._swept:
             self._swept = True
-            self._sweep(older_than=now - STALE)
+            self._sweep(older_than=_time_at(self._scratch) - STALE)
 
     def exists(self) -> bool:
         """Whether anything was ever kept here. Raises `CacheError` where nothing could be."""
@@ -876,6 +877,12 @@ def last_written(item: os.DirEntry[str]) -> float:
             noted = os.lstat(f"{item.path.removesuffix('.json')}.partial")
             return max(noted.st_mtime, item.stat(follow_symlinks=False).st_mtime)
     return item.stat(follow_symlinks=False).st_mtime
+
+
+def _time_at(folder: str) -> float:
+    """By the clock of the file system, which files are dated by, and which may be another machine's."""
+    os.utime(folder)
+    return os.stat(folder).st_mtime
 
 
 def _make_folder(path: str) -> bool:

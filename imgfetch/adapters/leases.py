@@ -58,14 +58,12 @@ class Leases:
         self._followed: dict[int, _Leader] = {}
         """Of those of others that were in our way: who was seen last."""
 
-    def make(self) -> float:
-        """Make the file, where there is none; the time by the clock of its file system. Raises `OSError`."""
+    def make(self) -> None:
+        """Make the file, where there is none. Raises `OSError`."""
         with self._lock:
             if self._descriptor is None or not os.fstat(self._descriptor).st_nlink:
                 self._close()
                 self._descriptor = self._open(os.O_CREAT)
-            os.utime(self._descriptor)
-            return os.fstat(self._descriptor).st_mtime
 
     def take(self, what: str) -> Lease:
         """Lease `what`, or hear who has. Raises `OSError` where there is no file, or no lock to be had."""
