@@ -275,6 +275,47 @@ def test_a_thousand_leases_of_a_process_are_told_apart_and_those_of_two_processe
         assert len(holders) == 2000
 
 
+def test_a_process_that_was_forked_neither_has_its_parents_leases_nor_holds_them_when_that_has_died(
+    folder: Path,
+) -> None:
+    code = """
+        import os, signal, sys
+        from imgfetch.adapters.disk import DiskStore
+        store = DiskStore("cache")
+        lease = store.lease("a dog", ())
+        assert lease.ours
+        if os.fork():
+            signal.pause()
+        store.release(lease)
+        print(store.lease("a dog", ()).ours, store.lease("a cat", ()).ours, flush=True)
+        sys.stdin.read()
+        print("still there")
+    """
+    with ExitStack() as stack:
+        (store,) = stores(stack, 1)
+        with subprocess.Popen(
+            [sys.executable, "-c", dedent(code)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            cwd=folder,
+        ) as parent:
+            assert parent.stdin is not None
+            assert parent.stdout is not None
+            try:
+                assert parent.stdout.readline() == "False True\n"
+                before = store.lease(Key("a dog"), ())
+                assert not before.ours
+            finally:
+                parent.kill()
+                parent.wait()
+            after = store.lease(Key("a dog"), ())
+            assert (after.ours, after.holder) == (True, before.holder)
+            assert not store.lease(Key("a cat"), ()).ours
+            parent.stdin.close()
+            assert parent.stdout.read() == "still there\n"
+
+
 def test_leases_need_no_names_that_a_python_for_any_linux_lacks(folder: Path) -> None:
     code = """
         import fcntl

@@ -105,8 +105,14 @@ class Leases:
         with self._lock:
             self._close()
 
+    def leave_to_parent(self) -> None:
+        """Have nothing of them, in a process that was just forked: they are its parent's, and end with it."""
+        self._lock = Lock()  # a thread of the parent may have held it
+        self._close()
+
     def _open(self, flag: int) -> int:
         descriptor = os.open(self._path, os.O_RDWR | os.O_NOFOLLOW | flag, 0o600)
+        _OPEN.add(self)
         self._asker = int.from_bytes(os.urandom(8)) % _ASKERS
         with suppress(OSError):  # then nobody can tell whether we live
             fcntl.fcntl(descriptor, _SET, _packed(fcntl.F_WRLCK, _BEYOND + self._asker, 1))
@@ -116,6 +122,7 @@ class Leases:
         self._ours.clear()
         self._names.clear()
         self._followed.clear()
+        _OPEN.discard(self)
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
@@ -144,6 +151,19 @@ class Leases:
         found = fcntl.fcntl(self._descriptor, _GET, _packed(fcntl.F_WRLCK, start, 1))
         kind, length = _unpacked(found)
         return 0 if kind == fcntl.F_UNLCK else length
+
+
+_OPEN: set[Leases] = set()
+"""Those that have their file open."""
+
+
+def _leave_to_parent() -> None:
+    for leases in tuple(_OPEN):
+        leases.leave_to_parent()
+
+
+# The kernel lets go of the locks of an open file when the last process that has it open closes it.
+os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def kind_of_locks(descriptor: int) -> str | None:
