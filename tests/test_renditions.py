@@ -377,7 +377,7 @@ def test_rows_of_renditions_that_make_no_sense_are_passed_over(store: DiskStore)
         assert len(image_of(store, "800")) == 4
 
 
-def test_the_chosen_one_costs_one_lookup_and_another_in_its_place_four(
+def test_the_chosen_one_costs_one_lookup_another_in_its_place_four_and_where_none_is_wider_two(
     store: DiskStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold(store, 1280)
@@ -394,6 +394,8 @@ def test_the_chosen_one_costs_one_lookup_and_another_in_its_place_four(
     assert len(asked) == 1
     assert serves(store, 800) == 1280
     assert len(asked) == 5
+    assert serves(store, 2000) is None
+    assert len(asked) == 7
 
 
 # From the outside

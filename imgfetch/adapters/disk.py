@@ -278,7 +278,7 @@ class DiskStore:
         with self._translating:
             filed = self._index.filed([rendition.key for rendition in offered])
             may = kin(offered, filed, chosen=chosen, least=least)
-            kept = self._index.kept([rendition.key for rendition in may])
+            kept = self._index.kept([rendition.key for rendition in may]) if may else ()
         for rendition in may:
             entry = self.find(rendition.key, headers) if rendition.key in kept else None
             if entry is not None and entry.facts.width >= least:

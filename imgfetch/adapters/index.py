@@ -831,8 +831,12 @@ def _filed(rows: list[Row]) -> list[Filed]:
 
 def _among(statement: str, keys: Sequence[Key]) -> tuple[str, tuple[object, ...]]:
     """A statement about some keys, and its values."""
-    marks = ",".join(f"?{number}" for number in range(1, len(keys) + 1))
-    return statement.format(marks), tuple(keys)
+    return _about(statement, len(keys)), tuple(keys)
+
+
+@lru_cache(maxsize=256)
+def _about(statement: str, keys: int) -> str:
+    return statement.format(",".join([f"?{number}" for number in range(1, keys + 1)]))
 
 
 _FORMATS = {known.value: known for known in Format}

@@ -138,8 +138,8 @@ class Writer:
             return
         os.close(self.descriptor)
         for path in (None if self._is_moved else self.path, self._note):
-            with suppress(OSError):  # it stays behind, and is swept away later
-                if path is not None:
+            if path is not None:
+                with suppress(OSError):  # it stays behind, and is swept away later
                     os.unlink(path)
 
     def _whole(self) -> bytes:
