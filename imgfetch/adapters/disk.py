@@ -418,7 +418,7 @@ class DiskStore:
         """Note of what the bytes behind a ticket are the beginning, so that they can be gone on with."""
         writer = self._writer(scratch)
         if not writer.is_marked:
-            writer.mark(f"{self._scratch}/{stem_of(key)}-{scratch}", key, head)
+            writer.mark(key, head)
 
     def suspend(self, scratch: Scratch) -> None:
         """Let go of a ticket: of bytes that are marked for another time, of others for good."""

@@ -42,7 +42,7 @@ class Writer:
         """What is in memory: all, or nothing."""
         self._hash: hashlib._Hash | None = None
         """Of all that has come; None where that is yet to be hashed."""
-        self._mark: tuple[str, Key, Head] | None = None
+        self._mark: tuple[Key, Head] | None = None
         self._note: str | None = None
         self._is_moved = False
 
@@ -99,9 +99,9 @@ class Writer:
         """Whether it is known of what these bytes are the beginning."""
         return self._mark is not None or self._note is not None
 
-    def mark(self, stem: str, key: Key, head: Head) -> None:
-        """Have these bytes outlive their writer, under names with this stem."""
-        self._mark = stem, key, head
+    def mark(self, key: Key, head: Head) -> None:
+        """Have these bytes outlive their writer, as the beginning of `key`."""
+        self._mark = key, head
         self._note_down()
 
     def leave(self) -> None:
@@ -119,7 +119,9 @@ class Writer:
         """Say of what a file is the beginning, if that is known: by its name, and by a note beside it."""
         if self.descriptor is None or self._mark is None or self._note is not None:
             return
-        stem, key, head = self._mark
+        key, head = self._mark
+        folder, _, name = self.path.removesuffix(".part").rpartition("/")
+        stem = f"{folder}/{stem_of(key)}-{name}"
         with suppress(OSError):  # it only saves bytes, some other time
             # Locked before it has the name: who finds the name must see that its writer is alive.
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
