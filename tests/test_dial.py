@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import resource
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import pytest
 
 from imgfetch.adapters import dial
 from imgfetch.adapters.dial import Dialler, Names
-from imgfetch.errors import PolicyError, Unreachable
+from imgfetch.errors import CacheError, PolicyError, Unreachable
 from imgfetch.model import Reason
 
 if TYPE_CHECKING:
@@ -78,6 +79,22 @@ async def test_a_name_that_was_not_found_is_asked_for_again() -> None:
     )
     with pytest.raises(Unreachable, match="cannot find the host h.example: Name or service not known"):
         await names.resolve("h.example", 80)
+    assert await names.resolve("h.example", 80) == ["192.0.2.1"]
+    assert len(resolver.asked) == 2
+
+
+async def test_a_name_that_cannot_be_looked_up_for_want_of_files_is_not_said_to_be_unknown() -> None:
+    resolver, names = (
+        Resolver(socket.gaierror(-2, "Name or service not known"), ("192.0.2.1",)),
+        Names(clock()[1]),
+    )
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (0, limits[1]))
+    try:
+        with pytest.raises(CacheError, match="too many open files"):
+            await names.resolve("h.example", 80)
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert await names.resolve("h.example", 80) == ["192.0.2.1"]
     assert len(resolver.asked) == 2
 

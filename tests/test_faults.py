@@ -423,8 +423,8 @@ def test_too_many_open_files_are_an_error_of_each_image_and_not_of_the_run(
         text=True,
         check=False,
     )
-    assert ran.returncode == 1, ran.stderr
-    assert ran.stderr.count("oo many open files") == 3
+    assert ran.returncode == 3, ran.stderr
+    assert ran.stderr.count(": too many open files; lower --jobs") == 3
     assert "Traceback" not in ran.stderr
 
 

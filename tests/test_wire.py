@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
+import resource
+import subprocess
+import sys
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 
 from imgfetch.adapters.dial import Dialler
-from imgfetch.adapters.network import trust
+from imgfetch.adapters.network import Network, trust
 from imgfetch.adapters.wire import AHEAD, IDLE, Line, WireTransport
 from imgfetch.errors import NetworkError, PolicyError
 from imgfetch.model import Ask, Key, Limits, Reason
@@ -35,10 +38,11 @@ class World:
         self.time = 0.0
         self.port = 0
         self.transport = WireTransport(
-            Limits(jobs=2, read_timeout=5, connect_timeout=5),
+            Limits(read_timeout=5, connect_timeout=5),
             Dialler(("127.0.0.0/8",), self.elapsed),
             lambda: trust(None),
             self.elapsed,
+            idle=2,
         )
 
     def elapsed(self) -> float:
@@ -177,6 +181,55 @@ async def test_idle_connections_are_few_and_none_is_old() -> None:
         await it.get(host="127.0.0.3")
         assert it.connections == 5
         assert len(it.transport._idle) == len(it.transport._to) == 1
+
+
+async def test_idle_connections_are_given_up_before_there_are_too_many_open_files() -> None:
+    """A child may open 40 files, and asks 120 hosts in turn, six at a time."""
+    code = """if True:
+        import asyncio, resource, sys, time
+        from imgfetch.adapters.dial import Dialler
+        from imgfetch.adapters.wire import WireTransport
+        from imgfetch.model import Ask, Key, Limits
+
+        async def main():
+            resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
+            dialler = Dialler(("127.0.0.0/8",), time.monotonic)
+            transport = WireTransport(Limits(), dialler, None, time.monotonic, idle=256)
+            hosts = [f"127.0.0.{number}" for number in range(1, 121)]
+            most = 0
+
+            async def work():
+                nonlocal most
+                while hosts:
+                    url = f"http://{hosts.pop()}:{sys.argv[1]}/a"
+                    async with transport.send(Ask(Key(url), url, ())) as reply:
+                        print(reply.head.status)
+                    most = max(most, len(transport._idle))
+
+            await asyncio.gather(*(work() for _ in range(6)))
+            assert most > 20, most
+            await transport.close()
+
+        asyncio.run(main())
+    """
+    async with world(*[MISSING] * 120) as it:
+        child = await asyncio.create_subprocess_exec(
+            sys.executable, "-c", code, str(it.port), stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        out, err = await child.communicate()
+        assert (out.count(b"404"), err.decode()) == (120, "")
+
+
+def test_most_files_are_left_to_others() -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        for files, jobs, idle in ((1024, 32, 256), (1024, 512, 512), (256, 32, 64), (256, 100, 100)):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (files, limits[1]))
+            transport = Network().open(Limits(jobs=jobs))
+            assert isinstance(transport, WireTransport)
+            assert transport._most_idle == idle
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 async def test_who_is_cancelled_takes_the_connection_along() -> None:
@@ -398,7 +451,7 @@ async def test_who_is_cancelled_while_he_closes_leaves_the_connections_to_their_
     surprises: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: surprises.append(context))
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
-    transport = WireTransport(Limits(), Dialler(("127.0.0.0/8",), _now), lambda: trust(None), _now)
+    transport = WireTransport(Limits(), Dialler(("127.0.0.0/8",), _now), lambda: trust(None), _now, idle=2)
     line = await transport._connect(("http", "127.0.0.1", server.sockets[0].getsockname()[1]))
     closing = asyncio.create_task(transport.close())
     await asyncio.sleep(0)

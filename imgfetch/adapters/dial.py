@@ -15,7 +15,7 @@ import ssl
 from itertools import zip_longest
 from typing import TYPE_CHECKING, TypeVar
 
-from imgfetch.errors import CacheError, NetworkError, PolicyError, Unreachable
+from imgfetch.errors import CacheError, ImgfetchError, NetworkError, PolicyError, Unreachable
 from imgfetch.model import Reason
 from imgfetch.rules import guard
 
@@ -101,8 +101,7 @@ class Dialler:
         if isinstance(failure, TimeoutError):
             raise Unreachable(Reason.TIMEOUT, f"no connection within {timeout:g} s") from failure
         if failure.errno in (errno.EMFILE, errno.ENFILE):
-            hint = "lower --jobs, or raise the limit with ulimit -n"
-            raise CacheError(Reason.IO, "too many open files", hint=hint) from failure
+            raise too_many_open_files() from failure
         raise Unreachable(Reason.CONNECT, f"cannot connect: {why(failure)}") from failure
 
 
@@ -117,6 +116,12 @@ async def _connected(address: str, port: int, seconds: float) -> socket.socket:
         line.close()
         raise
     return line
+
+
+def too_many_open_files() -> CacheError:
+    """What is said where no more may be opened."""
+    hint = "lower --jobs, or raise the limit with ulimit -n"
+    return CacheError(Reason.IO, "too many open files", hint=hint)
 
 
 def why(error: Exception) -> str:
@@ -163,7 +168,7 @@ class Names:
         self._known: dict[tuple[str, int], tuple[float, asyncio.Task[list[str]]]] = {}
 
     async def resolve(self, host: str, port: int, timeout: float | None = None) -> list[str]:  # noqa: ASYNC109
-        """The addresses of a host, at least one. Raises `NetworkError` (`dns`).
+        """The addresses of a host, at least one. Raises `NetworkError` (`dns`) and `CacheError`.
 
         `timeout`: seconds to wait. The resolver goes on for those who ask again.
         """
@@ -181,7 +186,7 @@ class Names:
             raise Unreachable(Reason.DNS, late)
         try:
             return answer.result()
-        except NetworkError:
+        except ImgfetchError:
             self.forget(host, port)
             raise
 
@@ -200,6 +205,17 @@ async def _resolve(host: str, port: int) -> list[str]:
     try:
         found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
+        if not _may_open():
+            raise too_many_open_files() from error
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise Unreachable(Reason.DNS, f"cannot find the host {host}: {why}") from error
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
+
+
+def _may_open() -> bool:
+    """Whether there is room for one more file: without it, the resolver says that no host has any name."""
+    try:
+        socket.socket().close()
+    except OSError:
+        return False
+    return True

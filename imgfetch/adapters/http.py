@@ -17,11 +17,10 @@ from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
-from imgfetch.adapters.dial import tls_hint, why
+from imgfetch.adapters.dial import tls_hint, too_many_open_files, why
 from imgfetch.adapters.speech import encoded
 from imgfetch.adapters.wire import progress
 from imgfetch.errors import (
-    CacheError,
     ImgfetchError,
     InputError,
     NetworkError,
@@ -145,8 +144,7 @@ def _head_error(error: Exception, limits: Limits) -> ImgfetchError:
                 return NetworkError(Reason.TLS, f"no TLS connection: {why(refused)}", hint=tls_hint(refused))
             refusal = cause_of(error, OSError)
             if refusal is not None and refusal.errno in (errno.EMFILE, errno.ENFILE):
-                hint = "lower --jobs, or raise the limit with ulimit -n"
-                return CacheError(Reason.IO, "too many open files", hint=hint)
+                return too_many_open_files()
             return Unreachable(Reason.CONNECT, f"cannot connect: {why(cause_of(error, OSError) or error)}")
         case httpx.InvalidURL() | httpx.UnsupportedProtocol() | UnicodeError():
             return PolicyError(Reason.BAD_URL, f"not a URL that can be asked for: {error}")

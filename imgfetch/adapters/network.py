@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import ssl
 from dataclasses import dataclass
 from functools import cache, partial
@@ -43,9 +44,21 @@ class Network:
         if self.ca_bundle is not None:
             trust(self.ca_bundle)  # what is wrong with it is said at once
         elapsed = SystemClock().elapsed
-        return WireTransport(
-            limits, Dialler(self.allow_hosts, elapsed), partial(trust, self.ca_bundle), elapsed
-        )
+        dialler = Dialler(self.allow_hosts, elapsed)
+        trusted = partial(trust, self.ca_bundle)
+        return WireTransport(limits, dialler, trusted, elapsed, idle=_idle(limits.jobs))
+
+
+def _idle(jobs: int) -> int:
+    """How many connections that nobody uses to keep: enough to go round many hosts in turn.
+
+    Most of the files that may be open are left to the cache, and to all else.
+    """
+    files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return max(jobs, _MOST_IDLE if files == resource.RLIM_INFINITY else min(_MOST_IDLE, files // 4))
+
+
+_MOST_IDLE = 256
 
 
 @cache  # reading what the system trusts takes longer than a small download

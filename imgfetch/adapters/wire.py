@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias, cast
 
 from imgfetch.adapters import speech
 from imgfetch.adapters.dial import Dialler, why
-from imgfetch.errors import NetworkError, PolicyError
+from imgfetch.errors import CacheError, NetworkError, PolicyError
 from imgfetch.model import Defect, Head, Reason
 from imgfetch.rules import urls
 
@@ -35,7 +35,7 @@ AHEAD = 256 * 1024
 
 
 class WireTransport:
-    """`ports.Transport` with the address guard below it, and as many idle connections as `limits.jobs`."""
+    """`ports.Transport` with the address guard below it, and connections that are used again."""
 
     def __init__(
         self,
@@ -43,14 +43,20 @@ class WireTransport:
         dialler: Dialler,
         tls: Callable[[], ssl.SSLContext],
         elapsed: Callable[[], float],
+        *,
+        idle: int,
     ) -> None:
-        """`tls` makes the context when first needed; `elapsed` gives seconds on a clock that is never set."""
+        """`tls` makes the context when first needed; `elapsed` gives seconds on a clock that is never set.
+
+        `idle`: how many connections that nobody uses are kept.
+        """
         self._limits = limits
         self._dialler = dialler
         self._tls = tls
         self._elapsed = elapsed
         # The name, TCP, TLS, and an answer.
         self._head_timeout = 3 * limits.connect_timeout + limits.read_timeout
+        self._most_idle = idle
         self._idle: dict[Line, float] = {}
         """Since when nobody uses each: the longest first."""
         self._to: dict[Place, dict[Line, None]] = {}
@@ -106,6 +112,24 @@ class WireTransport:
         return speech.written_by_h11(address, ask.headers) if request is None else (request, None)
 
     async def _connect(self, place: Place) -> Line:
+        while True:
+            try:
+                return await self._dial(place)
+            except CacheError:  # too many open files
+                if not await self._make_room():
+                    raise
+
+    async def _make_room(self) -> bool:
+        """Hang up on all that nobody uses; whether a connection has come to its end, of this or before."""
+        for line in [*self._idle]:
+            self._wake(line)
+            line.drop()
+        closing = [line.gone for line in self._lines if line.ended]
+        if closing:
+            await asyncio.wait(closing, return_when=asyncio.FIRST_COMPLETED)
+        return bool(closing)
+
+    async def _dial(self, place: Place) -> Line:
         scheme, host, port = place
         line = await self._dialler.connect(
             lambda: Line(place, self._limits.read_timeout, self._buffer),
@@ -141,7 +165,7 @@ class WireTransport:
         since = self._elapsed() - IDLE
         while self._idle:
             line, idle_since = next(iter(self._idle.items()))
-            if len(self._idle) <= self._limits.jobs and idle_since > since:
+            if len(self._idle) <= self._most_idle and idle_since > since:
                 return
             self._wake(line)
             line.drop()
@@ -228,7 +252,7 @@ class Line(asyncio.BufferedProtocol):
         self._transport: asyncio.Transport
         self.gone: asyncio.Future[None] = self._loop.create_future()
         """Done when the connection is no more."""
-        self._ended = False
+        self.ended = False
         """Whether nothing more will come."""
         self._error: Exception | None = None
         """What it ended of; None where it was closed in order, or lives."""
@@ -273,13 +297,13 @@ class Line(asyncio.BufferedProtocol):
 
     def eof_received(self) -> None:
         """Note that nothing more will come."""
-        self._ended = True
+        self.ended = True
         self._wake()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Note that the connection is no more."""
-        if not self._ended:
-            self._ended, self._error = True, exc
+        if not self.ended:
+            self.ended, self._error = True, exc
         if self._timer is not None:
             self._timer.cancel()
         self._wake()
@@ -307,7 +331,7 @@ class Line(asyncio.BufferedProtocol):
                 head = None if self._answer is None else self._answer.head()
                 if head is not None:
                     return head
-                if self._ended:
+                if self.ended:
                     raise self._no_answer()
                 await self._more(until)
         except TimeoutError as error:
@@ -323,14 +347,14 @@ class Line(asyncio.BufferedProtocol):
         assert self._answer is not None  # noqa: S101 (its head was asked for first)
         try:
             while (data := self._answer.piece()) == b"":
-                if not self._ended:
+                if not self.ended:
                     await self._more()
                 elif self._error is not None or not self._answer.end():
                     raise _Broken(Reason.INCOMPLETE, self._how_it_ended())
         except TimeoutError as error:
             raise _Broken(Reason.TIMEOUT, "silence") from error
         except speech.Malformed as error:
-            if self._ended:
+            if self.ended:
                 raise _Broken(Reason.INCOMPLETE, self._how_it_ended()) from error
             raise _Broken(error.kind, error.message) from error
         return data
@@ -338,7 +362,7 @@ class Line(asyncio.BufferedProtocol):
     def start_again(self) -> bool:
         """Make ready for another request; False where the line is good for no other."""
         self._asked = False
-        if self._ended or self._answer is None or not self._answer.is_all():
+        if self.ended or self._answer is None or not self._answer.is_all():
             return False  # an answer that came before it was asked for: nobody knows whose image it is
         self._answer = None
         self._listen()  # what is wrong with it must be seen before it is used again
@@ -346,8 +370,8 @@ class Line(asyncio.BufferedProtocol):
 
     def drop(self) -> None:
         """Hang up, at once. A body that goes on until the line ends has not come to its end by that."""
-        if not self._ended:
-            self._ended, self._error = True, ConnectionAbortedError()
+        if not self.ended:
+            self.ended, self._error = True, ConnectionAbortedError()
         self._transport.abort()
 
     async def _more(self, until: float = float("inf")) -> None:
