@@ -59,11 +59,12 @@ def written(address: Address, fields: bytes) -> bytes | None:
 
 def written_by_h11(address: Address, fields: Fields) -> tuple[bytes, Judged]:
     """Any GET that can be made, and how its answer is read. Raises `PolicyError`."""
-    host = address.origin.partition("://")[2]
     http = h11.Connection(h11.CLIENT, max_incomplete_event_size=Judged.LONGEST_HEAD)
     try:
         request = h11.Request(
-            method="GET", target=address.target, headers=[(b"Host", host.encode()), *encoded(fields)]
+            method="GET",
+            target=address.target,
+            headers=[(b"Host", address.authority.encode()), *encoded(fields)],
         )
         data = (http.send(request) or b"") + (http.send(h11.EndOfMessage()) or b"")
     except h11.LocalProtocolError as error:

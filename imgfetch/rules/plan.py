@@ -86,9 +86,17 @@ def fields(address: urls.Address, settings: Settings, page: str = "") -> tuple[t
 
     `page` is the URL of the page it is made on behalf of, where that is known.
     """
-    headers = _own_headers(settings, page, address) + settings.headers
-    if address.userinfo:
-        headers += (("authorization", _basic(address.userinfo)),)
+    told = _told(settings, page, address)
+    return _fields(settings.user_agent, told, settings.headers, address.userinfo)
+
+
+@lru_cache(64)  # many requests have the same
+def _fields(
+    user_agent: str, told: str | None, given: tuple[tuple[str, str], ...], userinfo: str
+) -> tuple[tuple[str, str], ...]:
+    headers = _own_headers(user_agent, told) + given
+    if userinfo:
+        headers += (("authorization", _basic(userinfo)),)
     return _last_of_each(headers)
 
 
@@ -153,7 +161,7 @@ def unasked_until(entry: Entry) -> float | None:
     address = urls.read(entry.key)
     if isinstance(address, Defect) or address.key() != entry.key or not urls.is_plain(entry.key):
         return None
-    held = _still_wanted(entry, Wanted(), Settings(), ())
+    held = _still_wanted(entry, _USUALLY_WANTED, _USUAL, ())
     if held is None or held.warnings or entry.selected or freshness.varying(entry.head):
         return None
     return freshness.unasked_until(entry)
@@ -253,6 +261,8 @@ def may_fall_through(failed: Failed, url: str, other: str) -> bool:
     return failed.reason not in _OF_THE_WHOLE_IMAGE
 
 
+_USUALLY_WANTED, _USUAL = Wanted(), Settings()
+
 _NOTHING_NEW = Scratch("")
 """The ticket of a rendition that lies in the store already."""
 
@@ -351,7 +361,8 @@ def _follow(ask: Ask, head: Head, settings: Settings, *, now: float) -> Follow |
     same = isinstance(here, urls.Address) and here.origin == there.origin
     # What the caller set was meant for the origin it named: another one gets only what we say to anybody.
     resource = there.resource(settings.key_ignore)
-    plain = ask.headers if same else _own_headers(settings, ask.page, there)
+    told = _told(settings, ask.page, there)
+    plain = ask.headers if same else _own_headers(settings.user_agent, told)
     headers = _conditional(plain, resource, ask.entry)
     bound = freshness.bound_of(head, ask.bound, received_at=now)
     return Follow(
@@ -380,11 +391,15 @@ def _refuse(
     )
 
 
-def _own_headers(settings: Settings, page: str, address: urls.Address) -> tuple[tuple[str, str], ...]:
+def _told(settings: Settings, page: str, address: urls.Address) -> str | None:
+    """What the origin is told of the page that the image stands on."""
     page = settings.referer or page
-    told = referrer(settings.referrer_policy, page, address.url) if page else None
+    return referrer(settings.referrer_policy, page, address.url) if page else None
+
+
+def _own_headers(user_agent: str, told: str | None) -> tuple[tuple[str, str], ...]:
     return (
-        ("user-agent", settings.user_agent),
+        ("user-agent", user_agent),
         ("accept", "image/avif,image/webp,image/png,image/jpeg,image/gif,image/*;q=0.8,*/*;q=0.5"),
         # An image is compressed already; a coding on top could only hide how long it is.
         ("accept-encoding", "identity"),
@@ -404,7 +419,7 @@ def _conditional(
     return plain + conditions(entry) if entry is not None and entry.head.url == resource else plain
 
 
-@lru_cache(64)  # many requests have the same
+@lru_cache(64)  # as above
 def _plain(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     return tuple(field for field in headers if field[0] not in ("if-none-match", "if-modified-since"))
 
@@ -420,7 +435,6 @@ def conditions(entry: Entry | None) -> tuple[tuple[str, str], ...]:
     return tuple((name, value) for name, value in fields if value)
 
 
-@lru_cache(64)  # as above
 def _last_of_each(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     """The last of each name: a caller's field replaces ours."""
     return tuple({name.lower(): value for name, value in headers}.items())

@@ -6,8 +6,8 @@ Resolution of what a page says is `markup`'s; here a URL is absolute, and is onl
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 from urllib.parse import quote, unquote, urljoin
 
 from imgfetch.errors import printable
@@ -18,36 +18,36 @@ LONGEST = 16 * 1024
 """Characters in a URL beyond which no origin can be expected to read it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Address:
+class Address(NamedTuple):
     """An http(s) URL that can be asked for, in its parts."""
 
     scheme: str
     host: str
     """Lower case; an IPv6 address without its brackets."""
     port: int
+    authority: str
+    """Host and port, the port left out where it is the scheme's own: what the Host field says."""
     origin: str
-    """Scheme, host and port, the port left out where it is the scheme's own (RFC 6454 §6.2)."""
+    """Scheme and authority (RFC 6454 §6.2)."""
     target: str
     """Path and query, as they are sent."""
-    userinfo: str = ""
+    userinfo: str
     """`user:password` as written in the URL: for this origin only, never shown, never in a key."""
-
-    @property
-    def url(self) -> str:
-        """The URL to ask for: without credentials and fragment."""
-        return self.origin + self.target
+    url: str
+    """The URL to ask for: without credentials and fragment."""
+    names: tuple[Key, str]
+    """Key and resource, where no parameter is ignored."""
 
     def key(self, ignoring: tuple[str, ...] = ()) -> Key:
         """The same for every spelling of one resource that RFC 3986 §6.2.2 and RFC 9110 §4.2.3 equate.
 
         Signatures are no part of it, nor are the parameters that `ignoring` names: see `rules.signatures`.
         """
-        return Key(self.origin + _normal_target(self.target, ignoring))
+        return (_remembered_names(self.origin, self.target, ignoring) if ignoring else self.names)[0]
 
     def resource(self, ignoring: tuple[str, ...] = ()) -> str:
         """The URL without what only signs it: what validators and ranges belong to, and what may be noted."""
-        return self.origin + "".join(_unsigned(self.target, ignoring))
+        return (_remembered_names(self.origin, self.target, ignoring) if ignoring else self.names)[1]
 
     @property
     def shown(self) -> str:
@@ -67,15 +67,13 @@ def read(url: str) -> Address | Defect:
     match = _URL.fullmatch(url)
     if match is None:
         return _bad(_why_not(url))
-    scheme, userinfo, written, port, target = match.groups(default="")
-    scheme, host = scheme.lower(), _host(written)
-    if isinstance(host, Defect):
-        return host
-    number = int(port or _PORTS[scheme])
-    if not 0 < number < 65536:
-        return _bad(f"port {number} is not between 1 and 65,535")
+    scheme, userinfo, host, port, target = match.groups(default="")
+    place = _place(scheme, host, port)
+    if isinstance(place, Defect):
+        return place
+    origin = place[-1]
     target = target if target[:1] == "/" else "/" + target
-    return Address(scheme, host, number, _origin(scheme, host, number), target, userinfo[:-1])
+    return Address(*place, target, userinfo[:-1], origin + target, _names(origin, target))
 
 
 def is_plain(url: str) -> bool:
@@ -162,22 +160,23 @@ _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 
 
 @lru_cache(_REMEMBERED)
-def _host(written: str) -> str | Defect:
-    """The host as it is asked for; what is wrong with a name that cannot be one."""
-    host = _plain(written.lower().strip("[]"))
-    if ":" in host:
-        return host
-    if not all(0 < len(label) <= 63 for label in host.removesuffix(".").split(".")):
-        return _bad(f"the host {host[:80]} has a label that is empty or over 63 characters (RFC 1035 §2.3.4)")
-    if len(host) > 253:
-        return _bad(f"the host {host[:80]}… is over 253 characters (RFC 1035 §2.3.4)")
-    return host
-
-
-@lru_cache(_REMEMBERED)
-def _origin(scheme: str, host: str, port: int) -> str:
-    written = f"[{host}]" if ":" in host else host
-    return f"{scheme}://{written}" if port == _PORTS[scheme] else f"{scheme}://{written}:{port}"
+def _place(scheme: str, host: str, port: str) -> tuple[str, str, int, str, str] | Defect:
+    """Scheme, host, port, authority and origin, of what is written of them; what is wrong with them."""
+    scheme, host = scheme.lower(), _plain(host.lower().strip("[]"))
+    if ":" not in host:
+        if not all(0 < len(label) <= 63 for label in host.removesuffix(".").split(".")):
+            return _bad(
+                f"the host {host[:80]} has a label that is empty or over 63 characters (RFC 1035 §2.3.4)"
+            )
+        if len(host) > 253:
+            return _bad(f"the host {host[:80]}… is over 253 characters (RFC 1035 §2.3.4)")
+    number = int(port or _PORTS[scheme])
+    if not 0 < number < 65536:
+        return _bad(f"port {number} is not between 1 and 65,535")
+    authority = f"[{host}]" if ":" in host else host
+    if number != _PORTS[scheme]:
+        authority += f":{number}"
+    return scheme, host, number, authority, f"{scheme}://{authority}"
 
 
 def _plain(host: str) -> str:
@@ -211,20 +210,16 @@ def _bad(message: str) -> Defect:
     return Defect(Reason.BAD_URL, message)
 
 
-@lru_cache(_REMEMBERED)
-def _unsigned(target: str, ignoring: tuple[str, ...]) -> tuple[str, str, str]:
-    """Path, question mark and query without what only signs it; no mark where no query is left."""
+def _names(origin: str, target: str, ignoring: tuple[str, ...] = ()) -> tuple[Key, str]:
+    """Key and resource; no question mark where no query is left."""
     path, mark, query = target.partition("?")
     if query:
         query = unsigned(query, ignoring)
         mark = mark if query else ""
-    return path, mark, query
+    return Key(origin + _normal_path(path) + mark + normal_escapes(query)), origin + path + mark + query
 
 
-@lru_cache(_REMEMBERED)
-def _normal_target(target: str, ignoring: tuple[str, ...]) -> str:
-    path, mark, query = _unsigned(target, ignoring)
-    return _normal_path(path) + mark + normal_escapes(query)
+_remembered_names = lru_cache(_REMEMBERED)(_names)
 
 
 @lru_cache(_REMEMBERED)
