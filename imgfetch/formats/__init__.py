@@ -13,6 +13,7 @@ data, `webp`, `jpeg` and `avif` say how they know, and why the others do not loo
 from __future__ import annotations
 
 import struct
+from functools import cache
 from typing import TYPE_CHECKING
 
 from imgfetch.formats import foreign
@@ -66,6 +67,7 @@ def _flaw(walker: Callable[[memoryview, Seen], None], view: memoryview, seen: Se
     return None
 
 
+@cache
 def _walker(form: Format) -> Callable[[memoryview, Seen], None]:
     """Imported when met: most programs meet one or two formats."""
     match form:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from imgfetch.model import Defect, Reason
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterator
 
     from imgfetch.model import Buffer, Digest, Head
 
@@ -41,21 +41,24 @@ def claims(head: Head) -> tuple[Claim, ...]:
     Of a body that was coded there are none: they are of the coded bytes (RFC 9530 §2), which are not kept.
     """
     names = [name for name, _ in head.headers]
-    if _OFFERING.isdisjoint(names):
+    etag = _MD5_ETAG.fullmatch(head.get("etag") or "")
+    if etag is None and _DIGESTS.isdisjoint(names):
         return ()
     if (head.get("content-encoding") or "identity").strip().lower() != "identity":
         return ()
-    offered = [*_of_etag(head)]
-    if not _DIGESTS.isdisjoint(names):
-        offered = [*_of_rfc_9530(head), *_of_object_stores(head), *offered]
+    offered = [*_of_rfc_9530(head), *_of_object_stores(head)]
+    if etag is not None:
+        offered.append(Claim("etag", "md5", bytes.fromhex(etag[1]), binding=False))
     return tuple(claim for claim in offered if len(claim.digest) == _LENGTHS[claim.algorithm])
 
 
-def weigh(claims: Iterable[Claim], data: Buffer, sha256: Digest) -> tuple[str, ...] | Defect:
+def weigh(claims: Collection[Claim], data: Buffer, sha256: Digest) -> tuple[str, ...] | Defect:
     """The fields that the bytes bear out, each once; a Defect where they contradict one.
 
     What is claimed in SHA-256 costs nothing; the others read `data` once for each algorithm.
     """
+    if not claims:
+        return ()
     known = {"sha256": bytes.fromhex(sha256)}
     right: dict[str, None] = {}
     for claim in claims:
@@ -94,14 +97,7 @@ def _of_object_stores(head: Head) -> Iterator[Claim]:
         yield Claim("x-amz-checksum-sha256", "sha256", _base64(head.get("x-amz-checksum-sha256")))
 
 
-def _of_etag(head: Head) -> Iterator[Claim]:
-    etag = _MD5_ETAG.fullmatch(head.get("etag") or "")
-    if etag is not None:
-        yield Claim("etag", "md5", bytes.fromhex(etag[1]), binding=False)
-
-
 _DIGESTS = frozenset({"repr-digest", "content-digest", "content-md5", "x-goog-hash", "x-amz-checksum-sha256"})
-_OFFERING = _DIGESTS | {"etag"}
 _LENGTHS = {"md5": 16, "sha256": 32, "sha512": 64}
 _MEMBER = re.compile(r"[ \t]*(sha-256|sha-512)=:([A-Za-z0-9+/=]*):[ \t]*")
 _MD5_ETAG = re.compile(r'"([0-9a-f]{32})"')

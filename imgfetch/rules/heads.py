@@ -76,21 +76,24 @@ def storable(head: Head, resource: str) -> Head:
     """
     excepted = _NEVER_STORED
     connection = head.get("connection")
-    if connection is not None:
+    if connection is not None and connection != "keep-alive":
         excepted |= listed(connection)
-    kept = [_without_signatures(field) for field in head.headers if field[0] not in excepted]
+    kept = [
+        _without_signatures(field) if field[0] in _OF_URLS else field
+        for field in head.headers
+        if field[0] not in excepted
+    ]
     return Head(resource, head.status, tuple(kept))
+
+
+_OF_URLS = ("content-location", "link")
 
 
 def _without_signatures(field: tuple[str, str]) -> tuple[str, str]:
     name, value = field
-    match name:
-        case "content-location":
-            return name, without_signature(value)
-        case "link":
-            return name, _TARGET.sub(lambda target: without_signature(target[0]), value)
-        case _:
-            return field
+    if name == "link":
+        return name, _TARGET.sub(lambda target: without_signature(target[0]), value)
+    return name, without_signature(value)
 
 
 _TARGET = re.compile("(?<=<)[^<>]*(?=>)")  # RFC 8288 §3

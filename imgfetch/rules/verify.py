@@ -87,10 +87,12 @@ def judge(facts: Facts, scratch: Scratch, wanted: Wanted, *, tail: int = 0) -> V
 
 def suspect(verified: Verified, wanted: Wanted, signs: Mapping[Fake, str]) -> Verified | Defect:
     """What becomes of sound bytes that bear these signs of a stand-in: a warning of each, or a Defect."""
+    if not signs:
+        return verified
     found = tuple(f"{sign}: {why}" for sign, why in signs.items())
-    if found and wanted.reject_fakes:
+    if wanted.reject_fakes:
         return Defect(Reason.PLACEHOLDER, found[0])
-    return replace(verified, warnings=verified.warnings + found) if found else verified
+    return replace(verified, warnings=verified.warnings + found)
 
 
 _PROOFS = {
