@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, Self, TypeAlias, cast
 
 from imgfetch.adapters import speech
 from imgfetch.adapters.dial import Dialler, why
@@ -67,9 +67,9 @@ class WireTransport:
         """Where all lines read, each in its turn: what one read there is taken out before another reads."""
         self._fields_of = lru_cache(maxsize=256)(speech.fields_of)
 
-    def send(self, ask: Ask) -> _Sending:
+    def send(self, ask: Ask) -> WireReply:
         """Send one GET and give its response while the block lasts."""
-        return _Sending(self, ask)
+        return WireReply(self, ask)
 
     async def answered(self, ask: Ask) -> tuple[Line, Head]:
         """The head of the answer to a request, and the line on which its body comes."""
@@ -112,6 +112,7 @@ class WireTransport:
         return speech.written_by_h11(address, ask.headers) if request is None else (request, None)
 
     async def _connect(self, place: Place) -> Line:
+        self._drop_old()
         while True:
             try:
                 return await self._dial(place)
@@ -143,12 +144,13 @@ class WireTransport:
         return line
 
     def _take(self, place: Place) -> Line | None:
-        """The idle line to a place that was used last."""
-        self._drop_old()
+        """The idle line to a place that was used last, unless that is too long ago."""
         lines = self._to.get(place)
         if lines is None:
             return None
         line = next(reversed(lines))
+        if self._idle[line] <= self._elapsed() - IDLE:
+            return None
         self._wake(line)
         return line
 
@@ -182,49 +184,36 @@ class WireTransport:
         self._lines.discard(line)
 
 
-class _Sending:
-    """A request and its response, for the length of a block."""
+class WireReply:
+    """`ports.Reply` on a line, for the length of a block."""
+
+    _line: Line
+    head: Head
 
     def __init__(self, wire: WireTransport, ask: Ask) -> None:
         self._wire = wire
         self._ask = ask
+        self._received = 0
 
-    async def __aenter__(self) -> WireReply:
-        self._line, head = await self._wire.answered(self._ask)
-        return WireReply(self._line, head)
+    async def __aenter__(self) -> Self:
+        self._line, self.head = await self._wire.answered(self._ask)
+        return self
 
     async def __aexit__(self, *_: object) -> None:
         self._wire.put_back(self._line)
 
-
-class WireReply:
-    """`ports.Reply` on a line."""
-
-    def __init__(self, line: Line, head: Head) -> None:
-        self._line = line
-        self.head = head
-
-    def body(self) -> _Body:
+    def body(self) -> WireReply:
         """Give the body as the origin sent it."""
-        return _Body(self._line, self.head)
+        return self
 
-
-class _Body:
-    """The pieces of a body."""
-
-    def __init__(self, line: Line, head: Head) -> None:
-        self._line = line
-        self._head = head
-        self._received = 0
-
-    def __aiter__(self) -> _Body:
+    def __aiter__(self) -> WireReply:
         return self
 
     async def __anext__(self) -> bytes:
         try:
             data = await self._line.data()
         except _Broken as error:
-            got = progress(self._received, self._head.get("content-length"))
+            got = progress(self._received, self.head.get("content-length"))
             raise NetworkError(error.kind, f"{got}, then {error.message}") from error
         if data is None:
             raise StopAsyncIteration
@@ -257,6 +246,7 @@ class Line(asyncio.BufferedProtocol):
         self._error: Exception | None = None
         """What it ended of; None where it was closed in order, or lives."""
         self._waiter: asyncio.Future[None] | None = None
+        """Of who waits, and done where nobody does any more."""
         self._until = 0.0
         """How long it waits, in the time of the loop."""
         self._timer: asyncio.TimerHandle | None = None
@@ -374,17 +364,14 @@ class Line(asyncio.BufferedProtocol):
             self.ended, self._error = True, ConnectionAbortedError()
         self._transport.abort()
 
-    async def _more(self, until: float = float("inf")) -> None:
-        """Wait until something comes, or the line ends. Raises `TimeoutError`."""
+    def _more(self, until: float = float("inf")) -> asyncio.Future[None]:
+        """Done when something comes, or the line ends; a `TimeoutError` where neither is in time."""
         self._listen()
         self._until = min(self._loop.time() + self._read_timeout, until)
         if self._timer is None or self._until < self._timer_at:
             self._set_timer()
         self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        return self._waiter
 
     def _listen(self) -> None:
         if self._ahead > AHEAD:
