@@ -3,14 +3,15 @@
     text ─▶ SourceSet ─▶ Choice ─▶ Ask ─▶ Head ─▶ Facts ─▶ Verified ─▶ Entry ─▶ Served | Failed
 
 Nothing here does anything: properties are derived from fields, and every value can be pickled and
-sent to another machine.
+sent to another machine. Those that every image needs, and that no caller sees, are tuples: they are made,
+and hashed, in half the time.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, NewType, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, NewType, TypeAlias
 
 if TYPE_CHECKING:
     from mmap import mmap
@@ -249,8 +250,7 @@ class Fake(StrEnum):
     REPEATED = "repeated"
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """What the bytes must be to be kept."""
 
     level: Level = Level.FULL
@@ -393,8 +393,7 @@ class Format(StrEnum):
         return "application/octet-stream" if self is Format.OTHER else f"image/{self.value}"
 
 
-@dataclass(frozen=True, slots=True)
-class Structure:
+class Structure(NamedTuple):
     """What a walk over the bytes saw without decoding one pixel."""
 
     format: Format | None
@@ -458,8 +457,7 @@ class Entry:
     """Seconds for which the redirects that led to it may be followed unasked; None where there were none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Filing:
+class Filing(NamedTuple):
     """A proved rendition on its way into a store: its bytes, and what the index will know of them."""
 
     verified: Verified

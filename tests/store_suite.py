@@ -63,7 +63,7 @@ class StoreSuite:
             for number, data in enumerate((b"a cat", b"a dog", b"a cat", b"a bird", b"a fish"))
         ]
         store.append(filings[1].verified.scratch, b"!")
-        spent = replace(filings[4], key=DOG)
+        spent = filings[4]._replace(key=DOG)
         kept = store.keep_all([*filings, spent])
         assert [isinstance(entry, Entry) for entry in kept] == [True, False, True, True, True, False]
         for each, entry in zip([*filings, spent], kept, strict=True):
@@ -238,7 +238,7 @@ class StoreSuite:
         for value in ("", "en", "de", last):
             of_any = filing(store, CAT, f"{value or 'any'} of many".encode())
             filings.append(
-                replace(of_any, head=varying, selected=(("accept-language", value),)) if value else of_any
+                of_any._replace(head=varying, selected=(("accept-language", value),)) if value else of_any
             )
         assert not [kept for kept in store.keep_all(filings) if isinstance(kept, CacheError)]
         for value in ("de", "en", "fr"):

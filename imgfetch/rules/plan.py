@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from imgfetch.errors import REASONS, CacheError, NetworkError
 from imgfetch.model import (
@@ -52,8 +52,7 @@ class Refuse:
     """Whether what has come before cannot be gone on with."""
 
 
-@dataclass(frozen=True, slots=True)
-class Receive:
+class Receive(NamedTuple):
     """The body is the image, or says it is: take it in."""
 
     length: int | None

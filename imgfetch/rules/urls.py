@@ -216,7 +216,10 @@ def _names(origin: str, target: str, ignoring: tuple[str, ...] = ()) -> tuple[Ke
     if query:
         query = unsigned(query, ignoring)
         mark = mark if query else ""
-    return Key(origin + _normal_path(path) + mark + normal_escapes(query)), origin + path + mark + query
+    resource = origin + path + mark + query
+    if "%" in resource or "/." in path:
+        return Key(origin + _normal_path(path) + mark + normal_escapes(query)), resource
+    return Key(resource), resource
 
 
 _remembered_names = lru_cache(_REMEMBERED)(_names)
