@@ -71,6 +71,11 @@ def test_what_is_no_http_url_is_refused_with_the_reason() -> None:
     refused("http://h/" + "a" * 20_000, "16,384")
 
 
+def test_a_letter_that_only_folds_to_one_of_ascii_is_none() -> None:
+    for url in ("http\u017f://h/", "http://\u212a.example/", "http://\u212a@h/", "http://h/\u017f"):
+        refused(url, "not a URL")
+
+
 @given(st.text())
 def test_reading_never_raises_and_what_is_read_reads_the_same_again(text: str) -> None:
     for url in (text, "http://" + text, "https://h/" + text):

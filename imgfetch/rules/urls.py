@@ -140,11 +140,12 @@ def redact(url: str) -> str:
 
 _PORTS = {"http": 80, "https": 443}
 
+# Not without regard to case: then \u017f would be an s, and \u212a a k.
 _URL = re.compile(
-    r"(?P<scheme>https?)://(?P<userinfo>[!-.0-;=A-Z\[\]_a-z~]*@)?"
-    r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9_.-]+)(?::(?P<port>[0-9]{0,5}))?"
+    r"(?P<scheme>[Hh][Tt][Tt][Pp][Ss]?)://(?P<userinfo>[!-.0-;=A-Z\[\]_a-z~]*@)?"
+    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::(?P<port>[0-9]{0,5}))?"
     r"(?P<target>[/?][!-\"$-~]*)?(?:#.*)?",
-    re.IGNORECASE | re.DOTALL,
+    re.DOTALL,
 )
 
 # A value is shown where it is a small number, as widths and qualities are; all else may be a signature.
