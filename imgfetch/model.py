@@ -385,12 +385,12 @@ class Format(StrEnum):
     @property
     def extension(self) -> str:
         """The file name extension, without a dot."""
-        return "jpg" if self is Format.JPEG else "bin" if self is Format.OTHER else self.value
+        return "jpg" if self is Format.JPEG else "bin" if self is Format.OTHER else str(self)
 
     @property
     def media_type(self) -> str:
         """The IANA media type."""
-        return "application/octet-stream" if self is Format.OTHER else f"image/{self.value}"
+        return "application/octet-stream" if self is Format.OTHER else f"image/{self}"
 
 
 class Structure(NamedTuple):
@@ -431,8 +431,7 @@ class Facts:
     origin offered (`repr-digest`, …), `sha256`."""
 
 
-@dataclass(frozen=True, slots=True)
-class Verified:
+class Verified(NamedTuple):
     """Proof that the bytes behind a ticket may be kept. Only `rules.verify.judge` makes one."""
 
     facts: Facts

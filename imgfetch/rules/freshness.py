@@ -181,7 +181,8 @@ class Standing:
 
 def standing(entry: Entry, *, now: float, heuristic: Heuristic = OF_IMAGES) -> Standing:
     """How a held response stands at `now`, in seconds since the epoch by the clock of this machine."""
-    born, lifetime, basis = _span(entry, heuristic)
+    stated = control(entry.head.get("cache-control"))
+    born, lifetime, basis = _span(entry, stated, heuristic)
     return Standing(born + _residence(entry.received_at, now), lifetime, basis)
 
 
@@ -190,17 +191,18 @@ def unasked_until(entry: Entry, *, heuristic: Heuristic = OF_IMAGES) -> float | 
 
     As long as it is fresh, that is, from the time it was received on; what may be served stale is not in it.
     """
-    born, lifetime, _ = _span(entry, heuristic)
-    if lifetime <= born or _must_ask(entry.head, control(entry.head.get("cache-control"))):
+    stated = control(entry.head.get("cache-control"))
+    born, lifetime, _ = _span(entry, stated, heuristic)
+    if lifetime <= born or _must_ask(entry.head, stated):
         return None
     return entry.received_at + (lifetime - born)
 
 
-def _span(entry: Entry, heuristic: Heuristic) -> tuple[float, float, Basis]:
+def _span(entry: Entry, stated: Control, heuristic: Heuristic) -> tuple[float, float, Basis]:
     """How old a response was when it came, how old it may grow, and by what."""
     head, received_at = entry.head, entry.received_at
     date = dates.read(head.get("date") or "")
-    lifetime, basis = _lifetime(head, date, received_at, heuristic)
+    lifetime, basis = _lifetime(head, stated, date, received_at, heuristic)
     born = _age_when_received(head, date, entry.asked_at, received_at)
     if entry.bound is not None and entry.bound < lifetime - born:
         lifetime, basis = born + entry.bound, Basis.REDIRECT
@@ -217,7 +219,7 @@ def bound_of(head: Head, bound: float | None, *, received_at: float) -> float:
     if "no-store" in stated or stated.unconditional_no_cache:
         return 0.0
     date = dates.read(head.get("date") or "")
-    lifetime, basis = _lifetime(head, date, received_at, OF_IMAGES)
+    lifetime, basis = _lifetime(head, stated, date, received_at, OF_IMAGES)
     if basis is Basis.NOTHING:
         lifetime = DAY
     elif basis is Basis.HEURISTIC:
@@ -227,10 +229,9 @@ def bound_of(head: Head, bound: float | None, *, received_at: float) -> float:
 
 
 def _lifetime(
-    head: Head, date: float | None, received_at: float, heuristic: Heuristic
+    head: Head, stated: Control, date: float | None, received_at: float, heuristic: Heuristic
 ) -> tuple[float, Basis]:
     """RFC 9111 §4.2.1, without s-maxage: that is for shared caches."""
-    stated = control(head.get("cache-control"))
     if "max-age" in stated:
         seconds = stated.seconds("max-age")
         return (0.0, Basis.MALFORMED) if seconds is None else (float(seconds), Basis.MAX_AGE)

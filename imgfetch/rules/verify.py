@@ -92,7 +92,7 @@ def suspect(verified: Verified, wanted: Wanted, signs: Mapping[Fake, str]) -> Ve
     found = tuple(f"{sign}: {why}" for sign, why in signs.items())
     if wanted.reject_fakes:
         return Defect(Reason.PLACEHOLDER, found[0])
-    return replace(verified, warnings=verified.warnings + found)
+    return verified._replace(warnings=verified.warnings + found)
 
 
 _PROOFS = {
