@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,6 +84,7 @@ def test_reading_never_raises_and_what_is_read_reads_the_same_again(text: str) -
         read = urls.read(url)
         if isinstance(read, urls.Address):
             assert address(read.url).key() == read.key() == address(read.key()).key()
+            assert re.fullmatch("/[!-~]*", read.target)
         urls.redact(url)
 
 

@@ -192,7 +192,7 @@ def check_request(url: str, *fields: tuple[str, str]) -> bytes | None:
     """What we write, if we write it: it is what h11 writes."""
     address = urls.read(url)
     assert isinstance(address, urls.Address)
-    written_fields = speech.fields_of(address.origin.partition("://")[2], fields)
+    written_fields = speech.fields_of(address.authority, fields)
     ours = None if written_fields is None else speech.written(address, written_fields)
     if ours is not None:
         assert ours == speech.written_by_h11(address, fields)[0]

@@ -108,8 +108,9 @@ class WireTransport:
     def _written(self, address: urls.Address, ask: Ask) -> tuple[bytes, speech.Judged | None]:
         """The bytes of a request; and how its answer is read, where that is out of the ordinary."""
         fields = self._fields_of(address.authority, ask.headers)
-        request = None if fields is None else speech.written(address, fields)
-        return speech.written_by_h11(address, ask.headers) if request is None else (request, None)
+        if fields is None:
+            return speech.written_by_h11(address, ask.headers)
+        return speech.written(address, fields), None
 
     async def _connect(self, place: Place) -> Line:
         self._drop_old()

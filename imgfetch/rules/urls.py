@@ -30,7 +30,7 @@ class Address(NamedTuple):
     origin: str
     """Scheme and authority (RFC 6454 §6.2)."""
     target: str
-    """Path and query, as they are sent."""
+    """Path and query, as they are sent: in printable ASCII, without a space."""
     userinfo: str
     """`user:password` as written in the URL: for this origin only, never shown, never in a key."""
     url: str
