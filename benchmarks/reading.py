@@ -130,8 +130,8 @@ def _round(markup: str, screen: Viewport) -> dict[str, float]:
     lists = [
         text
         for image in read_page(markup).images
-        for text in (image.srcset, *(source.srcset for source in image.picture))
-        if text
+        for attr in (image.attr, *image.sources)
+        if (text := attr("srcset"))
     ]
     jobs: dict[str, Callable[[], object]] = {
         HTML5LIB: lambda: html5lib.parse(markup),

@@ -47,8 +47,8 @@ class Candidate:
     """The pixel density descriptor (`1.5x`)."""
 
 
-Described: TypeAlias = "tuple[str, int | None, int | None, float | None]"
-"""The fields of a `Candidate`, where thousands are read and one is kept."""
+Descriptors: TypeAlias = "tuple[tuple[int | None, float | None], ...]"
+"""The width and the density of each candidate, where thousands are read and one is kept."""
 
 
 class Kind(StrEnum):

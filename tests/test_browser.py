@@ -6,13 +6,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgfetch.rules.browser import can_show, normalise, select, single
+from imgfetch.rules.browser import can_show, normalise, rank, single
+
+
+def considered(densities: str, dpr: float) -> str:
+    """The URLs that may be shown of "a1 b2" or the like: a letter is the URL, the rest its density."""
+    words = densities.split()
+    descriptors = tuple((None, float(word[1:])) for word in words)
+    return "".join(rank([word[0] for word in words], descriptors, 0, dpr))
 
 
 def check(densities: str, dpr: float, expected: str) -> None:
-    """`densities` such as "a1 b2"; a letter is the URL, the rest its density."""
-    source_set = [(word[0], single(float(word[1:]))) for word in densities.split()]
-    assert select(source_set, dpr) == expected
+    """What is shown where nothing costs less than anything else."""
+    assert considered(densities, dpr)[-1:] == expected
 
 
 @pytest.mark.parametrize(
@@ -35,23 +41,34 @@ def test_the_lowest_density_that_covers_else_the_highest(densities: str, dpr: fl
 
 
 def test_of_no_candidates_nothing_is_shown() -> None:
-    assert select([], 1) is None
+    check("", 1, "")
 
 
-def test_what_is_at_hand_and_denser_is_taken_instead() -> None:
-    source_set = [("a", 1.0), ("b", 2.0), ("c", 3.0), ("d", 4.0)]
-    assert select(source_set, 1, at_hand={"b", "c"}.__contains__) == "c"
-    assert select(source_set, 3, at_hand={"a", "b"}.__contains__) == "c"
+def test_what_is_denser_is_considered_first_the_densest_before_all() -> None:
+    assert considered("a1 b2 c3 d4", 1) == "dcba"
+    assert considered("b2 a1 d4 c3", 2.5) == "dc"
+    assert considered("a1 b2", 3) == "b"
+    assert considered("a1 b1 c2", 1) == "ca"
+
+
+@pytest.mark.parametrize("count", [3, 300])
+def test_src_is_considered_as_1x_where_no_candidate_has_a_width(count: int) -> None:
+    urls = [*map(str, range(count))]
+    assert rank(urls, ((None, 2.0),) * count, 0, 1, src="s") == ["0", "s"]
+    assert rank(urls, ((None, 1.0),) * count, 0, 1, src="s") == ["0"]
+    assert rank(urls, ((100, None),) * count, 100, 1, src="s") == ["0"]
+    assert rank([], (), 0, 1, src="s") == ["s"]
 
 
 def normalised(text: str, source_size: float, *, src: str = "") -> tuple[tuple[str, float], ...]:
     """`text` such as "a 400w, b 1.5x, c"."""
-    candidates = []
-    for url, *descriptors in map(str.split, text.split(", ") if text else ()):
-        width = next((int(each[:-1]) for each in descriptors if each.endswith("w")), None)
-        density = next((float(each[:-1]) for each in descriptors if each.endswith("x")), None)
-        candidates.append((url, width, None, density))
-    return normalise(candidates, source_size, src=src)
+    urls, descriptors = [], []
+    for url, *written in map(str.split, text.split(", ") if text else ()):
+        width = next((int(each[:-1]) for each in written if each.endswith("w")), None)
+        density = next((float(each[:-1]) for each in written if each.endswith("x")), None)
+        urls.append(url)
+        descriptors.append((width, density))
+    return normalise(urls, tuple(descriptors), source_size, src=src)
 
 
 def test_densities_are_normalised_in_single_precision() -> None:
@@ -95,14 +112,11 @@ def test_a_type_is_taken_if_the_browser_says_it_knows_it(
     assert can_show(media_type, "firefox") is firefox
 
 
-@given(
-    st.lists(st.tuples(st.text(max_size=2), st.floats(0, 1e9, width=32)), min_size=1),
-    st.floats(0.5, 4, width=32),
-)
-def test_whenever_any_density_covers_the_chosen_one_does(
-    source_set: list[tuple[str, float]], dpr: float
-) -> None:
-    named = [(f"{url}{index}", density) for index, (url, density) in enumerate(source_set)]
-    chosen = dict(named)[str(select(named, dpr))]
-    covering = [density for _, density in named if density >= dpr]
-    assert chosen == (min(covering) if covering else max(density for _, density in named))
+@given(st.lists(st.floats(0, 1e9, width=32), min_size=1), st.floats(0.5, 4, width=32))
+def test_whenever_any_density_covers_the_chosen_one_does(densities: list[float], dpr: float) -> None:
+    urls = [*map(str, range(len(densities)))]
+    considered = rank(urls, tuple((None, density) for density in densities), 0, dpr)
+    *denser, chosen = (densities[int(url)] for url in considered)
+    covering = sorted({density for density in densities if density >= dpr})
+    assert chosen == (covering[0] if covering else max(densities))
+    assert denser == covering[:0:-1]

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgfetch.markup.srcset import parse_srcset, read_srcset, walk
+from imgfetch.markup.srcset import ladder, parse_srcset, read_srcset, walk
 from imgfetch.model import Candidate, Problem
 from measuring import cpu_seconds
 
@@ -225,6 +225,23 @@ SYNTAX = st.lists(st.sampled_from(LETTERS + WORDS)).map("".join)
 @given(SYNTAX | st.text())
 def test_every_text_is_read_as_the_standard_reads_it(text: str) -> None:
     assert parse_srcset(text) == read_srcset(text)[0] == by_the_letter(text)
+    check_ladder(text)
+
+
+@pytest.mark.parametrize("end", ["", ",", " , ", ", b", ", 2x", ", b 1w 2h", ", b oops"])
+@pytest.mark.parametrize("descriptor", ["1w", "2x", "1.5x"])
+@pytest.mark.parametrize("count", [1, 3, 63, 64, 65])
+def test_urls_and_descriptors_are_told_side_by_side(count: int, descriptor: str, end: str) -> None:
+    check_ladder(", ".join(f"/{number} {descriptor}" for number in range(count)) + end)
+
+
+def check_ladder(text: str) -> None:
+    """The same candidates as a parser by the letter finds, twice: the second time they are remembered."""
+    candidates = by_the_letter(text)
+    for _ in range(2):
+        urls, descriptors = ladder(text)
+        assert [*urls] == [candidate.url for candidate in candidates]
+        assert descriptors == tuple((candidate.width, candidate.density) for candidate in candidates)
 
 
 @given(
@@ -272,7 +289,7 @@ def test_candidates_written_out_are_read_back(candidates: list[Candidate]) -> No
 def test_the_time_is_linear_in_the_text(piece: str) -> None:
     def seconds(size: int) -> float:
         text = "a " + piece * (size // len(piece))
-        return cpu_seconds(lambda: (read_srcset(text), parse_srcset(text)))
+        return cpu_seconds(lambda: (read_srcset(text), parse_srcset(text), ladder(text)))
 
     # A quadratic reader would need 400 times as long for 20 times the text.
     assert seconds(400_000) < 100 * seconds(20_000) + 0.2

@@ -32,7 +32,7 @@ from imgfetch.markup.media import matches
 from imgfetch.markup.sizes import source_size
 from imgfetch.markup.srcset import parse_srcset
 from imgfetch.model import Viewport
-from imgfetch.rules.browser import select
+from imgfetch.rules.browser import rank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -195,8 +195,9 @@ def _choose(row: Row) -> str:
     """`source size | src | srcset`: the URL chosen and its density."""
     size, src, srcset = row.given.split(" | ", 2)
     found = source_set(srcset, sizes=f"{size}px" if size else "", src=src, viewport=row.viewport)
-    chosen = select(found, row.viewport.dpr)
-    return NOTHING if chosen is None else f"{chosen} {dict(found)[chosen]:g}"
+    densities = tuple((None, density) for _, density in found)
+    chosen = rank([url for url, _ in found], densities, 0, row.viewport.dpr)
+    return f"{chosen[-1]} {dict(found)[chosen[-1]]:g}" if chosen else NOTHING
 
 
 def _density(row: Row) -> str:

@@ -8,29 +8,26 @@ rooms that do not know each other: `markup` reads what the page says, `rules.bro
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from operator import itemgetter
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from imgfetch.errors import member
 from imgfetch.markup import layout, links, media, urls
 from imgfetch.markup.encoding import decode, find_encoding, output_encoding
 from imgfetch.markup.html import read_page
 from imgfetch.markup.sizes import may_say_auto, source_size
-from imgfetch.markup.srcset import described
+from imgfetch.markup.srcset import ladder
 from imgfetch.model import Browser
 from imgfetch.rules import browser as rule
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Sequence
 
-    from imgfetch.markup.html import Image, Link, Source
-    from imgfetch.model import Described, Viewport
+    from imgfetch.markup.html import Attr, Image, Link
+    from imgfetch.model import Descriptors, Viewport
 
 _HTML_SPACE = " \t\n\f\r"
-_WIDTH = itemgetter(1)
-"""Of the fields of a candidate; it is never 0."""
 
 
 def current_sources(
@@ -80,8 +77,7 @@ def source_set(
     srcset: str, *, sizes: str = "", src: str = "", viewport: Viewport
 ) -> tuple[tuple[str, float], ...]:
     """The normalised source set of an `img`: each URL as written, with its density; no density twice."""
-    screen = _Screen(viewport, "chromium", "", "utf-8")
-    return screen.source_set(srcset, sizes, src=src.strip(_HTML_SPACE))
+    return rule.normalise(*ladder(srcset), source_size(sizes, viewport), src=src.strip(_HTML_SPACE))
 
 
 def _text(html: str | bytes, content_type: str | None) -> tuple[str, str]:
@@ -95,20 +91,25 @@ def _is_image_preload(link: Link) -> bool:
     return (link.as_ or "").lower() == "image" and "preload" in (link.rel or "").lower().split()
 
 
-class _Standing(NamedTuple):
-    """A `<source>` that stands for the images after it in its picture."""
+@dataclass(slots=True)
+class _Standing:
+    """A `<source>` that stands for the images after it in its picture, read once for all of them."""
 
     place: int
     """Which source of the picture it is."""
-    source: Source
-    candidates: list[Described]
+    attr: Attr
+    ladder: tuple[Sequence[str], Descriptors]
+    sizes: str
+    may_say_auto: bool
+    offers: dict[float | None, _Offer] = field(default_factory=dict)
+    """By what `auto` stands for."""
 
 
 @dataclass(slots=True)
-class _Set:
-    """The source set of a `<source>`, and what was chosen of it when so many URLs had been loaded."""
+class _Offer:
+    """What may be shown of a `<source>`, and what was chosen of it when so many URLs had been loaded."""
 
-    candidates: tuple[tuple[str, float], ...]
+    urls: list[str]
     loaded: int = -1
     chosen: str | None = None
 
@@ -127,80 +128,75 @@ class _Screen:
         self._size = lru_cache(maxsize=256)(partial(source_size, viewport=viewport, browser=browser))
         self._matches = lru_cache(maxsize=256)(partial(media.matches, viewport=viewport, browser=browser))
         self._standing: dict[int, _Standing | None] = {}
-        self._sets: dict[tuple[int, float | None], _Set] = {}
 
     def show(self, image: Image) -> str | None:
-        standing = self._standing_for(image)
-        source = None if standing is None else standing.source
-        lazy = image.loading is not None and image.loading.lower() == "lazy"
-        auto = None
-        if lazy and may_say_auto(image.sizes if source is None else source.sizes):
-            auto = layout.image_width(image, source, self._viewport)
-        if standing is None:
-            src = self._default(image.src or "")
-            chosen = self._select(self.source_set(image.srcset, image.sizes, src=src, auto=auto))
-        else:
-            chosen = self._chosen_of(standing, auto)
-        shown = None if chosen is None else self._shown(chosen)
-        if shown is not None and not lazy:
-            self._loaded.add(_without_fragment(shown))
-        return shown
+        attr = image.attr
+        lazy = (attr("loading") or "").lower() == "lazy"
+        standing = self._standing_for(image) if image.before else None
+        if standing is not None:
+            auto = lazy and standing.may_say_auto
+            width = layout.image_width(attr, standing.attr, self._viewport) if auto else None
+            return self._load(self._chosen_of(standing, width), lazy=lazy)
+        sizes = attr("sizes") or ""
+        auto = lazy and may_say_auto(sizes)
+        width = layout.image_width(attr, None, self._viewport) if auto else None
+        src = self._default(attr("src") or "")
+        urls = self._ranked(ladder(attr("srcset") or ""), sizes, auto_width=width, src=src)
+        return self._load(self._select(urls), lazy=lazy)
 
     def preload(self, link: Link) -> str | None:
         if not (rule.can_show(link.type, self._browser) and self._holds(link.media)):
             return None
-        chosen = self._select(self.source_set(link.imagesrcset, link.imagesizes, src=link.href or ""))
-        shown = None if chosen is None else self._shown(chosen)
-        if shown is not None:
-            self._loaded.add(_without_fragment(shown))
-        return shown
+        urls = self._ranked(ladder(link.imagesrcset or ""), link.imagesizes or "", src=link.href or "")
+        return self._load(self._select(urls))
 
-    def source_set(
-        self, srcset: str | None, sizes: str | None, *, src: str = "", auto: float | None = None
-    ) -> tuple[tuple[str, float], ...]:
-        return self._normalised(described(srcset) if srcset else [], sizes, src=src, auto=auto)
-
-    def _normalised(
-        self, candidates: list[Described], sizes: str | None, *, src: str, auto: float | None
-    ) -> tuple[tuple[str, float], ...]:
-        size = 0.0
-        if any(map(_WIDTH, candidates)):
-            size = self._size(sizes or "", auto_width=auto)
-        return rule.normalise(candidates, size, src=src)
+    def _ranked(
+        self,
+        steps: tuple[Sequence[str], Descriptors],
+        sizes: str,
+        *,
+        auto_width: float | None = None,
+        src: str = "",
+    ) -> list[str]:
+        size = self._size(sizes, auto_width=auto_width)
+        return rule.rank(*steps, size, self._viewport.dpr, src=src)
 
     def _standing_for(self, image: Image) -> _Standing | None:
         """What stands for the image in its picture, if it comes before it.
 
         Found once for a picture, however many images stand in it.
         """
-        if not image.picture:
-            return None
-        key = id(image.picture)
+        key = id(image.sources)
         if key not in self._standing:
-            self._standing[key] = next(self._may_stand(image.picture), None)
+            self._standing[key] = self._may_stand(image.sources)
         standing = self._standing[key]
         return None if standing is None or standing.place >= image.before else standing
 
-    def _may_stand(self, sources: tuple[Source, ...]) -> Iterator[_Standing]:
-        for index, source in enumerate(sources):
-            if (
-                source.srcset
-                and rule.can_show(source.type, self._browser)
-                and self._holds(source.media)
-                and (candidates := described(source.srcset))
-            ):
-                yield _Standing(index, source, candidates)
+    def _may_stand(self, sources: Sequence[Attr]) -> _Standing | None:
+        for place, attr in enumerate(sources):
+            if not (rule.can_show(attr("type"), self._browser) and self._holds(attr("media"))):
+                continue
+            urls, descriptors = ladder(attr("srcset") or "")
+            if urls:
+                sizes = attr("sizes") or ""
+                return _Standing(place, attr, (urls, descriptors), sizes, may_say_auto(sizes))
+        return None
 
-    def _chosen_of(self, standing: _Standing, auto: float | None) -> str | None:
+    def _chosen_of(self, standing: _Standing, auto_width: float | None) -> str | None:
         """What is chosen of a source: the same for all its images, while nothing more has been loaded."""
-        key = (id(standing.source), auto)
-        if key not in self._sets:
-            candidates = self._normalised(standing.candidates, standing.source.sizes, src="", auto=auto)
-            self._sets[key] = _Set(candidates)
-        known = self._sets[key]
-        if known.loaded != len(self._loaded):
-            known.loaded, known.chosen = len(self._loaded), self._select(known.candidates)
-        return known.chosen
+        offer = standing.offers.get(auto_width)
+        if offer is None:
+            offer = _Offer(self._ranked(standing.ladder, standing.sizes, auto_width=auto_width))
+            standing.offers[auto_width] = offer
+        if offer.loaded != len(self._loaded):
+            offer.loaded, offer.chosen = len(self._loaded), self._select(offer.urls)
+        return offer.chosen
+
+    def _load(self, chosen: str | None, *, lazy: bool = False) -> str | None:
+        shown = None if chosen is None else self._shown(chosen)
+        if shown is not None and not lazy:
+            self._loaded.add(_without_fragment(shown))
+        return shown
 
     def _default(self, src: str) -> str:
         """The `src` that may join a source set: Firefox lets only one join that it can parse."""
@@ -209,10 +205,15 @@ class _Screen:
     def _holds(self, condition: str | None) -> bool:
         return condition is None or self._matches(condition)
 
-    def _select(self, candidates: tuple[tuple[str, float], ...]) -> str | None:
+    def _select(self, urls: list[str]) -> str | None:
+        """The one that is shown of what `rank` gives."""
+        if not urls:
+            return None
         if self._browser == "chromium":
-            return rule.select(candidates, self._viewport.dpr, at_hand=self._is_at_hand)
-        return rule.select(candidates, self._viewport.dpr)
+            for denser in urls[:-1]:
+                if self._is_at_hand(denser):
+                    return denser
+        return urls[-1]
 
     def _is_at_hand(self, url: str) -> bool:
         """Whether it costs Chromium nothing: a data URL, or loaded by an image that came before."""

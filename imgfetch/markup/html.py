@@ -12,31 +12,23 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+    from typing import TypeAlias
+
     import turbohtml
 
-
-class Source(NamedTuple):
-    """A `<source>` of a picture; None where an attribute is absent."""
-
-    srcset: str | None
-    sizes: str | None
-    media: str | None
-    type: str | None
-    width: str | None
+    Attr: TypeAlias = Callable[[str], str | None]
+    """What an attribute of an element says, None where it is absent: read when it is asked for, as most
+    of them never are."""
 
 
 class Image(NamedTuple):
-    """An `<img>`; None where an attribute is absent."""
+    """An `<img>`."""
 
-    src: str | None
-    srcset: str | None
-    sizes: str | None
-    loading: str | None
-    width: str | None
-    style: str | None
-    picture: tuple[Source, ...] = ()
+    attr: Attr
+    sources: Sequence[Attr]
     """The `<source>` children of its picture, whether before or after it."""
-    before: int = 0
+    before: int
     """How many of them come before it: only those can stand for it."""
 
 
@@ -61,10 +53,8 @@ class Page(NamedTuple):
     links: tuple[Link, ...]
 
 
-_OF_A_SOURCE = ("srcset", "sizes", "media", "type", "width")
-_OF_AN_IMAGE = ("src", "srcset", "sizes", "loading", "width", "style")
 _OF_A_LINK = ("rel", "href", "as", "media", "type", "imagesrcset", "imagesizes")
-"""Their attributes, in the order of the fields."""
+"""Its attributes, in the order of the fields."""
 
 
 def read_page(markup: str, *, scripting: bool = True) -> Page:
@@ -72,29 +62,23 @@ def read_page(markup: str, *, scripting: bool = True) -> Page:
     from turbohtml import Namespace
 
     document = parse(markup, scripting=scripting)
-    found: list[tuple[turbohtml.Element, turbohtml.Node | None, int]] = []
+    images: list[Image] = []
     links: list[Link] = []
-    pictures: dict[turbohtml.Node | None, list[Source]] = {}
+    # An image shares the sources of its picture with the others in it, so that a thousand images among a
+    # thousand sources are two thousand things, and not a million.
+    pictures: dict[turbohtml.Node | None, list[Attr]] = {}
     for element in document.select("img, picture > source, link"):  # find_all takes three times as long
         if element.namespace is not Namespace.HTML:  # <svg><source>: not ours, whatever its name
             continue
         match element.tag:
             case "img":
-                picture = element.parent
-                found.append((element, picture, len(pictures.get(picture, ()))))
+                sources = pictures.get(element.parent, ())
+                images.append(Image(element.attr, sources, len(sources)))
             case "source":
-                source = Source._make(map(element.attr, _OF_A_SOURCE))
-                pictures.setdefault(element.parent, []).append(source)
+                pictures.setdefault(element.parent, []).append(element.attr)
             case _:
                 links.append(Link._make(map(element.attr, _OF_A_LINK)))
-    # An image shares the sources of its picture with the others in it, so that a thousand images among a
-    # thousand sources are two thousand things, and not a million.
-    shared = {picture: tuple(sources) for picture, sources in pictures.items()}
-    images = tuple(
-        Image._make((*map(element.attr, _OF_AN_IMAGE), shared[picture] if before else (), before))
-        for element, picture, before in found
-    )
-    return Page(base_href(document), images, tuple(links))
+    return Page(base_href(document), tuple(images), tuple(links))
 
 
 def metas(markup: str) -> tuple[tuple[str, str], ...]:

@@ -15,7 +15,7 @@ from imgfetch.markup.css_tokens import entries, without_space
 from imgfetch.markup.css_values import ALL_MATH, quantity
 
 if TYPE_CHECKING:
-    from imgfetch.markup.html import Image, Source
+    from imgfetch.markup.html import Attr
     from imgfetch.model import Viewport
 
 _DECLARATION = re.compile(r"""(?:^|;)\s*+((?:min-|max-)?width)\s*+:\s*+([^;!]*+)""", re.IGNORECASE)
@@ -34,15 +34,16 @@ _WIDEST = float(2**25)
 _BODY_MARGIN = 16.0
 
 
-def image_width(image: Image, source: Source | None, viewport: Viewport) -> float:
+def image_width(image: Attr, source: Attr | None, viewport: Viewport) -> float:
     """The width that the markup of an image gives it, in whole CSS pixels."""
-    styles = {name.lower(): value for name, value in _DECLARATION.findall(image.style or "")}
-    attribute = image.width if source is None or source.width is None else source.width
+    styles = {name.lower(): value for name, value in _DECLARATION.findall(image("style") or "")}
+    attribute = None if source is None else source("width")
+    attribute = image("width") if attribute is None else attribute
     width = _length(styles.get("width"), viewport)
     if width is None:
         width = _dimension(attribute, viewport)
     if width is None:
-        width = _CONTAINED if _SAYS_AUTO.match(image.sizes or "") else 0.0
+        width = _CONTAINED if _SAYS_AUTO.match(image("sizes") or "") else 0.0
     most = _length(styles.get("max-width"), viewport)
     least = _length(styles.get("min-width"), viewport)
     width = width if most is None else min(width, most)

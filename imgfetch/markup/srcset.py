@@ -9,15 +9,21 @@ nothing is looked at twice and the time is linear in the text. Step numbers are 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from itertools import starmap
 from typing import TYPE_CHECKING
 
 from imgfetch.model import Candidate, Problem
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import TypeAlias
 
-    from imgfetch.model import Described
+    from imgfetch.model import Descriptors
+
+    Matches: TypeAlias = Iterable[tuple[str, str, str, str]]
+    Fields: TypeAlias = tuple[str, int | None, int | None, float | None]
+    """Those of a `Candidate`."""
 
 _SPACE = r" \t\n\f\r"
 """ASCII whitespace (Infra §4.6): a vertical tab or a no-break space is part of a URL."""
@@ -55,7 +61,7 @@ _WIDEST = 2**31 - 1
 
 def parse_srcset(text: str) -> tuple[Candidate, ...]:
     """The image candidates a browser keeps of a `srcset`, in order, URLs as written."""
-    return tuple(starmap(Candidate, described(text)))
+    return tuple(starmap(Candidate, _kept(_CANDIDATE.findall(text))))
 
 
 def read_srcset(text: str) -> tuple[tuple[Candidate, ...], tuple[Problem, ...]]:
@@ -70,17 +76,29 @@ def read_srcset(text: str) -> tuple[tuple[Candidate, ...], tuple[Problem, ...]]:
     return tuple(candidates), tuple(problems)
 
 
-def described(text: str) -> list[Described]:
-    """The fields of the candidates that `parse_srcset` gives: half the work, for whoever reads many lists."""
-    kept: list[Described] = []
-    for url, width, density, rest in _CANDIDATE.findall(text):
-        if width:  # nearly all have one, and a call would cost as much as the rest
-            kept.append((url, int(width), None, None))
-        else:
-            fields = _fields(url, width, density, rest)
-            if isinstance(fields, tuple):
-                kept.append(fields)
-    return kept
+def ladder(text: str) -> tuple[Sequence[str], Descriptors]:
+    """The URLs of the candidates that `parse_srcset` gives, and their descriptors."""
+    found = _CANDIDATE.findall(text)
+    if 0 < len(found) <= _MOST_REMEMBERED:
+        urls, widths, densities, _ = zip(*found, strict=True)
+        ordinary = _ordinary(widths, densities)
+        if ordinary is not None:
+            return urls, ordinary
+    kept = _kept(found)
+    return [url for url, *_ in kept], tuple((width, density) for _, width, _, density in kept)
+
+
+_MOST_REMEMBERED = 64
+"""Candidates; the lists of a page differ in their URLs, and hardly in what stands beside these."""
+
+
+@lru_cache(maxsize=512)
+def _ordinary(widths: tuple[str, ...], densities: tuple[str, ...]) -> Descriptors | None:
+    """What was read on the spot, if each candidate has one of both."""
+    pairs = tuple(zip(widths, densities, strict=True))
+    if any(width == density for width, density in pairs):
+        return None
+    return tuple((int(width), None) if width else (None, float(density)) for width, density in pairs)
 
 
 def walk(text: str) -> Iterator[Candidate | Problem]:
@@ -99,7 +117,20 @@ def excerpt(text: str, *, limit: int = 120) -> str:
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _fields(url: str | None, width: str | None, density: str | None, rest: str | None) -> Described | str:
+def _kept(found: Matches) -> list[Fields]:
+    """The fields of the candidates that are not dropped."""
+    kept: list[Fields] = []
+    for url, width, density, rest in found:
+        if width:  # nearly all have one, and a call would cost as much as the rest
+            kept.append((url, int(width), None, None))
+        else:
+            fields = _fields(url, width, density, rest)
+            if isinstance(fields, tuple):
+                kept.append(fields)
+    return kept
+
+
+def _fields(url: str | None, width: str | None, density: str | None, rest: str | None) -> Fields | str:
     """What a match says of a candidate, or the reason why it is dropped; no reason where there is none."""
     if not url:
         return ""

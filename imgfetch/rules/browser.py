@@ -1,6 +1,6 @@
 """How a browser takes one rendition of a source set: the policy `browser`.
 
-    candidates ─▶ normalise: a density each, twins dropped ─▶ select: the one that is shown
+    candidates ─▶ a density each, twins dropped ─▶ rank: the one that is shown, and what may be shown instead
 
 Densities are single precision floats, as they are in browsers: 1.00000001x is 1x.
 """
@@ -9,13 +9,12 @@ from __future__ import annotations
 
 import struct
 from functools import lru_cache
-from operator import itemgetter
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Sequence
+    from collections.abc import Sequence
 
-    from imgfetch.model import Described
+    from imgfetch.model import Descriptors
 
 _SHOWN_BY_BOTH = frozenset(
     f"image/{name}"
@@ -28,26 +27,54 @@ _SHOWN_BY_CHROMIUM = _SHOWN_BY_BOTH | {"image/jxl", "image/x-xbitmap"}
 _SHOWN_BY_FIREFOX = _SHOWN_BY_BOTH | {"image/vnd.mozilla.apng", "image/x-ms-bmp", "image/icon"}
 
 _SINGLE = struct.Struct("f")
-_DENSITY = itemgetter(1)
+
+_MOST_REMEMBERED = 64
+"""Candidates of a list: what is longer is not met twice."""
 
 
 def normalise(
-    candidates: Iterable[Described], source_size: float, *, src: str = ""
+    urls: Sequence[str], descriptors: Descriptors, source_size: float, *, src: str = ""
 ) -> tuple[tuple[str, float], ...]:
     """Each candidate's URL and density in device pixels a CSS pixel, in the order written.
 
     `src` joins as 1x where no candidate has a width; of equal densities the first written stays
     (HTML §4.8.4.3.4, §4.8.4.3.9, and step 1 of §4.8.4.3.6). `source_size` is in CSS pixels.
     """
-    densities: dict[float, str] = {}
-    widths = False
-    for url, width, _, written in candidates:
-        if width is not None:
-            widths = True
-        densities.setdefault(density(width, written, source_size), url)
-    if src and not widths:
-        densities.setdefault(1.0, src)
-    return tuple(zip(densities.values(), densities, strict=True))
+    places = _places(descriptors, source_size, bool(src))
+    every = (*urls, src)
+    return tuple((every[place], number) for number, place in places.items())
+
+
+def rank(
+    urls: Sequence[str], descriptors: Descriptors, source_size: float, dpr: float, *, src: str = ""
+) -> list[str]:
+    """The URLs that a browser may show, in the order in which it thinks of them; none of no candidates.
+
+    The last is the lowest density that covers `dpr`, else the highest. Before it stand the denser ones,
+    the densest first: of those the first that costs nothing is shown instead.
+    """
+    ranks = _ranks if len(descriptors) <= _MOST_REMEMBERED else _ranks.__wrapped__
+    every = (*urls, src) if src else urls
+    return [every[place] for place in ranks(descriptors, source_size, dpr, bool(src))]
+
+
+@lru_cache(maxsize=1024)
+def _ranks(descriptors: Descriptors, source_size: float, dpr: float, has_src: bool) -> tuple[int, ...]:
+    """The places of what `rank` gives."""
+    places = _places(descriptors, source_size, has_src)
+    wanted = single(dpr)
+    covering = sorted((number for number in places if number >= wanted), reverse=True)
+    return tuple(places[number] for number in covering or sorted(places)[-1:])
+
+
+def _places(descriptors: Descriptors, source_size: float, has_src: bool) -> dict[float, int]:
+    """Where the first of each density stands: `src` behind all others, if it joins them."""
+    places: dict[float, int] = {}
+    for place, (width, written) in enumerate(descriptors):
+        places.setdefault(density(width, written, source_size), place)
+    if has_src and all(width is None for width, _ in descriptors):
+        places.setdefault(1.0, len(descriptors))
+    return places
 
 
 @lru_cache(maxsize=4096)  # the images of a page are cut to the same few widths
@@ -57,31 +84,6 @@ def density(width: int | None, written: float | None, source_size: float) -> flo
         return 1.0 if written is None else single(written)
     size = single(source_size)
     return single(single(width) / size) if size else float("inf")
-
-
-def select(
-    source_set: Sequence[tuple[str, float]],
-    dpr: float,
-    *,
-    at_hand: Callable[[str], bool] | None = None,
-) -> str | None:
-    """The URL a browser shows: the lowest density that covers `dpr`, else the highest.
-
-    A denser one that costs nothing, because it is `at_hand`, is taken instead, the densest first.
-    None of an empty set.
-    """
-    if not source_set:
-        return None
-    wanted = single(dpr)
-    covering = [candidate for candidate in source_set if candidate[1] >= wanted]
-    if not covering:
-        return max(source_set, key=_DENSITY)[0]
-    winner = min(covering, key=_DENSITY)
-    if at_hand is not None and len(covering) > 1:
-        for url, number in sorted(covering, key=_DENSITY, reverse=True):
-            if number > winner[1] and at_hand(url):
-                return url
-    return winner[0]
 
 
 def can_show(media_type: str | None, browser: str = "chromium") -> bool:

@@ -15,6 +15,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from imgfetch.adapters.pillow import PillowDecoder
+from imgfetch.api.pages import current_sources
 from imgfetch.formats import walk
 from imgfetch.markup import urls as web_urls
 from imgfetch.markup.css import find_css_images
@@ -46,7 +47,7 @@ from imgfetch.rules.coding import Undo
 from imgfetch.rules.explain import explain
 from pictures import samples
 from test_speech import check_answer
-from test_srcset import by_the_letter
+from test_srcset import by_the_letter, check_ladder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -91,6 +92,7 @@ def srcset(data: bytes) -> None:
     text = _text(data)
     candidates, problems = read_srcset(text)
     assert candidates == by_the_letter(text)
+    check_ladder(text)
     assert all(text[problem.position :].startswith(problem.found[:8]) for problem in problems)
     assert [problem.position for problem in problems] == sorted(problem.position for problem in problems)
 
@@ -134,7 +136,8 @@ def page(data: bytes) -> None:
     codec = find_encoding(data)
     assert decode(data, f"text/html; charset={codec}") == decode(data, f"text/html; charset={codec}")
     for scripting in (True, False):
-        read_page(text, scripting=scripting)
+        shown = current_sources(text, base_url=BASE, viewport=SCREEN, scripting=scripting)
+        assert len(shown) == len(read_page(text, scripting=scripting).images)
     _plausible(find_page_images(text, base_url=BASE))
 
 
