@@ -37,10 +37,33 @@ def test_spellings_that_rfc_3986_equates_have_one_key() -> None:
     same_key("http://h/..", "http://h/.", "http://h/a/..", "http://h/")
 
 
+def test_an_apostrophe_in_a_query_is_the_escape_that_browsers_send() -> None:
+    same_key("http://h/a?it's&b='c'", "http://h/a?it%27s&b=%27c%27")
+    assert address("http://h/it's?it's").key(("b",)) == "http://h/it's?it%27s"
+    for url, plain in (
+        ("?it's", False),
+        ("?it%27s", True),
+        ("/it's", True),
+        ("/it's?b", True),
+        ("?b#it's", True),
+    ):
+        assert urls.is_plain(f"http://h/a{url}") is plain, url
+    assert urls.follow("http://h/a", "/it's?it's") == "http://h/it's?it%27s"
+    assert urls.is_plain("http://h/" + "?" * 100_000)
+
+
 def test_what_may_be_another_resource_has_another_key() -> None:
     keys = [
         address(url).key()
-        for url in ("http://h/a", "http://h/A", "http://h/a?", "http://h/a?b", "https://h/a")
+        for url in (
+            "http://h/a",
+            "http://h/A",
+            "http://h/a?",
+            "http://h/a?b",
+            "https://h/a",
+            "http://h/'",
+            "http://h/%27",
+        )
     ]
     keys += [address(url).key() for url in ("http://h/a/", "http://h/%2F", "http://h/a%2Fb", "http://h:81/a")]
     assert len(set(keys)) == len(keys)

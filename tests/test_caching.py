@@ -132,6 +132,26 @@ async def test_it_shares_a_cache_with_the_client_and_neither_takes_the_others_wo
     assert len(within.requests) == 2
 
 
+async def test_an_apostrophe_in_a_query_makes_no_second_image_of_one(tmp_path: Path) -> None:
+    """httpx sends it as it is written, browsers and the `Client` its escape."""
+    cache = tmp_path / "cache"
+    within = Within(answer(cache_control="max-age=60"))
+    async with client(cache, within, SystemClock()) as http:
+        for url in (f"{URL}?it's", f"{URL}?it%27s"):
+            assert (await http.get(url)).content == WEBP
+    async with Client(cache, offline=True) as images:
+        for url in (f"{URL}?it's", f"{URL}?it%27s", f"{URL}?it's 480w"):
+            assert (await images.get(url)).origin == "cached"
+        found = [image async for image in images.get_many([f"{URL}?it's", f"{URL}?it%27s"])]
+    assert [image.url for image in found] == [f"{URL}?it%27s"] * 2
+    assert [request.url.raw_path.partition(b"?")[2] for request in within.requests] == [b"it's"]
+    kept = imgfetch.Cache(cache)
+    assert [entry.key for entry in kept.entries()] == [f"{URL}?it%27s"]
+    assert kept.pin(f"{URL}?it's") and kept.unpin(f"{URL}?it%27s")  # noqa: PT018
+    assert kept.remove(f"{URL}?it's")
+    assert kept.find(f"{URL}?it%27s") is None
+
+
 async def test_the_client_serves_no_body_that_is_no_image(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
     async with client(cache, Within(answer(b"{}", cache_control="max-age=60")), verify="none") as http:

@@ -176,22 +176,33 @@ def test_sources_come_from_standard_input_and_from_a_list(origin: Origin) -> Non
 
 
 @pytest.mark.parametrize("base", [(), ("--base", "https://base.example/")], ids=("bare", "based"))
+@pytest.mark.parametrize(
+    ("written", "asked"),
+    [
+        ("http://１２７.0.0.1:{}/ü.webp", "/%C3%BC.webp"),
+        ("http://127.0.0.1:{}/it's.webp?it's", "/it's.webp?it%27s"),
+    ],
+)
 def test_a_url_may_be_spelled_as_people_spell_it_at_every_door(
-    base: tuple[str, ...], origin: Origin, capsys: pytest.CaptureFixture[str]
+    written: str,
+    asked: str,
+    base: tuple[str, ...],
+    origin: Origin,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """A browser writes the escapes of a path, and a host in ASCII: １２７ is 127 to it."""
-    asked_for = origin.route("/%C3%BC.webp", whole(encoded("webp", 480, 270), cache_control="max-age=3600"))
-    url = f"http://１２７.0.0.1:{origin.port}/ü.webp"
+    """A browser writes the escapes of a path and a query, and a host in ASCII: １２７ is 127 to it."""
+    asked_for = origin.route(asked, whole(encoded("webp", 480, 270), cache_control="max-age=3600"))
+    url = written.format(origin.port)
     texts = (url, f"{url} 480w", f"{url} 1x, {url}?2 2x", f"prose, then {url} 480w.")
     Path("list").write_text("\n".join(texts))
-    Path("page.html").write_text(f"<meta charset=utf-8><img srcset='{url} 480w'>")
-    Path("style.css").write_text(f"a {{ background: url({url}) }}")
+    Path("page.html").write_text(f'<meta charset=utf-8><img srcset="{url} 480w">')
+    Path("style.css").write_text(f'a {{ background: url("{url}") }}')
     for source in (*texts, "page.html", "style.css"):
         ran = Ran(capsys, "pick", "-q", source, "--policy", "smallest", "--offline", *base)
         assert (ran.code, ran.lines) == (0, [asked_for]), source
     listed = Ran(capsys, "get", "-q", "-i", "list", "page.html", "--policy", "smallest", *LOCAL, *base)
     assert (listed.code, len(listed.lines)) == (0, 5)
-    assert {request.path for request in origin.requests} == {"/%C3%BC.webp"}
+    assert {request.path for request in origin.requests} == {asked}
     assert Ran(capsys, "batch", "list", "--to", "out", "--policy", "smallest", *LOCAL, *base).code == 0
     for command in ("explain", "cache pin", "cache unpin", "cache rm"):
         assert Ran(capsys, *command.split(), url).code == 0, command

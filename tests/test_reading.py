@@ -111,14 +111,16 @@ def test_urls_are_spelled_as_a_browser_spells_them() -> None:
     def check(text: str, *expected: str, base_url: str = "") -> None:
         for media_type, markup in (
             ("text/plain", f"{text} 1x, {text}#2 2x"),
-            ("text/html", f"<img srcset='{text} 1x, {text}#2 2x'>"),
-            ("text/css", f"a {{ background: image-set('{text}', '{text}#2' 2x) }}"),
+            ("text/html", f'<img srcset="{text} 1x, {text}#2 2x">'),
+            ("text/css", f'a {{ background: image-set("{text}", "{text}#2" 2x) }}'),
         ):
             (image,) = find_images(markup, media_type=media_type, base_url=base_url)
             assert [c.url for c in image.candidates] == [*expected, f"{expected[0]}#2"], media_type
 
     check("https://h.example/ü.webp", "https://h.example/%C3%BC.webp")
     check("https://ü.example/a.webp?ü", "https://xn--tda.example/a.webp?%C3%BC")
+    check("https://h.example/it's?it's", "https://h.example/it's?it%27s")
+    check("/it's?it's", "https://h.example/it's?it%27s", base_url="https://h.example/")
     check("/ü.webp", "https://xn--tda.example/%C3%BC.webp", base_url="https://ü.example/b/")
     check("https://h.example/ü.webp", "https://h.example/%C3%BC.webp", base_url="https://ü.example/b/")
     (kept,) = find_images("https://[ü/a.webp 1x, ü.webp 2x")

@@ -89,6 +89,8 @@ def test_an_escape_and_what_it_stands_for_are_the_same_unless_it_is_reserved() -
     check(only + "/foo/bar/%62%61%7A", "/foo/bar/baz /foo/bar/%62%61%7a")
     check(only + "/a%2Fb", "/a%2fb", "/a/b")
     check(only + "/a b", "/a%20b", "/a")
+    for pattern in ("/a?it's", "/a?it%27s"):  # as people write it, and as it is asked for
+        check(only + pattern, "/a?it's /a?it%27s", "/a?its")
     # §2.2.3: special characters, verbatim
     check(only + "/a-%2A.html", "/a-*.html /a-%2a.html", "/a-b.html")
     check(only + "/a-%24", "/a-$ /a-%24", "/a-")

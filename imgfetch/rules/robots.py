@@ -121,7 +121,7 @@ _FIELDS = {
 
 _END_OF_LINE = re.compile(rb"\r\n|\r|\n")
 _TOKEN = re.compile(r"[a-z_-]+")
-_ODD = re.compile(r"[^A-Za-z0-9._~:/?#\[\]@!$&'()*+,;=%-]")
+_ODD = re.compile(r"[^A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]")
 
 
 def _lines(data: bytes) -> Iterator[tuple[str, str]]:

@@ -41,6 +41,8 @@ class Address(NamedTuple):
     def key(self, ignoring: tuple[str, ...] = ()) -> Key:
         """The same for every spelling of one resource that RFC 3986 §6.2.2 and RFC 9110 §4.2.3 equate.
 
+        So it is for `'` and `%27` in a query: what browsers ask for tells no origin which was written.
+
         Signatures are no part of it, nor are the parameters that `ignoring` names: see `rules.signatures`.
         """
         return (_remembered_names(self.origin, self.target, ignoring) if ignoring else self.names)[0]
@@ -97,7 +99,8 @@ def follow(base: str, location: str) -> str:
     except ValueError:  # `//[`: a host in brackets that is no IPv6 address, or in letters that are none
         absolute = location
     # A header's bytes beyond ASCII reach us as Latin-1; they go back as the escapes the origin meant.
-    return quote(absolute, safe="%!#$&'()*+,/:;=?@[]~", encoding="latin-1")
+    before, mark, query = quote(absolute, safe="%!#$&'()*+,/:;=?@[]~", encoding="latin-1").partition("?")
+    return before + mark + _with_apostrophes_escaped(query)
 
 
 def origin(url: str) -> str:
@@ -153,7 +156,7 @@ _QUERY_VALUE = re.compile(r"=(?![0-9]{1,5}(?:&|$))[^&]*")
 
 _USERINFO = re.compile(r"//[^/?#]*@")
 _CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
-_ODD = re.compile(r'[\x00-\x20"<>\\^`{|}\x7f]')
+_ODD = re.compile(r"""[\x00-\x20"<>\\^`{|}\x7f]|\A[^?#]*+\?[^#']*+'""")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _NUMBER = re.compile(r"0x[0-9a-f]{0,60}|0[0-7]{0,60}|[1-9][0-9]{0,60}")
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
@@ -218,12 +221,18 @@ def _names(origin: str, target: str, ignoring: tuple[str, ...] = ()) -> tuple[Ke
         query = unsigned(query, ignoring)
         mark = mark if query else ""
     resource = origin + path + mark + query
-    if "%" in resource or "/." in path:
-        return Key(origin + _normal_path(path) + mark + normal_escapes(query)), resource
+    if "%" in resource or "'" in query or "/." in path:
+        normal = _with_apostrophes_escaped(normal_escapes(query))
+        return Key(origin + _normal_path(path) + mark + normal), resource
     return Key(resource), resource
 
 
 _remembered_names = lru_cache(_REMEMBERED)(_names)
+
+
+def _with_apostrophes_escaped(query: str) -> str:
+    """A query as browsers send it: the special-query percent-encode set of the URL standard (URL §1.3)."""
+    return query.replace("'", "%27")
 
 
 @lru_cache(_REMEMBERED)
