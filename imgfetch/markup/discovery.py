@@ -279,9 +279,10 @@ def _image(
     `problems` are those of its sources, and take in its own.
     """
     own = _candidates(said, "srcset", problems)
-    src = _first(said, "src")
+    src = written = _first(said, "src")
     sizes = said.get("sizes", "")
-    lazy = _lazy_candidates(said, problems) if _has_lazy_attributes(said) else ()
+    is_lazy = _has_lazy_attributes(said)
+    lazy = _lazy_candidates(said, problems) if is_lazy else ()
     backgrounds = list(_background(tag, said))
 
     kind = Kind.PICTURE if sources else Kind.IMG
@@ -292,7 +293,7 @@ def _image(
         kind = Kind.AMP
     problems += _said_of("sizes", unread_sizes(sizes))
     candidates = own if _is_real(own) and src.startswith("data:") else _with_src(own, src)
-    in_place = [_first(said, "src"), *(c.url for c in candidates), *_blurred(backgrounds)]
+    in_place = [written, *(c.url for c in candidates), *_blurred(backgrounds)]
     shown = {candidate.url for candidate in candidates} if _is_real(candidates) else set()
     image = SourceSet(
         candidates if shown else (),
@@ -303,7 +304,9 @@ def _image(
         sources=sources,
         placeholder=next((url for url in in_place if url and url not in shown), ""),
     )
-    named = _urls(image) | {each.url for each in (*lazy, *own)} | {_first(said, *_LAZY_SRC)}
+    named = _urls(image).union(each.url for each in (*lazy, *own))
+    if is_lazy:
+        named.add(_first(said, *_LAZY_SRC))
     yield _Found(image, frozenset(named - {""}))
     yield from (_Found(each) for each in backgrounds if not _blurred([each]))
 
@@ -544,4 +547,7 @@ def _single(kind: Kind, url: str) -> Iterator[SourceSet]:
 
 def _first(said: Attributes, *names: str) -> str:
     """The first of these attributes that says anything, or an empty string."""
-    return next((text for name in names if (text := said.get(name, "").strip(_HTML_SPACE))), "")
+    for name in names:
+        if text := said.get(name, "").strip(_HTML_SPACE):
+            return text
+    return ""

@@ -66,14 +66,12 @@ def parse_srcset(text: str) -> tuple[Candidate, ...]:
 
 def read_srcset(text: str) -> tuple[tuple[Candidate, ...], tuple[Problem, ...]]:
     """The image candidates a browser keeps of a `srcset`, and those it drops, with the reason."""
-    candidates: list[Candidate] = []
-    problems: list[Problem] = []
-    for item in walk(text):
-        if isinstance(item, Candidate):
-            candidates.append(item)
-        else:
-            problems.append(item)
-    return tuple(candidates), tuple(problems)
+    found = _CANDIDATE.findall(text)
+    kept = _kept(found)
+    # Only the last match can be of separators alone; whoever drops a candidate pays for a second look.
+    dropped = len(kept) < len(found) - (bool(found) and not found[-1][0])
+    problems = (item for item in walk(text) if isinstance(item, Problem)) if dropped else ()
+    return tuple(starmap(Candidate, kept)), tuple(problems)
 
 
 def ladder(text: str) -> tuple[Sequence[str], Descriptors]:

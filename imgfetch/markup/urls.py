@@ -98,6 +98,8 @@ def absolute(source_set: SourceSet, base: str) -> SourceSet:
             url = resolve(candidate.url, base)
             if url is None:
                 problems.append(Problem(source_set.position, excerpt(candidate.url), "not a URL"))
+            elif url == candidate.url:
+                kept.append(candidate)
             else:
                 kept.append(Candidate(url, candidate.width, candidate.height, candidate.density))
         return tuple(kept)
