@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import pickle
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -396,6 +397,37 @@ async def test_a_url_may_be_that_of_a_page(origin: Origin, client: Client) -> No
     assert origin.asked("/img/gone.webp") == before
 
 
+class Noting(ThreadPoolExecutor):
+    """An executor that notes how often it was asked for a thread."""
+
+    asked = 0
+
+    def submit(self, *args: Any, **kwargs: Any) -> Future[Any]:  # noqa: ANN401 (whatever it is asked)
+        self.asked += 1
+        return super().submit(*args, **kwargs)
+
+
+@pytest.mark.parametrize(("size", "threads"), [(1_000, 0), (300_000, 1)])
+async def test_the_event_loop_goes_on_while_a_large_page_is_read(
+    size: int, threads: int, origin: Origin, cache: Path
+) -> None:
+    origin.route("/a", whole(WEBP, cache_control="max-age=60"))
+    page = "".join(f"<img src=/a#{number}>" for number in range(20)).encode().ljust(size)
+    url = origin.route("/page", whole(page, content_type="text/html"))
+    executor = Noting()
+    asyncio.get_running_loop().set_default_executor(executor)
+    async with Client(cache, allow_hosts=["127.0.0.1"]) as client:
+        await client.get(origin.url + "/a")
+        executor.asked = 0  # once for the address
+        looked = await client.look(next(errands([url])))
+        assert [errand.place for errand in looked] == [*range(20)]
+        assert executor.asked == threads
+        outcomes = [outcome async for outcome in client.get_many([url])]
+        assert [outcome.place for outcome in outcomes] == [*range(20)]
+        assert (await client.get(url)).place == 0
+        assert executor.asked == 3 * threads
+
+
 async def test_what_the_link_fields_of_a_page_offer_comes_first(origin: Origin, client: Client) -> None:
     hero = '</i/480.webp>; rel=preload; as=image; imagesrcset="/i/960.webp 960w"'
     link = f"{hero}, </s.css>; rel=preload; as=style"
@@ -489,14 +521,17 @@ async def test_nothing_is_asked_after_the_client_is_closed(origin: Origin, cache
         await client.get(origin.route("/x", whole(WEBP)))
 
 
+@pytest.mark.parametrize(("path", "requests"), [("/a", 2), ("/robots.txt", 1)])
 async def test_who_waits_for_an_image_or_a_page_hears_that_the_client_is_closed(
-    origin: Origin, cache: Path
+    path: str, requests: int, origin: Origin, cache: Path
 ) -> None:
-    url = origin.route("/a", stall())
+    origin.route(path, stall())
+    url = origin.url + "/a"
     errand = next(errands([url]))
-    async with Client(cache, limits=QUICK, allow_hosts=["127.0.0.1"]) as client:
+    robots = path == "/robots.txt"
+    async with Client(cache, limits=QUICK, allow_hosts=["127.0.0.1"], robots=robots) as client:
         waiting = [asyncio.create_task(work) for work in (client.get(url), client.look(errand))]
-        while origin.asked() < 2:
+        while origin.asked() < requests:
             await asyncio.sleep(0.01)
     for task in waiting:
         with pytest.raises(asyncio.CancelledError):

@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from imgfetch.engine.events import Event
     from imgfetch.engine.held import Seen
     from imgfetch.engine.one import Engine
-    from imgfetch.model import Choice, Format, Viewport
+    from imgfetch.model import Choice, Format, Page, Viewport
 
 
 def fetch(
@@ -216,7 +216,8 @@ class Client:
     async def close(self) -> None:
         """Cancel what is under way, drop connections, end threads, let go of the cache. For good.
 
-        Where the cache is above `max_cache`, that takes until it is below.
+        Whoever waits for an image or a page hears of it by a `CancelledError`. Where the cache is above
+        `max_cache`, that takes until it is below.
         """
         import asyncio
 
@@ -328,7 +329,7 @@ class Client:
             return [errand]
         found = await self._engine().look(errand.choice.url)
         if not isinstance(found, Failure):
-            return list(errands_of_page(errand, found, robots=self._settings.robots))
+            return [*await self._errands_of_page(errand, found)]
         return [errand if found.reason is Reason.NOT_PAGE else replace(errand, choice=found)]
 
     async def run_together(
@@ -411,8 +412,19 @@ class Client:
         outcome = await self._engine().bring(choice, sha256=sha256, page=errand.may_be_a_page)
         if isinstance(outcome, Served | Failure):
             return [self._signed(errand, outcome)]
-        found = errands_of_page(errand, outcome, robots=self._settings.robots)
+        found = await self._errands_of_page(errand, outcome)
         return await self._settle_all(islice(found, 1 if errand.only_first else None), self._answer)
+
+    async def _errands_of_page(self, errand: Errand, page: Page) -> Iterator[Errand]:
+        """Its images; a large page is read on a thread, so that nothing under way has to wait for it."""
+        found = errands_of_page(errand, page, robots=self._settings.robots)
+        if len(page.data) < _LARGE_PAGE:
+            return found
+        import asyncio
+
+        # All is read before the first is given; the others are only chosen from, as they are needed.
+        first = await asyncio.to_thread(next, found, None)
+        return found if first is None else chain((first,), found)
 
     async def _answer(self, errand: Errand) -> list[Image | Failure]:
         """What becomes of an image of a page."""
@@ -471,6 +483,9 @@ _Settled: TypeAlias = "tuple[Sequence[Errand], list[Image | Failure]]"
 
 _AHEAD = 64
 """Errands that are looked up together."""
+
+_LARGE_PAGE = 256 * 1024
+"""Bytes of a page from which on it takes so long to read that others would notice."""
 
 
 _Parts: TypeAlias = "Callable[[Sequence[Source], int], Iterator[Batch | Errand]]"
