@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from origin import Origin
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 
@@ -24,3 +27,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         if name.startswith("IMGFETCH_"):
             monkeypatch.delenv(name)
     return tmp_path
+
+
+@pytest.fixture
+def origin() -> Iterator[Origin]:
+    """An origin on the loopback interface that has nothing yet."""
+    with Origin() as running:
+        yield running
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Path:
+    """A folder for a cache that is not there yet."""
+    return tmp_path / "cache"

@@ -50,17 +50,6 @@ QUICK = Limits(
 
 
 @pytest.fixture
-def origin() -> Iterator[Origin]:
-    with Origin() as running:
-        yield running
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    return tmp_path / "cache"
-
-
-@pytest.fixture
 async def client(cache: Path) -> AsyncIterator[Client]:
     async with Client(cache, limits=QUICK, allow_hosts=["127.0.0.1"]) as running:
         yield running

@@ -38,11 +38,6 @@ def origin() -> Iterator[Origin]:
         yield running
 
 
-@pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    return tmp_path / "cache"
-
-
 def crawler(cache: Path, **options: Any) -> Client:  # noqa: ANN401 (what a Client takes)
     return Client(cache, **{"limits": QUICK, "allow_hosts": ["127.0.0.1"], "robots": True, **options})
 

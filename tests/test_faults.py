@@ -138,17 +138,6 @@ def test_the_documentation_has_every_fault() -> None:
 # What is no answer of an origin: names, ports, certificates, proxies, the machine itself
 
 
-@pytest.fixture
-def origin() -> Iterator[Origin]:
-    with Origin() as running:
-        yield running
-
-
-@pytest.fixture
-def cache(tmp_path: Path) -> Path:
-    return tmp_path / "cache"
-
-
 def get(url: str, cache: Path, **options: Any) -> bytes:  # noqa: ANN401 (what a Client takes)
     """The image, or the error."""
 

@@ -8,7 +8,7 @@ import re
 import signal
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
@@ -21,20 +21,11 @@ from imgfetch.model import Failed, Reason
 from origin import Origin, slowly, status, whole
 from pictures import encoded
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 LOCAL = ["--allow-host", "127.0.0.1", "--retries", "0"]
 A, B = encoded("webp", 480, 270), encoded("webp", 800, 450)
 
 
 pytestmark = pytest.mark.usefixtures("home")
-
-
-@pytest.fixture
-def origin() -> Iterator[Origin]:
-    with Origin() as running_origin:
-        yield running_origin
 
 
 class Ran:

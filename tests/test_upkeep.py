@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import httpx
 import pytest
@@ -21,20 +21,11 @@ from pictures import encoded
 from test_cli import LOCAL, Ran
 from test_limits import writes
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 WEBP = [encoded("webp", 60 + number, 40) for number in range(6)]
 DAY = 86_400
 
 
 pytestmark = pytest.mark.usefixtures("home")
-
-
-@pytest.fixture
-def origin() -> Iterator[Origin]:
-    with Origin() as running:
-        yield running
 
 
 @pytest.fixture

@@ -18,7 +18,7 @@ from imgfetch.markup.srcset import excerpt
 from imgfetch.model import Problem, Viewport
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from imgfetch.markup.css_tokens import Token
 
@@ -50,12 +50,7 @@ def unread_media(condition: str) -> tuple[Problem, ...]:
 
 def why_never(condition: Sequence[Token]) -> str | None:
     """Why tokens, none of them white space, are no media condition that is known on any screen."""
-    window = Window(_ANY_SCREEN, "chromium")
-    try:
-        _condition(condition, window)
-    except _Malformed:
-        return _NO_CONDITION
-    return _NOT_KNOWN if any(_unknown(condition, window)) else None
+    return _fault(condition, _condition, _NO_CONDITION)
 
 
 def _unread(condition: str) -> tuple[Problem, ...]:
@@ -64,17 +59,20 @@ def _unread(condition: str) -> tuple[Problem, ...]:
     return tuple(
         Problem(start, excerpt(condition[start:end].strip()), reason)
         for query, start, end in placed_entries(condition)
-        if (reason := _why_unread(without_space(query)))
+        if (reason := _fault(without_space(query), _verdict, _NO_QUERY))
     )
 
 
-def _why_unread(query: Sequence[Token]) -> str | None:
+def _fault(
+    tokens: Sequence[Token], read: Callable[[Sequence[Token], Window], object], malformed: str
+) -> str | None:
+    """Why tokens cannot be read, or mean something unknown, whatever the screen."""
     window = Window(_ANY_SCREEN, "chromium")
     try:
-        _verdict(query, window)
+        read(tokens, window)
     except _Malformed:
-        return _NO_QUERY
-    return _NOT_KNOWN if any(_unknown(query, window)) else None
+        return malformed
+    return _NOT_KNOWN if any(_unknown(tokens, window)) else None
 
 
 def _unknown(tokens: Sequence[Token], window: Window) -> Iterator[Token]:
