@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
-from origin import Origin
+from imgfetch.demo import news
+from origin import Origin, whole
+from pictures import encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
 
 @pytest.fixture
@@ -33,6 +35,16 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def origin() -> Iterator[Origin]:
     """An origin on the loopback interface that has nothing yet."""
     with Origin() as running:
+        yield running
+
+
+@pytest.fixture
+def news_origin(home: Path) -> Iterator[Origin]:
+    """The four renditions of the founding text, where it says they are; the text is in `news.txt`."""
+    with Origin() as running:
+        for width, path in news.PATHS.items():
+            running.route(path, whole(encoded("webp", width, width * 9 // 16)))
+        Path(home, "news.txt").write_text(news.text(running.url), encoding="utf-8")
         yield running
 
 

@@ -10,7 +10,6 @@ import subprocess
 import sys
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
@@ -21,9 +20,6 @@ from imgfetch.demo import news
 from origin import Origin, head, slowly, stall, status, whole
 from pictures import encoded
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 LOCAL = ["--allow-host", "127.0.0.1"]
 
 
@@ -31,13 +27,8 @@ pytestmark = pytest.mark.usefixtures("home")
 
 
 @pytest.fixture
-def origin() -> Iterator[Origin]:
-    """The four renditions of the founding text, where it says they are."""
-    with Origin() as running:
-        for width, path in news.PATHS.items():
-            running.route(path, whole(encoded("webp", width, width * 9 // 16)))
-        Path("news.txt").write_text(news.text(running.url), encoding="utf-8")
-        yield running
+def origin(news_origin: Origin) -> Origin:
+    return news_origin
 
 
 class Ran:

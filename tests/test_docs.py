@@ -14,14 +14,11 @@ import pytest
 
 import imgfetch
 from imgfetch.cli import main, options
-from imgfetch.demo import news
 from imgfetch.errors import error_for
 from imgfetch.model import Failed, Reason
-from origin import Origin, whole
-from pictures import encoded
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from origin import Origin
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -32,16 +29,11 @@ def blocks(language: str) -> list[str]:
 
 
 @pytest.fixture
-def news_txt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Origin]:
+def news_txt(news_origin: Origin, monkeypatch: pytest.MonkeyPatch) -> Origin:
     """The folder of a user who has a crawled text, and whose origin is on the loopback interface."""
-    monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("IMGFETCH_ALLOW_HOST", "127.0.0.1")
-    with Origin() as origin:
-        for width, path in news.PATHS.items():
-            origin.route(path, whole(encoded("webp", width, width * 9 // 16)))
-        Path("news.txt").write_text(news.text(origin.url), encoding="utf-8")
-        Path("page.html").write_text("<img srcset='a.webp 480w, b.webp 1170w' sizes=100vw>", encoding="utf-8")
-        yield origin
+    Path("page.html").write_text("<img srcset='a.webp 480w, b.webp 1170w' sizes=100vw>", encoding="utf-8")
+    return news_origin
 
 
 def test_every_command_of_the_readme_does_what_it_says(

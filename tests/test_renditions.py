@@ -6,7 +6,6 @@ import json
 import sqlite3
 from contextlib import closing
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -38,10 +37,10 @@ from imgfetch.rules.renditions import Filed, kin, learn, listed
 from keeping import facts, keep, keep_proved, written
 from origin import Origin as Loopback
 from origin import whole
-from pictures import encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
 H = "http://h.example/"
 NOW = 1000.0
@@ -402,14 +401,9 @@ def test_the_chosen_one_costs_one_lookup_another_in_its_place_four_and_where_non
 
 
 @pytest.fixture
-def origin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Loopback]:
-    monkeypatch.chdir(tmp_path)
+def origin(news_origin: Loopback, monkeypatch: pytest.MonkeyPatch) -> Loopback:
     monkeypatch.setenv("IMGFETCH_ALLOW_HOST", "127.0.0.1")
-    with Loopback() as running:
-        for width, path in news.PATHS.items():
-            running.route(path, whole(encoded("webp", width, width * 9 // 16)))
-        Path("news.txt").write_text(news.text(running.url), encoding="utf-8")
-        yield running
+    return news_origin
 
 
 def test_a_get_of_at_least_400_takes_the_1280_that_is_there(
