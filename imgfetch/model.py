@@ -9,9 +9,10 @@ and hashed, in half the time.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, NewType, TypeAlias
+
+from imgfetch.frozen import dataclass, field
 
 if TYPE_CHECKING:
     from mmap import mmap

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing, suppress
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, assert_never
 
 import httpx
 
 from imgfetch.errors import CacheError, PolicyError
+from imgfetch.frozen import replace
 from imgfetch.model import Defect, Filing, Head, Level, Origin, Reason, Verified
 from imgfetch.rules import freshness, heads, transit
 

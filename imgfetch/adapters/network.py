@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import resource
 import ssl
-from dataclasses import dataclass
 from functools import cache, partial
 from typing import TYPE_CHECKING
 
@@ -13,6 +12,7 @@ from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.dial import Dialler
 from imgfetch.adapters.wire import WireTransport
 from imgfetch.errors import InputError, printable
+from imgfetch.frozen import dataclass
 from imgfetch.model import Reason
 
 if TYPE_CHECKING:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from contextlib import closing, contextmanager, suppress
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import imgfetch
@@ -12,6 +11,7 @@ from imgfetch.adapters.disk import DiskStore
 from imgfetch.api.bounds import bounds_of
 from imgfetch.api.spelling import spelled
 from imgfetch.errors import CacheError, InputError, several
+from imgfetch.frozen import dataclass, replace
 from imgfetch.model import (
     Candidate,
     Defect,

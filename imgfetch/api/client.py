@@ -11,7 +11,6 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterable
 from contextlib import aclosing, closing, suppress
-from dataclasses import fields, replace
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
 
@@ -25,6 +24,7 @@ from imgfetch.api.spelling import spelled
 from imgfetch.api.values import Failure, Image
 from imgfetch.engine.held import held, look_up
 from imgfetch.errors import InputError, error_for, member, printable, several
+from imgfetch.frozen import by_name, replace
 from imgfetch.model import Defect, Level, Limits, Policy, Reason, ReferrerPolicy, Served, Settings
 from imgfetch.rules import urls
 
@@ -557,11 +557,9 @@ def _token(agent: str) -> str:
     return token(agent)
 
 
-_LEAST = {
-    field.name: 0 if field.name in ("retries", "max_redirects", "backoff_base") else 1e-3
-    for field in fields(Limits)
-}
-_WHOLE = frozenset(field.name for field in fields(Limits) if isinstance(field.default, int))
+_USUAL = by_name(Limits())
+_LEAST = dict.fromkeys(_USUAL, 1e-3) | dict.fromkeys(("retries", "max_redirects", "backoff_base"), 0)
+_WHOLE = frozenset(name for name, usual in _USUAL.items() if isinstance(usual, int))
 _LEAST |= dict.fromkeys(("jobs", "per_host", "max_bytes", "max_pixels", "max_frames"), 1)
 
 

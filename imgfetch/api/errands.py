@@ -6,13 +6,13 @@ source ─▶ read ─▶ choose ─▶ Errand, one for each image the source of
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from imgfetch.api.reading import choose, find_images, weigh
 from imgfetch.api.sources import label, name_of, read_source
 from imgfetch.api.values import Image
 from imgfetch.errors import ImgfetchError, InputError
+from imgfetch.frozen import dataclass, replace
 from imgfetch.model import Choice, Digest, Failed, Kind, Policy, Reason, Served
 from imgfetch.rules.choose import may_be
 from imgfetch.rules.opt_out import said_by_page
@@ -53,7 +53,7 @@ class Errand:
     choice: Choice | Failed
     source: str
     index: int
-    choosing: Choosing = field(default_factory=lambda: Choosing())
+    choosing: Choosing
     """How it was chosen, and how to choose from the page that may come in its place."""
     sha256: Digest | None = None
     """The digest that the file must have, if the caller knows it."""

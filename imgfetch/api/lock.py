@@ -5,12 +5,12 @@ a run with a lock ─▶ outcomes ─▶ pins ─▶ imgfetch.lock ─▶ a lock
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from imgfetch.adapters import files
 from imgfetch.api.sources import name_of
 from imgfetch.errors import InputError
+from imgfetch.frozen import replace
 from imgfetch.model import Candidate, Choice, Failed, Reason
 from imgfetch.rules import locks, urls
 

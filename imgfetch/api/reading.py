@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.api.spelling import all_spelled
 from imgfetch.errors import member
+from imgfetch.frozen import replace
 from imgfetch.model import Format, Policy
 from imgfetch.rules import choose as rule
 from imgfetch.rules.browser import can_show

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from imgfetch.api.sources import label
+from imgfetch.frozen import replace
 from imgfetch.model import Candidate, Failed, Origin, Served
 
 if TYPE_CHECKING:
@@ -51,9 +51,10 @@ class _Sighted(Served):
             return value
 
 
-@dataclass(frozen=True, slots=True)
 class Image(_Sighted):
     """A whole, verified rendition on disk."""
+
+    __slots__ = ()
 
     def open(self) -> PIL.Image.Image:
         """Open the file with Pillow, as the format it was verified to be."""

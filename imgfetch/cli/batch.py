@@ -78,7 +78,7 @@ class _Batch:
         """The errands of each row that is not done."""
         for index, row in zip(count(), rows_of(self._options)):
             if isinstance(row, InputError):
-                yield (Errand(row.failed(), row.url, index),)
+                yield (Errand(row.failed(), row.url, index, {}),)
             elif not self._options.refresh and self._manifest.has(rule.identity(row, self._how)):
                 self._tally.passed_over += 1
             else:

@@ -10,7 +10,6 @@ The loop, the network and the progress display are imported at the first image t
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -22,6 +21,7 @@ from imgfetch.cli.report import Report
 from imgfetch.cli.tally import Tally
 from imgfetch.cli.watch import watcher_for
 from imgfetch.errors import InputError
+from imgfetch.frozen import replace
 from imgfetch.model import Reason
 from imgfetch.rules import records
 

@@ -5,9 +5,9 @@ TOO_LARGE, "50,000,001 bytes, the limit is 50,000,000" ─▶ --max-bytes
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from imgfetch.frozen import replace
 from imgfetch.model import Reason
 
 if TYPE_CHECKING:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from imgfetch.errors import printable
+from imgfetch.frozen import by_name
 from imgfetch.model import Failed
 
 if TYPE_CHECKING:
@@ -83,7 +83,7 @@ def json_of_choice(index: int, source: str, choice: Choice, explanation: Explana
             "source_size": explanation.source_size,
             "densities": [{"url": c.url, "density": density} for c, density in explanation.densities],
             "policies": {policy: candidate.url for policy, candidate in explanation.policies},
-            "problems": [asdict(problem) for problem in choice.source_set.problems],
+            "problems": [by_name(problem) for problem in choice.source_set.problems],
         }
     )
 
@@ -96,8 +96,8 @@ def choice_fields(choice: Choice) -> dict[str, Any]:
         "policy": choice.policy,
         "width": choice.width,
         "kind": choice.source_set.kind,
-        "candidate": asdict(choice.candidate),
-        "alternatives": [asdict(candidate) for candidate in choice.alternatives],
+        "candidate": by_name(choice.candidate),
+        "alternatives": [by_name(candidate) for candidate in choice.alternatives],
     }
 
 

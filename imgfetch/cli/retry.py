@@ -7,7 +7,6 @@ Whatever is not tried again stays in the report as it was.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from imgfetch.adapters import files
@@ -17,6 +16,7 @@ from imgfetch.cli.options import HOW
 from imgfetch.cli.report import Report
 from imgfetch.cli.tally import Tally
 from imgfetch.errors import ImgfetchError, InputError
+from imgfetch.frozen import dataclass, replace
 from imgfetch.model import Digest, Reason, SourceSet
 from imgfetch.rules import records
 

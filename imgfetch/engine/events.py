@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
+
+from imgfetch.frozen import dataclass
 
 if TYPE_CHECKING:
     from imgfetch.model import Candidate, Failed

@@ -8,7 +8,6 @@ it is seen whether another process makes the same request: `engine.lead`.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 
@@ -18,6 +17,7 @@ from imgfetch.engine.keeper import Keeper
 from imgfetch.engine.lead import Leads
 from imgfetch.engine.proof import prove
 from imgfetch.errors import ImgfetchError
+from imgfetch.frozen import replace
 from imgfetch.model import Defect, Failed, Filing, Origin, Page, Reason, Verified
 from imgfetch.rules import digests, fakes, freshness, heads, plan, resume, retry, urls, verify
 from imgfetch.rules.coding import Undo

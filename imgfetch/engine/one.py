@@ -9,7 +9,6 @@ Nothing is decided here: every branch matches on an answer of `rules`.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgfetch.engine.events import FellThrough, Waiting
@@ -21,6 +20,7 @@ from imgfetch.engine.patience import Patience
 from imgfetch.engine.persistence import persist
 from imgfetch.engine.robots import Robots
 from imgfetch.engine.turns import Turns
+from imgfetch.frozen import replace
 from imgfetch.model import Failed, Page, Reason, Served, Wanted
 from imgfetch.rules import plan, renditions, retry, urls
 

@@ -5,12 +5,12 @@ judge ─▶ known? ─▶ one shared flight ─▶ hop ─▶ hop ─▶ Rules 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from imgfetch.engine.flight import Flights
 from imgfetch.engine.patience import Patience
 from imgfetch.engine.persistence import persist
+from imgfetch.frozen import replace
 from imgfetch.model import Ask, Defect, Failed, Key
 from imgfetch.rules import plan, retry, robots, urls
 from imgfetch.rules.coding import Undo

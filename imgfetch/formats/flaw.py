@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from imgfetch.model import Defect, Reason
 
 MOST_PARTS = 65_536
 """Chunks, segments, boxes or blocks of one file: fifty million bytes of PNG in pieces of 8 KiB are 6,100."""
 
 
-@dataclass(slots=True)
 class Seen:
     """What a walk knows of an image, filled in on the way, so that a flaw does not undo it."""
 
-    width: int = 0
-    height: int = 0
-    frames: int = 0
-    tail: int = 0
+    __slots__ = ("frames", "height", "tail", "width")
+
+    def __init__(self) -> None:
+        self.width = self.height = self.frames = self.tail = 0
 
 
 class Flaw(Exception):

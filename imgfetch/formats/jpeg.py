@@ -15,10 +15,10 @@ megapixels. A run of more than half a byte for each block is lost data.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from struct import Struct
 
 from imgfetch.formats.flaw import MOST_PARTS, Flaw, Seen, corrupt, refuse_zeros, truncated
+from imgfetch.frozen import dataclass
 from imgfetch.model import Reason
 
 

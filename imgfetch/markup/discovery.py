@@ -10,10 +10,10 @@ from __future__ import annotations
 import json
 import re
 from base64 import b64decode
-from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
+from imgfetch.frozen import replace
 from imgfetch.markup import html, urls
 from imgfetch.markup.css import find_css_images
 from imgfetch.markup.lines import Lines

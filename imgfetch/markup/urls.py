@@ -7,11 +7,11 @@ URL of the document ─▶ base_url, with what <base href> says ─▶ resolve: 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
+from imgfetch.frozen import replace
 from imgfetch.markup.srcset import excerpt
 from imgfetch.model import Candidate, Problem, Source
 

@@ -12,9 +12,9 @@ from __future__ import annotations
 import binascii
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imgfetch.frozen import dataclass
 from imgfetch.model import Defect, Reason
 
 if TYPE_CHECKING:

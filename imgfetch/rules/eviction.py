@@ -9,8 +9,9 @@ wrong for an hour shall neither make everything old at once, nor keep anything y
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
+
+from imgfetch.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imgfetch.frozen import dataclass
 from imgfetch.model import Ask, Wanted
 from imgfetch.rules import freshness, plan, urls
 from imgfetch.rules.freshness import DAY, Basis, Reuse

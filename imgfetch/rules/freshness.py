@@ -10,11 +10,11 @@ stale (RFC 9111 §4.2.1), and nothing is guessed in its place.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from imgfetch.frozen import dataclass
 from imgfetch.rules import dates
 
 if TYPE_CHECKING:
@@ -36,7 +36,7 @@ DAY = 86_400.0
 class Control:
     """The directives of Cache-Control fields (RFC 9111 §5.2): names in lower case, the first of each name."""
 
-    directives: Mapping[str, str | None] = field(default_factory=dict)
+    directives: Mapping[str, str | None]
     """The argument of each without its quotes, None where it has none."""
 
     def __contains__(self, name: str) -> bool:
@@ -58,7 +58,7 @@ class Control:
         return frozenset(name.strip() for name in names) - {""}
 
 
-NOTHING = Control()
+NOTHING = Control({})
 
 
 def control(value: str | None) -> Control:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from imgfetch.frozen import replace
 from imgfetch.model import Head
 from imgfetch.rules.urls import without_signature
 

@@ -6,10 +6,11 @@ a version, a decoder's word, a cache ─▶ Finding: ok, missing, or a thing tha
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from enum import StrEnum
 from itertools import zip_longest
 from typing import NamedTuple
+
+from imgfetch.frozen import dataclass
 
 
 class Status(StrEnum):

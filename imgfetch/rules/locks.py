@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from imgfetch.frozen import dataclass, replace
 from imgfetch.model import Defect, Digest
 from imgfetch.rules import records, urls
 

@@ -9,9 +9,9 @@ after each round that went well, half as many after one that did not. Times are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from imgfetch.frozen import dataclass, replace
 from imgfetch.model import Failed, Reason
 from imgfetch.rules import dates
 

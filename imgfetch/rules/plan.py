@@ -8,11 +8,11 @@ The third, whether the bytes are what we want, is `rules.verify`'s.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from imgfetch.errors import REASONS, CacheError, NetworkError
+from imgfetch.frozen import dataclass, replace
 from imgfetch.model import (
     Ask,
     Defect,

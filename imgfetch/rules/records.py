@@ -7,9 +7,9 @@ Only what differs from its default is written, so that lines stay short and two 
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from imgfetch.frozen import by_name
 from imgfetch.model import Candidate, Format, Kind, Policy, Source, SourceSet, Viewport
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def choosing_of(members: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _viewport(members: dict[str, Any]) -> Viewport:
-    known = {field.name for field in fields(Viewport)} & members.keys()
+    known = members.keys() & Viewport.__match_args__
     values: dict[str, Any] = {
         name: member(members, name, str if name == "color_scheme" else (int, float)) for name in known
     }
@@ -176,10 +176,9 @@ def _objects(members: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
 
 def _different(value: Any, default: Any) -> dict[str, Any]:  # noqa: ANN401 (a frozen dataclass and its like)
     """The fields of a value that are not those of `default`; whole numbers as such."""
-    pairs = ((field.name, getattr(value, field.name)) for field in fields(value))
     return {
         name: int(found) if isinstance(found, float) and found.is_integer() else found
-        for name, found in pairs
+        for name, found in by_name(value).items()
         if found != getattr(default, name)
     }
 

@@ -10,9 +10,9 @@ Nothing rests on it: what does not match is fetched anew, and the whole is prove
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from imgfetch.frozen import replace
 from imgfetch.rules.heads import content_length, listed
 
 if TYPE_CHECKING:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from imgfetch.frozen import dataclass, replace
 from imgfetch.model import Failed, Reason
 from imgfetch.rules.urls import redact
 

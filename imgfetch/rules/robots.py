@@ -10,9 +10,9 @@ matches for the most specific one.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from imgfetch.frozen import dataclass
 from imgfetch.model import Reason
 from imgfetch.rules.urls import normal_escapes
 

@@ -9,9 +9,9 @@ what it would have got without a cache, only sooner.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, TypeAlias
 
+from imgfetch.frozen import dataclass
 from imgfetch.model import Format, Level, Origin
 from imgfetch.rules import freshness, heads, plan, urls
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote, urljoin
 
 from imgfetch.errors import printable
+from imgfetch.frozen import dataclass
 from imgfetch.model import Defect, Key, Reason
 from imgfetch.rules.signatures import unsigned
 

@@ -5,9 +5,9 @@ Structure ─▶ admit ─▶ (decode) ─▶ Facts ─▶ judge ─▶ Verified
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from imgfetch.frozen import replace
 from imgfetch.model import Defect, Format, Level, Reason, Verified
 from imgfetch.rules.heads import is_page
 
