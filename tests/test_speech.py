@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgfetch.adapters import speech
+from imgfetch.adapters import judged, speech
 from imgfetch.errors import ImgfetchError, PolicyError
 from imgfetch.rules import urls
 
@@ -20,14 +20,14 @@ assert isinstance(ADDRESS, urls.Address)
 # Answers
 
 
-def by_h11(data: bytes) -> speech.Judged:
+def by_h11(data: bytes) -> judged.Judged:
     assert isinstance(ADDRESS, urls.Address)
-    _, judged = speech.written_by_h11(ADDRESS, ())
-    judged.feed(data)
-    return judged
+    _, answer = judged.written(ADDRESS, ())
+    answer.feed(data)
+    return answer
 
 
-def told(answer: speech.Counted | speech.Judged) -> object:
+def told(answer: speech.Counted | judged.Judged) -> object:
     """All that an answer says: its head and body or what is wrong with them, whether it ends, and in time."""
     body = b""
     head = None
@@ -55,7 +55,7 @@ def check_answer(data: bytes) -> None:
             assert ours[1].is_all() == unread.is_all()
 
 
-def _has_head(answer: speech.Counted | speech.Judged) -> bool:
+def _has_head(answer: speech.Counted | judged.Judged) -> bool:
     try:
         return answer.head() is not None
     except ImgfetchError:
@@ -180,7 +180,7 @@ def test_an_ordinary_answer_needs_no_h11(head: bytes, body: bytes) -> None:
     ],
 )
 def test_what_is_out_of_the_ordinary_is_left_to_h11(head: bytes) -> None:
-    assert isinstance(speech.answer(head + b"\r\nimage"), speech.Judged)
+    assert isinstance(speech.answer(head + b"\r\nimage"), judged.Judged)
     check_answer(head + b"\r\nimage")
 
 
@@ -195,7 +195,7 @@ def check_request(url: str, *fields: tuple[str, str]) -> bytes | None:
     written_fields = speech.fields_of(address.authority, fields)
     ours = None if written_fields is None else speech.written(address, written_fields)
     if ours is not None:
-        assert ours == speech.written_by_h11(address, fields)[0]
+        assert ours == judged.written(address, fields)[0]
     return ours
 
 
@@ -238,4 +238,4 @@ def test_what_is_asked_out_of_the_ordinary_is_left_to_h11(field: tuple[str, str]
 def test_what_can_be_no_request_is_not_sent(field: tuple[str, str]) -> None:
     assert isinstance(ADDRESS, urls.Address)
     with pytest.raises(PolicyError, match="not a request that can be made"):
-        speech.written_by_h11(ADDRESS, (field,))
+        judged.written(ADDRESS, (field,))

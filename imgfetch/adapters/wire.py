@@ -22,6 +22,7 @@ from imgfetch.rules import urls
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from imgfetch.adapters.judged import Judged
     from imgfetch.model import Ask, Limits
 
 Place: TypeAlias = "tuple[str, str, int]"
@@ -105,12 +106,14 @@ class WireTransport:
         if gone:
             await asyncio.wait(gone)  # who is cancelled here takes none of them along
 
-    def _written(self, address: urls.Address, ask: Ask) -> tuple[bytes, speech.Judged | None]:
+    def _written(self, address: urls.Address, ask: Ask) -> tuple[bytes, Judged | None]:
         """The bytes of a request; and how its answer is read, where that is out of the ordinary."""
         fields = self._fields_of(address.authority, ask.headers)
-        if fields is None:
-            return speech.written_by_h11(address, ask.headers)
-        return speech.written(address, fields), None
+        if fields is not None:
+            return speech.written(address, fields), None
+        from imgfetch.adapters import judged
+
+        return judged.written(address, ask.headers)
 
     async def _connect(self, place: Place) -> Line:
         self._drop_old()
@@ -258,7 +261,7 @@ class Line(asyncio.BufferedProtocol):
         self._asked = False
         self._heard = False
         """Whether anything came since then."""
-        self._answer: speech.Counted | speech.Judged | None = None
+        self._answer: speech.Counted | Judged | None = None
 
     # What the loop tells
 
@@ -306,7 +309,7 @@ class Line(asyncio.BufferedProtocol):
 
     # What is asked of it
 
-    def ask(self, request: bytes, answer: speech.Judged | None = None) -> None:
+    def ask(self, request: bytes, answer: Judged | None = None) -> None:
         """Send a request; its `answer` is read so, where it is not a plain one."""
         self._asked, self._heard, self._answer = True, False, answer
         self._transport.write(request)
