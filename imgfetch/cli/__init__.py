@@ -25,7 +25,7 @@ def entry() -> NoReturn:
     What is imported stays, and what a run leaves is given back with the process: to search either for
     garbage in circles was a seventh of a short run. It is for a program to say so, and not for a library.
     """
-    gc.set_threshold(20_000, *gc.get_threshold()[1:])
+    gc.set_threshold(50_000, *gc.get_threshold()[1:])
     try:
         sys.exit(_run(sys.argv[1:], as_a_process=True))
     finally:
