@@ -465,7 +465,7 @@ def test_a_download_that_goes_well_imports_what_it_needs(
     )
     assert (cold.returncode, origin.asked()) == (0, 1)
     repeats = {"tenacity", "httpx", "httpcore", "anyio", "rich", "certifi", "urllib.request", "email", "json"}
-    repeats |= {"dataclasses", "h11"}
+    repeats |= {"dataclasses", "h11", "encodings.idna"}
     markup = {"imgfetch.markup.text", "imgfetch.markup.srcset", "turbohtml"}
     assert not (repeats | markup | unneeded) & {*cold.stderr.split()}
 

@@ -28,8 +28,8 @@ class Resolver:
         self.asked: list[str] = []
         asyncio.get_running_loop().getaddrinfo = self._getaddrinfo  # type: ignore[method-assign, assignment]
 
-    async def _getaddrinfo(self, host: str, port: int, **_: object) -> list[tuple[Any, ...]]:
-        self.asked.append(host)
+    async def _getaddrinfo(self, host: bytes, port: int, **_: object) -> list[tuple[Any, ...]]:
+        self.asked.append(host.decode())
         await asyncio.sleep(0)
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         if isinstance(answer, OSError):
@@ -140,8 +140,8 @@ async def test_the_next_address_is_tried_and_a_name_whose_addresses_are_all_dead
 async def test_a_resolver_that_gives_no_answer_is_named_and_not_asked_again_meanwhile() -> None:
     asked, answer = [], asyncio.Event()
 
-    async def in_its_own_time(host: str, port: int, **_: object) -> list[tuple[Any, ...]]:
-        asked.append(host)
+    async def in_its_own_time(host: bytes, port: int, **_: object) -> list[tuple[Any, ...]]:
+        asked.append(host.decode())
         await answer.wait()
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", port))]
 

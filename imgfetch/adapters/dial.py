@@ -202,8 +202,10 @@ def _seen(answer: asyncio.Task[list[str]]) -> None:
 
 
 async def _resolve(host: str, port: int) -> list[str]:
+    # Bytes are asked for as they are; a `str` would be taken for IDNA, whose tables take long to load.
+    name = host.encode() if host.isascii() else host
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError) as error:
         if not _may_open():
             raise too_many_open_files() from error
