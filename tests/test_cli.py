@@ -429,7 +429,7 @@ def test_a_warm_get_imports_what_it_needs_and_no_network_code(
     program = (
         "import sys; from imgfetch.cli import main; code = main(sys.argv[1:]); "
         "heavy = {'asyncio', 'httpx', 'h11', 'socket', 'ssl', 'PIL', 'tenacity', 'rich', 'anyio',"
-        " 'hashlib', 'json', 'shutil', 'dataclasses', 'inspect'}; "
+        " 'hashlib', 'json', 'shutil', 'dataclasses', 'inspect', 'datetime'}; "
         "sys.exit(code or ' '.join(heavy & set(sys.modules)) or 0)"
     )
     warm = subprocess.run(
@@ -465,7 +465,8 @@ def test_a_download_that_goes_well_imports_what_it_needs(
     )
     assert (cold.returncode, origin.asked()) == (0, 1)
     repeats = {"tenacity", "httpx", "httpcore", "anyio", "rich", "certifi", "urllib.request", "email", "json"}
-    repeats |= {"dataclasses", "h11", "encodings.idna"}
+    repeats |= {"dataclasses", "h11", "encodings.idna", "datetime"}
+    repeats |= {"imgfetch.adapters.judged", "imgfetch.engine.robots", "imgfetch.formats.foreign"}
     markup = {"imgfetch.markup.text", "imgfetch.markup.srcset", "turbohtml"}
     assert not (repeats | markup | unneeded) & {*cold.stderr.split()}
 

@@ -11,15 +11,15 @@ from __future__ import annotations
 
 import os
 
-try:
-    from _sqlite3 import connect
-except ImportError:  # it is CPython's own affair where that part lies
-    from sqlite3 import connect
-
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import sqlite3 as sqlite3
     from collections.abc import Iterable
-    from sqlite3 import Connection
+else:
+    try:
+        import _sqlite3 as sqlite3
+    except ImportError:  # it is CPython's own affair where that part lies
+        import sqlite3
 
 OBJECTS = "objects-v1"
 INDEX = "index-v1.sqlite"
@@ -75,17 +75,17 @@ def _state(index: str) -> tuple[bool, int, int, float]:
     return os.path.lexists(f"{index}-wal"), status.st_ino, status.st_size, status.st_mtime
 
 
-def _open(index: str, query: str) -> Connection:
+def _open(index: str, query: str) -> sqlite3.Connection:
     quoted = index.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    return connect(f"file://{quoted}?{query}", uri=True, timeout=0, isolation_level=None)
+    return sqlite3.connect(f"file://{quoted}?{query}", uri=True, timeout=0, isolation_level=None)
 
 
-def _is_ours(connection: Connection) -> bool:
+def _is_ours(connection: sqlite3.Connection) -> bool:
     values = [connection.execute(f"PRAGMA {name}").fetchone() for name in ("application_id", "user_version")]
     return values == [(APPLICATION,), (VERSION,)]
 
 
-def _find(connection: Connection, key: str, now: float) -> tuple[str, int, int] | None:
+def _find(connection: sqlite3.Connection, key: str, now: float) -> tuple[str, int, int] | None:
     """Where the object lies below the root that may be served under `key`, its size and its time."""
     rows = connection.execute(_FIND, (key,)).fetchall()
     if len(rows) != 1:

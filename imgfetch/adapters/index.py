@@ -15,7 +15,6 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
-import sqlite3
 from contextlib import closing, contextmanager, suppress
 from functools import cache, lru_cache
 from itertools import chain
@@ -24,6 +23,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from imgfetch.adapters.glance import APPLICATION as APPLICATION
 from imgfetch.adapters.glance import VERSION as VERSION
+from imgfetch.adapters.glance import sqlite3
 from imgfetch.errors import CacheError
 from imgfetch.model import Digest, Entry, Facts, Format, Head, Reason
 from imgfetch.rules.eviction import Held, Sighting, is_on_record, sighted

@@ -98,14 +98,15 @@ def _finished(found: tuple[SourceSet, ...], markup: str) -> tuple[SourceSet, ...
     return tuple(replace(each, problems=tuple(map(lines.placed, each.problems))) for each in spelled)
 
 
-_PAGE = re.compile(
-    r"<(?:!doctype\s+html|html|head|body|img|picture|source|link|meta|style|amp-img|figure|noscript|video|svg)[\s>/]",
-    re.IGNORECASE,
+_PAGE = (
+    r"(?i)<(?:!doctype\s+html|html|head|body|img|picture|source|link|meta|style|amp-img|figure|noscript|video|svg)"
+    r"[\s>/]"
 )
+"""Compiled when a text is read, which most sources are not."""
 
 
 def _looks_like(markup: str) -> str:
-    return "text/html" if _PAGE.search(markup) else "text/plain"
+    return "text/html" if re.search(_PAGE, markup) else "text/plain"
 
 
 class Weighed(NamedTuple):

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read a command line. Raises `InputError`; exits by itself only for --help and --version."""
     chosen = next((word for word in arguments if not word.startswith("-")), "")
-    parser, chosen_ones = _build(chosen)
+    parser, chosen_ones = _build(chosen, alone=arguments[:1] == [chosen] and chosen in _COMMANDS)
     found = configuration() if chosen_ones else None
     configured = {} if found is None else _table(*found, _known())
     for command in chosen_ones:
@@ -54,7 +54,7 @@ class Setting(NamedTuple):
 
 def in_force() -> list[Setting]:
     """What the options of `get` are in these surroundings, if no flag says otherwise. Raises `InputError`."""
-    _, (command,) = _build("get")
+    _, (command,) = _build("get", alone=True)
     found = configuration()
     set_by = _configure(command, {} if found is None else _table(*found, _known()))
     file = "" if found is None else found[0]
@@ -116,10 +116,13 @@ class _Parser(argparse.ArgumentParser):
         raise InputError(Reason.BAD_INPUT, f"{message}; see {self.prog} --help")
 
 
-def _build(chosen: str | None = None) -> tuple[argparse.ArgumentParser, list[argparse.ArgumentParser]]:
+def _build(
+    chosen: str | None = None, *, alone: bool = False
+) -> tuple[argparse.ArgumentParser, list[argparse.ArgumentParser]]:
     """The parser, and those of its commands that have options: of the `chosen` one, or of all.
 
     The others are known by name only; making their options would take longer than all else there is to read.
+    Where a line begins with its command, so that nothing is said of them, even that is saved: it is `alone`.
     """
     parser = _Parser(
         prog="imgfetch", description="The right rendition of a web image, verified, on your disk, once."
@@ -127,7 +130,8 @@ def _build(chosen: str | None = None) -> tuple[argparse.ArgumentParser, list[arg
     parser.add_argument("--version", action="version", version=f"imgfetch {imgfetch.__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True)
     with_options = []
-    for name, (summary, add_all) in _COMMANDS.items():
+    for name in [chosen] if alone and chosen else _COMMANDS:
+        summary, add_all = _COMMANDS[name]
         command = commands.add_parser(name, help=summary, description=summary, allow_abbrev=False)
         command.set_defaults(command=name)
         if chosen in (None, name):

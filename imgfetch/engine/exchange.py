@@ -69,7 +69,7 @@ class Exchange:
         self,
         ports: Ports,
         turns: Turns,
-        robots: Robots,
+        robots: Robots | None,
         settings: Settings,
         observe: Callable[[Event], None],
     ) -> None:
@@ -136,7 +136,7 @@ class Exchange:
                 hop: _Hop = await self._turns.take(ask, patience, partial(self._hop, wanted=wanted), instead)
                 match hop:
                     case plan.Follow(ask):
-                        refused = await self._robots.judge(ask.url)
+                        refused = await self._robots.judge(ask.url) if self._robots is not None else None
                         if refused is not None:
                             return refused, ask
                     case _Body():

@@ -18,7 +18,6 @@ from imgfetch.engine.held import consult, find, shared, wanted_of
 from imgfetch.engine.lanes import Lanes
 from imgfetch.engine.patience import Patience
 from imgfetch.engine.persistence import persist
-from imgfetch.engine.robots import Robots
 from imgfetch.engine.turns import Turns
 from imgfetch.frozen import replace
 from imgfetch.model import Failed, Page, Reason, Served, Wanted
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Coroutine
 
     from imgfetch.engine.events import Event
+    from imgfetch.engine.robots import Robots
     from imgfetch.model import Ask, Candidate, Choice, Digest, Outcome, Rendition, Settings
     from imgfetch.ports import Ports
 
@@ -42,7 +42,7 @@ class Engine:
         self._observe = observe
         self._flights: Flights[Landed | Failed | Page] = Flights()
         turns = Turns(Lanes(settings.limits, ports.clock), observe)
-        self._robots = Robots(ports, turns, settings)
+        self._robots = _robots(ports, turns, settings) if settings.robots else None
         self._exchange = Exchange(ports, turns, self._robots, settings, observe)
 
     async def bring(
@@ -89,7 +89,8 @@ class Engine:
 
     async def ground(self) -> None:
         """Cancel what is under way, and all who wait for it; nothing is asked for any more."""
-        await self._robots.ground()
+        if self._robots is not None:
+            await self._robots.ground()
         await self._flights.ground()
 
     async def look(self, url: str) -> Page | Failed:
@@ -117,7 +118,8 @@ class Engine:
             case plan.Refuse(failed):
                 return failed
             case ask:
-                landed = await self._robots.judge(ask.url) or await self._fly(ask, wanted, patience)
+                refused = await self._robots.judge(ask.url) if self._robots is not None else None
+                landed = refused or await self._fly(ask, wanted, patience)
                 return self._stand_in(landed, ask, wanted) if isinstance(landed, Failed) else landed
 
     async def _fly(self, ask: Ask, wanted: Wanted, patience: Patience) -> Landed | Failed | Page:
@@ -166,3 +168,9 @@ class Engine:
             return advice
 
         return await persist(attempt, patience)
+
+
+def _robots(ports: Ports, turns: Turns, settings: Settings) -> Robots:
+    from imgfetch.engine.robots import Robots  # only crawlers need it
+
+    return Robots(ports, turns, settings)

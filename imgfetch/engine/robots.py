@@ -47,8 +47,6 @@ class Robots:
 
     async def judge(self, url: str) -> Failed | None:
         """Why `url` may not be asked for, or None where it may."""
-        if not self._token:
-            return None
         address = urls.read(url)
         if isinstance(address, Defect):
             return None

@@ -16,7 +16,6 @@ import struct
 from functools import cache
 from typing import TYPE_CHECKING
 
-from imgfetch.formats import foreign
 from imgfetch.formats.flaw import Flaw, Seen
 from imgfetch.model import Defect, Format, Reason, Structure
 
@@ -32,6 +31,8 @@ def walk(data: Buffer) -> Structure:
         head = bytes(view[:_HEAD])
         form = sniff(head)
         if form is None:
+            from imgfetch.formats import foreign
+
             return Structure(None, defect=foreign.recognise(head, len(view)))
         seen = Seen()
         defect = _flaw(_walker(form), view, seen)
@@ -48,9 +49,15 @@ def sniff(head: bytes) -> Format | None:
         return Format.PNG
     if head.startswith((b"GIF87a", b"GIF89a")):
         return Format.GIF
-    if head[4:8] == b"ftyp" and not _AVIF_BRANDS.isdisjoint(foreign.brands(head)):
+    if head[4:8] == b"ftyp" and _has_brand_of_avif(head):
         return Format.AVIF
     return None
+
+
+def _has_brand_of_avif(head: bytes) -> bool:
+    from imgfetch.formats.foreign import brands
+
+    return not _AVIF_BRANDS.isdisjoint(brands(head))
 
 
 _HEAD = 4096

@@ -61,7 +61,7 @@ def mismatch(partial: Partial, head: Head) -> str | None:
     length = content_length(partial.head) or 0
     missing = length - partial.length
     found = head.get("content-range") or ""
-    span = _CONTENT_RANGE.fullmatch(found)
+    span = re.fullmatch(_CONTENT_RANGE, found, re.IGNORECASE)
     if span is None:
         return f"Content-Range is {found[:60]!r}" if found else "no Content-Range"
     if tuple(map(int, span.groups())) != (partial.length, length - 1, length):
@@ -76,6 +76,6 @@ def mismatch(partial: Partial, head: Head) -> str | None:
     return None
 
 
-_CONTENT_RANGE = re.compile(r"bytes +([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})", re.IGNORECASE)
+_CONTENT_RANGE = r"bytes +([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})"
 # In printable ASCII: what else a tag may hold might not come back to the origin as it was sent.
 _STRONG = re.compile(r'"[!#-~]+"')
