@@ -12,6 +12,7 @@ defaults, no `ClassVar`, `InitVar` or `__post_init__`.
 from __future__ import annotations
 
 import sys
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
@@ -68,6 +69,7 @@ def _made(cls: _Class) -> _Class:
         "__slots__": tuple(fields),
         "__match_args__": tuple(fields),
         "__shown__": tuple(name for name in fields if fields[name].repr),
+        "__values__": _getter(tuple(fields)),
         "__init__": _Late(lambda: _init(made, fields)),
         "__dataclass_fields__": _Late(lambda: _standard(made, fields).__dataclass_fields__),
         "__dataclass_params__": _Late(lambda: _standard(made, fields).__dataclass_params__),
@@ -75,6 +77,13 @@ def _made(cls: _Class) -> _Class:
     made: _Class = type(cls)(cls.__name__, cls.__bases__, _METHODS | body)
     made.__qualname__ = cls.__qualname__
     return made
+
+
+def _getter(names: tuple[str, ...]) -> Callable[[object], tuple[object, ...]]:
+    """What gives the fields of a value as a tuple, by one call where it can."""
+    if len(names) > 1:
+        return attrgetter(*names)
+    return staticmethod(lambda value: tuple([getattr(value, name) for name in names]))
 
 
 def _field(default: object) -> _Field:
@@ -105,15 +114,11 @@ def _init(cls: Any, fields: dict[str, _Field]) -> Callable[..., None]:  # noqa: 
     parameters = [
         name if each.default is _REQUIRED else f"{name}=_default_{name}" for name, each in fields.items()
     ]
-    source = (
-        f"def make({', '.join(known)}):\n"
-        f"    def __init__({', '.join(['self', *parameters])}):\n"
-        f"        {'; '.join(f'_set_{name}(self, {name})' for name in fields) or 'pass'}\n"
-        "    return __init__"
-    )
+    sets = "; ".join(f"_set_{name}(self, {name})" for name in fields)
     made: dict[str, Any] = {}
-    exec(source, vars(sys.modules[cls.__module__]), made)  # noqa: S102 (names of fields are all that is in it)
-    init: Any = made["make"](**known)
+    source = f"def __init__({', '.join(['self', *parameters])}): {sets or 'pass'}"
+    exec(source, {**vars(sys.modules[cls.__module__]), **known}, made)  # noqa: S102 (all in it are names of fields)
+    init = made["__init__"]
     init.__qualname__ = f"{cls.__qualname__}.__init__"
     init.__annotations__ = {**cls.__annotations__, "return": None}
     return init  # type: ignore[no-any-return]
@@ -140,16 +145,19 @@ class _Methods:
 
     __match_args__: tuple[str, ...]
     __shown__: tuple[str, ...]
+    __values__: Callable[[object], tuple[object, ...]]
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__shown__)
         return f"{self.__class__.__qualname__}({shown})"
 
     def __eq__(self, other: object) -> bool:
-        return _values(self) == _values(other) if other.__class__ is self.__class__ else NotImplemented
+        if other.__class__ is not self.__class__:
+            return NotImplemented
+        return self.__values__(self) == self.__values__(other)
 
     def __hash__(self) -> int:
-        return hash(_values(self))
+        return hash(self.__values__(self))
 
     def __setattr__(self, name: str, value: object) -> None:
         _forbid("assign to", self, name)
@@ -163,7 +171,7 @@ class _Methods:
         return _replace(self, **changes)
 
     def __getstate__(self) -> list[object]:
-        return list(_values(self))
+        return list(self.__values__(self))
 
     def __setstate__(self, state: list[object]) -> None:
         for name, value in zip(_names(self), state, strict=True):
@@ -171,10 +179,6 @@ class _Methods:
 
 
 _METHODS = {name: each for name, each in vars(_Methods).items() if callable(each)}
-
-
-def _values(value: object) -> tuple[object, ...]:
-    return tuple([getattr(value, name) for name in _names(value)])
 
 
 def _forbid(what: str, value: object, name: str) -> None:
