@@ -15,8 +15,9 @@ import pytest
 
 from children import running
 from imgfetch.adapters.scratch import IN_MEMORY
-from imgfetch.cli import loop, main
+from imgfetch.cli import loop, main, options
 from imgfetch.demo import news
+from imgfetch.errors import InputError
 from origin import Origin, head, slowly, stall, status, whole
 from pictures import encoded
 
@@ -393,6 +394,35 @@ def test_an_internal_address_is_refused_with_a_word_on_how_to_allow_it(
     assert ran.code == 1
     assert "127.0.0.1 is an internal address; allow it with --allow-host 127.0.0.1" in ran.err
     assert origin.asked() == 0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["get", "a.webp", "-w", "8"],
+        ["get", "--help"],
+        ["get", "--vers"],
+        ["get", "pick", "--no-such"],
+        ["get", "-w"],
+        ["cache"],
+        ["cache", "no-such"],
+        ["cache", "ls", "-h"],
+        ["demo", "get"],
+    ],
+    ids=" ".join,
+)
+def test_a_line_that_begins_with_its_command_is_read_alike_where_no_other_is_known(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    def read(*, alone: bool) -> tuple[object, ...]:
+        parser, _ = options._build(words[0], alone=alone)
+        try:
+            found: object = [vars(parser.parse_known_args(words)[0]), parser.parse_known_args(words)[1]]
+        except (InputError, SystemExit) as error:
+            found = str(error)
+        return found, capsys.readouterr()
+
+    assert read(alone=True) == read(alone=False)
 
 
 # The cache
