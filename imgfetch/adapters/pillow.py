@@ -78,6 +78,7 @@ def load_plugins() -> None:
     """
     names = ("Avif", "Gif", "Jpeg", "Png", "Tiff", "WebP")
     avif, *_ = (import_module(f"PIL.{name}ImagePlugin") for name in names)
+    import_module("copy")  # as Gif does in the middle of an image
     vars(avif)["DEFAULT_MAX_THREADS"] = 1
     Libwebp.of_pillow()
 
