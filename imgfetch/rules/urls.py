@@ -11,7 +11,6 @@ from typing import NamedTuple
 from urllib.parse import quote, unquote, urljoin
 
 from imgfetch.errors import printable
-from imgfetch.frozen import dataclass
 from imgfetch.model import Defect, Key, Reason
 from imgfetch.rules.signatures import unsigned
 
