@@ -72,31 +72,102 @@ async def test_what_comes_while_a_batch_is_being_kept_shares_the_next() -> None:
     assert len(store.batches[-1]) == 1
 
 
+class Ticking:
+    """A keeper whose disk is quick, in a loop whose time is set."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.store, self.gate = Store(), Gate()
+        self.gate.open.set()
+        self.keeper = Keeper(self.store, self.gate)
+        self.time = 1000.0
+        self._coming: list[asyncio.Task[Entry]] = []
+        monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: self.time)
+
+    async def come(self, count: int) -> None:
+        for _ in range(count):
+            self._coming.append(
+                asyncio.create_task(self.keeper.keep(numbered(self.store, len(self._coming))))
+            )
+        await turns(10)
+
+    async def pass_by(self, seconds: float) -> None:
+        self.time += seconds
+        await turns(10)
+
+    @property
+    def batches(self) -> list[int]:
+        return [len(batch) for batch in self.store.batches]
+
+    async def end(self) -> None:
+        await self.pass_by(3600)
+        await asyncio.gather(*self._coming)
+
+
 async def test_on_a_quick_disk_what_comes_soon_after_a_batch_of_several_shares_the_next(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("imgfetch.engine.keeper._APART", 0.3)
-    store, gate = Store(), Gate()
-    gate.open.set()
-    keeper = Keeper(store, gate)
-    await asyncio.gather(*(keeper.keep(numbered(store, number)) for number in range(2)))
-    rest = []
-    for number in range(2, 6):
-        rest.append(asyncio.create_task(keeper.keep(numbered(store, number))))
-        await turns()
-    await asyncio.gather(*rest)
-    assert [len(batch) for batch in store.batches] == [2, 4]
+    ticking = Ticking(monkeypatch)
+    await ticking.come(2)
+    assert ticking.batches == [2]
+    await ticking.come(1)
+    await ticking.pass_by(0.009)
+    await ticking.come(1)
+    assert ticking.batches == [2]
+    await ticking.pass_by(0.002)
+    assert ticking.batches == [2, 2]
+    await ticking.end()
+
+
+async def test_while_many_keep_coming_a_batch_waits_for_them_until_there_are_enough(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ticking = Ticking(monkeypatch)
+    await ticking.come(2)
+    for _ in range(4):
+        await ticking.come(8)
+        assert ticking.batches == [2]
+        await ticking.pass_by(0.0101)
+    assert ticking.batches == [2, 32]
+    await ticking.end()
+
+
+async def test_when_hardly_any_come_any_more_those_who_wait_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticking = Ticking(monkeypatch)
+    await ticking.come(2)
+    for count in (8, 8, 2):
+        assert ticking.batches == [2]
+        await ticking.come(count)
+        await ticking.pass_by(0.0101)
+    assert ticking.batches == [2, 18]
+    await ticking.end()
+
+
+async def test_no_batch_is_larger_than_so_many_files_may_be_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticking = Ticking(monkeypatch)
+    await ticking.come(150)
+    await ticking.end()
+    assert ticking.batches == [128, 22]
 
 
 async def test_who_comes_alone_each_time_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imgfetch.engine.keeper._APART", 3600)
-    store, gate = Store(), Gate()
-    gate.open.set()
-    keeper = Keeper(store, gate)
-    async with asyncio.timeout(30):
-        for number in range(3):
-            await keeper.keep(numbered(store, number))
-    assert [len(batch) for batch in store.batches] == [1, 1, 1]
+    ticking = Ticking(monkeypatch)
+    for _ in range(3):
+        await ticking.come(1)
+    assert ticking.batches == [1, 1, 1]
+    await ticking.end()
+
+
+async def test_those_who_came_while_one_was_kept_alone_wait_no_longer(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ticking = Ticking(monkeypatch)
+    ticking.gate.open.clear()
+    await ticking.come(1)
+    await ticking.come(9)
+    ticking.gate.open.set()
+    await turns(10)
+    assert ticking.batches == [1, 9]
+    await ticking.end()
 
 
 async def test_one_that_cannot_be_kept_fails_alone() -> None:
@@ -152,3 +223,30 @@ async def test_who_leaves_while_its_batch_is_being_kept_waits_until_nobody_has_i
     with pytest.raises(asyncio.CancelledError):
         await leaving
     assert store.find(Key("https://h.example/0")) is not None
+
+
+@pytest.mark.parametrize("late", range(6))
+async def test_who_leaves_while_its_batch_ends_is_in_nobodys_way(late: int) -> None:
+    store, gate = Store(), Gate()
+    keeper = Keeper(store, gate)
+    leaving, staying = (asyncio.create_task(keeper.keep(numbered(store, number))) for number in range(2))
+    await turns()
+    gate.open.set()
+    await turns(late)
+    leaving.cancel()
+    assert isinstance(await staying, Entry)
+    await asyncio.wait([leaving])
+    assert isinstance(await keeper.keep(numbered(store, 2)), Entry)
+
+
+async def test_a_batch_that_is_cancelled_is_the_end_of_all_who_wait_for_it() -> None:
+    store, gate = Store(), Gate()
+    keeper = Keeper(store, gate)
+    before = asyncio.all_tasks()
+    kept = [asyncio.create_task(keeper.keep(numbered(store, number))) for number in range(2)]
+    await turns()
+    (batch,) = asyncio.all_tasks() - {*before, *kept}
+    batch.cancel()
+    outcomes = await asyncio.gather(*kept, return_exceptions=True)
+    assert [type(outcome) for outcome in outcomes] == [asyncio.CancelledError] * 2
+    assert batch.cancelled()

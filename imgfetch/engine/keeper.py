@@ -1,10 +1,11 @@
-"""Group commit: what is proved soon after a batch was begun waits for the next, and shares its syncs.
+"""Group commit: what is proved while others are being kept waits for the next batch, and shares its syncs.
 
     keep ─▶ waiting ─▶ a batch ─▶ store.keep_all, elsewhere ─▶ each its Entry, or its CacheError
                ▲                            │
                └── what comes meanwhile ◀───┘
 
-Who comes alone is kept at once; after a batch of several the next begins a hundredth of a second later.
+Who comes alone is kept at once. After a batch of several the next waits a hundredth of a second, and as long
+again while many keep coming; of a small page the last ones are waited for no longer than that.
 """
 
 from __future__ import annotations
@@ -12,16 +13,23 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from imgfetch.model import Entry, Filing
     from imgfetch.ports import Runner, Store
 
 _MOST = 128
 """Renditions in a batch: their files are open, and the index waits for all of them."""
+_ENOUGH = 32
+"""So many are kept without waiting for more: of a batch twice as large each would cost hardly less."""
+_MANY = 3
+"""So many come between two looks where it pays to wait for more. Where fewer do, the requests of those who
+come next may be waiting for the ones that are here."""
 _APART = 0.01
-"""Seconds from the beginning of a batch of several to that of the next: a sync costs CPU time on any disk."""
+"""Seconds between two looks: a sync costs CPU time on any disk."""
 
 
 class Keeper:
@@ -30,51 +38,72 @@ class Keeper:
     def __init__(self, store: Store, runner: Runner) -> None:
         self._store = store
         self._runner = runner
-        self._waiting: dict[asyncio.Future[Entry], Filing] = {}
+        self._waiting: dict[_Outcome, Filing] = {}
         self._working: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        """Set for the next batch, where one is to begin."""
-        self._next = 0.0
-        """When one may begin, in the time of the loop."""
+        """Of the next look at who is waiting, where there is to be one."""
+        self._not_before = 0.0
+        """When the next batch may begin, in the time of the loop."""
+        self._shared = False
+        """Whether there were several in the last one."""
+        self._seen = 0
+        """How many were waiting at the last look."""
 
     async def keep(self, filing: Filing) -> Entry:
         """Keep one rendition. Raises `CacheError`. Who is cancelled waits until nobody has its ticket."""
-        kept: asyncio.Future[Entry] = asyncio.get_running_loop().create_future()
+        kept: _Outcome = asyncio.get_running_loop().create_future()
         self._waiting[kept] = filing
         self._plan()
         try:
-            return await asyncio.shield(kept)
+            outcome = await kept
         except asyncio.CancelledError:
             if self._waiting.pop(kept, None) is None:
-                while not kept.done():
-                    with suppress(asyncio.CancelledError):
-                        await asyncio.wait([kept])
-                kept.exception()  # nobody is there to hear of it
+                await self._end_of_batch()
             raise
+        if isinstance(outcome, BaseException):
+            raise outcome
+        return outcome
+
+    async def _end_of_batch(self) -> None:
+        """Wait until the one under way has ended, however often we are cancelled."""
+        working = self._working
+        while working is not None and not working.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([working])
 
     def _plan(self) -> None:
-        """See to it that a batch begins, unless one is under way: that one's end will."""
+        """See to it that somebody looks, unless a batch is under way: that one's end will."""
         if self._waiting and self._working is None and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_at(self._next, self._begin)
+            self._timer = asyncio.get_running_loop().call_at(self._not_before, self._look)
 
-    def _begin(self) -> None:
+    def _look(self) -> None:
+        """Begin a batch, unless many keep coming."""
         self._timer = None
-        batch = {kept: self._waiting.pop(kept) for kept in [*self._waiting][:_MOST]}
-        if batch:  # who waited may have left
-            self._next = asyncio.get_running_loop().time() + _APART if len(batch) > 1 else 0.0
-            self._working = asyncio.create_task(self._keep_all(batch))
+        waiting, loop = len(self._waiting), asyncio.get_running_loop()
+        if self._shared and self._seen + _MANY <= waiting < _ENOUGH:
+            self._seen = waiting
+            self._timer = loop.call_later(_APART, self._look)
+        elif waiting:  # who waited may have left
+            batch = {kept: self._waiting.pop(kept) for kept in [*self._waiting][:_MOST]}
+            self._seen = len(self._waiting)
+            self._shared = len(batch) > 1
+            self._not_before = loop.time() + _APART if self._shared else 0.0
+            self._working = loop.create_task(self._keep_all(batch))
 
-    async def _keep_all(self, batch: dict[asyncio.Future[Entry], Filing]) -> None:
+    async def _keep_all(self, batch: dict[_Outcome, Filing]) -> None:
+        outcomes: Sequence[Entry | BaseException]
         try:
             outcomes = await self._runner.run(partial(self._store.keep_all, [*batch.values()]))
         except BaseException as error:
-            for kept in batch:
-                kept.set_exception(error)
+            outcomes = [error] * len(batch)
             if not isinstance(error, Exception):
                 raise
-        else:
-            for kept, outcome in zip(batch, outcomes, strict=True):
-                kept.set_exception(outcome) if isinstance(outcome, Exception) else kept.set_result(outcome)
         finally:
+            for kept, outcome in zip(batch, outcomes, strict=True):
+                if not kept.done():  # who was cancelled waits for the end alone
+                    kept.set_result(outcome)
             self._working = None
             self._plan()
+
+
+_Outcome: TypeAlias = "asyncio.Future[Entry | BaseException]"
