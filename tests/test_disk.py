@@ -813,6 +813,39 @@ def test_a_disk_that_cannot_sync_keeps_nothing(root: Path, tmp_path: Path) -> No
     assert check_after_crash(root) == 0
 
 
+_KEEP_TWO_IN_A_SHARD = """
+    one, two = (filing(store, Key(f"https://photos.example/{text}"), text) for text in (b"1", b"12"))
+    for batch in ([one, two],) if sys.argv[2] == "together" else ([one], [two]):
+        print(*(type(kept).__name__ for kept in store.keep_all(batch)))
+    store.close()
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "batches"), [("rename", "together"), ("rename", "apart"), ("fsync", "apart")]
+)
+def test_a_folder_made_for_one_that_failed_is_on_the_disk_before_the_row_of_another(
+    root: Path, tmp_path: Path, call: str, batches: str
+) -> None:
+    log = tmp_path / "calls"
+    traced = "trace=fsync,mkdir,rename,pwrite64"
+    # The fourth rename is that into the new folder, and the fourth sync the first one of a folder of objects.
+    calls = strace("-y", "-o", str(log), "-e", traced, "-e", f"inject={call}:error=EIO:when=4")
+    ran = subprocess.run(
+        child(_KEEP_TWO_IN_A_SHARD, root, batches, wrapped_in=calls),
+        check=True,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert ran.stdout.split() == ["CacheError", "Entry"]
+    told = [line.split(" ", 1)[1].strip() for line in log.read_text().splitlines()]
+    made = next(at for at, each in enumerate(told) if re.match(r'mkdir\(.*/objects-v1/..", .* = 0', each))
+    row = next(
+        at for at, each in enumerate(told) if at > made and each.startswith("pwrite64") and "-wal>" in each
+    )
+    assert any(re.match(r"fsync\(\d+<.*/objects-v1>\) += 0", each) for each in told[made:row])
+
+
 # ---------------------------------------------------------------------------------------------------
 # What is begun, and gone on with
 

@@ -19,7 +19,7 @@ import errno
 import fcntl
 import os
 import stat
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -76,6 +76,9 @@ STALE = 3600
 _JUST = 1.0
 """Seconds for which scratch is taken to have no other beginnings in it than were seen."""
 
+_SPENT = Writer("")
+"""Stands behind a ticket that is spent, or another store's."""
+
 _EXTENSION_OF = {known.value: known.extension for known in Format}
 _EXTENSIONS = frozenset(_EXTENSION_OF.values())
 
@@ -113,13 +116,13 @@ class Checked(NamedTuple):
 class _Keeping:
     """Something that is being kept, and how far it has come."""
 
-    def __init__(self, filing: Filing, writer: Writer | None, place: Callable[[Facts], str]) -> None:
+    def __init__(self, filing: Filing, writer: Writer, path: str) -> None:
+        """`path`: where the object is to lie."""
         self.entry = filing.entry
-        self.path = place(filing.verified.facts)
-        """Where the object is to lie."""
         self.renditions = filing.renditions
         self.writer = writer
-        """None where the ticket is spent."""
+        self.path = path
+        self.folder = path.rpartition("/")[0]
         self.mtime_ns = 0
         """Of the object."""
         self.is_new = False
@@ -172,6 +175,8 @@ class DiskStore:
             self._index, self._usage, bounds or Bounds(), self._unlink_unused, self._clock.elapsed
         )
         self._writers: dict[Scratch, Writer] = {}
+        self._new_folders: set[str] = set()
+        """Of objects; their names may not be durable yet, whatever has become of those they were made for."""
         self._leases = Leases(f"{self._root}/{LEASES}")
         self._begun: set[str] = set()
         """By the stems of their names, what was begun and left when scratch was last looked through."""
@@ -363,49 +368,96 @@ class DiskStore:
         under its key. They share what is dear: the syncing of files and folders, and the transaction.
         """
         # Spent now, so that nobody else closes a file while we sync.
-        writers = (self._writers.pop(filing.verified.scratch, None) for filing in filings)
-        keepings = [_Keeping(*what, self._place) for what in zip(filings, writers, strict=True)]
+        writers = [self._writers.pop(filing.verified.scratch, _SPENT) for filing in filings]
+        paths = [self._place(filing.verified.facts) for filing in filings]
+        keepings = [_Keeping(*each) for each in zip(filings, writers, paths, strict=True)]
         try:
-            with self._failing(keepings):
-                self._publish([each for each in keepings if self._is_as_verified(each)])
-                self._file([each for each in keepings if each.error is None])
-        finally:
+            self._each(keepings, self._check)
+            self._publish(keepings)
+            self._file(keepings)
+        except (OSError, CacheError) as error:
             for each in keepings:
-                if each.writer is not None:
-                    each.writer.drop()
+                each.error = each.error or self._failure(error, each)
+        finally:
+            for writer in writers:
+                writer.drop()
         self._evictor.nudge()
         return [each.error or each.entry for each in keepings]
 
-    @contextmanager
-    def _failing(self, keepings: Sequence[_Keeping]) -> Iterator[None]:
-        """Let what goes wrong be the failure of each that has not failed before."""
+    def _each(self, keepings: Iterable[_Keeping], step: Callable[[_Keeping], None]) -> None:
+        """Take a step with each that has not failed; what goes wrong with one is its failure alone."""
+        for each in keepings:
+            if each.error is None:
+                try:
+                    step(each)
+                except (OSError, CacheError) as error:
+                    each.error = self._failure(error, each)
+
+    def _failure(self, error: OSError | CacheError, keeping: _Keeping) -> CacheError:
+        if isinstance(error, CacheError):
+            return error
+        failure = self._translated(error, keeping.entry.facts.bytes)
+        failure.__cause__ = error
+        return failure
+
+    def _check(self, keeping: _Keeping) -> None:
+        """See that what is to be kept is what was verified."""
+        writer, facts = keeping.writer, keeping.entry.facts
+        if writer is _SPENT:
+            raise self._spent()
+        if (writer.digest(), writer.length) != (facts.sha256, facts.bytes):
+            raise CacheError(Reason.IO, f"{self._root}: what is to be kept is not what was verified")
+
+    def _publish(self, keepings: Sequence[_Keeping]) -> None:
+        """See to it that every object is there, whole and durable, and note when it was last changed."""
+        self._each(keepings, self._settle)
+        new = [each for each in _sound(keepings) if each.is_new]
+        sync_files([each.writer.settle() for each in new], self._scratch)
+        self._each(new, self._move)
+        folders = {each.folder for each in _sound(keepings)}
+        new_folders = set(self._new_folders)
+        if folders:
+            sync_folders(folders | {self._objects} if new_folders else folders)
+            self._new_folders -= new_folders
+
+    def _settle(self, keeping: _Keeping) -> None:
+        """Find the object whole where it is to lie, or have its bytes in a file."""
+        mtime_ns = _whole(keeping.path, keeping.entry.facts)
+        if mtime_ns is None:
+            self._in_place(keeping.writer.settle)
+            keeping.is_new = True
+        else:
+            keeping.mtime_ns = mtime_ns
+
+    def _move(self, keeping: _Keeping) -> None:
+        """Give a file its place."""
         try:
-            yield
-        except (OSError, CacheError) as error:
-            for each in keepings:
-                if each.error is None:
-                    needed = each.entry.facts.bytes
-                    translated = self._translated(error, needed) if isinstance(error, OSError) else error
-                    translated.__cause__ = error if translated is not error else error.__cause__
-                    each.error = translated
+            keeping.writer.move(keeping.path)
+        except FileNotFoundError:
+            self._make_folder_of_objects(keeping.folder)
+            keeping.writer.move(keeping.path)
+        keeping.mtime_ns = os.fstat(keeping.writer.settle()).st_mtime_ns
 
-    def _is_as_verified(self, keeping: _Keeping) -> bool:
-        with self._failing([keeping]):
-            writer, facts = keeping.writer, keeping.entry.facts
-            if writer is None:
-                raise self._spent()
-            if (writer.digest(), writer.length) != (facts.sha256, facts.bytes):
-                raise CacheError(Reason.IO, f"{self._root}: what is to be kept is not what was verified")
-        return keeping.error is None
+    def _make_folder_of_objects(self, folder: str) -> None:
+        try:
+            _make_folder(folder)
+        except FileNotFoundError:  # all objects were deleted under us
+            _make_folder(self._objects)
+            sync_folder(self._root)
+            _make_folder(folder)
+        self._new_folders.add(folder)
 
-    def _file(self, keepings: list[_Keeping]) -> None:
-        self._index.put([each.row for each in keepings], self._usage.time())
-        seen = (each for each in keepings if not each.is_new)
-        gone = [each for each in seen if not os.path.lexists(each.path)]
+    def _file(self, keepings: Sequence[_Keeping]) -> None:
+        """Have the index know of them, and of no object that is gone."""
+        sound = _sound(keepings)
+        if not sound:
+            return
+        self._index.put([each.row for each in sound], self._usage.time())
+        gone = [each for each in sound if not each.is_new and not os.path.lexists(each.path)]
         if gone:
             # They had been kept before, and were evicted between our look and our row. Now they are in use.
             self._publish(gone)
-            self._index.put([each.row for each in gone if each.error is None], self._usage.time())
+            self._file(gone)
 
     def refresh(self, entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:
         """Take the fields of a 304 into a kept entry (RFC 9111 §3.2)."""
@@ -528,24 +580,6 @@ class DiskStore:
     def _spent(self) -> CacheError:
         return CacheError(Reason.IO, f"{self._root}: a ticket that is spent, or another store's")
 
-    def _publish(self, keepings: Sequence[_Keeping]) -> None:
-        """See to it that every object is there, whole and durable, and note when it was last changed."""
-        new: list[tuple[_Keeping, Writer, int]] = []
-        for each in keepings:
-            whole = _whole(each.path, each.entry.facts)
-            if whole is not None:
-                each.mtime_ns = whole
-            elif each.writer is not None:
-                with self._failing([each]):
-                    new.append((each, each.writer, self._in_place(each.writer.settle)))
-        sync_files([descriptor for _, _, descriptor in new], self._scratch)
-        changed = set()
-        for each, writer, descriptor in new:
-            with self._failing([each]):
-                changed |= self._move(writer, each.path)
-                each.mtime_ns, each.is_new = os.fstat(descriptor).st_mtime_ns, True
-        sync_folders(changed | {os.path.dirname(each.path) for each in keepings if each.error is None})
-
     def _in_place(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
         """What comes of what may make a file in scratch, which is made anew where it is missing."""
         try:
@@ -554,17 +588,6 @@ class DiskStore:
             with self._starting:
                 self._prepare()
             return work(*args)
-
-    def _move(self, writer: Writer, path: str) -> set[str]:
-        """Give a file its place, and say in which folders others had to be made for that."""
-        try:
-            writer.move(path)
-        except FileNotFoundError:
-            folders = (self._objects, os.path.dirname(path))
-            within = {os.path.dirname(folder) for folder in folders if _make_folder(folder)}
-            writer.move(path)
-            return within
-        return set()
 
     # ------------------------------------------------------------------------------------------------
     # The directory
@@ -849,6 +872,11 @@ def promised(path: str) -> Digest | None:
     return Digest(stem)
 
 
+def _sound(keepings: Iterable[_Keeping]) -> list[_Keeping]:
+    """Those that have not failed."""
+    return [each for each in keepings if each.error is None]
+
+
 def _whole(path: str, facts: Facts) -> int | None:
     """The `mtime_ns` of the file if its bytes are those of `facts`, None where they cannot be had."""
     try:
@@ -866,8 +894,11 @@ def _folder(path: str) -> Path:
 
 
 def _hash(path: str) -> Digest:
-    with open(path, "rb") as file:
-        return Digest(hash_of(file.fileno()).hexdigest())
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        return Digest(hash_of(descriptor).hexdigest())
+    finally:
+        os.close(descriptor)
 
 
 def last_written(item: os.DirEntry[str]) -> float:
@@ -885,13 +916,9 @@ def _time_at(folder: str) -> float:
     return os.stat(folder).st_mtime
 
 
-def _make_folder(path: str) -> bool:
-    """Whether it was not there before."""
-    try:
+def _make_folder(path: str) -> None:
+    with suppress(FileExistsError):
         os.mkdir(path, 0o700)
-    except FileExistsError:
-        return False
-    return True
 
 
 def listing(folder: str) -> list[os.DirEntry[str]]:
