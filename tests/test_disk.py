@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import random
@@ -23,6 +24,7 @@ import pytest
 
 from fakes import FakeClock
 from imgfetch.adapters import disk, files
+from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.disk import DiskStore
 from imgfetch.adapters.scratch import IN_MEMORY
 from imgfetch.errors import CacheError
@@ -813,12 +815,32 @@ def test_a_disk_that_cannot_sync_keeps_nothing(root: Path, tmp_path: Path) -> No
     assert check_after_crash(root) == 0
 
 
-_KEEP_TWO_IN_A_SHARD = """
+_KEEP_TWO_IN_A_FOLDER = """
     one, two = (filing(store, Key(f"https://photos.example/{text}"), text) for text in (b"1", b"12"))
     for batch in ([one, two],) if sys.argv[2] == "together" else ([one], [two]):
         print(*(type(kept).__name__ for kept in store.keep_all(batch)))
     store.close()
 """
+
+
+def traced(
+    code: str, *arguments: object, log: Path, injecting: tuple[str, ...] = ()
+) -> tuple[str, list[str]]:
+    """What a child says, and its calls that make names or make them durable."""
+    calls = strace("-y", "-o", str(log), "-e", "trace=fsync,mkdir,rename,pwrite64", *injecting)
+    ran = subprocess.run(
+        child(code, *arguments, wrapped_in=calls), check=True, stdout=subprocess.PIPE, text=True
+    )
+    return ran.stdout, [line.split(" ", 1)[1].strip() for line in log.read_text().splitlines()]
+
+
+def first_of(told: list[str], pattern: str, *, after: int = 0) -> int:
+    return next(at for at in range(after, len(told)) if re.match(pattern, told[at]))
+
+
+_A_FOLDER_IS_MADE = r'mkdir\(".*/objects-v1/..", .* = 0'
+_ITS_NAME_IS_DURABLE = r"fsync\(\d+<.*/objects-v1>\) += 0"
+_A_ROW_IS_WRITTEN = r"pwrite64\(\d+<.*-wal>"
 
 
 @pytest.mark.parametrize(
@@ -827,23 +849,82 @@ _KEEP_TWO_IN_A_SHARD = """
 def test_a_folder_made_for_one_that_failed_is_on_the_disk_before_the_row_of_another(
     root: Path, tmp_path: Path, call: str, batches: str
 ) -> None:
-    log = tmp_path / "calls"
-    traced = "trace=fsync,mkdir,rename,pwrite64"
     # The fourth rename is that into the new folder, and the fourth sync the first one of a folder of objects.
-    calls = strace("-y", "-o", str(log), "-e", traced, "-e", f"inject={call}:error=EIO:when=4")
-    ran = subprocess.run(
-        child(_KEEP_TWO_IN_A_SHARD, root, batches, wrapped_in=calls),
-        check=True,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert ran.stdout.split() == ["CacheError", "Entry"]
-    told = [line.split(" ", 1)[1].strip() for line in log.read_text().splitlines()]
-    made = next(at for at, each in enumerate(told) if re.match(r'mkdir\(.*/objects-v1/..", .* = 0', each))
-    row = next(
-        at for at, each in enumerate(told) if at > made and each.startswith("pwrite64") and "-wal>" in each
-    )
-    assert any(re.match(r"fsync\(\d+<.*/objects-v1>\) += 0", each) for each in told[made:row])
+    injecting = ("-e", f"inject={call}:error=EIO:when=4")
+    said, told = traced(_KEEP_TWO_IN_A_FOLDER, root, batches, log=tmp_path / "calls", injecting=injecting)
+    assert said.split() == ["CacheError", "Entry"]
+    made = first_of(told, _A_FOLDER_IS_MADE)
+    durable = first_of(told, _ITS_NAME_IS_DURABLE, after=made)
+    assert made < durable < first_of(told, _A_ROW_IS_WRITTEN, after=made)
+
+
+def test_the_name_of_a_folder_is_made_durable_once(root: Path, tmp_path: Path) -> None:
+    said, told = traced(_KEEP_TWO_IN_A_FOLDER, root, "apart", log=tmp_path / "calls")
+    assert said.split() == ["Entry", "Entry"]
+    assert len([call for call in told if re.match(_ITS_NAME_IS_DURABLE, call)]) == 1
+
+
+def test_where_all_objects_were_deleted_under_us_their_folder_is_durable_too(
+    root: Path, tmp_path: Path
+) -> None:
+    code = """
+        import shutil
+        ticket = filing(store, CAT, b"a cat")
+        shutil.rmtree(f"{sys.argv[1]}/objects-v1")
+        print(*(type(kept).__name__ for kept in store.keep_all([ticket])))
+        store.close()
+    """
+    said, told = traced(code, root, log=tmp_path / "calls")
+    assert said.split() == ["Entry"]
+    made = first_of(told, _A_FOLDER_IS_MADE)
+    again = max(at for at in range(made) if re.match(r'mkdir\(".*/objects-v1", .* = 0', told[at]))
+    assert again < first_of(told, rf"fsync\(\d+<{re.escape(str(root))}>\) += 0", after=again)
+    durable = first_of(told, _ITS_NAME_IS_DURABLE, after=made)
+    assert durable < first_of(told, _A_ROW_IS_WRITTEN, after=made)
+
+
+class Meddling(SystemClock):
+    """A clock that lets something happen when it is next looked at: between an object and its row."""
+
+    def __init__(self) -> None:
+        self.meddle: Callable[[], object] | None = None
+
+    def elapsed(self) -> float:
+        meddle, self.meddle = self.meddle, None
+        if meddle is not None:
+            meddle()
+        return super().elapsed()
+
+
+def test_what_is_evicted_while_it_is_kept_anew_is_there_in_the_end(root: Path) -> None:
+    clock = Meddling()
+    with closing(DiskStore(root, clock=clock)) as store:
+        path = store.path(keep(store, CAT, b"a cat"))
+        anew = filing(store, DOG, b"a cat")
+        clock.meddle = path.unlink
+        (kept,) = store.keep_all([anew])
+        assert clock.meddle is None
+        with closing(sqlite3.connect(index_of(root))) as connection:
+            (mtime_ns,) = connection.execute("SELECT mtime_ns FROM object").fetchone()
+        assert path.stat().st_mtime_ns == mtime_ns
+        assert store.find(DOG) == kept
+
+
+def test_who_failed_alone_is_told_so_though_all_fail_later(root: Path) -> None:
+    clock = Meddling()
+
+    def fail() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with closing(DiskStore(root, clock=clock)) as store:
+        spent, whole = filing(store, CAT, b"a cat"), filing(store, DOG, b"a dog")
+        store.discard(spent.verified.scratch)
+        clock.meddle = fail
+        one, other = store.keep_all([spent, whole])
+        assert isinstance(one, CacheError)
+        assert isinstance(other, CacheError)
+        assert (one.kind, other.kind) == (Reason.IO, Reason.DISK_FULL)
+        assert "needed 5 bytes" in other.message
 
 
 # ---------------------------------------------------------------------------------------------------
