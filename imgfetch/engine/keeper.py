@@ -4,8 +4,8 @@
                ▲                            │
                └── what comes meanwhile ◀───┘
 
-Who comes alone is kept at once. After a batch of several the next waits a hundredth of a second, and as long
-again while many keep coming; of a small page the last ones are waited for no longer than that.
+Who comes alone is kept at once. After a batch of several the next begins a hundredth of a second later or,
+while many keep coming, when there are enough.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ _MOST = 128
 _ENOUGH = 32
 """So many are kept without waiting for more: of a batch twice as large each would cost hardly less."""
 _MANY = 3
-"""So many come between two looks where it pays to wait for more. Where fewer do, the requests of those who
-come next may be waiting for the ones that are here."""
+"""From so many between two looks on it pays to wait for more. Where fewer come, those who wait here may be
+what holds the next requests up."""
 _APART = 0.01
 """Seconds between two looks: a sync costs CPU time on any disk."""
 
