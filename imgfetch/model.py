@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, NewType, TypeAlias
 from imgfetch.frozen import dataclass, field
 
 if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
     from mmap import mmap
     from pathlib import Path
 
@@ -475,6 +476,23 @@ class Filing(NamedTuple):
         """What the index will know."""
         facts = self.verified.facts
         return Entry(self.key, facts, self.head, self.asked_at, self.received_at, self.selected, self.bound)
+
+
+Sight: TypeAlias = "tuple[Path, tuple[object, ...]]"
+"""Where the bytes of what is kept lie, and what `Store.told` makes its entry of: hits are many, and of most
+of them nobody asks for more than the path."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What was seen of some keys of a store at one look; of a key in neither part nothing is said."""
+
+    answers: Mapping[Key, Sight]
+    """What answers for its key, whatever it is asked with."""
+    absent: Collection[Key]
+    """Keys under which nothing is kept."""
+    at: float
+    """When that was, in seconds since the epoch."""
 
 
 # ---------------------------------------------------------------------------------------------------

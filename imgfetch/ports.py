@@ -6,7 +6,7 @@ exceptions of the library it stands on into `imgfetch.errors`, cause kept; nothi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -30,13 +30,10 @@ if TYPE_CHECKING:
         Partial,
         Rendition,
         Scratch,
+        Seen,
     )
 
 T = TypeVar("T")
-
-Sight: TypeAlias = "tuple[Path, tuple[object, ...]]"
-"""Where the bytes of what is kept lie, and what `Store.told` makes its entry of: hits are many, and of most
-of them nobody asks for more than the path."""
 
 
 class Reply(Protocol):
@@ -76,16 +73,17 @@ class Store(Protocol):
         `headers` is None, the latest.
         """
 
-    def unasked(self, keys: Sequence[Key], *, now: float) -> dict[Key, Sight]:
+    def look_at(self, keys: Sequence[Key], *, now: float) -> Seen:
         """Of what is kept under `keys`, all that answers at `now` whatever it is asked with.
 
         That is, until the time that `rules.plan.unasked_until` gives, and where the same bytes are not kept
-        so often that `rules.fakes` might mind. Of these `find` gives the same; of others nothing is said.
+        so often that `rules.fakes` might mind. Of these `find` gives the same, and of what is absent nothing,
+        whatever it is given.
         """
 
     @staticmethod
     def told(record: tuple[object, ...]) -> Entry:
-        """The entry of what `unasked` saw, whatever has become of it since. Never fails."""
+        """The entry of what `look_at` saw, whatever has become of it since. Never fails."""
 
     def sharing(self, facts: Facts) -> tuple[Key, ...]:
         """The keys under which the bytes with these facts are kept, in no order, and 100 of them at most."""

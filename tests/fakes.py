@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from imgfetch.errors import CacheError
-from imgfetch.model import Digest, Entry, Head, Lease, Partial, Reason, Scratch
+from imgfetch.model import Digest, Entry, Head, Lease, Partial, Reason, Scratch, Seen
 from imgfetch.rules.fakes import MANY, MOST_BYTES
 from imgfetch.rules.freshness import matches
 from imgfetch.rules.heads import refreshed
@@ -21,7 +21,6 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from imgfetch.model import Ask, Buffer, Defect, Facts, Filing, Format, Key, Limits, Rendition
-    from imgfetch.ports import Sight
 
 T = TypeVar("T")
 
@@ -50,11 +49,12 @@ class MemoryStore:
             return None
         return entry
 
-    def unasked(self, keys: Sequence[Key], *, now: float) -> dict[Key, Sight]:
+    def look_at(self, keys: Sequence[Key], *, now: float) -> Seen:
         found = {key: entry for key in keys if (entry := self.find(key, None)) is not None}
-        return {
+        answers = {
             key: (self.path(entry), (entry,)) for key, entry in found.items() if self._is_unasked(entry, now)
         }
+        return Seen(answers, {*keys}.difference(entry.key for entry in self.entries.values()), now)
 
     @staticmethod
     def told(record: tuple[object, ...]) -> Entry:

@@ -90,19 +90,34 @@ class StoreSuite:
         keys = [Key(f"https://photos.example/{number}.webp") for number in range(150)]
         lasting = replace(HEAD, headers=(("cache-control", "max-age=60"),))
         kept = {key: keep(store, key, key.encode(), head=lasting) for key in keys}
-        assert store.unasked([], now=20) == {}
+        assert store.look_at([], now=20).answers == {}
         for asked in ([*keys, DOG, keys[0]], keys[:1]):
-            seen = store.unasked(asked, now=20)
-            assert {key: store.told(record) for key, (_, record) in seen.items()} == {
+            answers = store.look_at(asked, now=20).answers
+            assert {key: store.told(record) for key, (_, record) in answers.items()} == {
                 key: kept[key] for key in asked if key in kept
             }
-            assert {path for path, _ in seen.values()} == {store.path(kept[key]) for key in seen}
-        assert store.unasked(keys, now=10) == store.unasked(keys, now=100) == {}
+            assert {path for path, _ in answers.values()} == {store.path(kept[key]) for key in answers}
+        assert store.look_at(keys, now=10).answers == store.look_at(keys, now=100).answers == {}
         self.lose(store, kept[keys[1]])
         self.change(store, kept[keys[2]], b"no picture")
         varying = replace(HEAD, headers=(*lasting.headers, ("vary", "accept")))
         keep(store, keys[3], b"a cat", head=varying)
-        assert store.unasked(keys, now=20).keys() == {*keys} - {*keys[1:4]}
+        assert store.look_at(keys, now=20).answers.keys() == {*keys} - {*keys[1:4]}
+
+    def test_under_which_keys_nothing_is_kept_is_seen_of_many_at_once(self, store: Store) -> None:
+        keys = [Key(f"https://photos.example/{number}.webp") for number in range(150)]
+        assert {*store.look_at(keys, now=20).absent} == {*keys}
+        keep(store, keys[0], b"a cat", head=replace(HEAD, headers=(("cache-control", "max-age=60"),)))
+        keep(store, keys[1], b"a dog", head=replace(HEAD, headers=(("cache-control", "no-cache"),)))
+        bird = Verified(facts(b"a bird"), written(store, b"a bird"))
+        selected = (("accept", "image/png"),)
+        keep_proved(store, bird, keys[149], HEAD, asked_at=10.25, received_at=10.5, selected=selected)
+        for now in (1, 20, 100):
+            seen = store.look_at([*keys, keys[2]], now=now)
+            assert seen.at == now
+            assert {*seen.absent} == {*keys[2:149]}
+            assert {*store.look_at(keys[1:2], now=now).absent} == set()
+            assert {*store.look_at(keys[2:3], now=now).absent} == {keys[2]}
 
     def test_of_small_files_that_stand_under_many_keys_nothing_is_said(self, store: Store) -> None:
         lasting = replace(HEAD, headers=(("cache-control", "max-age=60"),))
@@ -110,9 +125,9 @@ class StoreSuite:
         for data, many in ((b"a cat", False), (b"a cat" * 10_000, True)):
             for key in keys[:4]:
                 keep(store, key, data, head=lasting)
-            assert store.unasked(keys[:4], now=20).keys() == {*keys[:4]}
+            assert store.look_at(keys[:4], now=20).answers.keys() == {*keys[:4]}
             keep(store, keys[4], data, head=lasting)
-            assert len(store.unasked(keys, now=20)) == (5 if many else 0)
+            assert len(store.look_at(keys, now=20).answers) == (5 if many else 0)
 
     def test_the_path_ends_in_the_digest_and_the_format(self, store: Store) -> None:
         assert store.path(keep(store, CAT, b"a cat")).name == f"{digest(b'a cat')}.webp"

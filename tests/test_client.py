@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import pickle
+from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ import pytest
 
 import imgfetch
 from imgfetch import Client, Failure, Image, ImgfetchError, Limits
+from imgfetch.adapters.disk import DiskStore
 from imgfetch.api.errands import errands
 from imgfetch.engine.events import Event, Received
 from imgfetch.model import Reason
@@ -37,7 +39,7 @@ from origin import (
 from pictures import encoded
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterator
+    from collections.abc import AsyncIterator, Callable, Iterator
 
 pytestmark = pytest.mark.anyio
 
@@ -269,6 +271,48 @@ async def test_a_list_comes_to_the_same_as_its_items_one_by_one(origin: Origin, 
     assert together == {outcome.index: outcome async for outcome in client.get_many(iter(sources))}
     assert sorted(together) == [*range(23)]
     assert origin.asked("/0") == 1
+
+
+async def test_an_image_that_a_list_names_hundreds_of_times_is_asked_for_once(
+    origin: Origin, client: Client
+) -> None:
+    urls = [origin.route(path, whole(WEBP)) for path in ("/a", "/b")]
+    for drawn in (urls[:1] * 400, iter(urls[1:] * 400)):
+        outcomes = [outcome async for outcome in client.get_many(drawn)]
+        assert sorted(outcome.index for outcome in outcomes) == [*range(400)]
+        assert {type(outcome) for outcome in outcomes} == {Image}
+    assert (origin.asked("/a"), origin.asked("/b")) == (1, 1)
+
+
+@pytest.mark.parametrize("kind", ["URLs", "source sets", "a page"])
+async def test_a_list_of_images_that_are_not_there_is_looked_up_many_at_a_time(
+    origin: Origin, client: Client, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: Counter[str] = Counter()
+
+    def counted(name: str) -> Callable[..., Any]:
+        method = getattr(DiskStore, name)
+
+        def look(*arguments: Any, **more: Any) -> Any:  # noqa: ANN401 (whatever it takes)
+            looks[name] += 1
+            return method(*arguments, **more)
+
+        return look
+
+    for name in ("look_at", "find"):
+        monkeypatch.setattr(DiskStore, name, counted(name))
+    urls = [origin.route(f"/{number}", whole(encoded("png", 9 + number, 9))) for number in range(100)]
+    page = "".join(f"<img src='{url}'>" for url in urls)
+    sources = {
+        "URLs": urls,
+        "source sets": [f"{url} 480w, {url}?2 240w" for url in urls],
+        "a page": [origin.route("/page", whole(page.encode(), content_type="text/html"))],
+    }[kind]
+    outcomes = [outcome async for outcome in client.get_many(sources)]
+    assert [type(outcome) for outcome in outcomes] == [Image] * 100
+    assert looks["look_at"] <= 4
+    assert looks["find"] <= 101
+    assert origin.asked() == 100 + (kind == "a page")
 
 
 async def test_the_same_bytes_under_many_urls_are_one_file(

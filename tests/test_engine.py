@@ -15,6 +15,7 @@ from fakes import FakeClock, FakeDecoder, FakeReply, FakeTransport, InlineRunner
 from imgfetch.adapters.threads import ThreadRunner
 from imgfetch.engine.events import Asked, Event, FellThrough, Waiting
 from imgfetch.engine.flight import Flights
+from imgfetch.engine.held import look_up
 from imgfetch.engine.lanes import Lanes
 from imgfetch.engine.many import all_of, each, many
 from imgfetch.engine.one import Engine
@@ -25,8 +26,10 @@ from imgfetch.model import (
     Choice,
     Defect,
     Digest,
+    Entry,
     Failed,
     Head,
+    Key,
     Limits,
     Origin,
     Reason,
@@ -99,6 +102,32 @@ async def test_what_is_kept_is_served_without_a_request() -> None:
     await world.served("/a")
     again = await world.served("/a")
     assert (again.origin, again.attempts, world.urls()) == (Origin.CACHED, 0, ["/a"])
+
+
+class Watched(MemoryStore):
+    """Counts what it is asked to find."""
+
+    finds = 0
+
+    def find(self, key: Key, headers: tuple[tuple[str, str], ...] | None = ()) -> Entry | None:
+        self.finds += 1
+        return super().find(key, headers)
+
+
+async def test_what_was_just_seen_to_be_absent_is_looked_for_as_its_turn_comes_and_not_before() -> None:
+    for age, finds in ((0.0, 1), (0.9, 1), (1.1, 2), (-0.1, 2)):
+        world = World()
+        world.store = store = Watched()
+        world.transport.answer(H + "/a", (200, PIXEL))
+        choice = choice_of("/a")
+        seen = look_up([choice], store, world.settings, now=world.clock.now() - age)
+        store.finds = 0
+        outcome = await world.another().bring(choice, seen=seen)
+        assert isinstance(outcome, Served)
+        assert (outcome.origin, store.finds) == (Origin.FETCHED, finds)
+        again = await world.another().bring(choice, seen=seen)
+        assert isinstance(again, Served)
+        assert (again.origin, again.attempts, world.urls()) == (Origin.CACHED, 0, ["/a"])
 
 
 async def test_a_refresh_that_is_answered_304_keeps_the_file() -> None:

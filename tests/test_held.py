@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from fakes import MemoryStore
 from imgfetch.adapters.disk import DiskStore
-from imgfetch.engine.held import held, look_up
+from imgfetch.engine.held import consult, held, look_up, wanted_of
 from imgfetch.model import (
     Candidate,
     Choice,
@@ -118,7 +118,10 @@ def check(store: Store, kept: list[_Kept], asked: _Asked, wanted: Settings, late
     for choice, (_, _, sha256) in zip(choices, asked, strict=True):
         alone = held(choice, store, wanted, now=T + later, sha256=sha256)
         assert held(choice, store, wanted, now=T + later, sha256=sha256, seen=together) == alone
-    return len(together.entries)
+        asked_with = wanted_of(choice.candidate, wanted, sha256)
+        considered = consult(choice.url, store, asked_with, wanted, now=T + later)
+        assert consult(choice.url, store, asked_with, wanted, now=T + later, seen=together) == considered
+    return len(together.answers)
 
 
 def _choice(url: str, width: int | None) -> Choice:

@@ -135,7 +135,7 @@ def test_the_short_way_gives_what_the_long_way_gives(
     for url, data, form, verified, status, headers in kept:
         proof = Verified(Facts(form, 480, 270, 1, len(data), digest(data), verified), written(store, data))
         keep_proved(store, proof, Key(url), Head(url, status, headers), asked_at=T - 1, received_at=T)
-    found = Shortcut(store, wanted, how).look(asked, 7, now=T + 10)
+    found = Shortcut(store, wanted, how).look(asked, 7, now=T + 10).images
     assert len(found) == len(asked)
     for place, (source, image) in enumerate(zip(asked, found, strict=True), 7):
         if image is not None:
@@ -157,7 +157,7 @@ def test_what_is_there_is_found_by_the_short_way(how: Choosing, tmp_path: Path) 
         for store in (MemoryStore(), disk):
             for key in KEYS[:2]:
                 keep(store, key, key.encode())
-            found = Shortcut(store, Settings(), how).look(sources, 3, now=T + 10)
+            found = Shortcut(store, Settings(), how).look(sources, 3, now=T + 10).images
             assert [image and image.index for image in found] == [3, None, 5, 6, None, None, None]
             for image, source in zip(found, sources, strict=True):
                 if image is not None:
@@ -179,14 +179,14 @@ def test_what_is_there_is_found_by_the_short_way(how: Choosing, tmp_path: Path) 
 def test_who_wants_more_than_usual_is_left_to_the_long_way(other: dict[str, Any]) -> None:
     store = MemoryStore()
     keep(store, KEYS[0], b"a cat")
-    assert Shortcut(store, Settings(**other), {}).look(KEYS[:1], 0, now=T) == [None]
+    assert Shortcut(store, Settings(**other), {}).look(KEYS[:1], 0, now=T).images == [None]
 
 
 @pytest.mark.parametrize("how", [{"base_url": KEYS[1]}, {"every": True}, {"formats": ["png"]}])
 def test_what_depends_on_the_url_is_left_to_the_long_way(how: Choosing) -> None:
     store = MemoryStore()
     keep(store, KEYS[0], b"a cat")
-    assert Shortcut(store, Settings(), how).look(KEYS[:1], 0, now=T) == [None]
+    assert Shortcut(store, Settings(), how).look(KEYS[:1], 0, now=T).images == [None]
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -198,18 +198,18 @@ def test_a_file_whose_name_is_a_url_is_read(
     store = MemoryStore()
     keep(store, url, b"a cat")
     way = Shortcut(store, Settings(), {})
-    assert all(way.look([url, Reference(url)], 0, now=T))
+    assert all(way.look([url, Reference(url)], 0, now=T).images)
     file = Path(url)
     file.parent.mkdir(parents=True)
     file.write_text("https://photos.example/b.webp 480w", encoding="utf-8")
-    assert [bool(image) for image in way.look([url, Reference(url)], 0, now=T)] == [False, True]
+    assert [bool(image) for image in way.look([url, Reference(url)], 0, now=T).images] == [False, True]
 
 
 def test_a_shortcut_that_is_shut_leaves_all_to_the_long_way() -> None:
     store = MemoryStore()
     keep(store, KEYS[0], b"a cat")
-    assert Shortcut(store, Settings(), {}, is_open=False).look(KEYS, 0, now=T) == [None] * 3
-    assert Shortcut(store, Settings(), {"policy": "best"}).look(KEYS, 0, now=T) == [None] * 3
+    assert Shortcut(store, Settings(), {}, is_open=False).look(KEYS, 0, now=T).images == [None] * 3
+    assert Shortcut(store, Settings(), {"policy": "best"}).look(KEYS, 0, now=T).images == [None] * 3
     with pytest.raises(TypeError, match="no such keyword: colour"):
         Shortcut(store, Settings(), {"colour": "red"}).look(KEYS, 0, now=T)  # type: ignore[typeddict-unknown-key]
 
@@ -222,7 +222,7 @@ def sighted() -> tuple[Image, Image]:
     """One that was sighted, and its equal that is whole from the beginning."""
     store = MemoryStore()
     keep(store, KEYS[0], b"a cat")
-    (image,) = Shortcut(store, Settings(), {"width": 480}).look([KEYS[0]], 5, now=T)
+    (image,) = Shortcut(store, Settings(), {"width": 480}).look([KEYS[0]], 5, now=T).images
     whole = the_long_way(KEYS[0], 5, store, Settings(), {"width": 480})
     assert image is not None
     assert whole is not None
@@ -299,7 +299,7 @@ def test_rows_that_make_no_sense_are_left_to_the_long_way(statement: str, tmp_pa
     with closing(sqlite3.connect(tmp_path / INDEX, isolation_level=None)) as connection:
         connection.execute(statement)
     with closing(DiskStore(tmp_path)) as store:
-        assert Shortcut(store, Settings(), {}).look(KEYS[:1], 0, now=T) == [None]
+        assert Shortcut(store, Settings(), {}).look(KEYS[:1], 0, now=T).images == [None]
 
 
 class Ticking:

@@ -35,7 +35,19 @@ from imgfetch.adapters.leases import Leases
 from imgfetch.adapters.scratch import Contents, Writer, hash_of, noted, stem_of, write_new
 from imgfetch.adapters.usage import Usage
 from imgfetch.errors import CacheError
-from imgfetch.model import Digest, Entry, Filing, Format, Head, Lease, Partial, Reason, Rendition, Scratch
+from imgfetch.model import (
+    Digest,
+    Entry,
+    Filing,
+    Format,
+    Head,
+    Lease,
+    Partial,
+    Reason,
+    Rendition,
+    Scratch,
+    Seen,
+)
 from imgfetch.rules.eviction import GRACE, IN_USE, Bounds
 from imgfetch.rules.freshness import matches
 from imgfetch.rules.heads import refreshed
@@ -46,8 +58,8 @@ if TYPE_CHECKING:
 
     from imgfetch.adapters.index import Object
     from imgfetch.adapters.pruning import Pruned
-    from imgfetch.model import Facts, Key
-    from imgfetch.ports import Clock, Sight
+    from imgfetch.model import Facts, Key, Sight
+    from imgfetch.ports import Clock
     from imgfetch.rules.eviction import Held
 
 T = TypeVar("T")
@@ -232,16 +244,18 @@ class DiskStore:
             raise self._translated(error) from error
         return entry
 
-    def unasked(self, keys: Sequence[Key], *, now: float) -> dict[Key, Sight]:
+    def look_at(self, keys: Sequence[Key], *, now: float) -> Seen:
         """Of what is kept under `keys`, all that answers at `now` whatever it is asked with.
 
         Where the same bytes are not kept so often that `rules.fakes` might mind, and where their size and
-        time are those the index remembers. Of these `find` gives the same; of others nothing is said.
+        time are those the index remembers. Of these `find` gives the same, and of what is absent nothing.
         """
         whole: dict[Key, Sight] = {}
         used: dict[Digest, int] = {}
         with self._translating:
-            rows = self._index.unasked(keys, now=now)
+            rows, absent = self._index.look_at(keys, now=now)
+            if absent:
+                self._ours = self._ours or self._is_ours()
             with self._usage.lock:
                 for row in rows:
                     key, sha256, form, size, mtime_ns, used_at = row[:6]
@@ -254,11 +268,11 @@ class DiskStore:
                         used[sha256] = used_at
                         whole[key] = _folder(folder) / name, row
                 self._usage.note(used)
-        return whole
+        return Seen(whole, absent, now)
 
     @staticmethod
     def told(record: tuple[object, ...]) -> Entry:
-        """The entry of what `unasked` saw, whatever has become of it since."""
+        """The entry of what `look_at` saw, whatever has become of it since."""
         return told(record)
 
     def sharing(self, facts: Facts) -> tuple[Key, ...]:

@@ -101,15 +101,15 @@ _COLUMNS = """
 _FROM = "FROM entry e JOIN object o USING (sha256)"
 _ENTRIES = f"SELECT {_COLUMNS}, e.variant, e.id {_FROM}"
 _FIND = f"{_ENTRIES} WHERE e.key = ? ORDER BY e.received_at DESC, e.id DESC"
-_UNASKED = f"""
-    SELECT {_COLUMNS} {_FROM}
-    WHERE e.key IN ({{}}) AND e.variant = '' AND e.received_at <= ?
-    AND e.unasked_until > ? AND e.unasked_until < 9e99
-    AND (o.bytes > {MOST_BYTES}
-        OR NOT EXISTS (SELECT 1 FROM entry s WHERE s.sha256 = o.sha256 LIMIT 1 OFFSET {MANY - 1}))
+_LOOK_AT = f"""
+    SELECT {_COLUMNS}, e.variant,
+        e.variant = '' AND e.received_at <= ? AND e.unasked_until > ? AND e.unasked_until < 9e99
+        AND (o.bytes > {MOST_BYTES}
+            OR NOT EXISTS (SELECT 1 FROM entry s WHERE s.sha256 = o.sha256 LIMIT 1 OFFSET {MANY - 1}))
+    {_FROM} WHERE e.key IN ({{}})
 """  # noqa: S608 (our own columns and numbers)
-_UNASKED_AT_ONCE = 64
-_UNASKED_ONE, _UNASKED_MANY = (_UNASKED.format(",".join("?" * n)) for n in (1, _UNASKED_AT_ONCE))
+_LOOKED_AT_AT_ONCE = 64
+_LOOK_AT_ONE, _LOOK_AT_MANY = (_LOOK_AT.format(",".join("?" * n)) for n in (1, _LOOKED_AT_AT_ONCE))
 _ABOUT = f"{_ENTRIES} WHERE e.sha256 = ? ORDER BY e.received_at DESC, e.id DESC LIMIT 1"
 _SHARING = "SELECT DISTINCT key FROM entry WHERE sha256 = ? LIMIT 100"
 _LIST = f"{_ENTRIES} WHERE e.id > ? ORDER BY e.id LIMIT 500"
@@ -253,22 +253,22 @@ class Index:
         """The variants under `key`, the latest first."""
         return [found for row in self._rows(_FIND, (key,)) if (found := _entry(row))]
 
-    def unasked(self, keys: Sequence[Key], *, now: float) -> list[Row]:
-        """What answers for each of `keys` at `now`, whatever it is asked with, where that can be said.
+    def look_at(self, keys: Sequence[Key], *, now: float) -> tuple[list[Row], set[Key]]:
+        """What answers for each of `keys` at `now`, whatever it is asked with, and which have nothing.
 
         As rows that begin with key, digest, format, size, time of the last change and last use on record.
         `told` makes an entry of each, which takes as long as to find it.
         """
-        found = []
-        for start in range(0, len(keys), _UNASKED_AT_ONCE):
-            some = keys[start : start + _UNASKED_AT_ONCE]
+        found: list[Row] = []
+        for start in range(0, len(keys), _LOOKED_AT_AT_ONCE):
+            some = keys[start : start + _LOOKED_AT_AT_ONCE]
             if len(some) == 1:
-                rows = self._rows(_UNASKED_ONE, (*some, now, now))
+                found += self._rows(_LOOK_AT_ONE, (now, now, *some))
             else:
-                nothing = (None,) * (_UNASKED_AT_ONCE - len(some))
-                rows = self._rows(_UNASKED_MANY, (*some, *nothing, now, now))
-            found += [row for row in rows if _makes_sense(row)]
-        return found
+                nothing = (None,) * (_LOOKED_AT_AT_ONCE - len(some))
+                found += self._rows(_LOOK_AT_MANY, (now, now, *some, *nothing))
+        absent = {*keys}.difference([row[0] for row in found])
+        return [row for row in found if row[-1] and _makes_sense(row)], absent
 
     def about(self, sha256: Digest) -> Found | None:
         """The latest entry of these bytes, under whatever key."""
@@ -703,7 +703,7 @@ class Index:
 
 
 def told(row: Row) -> Entry:
-    """The entry that a row of `Index.unasked` tells of."""
+    """The entry that a row of `Index.look_at` tells of."""
     return _told(*row)
 
 
@@ -733,7 +733,7 @@ def _told(
     received_at: float,
     bound: float | None,
     variant: str = "",
-    _id: int = 0,
+    *_: object,
 ) -> Entry:
     facts = Facts(_FORMATS[format_], width, height, frames, size, _digest(sha256), _words(verified))
     head = Head(url, status, _fields(headers))

@@ -9,6 +9,7 @@ What the cache holds is answered without the engine: a warm run imports neither 
 from __future__ import annotations
 
 import re
+from collections import deque
 from collections.abc import AsyncIterable
 from contextlib import aclosing, closing, suppress
 from itertools import chain, groupby, islice
@@ -22,7 +23,7 @@ from imgfetch.api.errands import Choosing, Errand, errands_of, errands_of_page, 
 from imgfetch.api.shortcut import Batch, Shortcut
 from imgfetch.api.spelling import spelled
 from imgfetch.api.values import Failure, Image
-from imgfetch.engine.held import held, look_up
+from imgfetch.engine.held import held, is_recent, look_up, was_seen
 from imgfetch.errors import InputError, error_for, member, printable, several
 from imgfetch.frozen import by_name, replace
 from imgfetch.model import Defect, Level, Limits, Policy, Reason, ReferrerPolicy, Served, Settings
@@ -49,9 +50,8 @@ if TYPE_CHECKING:
     from imgfetch.api.lock import Lock
     from imgfetch.api.sources import Source
     from imgfetch.engine.events import Event
-    from imgfetch.engine.held import Seen
     from imgfetch.engine.one import Engine
-    from imgfetch.model import Choice, Format, Page, Viewport
+    from imgfetch.model import Choice, Format, Page, Seen, Viewport
 
 
 def fetch(
@@ -81,8 +81,8 @@ def fetch(
         "formats": formats,
         "base_url": base_url,
     }
-    errand = _first(source, sha256, choosing)
     with closing(client._store):
+        (errand,) = client._looked_up([_first(source, sha256, choosing)])
         held = client._at_once(errand)
     if held is not None:
         return _image_or_raise(held[0])
@@ -234,11 +234,12 @@ class Client:
 
         `sha256` is the digest the file must have. Raises `ImgfetchError`; its `kind` says why.
         """
+        seen = None
         if sha256 is None:
-            (image,) = self._shortcut(choosing).look((source,), 0, now=SystemClock().now())
+            (image,), seen = self._shortcut(choosing).look((source,), 0, now=SystemClock().now())
             if image is not None:
                 return image
-        errand = _first(source, sha256, choosing)
+        (errand,) = self._looked_up([_first(source, sha256, choosing, seen)])
         return _image_or_raise((self._at_once(errand) or await self.settle(errand))[0])
 
     async def get_many(
@@ -266,11 +267,10 @@ class Client:
                 for outcome in batch:
                     yield outcome
 
-    def _run(self, todo: Iterable[Batch | Errand] | AsyncIterable[Errand]) -> _Batches:
+    def _run(self, todo: Iterable[Batch | Errand] | AsyncIterable[Batch | Errand]) -> _Batches:
         from imgfetch.engine.many import many
 
-        items: Iterable[Batch | Errand] | AsyncIterable[Batch | Errand] = todo
-        return many(items, self._work, window=self._window, at_once=self.at_once, size=_size)
+        return many(todo, self._work, window=self._window, at_once=self.at_once, size=_size)
 
     def drawn(
         self, lots: Iterable[Sequence[Source]], **choosing: Unpack[Choosing]
@@ -281,40 +281,68 @@ class Client:
         """
         way, index = self._shortcut(choosing), 0
         for some in lots:
-            for part in _parts(way, some, index, choosing):
-                if isinstance(part, Batch):
-                    yield part
-                else:
-                    yield from part
+            yield from self._parts(way, some, index, choosing)
             index += len(some)
 
     def _run_sources(self, sources: Iterable[Source] | AsyncIterable[Source], choosing: Choosing) -> _Batches:
         """The same for sources; those of a list are drawn before they are needed, and looked up together."""
-        from imgfetch.engine.many import many
-
-        way, seen = self._shortcut(choosing), None
-
-        def parts(some: Sequence[Source], first: int) -> Iterator[Batch | Errand]:
-            """What some sources come to, in their order, those that are there by the short way."""
-            nonlocal seen
-            for part in _parts(way, some, first, choosing):
-                if isinstance(part, Batch):
-                    yield part
-                    continue
-                while drawn := tuple(islice(part, _AHEAD)):
-                    seen = self._look_up(drawn)
-                    yield from drawn
-
-        def at_once(item: Batch | Errand) -> Iterable[Image | Failure] | None:
-            return self.at_once(item, seen)
-
-        drawn: AsyncIterable[Batch | Errand] | Iterable[Batch | Errand]
         if isinstance(sources, AsyncIterable):
-            drawn = _drawn(sources, parts)
-        else:
-            most = _AHEAD if isinstance(sources, list | tuple) else 1
-            drawn = _drawn_together(sources, parts, most)
-        return many(drawn, self._work, window=self._window, at_once=at_once, size=_size)
+            return self._run(self._drawn(sources, choosing))
+        return self._run(self.drawn(_lots(sources), **choosing))
+
+    async def _drawn(
+        self, sources: AsyncIterable[Source], choosing: Choosing
+    ) -> AsyncIterator[Batch | Errand]:
+        from imgfetch.engine.many import each
+
+        way, index = self._shortcut(choosing), 0
+        async with aclosing(each(sources)) as drawn:
+            async for source in drawn:
+                for part in self._parts(way, (source,), index, choosing):
+                    yield part
+                index += 1
+
+    def _parts(
+        self, way: Shortcut, some: Sequence[Source], first: int, choosing: Choosing
+    ) -> Iterator[Batch | Errand]:
+        """What some sources come to, in their order, those that are there by the short way in batches."""
+        clock = SystemClock()
+        now = clock.now()
+        images, seen = way.look(some, first, now=now)
+        for are_there, group in groupby(range(len(some)), key=lambda place: images[place] is not None):
+            places = [*group]
+            if are_there:
+                batch = Batch([image for place in places if (image := images[place])], clock, now)
+                yield batch
+                places = places[batch.taken :]  # what was left for so long is looked up again
+            yield from self._looked_up(
+                errand
+                for place in places
+                for errand in errands_of(some[place], first + place, seen=seen, **choosing)
+            )
+
+    def _looked_up(self, errands: Iterable[Errand]) -> Iterator[Errand]:
+        """The same errands, each with what was just seen of it: of those that have none, many at one look.
+
+        Each is to be seen to before the next is drawn. Raises `CacheError`.
+        """
+        left = iter(errands)
+        for errand in left:
+            if self._was_seen(errand):
+                yield errand
+                continue
+            some = deque((errand, *islice(left, _AHEAD - 1)))
+            while some:
+                seen = self._look_up(some)
+                yield replace(some.popleft(), seen=seen)
+                while some and is_recent(seen, now=SystemClock().now()):
+                    yield replace(some.popleft(), seen=seen)
+
+    def _was_seen(self, errand: Errand) -> bool:
+        choice, seen = errand.choice, errand.seen
+        if isinstance(choice, Failure):
+            return True
+        return seen is not None and was_seen(choice, seen, self._settings, now=SystemClock().now())
 
     def _work(self, item: Batch | Errand) -> Coroutine[Any, Any, Iterable[Image | Failure]]:
         assert isinstance(item, Errand)  # noqa: S101 (a batch was answered at once)
@@ -343,28 +371,26 @@ class Client:
             return group, await (self.settle(group[0]) if alone else self._settle_all(group, self.settle))
 
         def at_once(group: Sequence[Errand]) -> _Settled | None:
-            seen = self._look_up(group)
-            found = [self._at_once(errand, seen) for errand in group]
+            found = [self._at_once(errand) for errand in group]
             held = [outcomes for outcomes in found if outcomes is not None]
             return (group, list(chain.from_iterable(held))) if len(held) == len(found) else None
 
-        async with aclosing(many(groups, work, window=self._window, at_once=at_once)) as settled:
+        drawn = (tuple(self._looked_up(group)) for group in groups)
+        async with aclosing(many(drawn, work, window=self._window, at_once=at_once)) as settled:
             async for one in settled:
                 yield one
 
-    def at_once(self, item: Batch | Errand, seen: Seen | None = None) -> Iterable[Image | Failure] | None:
-        """What becomes of an errand, if that needs no request; `seen` is where it was just looked up.
+    def at_once(self, item: Batch | Errand) -> Iterable[Image | Failure] | None:
+        """What becomes of an errand, if that needs no request. Raises `CacheError`."""
+        return item if isinstance(item, Batch) else self._at_once(item)
 
-        Raises `CacheError`.
-        """
-        return item if isinstance(item, Batch) else self._at_once(item, seen)
-
-    def _at_once(self, errand: Errand, seen: Seen | None = None) -> list[Image | Failure] | None:
-        seen = seen or self._look_up((errand,))
+    def _at_once(self, errand: Errand) -> list[Image | Failure] | None:
+        if errand.seen is None:
+            errand = replace(errand, seen=self._look_up((errand,)))
         outcomes = []
         for bound in self._bound(errand):
             choice = bound.choice
-            outcome = choice if isinstance(choice, Failure) else self._held(bound, choice, seen)
+            outcome = choice if isinstance(choice, Failure) else self._held(bound, choice)
             if outcome is None:
                 return None
             outcomes.append((bound, outcome))
@@ -409,11 +435,13 @@ class Client:
             if served is not None:
                 return [self._signed(errand, served)]
         choice, sha256 = errand.choice, errand.sha256
-        outcome = await self._engine().bring(choice, sha256=sha256, page=errand.may_be_a_page)
+        page, seen = errand.may_be_a_page, errand.seen
+        outcome = await self._engine().bring(choice, sha256=sha256, page=page, seen=seen)
         if isinstance(outcome, Served | Failure):
             return [self._signed(errand, outcome)]
         found = await self._errands_of_page(errand, outcome)
-        return await self._settle_all(islice(found, 1 if errand.only_first else None), self._answer)
+        wanted = self._looked_up(islice(found, 1 if errand.only_first else None))
+        return await self._settle_all(wanted, self._answer)
 
     async def _errands_of_page(self, errand: Errand, page: Page) -> Iterator[Errand]:
         """Its images; a large page is read on a thread, so that nothing under way has to wait for it."""
@@ -438,9 +466,7 @@ class Client:
         """The errand, or what it comes to where only what is locked is wanted."""
         return self._lock.bound(errand) if self._lock is not None and self._locked else [errand]
 
-    def _held(
-        self, errand: Errand, choice: Choice, seen: Seen | None = None, *, anew: bool = False
-    ) -> Served | None:
+    def _held(self, errand: Errand, choice: Choice, *, anew: bool = False) -> Served | None:
         """What needs no request; of what is locked, whatever has the digest, proved `anew` if need be."""
         if self._locked and errand.sha256 is not None and not self._settings.refresh:
             from imgfetch.api.kept import kept
@@ -448,7 +474,7 @@ class Client:
             return kept(choice, errand.sha256, self._store, self._settings, anew=anew)
         settings = replace(self._settings, reuse=False) if errand.is_one_of_all else self._settings
         now = SystemClock().now()
-        return held(choice, self._store, settings, now=now, sha256=errand.sha256, seen=seen)
+        return held(choice, self._store, settings, now=now, sha256=errand.sha256, seen=errand.seen)
 
     def _signed(self, errand: Errand, outcome: Served | Failure) -> Image | Failure:
         """An outcome as the caller sees it, noted in the lock."""
@@ -488,41 +514,12 @@ _LARGE_PAGE = 256 * 1024
 """Bytes of a page from which on it takes so long to read that others would notice."""
 
 
-_Parts: TypeAlias = "Callable[[Sequence[Source], int], Iterator[Batch | Errand]]"
-
-
-def _parts(
-    way: Shortcut, some: Sequence[Source], first: int, choosing: Choosing
-) -> Iterator[Batch | Iterator[Errand]]:
-    """What some sources come to, in their order: of those that are there by the short way batches."""
-    clock = SystemClock()
-    now = clock.now()
-    images = way.look(some, first, now=now)
-    for are_there, group in groupby(range(len(some)), key=lambda place: images[place] is not None):
-        places = [*group]
-        if are_there:
-            batch = Batch([image for place in places if (image := images[place])], clock, now)
-            yield batch
-            places = places[batch.taken :]  # what was left for so long is looked up again
-        yield chain.from_iterable(errands_of(some[place], first + place, **choosing) for place in places)
-
-
-async def _drawn(sources: AsyncIterable[Source], parts: _Parts) -> AsyncIterator[Batch | Errand]:
-    from imgfetch.engine.many import each
-
-    index = 0
-    async with aclosing(each(sources)) as drawn:
-        async for source in drawn:
-            for part in parts((source,), index):
-                yield part
-            index += 1
-
-
-def _drawn_together(sources: Iterable[Source], parts: _Parts, most: int) -> Iterator[Batch | Errand]:
-    index, left = 0, iter(sources)
+def _lots(sources: Iterable[Source]) -> Iterator[Sequence[Source]]:
+    """What is drawn together: of a list some, of what may take its time one by one."""
+    most = _AHEAD if isinstance(sources, list | tuple) else 1
+    left = iter(sources)
     while some := tuple(islice(left, most)):
-        yield from parts(some, index)
-        index += len(some)
+        yield some
 
 
 def _checked(limits: Limits) -> Limits:
@@ -567,8 +564,8 @@ def _size(item: Batch | Errand) -> int:
     return len(item) if isinstance(item, Batch) else 1
 
 
-def _first(source: Source, sha256: str | None, choosing: Choosing) -> Errand:
-    first = next(errands_of(source, 0, **choosing))
+def _first(source: Source, sha256: str | None, choosing: Choosing, seen: Seen | None = None) -> Errand:
+    first = next(errands_of(source, 0, seen=seen, **choosing))
     return replace(first, sha256=parse_digest(sha256), only_first=True)
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from imgfetch.api.sources import Source
-    from imgfetch.model import Format, Page, Problem, SourceSet, Viewport
+    from imgfetch.model import Format, Page, Problem, Seen, SourceSet, Viewport
 
 
 class Keywords(TypedDict, total=False):
@@ -65,6 +65,8 @@ class Errand:
     """Whether the others of its source are not wanted."""
     problems: tuple[Problem, ...] = ()
     """What could not be read of the image, whether it can be chosen from or not."""
+    seen: Seen | None = field(default=None, compare=False, repr=False)
+    """Where it was looked for in the cache, if it was."""
 
     @property
     def may_be_a_page(self) -> bool:
@@ -102,7 +104,9 @@ def errands(sources: Iterable[Source], **choosing: Unpack[Choosing]) -> Iterator
         yield from errands_of(source, index, **choosing)
 
 
-def errands_of(source: Source, index: int, **choosing: Unpack[Choosing]) -> Iterator[Errand]:
+def errands_of(
+    source: Source, index: int, *, seen: Seen | None = None, **choosing: Unpack[Choosing]
+) -> Iterator[Errand]:
     """One errand for each image that `source` offers; what cannot be read or chosen from has failed."""
     if not choosing.keys() <= _KEYWORDS:
         raise TypeError(f"no such keyword: {', '.join(sorted(choosing.keys() - _KEYWORDS))}")
@@ -112,7 +116,9 @@ def errands_of(source: Source, index: int, **choosing: Unpack[Choosing]) -> Iter
         for place, source_set in enumerate(_images(_read(source, choosing), choosing)):
             choice = _choice_or_failure(source_set, choosing, name, page)
             problems = source_set.problems
-            yield Errand(choice, name, index, choosing, given=source, place=place, problems=problems)
+            yield Errand(
+                choice, name, index, choosing, given=source, place=place, problems=problems, seen=seen
+            )
     except ImgfetchError as error:
         yield Errand(error.failed(), name, index, choosing, given=source)
 

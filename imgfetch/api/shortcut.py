@@ -11,7 +11,7 @@ long way would come to (tests/test_shortcut.py lets both answer).
 from __future__ import annotations
 
 from os.path import exists
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.api.errands import errands_of
 from imgfetch.api.sources import Reference
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from imgfetch.api.errands import Choosing
     from imgfetch.api.sources import Source
-    from imgfetch.model import Settings
+    from imgfetch.model import Seen, Settings
     from imgfetch.ports import Clock, Store
 
 
@@ -38,21 +38,22 @@ class Shortcut:
         self._is_open = is_open and plan.is_usual(settings) and not any(map(choosing.get, _OF_SOURCES))
         self._likeness: Likeness | None = None
 
-    def look(self, sources: Sequence[Source], first: int, *, now: float) -> list[Image | None]:
-        """The image of each source that is there; `first` is the index of the first of them.
+    def look(self, sources: Sequence[Source], first: int, *, now: float) -> Look:
+        """Look for all the sources at once; `first` is the index of the first of them.
 
         Raises `CacheError`.
         """
         keys = _keys(sources) if self._is_open else []
-        seen = self._store.unasked(keys, now=now) if any(keys) else {}
-        likeness = self._alike() if seen else None
-        if likeness is None:
-            return [None] * len(sources)
-        get, image = seen.get, Image.sighted
-        return [
+        seen = self._store.look_at(keys, now=now) if any(keys) else None
+        likeness = self._alike() if seen is not None and seen.answers else None
+        if seen is None or likeness is None:
+            return Look([None] * len(sources), seen)
+        get, image = seen.answers.get, Image.sighted
+        images = [
             None if (sight := get(key)) is None else image(sight, key, index, likeness)
             for index, key in enumerate(keys, first)
         ]
+        return Look(images, seen)
 
     def _alike(self) -> Likeness | None:
         """What all have in common; None where nothing can be chosen in this way."""
@@ -61,6 +62,15 @@ class Shortcut:
             if isinstance(errand.choice, Choice):
                 self._likeness = Likeness(errand.choice, self._store.told)
         return self._likeness
+
+
+class Look(NamedTuple):
+    """What a look for some sources has shown."""
+
+    images: list[Image | None]
+    """Of each source the image, where it is there."""
+    seen: Seen | None
+    """What was seen of the keys that the sources may be; None where none of them may be one."""
 
 
 class Batch:

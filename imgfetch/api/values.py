@@ -13,8 +13,7 @@ if TYPE_CHECKING:
 
     import PIL.Image
 
-    from imgfetch.model import Choice, Entry
-    from imgfetch.ports import Sight
+    from imgfetch.model import Choice, Entry, Sight
 
 Failure: TypeAlias = Failed
 """An image that could not be had: `reason` is the stable slug, `message` one printable line."""

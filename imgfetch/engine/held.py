@@ -5,33 +5,22 @@ Everything here is synchronous and imports no network code, so that a warm cache
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from imgfetch.model import Served, Wanted
 from imgfetch.rules import fakes, plan, renditions, urls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Iterable
 
-    from imgfetch.model import Ask, Candidate, Choice, Digest, Entry, Facts, Key, Rendition, Settings
+    from imgfetch.model import Ask, Candidate, Choice, Digest, Entry, Facts, Key, Rendition, Seen, Settings
     from imgfetch.ports import Store
-
-
-class Seen(NamedTuple):
-    """What was seen of a store with one look: what answers for some URLs, whatever it is asked with."""
-
-    entries: Mapping[str, Entry]
-    at: float
-    """In seconds since the epoch."""
 
 
 def look_up(choices: Iterable[Choice], store: Store, settings: Settings, *, now: float) -> Seen:
     """Look for all the chosen candidates at once, which costs little more than looking for one."""
-    if settings.refresh:
-        return Seen({}, now)
-    keys = {choice.url: key for choice in choices if (key := _key(choice.url, settings)) is not None}
-    found = store.unasked(tuple(keys.values()), now=now)
-    return Seen({url: store.told(found[key][1]) for url, key in keys.items() if key in found}, now)
+    keys = {key for choice in choices if (key := _key(choice.url, settings)) is not None}
+    return store.look_at(() if settings.refresh else tuple(keys), now=now)
 
 
 def held(
@@ -48,21 +37,34 @@ def held(
     None where a request is needed, or cannot be made. The outcome is the same whatever was `seen`, as long
     as that was within this second; what was not is looked up by itself.
     """
-    wanted = wanted_of(choice.candidate, settings, sha256)
-    if seen is not None and 0 <= now - seen.at <= JUST:
-        entry = seen.entries.get(choice.url)
-        serve = None if entry is None else plan.consider_bytes(entry, wanted, settings)
+    if settings.refresh and not settings.offline:
+        return None
+    key = _key(choice.url, settings)
+    just = seen if seen is not None and is_recent(seen, now=now) else None
+    if just is None or key not in just.absent:
+        wanted = wanted_of(choice.candidate, settings, sha256)
+        sight = None if just is None or key is None else just.answers.get(key)
+        serve = None if sight is None else plan.consider_bytes(store.told(sight[1]), wanted, settings)
+        serve = serve or answer(choice.url, store, wanted, settings, now=now, page=choice.page)
         if serve is not None:
             return _served(choice, choice.candidate, serve, store)
-    serve = answer(choice.url, store, wanted, settings, now=now, page=choice.page)
-    if serve is not None:
-        return _served(choice, choice.candidate, serve, store)
     least = renditions.wanted(choice, settings, sha256)
     return None if least is None else _stand_in(choice, store, settings, least=least, now=now)
 
 
+def was_seen(choice: Choice, seen: Seen, settings: Settings, *, now: float) -> bool:
+    """Whether anything was just seen of the chosen candidate: that it is there, or that nothing is."""
+    key = _key(choice.url, settings)
+    return is_recent(seen, now=now) and (key in seen.absent or key in seen.answers)
+
+
+def is_recent(seen: Seen, *, now: float) -> bool:
+    """Whether what was seen may be taken for what is."""
+    return 0 <= now - seen.at <= JUST
+
+
 JUST = 1.0
-"""Seconds for which what was seen is taken for what is."""
+"""Seconds for which it may."""
 
 
 def _key(url: str, settings: Settings) -> Key | None:
@@ -102,9 +104,14 @@ def consult(
     now: float,
     page: str = "",
     offered: tuple[Rendition, ...] = (),
+    seen: Seen | None = None,
 ) -> plan.Serve | Ask | plan.Refuse:
-    """Put what the store holds of `url` before `plan.consider`, for a request on behalf of `page`."""
-    entry = find(url, store, settings, page)
+    """Put what the store holds of `url` before `plan.consider`, for a request on behalf of `page`.
+
+    What was `seen` to be absent within this second is not looked for again.
+    """
+    absent = seen is not None and is_recent(seen, now=now) and _key(url, settings) in seen.absent
+    entry = None if absent else find(url, store, settings, page)
     sharing = () if entry is None else shared(entry.facts, store)
     return plan.consider(url, entry, wanted, settings, now=now, sharing=sharing, page=page, offered=offered)
 

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from imgfetch.engine.events import Event
     from imgfetch.engine.robots import Robots
-    from imgfetch.model import Ask, Candidate, Choice, Digest, Outcome, Rendition, Settings
+    from imgfetch.model import Ask, Candidate, Choice, Digest, Outcome, Rendition, Seen, Settings
     from imgfetch.ports import Ports
 
 
@@ -46,12 +46,12 @@ class Engine:
         self._exchange = Exchange(ports, turns, self._robots, settings, observe)
 
     async def bring(
-        self, choice: Choice, *, sha256: Digest | None = None, page: bool = False
+        self, choice: Choice, *, sha256: Digest | None = None, page: bool = False, seen: Seen | None = None
     ) -> Outcome | Page:
         """Serve the chosen candidate, or the first of the others that can be had.
 
         Where none can, the failure is the chosen one's, and tells in `tried` of the others. Where a `page`
-        will do as well, one that comes is handed over as it came.
+        will do as well, one that comes is handed over as it came. `seen` is where it was just looked for.
         """
         patience = Patience(self._settings.limits.total_timeout, self._clock)
         tried: list[tuple[Candidate, Failed]] = []
@@ -62,7 +62,7 @@ class Engine:
             if tried:
                 self._observe(FellThrough(tried[-1][1], candidate))
             wanted = wanted_of(candidate, self._settings, sha256, page=page)
-            landed = await self._have(candidate.url, wanted, patience, choice.page, offered)
+            landed = await self._have(candidate.url, wanted, patience, choice.page, offered, seen)
             if isinstance(landed, Page):
                 return landed
             if isinstance(landed, Landed):
@@ -108,9 +108,11 @@ class Engine:
         patience: Patience,
         page: str = "",
         offered: tuple[Rendition, ...] = (),
+        seen: Seen | None = None,
     ) -> Landed | Failed | Page:
+        now, settings = self._clock.now(), self._settings
         considered = consult(
-            url, self._store, wanted, self._settings, now=self._clock.now(), page=page, offered=offered
+            url, self._store, wanted, settings, now=now, page=page, offered=offered, seen=seen
         )
         match considered:
             case plan.Serve(entry, warnings, origin):
