@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import contextmanager
+from contextlib import aclosing, contextmanager
 from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -725,6 +725,26 @@ async def test_what_is_answered_at_once_holds_up_nobody_for_long() -> None:
     answered = [number async for number in results]
     assert answered.index(-1) < 1000
     assert sorted(answered) == [-1, *range(1, 10_000)]
+
+
+async def test_work_begins_before_all_is_drawn() -> None:
+    begun: list[int] = []
+    drawn = 0
+
+    def numbers() -> Iterator[int]:
+        nonlocal drawn
+        for number in range(1, 200):
+            drawn = number
+            yield number
+
+    async def work(number: int) -> int:
+        begun.append(drawn - number)
+        await asyncio.sleep(0)
+        return number
+
+    async with aclosing(many(numbers(), work, window=100)) as results:
+        assert sorted([number async for number in results]) == [*range(1, 200)]
+    assert max(begun) < 10
 
 
 # Lanes

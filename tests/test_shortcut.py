@@ -19,7 +19,7 @@ from fakes import MemoryStore
 from imgfetch import Client
 from imgfetch.adapters import index
 from imgfetch.adapters.disk import INDEX, DiskStore
-from imgfetch.api.errands import errands_of
+from imgfetch.api.errands import Errand, errands_of
 from imgfetch.api.shortcut import Batch, Shortcut
 from imgfetch.api.sources import Reference
 from imgfetch.api.values import Failure, Image
@@ -198,11 +198,30 @@ def test_a_file_whose_name_is_a_url_is_read(
     store = MemoryStore()
     keep(store, url, b"a cat")
     way = Shortcut(store, Settings(), {})
-    assert all(way.look([url, Reference(url)], 0, now=T).images)
+    look = way.look([url, Reference(url)], 0, now=T)
+    assert all(look.images)
+    assert type(look.reading(url)) is Reference
+    others: list[Source] = [f" {url}", url.upper(), "a.webp", Path(url), Reference(url)]
+    assert all(look.reading(other) is other for other in others)
     file = Path(url)
     file.parent.mkdir(parents=True)
     file.write_text("https://photos.example/b.webp 480w", encoding="utf-8")
-    assert [bool(image) for image in way.look([url, Reference(url)], 0, now=T).images] == [False, True]
+    look = way.look([url, Reference(url)], 0, now=T)
+    assert [bool(image) for image in look.images] == [False, True]
+    assert look.reading(url) is url
+    (item,) = Client(tmp_path / "cache", offline=True).drawn([[url]])
+    assert isinstance(item, Errand)
+    assert isinstance(item.choice, Choice)
+    assert item.choice.url == "https://photos.example/b.webp"
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.sampled_from(["http://", "https://"]), st.sampled_from(["", "photos.example/"]), st.text())
+def test_what_begins_as_a_url_and_names_no_file_is_read_alike_as_a_reference(
+    scheme: str, host: str, rest: str
+) -> None:
+    text = scheme + host + rest
+    assert [*errands_of(Reference(text), 0)] == [*errands_of(text, 0)]
 
 
 def test_a_shortcut_that_is_shut_leaves_all_to_the_long_way() -> None:

@@ -236,7 +236,8 @@ class Client:
         """
         seen = None
         if sha256 is None:
-            (image,), seen = self._shortcut(choosing).look((source,), 0, now=SystemClock().now())
+            look = self._shortcut(choosing).look((source,), 0, now=SystemClock().now())
+            (image,), seen = look.images, look.seen
             if image is not None:
                 return image
         (errand,) = self._looked_up([_first(source, sha256, choosing, seen)])
@@ -308,7 +309,8 @@ class Client:
         """What some sources come to, in their order, those that are there by the short way in batches."""
         clock = SystemClock()
         now = clock.now()
-        images, seen = way.look(some, first, now=now)
+        look = way.look(some, first, now=now)
+        images = look.images
         for are_there, group in groupby(range(len(some)), key=lambda place: images[place] is not None):
             places = [*group]
             if are_there:
@@ -318,7 +320,7 @@ class Client:
             yield from self._looked_up(
                 errand
                 for place in places
-                for errand in errands_of(some[place], first + place, seen=seen, **choosing)
+                for errand in errands_of(look.reading(some[place]), first + place, seen=look.seen, **choosing)
             )
 
     def _looked_up(self, errands: Iterable[Errand]) -> Iterator[Errand]:
@@ -407,13 +409,13 @@ class Client:
         choices = [errand.choice for errand in errands if not isinstance(errand.choice, Failure)]
         return look_up(() if self._locked else choices, self._store, self._settings, now=SystemClock().now())
 
-    async def settle(self, errand: Errand) -> list[Image | Failure]:
+    def settle(self, errand: Errand) -> Coroutine[Any, Any, list[Image | Failure]]:
         """What becomes of an errand, over the network where it must be; of a page, of its images.
 
         Raises `CacheError`.
         """
         bound = self._bound(errand)
-        return await (self._settle(bound[0]) if len(bound) == 1 else self._settle_all(bound, self._settle))
+        return self._settle(bound[0]) if len(bound) == 1 else self._settle_all(bound, self._settle)
 
     async def _settle_all(
         self,

@@ -169,19 +169,16 @@ def _renditions(source_set: SourceSet, formats: Collection[Format | str] | None)
 
 def _choice_or_failure(source_set: SourceSet, choosing: Choosing, name: str, page: str) -> Choice | Failed:
     try:
-        choice = choose(source_set, **_keywords(choosing))
+        choice = choose(
+            source_set,
+            width=choosing.get("width"),
+            viewport=choosing.get("viewport"),
+            policy=choosing.get("policy", Policy.COVER),
+            formats=choosing.get("formats"),
+        )
         return replace(choice, page=page) if page else choice
     except ImgfetchError as error:
         return replace(error.failed(), url=name)
-
-
-def _keywords(choosing: Choosing) -> Keywords:
-    return {
-        "width": choosing.get("width"),
-        "viewport": choosing.get("viewport"),
-        "policy": choosing.get("policy", Policy.COVER),
-        "formats": choosing.get("formats"),
-    }
 
 
 def parse_digest(sha256: str | None) -> Digest | None:

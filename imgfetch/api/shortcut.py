@@ -43,17 +43,20 @@ class Shortcut:
 
         Raises `CacheError`.
         """
-        keys = _keys(sources) if self._is_open else []
+        if not self._is_open:
+            return Look([None] * len(sources))
+        are_urls = not (exists("http:") or exists("https:"))  # noqa: PTH110 (a Path costs more than the look)
+        keys = _keys(sources, (Reference, str) if are_urls else (Reference,))
         seen = self._store.look_at(keys, now=now) if any(keys) else None
         likeness = self._alike() if seen is not None and seen.answers else None
         if seen is None or likeness is None:
-            return Look([None] * len(sources), seen)
+            return Look([None] * len(sources), seen, are_urls=are_urls)
         get, image = seen.answers.get, Image.sighted
         images = [
             None if (sight := get(key)) is None else image(sight, key, index, likeness)
             for index, key in enumerate(keys, first)
         ]
-        return Look(images, seen)
+        return Look(images, seen, are_urls=are_urls)
 
     def _alike(self) -> Likeness | None:
         """What all have in common; None where nothing can be chosen in this way."""
@@ -69,8 +72,15 @@ class Look(NamedTuple):
 
     images: list[Image | None]
     """Of each source the image, where it is there."""
-    seen: Seen | None
+    seen: Seen | None = None
     """What was seen of the keys that the sources may be; None where none of them may be one."""
+    are_urls: bool = False
+    """Whether what begins as a URL does is one: no file has such a name."""
+
+    def reading(self, source: Source) -> Source:
+        """How to read a source that is not there: where it can be no file, nobody needs to look for one."""
+        is_url = self.are_urls and type(source) is str and source.startswith(("http://", "https://"))
+        return Reference(source) if is_url else source
 
 
 class Batch:
@@ -97,9 +107,8 @@ class Batch:
         self.taken = len(images)
 
 
-def _keys(sources: Sequence[Source]) -> list[Key]:
+def _keys(sources: Sequence[Source], kinds: tuple[type, ...]) -> list[Key]:
     """Of each source the key that it may be; of what can be none the empty string, which is none either."""
-    kinds = (Reference,) if exists("http:") or exists("https:") else (Reference, str)  # noqa: PTH110
     return [
         Key(str(source))
         if isinstance(source, str)

@@ -102,7 +102,7 @@ def read_text(
 
 
 def _read_reference(text: str, *, base_url: str) -> tuple[SourceSet, ...]:
-    if not re.fullmatch(r"\S+", text):
+    if not _WORD.fullmatch(text):
         return read_text(text, name=label(text), base_url=base_url)
     url = spelled(text)
     if base_url:

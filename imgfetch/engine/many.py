@@ -53,10 +53,11 @@ async def many(
                         task = asyncio.create_task(work(item))
                         task.add_done_callback(finish)
                         under_way.add(task)
+                        stretch += _BEGUN
                     else:
                         yield answer
-                    stretch += size(item)
-                    if answer is None or stretch >= _STRETCH:
+                        stretch += size(item)
+                    if stretch >= _STRETCH:
                         stretch = 0
                         await asyncio.sleep(0)
                 else:
@@ -85,8 +86,9 @@ async def all_of(items: Iterable[T], work: Callable[[T], Coroutine[Any, Any, R]]
     return [made[place] for place in range(len(made))]
 
 
-_STRETCH = 64
-"""Items answered at once after which the event loop gets a turn, for whatever else runs on it."""
+_STRETCH, _BEGUN = 64, 8
+"""Items answered at once after which the event loop gets a turn, for whatever else runs on it; and for how
+many of them one counts for which work begins, so that it is under way before all others are drawn."""
 
 
 class _Ready(Generic[T]):

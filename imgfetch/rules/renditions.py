@@ -53,10 +53,8 @@ def listed(choice: Choice, settings: Settings) -> tuple[Rendition, ...]:
     A URL that stands alone has the width 0, which promises nothing. None where the list tells them apart by
     density, is of a length no page needs, or contradicts itself.
     """
-    image = choice.source_set
-    parts = (image.candidates, *(source.candidates for source in image.sources))
-    candidates = next((part for part in parts if choice.candidate in part), (choice.candidate,))
-    alone = len({candidate.url for candidate in candidates}) == 1
+    candidates = _list_of(choice)
+    alone = len(candidates) == 1 or len({candidate.url for candidate in candidates}) == 1
     widths: dict[Key, int] = {}
     for candidate in candidates:
         address = urls.read(candidate.url)
@@ -64,7 +62,15 @@ def listed(choice: Choice, settings: Settings) -> tuple[Rendition, ...]:
             width = candidate.width or 0
             if widths.setdefault(address.key(settings.key_ignore), width) != width or len(widths) > MOST:
                 return ()
-    return tuple(Rendition(key, width) for key, width in widths.items())
+    return tuple([Rendition(key, width) for key, width in widths.items()])
+
+
+def _list_of(choice: Choice) -> tuple[Candidate, ...]:
+    """The candidates among which `choice` was made."""
+    image, chosen = choice.source_set, choice.candidate
+    if chosen in image.candidates:
+        return image.candidates
+    return next((source.candidates for source in image.sources if chosen in source.candidates), (chosen,))
 
 
 def wanted(choice: Choice, settings: Settings, sha256: Digest | None) -> int | None:
