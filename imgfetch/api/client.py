@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import AsyncIterable
 from contextlib import aclosing, closing, suppress
 from itertools import chain, groupby, islice
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, Unpack
 
 import imgfetch
 from imgfetch.adapters.clock import SystemClock
@@ -289,7 +289,8 @@ class Client:
         """The same for sources; those of a list are drawn before they are needed, and looked up together."""
         if isinstance(sources, AsyncIterable):
             return self._run(self._drawn(sources, choosing))
-        return self._run(self.drawn(_lots(sources), **choosing))
+        most = _AHEAD if isinstance(sources, list | tuple) else 1
+        return self._run(self.drawn(_lots(sources, most), **choosing))
 
     async def _drawn(
         self, sources: AsyncIterable[Source], choosing: Choosing
@@ -340,6 +341,11 @@ class Client:
                 while some and is_recent(seen, now=SystemClock().now()):
                     yield replace(some.popleft(), seen=seen)
 
+    def _looked_up_together(self, groups: Sequence[Sequence[Errand]]) -> Iterator[Sequence[Errand]]:
+        errands = self._looked_up(chain.from_iterable(groups))
+        for group in groups:
+            yield tuple(islice(errands, len(group)))
+
     def _was_seen(self, errand: Errand) -> bool:
         choice, seen = errand.choice, errand.seen
         if isinstance(choice, Failure):
@@ -363,9 +369,12 @@ class Client:
         return [errand if found.reason is Reason.NOT_PAGE else replace(errand, choice=found)]
 
     async def run_together(
-        self, groups: Iterable[Sequence[Errand]]
+        self, groups: Iterable[Sequence[Errand]], *, lot: int = 1
     ) -> AsyncGenerator[tuple[Sequence[Errand], list[Image | Failure]], None]:
-        """Yield each group of errands with what becomes of all of them, as the last of it finishes."""
+        """Yield each group of errands with what becomes of all of them, as the last of it finishes.
+
+        So many groups as make a `lot` are drawn, and looked up, together.
+        """
         from imgfetch.engine.many import many
 
         async def work(group: Sequence[Errand]) -> _Settled:
@@ -377,7 +386,7 @@ class Client:
             held = [outcomes for outcomes in found if outcomes is not None]
             return (group, list(chain.from_iterable(held))) if len(held) == len(found) else None
 
-        drawn = (tuple(self._looked_up(group)) for group in groups)
+        drawn = (group for some in _lots(groups, lot) for group in self._looked_up_together(some))
         async with aclosing(many(drawn, work, window=self._window, at_once=at_once)) as settled:
             async for one in settled:
                 yield one
@@ -506,6 +515,8 @@ class Client:
         return self._assembly.engine
 
 
+T = TypeVar("T")
+
 _Batches: TypeAlias = "AsyncGenerator[Iterable[Image | Failure], None]"
 _Settled: TypeAlias = "tuple[Sequence[Errand], list[Image | Failure]]"
 
@@ -516,10 +527,8 @@ _LARGE_PAGE = 256 * 1024
 """Bytes of a page from which on it takes so long to read that others would notice."""
 
 
-def _lots(sources: Iterable[Source]) -> Iterator[Sequence[Source]]:
-    """What is drawn together: of a list some, of what may take its time one by one."""
-    most = _AHEAD if isinstance(sources, list | tuple) else 1
-    left = iter(sources)
+def _lots(things: Iterable[T], most: int) -> Iterator[Sequence[T]]:
+    left = iter(things)
     while some := tuple(islice(left, most)):
         yield some
 

@@ -3,7 +3,7 @@
     INPUT ─▶ rows ─▶ done before? ──yes──▶ passed over
                         └──no──▶ errands ─▶ as `get` ─▶ files, and lines of DEST/manifest.jsonl
 
-It draws rows as they are needed, and holds no more of them than are under way.
+It draws rows as they are needed, those of a file some at a time, and holds few more than are under way.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from imgfetch.adapters.manifest import NAME, Manifest
 from imgfetch.api.errands import Errand, errands_of
 from imgfetch.cli import lines, loop
 from imgfetch.cli.door import getting_client_for, let_go
-from imgfetch.cli.inputs import choosing_of, rows_of
+from imgfetch.cli.inputs import choosing_of, lot_of, rows_of
 from imgfetch.cli.report import Report
 from imgfetch.cli.tally import Tally
 from imgfetch.cli.watch import watcher_for
@@ -64,7 +64,8 @@ class _Batch:
 
     async def go(self, client: Client) -> None:
         """Bring what is not there."""
-        async with client, aclosing(client.run_together(self._todo())) as brought:
+        lot = lot_of(self._options.input)
+        async with client, aclosing(client.run_together(self._todo(), lot=lot)) as brought:
             async for errands, outcomes in brought:
                 self._take(errands[0], outcomes)
 

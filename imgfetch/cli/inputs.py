@@ -32,8 +32,7 @@ def lots_of(options: argparse.Namespace) -> Iterator[Sequence[Source]]:
         yield (_standard_input() if source == "-" else source,)
     if options.input_file is not None:
         name: str = options.input_file
-        left = _lines(name)
-        most = _LOT if name != "-" and isfile(name) else 1  # noqa: PTH113 (pathlib is slow)
+        left, most = _lines(name), lot_of(name)
         while lot := tuple(islice(left, most)):
             yield lot
 
@@ -43,8 +42,12 @@ def sources_of(options: argparse.Namespace) -> Iterator[Source]:
     return chain.from_iterable(lots_of(options))
 
 
+def lot_of(name: str) -> int:
+    """How many lines of an input are looked up together: of what is no file, none waits for another."""
+    return _LOT if name != "-" and isfile(name) else 1  # noqa: PTH113 (pathlib is slow)
+
+
 _LOT = 64
-"""Lines that are looked up together."""
 
 
 def rows_of(options: argparse.Namespace) -> Iterator[Reference | InputError]:
