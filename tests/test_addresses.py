@@ -19,7 +19,7 @@ def address(url: str) -> urls.Address:
 
 
 def same_key(*spellings: str) -> None:
-    assert len({address(url).key() for url in spellings}) == 1
+    assert len({address(url).key() for url in spellings} | {urls.key(url) for url in spellings}) == 1
 
 
 def refused(url: str, *words: str) -> None:
@@ -50,6 +50,13 @@ def test_an_apostrophe_in_a_query_is_the_escape_that_browsers_send() -> None:
         assert urls.is_plain(f"http://h/a{url}") is plain, url
     assert urls.follow("http://h/a", "/it's?it's") == "http://h/it's?it%27s"
     assert urls.is_plain("http://h/" + "?" * 100_000)
+
+
+def test_what_is_ignored_is_no_part_of_a_key_and_what_is_no_url_has_none() -> None:
+    url = "http://h/a?w=480&utm_x=1"
+    assert urls.key(url, ("utm_*",)) == address(url).key(("utm_*",)) == "http://h/a?w=480"
+    assert urls.key(url) == url
+    assert urls.key("a.webp") is urls.key("ftp://h/a") is None
 
 
 def test_what_may_be_another_resource_has_another_key() -> None:

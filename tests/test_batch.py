@@ -338,6 +338,7 @@ def test_an_input_that_cannot_be_used_is_one_line_and_exit_code_2(
 
 async def _settled(groups: Iterator[Sequence[Errand]], lot: int) -> int:
     taken = 0
+    most = 64 + 3 + (0 if lot == 1 else 2 * lot)  # of a lot as they were given, and as they were seen
     gc.collect()  # what other tests have left
     async with Client("cache", offline=True) as client:
         async for group, outcomes in client.run_together(groups, lot=lot):
@@ -345,9 +346,7 @@ async def _settled(groups: Iterator[Sequence[Errand]], lot: int) -> int:
             assert len(group) == len(outcomes)
             if taken % 500 == 0:
                 alive = sum(isinstance(thing, Errand) for thing in gc.get_objects())
-                assert alive <= 64 + 3 + (0 if lot == 1 else 2 * lot), (
-                    taken
-                )  # as they were given, and as seen
+                assert alive <= most, taken
     return taken
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def look_up(choices: Iterable[Choice], store: Store, settings: Settings, *, now: float) -> Seen:
     """Look for all the chosen candidates at once, which costs little more than looking for one."""
-    keys = {key for choice in choices if (key := _key(choice.url, settings)) is not None}
+    keys = {key for choice in choices if (key := urls.key(choice.url, settings.key_ignore)) is not None}
     return store.look_at(() if settings.refresh else tuple(keys), now=now)
 
 
@@ -39,7 +39,7 @@ def held(
     """
     if settings.refresh and not settings.offline:
         return None
-    key = _key(choice.url, settings)
+    key = urls.key(choice.url, settings.key_ignore)
     just = seen if seen is not None and is_recent(seen, now=now) else None
     if just is None or key not in just.absent:
         wanted = wanted_of(choice.candidate, settings, sha256)
@@ -54,7 +54,7 @@ def held(
 
 def was_seen(choice: Choice, seen: Seen, settings: Settings, *, now: float) -> bool:
     """Whether anything was just seen of the chosen candidate: that it is there, or that nothing is."""
-    key = _key(choice.url, settings)
+    key = urls.key(choice.url, settings.key_ignore)
     return is_recent(seen, now=now) and (key in seen.absent or key in seen.answers)
 
 
@@ -65,11 +65,6 @@ def is_recent(seen: Seen, *, now: float) -> bool:
 
 JUST = 1.0
 """Seconds for which it may."""
-
-
-def _key(url: str, settings: Settings) -> Key | None:
-    address = urls.read(url)
-    return address.key(settings.key_ignore) if isinstance(address, urls.Address) else None
 
 
 def _stand_in(choice: Choice, store: Store, settings: Settings, *, least: int, now: float) -> Served | None:
@@ -110,7 +105,8 @@ def consult(
 
     What was `seen` to be absent within this second is not looked for again.
     """
-    absent = seen is not None and is_recent(seen, now=now) and _key(url, settings) in seen.absent
+    key = urls.key(url, settings.key_ignore)
+    absent = seen is not None and is_recent(seen, now=now) and key in seen.absent
     entry = None if absent else find(url, store, settings, page)
     sharing = () if entry is None else shared(entry.facts, store)
     return plan.consider(url, entry, wanted, settings, now=now, sharing=sharing, page=page, offered=offered)

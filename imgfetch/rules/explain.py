@@ -46,8 +46,7 @@ def explain(url: str, entry: Entry | None, settings: Settings, *, now: float) ->
             sends = tuple((name, "…" if name == "authorization" else value) for name, value in headers)
         case plan.Refuse(failed):
             action, refusal = "refuse", failed.message
-    address = urls.read(url)
-    key = address.key(settings.key_ignore) if isinstance(address, urls.Address) else None
+    key = urls.key(url, settings.key_ignore)
     if entry is None:
         return Explanation(url, key, None, None, False, refusal or "nothing is held of it", action, sends)
     standing = freshness.standing(entry, now=now)

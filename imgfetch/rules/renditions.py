@@ -57,10 +57,10 @@ def listed(choice: Choice, settings: Settings) -> tuple[Rendition, ...]:
     alone = len(candidates) == 1 or len({candidate.url for candidate in candidates}) == 1
     widths: dict[Key, int] = {}
     for candidate in candidates:
-        address = urls.read(candidate.url)
-        if isinstance(address, urls.Address) and (candidate.width or alone):
+        key = urls.key(candidate.url, settings.key_ignore)
+        if key is not None and (candidate.width or alone):
             width = candidate.width or 0
-            if widths.setdefault(address.key(settings.key_ignore), width) != width or len(widths) > MOST:
+            if widths.setdefault(key, width) != width or len(widths) > MOST:
                 return ()
     return tuple([Rendition(key, width) for key, width in widths.items()])
 
@@ -125,8 +125,7 @@ def learn(offered: tuple[Rendition, ...], filed: Iterable[Filed]) -> Lesson:
 def candidate_for(rendition: Rendition, choice: Choice, settings: Settings) -> Candidate:
     """The candidate of the choice that `rendition` is, or one of its own where another list offered it."""
     for candidate in (choice.candidate, *choice.alternatives):
-        address = urls.read(candidate.url)
-        if isinstance(address, urls.Address) and address.key(settings.key_ignore) == rendition.key:
+        if urls.key(candidate.url, settings.key_ignore) == rendition.key:
             return candidate
     return Candidate(rendition.key, rendition.width)
 

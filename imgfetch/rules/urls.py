@@ -78,6 +78,13 @@ def read(url: str) -> Address | Defect:
     return Address(*place, target, userinfo[:-1], origin + target, _names(origin, target))
 
 
+@lru_cache(_REMEMBERED)
+def key(url: str, ignoring: tuple[str, ...] = ()) -> Key | None:
+    """The key of a URL, as `Address.key` has it; None for any other string."""
+    address = read(url)
+    return address.key(ignoring) if isinstance(address, Address) else None
+
+
 def is_plain(url: str) -> bool:
     """Whether a browser asks for a URL as it is spelled, and writes no escapes and turns no backslash."""
     return url.isascii() and not _ODD.search(url)
