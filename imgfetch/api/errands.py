@@ -65,7 +65,7 @@ class Errand:
     """Whether the others of its source are not wanted."""
     problems: tuple[Problem, ...] = ()
     """What could not be read of the image, whether it can be chosen from or not."""
-    seen: Seen | None = field(default=None, compare=False, repr=False)
+    seen: Seen | None = None
     """Where it was looked for in the cache, if it was."""
 
     @property
