@@ -156,6 +156,13 @@ def _goals(count: int, lines: int) -> tuple[Goal, ...]:
             )
             for bound in (1.2, 0.75)
         ),
+        Goal(
+            f"the same of {2 * count:,} images",
+            who.AIOHTTP,
+            1.2,
+            lambda of: of.cpu(parts.TWICE, who.OURS) / of.cpu(parts.TWICE, who.AIOHTTP),
+            _times,
+        ),
         Goal(bare, who.CURL, 3, lambda of: of.cpu(at_480, who.OURS) / of.cpu(at_480, who.CURL), _times),
         _proof(480),
         _proof(1280),

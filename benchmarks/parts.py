@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 WIDTH = 480
 """Of the images where the connection is what is measured, and not the image."""
-COLD, START, WARM, DURABLE, PIPELINES = "cold {}", "start", "warm", "durable", "pipelines"
+COLD, TWICE, START = "cold {}", "twice as many", "start"
+WARM, DURABLE, PIPELINES = "warm", "durable", "pipelines"
 FAR, NEAR, MEMORY, CORES = "far {}", "near {} {}", "memory {}", "cores"
 LIBRARY, GET = "`get_many`, a generator", "`get -i FILE --report`"
 BATCH, AGAIN = "`batch FILE --report`", "the same `batch` again"
@@ -35,7 +36,15 @@ def cold(bench: Bench) -> str:
         race = _race(bench, COLD.format(width), start, bench.urls(bench.origin.http, width), width)
         what = ("proved", lambda tool: tool.proves)
         tables.append(_costs(f"{width} px", measured(bench, race), what, start=start))
-    return "\n\n".join(tables)
+    return "\n\n".join((*tables, _twice(bench)))
+
+
+def _twice(bench: Bench) -> str:
+    """Twice as many, so that the start weighs less, of those that decode nothing and are nearest."""
+    tools = bench.named(who.OURS, who.CURL, who.AIOHTTP, who.PYCURL)
+    urls = bench.urls(bench.origin.http, WIDTH, 2 * bench.options.count)
+    costs = measured(bench, _race(bench, TWICE, tools, urls))
+    return _costs(f"{len(urls):,} images of {WIDTH} px", costs, ("proved", lambda tool: tool.proves))
 
 
 def drawn(bench: Bench) -> str:

@@ -96,7 +96,9 @@ def cost_of(command: Sequence[str], images: int, *, may_fail: bool = False) -> C
         tempfile.TemporaryFile() as said
     ):  # what it says is not to be held in memory: children inherit the peak
         start = time.monotonic()
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said)
+        # without what a shell may say of Python: its settings change what a program costs
+        settings = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=said, env=settings)
         _, status, usage = os.wait4(process.pid, 0)
         wall = time.monotonic() - start
         process.returncode = os.waitstatus_to_exitcode(status)

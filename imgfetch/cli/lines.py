@@ -16,12 +16,16 @@ if TYPE_CHECKING:
 
 
 def result(line: str) -> None:
-    """Print one result, at once: the reader of a pipe may be waiting for it."""
+    """Print one result, at once and whole: the reader of a pipe may be waiting, and others writing to it."""
     text = printable(line)
     try:
-        print(text, flush=True)  # noqa: T201 (the command line speaks here)
+        _print(text)
     except UnicodeEncodeError as error:  # a locale that has no such character
-        print(text.encode(error.encoding, "backslashreplace").decode(error.encoding), flush=True)  # noqa: T201
+        _print(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
+
+
+def _print(text: str) -> None:
+    print(f"{text}\n", end="", flush=True)  # noqa: T201 (the command line speaks here)
 
 
 def say(line: str) -> None:
