@@ -513,6 +513,31 @@ async def test_an_error_that_comes_as_the_last_passenger_leaves_is_nobodys() -> 
             await task
 
 
+async def test_what_a_flight_does_on_its_way_down_is_not_broken_off() -> None:
+    flights: Flights[None] = Flights()
+    ended: list[str] = []
+
+    async def depart(what: str, steps: int) -> None:
+        try:
+            await asyncio.sleep(60)
+        finally:
+            for _ in range(steps):
+                await asyncio.sleep(0)
+            ended.append(what)
+
+    aboard = [
+        asyncio.create_task(flights.board(what, lambda what=what, steps=steps: depart(what, steps)))  # type: ignore[misc]
+        for what, steps in (("x", 3), ("y", 20))
+    ]
+    await asyncio.sleep(0.01)
+    grounding = asyncio.create_task(flights.ground())
+    await asyncio.sleep(0)
+    aboard[1].cancel()
+    await grounding
+    assert ended == ["x", "y"]
+    await asyncio.wait(aboard)
+
+
 async def test_where_flights_are_grounded_none_is_left_and_none_departs() -> None:
     flights: Flights[str] = Flights()
     ended: list[str] = []

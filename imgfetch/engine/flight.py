@@ -44,7 +44,7 @@ class Flights(Generic[T]):
         self._grounded = True
         flights = [*self._flights.values()]
         for flight in flights:
-            flight.task.cancel()
+            flight.go_down()
         for flight in flights:
             await flight.come_down()
 
@@ -55,13 +55,18 @@ class _Flight(Generic[T]):
         self.landed = asyncio.Event()
         self.task = asyncio.create_task(self._fly(depart))
 
+    def go_down(self) -> None:
+        """Cancel it, if it is in the air: once, so that nothing breaks off what it does on its way down."""
+        if not self.task.cancelling():
+            self.task.add_done_callback(self._end)
+            self.task.cancel()
+
     async def come_down(self) -> None:
         """Cancel it, if it is in the air, and wait until it is down."""
         if self.task.done():
             self._end(self.task)
         else:
-            self.task.add_done_callback(self._end)
-            self.task.cancel()
+            self.go_down()
             await asyncio.wait([self.task])
 
     def _end(self, task: asyncio.Task[T]) -> None:
