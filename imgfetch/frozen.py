@@ -96,15 +96,17 @@ _REQUIRED = object()
 class _Late:
     """Stands in for an attribute of a class until that is looked up for the first time, and made."""
 
-    def __init__(self, make: Callable[[], object]) -> None:
+    def __init__(self, make: Callable[[], Any]) -> None:
         self._make = make
 
     def __set_name__(self, owner: type, name: str) -> None:
         self._owner, self._name = owner, name
 
     def __get__(self, value: object, cls: type) -> object:
-        setattr(self._owner, self._name, self._make())
-        return getattr(cls if value is None else value, self._name)
+        made = self._make()
+        setattr(self._owner, self._name, made)
+        # Not looked up again by its name: that could find what a derived class has, which called `super`.
+        return made.__get__(value, cls) if callable(made) else made
 
 
 def _init(cls: Any, fields: dict[str, _Field]) -> Callable[..., None]:  # noqa: ANN401 (see `_names`)
@@ -171,7 +173,7 @@ class _Methods:
         return _replace(self, **changes)
 
     def __getstate__(self) -> list[object]:
-        return list(self.__values__(self))
+        return list(by_name(self).values())
 
     def __setstate__(self, state: list[object]) -> None:
         for name, value in zip(_names(self), state, strict=True):

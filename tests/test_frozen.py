@@ -147,7 +147,24 @@ def test_a_class_may_be_derived_from_and_have_attributes_of_its_own() -> None:
     class Named(Viewport):
         name: str = "phone"
 
-    assert dataclasses.replace(Named(360, 640), name="tablet") == Named(360, 640, name="tablet")
+    named = Named(360, 640, name="tablet")
+    assert dataclasses.replace(Named(360, 640), name="tablet") == named
+    assert copy.deepcopy(named) == named
+
+
+def test_the_first_value_may_be_one_of_a_derived_class() -> None:
+    """Whose constructor calls the one that is made only then."""
+
+    @frozen.dataclass(frozen=True, slots=True)
+    class Base:
+        url: str
+
+    class Derived(Base):
+        def __init__(self, host: str, path: str) -> None:
+            super().__init__(host + path)
+
+    assert Derived("h.example", "/a").url == "h.example/a"
+    assert Base("h.example/a").url == "h.example/a"
 
 
 def test_a_secret_is_not_shown() -> None:
