@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from imgfetch.api.pages import current_sources, preload_sources, source_set
 from imgfetch.errors import InputError
 from imgfetch.model import Viewport
+from measuring import cpu_seconds
 
 URL = "http://p.test/d/i.html"
 RECORDED = Path(__file__).parent / "browser" / "recorded" / "chromium-156.jsonl.gz"
@@ -244,6 +245,17 @@ def test_a_source_set_is_normalised() -> None:
 )  # fmt: skip
 def test_a_hostile_page_is_chosen_from_whole(markup: str) -> None:
     assert current_sources(markup, base_url=URL, viewport=SCREEN)
+
+
+def test_time_is_linear_in_the_lazy_images_of_one_picture() -> None:
+    def seconds(times: int) -> float:
+        sizes = "(width: 1px) 1px, " * times + "auto"
+        images = "".join(f"<img loading=lazy width={width}>" for width in range(1, times + 1))
+        markup = f"<picture><source srcset='a 1w, b 2w' sizes='{sizes}'>{images}"
+        return cpu_seconds(lambda: current_sources(markup, base_url=URL, viewport=SCREEN))
+
+    seconds(30)
+    assert seconds(800) < 20 * max(seconds(80), 0.005)  # quadratic would be 100 times as long
 
 
 @settings(deadline=None)

@@ -99,10 +99,12 @@ class _Standing:
     """Which source of the picture it is."""
     attr: Attr
     ladder: tuple[Sequence[str], Descriptors]
-    sizes: str
-    may_say_auto: bool
-    offers: dict[float | None, _Offer] = field(default_factory=dict)
-    """By what `auto` stands for."""
+    size: float
+    """The source size of images that do not allow `auto`."""
+    is_auto: bool
+    """Whether that of all others is the width at which they are laid out."""
+    offers: dict[float, _Offer] = field(default_factory=dict)
+    """By source size."""
 
 
 @dataclass(slots=True)
@@ -134,9 +136,9 @@ class _Screen:
         lazy = (attr("loading") or "").lower() == "lazy"
         standing = self._standing_for(image) if image.before else None
         if standing is not None:
-            auto = lazy and standing.may_say_auto
-            width = layout.image_width(attr, standing.attr, self._viewport) if auto else None
-            return self._load(self._chosen_of(standing, width), lazy=lazy)
+            auto = lazy and standing.is_auto
+            size = layout.image_width(attr, standing.attr, self._viewport) if auto else standing.size
+            return self._load(self._chosen_of(standing, size), lazy=lazy)
         sizes = attr("sizes") or ""
         auto = lazy and may_say_auto(sizes)
         width = layout.image_width(attr, None, self._viewport) if auto else None
@@ -179,15 +181,20 @@ class _Screen:
             urls, descriptors = ladder(attr("srcset") or "")
             if urls:
                 sizes = attr("sizes") or ""
-                return _Standing(place, attr, (urls, descriptors), sizes, may_say_auto(sizes))
+                size = self._size(sizes, auto_width=None)
+                return _Standing(place, attr, (urls, descriptors), size, self._is_auto(sizes))
         return None
 
-    def _chosen_of(self, standing: _Standing, auto_width: float | None) -> str | None:
-        """What is chosen of a source: the same for all its images, while nothing more has been loaded."""
-        offer = standing.offers.get(auto_width)
+    def _is_auto(self, sizes: str) -> bool:
+        """Whether it is `auto` that decides where it is allowed: no other length is negative."""
+        return may_say_auto(sizes) and self._size(sizes, auto_width=-1.0) < 0
+
+    def _chosen_of(self, standing: _Standing, size: float) -> str | None:
+        """What is chosen of a source for a size: the same for all its images, while nothing more is loaded."""
+        offer = standing.offers.get(size)
         if offer is None:
-            offer = _Offer(self._ranked(standing.ladder, standing.sizes, auto_width=auto_width))
-            standing.offers[auto_width] = offer
+            offer = _Offer(rule.rank(*standing.ladder, size, self._viewport.dpr))
+            standing.offers[size] = offer
         if offer.loaded != len(self._loaded):
             offer.loaded, offer.chosen = len(self._loaded), self._select(offer.urls)
         return offer.chosen
