@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgfetch.rules.browser import can_show, normalise, rank, single
+from imgfetch.rules.browser import can_show, lowest, normalise, rank, rungs, single
 
 
 def considered(densities: str, dpr: float) -> str:
@@ -120,3 +120,16 @@ def test_whenever_any_density_covers_the_chosen_one_does(densities: list[float],
     covering = sorted({density for density in densities if density >= dpr})
     assert chosen == (covering[0] if covering else max(densities))
     assert denser == covering[:0:-1]
+
+
+@given(st.lists(st.integers(1, 10_000), min_size=1), st.floats(1, 2000), st.floats(0.5, 4, width=32))
+def test_what_is_found_by_halves_is_what_comes_of_ranking(widths: list[int], size: float, dpr: float) -> None:
+    descriptors = tuple((width, None) for width in widths)
+    (rung,) = rungs(descriptors)
+    ranked = rank([*map(str, range(len(widths)))], descriptors, size, dpr)
+    assert str(lowest(rung, descriptors, size, dpr)) == ranked[-1]
+
+
+def test_widths_and_densities_are_rungs_apart() -> None:
+    assert rungs(((200, None), (None, 2.0), (100, None), (None, None), (200, None))) == ([2, 0], [3, 1])
+    assert rungs(()) == ()

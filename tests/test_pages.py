@@ -247,11 +247,27 @@ def test_a_hostile_page_is_chosen_from_whole(markup: str) -> None:
     assert current_sources(markup, base_url=URL, viewport=SCREEN)
 
 
-def test_time_is_linear_in_the_lazy_images_of_one_picture() -> None:
+def test_of_a_long_ladder_what_is_at_hand_and_of_equals_the_first_written_is_shown() -> None:
+    ladder = ", ".join(f"{width} {width}w" for width in (200, *range(400, 0, -1)))
+    lazy = "".join(f"<img loading=lazy width={width}>" for width in (0, 123, 350, 351, 500))
+    markup = f"<img src=300><img src=350><img src=5><picture><source sizes=auto srcset='{ladder}'>{lazy}"
+    check(markup, "300", "350", "5", "200", "350", "350", "351", "400", viewport=Viewport(1000, 700))
+    check(
+        markup,
+        *("300", "350", "5", "200", "123", "350", "351", "400"),
+        viewport=Viewport(1000, 700),
+        browser="firefox",
+    )
+
+
+@pytest.mark.parametrize(
+    ("candidate", "size"), [("", "(width: 1px) 1px, "), ("u {}w, ", ""), ("u {}w, u {}x, ", "")]
+)
+def test_time_is_linear_in_the_lazy_images_of_one_picture(candidate: str, size: str) -> None:
     def seconds(times: int) -> float:
-        sizes = "(width: 1px) 1px, " * times + "auto"
+        ladder = "".join(candidate.format(*(number, number)) for number in range(3, times + 3))
         images = "".join(f"<img loading=lazy width={width}>" for width in range(1, times + 1))
-        markup = f"<picture><source srcset='a 1w, b 2w' sizes='{sizes}'>{images}"
+        markup = f"<picture><source srcset='{ladder}a 1w, b 2w' sizes='{size * times}auto'>{images}"
         return cpu_seconds(lambda: current_sources(markup, base_url=URL, viewport=SCREEN))
 
     seconds(30)

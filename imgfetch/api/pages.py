@@ -104,7 +104,12 @@ class _Standing:
     is_auto: bool
     """Whether that of all others is the width at which they are laid out."""
     offers: dict[float, _Offer] = field(default_factory=dict)
-    """By source size."""
+    """By source size, where the ladder is short."""
+    rungs: tuple[list[int], ...] = ()
+    """Of a long one."""
+    decisive: set[int] = field(default_factory=set)
+    """The places of what may decide at any size, when so many URLs had been loaded."""
+    loaded: int = -1
 
 
 @dataclass(slots=True)
@@ -114,6 +119,10 @@ class _Offer:
     urls: list[str]
     loaded: int = -1
     chosen: str | None = None
+
+
+_MOST_RANKED = 64
+"""Candidates of a source that are ranked as a whole for each size at which its images are laid out."""
 
 
 class _Screen:
@@ -190,7 +199,9 @@ class _Screen:
         return may_say_auto(sizes) and self._size(sizes, auto_width=-1.0) < 0
 
     def _chosen_of(self, standing: _Standing, size: float) -> str | None:
-        """What is chosen of a source for a size: the same for all its images, while nothing more is loaded."""
+        """What is chosen of a source: the same for all images of a size, while nothing more is loaded."""
+        if len(standing.ladder[0]) > _MOST_RANKED:
+            return self._select(self._decisive(standing, size))
         offer = standing.offers.get(size)
         if offer is None:
             offer = _Offer(rule.rank(*standing.ladder, size, self._viewport.dpr))
@@ -198,6 +209,30 @@ class _Screen:
         if offer.loaded != len(self._loaded):
             offer.loaded, offer.chosen = len(self._loaded), self._select(offer.urls)
         return offer.chosen
+
+    def _decisive(self, standing: _Standing, size: float) -> list[str]:
+        """What `rank` gives of the candidates of a long ladder on which it depends what is chosen.
+
+        With the lowest that covers and the densest at hand goes the first, whose twins all others are where
+        the size is 0. To rank all for each size would take the square of the page's length. The choice is
+        the same, but where widths and densities are mixed and one at hand is the twin of one of the others.
+        """
+        urls, descriptors = standing.ladder
+        standing.rungs = standing.rungs or rule.rungs(descriptors)
+        if standing.loaded != len(self._loaded):
+            standing.loaded = len(self._loaded)
+            at_hand = (self._densest_at_hand(rung, urls) for rung in standing.rungs)
+            standing.decisive = {*map(min, standing.rungs), *at_hand}
+        lowest = (rule.lowest(rung, descriptors, size, self._viewport.dpr) for rung in standing.rungs)
+        few = sorted(standing.decisive.union(lowest))
+        chosen_from = tuple(descriptors[place] for place in few)
+        return rule.rank([urls[place] for place in few], chosen_from, size, self._viewport.dpr)
+
+    def _densest_at_hand(self, rung: list[int], urls: Sequence[str]) -> int:
+        """Its place; of a rung where nothing is at hand the sparsest, which is not taken for that."""
+        if self._browser != "chromium":
+            return rung[0]
+        return next((place for place in reversed(rung) if self._is_at_hand(urls[place])), rung[0])
 
     def _load(self, chosen: str | None, *, lazy: bool = False) -> str | None:
         shown = None if chosen is None else self._shown(chosen)

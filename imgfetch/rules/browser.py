@@ -8,6 +8,7 @@ Densities are single precision floats, as they are in browsers: 1.00000001x is 1
 from __future__ import annotations
 
 import struct
+from bisect import bisect_left
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -75,6 +76,20 @@ def _places(descriptors: Descriptors, source_size: float, has_src: bool) -> dict
     if has_src and all(width is None for width, _ in descriptors):
         places.setdefault(1.0, len(descriptors))
     return places
+
+
+def rungs(descriptors: Descriptors) -> tuple[list[int], ...]:
+    """The places of candidates with a width, and of those without, the sparsest first at whatever size."""
+    kinds: tuple[dict[float, int], dict[float, int]] = {}, {}
+    for place, (width, written) in enumerate(descriptors):
+        kinds[width is None].setdefault(density(width, written, 1.0), place)
+    return tuple([places[number] for number in sorted(places)] for places in kinds if places)
+
+
+def lowest(rung: Sequence[int], descriptors: Descriptors, source_size: float, dpr: float) -> int:
+    """The place of the lowest density of one kind that covers `dpr`, else of the highest: by halves."""
+    at = bisect_left(rung, single(dpr), key=lambda place: density(*descriptors[place], source_size))
+    return rung[min(at, len(rung) - 1)]
 
 
 @lru_cache(maxsize=4096)  # the images of a page are cut to the same few widths
