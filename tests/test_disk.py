@@ -539,6 +539,19 @@ def test_four_processes_may_keep_the_same_images_at_once(root: Path) -> None:
         assert store.notices == []
 
 
+def test_what_was_cut_short_before_it_is_looked_at_is_an_error_of_the_cache(
+    store: DiskStore, root: Path
+) -> None:
+    ticket = store.begin()
+    store.append(ticket, bytes(IN_MEMORY + 1))
+    (path,) = root.rglob("*.part")
+    os.truncate(path, 10)
+    with pytest.raises(CacheError, match="cut short") as caught:
+        store.contents(ticket)
+    assert caught.value.kind is Reason.IO
+    store.discard(ticket)
+
+
 def test_a_store_made_before_a_fork_gives_no_name_twice(store: DiskStore, root: Path) -> None:
     keep(store, CAT, b"a cat")
     code = """

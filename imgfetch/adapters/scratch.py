@@ -10,6 +10,7 @@ as it comes, and one note beside it, would cost as much as all the rest.
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from contextlib import suppress
@@ -79,7 +80,10 @@ class Writer:
         digest = self.digest()
         if self.descriptor is None or not self.length:  # nothing cannot be mapped
             return Contents(self._whole(), digest)
-        return Contents(mmap(self.descriptor, self.length, access=ACCESS_COPY), digest)
+        try:
+            return Contents(mmap(self.descriptor, self.length, access=ACCESS_COPY), digest)
+        except ValueError as error:
+            raise OSError(errno.EIO, "a file was cut short while it was written", self.path) from error
 
     def settle(self) -> int:
         """See to it that the bytes are in a file; its descriptor. Raises `OSError`."""
