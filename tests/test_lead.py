@@ -25,7 +25,7 @@ from imgfetch.adapters import leases
 from imgfetch.adapters.disk import LEASES, DiskStore
 from imgfetch.engine.events import Followed
 from imgfetch.errors import CacheError
-from imgfetch.model import Failed, Head, Key, Lease, Origin, Reason, Served, Verified
+from imgfetch.model import Failed, Head, Key, Lease, Origin, Reason, Seen, Served, Verified
 from keeping import CAT, DOG, facts, keep, keep_proved, written
 from origin import Origin as Loopback
 from origin import stall, whole
@@ -139,6 +139,18 @@ async def test_a_leader_that_never_ends_is_waited_for_within_the_time_limit_and_
     world.clock.sleeps.clear()
     assert (await world.served("/a")).origin is Origin.FETCHED
     assert world.clock.sleeps == []
+
+
+async def test_who_waits_for_nobody_any_more_does_not_fetch_what_has_come_since_it_was_looked_for() -> None:
+    world = Beside()
+    await world.lead_by_another()
+    await world.served("/a")
+    world.store.entries.clear()
+    seen = Seen({}, {Key(H + "/a")}, world.clock.now())
+    world.has_landed()
+    served = await world.engine.bring(choice_of("/a"), seen=seen)
+    assert isinstance(served, Served)
+    assert (served.origin, served.attempts, world.urls()) == (Origin.CACHED, 0, ["/probe", "/a"])
 
 
 async def test_who_asks_with_other_fields_or_to_refresh_waits_for_nobody() -> None:

@@ -20,14 +20,18 @@ if TYPE_CHECKING:
 class Lead:
     """Who goes first with one request."""
 
-    def __init__(self, store: Store, ask: Ask) -> None:
+    def __init__(self, store: Store, ask: Ask, *, alone: bool) -> None:
+        """`alone`: whatever others do."""
         self._store = store
         self._what = ask.key, ask.headers
         self._lease: Lease | None = None
+        self._alone = alone
         self._waits = True
 
     def take(self) -> bool:
         """Whether to go ahead with the request: nobody else makes it, or it has been waited for."""
+        if self._alone:
+            return True
         if self._lease is None or not self._lease.ours:
             self._lease = self._store.lease(*self._what)
         return self._lease.ours or not self._waits
@@ -60,14 +64,15 @@ class Leads:
     def __init__(self, store: Store, *, sought: bool) -> None:
         self._store = store
         self._sought = sought
+        self._alone = False
 
     def of(self, ask: Ask, wanted: Wanted) -> Lead | None:
         """A lead in one request, to be released. None where none is sought, or nothing will be kept."""
-        return Lead(self._store, ask) if self._sought and wanted.image else None
+        return Lead(self._store, ask, alone=self._alone) if self._sought and wanted.image else None
 
     def give_up(self) -> None:
-        """Seek no lead any more: who is waited for in vain once is not going to be done with the next."""
-        self._sought = False
+        """Wait for nobody any more: who is waited for in vain once is not going to be done with the next."""
+        self._alone = True
 
 
 _PAUSE, _LONGEST_PAUSE = 0.02, 0.25
