@@ -336,6 +336,20 @@ def test_an_input_that_cannot_be_used_is_one_line_and_exit_code_2(
     complains("file: cannot be written", "blank.txt", "--to", "file", code=3)
 
 
+def test_what_is_held_of_the_rows_before_an_input_breaks_off_is_served(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = listed(origin, *(f"/{number}.webp" for number in range(6)))
+    Path("cut.txt.gz").write_bytes(gzip.compress(Path(name).read_bytes())[:-4])
+    assert Batch(capsys, name).code == 0
+    asked = origin.asked()
+    Path("out/manifest.jsonl").unlink()
+    ran = Batch(capsys, "cut.txt.gz")
+    assert (ran.code, origin.asked()) == (2, asked)
+    assert "cut.txt.gz: cannot be read" in ran.err
+    assert ran.files == PICTURES
+
+
 async def _settled(groups: Iterator[Sequence[Errand]], lot: int) -> int:
     taken = 0
     most = 64 + 3 + (0 if lot == 1 else 2 * lot)  # of a lot as they were given, and as they were seen

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import AsyncIterable
 from contextlib import aclosing, closing, suppress
 from itertools import chain, groupby, islice
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
 
 import imgfetch
 from imgfetch.adapters.clock import SystemClock
@@ -21,6 +21,7 @@ from imgfetch.adapters.disk import DiskStore
 from imgfetch.api.bounds import bounds_of
 from imgfetch.api.errands import Choosing, Errand, errands_of, errands_of_page, parse_digest
 from imgfetch.api.shortcut import Batch, Shortcut
+from imgfetch.api.sources import lots
 from imgfetch.api.spelling import spelled
 from imgfetch.api.values import Failure, Image
 from imgfetch.engine.held import held, is_recent, look_up, was_seen
@@ -290,7 +291,7 @@ class Client:
         if isinstance(sources, AsyncIterable):
             return self._run(self._drawn(sources, choosing))
         most = _AHEAD if isinstance(sources, list | tuple) else 1
-        return self._run(self.drawn(_lots(sources, most), **choosing))
+        return self._run(self.drawn(lots(sources, most), **choosing))
 
     async def _drawn(
         self, sources: AsyncIterable[Source], choosing: Choosing
@@ -386,7 +387,7 @@ class Client:
             held = [outcomes for outcomes in found if outcomes is not None]
             return (group, list(chain.from_iterable(held))) if len(held) == len(found) else None
 
-        drawn = (group for some in _lots(groups, lot) for group in self._looked_up_together(some))
+        drawn = (group for some in lots(groups, lot) for group in self._looked_up_together(some))
         async with aclosing(many(drawn, work, window=self._window, at_once=at_once)) as settled:
             async for one in settled:
                 yield one
@@ -515,8 +516,6 @@ class Client:
         return self._assembly.engine
 
 
-T = TypeVar("T")
-
 _Batches: TypeAlias = "AsyncGenerator[Iterable[Image | Failure], None]"
 _Settled: TypeAlias = "tuple[Sequence[Errand], list[Image | Failure]]"
 
@@ -525,12 +524,6 @@ _AHEAD = 64
 
 _LARGE_PAGE = 256 * 1024
 """Bytes of a page from which on it takes so long to read that others would notice."""
-
-
-def _lots(things: Iterable[T], most: int) -> Iterator[Sequence[T]]:
-    left = iter(things)
-    while some := tuple(islice(left, most)):
-        yield some
 
 
 def _checked(limits: Limits) -> Limits:

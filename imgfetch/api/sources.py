@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from os.path import exists
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from imgfetch.api.reading import find_images
 from imgfetch.api.spelling import all_spelled, spelled
@@ -19,7 +19,10 @@ from imgfetch.model import Candidate, Defect, Kind, Reason, SourceSet
 from imgfetch.rules import urls
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
     from typing import BinaryIO
+
+T = TypeVar("T")
 
 Source: TypeAlias = "str | Path | SourceSet | BinaryIO"
 
@@ -32,6 +35,23 @@ class Reference(str):
 
 MAX_TEXT = 64_000_000
 """Bytes of text from which on an input is refused: no page is as large, and a wrong file often is."""
+
+
+def lots(things: Iterable[T], most: int) -> Iterator[Sequence[T]]:
+    """So many at a time. Where one cannot be drawn, those before it come first, and then what was raised."""
+    some: list[T] = []
+    try:
+        for thing in things:
+            some.append(thing)
+            if len(some) == most:
+                yield some
+                some = []
+    except Exception:
+        if some:
+            yield some
+        raise
+    if some:
+        yield some
 
 
 def read_source(source: Source, *, base_url: str = "") -> tuple[SourceSet, ...]:

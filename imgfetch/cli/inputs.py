@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import zlib
-from itertools import chain, islice
+from itertools import chain
 from os.path import isfile
 from typing import TYPE_CHECKING
 
+from imgfetch.api.sources import lots
 from imgfetch.errors import InputError
 from imgfetch.model import Reason
 
@@ -32,9 +33,7 @@ def lots_of(options: argparse.Namespace) -> Iterator[Sequence[Source]]:
         yield (_standard_input() if source == "-" else source,)
     if options.input_file is not None:
         name: str = options.input_file
-        left, most = _lines(name), lot_of(name)
-        while lot := tuple(islice(left, most)):
-            yield lot
+        yield from lots(_lines(name), lot_of(name))
 
 
 def sources_of(options: argparse.Namespace) -> Iterator[Source]:
