@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import hashlib
 import os
 import random
@@ -1187,6 +1188,33 @@ def test_a_cache_that_is_not_ours_to_see_is_named(for_everyone: Path) -> None:
     as_nobody(code, root)
     for_everyone.chmod(0o755)
     root.chmod(0o700)
+
+
+def test_what_a_file_system_says_of_a_file_as_it_is_closed_fails_nothing(
+    store: DiskStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(store, DOG, b"a dog")
+    before, close = open_descriptors(), os.close
+    large = b"a large cat" * 50_000
+
+    def late(descriptor: int) -> None:
+        is_written = fcntl.fcntl(descriptor, fcntl.F_GETFL) & os.O_ACCMODE == os.O_RDWR
+        close(descriptor)
+        if is_written:
+            raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
+
+    filings = [filing(store, CAT, large), filing(store, DOG, b"another dog")]
+    dropped, left = written(store, large), written(store, large)
+    store.mark(left, CAT, HEAD)
+    monkeypatch.setattr(os, "close", late)
+    kept = store.keep_all(filings)
+    store.discard(dropped)
+    store.suspend(left)
+    monkeypatch.undo()
+    assert kept == [store.find(CAT), store.find(DOG)]
+    assert None not in kept
+    assert open_descriptors() == before
+    assert store.resume(CAT) is not None
 
 
 def test_too_many_open_files_fail_one_by_one(store: DiskStore, root: Path) -> None:

@@ -117,7 +117,7 @@ class Writer:
         if self._note is None or self.descriptor is None:
             self.drop()
         else:
-            os.close(self.descriptor)
+            _close(self.descriptor)
 
     def _note_down(self) -> None:
         """Say of what a file is the beginning, if that is known: by its name, and by a note beside it."""
@@ -142,7 +142,7 @@ class Writer:
         self._pieces.clear()
         if self.descriptor is None:
             return
-        os.close(self.descriptor)
+        _close(self.descriptor)
         for path in (None if self._is_moved else self.path, self._note):
             if path is not None:
                 with suppress(OSError):  # it stays behind, and is swept away later
@@ -239,6 +239,12 @@ def write_new(path: str, data: bytes) -> None:
 def create(path: str) -> int:
     """A file that was not there, open for reading and writing."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
+
+
+def _close(descriptor: int) -> None:
+    """Let go of a file. What a network file system says only now is of bytes that nobody counts on."""
+    with suppress(OSError):  # it is closed all the same
+        os.close(descriptor)
 
 
 def _write(descriptor: int, chunk: bytes) -> None:
