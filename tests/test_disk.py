@@ -1217,6 +1217,33 @@ def test_what_a_file_system_says_of_a_file_as_it_is_closed_fails_nothing(
     assert store.resume(CAT) is not None
 
 
+def test_what_was_written_in_part_is_not_written_once_more_behind_that(
+    store: DiskStore, root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keep(store, DOG, b"a dog")
+    large, write = b"a large cat" * 50_000, os.write
+    filings = [filing(store, CAT, b"a cat"), filing(store, DOG, b"another dog")]
+    ticket, failed = written(store, large), False
+
+    def half(descriptor: int, data: bytes) -> int:
+        nonlocal failed
+        if failed:
+            return write(descriptor, data)
+        failed = True
+        write(descriptor, data[: len(data) // 2])
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))  # as of a file on another machine
+
+    monkeypatch.setattr(os, "write", half)
+    cat, dog = store.keep_all(filings)
+    assert isinstance(cat, CacheError)
+    assert dog == store.find(DOG)
+    failed = False
+    fails(Reason.IO, lambda: store.append(ticket, large))
+    monkeypatch.undo()
+    assert all_whole(store)
+    assert list((root / "scratch-v1").iterdir()) == []
+
+
 def test_too_many_open_files_fail_one_by_one(store: DiskStore, root: Path) -> None:
     keep(store, CAT, b"a cat")
     store.close()

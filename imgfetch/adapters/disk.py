@@ -598,8 +598,10 @@ class DiskStore:
         """What comes of what may make a file in scratch, which is made anew where it is missing."""
         try:
             return work(*args)
-        except FileNotFoundError:  # the cache was deleted under us
-            with self._starting:
+        except FileNotFoundError as error:
+            if error.filename is None:  # of a file that is open, and may have got a part of it
+                raise
+            with self._starting:  # the cache was deleted under us
                 self._prepare()
             return work(*args)
 
