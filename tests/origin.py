@@ -323,7 +323,8 @@ def main() -> None:
             lines.append(f"{fault.path:40} {fault.story}")
         listing = "\n".join(sorted(lines)) + "\n"
         origin.route("/", whole(listing.encode(), content_type="text/plain; charset=utf-8"))
-        print(listing, f"{origin.url}/ lists them all; each answer but the last is given once", sep="\n")
+        where = f"{origin.url}/ lists them all; each answer but the last is given once"
+        print(listing, where, sep="\n", flush=True)  # whoever reads a pipe waits for it
         with suppress(KeyboardInterrupt):
             origin._thread.join()
 
