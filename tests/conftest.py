@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
+for setting in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
+    os.environ.pop(setting, None)  # children run as they do for those who have not set it
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

@@ -49,6 +49,8 @@ def ended_by(error: BaseException) -> int:
             sys.stdout = None
         case OSError():
             lines.say(f"cannot go on: {error.filename or 'standard output'}: {error.strerror or error}")
+            if error.filename is None:  # Python would try to write the same as it ends, and complain
+                sys.stdout = None
         case _:
             if os.environ.get("IMGFETCH_DEBUG"):
                 raise error
