@@ -456,6 +456,8 @@ class Entry:
     """The request's fields that the response depends on by its Vary, normalised (RFC 9111 §4.1)."""
     bound: float | None = None
     """Seconds for which the redirects that led to it may be followed unasked; None where there were none."""
+    selector: str = ""
+    """A salted hash of the credentials that the caller sent; empty where it sent none."""
 
 
 class Filing(NamedTuple):
@@ -470,12 +472,15 @@ class Filing(NamedTuple):
     bound: float | None = None
     renditions: tuple[Rendition, ...] = ()
     """The list that offered it."""
+    selector: str = ""
 
     @property
     def entry(self) -> Entry:
         """What the index will know."""
-        facts = self.verified.facts
-        return Entry(self.key, facts, self.head, self.asked_at, self.received_at, self.selected, self.bound)
+        times = self.asked_at, self.received_at
+        return Entry(
+            self.key, self.verified.facts, self.head, *times, self.selected, self.bound, self.selector
+        )
 
 
 Sight: TypeAlias = "tuple[Path, tuple[object, ...]]"

@@ -66,11 +66,20 @@ class Store(Protocol):
     Every method may be called from any thread. All raise `CacheError`.
     """
 
-    def find(self, key: Key, headers: tuple[tuple[str, str], ...] | None = ()) -> Entry | None:
+    def salt(self) -> bytes:
+        """Return 32 random bytes that are this cache's own, for hashes of credentials; they never leave it.
+
+        Until something is kept they are those of this store alone. Raises `CacheError`.
+        """
+
+    def find(
+        self, key: Key, headers: tuple[tuple[str, str], ...] | None = (), *, selector: str | None = ""
+    ) -> Entry | None:
         """What is kept under `key`; None where nothing is, or where the bytes are gone or changed.
 
-        Of several variants the latest that fields such as `headers` would select (RFC 9111 §4.1); where
-        `headers` is None, the latest.
+        Only entries of that `selector` count; where it is None, those of every selector. Of several variants
+        the latest that fields such as `headers` would select (RFC 9111 §4.1); where `headers` is None, the
+        latest.
         """
 
     def look_at(self, keys: Sequence[Key], *, now: float) -> Seen:
@@ -78,7 +87,7 @@ class Store(Protocol):
 
         That is, until the time that `rules.plan.unasked_until` gives, and where the same bytes are not kept
         so often that `rules.fakes` might mind. Of these `find` gives the same, and of what is absent nothing,
-        whatever it is given.
+        whatever it is given. What has a selector is neither.
         """
 
     @staticmethod
@@ -118,7 +127,7 @@ class Store(Protocol):
         """Make bytes visible under their digests, durably, then index them; or say why some are not kept.
 
         Spends their tickets. An entry that depends on no field of the request takes the place of every
-        variant under its key.
+        variant under its key and selector.
         """
 
     def refresh(self, entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:

@@ -26,11 +26,11 @@ T = TypeVar("T")
 
 
 class MemoryStore:
-    """A `Store` in dictionaries: `objects` by digest, `entries` by key and fields, `scratch` by ticket."""
+    """A `Store` in dictionaries: `entries` by key, selector and fields, `scratch` by ticket."""
 
     def __init__(self) -> None:
         self.objects: dict[Digest, bytes] = {}
-        self.entries: dict[tuple[Key, tuple[tuple[str, str], ...]], Entry] = {}
+        self.entries: dict[tuple[Key, str, tuple[tuple[str, str], ...]], Entry] = {}
         self.scratch: dict[Scratch, bytearray] = {}
         self.begun: dict[Key, tuple[bytearray, Head]] = {}
         """What was suspended, to be gone on with."""
@@ -41,9 +41,15 @@ class MemoryStore:
         self._marks: dict[Scratch, tuple[Key, Head]] = {}
         self._begun = 0
 
-    def find(self, key: Key, headers: tuple[tuple[str, str], ...] | None = ()) -> Entry | None:
+    def salt(self) -> bytes:
+        return b"salt" * 8
+
+    def find(
+        self, key: Key, headers: tuple[tuple[str, str], ...] | None = (), *, selector: str | None = ""
+    ) -> Entry | None:
         latest = sorted(self.entries.values(), key=lambda entry: -entry.received_at)
-        variants = [e for e in latest if e.key == key and (headers is None or matches(e, headers))]
+        of_selector = [e for e in latest if e.key == key and selector in (None, e.selector)]
+        variants = [e for e in of_selector if headers is None or matches(e, headers)]
         entry = variants[0] if variants else None
         if entry is None or _digest(self.objects.get(entry.facts.sha256, b"")) != entry.facts.sha256:
             return None
@@ -123,9 +129,9 @@ class MemoryStore:
             return CacheError(Reason.IO, "what is to be kept is not what was verified")
         self.objects[entry.facts.sha256] = data
         for other in tuple(self.entries):
-            if other[0] == entry.key and not (other[1] and entry.selected):
+            if other[:2] == (entry.key, entry.selector) and not (other[2] and entry.selected):
                 del self.entries[other]
-        self.entries[entry.key, entry.selected] = entry
+        self.entries[entry.key, entry.selector, entry.selected] = entry
         lesson = learn(filing.renditions, self._filed(filing.renditions))
         for doubtful in lesson.doubtful:
             self.filed[doubtful] = self.filed[doubtful]._replace(image=None)
@@ -135,9 +141,9 @@ class MemoryStore:
 
     def refresh(self, entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:
         fresh = refreshed(entry, head, asked_at=asked_at, received_at=received_at)
-        held = self.entries.get((entry.key, entry.selected))
+        held = self.entries.get((entry.key, entry.selector, entry.selected))
         if held is not None and held.facts.sha256 == entry.facts.sha256:
-            self.entries[entry.key, entry.selected] = fresh
+            self.entries[entry.key, entry.selector, entry.selected] = fresh
         return fresh
 
     def mark(self, scratch: Scratch, key: Key, head: Head) -> None:

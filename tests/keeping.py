@@ -54,9 +54,10 @@ def keep_proved(
     selected: tuple[tuple[str, str], ...] = (),
     bound: float | None = None,
     renditions: tuple[Rendition, ...] = (),
+    selector: str = "",
 ) -> Entry:
     """Keep one rendition. Raises `CacheError`."""
-    filing = Filing(verified, key, head, asked_at, received_at, selected, bound, renditions)
+    filing = Filing(verified, key, head, asked_at, received_at, selected, bound, renditions, selector)
     (kept,) = store.keep_all([filing])
     if isinstance(kept, CacheError):
         raise kept

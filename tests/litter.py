@@ -43,7 +43,7 @@ def fill(store: DiskStore, count: int) -> None:
 
     with closing(sqlite3.connect(store.root / disk.INDEX)) as connection, connection:
         connection.execute("PRAGMA synchronous = OFF")
-        connection.executemany("INSERT INTO object VALUES (?, 'webp', ?, ?, ?)", rows())
+        connection.executemany("INSERT INTO object VALUES (?, 'webp', ?, ?, ?, 0)", rows())
         connection.executemany(
             "INSERT INTO entry (key, sha256, width, height, frames, verified, url, status, headers, asked_at,"
             " received_at) VALUES (?, ?, 1, 1, 1, '', '', 200, '', 0, 0)",

@@ -129,6 +129,38 @@ class StoreSuite:
             keep(store, keys[4], data, head=lasting)
             assert len(store.look_at(keys, now=20).answers) == (5 if many else 0)
 
+    def test_an_entry_answers_only_for_its_own_selector(self, store: Store) -> None:
+        lasting = replace(HEAD, headers=(("cache-control", "max-age=60"),))
+
+        def kept(data: bytes, selector: str) -> Entry:
+            proof = Verified(facts(data), written(store, data))
+            return keep_proved(
+                store, proof, CAT, lasting, asked_at=10.25, received_at=10.5, selector=selector
+            )
+
+        alice = kept(b"of alice", "alice")
+        assert alice.selector == "alice"
+        assert store.find(CAT) is None
+        assert store.find(CAT, None) is None
+        assert store.find(CAT, selector="bob") is None
+        assert store.find(CAT, selector="alice") == store.find(CAT, selector=None) == alice
+        seen = store.look_at([CAT], now=20)
+        assert (dict(seen.answers), {*seen.absent}) == ({}, set())
+        plain, bob = kept(b"of all", ""), kept(b"of bob", "bob")
+        assert store.find(CAT) == plain
+        assert store.find(CAT, selector="bob") == bob
+        assert store.find(CAT, selector="alice") == alice
+        assert store.told(store.look_at([CAT], now=20).answers[CAT][1]) == plain
+        fresh = store.refresh(bob, Head(HEAD.url, 304, (("etag", '"2"'),)), asked_at=20, received_at=21)
+        assert store.find(CAT, selector="bob") == fresh
+        assert store.find(CAT, selector="alice") == alice
+        assert kept(b"of alice now", "alice") == store.find(CAT, selector="alice")
+
+    def test_the_salt_of_a_store_is_its_own(self, store: Store) -> None:
+        keep(store, CAT, b"a cat")
+        assert len(store.salt()) == 32
+        assert store.salt() == store.salt()
+
     def test_the_path_ends_in_the_digest_and_the_format(self, store: Store) -> None:
         assert store.path(keep(store, CAT, b"a cat")).name == f"{digest(b'a cat')}.webp"
 

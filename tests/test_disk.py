@@ -448,12 +448,12 @@ def test_an_index_of_the_future_is_left_alone(store: DiskStore, root: Path) -> N
     keep(store, CAT, b"a cat")
     store.close()
     with closing(sqlite3.connect(index_of(root))) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
     shutil.rmtree(root / "scratch-v1")
     before = tree(root)
     with closing(DiskStore(root)) as later:
-        fails(Reason.CACHE_VERSION, lambda: later.find(CAT), index_of(root), "version 2")
-        fails(Reason.CACHE_VERSION, later.begin, index_of(root), "version 2")
+        fails(Reason.CACHE_VERSION, lambda: later.find(CAT), index_of(root), "version 3")
+        fails(Reason.CACHE_VERSION, later.begin, index_of(root), "version 3")
         fails(Reason.CACHE_VERSION, lambda: list(later.entries()))
         assert later.notices == []
     assert tree(root) == before

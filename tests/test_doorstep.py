@@ -307,7 +307,8 @@ def test_an_object_that_is_not_as_it_was_is_left_to_the_program(damage: str) -> 
 @pytest.mark.parametrize(
     "statement",
     [
-        "PRAGMA user_version = 2",
+        "PRAGMA user_version = 1",
+        "PRAGMA user_version = 3",
         "PRAGMA application_id = 7",
         "UPDATE entry SET sha256 = '../../../../etc/passwd'",
         "UPDATE entry SET unasked_until = 'for ever'",

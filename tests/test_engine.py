@@ -109,9 +109,11 @@ class Watched(MemoryStore):
 
     finds = 0
 
-    def find(self, key: Key, headers: tuple[tuple[str, str], ...] | None = ()) -> Entry | None:
+    def find(
+        self, key: Key, headers: tuple[tuple[str, str], ...] | None = (), *, selector: str | None = ""
+    ) -> Entry | None:
         self.finds += 1
-        return super().find(key, headers)
+        return super().find(key, headers, selector=selector)
 
 
 async def test_what_was_just_seen_to_be_absent_is_looked_for_as_its_turn_comes_and_not_before() -> None:

@@ -213,23 +213,31 @@ class DiskStore:
     # ------------------------------------------------------------------------------------------------
     # Finding
 
-    def find(self, key: Key, headers: tuple[tuple[str, str], ...] | None = ()) -> Entry | None:
+    def salt(self) -> bytes:
+        """Return 32 random bytes that are this cache's own, for hashes of credentials."""
+        with self._translating:
+            return self._index.salt()
+
+    def find(
+        self, key: Key, headers: tuple[tuple[str, str], ...] | None = (), *, selector: str | None = ""
+    ) -> Entry | None:
         """What is kept under `key`; None where nothing is, or where the bytes are gone or changed.
 
-        Of several variants the latest that fields such as `headers` would select (RFC 9111 §4.1); where
-        `headers` is None, the latest.
+        Only entries of that `selector` count; where it is None, those of every selector. Of several variants
+        the latest that fields such as `headers` would select (RFC 9111 §4.1); where `headers` is None, the
+        latest.
 
         An object whose size and time are those the index remembers is taken for whole; any other is hashed.
         """
         try:
-            variants = self._index.find(key)
+            variants = self._index.find(key, selector)
             if not variants:
                 self._ours = self._ours or self._is_ours()
                 return None
             found = next((v for v in variants if headers is None or matches(v.entry, headers)), None)
             if found is None:
                 return None
-            entry, mtime_ns, used_at = found
+            entry, mtime_ns, used_at, _ = found
             path = self._place(entry.facts)
             with self._usage.lock:
                 status = os.stat(path)
@@ -342,7 +350,7 @@ class DiskStore:
         if mtime_ns is None:
             return None
         with suppress(CacheError, OSError):  # it only saves the next reader from hashing
-            self._index.mend(entry.facts.sha256, mtime_ns)
+            self._index.mend(entry.facts.sha256, mtime_ns, self._usage.time())
         return entry
 
     # ------------------------------------------------------------------------------------------------

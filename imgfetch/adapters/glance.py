@@ -23,7 +23,7 @@ else:
 
 OBJECTS = "objects-v1"
 INDEX = "index-v1.sqlite"
-VERSION = 1
+VERSION = 2
 """Of the index (PRAGMA user_version)."""
 APPLICATION = 0x696D6766
 """`imgf`, in the header of the index (PRAGMA application_id)."""
@@ -31,7 +31,8 @@ APPLICATION = 0x696D6766
 _FIND = """
     SELECT o.sha256, replace(o.format, 'jpeg', 'jpg'), o.bytes, o.mtime_ns, o.used_at,
         e.received_at, e.unasked_until
-    FROM entry e JOIN object o USING (sha256) WHERE e.key = ? AND (o.bytes > 32768 OR 5 >
+    FROM entry e JOIN object o USING (sha256)
+    WHERE e.key = ? AND e.selector = '' AND (o.bytes > 32768 OR 5 >
     (SELECT count(*) FROM (SELECT DISTINCT key FROM entry s WHERE s.sha256 = o.sha256 LIMIT 5)))
 """
 # Small files that stand under many keys may be pictures of no picture: rules.fakes looks at those.

@@ -42,12 +42,14 @@ _SCHEMA = f"""
         format   TEXT NOT NULL,
         bytes    INTEGER NOT NULL,
         mtime_ns INTEGER NOT NULL,
-        used_at  INTEGER NOT NULL
+        used_at  INTEGER NOT NULL,
+        checked_at INTEGER NOT NULL DEFAULT 0
     ) WITHOUT ROWID;
     CREATE INDEX object_by_use ON object (used_at);
     CREATE TABLE entry (
         id          INTEGER PRIMARY KEY,
         key         TEXT NOT NULL,
+        selector    TEXT NOT NULL DEFAULT '',
         variant     TEXT NOT NULL DEFAULT '',
         sha256      TEXT NOT NULL REFERENCES object,
         width       INTEGER NOT NULL,
@@ -61,7 +63,7 @@ _SCHEMA = f"""
         received_at REAL NOT NULL,
         bound       REAL,
         unasked_until REAL,
-        UNIQUE (key, variant)
+        UNIQUE (key, selector, variant)
     );
     CREATE INDEX entry_of_object ON entry (sha256);
     CREATE TABLE rendition (
@@ -76,6 +78,7 @@ _SCHEMA = f"""
             SELECT 1 FROM rendition other JOIN entry USING (key) WHERE other.image = rendition.image
         );
     END;
+    CREATE TABLE salt (value BLOB NOT NULL);
     CREATE TABLE pin (key TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE clock (time REAL NOT NULL, doubted REAL);
     CREATE TABLE total (objects INTEGER NOT NULL, bytes INTEGER NOT NULL);
@@ -95,15 +98,17 @@ _SCHEMA = f"""
 # entry has a rowid, since its rows are long: without one they would fill the inner pages of the tree too
 
 _COLUMNS = """
-    e.key, e.sha256, o.format, o.bytes, o.mtime_ns, o.used_at, e.width, e.height, e.frames, e.verified,
-    e.url, e.status, e.headers, e.asked_at, e.received_at, e.bound
+    e.key, e.sha256, o.format, o.bytes, o.mtime_ns, o.used_at, o.checked_at, e.width, e.height, e.frames,
+    e.verified, e.url, e.status, e.headers, e.asked_at, e.received_at, e.bound
 """
 _FROM = "FROM entry e JOIN object o USING (sha256)"
-_ENTRIES = f"SELECT {_COLUMNS}, e.variant, e.id {_FROM}"
-_FIND = f"{_ENTRIES} WHERE e.key = ? ORDER BY e.received_at DESC, e.id DESC"
+_ENTRIES = f"SELECT {_COLUMNS}, e.variant, e.selector, e.id {_FROM}"
+_FIND = f"{_ENTRIES} WHERE e.key = ? AND e.selector = ? ORDER BY e.received_at DESC, e.id DESC"
+_FIND_ANY = f"{_ENTRIES} WHERE e.key = ? ORDER BY e.received_at DESC, e.id DESC"
 _LOOK_AT = f"""
-    SELECT {_COLUMNS}, e.variant,
-        e.variant = '' AND e.received_at <= ? AND e.unasked_until > ? AND e.unasked_until < 9e99
+    SELECT {_COLUMNS}, e.variant, e.selector,
+        e.selector = '' AND e.variant = ''
+        AND e.received_at <= ? AND e.unasked_until > ? AND e.unasked_until < 9e99
         AND (o.bytes > {MOST_BYTES}
             OR NOT EXISTS (SELECT 1 FROM entry s WHERE s.sha256 = o.sha256 LIMIT 1 OFFSET {MANY - 1}))
     {_FROM} WHERE e.key IN ({{}})
@@ -125,20 +130,22 @@ _BY_USE = f"""
 _IS_UNUSED = f"SELECT 1 FROM object WHERE sha256 = ? AND used_at = ? AND NOT {_PINNED}"  # noqa: S608
 # Not REPLACE, which would go past the triggers.
 _PUT_OBJECT = """
-    INSERT INTO object (sha256, format, bytes, mtime_ns, used_at) VALUES {}
-    ON CONFLICT DO UPDATE SET (format, bytes, mtime_ns, used_at)
-        = (excluded.format, excluded.bytes, excluded.mtime_ns, excluded.used_at)
+    INSERT INTO object (sha256, format, bytes, mtime_ns, used_at, checked_at) VALUES {}
+    ON CONFLICT DO UPDATE SET (format, bytes, mtime_ns, used_at, checked_at) = (
+        excluded.format, excluded.bytes, excluded.mtime_ns, excluded.used_at, excluded.checked_at
+    )
 """
 _PUT_ENTRY = """
     INSERT OR REPLACE INTO entry
     (key, sha256, width, height, frames, verified,
-     url, status, headers, asked_at, received_at, variant, bound, unasked_until) VALUES {}
+     url, status, headers, asked_at, received_at, selector, variant, bound,
+     unasked_until) VALUES {}
 """
 # What depends on nothing stands for every request; what depends on something leaves the other variants.
 _DROP_OTHERS = """
-    WITH new (key, variant) AS (VALUES {})
+    WITH new (key, selector, variant) AS (VALUES {})
     DELETE FROM entry WHERE id IN (
-        SELECT id FROM new JOIN entry USING (key)
+        SELECT id FROM new JOIN entry USING (key, selector)
         WHERE entry.variant <> new.variant AND (entry.variant = '' OR new.variant = '')
     )
 """
@@ -156,12 +163,38 @@ _PUT_RENDITION = """
 _REFRESH = """
     UPDATE entry
     SET url = ?, status = ?, headers = ?, asked_at = ?, received_at = ?, bound = ?, unasked_until = ?
-    WHERE key = ? AND variant = ? AND sha256 = ?
+    WHERE key = ? AND selector = ? AND variant = ? AND sha256 = ?
 """
 _ONLY_UNDER = """
     SELECT o.sha256, o.format, o.bytes, o.mtime_ns FROM object o
     WHERE o.sha256 IN (SELECT sha256 FROM entry WHERE key = :key)
     AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.sha256 = o.sha256 AND e.key <> :key)
+"""
+
+_SALT = "SELECT value FROM salt"
+_SALT_BYTES = 32
+
+_OLDEST = 1
+"""The oldest version of an index that is migrated."""
+_TABLES_OF_VERSION_1 = {
+    "object": "sha256, format, bytes, mtime_ns, used_at",
+    "entry": "id, key, variant, sha256, width, height, frames, verified, url, status, headers, asked_at,"
+    " received_at, bound, unasked_until",
+    "rendition": "",
+    "pin": "key",
+    "clock": "time, doubted",
+    "total": "",
+}
+"""The columns of each that are copied."""
+_NAMES_OF_VERSION_1 = (
+    "SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'index') AND sql IS NOT NULL"
+)
+# For a connection that cannot write. Where a column is there already, because another process has migrated
+# the index in the meantime, the name stands for that one, which comes first.
+_READ_VERSION_1 = """
+    CREATE TEMP VIEW object AS SELECT o.*, 0 AS checked_at FROM main.object o;
+    CREATE TEMP VIEW entry AS SELECT e.*, '' AS selector FROM main.entry e;
+    CREATE TEMP VIEW salt AS SELECT NULL AS value LIMIT 0;
 """
 
 T = TypeVar("T")
@@ -190,6 +223,7 @@ class Found(NamedTuple):
     entry: Entry
     mtime_ns: int
     used_at: int
+    checked_at: int
 
 
 class Total(NamedTuple):
@@ -231,7 +265,7 @@ def version_at(path: str) -> int | None:
         return None
     # File format, §1.3: the user version is at 60, the application ID at 68, both big-endian.
     version, application = (int.from_bytes(header[at : at + 4], "big") for at in (60, 68))
-    return version if application == APPLICATION and version >= VERSION else None
+    return version if application == APPLICATION and version >= _OLDEST else None
 
 
 class Index:
@@ -246,17 +280,25 @@ class Index:
         self._path = path
         self._building = building
         self._busy_timeout = busy_timeout
+        self._new_salt = os.urandom(_SALT_BYTES)
         self._reading = _Way()
         self._writing = _Way()  # where both locks are needed, this one is taken first
 
-    def find(self, key: Key) -> list[Found]:
-        """The variants under `key`, the latest first."""
-        return [found for row in self._rows(_FIND, (key,)) if (found := _entry(row))]
+    def find(self, key: Key, selector: str | None = None) -> list[Found]:
+        """Return the variants under `key`, the latest first; of every selector where it is None."""
+        statement, values = (_FIND_ANY, (key,)) if selector is None else (_FIND, (key, selector))
+        return [found for row in self._rows(statement, values) if (found := _entry(row))]
+
+    def salt(self) -> bytes:
+        """Return the salt of this cache: of the index, or of the one that would be made now."""
+        rows = self._rows(_SALT)
+        return rows[0][0] if rows else self._new_salt
 
     def look_at(self, keys: Sequence[Key], *, now: float) -> tuple[list[Row], set[Key]]:
         """What answers for each of `keys` at `now`, whatever it is asked with, and which have nothing.
 
-        As rows that begin with key, digest, format, size, time of the last change and last use on record.
+        As rows that begin with key, digest, format, size, and three times of the object: of its last change,
+        of its last use on record, and of its last hashing.
         `told` makes an entry of each, which takes as long as to find it.
         """
         found: list[Row] = []
@@ -334,7 +376,7 @@ class Index:
             for some in _of_different_keys(rows):
                 _put_all(connection, _PUT_ENTRY, some)
                 # Last, so that there is never nothing of an image that there is something of.
-                _put_all(connection, _DROP_OTHERS, [(row[_KEY], row[_VARIANT]) for row in some])
+                _put_all(connection, _DROP_OTHERS, [(row[_KEY], *row[_SELECTED]) for row in some])
             for _, _, renditions in kept:
                 if len(renditions) > 1:  # one alone teaches nothing
                     _file_list(connection, renditions)
@@ -346,11 +388,14 @@ class Index:
         head = entry.head
         times = (entry.asked_at, entry.received_at, entry.bound, unasked_until(entry))
         fields = (head.url, head.status, _lines(head.headers), *times)
-        self._write((_REFRESH, (*fields, entry.key, _lines(entry.selected), entry.facts.sha256)))
+        self._write(
+            (_REFRESH, (*fields, entry.key, entry.selector, _lines(entry.selected), entry.facts.sha256))
+        )
 
-    def mend(self, sha256: Digest, mtime_ns: int) -> None:
-        """Note that the object was found whole though its time had changed."""
-        self._write(("UPDATE object SET mtime_ns = ? WHERE sha256 = ?", (mtime_ns, sha256)))
+    def mend(self, sha256: Digest, mtime_ns: int, checked_at: float) -> None:
+        """Record that the object was hashed and is whole, and its time of modification."""
+        statement = "UPDATE object SET mtime_ns = ?, checked_at = ? WHERE sha256 = ?"
+        self._write((statement, (mtime_ns, int(checked_at), sha256)))
 
     def remove(self, key: Key, unlink: Callable[[Object], object]) -> None:
         """Forget `key` and its pin, and the objects that no other key stands for, which `unlink` deletes."""
@@ -587,14 +632,16 @@ class Index:
         connection = _connect(self._path, query, self._busy_timeout)
         try:
             connection.execute("PRAGMA synchronous = NORMAL")
-            self._judge(connection)
+            if self._judged(connection) < VERSION:
+                self._bring_up_to_date(connection, only_reading=way is self._reading)
         except BaseException:
             connection.close()
             raise
         way.connection = connection
         return connection
 
-    def _judge(self, connection: sqlite3.Connection) -> None:
+    def _judged(self, connection: sqlite3.Connection) -> int:
+        """Return the version of an index that can be used. Raise where it cannot."""
         (application,) = connection.execute("PRAGMA application_id").fetchone()
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
@@ -603,8 +650,31 @@ class Index:
                 f"{self._path} is of version {version}, and this imgfetch knows version {VERSION}",
                 hint="use a newer imgfetch, or another directory",
             )
-        if (application, version) != (APPLICATION, VERSION):
+        if application != APPLICATION or version < _OLDEST:
             raise _Damaged("it is no index of imgfetch")
+        return int(version)
+
+    def _bring_up_to_date(self, connection: sqlite3.Connection, *, only_reading: bool) -> None:
+        """Migrate an index of version 1 in one transaction; where it cannot be written, read it as it is."""
+
+        def work(connection: sqlite3.Connection) -> bool:
+            if self._judged(connection) == VERSION:  # another process was quicker
+                return False
+            _migrate(connection, self._new_salt)
+            return True
+
+        try:
+            migrated = _transaction(connection, work)
+        except sqlite3.OperationalError as error:
+            if not only_reading or _code(error) not in _NO_ROOM_FOR_A_LOG:
+                raise
+            connection.executescript(_READ_VERSION_1)
+            return
+        if migrated:
+            self.notices.append(
+                f"{self._path} was of version 1 and is now of version {VERSION}: nothing was deleted; what"
+                " has another key now is fetched again when it is next wanted"
+            )
 
     # ------------------------------------------------------------------------------------------------
     # Making a new one, and putting a damaged one aside
@@ -627,10 +697,10 @@ class Index:
         descriptor = os.open(built, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             try:
-                _fill(built, "WAL")
+                _fill(built, "WAL", self._new_salt)
             except sqlite3.OperationalError as error:
                 os.ftruncate(descriptor, 0)
-                _fill(built, "DELETE")
+                _fill(built, "DELETE", self._new_salt)
                 self.notices.append(
                     f"{self._path}: this file system takes no write-ahead log ({error}), so processes that"
                     " share the cache will wait for each other"
@@ -710,7 +780,7 @@ def told(row: Row) -> Entry:
 def _entry(row: Row) -> Found | None:
     """What a row tells of; None where it makes no sense."""
     try:
-        return Found(_told(*row), row[4], row[5])
+        return Found(_told(*row), *row[4:7])
     except (LookupError, ValueError, TypeError, AttributeError):
         return None
 
@@ -722,6 +792,7 @@ def _told(
     size: int,
     _mtime_ns: int,
     _used_at: int,
+    _checked_at: int,
     width: int,
     height: int,
     frames: int,
@@ -733,16 +804,18 @@ def _told(
     received_at: float,
     bound: float | None,
     variant: str = "",
+    selector: str = "",
     *_: object,
 ) -> Entry:
     facts = Facts(_FORMATS[format_], width, height, frames, size, _digest(sha256), _words(verified))
     head = Head(url, status, _fields(headers))
-    return Entry(key, facts, head, asked_at, received_at, _fields(variant) if variant else (), bound)
+    selected = _fields(variant) if variant else ()
+    return Entry(key, facts, head, asked_at, received_at, selected, bound, selector)
 
 
 def _makes_sense(row: Row) -> bool:
     """Whether `told` can make an entry of a row, found out in less time than it takes to make it."""
-    sha256, verified, headers = row[1], row[9], row[12]
+    sha256, verified, headers = row[1], row[10], row[13]
     try:
         return (
             row[2] in _FORMATS
@@ -758,7 +831,7 @@ def _makes_sense(row: Row) -> bool:
 
 
 def _object_row(facts: Facts, mtime_ns: int, used_at: float) -> Row:
-    return facts.sha256, facts.format, facts.bytes, mtime_ns, int(used_at)
+    return facts.sha256, facts.format, facts.bytes, mtime_ns, int(used_at), int(used_at)
 
 
 def _row(entry: Entry) -> Row:
@@ -775,13 +848,14 @@ def _row(entry: Entry) -> Row:
         _lines(head.headers),
         entry.asked_at,
         entry.received_at,
+        entry.selector,
         _lines(entry.selected),
         entry.bound,
         unasked_until(entry),
     )
 
 
-_KEY, _VARIANT = 0, 11
+_KEY, _SELECTED = 0, slice(11, 13)
 """Where they stand in a row."""
 
 
@@ -903,17 +977,48 @@ def _connect(path: str, query: str, timeout: float) -> sqlite3.Connection:
     )
 
 
-def _fill(path: str, journal: str) -> None:
+def _fill(path: str, journal: str, salt: bytes) -> None:
     with closing(_connect(path, "mode=rw", 0)) as connection:
         connection.execute("PRAGMA synchronous = OFF")  # it is synced once, when it is whole
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")  # it cannot be had later, see `compact`
-        connection.executescript(f"BEGIN; {_SCHEMA} COMMIT;")
+        connection.executescript(f"BEGIN; {_SCHEMA}")
+        connection.execute("INSERT INTO salt (value) VALUES (?)", (salt,))
+        connection.execute("COMMIT")
         # After the tables, so that these are in the file itself: nobody would hear of a log that cannot be
         # copied into the file when it is closed.
         connection.execute(f"PRAGMA journal_mode = {journal}")
         connection.execute(
             "SELECT count(*) FROM entry"
         ).fetchone()  # the log is opened by the first who reads
+
+
+def _migrate(connection: sqlite3.Connection, salt: bytes) -> None:
+    """Make an index of version 1 one of this version, within the transaction that has begun.
+
+    The new tables get exactly the SQL of a new index, and the triggers count what is copied. Lists of
+    renditions are not copied: version 1 merged the lists of several pages.
+    """
+    for kind, name in connection.execute(_NAMES_OF_VERSION_1).fetchall():
+        connection.execute(f"DROP {kind} {name}")
+    for table in _TABLES_OF_VERSION_1:
+        connection.execute(f"ALTER TABLE {table} RENAME TO old_{table}")
+    for statement in _statements(_SCHEMA):
+        connection.execute(statement)
+    connection.execute("INSERT INTO salt (value) VALUES (?)", (salt,))
+    for table, columns in _TABLES_OF_VERSION_1.items():
+        if columns:
+            connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM old_{table}")  # noqa: S608
+        connection.execute(f"DROP TABLE old_{table}")
+
+
+def _statements(script: str) -> Iterator[str]:
+    """Yield the statements of a script: `executescript` would commit first."""
+    statement = ""
+    for part in script.split(";"):
+        statement += f"{part};"
+        if sqlite3.complete_statement(statement):
+            yield statement
+            statement = ""
 
 
 def _execute(connection: sqlite3.Connection, statements: Iterable[_Statement]) -> None:

@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from imgfetch.adapters.disk import INDEX, OBJECTS, QUARANTINE, SCRATCH, STALE, last_written, listing, promised
-from imgfetch.adapters.index import VERSION
 from imgfetch.errors import CacheError
 from imgfetch.model import Reason
 from imgfetch.rules.eviction import doomed
@@ -41,6 +40,8 @@ _KEPT_FOR_STUDY = 30 * 86_400
 _STEP = 200
 """Files deleted, or rows forgotten, in one transaction."""
 
+_LAYOUT = 1
+"""The number in the names of this version's parts. What is in the index has a version of its own."""
 _OF_A_VERSION = re.compile(r"(?:(?:objects|scratch|quarantine|leases)-v|index-v)([0-9]{1,9})(?:\.sqlite.*)?")
 _DAMAGED_INDEX = re.compile(re.escape(INDEX) + r"\.damaged-[0-9]+(?:-wal|-shm|-journal)?")
 
@@ -209,7 +210,7 @@ class Pruning:
         cleared = Cleared()
         for item in listing(self.root):
             named = _OF_A_VERSION.fullmatch(item.name)
-            if named is not None and int(named[1]) < VERSION:
+            if named is not None and int(named[1]) < _LAYOUT:
                 cleared += self._delete(item)
         return cleared
 

@@ -89,7 +89,11 @@ class Cache:
     def find(self, url: str) -> Entry | None:
         """What is kept for a URL, whole on disk, the latest of several variants; None where nothing is."""
         address = urls.read(spelled(url))
-        return None if isinstance(address, Defect) else self._store.find(address.key(self._key_ignore), None)
+        return (
+            None
+            if isinstance(address, Defect)
+            else self._store.find(address.key(self._key_ignore), None, selector=None)
+        )
 
     def explain(self, url: str) -> Explanation:
         """What a `get` of a URL would do now, and why. Raises `InputError` for what is no URL."""

@@ -1,0 +1,167 @@
+"""A cache of version 0.1.0, whose index is of version 1, is brought up to date once."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+import subprocess
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from imgfetch.adapters.disk import INDEX, DiskStore
+from imgfetch.adapters.glance import VERSION, glance
+from imgfetch.adapters.index import version_at
+from imgfetch.model import Key, Rendition, Verified
+from keeping import CAT, DOG, HEAD, facts, keep, keep_proved, written
+from test_disk import child, mounted, strace
+
+if TYPE_CHECKING:
+    from imgfetch.ports import Store
+
+VERSION_1 = Path(__file__).with_name("index_of_version_1.sql").read_text()
+LASTING = replace(HEAD, headers=(("cache-control", "max-age=60"),))
+ACCEPT = (("accept", "image/webp"),)
+
+
+def of_version_1(root: Path) -> Path:
+    """Fill a cache at `root`, and give it an index as 0.1.0 would have written it."""
+    with closing(DiskStore(root)) as store:
+        fill(store)
+        store.pin(CAT)
+    new, old = root / INDEX, root / "old.sqlite"
+    with closing(sqlite3.connect(old, isolation_level=None)) as connection:
+        connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
+        connection.executescript(f"BEGIN; {VERSION_1} COMMIT; PRAGMA journal_mode = WAL;")
+        connection.execute("ATTACH ? AS new", (str(new),))
+        for table in ("object", "entry", "rendition", "pin"):
+            names = [row[1] for row in connection.execute(f"PRAGMA main.table_info({table})")]
+            listed = ", ".join(names)
+            connection.execute(f"INSERT INTO main.{table} ({listed}) SELECT {listed} FROM new.{table}")
+    new.unlink()
+    old.rename(new)
+    return new
+
+
+def fill(store: Store) -> None:
+    """Keep a cat, and two variants of a dog."""
+    keep(store, CAT, b"a cat", head=LASTING)
+    for number, selected in enumerate((ACCEPT, (("accept", "*/*"),))):
+        data = b"a dog %d" % number
+        keep_proved(
+            store,
+            Verified(facts(data), written(store, data)),
+            DOG,
+            HEAD,
+            asked_at=10,
+            received_at=11,
+            selected=selected,
+            renditions=(Rendition(DOG, 100), Rendition(CAT, 200)),
+        )
+
+
+def test_nothing_is_lost_and_one_line_says_so(tmp_path: Path) -> None:
+    index = of_version_1(tmp_path / "cache")
+    with closing(DiskStore(tmp_path / "new")) as new:
+        fill(new)
+        expected = [*new.entries()]
+    assert version_at(str(index)) == 1
+    with closing(DiskStore(tmp_path / "cache")) as store:
+        assert [*store.entries()] == expected
+        assert store.find(CAT) == expected[0]
+        assert store.pins() == {CAT}
+        assert store.stats().objects == store._index.total().objects == 3
+        assert store._index.known(expected[0].facts.sha256) is not None
+        assert len(store.notices) == 1
+        assert "nothing was deleted" in store.notices[0]
+    assert version_at(str(index)) == VERSION
+    with closing(DiskStore(tmp_path / "cache")) as store:
+        assert store.find(CAT) == expected[0]
+        store.remove(CAT)
+        assert store._index.total().objects == 2
+        assert store.notices == []
+
+
+def test_a_migrated_index_is_made_as_a_new_one_is(tmp_path: Path) -> None:
+    schemas = []
+    of_version_1(tmp_path / "old")
+    for name in ("old", "new"):
+        with closing(DiskStore(tmp_path / name)) as store:
+            keep(store, CAT, b"a cat")
+        with closing(sqlite3.connect(tmp_path / name / INDEX)) as connection:
+            schemas.append(sorted(connection.execute("SELECT type, name, tbl_name, sql FROM sqlite_master")))
+            ((salt,),) = connection.execute("SELECT value FROM salt")
+            assert len(salt) == 32
+    assert schemas[0] == schemas[1]
+
+
+def test_a_hasty_reader_leaves_an_old_index_to_others(tmp_path: Path) -> None:
+    of_version_1(tmp_path)
+    before = (tmp_path / INDEX).read_bytes()
+    assert glance(str(tmp_path), [CAT], now=20) is None
+    assert (tmp_path / INDEX).read_bytes() == before
+
+
+def test_an_old_index_that_cannot_be_written_is_read_as_it_is(tmp_path: Path) -> None:
+    root, copy = tmp_path / "cache", tmp_path / "read-only"
+    of_version_1(root)
+    with mounted(copy, "-o", "bind,ro", str(root)), closing(DiskStore(copy)) as store:
+        cat = store.find(CAT)
+        assert cat is not None
+        assert cat.selector == ""
+        assert store.look_at([CAT, DOG], now=20).answers.keys() == {CAT}
+        assert store.find(CAT, selector="another") is None
+        assert len([*store.entries()]) == 3
+        assert len(store.salt()) == 32
+        with closing(DiskStore(root)) as writer:
+            keep(writer, DOG, b"a dog")
+            salt = writer.salt()
+        with closing(DiskStore(copy)) as later:
+            assert later.salt() == salt
+            assert later.find(DOG) is not None
+        assert store.notices == []
+
+
+def test_a_reader_of_the_old_index_sees_what_another_has_made_of_it(tmp_path: Path) -> None:
+    """The views through which a connection reads version 1 stand back behind the columns of version 2."""
+    of_version_1(tmp_path)
+    with closing(DiskStore(tmp_path)) as store:
+        from imgfetch.adapters import index
+
+        connection = sqlite3.connect(tmp_path / INDEX, isolation_level=None)
+        with closing(connection):
+            connection.executescript(index._READ_VERSION_1)
+            assert connection.execute("SELECT selector FROM entry WHERE key = ?", (CAT,)).fetchall() == [
+                ("",)
+            ]
+            proof = Verified(facts(b"secret"), written(store, b"secret"))
+            keep_proved(store, proof, CAT, HEAD, asked_at=1, received_at=2, selector="alice")
+            seen = connection.execute("SELECT selector FROM entry WHERE key = ?", (CAT,)).fetchall()
+            assert sorted(seen) == [("",), ("alice",)]
+
+
+@pytest.mark.parametrize("call", ["pwrite64", "fdatasync", "ftruncate"])
+def test_who_migrates_may_be_killed_at_any_call(tmp_path: Path, call: str) -> None:
+    of_version_1(tmp_path / "old")
+    code = f"store.find(Key({CAT!r})); store.close(); print('done')"
+    for turn in range(1, 1000, 3 if call == "pwrite64" else 1):
+        root = tmp_path / str(turn)
+        shutil.copytree(tmp_path / "old", root)
+        kill = strace(
+            "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:signal=KILL:when={turn}"
+        )
+        ended = subprocess.run(
+            child(code, root, wrapped_in=kill), check=False, stdout=subprocess.PIPE, text=True
+        )
+        with closing(DiskStore(root)) as store:
+            assert {entry.key for entry in store.entries()} == {CAT, DOG}
+            assert store.find(CAT) is not None
+            assert store._index.total().objects == 3
+            assert all("damaged" not in notice for notice in store.notices)
+            assert keep(store, Key("https://h.example/"), b"another") is not None
+        if ended.stdout:
+            return
+    pytest.fail("it never came to its end")
