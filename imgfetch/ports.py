@@ -6,7 +6,7 @@ exceptions of the library it stands on into `imgfetch.errors`, cause kept; nothi
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -166,6 +166,18 @@ class Store(Protocol):
         """Let go of files and leases; tickets not kept are suspended."""
 
 
+class DecodingStopped(Exception):
+    """Raised by a checkpoint when no caller waits for the result any more. A decoder lets it pass."""
+
+
+Checkpoint: TypeAlias = "Callable[[], None]"
+"""Returns while a caller waits for the result of a decode; raises `DecodingStopped` afterwards."""
+
+
+def never_stop() -> None:
+    """Let the decoder go on: the checkpoint of a decode that nothing can stop."""
+
+
 class Decoder(Protocol):
     """Decodes images, only to see whether they can be."""
 
@@ -176,12 +188,14 @@ class Decoder(Protocol):
         limits: Limits,
         *,
         thorough: bool = False,
+        checkpoint: Checkpoint = never_stop,
     ) -> Defect | None:
         """Decode every frame as `format` and nothing else; say what was wrong, or None.
 
         The caller has judged size and frames from the structure; the decoder holds to `limits` again, by
-        what it sees itself. `thorough`: see what only a second decode shows. Raises `CacheError` where
-        nothing can be decoded here at all.
+        what it sees itself. `thorough`: see what only a second decode shows. The decoder calls `checkpoint`
+        as often as it can: between frames, and between the pieces of one that it decodes piece by piece. It
+        lets `DecodingStopped` pass. Raises `CacheError` where nothing can be decoded here at all.
         """
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from imgfetch.errors import CacheError
 from imgfetch.model import Digest, Entry, Head, Lease, Partial, Reason, Scratch, Seen
+from imgfetch.ports import never_stop
 from imgfetch.rules.fakes import MANY, MOST_BYTES
 from imgfetch.rules.freshness import matches
 from imgfetch.rules.heads import refreshed
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from imgfetch.model import Ask, Buffer, Defect, Facts, Filing, Format, Key, Limits, Rendition
+    from imgfetch.ports import Checkpoint
 
 T = TypeVar("T")
 
@@ -279,7 +281,9 @@ class FakeDecoder:
         limits: Limits,
         *,
         thorough: bool = False,
+        checkpoint: Checkpoint = never_stop,
     ) -> Defect | None:
+        checkpoint()
         self.decoded.append(format)
         return self.defect
 

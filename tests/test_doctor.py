@@ -30,6 +30,7 @@ from imgfetch.cli import main
 from imgfetch.cli.doctor import tell
 from imgfetch.formats.samples import SMALLEST
 from imgfetch.model import Defect, Format, Limits, Reason
+from imgfetch.ports import never_stop
 from imgfetch.rules.health import FLOORS, Finding, Status, of_version
 from keeping import CAT, keep
 
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 
     from imgfetch.adapters.ground import Ground
     from imgfetch.model import Buffer
-    from imgfetch.ports import Decoder
+    from imgfetch.ports import Checkpoint, Decoder
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -200,6 +201,7 @@ class Lacking(FakeDecoder):
         limits: Limits,
         *,
         thorough: bool = False,
+        checkpoint: Checkpoint = never_stop,
     ) -> Defect | None:
         assert data == SMALLEST[format]
         return Defect(Reason.CORRUPT, "AVIF support not installed") if format is self.lacks else None

@@ -22,6 +22,7 @@ from PIL import Image, ImageFile
 from imgfetch.adapters.pillow import PillowDecoder
 from imgfetch.formats import walk
 from imgfetch.model import Format, Limits, Reason
+from imgfetch.ports import DecodingStopped
 from pictures import EXIF, Sample, animation, banded, encoded, flat, samples, save
 from test_formats import png, webp
 
@@ -48,6 +49,38 @@ def check(
         assert defect
         assert word in defect.message, defect.message
     assert not defect or (defect.message.isprintable() and len(defect.message) < 250)
+
+
+@pytest.mark.parametrize("form", ["png", "gif", "webp"])
+def test_decoding_stops_between_two_frames_when_no_caller_waits(form: str) -> None:
+    frames = 0
+
+    def stop_at_the_third() -> None:
+        nonlocal frames
+        frames += 1
+        if frames == 3:
+            raise DecodingStopped
+
+    with pytest.raises(DecodingStopped):
+        PillowDecoder().decode(
+            animation(form, 24, 16, 8), Format(form), Limits(), checkpoint=stop_at_the_third
+        )
+    assert frames == 3
+
+
+def test_decoding_stops_between_two_pieces_of_a_large_jpeg() -> None:
+    pieces = 0
+
+    def stop_at_the_second() -> None:
+        nonlocal pieces
+        pieces += 1
+        if pieces == 2:
+            raise DecodingStopped
+
+    data = save(Image.frombytes("L", (512, 512), os.urandom(512 * 512)), "jpeg", quality=95)
+    assert len(data) > 150_000
+    with pytest.raises(DecodingStopped):
+        PillowDecoder().decode(data, Format.JPEG, Limits(), checkpoint=stop_at_the_second)
 
 
 def test_no_valid_image_is_refused() -> None:

@@ -24,6 +24,7 @@ from imgfetch.cli import main
 from imgfetch.errors import CacheError
 from imgfetch.formats import walk
 from imgfetch.model import Defect, Format, Limits, Reason
+from imgfetch.ports import DecodingStopped
 from origin import Origin, whole
 from pictures import encoded, flat, samples, save
 
@@ -89,6 +90,17 @@ def test_an_image_that_takes_too_long_is_damage_too() -> None:
         assert told(decoder, "spin").message == "decoding it took more than 1 s on the processor"
     with hostile(patience=2) as decoder:
         assert told(decoder, "sleep").message == "decoding it took more than 2 s"
+
+
+def test_a_cell_is_killed_in_the_middle_of_an_image_when_no_caller_waits() -> None:
+    def stop() -> None:
+        raise DecodingStopped
+
+    with hostile() as decoder:
+        with pytest.raises(DecodingStopped):
+            decoder.decode(b"sleep", Format.PNG, SMALL, checkpoint=stop)
+        assert not children()
+        assert told(decoder, "eat 1000000").message == "1000000"
 
 
 def test_memory_is_bounded() -> None:

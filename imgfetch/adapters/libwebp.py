@@ -17,11 +17,14 @@ from ctypes import POINTER, byref, c_int, c_size_t, c_uint32, c_void_p
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from imgfetch.ports import never_stop
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Self
 
     from imgfetch.model import Buffer
+    from imgfetch.ports import Checkpoint
 
 _DECODER, _DEMUX = 0x0209, 0x0107
 """The versions of the interfaces that are spoken; of another major one libwebp lets nothing be asked."""
@@ -87,8 +90,11 @@ class Libwebp:
                 return None
             return Canvas(*(self._feature(opened, each) for each in (_WIDTH, _HEIGHT, _FRAMES)))
 
-    def can_decode(self, data: Buffer) -> bool:
-        """Whether every macroblock, row and alpha value of every frame can be decoded."""
+    def can_decode(self, data: Buffer, checkpoint: Checkpoint = never_stop) -> bool:
+        """Whether every macroblock, row and alpha value of every frame can be decoded.
+
+        Calls `checkpoint` before each frame.
+        """
         with self._opened(data) as opened:
             frame = _Frame()
             more = opened and self._first(opened, 1, byref(frame))
@@ -96,6 +102,7 @@ class Libwebp:
                 return False
             try:
                 while more:
+                    checkpoint()
                     if not (frame.complete and self._can_decode(frame)):
                         return False
                     more = self._next(byref(frame))

@@ -27,6 +27,7 @@ from imgfetch.formats import jpeg
 from imgfetch.formats.flaw import Flaw
 from imgfetch.formats.webp import bitstreams, in_doubt
 from imgfetch.model import Defect, Format, Reason, Structure
+from imgfetch.ports import DecodingStopped, never_stop
 from imgfetch.rules.verify import admit
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgfetch.model import Buffer, Limits
+    from imgfetch.ports import Checkpoint
 
 
 class PillowDecoder:
@@ -51,16 +53,20 @@ class PillowDecoder:
         limits: Limits,
         *,
         thorough: bool = False,
+        checkpoint: Checkpoint = never_stop,
     ) -> Defect | None:
         """Decode every frame as `format`; say what was wrong, or None."""
         with memoryview(data) as view:
             try:
                 if format is Format.JPEG:
-                    return _decode_jpeg(view, limits)
+                    return _decode_jpeg(view, limits, checkpoint)
                 if format is Format.WEBP:
-                    return _decode_webp(data, limits) or _unread(view, thorough=thorough)
+                    defect = _decode_webp(data, limits, checkpoint)
+                    return defect or _unread(view, checkpoint, thorough=thorough)
                 with closing(_open(view, format)) as image:
-                    return _decode(image, format, limits)
+                    return _decode(image, format, limits, checkpoint)
+            except DecodingStopped:
+                raise
             except Flaw as flaw:
                 return flaw.defect
             except MemoryError:
@@ -108,12 +114,15 @@ def open_image(path: Path, form: Format) -> Image.Image:
     return Image.open(path, formats=[form.name])
 
 
-def _decode(image: ImageFile.ImageFile, form: Format, limits: Limits) -> Defect | None:
+def _decode(
+    image: ImageFile.ImageFile, form: Format, limits: Limits, checkpoint: Checkpoint
+) -> Defect | None:
     # a GIF tells its number only once it is read to the end, where its walk has been
     announced = 1 if form is Format.GIF else getattr(image, "n_frames", 1)
     # an APNG may hold one picture more, for readers that know no animations
     extra = int(getattr(image, "default_image", False))
     for number in count():
+        checkpoint()
         try:
             image.seek(number)
         except EOFError:
@@ -138,25 +147,26 @@ def _decode_frame(image: ImageFile.ImageFile, form: Format) -> None:
     image.load()
 
 
-def _decode_webp(data: Buffer, limits: Limits) -> Defect | None:
+def _decode_webp(data: Buffer, limits: Limits, checkpoint: Checkpoint) -> Defect | None:
     """By libwebp itself; what that does not take by Pillow, which says why."""
     library = Libwebp.of_pillow()
     canvas = library and library.canvas(data)
     if library and canvas:
         defect = admit(Structure(Format.WEBP, *canvas), limits)
-        if defect is not None or library.can_decode(data):
+        if defect is not None or library.can_decode(data, checkpoint):
             return defect
     with closing(_open(memoryview(data), Format.WEBP)) as image:
-        return _decode(image, Format.WEBP, limits)
+        return _decode(image, Format.WEBP, limits, checkpoint)
 
 
-def _unread(view: memoryview, *, thorough: bool) -> Defect | None:
+def _unread(view: memoryview, checkpoint: Checkpoint, *, thorough: bool) -> Defect | None:
     """A WebP bitstream that can be decoded without its last bytes is not the one that was encoded.
 
     An arithmetic or prefix decoder that went astray ends too early or too late. Too late is an error; too
     early is not, and is what lost data lead to.
     """
     for fourcc, at, length in bitstreams(view):
+        checkpoint()
         doubted = length > _MIN_BITSTREAM and (thorough or in_doubt(view, at, length))
         if doubted and _can_decode(fourcc, bytes(view[at : at + length - _SPARE])):
             return Defect(Reason.CORRUPT, _unread_bytes(_SPARE))
@@ -237,7 +247,7 @@ def _strictly(tile: ImageFile._Tile) -> ImageFile._Tile:
 # JPEG
 
 
-def _decode_jpeg(view: memoryview, limits: Limits) -> Defect | None:
+def _decode_jpeg(view: memoryview, limits: Limits, checkpoint: Checkpoint) -> Defect | None:
     """Decode a JPEG and see that its data are as much as the picture needs.
 
     libjpeg fills up what is missing with grey, and passes over what is left, and Pillow does not repeat its
@@ -258,15 +268,16 @@ def _decode_jpeg(view: memoryview, limits: Limits) -> Defect | None:
         codec = _CORE.jpeg_decoder(image.mode, *cast("tuple[object, ...]", tile.args), *image.decoderconfig)
         codec.setimage(image.im, tile.extents)
         try:
-            return _feed_jpeg(_Fed(codec), cast("_Parts", image.fp), single=single)
+            return _feed_jpeg(_Fed(codec), cast("_Parts", image.fp), checkpoint, single=single)
         finally:
             codec.cleanup()
 
 
-def _feed_jpeg(fed: _Fed, file: _Parts, *, single: bool) -> Defect | None:
+def _feed_jpeg(fed: _Fed, file: _Parts, checkpoint: Checkpoint, *, single: bool) -> Defect | None:
     file.seek(0)
     done = False
     while file.left > _AHEAD:
+        checkpoint()
         done = fed.feed(file.read(min(_PIECE, file.left - _AHEAD)))
     spare = file.read()
     if done:

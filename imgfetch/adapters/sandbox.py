@@ -16,15 +16,18 @@ import select
 import signal
 import sys
 import tempfile
-from queue import LifoQueue
+from math import ceil
+from queue import Empty, LifoQueue
 from subprocess import DEVNULL, PIPE, Popen
 from typing import TYPE_CHECKING
 
 from imgfetch.errors import CacheError, printable
 from imgfetch.model import Defect, Reason
+from imgfetch.ports import never_stop
 
 if TYPE_CHECKING:
     from imgfetch.model import Buffer, Format, Limits
+    from imgfetch.ports import Checkpoint
 
 
 class SandboxedDecoder:
@@ -54,12 +57,16 @@ class SandboxedDecoder:
         limits: Limits,
         *,
         thorough: bool = False,
+        checkpoint: Checkpoint = never_stop,
     ) -> Defect | None:
-        """Decode every frame as `format`; say what was wrong, or None. Raises `CacheError` without a cell."""
-        cell = self._cells.get()
+        """Decode every frame as `format`; say what was wrong, or None. Raises `CacheError` without a cell.
+
+        Where `checkpoint` raises, the cell is killed, in the middle of a frame too.
+        """
+        cell = self._idle_cell(checkpoint)
         try:
             words = (len(data), format, limits.max_pixels, limits.max_frames, int(thorough))
-            return cell.decode(data, " ".join(map(str, words)).encode() + b"\n")
+            return cell.decode(data, " ".join(map(str, words)).encode() + b"\n", checkpoint)
         except OSError as error:
             cell.stop()
             raise CacheError(Reason.IO, f"cannot decode in a sandbox: {error}") from error
@@ -68,6 +75,14 @@ class SandboxedDecoder:
             raise
         finally:
             self._cells.put(cell)
+
+    def _idle_cell(self, checkpoint: Checkpoint) -> _Cell:
+        """Wait for a cell that decodes nothing."""
+        while True:
+            try:
+                return self._cells.get(timeout=_BETWEEN_CHECKS)
+            except Empty:
+                checkpoint()
 
     def close(self) -> None:
         """Wait for what is under way, and end every process."""
@@ -94,7 +109,7 @@ class _Cell:
         self._process: Popen[bytes] | None = None
         self._memory = -1
 
-    def decode(self, data: Buffer, question: bytes) -> Defect | None:
+    def decode(self, data: Buffer, question: bytes, checkpoint: Checkpoint) -> Defect | None:
         """Put an image into the cell, and the question what is wrong with it."""
         if self._process is None or self._process.poll() is not None:
             self._start()
@@ -103,7 +118,7 @@ class _Cell:
         _write(self._memory, data)
         self._process.stdin.write(question)
         try:
-            answer = self._hear()
+            answer = self._hear(checkpoint)
         except TimeoutError:
             self.stop()
             return Defect(Reason.CORRUPT, f"decoding it took more than {self._patience:g} s")
@@ -146,13 +161,17 @@ class _Cell:
             self.stop()
             raise OSError("its process does not start")
 
-    def _hear(self) -> str | None:
-        """The next line; None where the process ends, or says something else. Raises `TimeoutError`."""
+    def _hear(self, checkpoint: Checkpoint = never_stop) -> str | None:
+        """Read the next line; None where the process ends, or says something else. Raises `TimeoutError`."""
         assert self._process is not None  # noqa: S101 (it was started)
         assert self._process.stdout is not None  # noqa: S101 (a pipe)
         waiting = select.poll()
         waiting.register(self._process.stdout, select.POLLIN)
-        if not waiting.poll(self._patience * 1000):
+        for _ in range(ceil(self._patience / _BETWEEN_CHECKS)):
+            if waiting.poll(1000 * _BETWEEN_CHECKS):
+                break
+            checkpoint()
+        else:
             raise TimeoutError("its process is silent")
         said = self._process.stdout.read(_LONGEST) or b""  # a pipe does not take so short a line apart
         return said[:-1].decode("utf-8", "replace") if said.endswith(b"\n") else None
@@ -168,6 +187,9 @@ class _Cell:
         died = -process.returncode
         return f"the decoder died of it ({signal.Signals(died).name if died > 0 else f'exit code {-died}'})"
 
+
+_BETWEEN_CHECKS = 0.1
+"""Seconds of waiting for a cell after which the caller's checkpoint is asked again."""
 
 _LONGEST = 4_096
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 26)}
