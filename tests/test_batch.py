@@ -24,6 +24,7 @@ from imgfetch.cli import main
 from imgfetch.errors import CacheError
 from imgfetch.model import Form
 from imgfetch.rules import manifest as rule
+from imgfetch.rules import records
 from origin import Origin, slowly, whole
 from pictures import encoded
 
@@ -285,12 +286,49 @@ def test_a_manifest_is_nobody_elses_while_it_is_tidied_either(
     seen = []
 
     def look(_: Manifest, record: Record) -> bool:
-        seen.append((tmp_path / f".{NAME}.part").stat().st_mode & 0o777)
+        (partial,) = tmp_path.glob(f".{NAME}.*.part")
+        seen.append(partial.stat().st_mode & 0o777)
         return True
 
     monkeypatch.setattr(Manifest, "_is_there", look)
     with Manifest(tmp_path):
         assert seen == [0o600, 0o600]
+
+
+@pytest.mark.parametrize(
+    "text", [b'{"image": "a.webp", "caption": "mine"}\n', b"path,label\n", b"mine", b'{"row": "1"}\n']
+)
+def test_a_manifest_of_another_program_is_not_changed(
+    text: bytes, origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = listed(origin, "/0.webp")
+    Path("out").mkdir()
+    Path("out", NAME).write_bytes(text)
+    ran = Batch(capsys, name)
+    assert (ran.code, origin.asked()) == (3, 0)
+    assert "manifest.jsonl: not a manifest of imgfetch, and so not changed; name another folder" in ran.err
+    assert Path("out", NAME).read_bytes() == text
+    assert [path.name for path in Path("out").iterdir()] == [NAME]
+
+
+def test_a_manifest_is_a_regular_file_and_no_link_to_one(tmp_path: Path) -> None:
+    mine = tmp_path / "mine"
+    mine.write_bytes(b"")
+    (tmp_path / NAME).symlink_to(mine)
+    with pytest.raises(CacheError, match="cannot be written"), Manifest(tmp_path):
+        pass
+    (tmp_path / NAME).unlink()
+    os.mkfifo(tmp_path / NAME)
+    with pytest.raises(CacheError, match="not a regular file"), Manifest(tmp_path):
+        pass
+
+
+@pytest.mark.parametrize("length", [0, 1, 5, 20, 60])
+def test_a_manifest_whose_only_line_was_cut_is_a_manifest(length: int, tmp_path: Path) -> None:
+    line = records.line({"attempts": 1, "row": "0" * 16, "part": 1, "parts": 1, "path": None, "index": 0})
+    (tmp_path / NAME).write_text(line[:length])
+    with Manifest(tmp_path) as manifest:
+        assert len(manifest) == 0
 
 
 def test_two_batches_do_not_write_to_one_folder(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import signal
 import time
@@ -18,6 +19,7 @@ from imgfetch.cli import main
 from imgfetch.cli.tally import Tally
 from imgfetch.errors import InputError
 from imgfetch.model import Failed, Reason
+from imgfetch.rules import records
 from origin import Origin, slowly, status, whole
 from pictures import encoded
 
@@ -256,15 +258,15 @@ def test_a_report_that_is_none_is_one_line_and_exit_code_2(capsys: pytest.Captur
 def test_a_run_that_is_killed_leaves_what_failed_and_the_old_report(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Path("report").write_text("old\n")
+    assert Ran(capsys, "get", "ftp://h.example/old", "--report", "report").code == 2
+    old = Path("report").read_text()
     gone = [origin.route(f"/{n}", status(500)) for n in range(3)]
     slow = origin.route("/slow", slowly(A, pause=20))
     for number, code in ((signal.SIGKILL, -signal.SIGKILL), (signal.SIGTERM, 143)):
-        Path("report.part").unlink(missing_ok=True)
+        for left in partials():
+            left.unlink()
         with running("get", *gone, slow, "--report", "report", *LOCAL) as process:
-            while not (
-                Path("report.part").exists() and len(Path("report.part").read_bytes().splitlines()) == 3
-            ):
+            while not any(len(part.read_bytes().splitlines()) == 3 for part in partials()):
                 assert process.poll() is None
                 time.sleep(0.01)
             assert "another run is writing it" in Ran(capsys, "get", slow, "--report", "report").err
@@ -272,16 +274,70 @@ def test_a_run_that_is_killed_leaves_what_failed_and_the_old_report(
             _, err = process.communicate(timeout=10)
         assert process.returncode == code
         assert "Traceback" not in err
-        assert Path("report").read_text() == "old\n"
-        assert {line["ask"]["source"] for line in report("report.part")} == set(gone)
-    assert "what failed until now is in" in err
+        assert Path("report").read_text() == old
+        (partial,) = partials()
+        assert {line["ask"]["source"] for line in report(str(partial))} == set(gone)
+    assert f"what failed until now is in {partial.absolute()}" in err
 
-    with Path("report.part").open("a") as file:
+    with partial.open("a") as file:
         file.write('{"source": "cut in the mid')
     for url in gone:
         origin.route(url.removeprefix(origin.url), whole(A))
-    assert Ran(capsys, "retry", "report.part", "--report", "report").code == 0
+    assert Ran(capsys, "retry", str(partial), "--report", "report").code == 0
     assert Path("report").read_text() == ""
+    assert not partials()  # what a killed run has left goes when its report is whole
+
+
+def partials() -> list[Path]:
+    return [*Path().glob("report.*.part")]
+
+
+@pytest.mark.parametrize(
+    "text", [b"mine\n", b"mine", b'{"ask": 1}\n', b'{"ask": {}, "when": 0}\n', b"\xff\n", b"\n"]
+)
+def test_a_file_that_is_no_report_is_never_replaced(text: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("report").write_bytes(text)
+    ran = Ran(capsys, "get", "ftp://h.example/a", "--report", "report")
+    assert (ran.code, ran.out, len(ran.err.splitlines())) == (2, "", 1), ran.err
+    assert "report: not a report of imgfetch, and so not replaced; name another file" in ran.err
+    assert Path("report").read_bytes() == text
+    assert not partials()
+
+
+def test_a_file_that_came_during_the_run_is_not_replaced_either(tmp_path: Path) -> None:
+    growing = files.Growing(tmp_path / "report", kind="report", may_replace=records.may_be_report)
+    growing.write("{}\n")
+    (tmp_path / "report").write_text("mine\n")
+    with pytest.raises(InputError, match="not replaced"):
+        growing.finish()
+    assert (tmp_path / "report").read_text() == "mine\n"
+    assert len([*tmp_path.glob("report.*.part")]) == 1
+
+
+@pytest.mark.parametrize("length", [0, 3, 9, 30])
+def test_a_report_that_was_cut_is_a_report(length: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert Ran(capsys, "get", "ftp://h.example/old", "--report", "report").code == 2
+    Path("report").write_text(Path("report").read_text()[:length])
+    assert Ran(capsys, "get", "ftp://h.example/new", "--report", "report").code == 2
+    assert len(report("report")) == 1
+
+
+def test_what_is_neither_file_nor_folder_is_no_place_for_a_report(capsys: pytest.CaptureFixture[str]) -> None:
+    os.mkfifo("pipe")
+    assert "not a regular file" in Ran(capsys, "get", "ftp://h.example/a", "--report", "pipe").err
+    assert Path("pipe").is_fifo()
+
+
+def test_two_runs_that_begin_at_once_do_not_both_write_a_report(tmp_path: Path) -> None:
+    def begin() -> files.Growing:
+        return files.Growing(tmp_path / "report", kind="report", may_replace=records.may_be_report)
+
+    first = begin()
+    with pytest.raises(InputError, match="another run is writing it"):
+        begin()
+    first.finish()
+    assert [path.name for path in tmp_path.iterdir()] == ["report"]
+    begin().finish()
 
 
 def test_what_is_replaced_is_replaced_at_once_and_keeps_its_mode(tmp_path: Path) -> None:

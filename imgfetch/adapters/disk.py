@@ -27,7 +27,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar, TypeVarTuple
 
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.evictor import Evictor
-from imgfetch.adapters.files import sync_files, sync_folder, sync_folders
+from imgfetch.adapters.files import make_folders, sync_files, sync_folder, sync_folders
 from imgfetch.adapters.glance import INDEX as INDEX
 from imgfetch.adapters.glance import OBJECTS as OBJECTS
 from imgfetch.adapters.index import Index, told
@@ -625,7 +625,7 @@ class DiskStore:
         """Make what is missing of the cache, and touch nothing where something else stands in its place."""
         self._is_ours()
         self._index.check()
-        os.makedirs(self._root, 0o700, exist_ok=True)
+        make_folders(self._root, 0o700)
         _make_folder(self._objects)  # first: whoever comes upon a cache half made shall see whose it is
         _make_folder(self._scratch)
         self._index.prepare()

@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import re
+import stat
 from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
@@ -50,58 +51,101 @@ def expect_to_write(path: str | Path) -> None:
     raise _unusable("written", name, OSError(number, os.strerror(number)))
 
 
-def replace(path: str | Path, text: str) -> None:
-    """Put `text` in the place of a file at once: who looks finds the old or the new. Raises `InputError`.
+def create_temporary(stem: str, mode: int = 0o600) -> tuple[str, int]:
+    """Create `STEM.<32 random digits>.part`; return its path and a descriptor to read and write it.
 
-    What is there keeps its mode, and a symbolic link stays one.
+    Nobody can guess the name, and so put a file or a symbolic link there first; where the name exists all the
+    same, this fails. The umask may take bits from `mode`. Raises `OSError`.
+    """
+    path = f"{stem}.{os.urandom(16).hex()}.part"
+    return path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
+
+
+def make_folders(path: str | Path, mode: int = 0o755) -> None:
+    """Make a folder, and those above it that are missing; none can be written by others, whatever the umask.
+
+    `mode` is that of the last one. Raises `OSError`.
+    """
+    name = os.path.abspath(path)
+    if os.path.isdir(name):
+        return
+    make_folders(os.path.dirname(name))
+    try:
+        os.mkdir(name, mode)
+    except FileExistsError:
+        if not os.path.isdir(name):
+            raise
+
+
+def replace(path: str | Path, text: str) -> None:
+    """Replace a file by `text` at once: a reader finds the old text or the new one. Raises `InputError`.
+
+    A file that exists keeps its mode, and a symbolic link stays one. A new file is for its owner alone.
     """
     name = os.path.realpath(path)
-    partial = f"{name}.{os.getpid()}.part"
+    partial = None
     try:
-        with open(partial, "w", encoding="utf-8", newline="") as file:
+        partial, descriptor = create_temporary(name)
+        with open(descriptor, "w", encoding="utf-8", newline="") as file:
             with suppress(FileNotFoundError):
-                os.fchmod(file.fileno(), os.stat(name).st_mode & 0o777)
+                os.fchmod(descriptor, os.stat(name).st_mode & 0o777)
             file.write(text)
             file.flush()
-            os.fsync(file.fileno())
+            os.fsync(descriptor)
         os.replace(partial, name)
         sync_folder(os.path.dirname(name))
     except (OSError, ValueError) as error:
         raise _unusable("written", name, error) from error
     finally:
-        with suppress(OSError, ValueError):  # it was renamed, or never made
-            os.unlink(partial)
+        if partial is not None:
+            with suppress(OSError):  # it was renamed
+                os.unlink(partial)
 
 
 class Growing:
-    """A file that is written line by line as `FILE.part`, and gets its name when it is whole.
+    """A file that is written line by line under a temporary name, and gets its own name when it is whole.
 
-    Readable for its owner alone. A run that is killed leaves `FILE.part`, with every line it has written, and
-    `FILE` as it was. Raises `InputError` where it cannot be written, or another run is writing it.
+    The temporary name is `FILE.<32 random digits>.part`. The file is readable for its owner alone. A run that
+    is killed leaves it, with every line that was written, and leaves `FILE` as it was; the next run that
+    finishes `FILE` removes it. Raises `InputError` where it cannot be written, another run is writing it, or
+    there is a file already that is not of this `kind`, as `may_replace` judges by its first line.
     """
 
-    def __init__(self, path: str | Path) -> None:
+    def __init__(self, path: str | Path, *, kind: str, may_replace: Callable[[bytes], bool]) -> None:
         self._path = os.path.realpath(path)
-        self.partial = f"{self._path}.part"
-        """What it is called until it is whole."""
+        self._kind, self._may_replace = kind, may_replace
         self._empty = True
+        self.partial: str
+        """The temporary name."""
+        self._check()
         try:
-            if os.path.isdir(self._path):
-                raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), self._path)
-            self._descriptor = os.open(
-                self.partial, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600
-            )
+            self.partial, self._descriptor = create_temporary(self._path)
         except (OSError, ValueError) as error:
-            raise _unusable("written", self.partial, error) from error
+            raise _unusable("written", self._path, error) from error
         try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            os.fchmod(self._descriptor, 0o600)
-            os.ftruncate(self._descriptor, 0)  # of a run that was killed
+            # Lock first, then look: of two runs that begin at once, at most one goes on.
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+            self._left_behind = _left_behind(self._path, but=self.partial)
         except OSError as error:
+            os.unlink(self.partial)
             os.close(self._descriptor)
             taken = isinstance(error, BlockingIOError)
             why = "another run is writing it" if taken else f"cannot be written: {error.strerror}"
-            raise InputError(Reason.BAD_INPUT, why, self.partial) from error
+            raise InputError(Reason.BAD_INPUT, why, self._path) from error
+
+    def _check(self) -> None:
+        """Raise `InputError` where there is a file that must not be replaced."""
+        try:
+            first = _first_line(self._path)
+        except (OSError, ValueError) as error:
+            raise _unusable("written", self._path, error) from error
+        if first is not None and not self._may_replace(first):
+            raise InputError(
+                Reason.BAD_INPUT,
+                f"not a {self._kind} of imgfetch, and so not replaced",
+                self._path,
+                hint="name another file, or move this one away",
+            )
 
     def write(self, line: str) -> None:
         """Add a line; it is there even if this process dies now. Raises `InputError`."""
@@ -116,8 +160,12 @@ class Growing:
     def finish(self) -> None:
         """Give it its name. Raises `InputError`."""
         try:
+            self._check()  # again: a run may take hours
             os.fsync(self._descriptor)
             os.replace(self.partial, self._path)
+            for path in self._left_behind:
+                with suppress(OSError):
+                    os.unlink(path)
             sync_folder(os.path.dirname(self._path))
         except OSError as error:
             raise _unusable("written", self._path, error) from error
@@ -131,6 +179,66 @@ class Growing:
                 os.unlink(self.partial)
         os.close(self._descriptor)
         return not self._empty
+
+
+def _first_line(path: str) -> bytes | None:
+    """Return the first line of a file, or its beginning; None where there is no file.
+
+    Raises `OSError`, also for what is not a regular file, and `ValueError`.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except FileNotFoundError:
+        return None
+    with open(descriptor, "rb") as file:
+        mode = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "not a regular file", path)
+        return file.readline(_LONGEST)
+
+
+_LONGEST = 64_000_000
+"""Bytes of a first line that are read to see of what kind a file is."""
+
+
+def _left_behind(path: str, *, but: str) -> list[str]:
+    """List the temporary files of `path` that killed runs of this user have left.
+
+    Raises `BlockingIOError` where a run is still writing one, and other `OSError`.
+    """
+    folder, name = os.path.split(path)
+    ours: list[str] = []
+    with suppress(PermissionError), os.scandir(folder) as listing:  # a folder need not be readable
+        ours += [
+            item.path
+            for item in listing
+            if item.path != but
+            and item.name.startswith(f"{name}.")
+            and re.fullmatch(r"\.[0-9a-f]{32}\.part", item.name[len(name) :])
+        ]
+    return [each for each in ours if _is_left_behind(each)]
+
+
+def _is_left_behind(path: str) -> bool:
+    """Return whether this user owns a file that no run holds a lock on. Raises `BlockingIOError`."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:
+        return False
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            return False
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # this file system does not tell
+        return False
+    finally:
+        os.close(descriptor)
+    return True
 
 
 def sync_folder(path: str) -> None:

@@ -694,7 +694,7 @@ class Index:
 
     def _build(self) -> str:
         built = f"{self._building}/{os.urandom(16).hex()}.sqlite"
-        descriptor = os.open(built, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
+        descriptor = os.open(built, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:
             try:
                 _fill(built, "WAL", self._new_salt)

@@ -10,17 +10,20 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from array import array
 from bisect import bisect_left
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
+from imgfetch.adapters.files import create_temporary, make_folders
 from imgfetch.errors import CacheError
 from imgfetch.model import Reason
 from imgfetch.rules import manifest as rule
 
 if TYPE_CHECKING:
+    from io import BufferedReader, BufferedWriter
     from types import TracebackType
 
     from imgfetch.rules.manifest import Record
@@ -39,7 +42,7 @@ class Manifest:
 
     def __enter__(self) -> Self:
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folders(self._folder)
             self._lock = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY)
         except OSError as error:
             raise _unusable(self._folder, error) from error
@@ -47,7 +50,9 @@ class Manifest:
             _take(self._lock, self._folder)
             self._tidy()
             # It has URLs in full, with whatever signs them.
-            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+            self._descriptor = os.open(
+                self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600
+            )
         except BaseException as error:
             os.close(self._lock)
             if isinstance(error, OSError):
@@ -80,33 +85,66 @@ class Manifest:
             raise _unusable(self._path, error) from error
 
     def _tidy(self) -> None:
-        """Find out what is done, and leave out of the manifest what is not: it will be written anew."""
-        partial = self._folder / f".{NAME}.part"
+        """Read what is done, and drop all other lines: those rows will be written again.
+
+        Raises `OSError`, and `CacheError` where the file was written by something else.
+        """
+        partial = None
         try:
-            with self._path.open("rb") as old, partial.open("wb") as new:
-                # First: it has the same secrets.
-                os.fchmod(new.fileno(), os.fstat(old.fileno()).st_mode & 0o777)
-                for row in rule.rows(old):
-                    if all(map(self._is_there, row)):
-                        self._done.append(row[0].row)
-                        new.writelines(record.line for record in row)
-                new.flush()
-                os.fsync(new.fileno())
-                changed = new.tell() != os.fstat(old.fileno()).st_size
+            with open(self._path, "rb", opener=_open_regular) as old:
+                if not rule.may_be_manifest(old.readline(_LONGEST)):
+                    raise CacheError(
+                        Reason.IO,
+                        "not a manifest of imgfetch, and so not changed",
+                        str(self._path),
+                        hint=_ANOTHER,
+                    )
+                old.seek(0)
+                partial, descriptor = create_temporary(f"{self._folder}/.{NAME}")
+                with open(descriptor, "wb") as new:  # noqa: PTH123 (a descriptor)
+                    self._copy_done(old, new)
+                    changed = new.tell() != os.fstat(old.fileno()).st_size
             if changed:
-                partial.replace(self._path)
+                Path(partial).replace(self._path)
         except FileNotFoundError:
             return
         finally:
-            with suppress(OSError):  # it was renamed, or never made
-                partial.unlink()
+            if partial is not None:
+                with suppress(OSError):  # it was renamed
+                    Path(partial).unlink()
         self._done = array("Q", sorted(self._done))
+
+    def _copy_done(self, old: BufferedReader, new: BufferedWriter) -> None:
+        # The mode first: the copy has the same secrets.
+        os.fchmod(new.fileno(), os.fstat(old.fileno()).st_mode & 0o777)
+        for row in rule.rows(old):
+            if all(map(self._is_there, row)):
+                self._done.append(row[0].row)
+                new.writelines(record.line for record in row)
+        new.flush()
+        os.fsync(new.fileno())
 
     def _is_there(self, record: Record) -> bool:
         try:
             return os.stat(self._folder / (record.path or "")).st_size == record.size  # noqa: PTH116 (a million)
         except OSError:
             return False
+
+
+_LONGEST = 64_000_000
+"""Bytes of a first line that are read to see whether the file is a manifest."""
+
+_FOREIGN = "not a manifest of imgfetch, and so not changed"
+_ANOTHER = "name another folder with --to, or move the file away"
+
+
+def _open_regular(path: str, flags: int) -> int:
+    """Open a regular file, and neither a link to one nor a pipe. Raises `OSError`."""
+    descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise OSError(errno.EINVAL, "not a regular file", path)
 
 
 def _take(descriptor: int, folder: Path) -> None:

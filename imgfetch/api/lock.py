@@ -49,10 +49,24 @@ class Lock:
             raise InputError(Reason.BAD_INPUT, f"not a lock file: {error}", str(path)) from error
 
     def write(self, path: str | Path) -> None:
-        """Put it in the place of a file, at once; an equal file is left alone. Raises `InputError`."""
-        text = locks.dump(self.pins)
-        if files.read(path) != text:
-            files.replace(path, text)
+        """Replace a lock file at once; leave an equal one alone. Raises `InputError`.
+
+        A file that is not a lock of this version is not replaced.
+        """
+        text, there = locks.dump(self.pins), files.read(path)
+        if there == text:
+            return
+        if there is not None:
+            try:
+                locks.check_version(there)
+            except ValueError as error:
+                raise InputError(
+                    Reason.BAD_INPUT,
+                    f"not a lock file, and so not replaced: {error}",
+                    str(path),
+                    hint="name another file, or move this one away",
+                ) from error
+        files.replace(path, text)
 
     @property
     def pins(self) -> tuple[Pin, ...]:

@@ -1,6 +1,6 @@
 """The report of a run: every failure, with all it takes to ask again.
 
-    failures, as they come ─▶ FILE.part ─▶ FILE, when the run is over ─▶ imgfetch retry FILE
+    failures, as they come ─▶ FILE.….part ─▶ FILE, when the run is over ─▶ imgfetch retry FILE
 
 It has URLs as they were given, secrets and all, and is readable for its owner alone.
 """
@@ -35,8 +35,9 @@ class Report:
     def __enter__(self) -> Self:
         if self._path is not None:
             from imgfetch.adapters.files import Growing
+            from imgfetch.rules.records import may_be_report
 
-            self._file = Growing(self._path)
+            self._file = Growing(self._path, kind="report", may_replace=may_be_report)
         return self
 
     def __exit__(

@@ -83,6 +83,11 @@ def parse(text: str) -> tuple[Pin, ...]:
     return tuple(pin for _, pin in pins.values())
 
 
+def check_version(text: str) -> None:
+    """Raise `ValueError` where a text does not begin as a lock file of this version does."""
+    _check_version(records.members_of(text.partition("\n")[0]))
+
+
 _MARK = "imgfetch-lock"
 
 

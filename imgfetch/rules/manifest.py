@@ -12,6 +12,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from imgfetch.frozen import dataclass
+from imgfetch.rules import records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -42,6 +43,19 @@ def identity(source: str, how: Mapping[str, Any]) -> int:
 def members(row: int, part: int, parts: int) -> dict[str, Any]:
     """What a line of the manifest has beside an outcome's own members."""
     return {"row": f"{row:016x}", "part": part, "parts": parts}
+
+
+def may_be_manifest(first: bytes) -> bool:
+    """Return whether a file that begins with this line may be a manifest.
+
+    It may where the line is a record, where the file is empty, or where it has no more than one line that was
+    cut and begins as all of them do.
+    """
+    return records.may_begin(first, _BEGINNING) or _read(first) is not None
+
+
+_BEGINNING = b'{"attempts": '
+"""Of every line, since `records.line` sorts the members."""
 
 
 def rows(lines: Iterable[bytes]) -> Iterator[tuple[Record, ...]]:

@@ -56,6 +56,28 @@ def member(
     return value
 
 
+def may_begin(first: bytes, beginning: bytes) -> bool:
+    """Return whether the first line of a file was cut, and agrees with how a file of a kind begins.
+
+    An empty file agrees with every kind.
+    """
+    is_cut = not first.endswith(b"\n")
+    return is_cut and (first.startswith(beginning) or beginning.startswith(first))
+
+
+def may_be_report(first: bytes) -> bool:
+    """Return whether a file that begins with this line may be a report of a run."""
+    if may_begin(first, b'{"ask": {'):
+        return True
+    try:
+        members = members_of(first.decode())
+        member(members, "ask", dict)
+        member(members, "error", dict)
+    except ValueError:
+        return False
+    return True
+
+
 # ---------------------------------------------------------------------------------------------------
 # How to choose
 
