@@ -19,7 +19,6 @@ from imgfetch import Client, InputError
 from imgfetch.adapters.manifest import NAME, Manifest
 from imgfetch.api.errands import Errand, errands_of
 from imgfetch.api.rows import LONGEST, form_of, rows
-from imgfetch.api.sources import Reference
 from imgfetch.cli import main
 from imgfetch.errors import CacheError
 from imgfetch.model import Form
@@ -78,7 +77,7 @@ def read(text: str | bytes, form: Form, column: str | None = None) -> list[str]:
     """The sources in an input, and what is wrong with the others."""
     data = text.encode() if isinstance(text, str) else text
     found = rows(io.BytesIO(data), form, column=column)
-    return [str(row) if isinstance(row, Reference) else f"!{row}" for row in found]
+    return [str(row) if isinstance(row, str) else f"!{row}" for row in found]
 
 
 def test_each_form_gives_its_rows() -> None:
@@ -146,11 +145,11 @@ def test_any_bytes_are_rows(data: bytes, form: Form) -> None:
 def test_a_row_never_names_a_file(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text("<img src=https://h.example/a.webp>")
-    (errand,) = errands_of(str(page), 0)
+    (errand,) = errands_of(page, 0)
     assert not hasattr(errand.choice, "reason")
-    (errand,) = errands_of(Reference(str(page)), 0)
+    (errand,) = errands_of(str(page), 0)
     assert getattr(errand.choice, "reason", None) == "bad_url"
-    (errand,) = errands_of(Reference("../a b.webp".replace(" ", "%20")), 0, base_url="https://h.example/x/y/")
+    (errand,) = errands_of("../a%20b.webp", 0, base_url="https://h.example/x/y/")
     assert getattr(errand.choice, "url", None) == "https://h.example/x/a%20b.webp"
 
 
@@ -408,7 +407,7 @@ async def test_no_more_rows_are_held_than_are_under_way(lot: int) -> None:
     def groups() -> Iterator[Sequence[Errand]]:
         for index in range(3_000):
             word = f"https://h.example/{index}.webp" if index % 3 else "no image"
-            yield tuple(errands_of(Reference(word), index))
+            yield tuple(errands_of(word, index))
 
     assert await _settled(groups(), lot) == 3_000
 

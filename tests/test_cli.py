@@ -163,8 +163,43 @@ def test_sources_come_from_standard_input_and_from_a_list(origin: Origin) -> Non
     piped = child("get", "-", "-w", "800", *LOCAL, given=Path("news.txt").read_bytes())
     assert (piped.returncode, piped.stderr) == (0, b"")
     Path("list").write_text(f"news.txt\n\n{origin.url}{news.PATHS[480]}\n")
-    listed = child("get", "-i", "list", "-w", "800", *LOCAL)
+    listed = child("get", "-i", "list", "--files", "-w", "800", *LOCAL)
     assert (listed.returncode, len(listed.stdout.splitlines())) == (0, 2)
+
+
+def test_a_line_of_a_list_names_a_file_only_where_files_are_allowed(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("list").write_text("news.txt\nmissing.txt\n")
+    for command in ("get", "pick"):
+        ran = Ran(capsys, command, "-i", "list", "-w", "800", "--allow-host", "127.0.0.1")
+        assert (ran.code, ran.out, origin.asked()) == (2, "", 0)
+        assert "news.txt: not a URL" in ran.err
+        assert "with --files a line of get -i and a report name files" in ran.err
+    ran = Ran(capsys, "get", "-i", "list", "--files", "-w", "800", *LOCAL)
+    assert (ran.code, len(ran.lines)) == (1, 1)
+    assert "missing.txt: no such file" in ran.err
+
+
+def test_an_argument_with_a_scheme_is_never_a_file(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The URL is that of a file here as well: `http:`, a folder, and two slashes that are one."""
+    url = f"{origin.url}{news.PATHS[480]}"
+    Path(url).parent.mkdir(parents=True)
+    Path(url).write_text("https://elsewhere.example/a.webp 480w")
+    for words in (["get", url], ["get", "-i", "list", "--files"], ["batch", "list", "--to", "out"]):
+        Path("list").write_text(f"{url}\n")
+        ran = Ran(capsys, *words, *LOCAL)
+        assert (ran.code, len(ran.lines)) == (0, 1), ran.err
+    assert origin.asked(news.PATHS[480]) == 1
+    Path("file://x").parent.mkdir()
+    Path("file://x").write_text("https://elsewhere.example/a.webp 480w")
+    assert "the scheme file: is not fetched" in Ran(capsys, "pick", "file://x").err
+    srcset = "https://elsewhere.example/b.webp 480w"
+    Path("https:/elsewhere.example").mkdir(parents=True)
+    Path(srcset).write_text("https://elsewhere.example/a.webp 480w")
+    assert Ran(capsys, "pick", "-q", srcset).lines == ["https://elsewhere.example/b.webp"]
 
 
 @pytest.mark.parametrize("base", [(), ("--base", "https://base.example/")], ids=("bare", "based"))
@@ -324,7 +359,8 @@ def test_an_input_that_cannot_be_used_is_one_line_and_exit_code_2(
     complains(capsys, 2, "binary data", command, "binary.dat")
     complains(capsys, 2, "larger than 64 MB", command, "large.txt")
     complains(capsys, 2, "no such file", command, "missing.txt")
-    complains(capsys, 2, "not a URL", command, "www.example.org/a.webp")
+    complains(capsys, 2, "no such file; nor is it a URL", command, "www.example.org/a.webp")
+    complains(capsys, 2, "no such file", command, "www.example.org\0/a.webp".replace("\0", "%00"))
     complains(capsys, 2, "ftp:", command, "ftp://h.example/a.webp")
     complains(capsys, 2, "file:", command, "file:///etc/passwd")
     complains(capsys, 2, "host is missing", command, "http://")

@@ -18,7 +18,7 @@ from imgfetch import Client, Failure, Image, ImgfetchError, Limits
 from imgfetch.adapters.disk import DiskStore
 from imgfetch.api.errands import errands
 from imgfetch.engine.events import Event, Received
-from imgfetch.model import Reason
+from imgfetch.model import Choice, Reason
 from origin import (
     Answer,
     Origin,
@@ -356,7 +356,7 @@ async def test_many_sources_give_one_outcome_each_and_a_bad_one_stops_none(
         (0, False), (0, False), (1, True), (2, True), (3, False),
     ]  # fmt: skip
     kinds = {outcome.index: outcome.kind for outcome in outcomes if isinstance(outcome, Failure)}
-    assert kinds == {1: Reason.BAD_INPUT, 2: Reason.HTTP_STATUS}
+    assert kinds == {1: Reason.BAD_URL, 2: Reason.HTTP_STATUS}
 
 
 async def test_sources_may_come_asynchronously(origin: Origin, client: Client) -> None:
@@ -600,3 +600,44 @@ async def test_a_failure_has_all_it_takes_to_ask_again_and_does_not_show_it(
     assert "SECRET" not in repr(failed)
     assert failed.choice is not None
     assert (await client.get(failed.choice.source_set)).path.read_bytes() == WEBP
+
+
+@pytest.fixture
+def secret(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The name of a file that a program may read, and that no request of a user may lead to."""
+    monkeypatch.chdir(tmp_path)
+    Path("secret.txt").write_text("https://elsewhere.example/a.webp 480w", encoding="utf-8")
+    return "secret.txt"
+
+
+async def test_a_text_never_opens_a_file(secret: str, client: Client, origin: Origin) -> None:
+    """A program may have it from anybody: a file that is there must look like one that is not."""
+    names = (
+        secret,
+        "absent.txt",
+        str(Path(secret).absolute()),
+        "/etc/passwd",
+        "/etc/absent",
+        ".",
+        f" {secret} ",
+    )
+    for name in names:
+        outcomes = [outcome async for outcome in client.get_many([name])]
+        outcomes += [outcome async for outcome in client.get_many(iter([name]))]
+        with pytest.raises(ImgfetchError) as raised:
+            await client.get(name)
+        for told in (*outcomes, raised.value):
+            assert isinstance(told, Failure | ImgfetchError)
+            assert (told.kind, told.hint) == ("bad_url", "a file is given as a pathlib.Path"), name
+        with pytest.raises(ImgfetchError, match="HTTP 404"):
+            await client.get(name, base_url=origin.url)  # it is a relative URL
+    with pytest.raises(ImgfetchError, match=r"pathlib\.Path"):
+        await asyncio.to_thread(imgfetch.fetch, secret)
+
+
+def test_a_path_and_an_open_file_are_read(secret: str) -> None:
+    with Path(secret).open("rb") as binary, Path(secret).open(encoding="utf-8") as text:
+        for source in (Path(secret), binary, text):
+            (errand,) = errands([source])
+            assert isinstance(errand.choice, Choice)
+            assert errand.choice.url == "https://elsewhere.example/a.webp"

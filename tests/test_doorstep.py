@@ -278,10 +278,11 @@ def test_variables_are_left_to_the_program(monkeypatch: pytest.MonkeyPatch) -> N
     assert answer(["get", CAT]) is None
 
 
-def test_a_file_named_like_a_url_is_left_to_the_program() -> None:
+def test_a_file_named_like_a_url_does_not_stand_for_it(capsys: pytest.CaptureFixture[str]) -> None:
     Path(CAT).parent.mkdir(parents=True)
     Path(CAT).write_text("https://photos.example/other.webp 480w", encoding="utf-8")
-    assert answer(["get", CAT]) is None
+    assert answer(["get", CAT]) is not None
+    check(capsys, "get", CAT)
 
 
 def test_a_name_no_terminal_should_see_is_left_to_the_program() -> None:

@@ -436,7 +436,7 @@ async def test_a_client_fills_a_lock_and_another_is_held_to_it(origin: Origin, h
     page = origin.route("/page", whole(b"<!doctype html><img src=b><img src=a>", content_type="text/html"))
     lock = Lock()
     async with Client("one", lock=lock, allow_hosts=["127.0.0.1"]) as client:
-        await client.get("news.txt", width=500)
+        await client.get(Path("news.txt"), width=500)
         outcomes = [outcome async for outcome in client.get_many([page])]
         assert {outcome.sha256 for outcome in outcomes if isinstance(outcome, Image)} == {
             sha256(A),
@@ -449,14 +449,14 @@ async def test_a_client_fills_a_lock_and_another_is_held_to_it(origin: Origin, h
     lock = Lock.read(LOCK)
     async with Client("two", lock=lock, locked=True, allow_hosts=["127.0.0.1"]) as client:
         assert (await client.get(page)).sha256 == sha256(B)
-        image = await client.get("news.txt", width=500)
+        image = await client.get(Path("news.txt"), width=500)
         assert (image.sha256, image.choice.why) == (sha256(B), "the lock names it")
         outcomes = [outcome async for outcome in client.get_many([page, "nothing.txt", f"{origin.url}/a"])]
         kinds = sorted(outcome.kind for outcome in outcomes if isinstance(outcome, Failure))
-        assert kinds == ["bad_input", "not_locked"]
+        assert kinds == ["bad_url", "not_locked"]
         assert sum(isinstance(outcome, Image) for outcome in outcomes) == 2
         with pytest.raises(ImgfetchError, match="not in the lock"):
-            await client.get("news.txt", width=501)
+            await client.get(Path("news.txt"), width=501)
     assert lock.pins == Lock.read(LOCK).pins
     with pytest.raises(InputError, match="locked needs a lock"):
         Client(locked=True)

@@ -159,12 +159,13 @@ def test_a_report_has_what_failed_and_retry_asks_only_for_what_may_succeed(
     assert {line["ask"]["source"] for line in report()} == {gone, "missing.txt"}
 
     Path("missing.txt").write_text(f"<img src={good}>")
-    every = Ran(capsys, "retry", "report", "--all", "--report", "other")
+    every = Ran(capsys, "retry", "report", "--all", "--files", "--report", "other")
     assert (every.code, len(every.lines)) == (1, 1)
     assert [line["ask"]["source"] for line in report("other")] == [gone]
     assert len(report()) == 2
     origin.route("/gone", whole(A))
-    assert Ran(capsys, "retry", "report", "--all").code == 0
+    assert Ran(capsys, "retry", "report", "--all").code == 1  # what was a file is none here
+    assert Ran(capsys, "retry", "report", "--all", "--files").code == 0
     assert Path("report").read_text() == ""
     assert Ran(capsys, "retry", "report").code == 0
 
@@ -224,6 +225,16 @@ def test_a_digest_is_asked_for_again(origin: Origin, capsys: pytest.CaptureFixtu
     (line,) = report()
     assert (line["error"]["kind"], line["ask"]["sha256"]) == ("integrity", "ab" * 32)
     assert Ran(capsys, "retry", "report").code == 1
+
+
+def test_a_report_never_opens_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("secret").write_text("https://h.example/a.webp 480w")
+    line = {"source": "a", "error": {"retryable": True}, "ask": {"source": "secret"}}
+    Path("report").write_text(json.dumps(line) + "\n")
+    ran = Ran(capsys, "retry", "report", "--offline")
+    assert (ran.code, ran.out) == (2, "")
+    assert "not a URL" in ran.err
+    assert "h.example" not in ran.err + Path("report").read_text()
 
 
 def test_a_report_that_is_none_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:

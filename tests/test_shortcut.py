@@ -21,7 +21,6 @@ from imgfetch.adapters import index
 from imgfetch.adapters.disk import INDEX, DiskStore
 from imgfetch.api.errands import Errand, errands_of
 from imgfetch.api.shortcut import Batch, Shortcut
-from imgfetch.api.sources import Reference
 from imgfetch.api.values import Failure, Image
 from imgfetch.engine.held import held
 from imgfetch.errors import ImgfetchError
@@ -71,7 +70,6 @@ def the_long_way(source: Source, place: int, store: Store, wanted: Settings, how
 
 _SPELLINGS: list[Callable[[str], Source]] = [
     str,
-    Reference,
     lambda url: f" {url}",
     lambda url: f"{url}#top",
     lambda url: f"{url} 480w, {url}?2 960w",
@@ -148,7 +146,7 @@ def test_what_is_there_is_found_by_the_short_way(how: Choosing, tmp_path: Path) 
         KEYS[0],
         KEYS[2],
         KEYS[0],
-        Reference(KEYS[1]),
+        KEYS[1],
         f"{KEYS[0]} ",
         Path(KEYS[0]),
         "\udc00",
@@ -190,38 +188,24 @@ def test_what_depends_on_the_url_is_left_to_the_long_way(how: Choosing) -> None:
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-def test_a_file_whose_name_is_a_url_is_read(
+def test_a_file_whose_name_is_a_url_is_not_read(
     scheme: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     url = f"{scheme}://photos.example/a.webp"
     store = MemoryStore()
     keep(store, url, b"a cat")
-    way = Shortcut(store, Settings(), {})
-    look = way.look([url, Reference(url)], 0, now=T)
-    assert all(look.images)
-    assert type(look.reading(url)) is Reference
-    others: list[Source] = [f" {url}", url.upper(), "a.webp", Path(url), Reference(url)]
-    assert all(look.reading(other) is other for other in others)
     file = Path(url)
     file.parent.mkdir(parents=True)
     file.write_text("https://photos.example/b.webp 480w", encoding="utf-8")
-    look = way.look([url, Reference(url)], 0, now=T)
-    assert [bool(image) for image in look.images] == [False, True]
-    assert look.reading(url) is url
-    (item,) = Client(tmp_path / "cache", offline=True).drawn([[url]])
-    assert isinstance(item, Errand)
-    assert isinstance(item.choice, Choice)
-    assert item.choice.url == "https://photos.example/b.webp"
-
-
-@settings(deadline=None, max_examples=300)
-@given(st.sampled_from(["http://", "https://"]), st.sampled_from(["", "photos.example/"]), st.text())
-def test_what_begins_as_a_url_and_names_no_file_is_read_alike_as_a_reference(
-    scheme: str, host: str, rest: str
-) -> None:
-    text = scheme + host + rest
-    assert [*errands_of(Reference(text), 0)] == [*errands_of(text, 0)]
+    look = Shortcut(store, Settings(), {}).look([url, file], 0, now=T)
+    assert [bool(image) for image in look.images] == [True, False]
+    chosen = [
+        item.choice
+        for item in Client(tmp_path / "cache", offline=True).drawn([[url], [file]])
+        if isinstance(item, Errand)
+    ]
+    assert [getattr(choice, "url", None) for choice in chosen] == [url, "https://photos.example/b.webp"]
 
 
 def test_a_shortcut_that_is_shut_leaves_all_to_the_long_way() -> None:

@@ -69,10 +69,10 @@ def fetch(
 ) -> Image:
     """Fetch the first image that `source` offers, for scripts: blocks until it is on disk.
 
-    `source` is a URL of an image or a page, a text, a path, a `SourceSet` or an open binary file. `width`
-    (in device pixels), `viewport`, `policy` and `formats` choose the rendition, as in `choose`; `base_url`
-    is what relative URLs are relative to; `sha256` is the digest the file must have; `options` are those
-    of `Client`. Raises `ImgfetchError`; its `kind` says why.
+    `source` is a URL of an image or a page, a srcset, a text, a `pathlib.Path`, a `SourceSet` or an open
+    file; a `str` never opens a file. `width` (in device pixels), `viewport`, `policy` and `formats` choose
+    the rendition, as in `choose`; `base_url` is what relative URLs are relative to; `sha256` is the digest
+    the file must have; `options` are those of `Client`. Raises `ImgfetchError`; its `kind` says why.
     """
     client = Client(cache, **options)
     choosing: Choosing = {
@@ -322,7 +322,7 @@ class Client:
             yield from self._looked_up(
                 errand
                 for place in places
-                for errand in errands_of(look.reading(some[place]), first + place, seen=look.seen, **choosing)
+                for errand in errands_of(some[place], first + place, seen=look.seen, **choosing)
             )
 
     def _looked_up(self, errands: Iterable[Errand]) -> Iterator[Errand]:

@@ -1,8 +1,8 @@
 """The rows of an input, one source each, whatever form it has: read as they are needed, a bad one for itself.
 
-    lines │ CSV │ TSV │ JSON lines ─▶ row ─▶ Reference │ InputError
+    lines │ CSV │ TSV │ JSON lines ─▶ row ─▶ str │ InputError
 
-A row is a URL or a srcset and never the name of a file: who wrote the input need not be who reads it.
+A row is a URL or a srcset and never the name of a file: its author need not be its reader.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import csv
 import json
 from typing import TYPE_CHECKING, Any
 
-from imgfetch.api.sources import Reference
 from imgfetch.errors import InputError, one_line
 from imgfetch.model import Form, Reason
 
@@ -34,7 +33,7 @@ def form_of(name: str) -> Form:
     )
 
 
-def rows(file: BinaryIO, form: Form, *, column: str | None = None) -> Iterator[Reference | InputError]:
+def rows(file: BinaryIO, form: Form, *, column: str | None = None) -> Iterator[str | InputError]:
     """The source of each row that is not blank, or what is wrong with the row.
 
     `column` is what the source is called, if not one of `COLUMNS`. Raises `InputError` where no row could be
@@ -49,15 +48,15 @@ def rows(file: BinaryIO, form: Form, *, column: str | None = None) -> Iterator[R
             yield from _of_table(file, column, "," if form is Form.CSV else "\t")
 
 
-def _of_lines(file: BinaryIO) -> Iterator[Reference | InputError]:
+def _of_lines(file: BinaryIO) -> Iterator[str | InputError]:
     for number, line in enumerate(_lines(file), 1):
         if len(line) >= LONGEST:
             yield _unusable(number, f"more than {LONGEST:,} characters")
         elif line.strip():
-            yield Reference(line.strip())
+            yield line.strip()
 
 
-def _of_objects(file: BinaryIO, column: str | None) -> Iterator[Reference | InputError]:
+def _of_objects(file: BinaryIO, column: str | None) -> Iterator[str | InputError]:
     for number, line in enumerate(_lines(file), 1):
         if not line.strip():
             continue
@@ -74,7 +73,7 @@ def _of_objects(file: BinaryIO, column: str | None) -> Iterator[Reference | Inpu
         yield _source(found, number, names or (column or "url",))
 
 
-def _of_table(file: BinaryIO, column: str | None, delimiter: str) -> Iterator[Reference | InputError]:
+def _of_table(file: BinaryIO, column: str | None, delimiter: str) -> Iterator[str | InputError]:
     table = csv.reader(_lines(file), delimiter=delimiter)
     try:
         header = next(table, [])
@@ -107,9 +106,9 @@ def _columns(names: Sequence[str], column: str | None) -> tuple[str, ...]:
     return tuple(name for wanted in COLUMNS for name in names if name.strip().lower() == wanted)
 
 
-def _source(found: Any, number: int, names: Sequence[str]) -> Reference | InputError:  # noqa: ANN401 (as read)
+def _source(found: Any, number: int, names: Sequence[str]) -> str | InputError:  # noqa: ANN401 (as read)
     if isinstance(found, str) and found.strip():
-        return Reference(found.strip())
+        return found.strip()
     return _unusable(number, f"no text under {' or '.join(names)}")
 
 

@@ -10,11 +10,9 @@ long way would come to (tests/test_shortcut.py lets both answer).
 
 from __future__ import annotations
 
-from os.path import exists
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.api.errands import errands_of
-from imgfetch.api.sources import Reference
 from imgfetch.api.values import Image, Likeness
 from imgfetch.engine.held import JUST
 from imgfetch.model import Choice, Key
@@ -45,23 +43,22 @@ class Shortcut:
         """
         if not self._is_open:
             return Look([None] * len(sources))
-        are_urls = not (exists("http:") or exists("https:"))  # noqa: PTH110 (a Path costs more than the look)
-        keys = _keys(sources, (Reference, str) if are_urls else (Reference,))
+        keys = _keys(sources)
         seen = self._store.look_at(keys, now=now) if any(keys) else None
         likeness = self._alike() if seen is not None and seen.answers else None
         if seen is None or likeness is None:
-            return Look([None] * len(sources), seen, are_urls=are_urls)
+            return Look([None] * len(sources), seen)
         get, image = seen.answers.get, Image.sighted
         images = [
             None if (sight := get(key)) is None else image(sight, key, index, likeness)
             for index, key in enumerate(keys, first)
         ]
-        return Look(images, seen, are_urls=are_urls)
+        return Look(images, seen)
 
     def _alike(self) -> Likeness | None:
         """What all have in common; None where nothing can be chosen in this way."""
         if self._likeness is None:
-            errand = next(errands_of(Reference("http://localhost/"), 0, **self._choosing))
+            errand = next(errands_of("http://localhost/", 0, **self._choosing))
             if isinstance(errand.choice, Choice):
                 self._likeness = Likeness(errand.choice, self._store.told)
         return self._likeness
@@ -74,13 +71,6 @@ class Look(NamedTuple):
     """Of each source the image, where it is there."""
     seen: Seen | None = None
     """What was seen of the keys that the sources may be; None where none of them may be one."""
-    are_urls: bool = False
-    """Whether what begins as a URL does is one: no file has such a name."""
-
-    def reading(self, source: Source) -> Source:
-        """How to read a source that is not there: where it can be no file, nobody needs to look for one."""
-        is_url = self.are_urls and type(source) is str and source.startswith(("http://", "https://"))
-        return Reference(source) if is_url else source
 
 
 class Batch:
@@ -107,15 +97,10 @@ class Batch:
         self.taken = len(images)
 
 
-def _keys(sources: Sequence[Source], kinds: tuple[type, ...]) -> list[Key]:
+def _keys(sources: Sequence[Source]) -> list[Key]:
     """Of each source the key that it may be; of what can be none the empty string, which is none either."""
     return [
-        Key(str(source))
-        if isinstance(source, str)
-        and type(source) in kinds
-        and len(source) <= urls.LONGEST
-        and source.isascii()
-        else _NO_KEY
+        Key(source) if type(source) is str and len(source) <= urls.LONGEST and source.isascii() else _NO_KEY
         for source in sources
     ]
 

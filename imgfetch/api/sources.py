@@ -1,14 +1,15 @@
 """What a caller may give as a source: a URL, a text, a file that holds one, or a source set.
 
-"https://…/a.webp"   ─▶ a source set of one candidate
-"a.webp 480w, …"     ─▶ what the text offers
-"news.txt", Path     ─▶ what the file's text offers
+"https://…/a.webp"         ─▶ a source set of one candidate
+"a.webp 480w, …"           ─▶ what the text offers
+Path("news.txt"), a stream ─▶ what the file's text offers
+
+A `str` never opens a file, since a program may have it from anybody.
 """
 
 from __future__ import annotations
 
 import re
-from os.path import exists
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
@@ -20,17 +21,11 @@ from imgfetch.rules import urls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
-    from typing import BinaryIO
+    from typing import BinaryIO, TextIO
 
 T = TypeVar("T")
 
-Source: TypeAlias = "str | Path | SourceSet | BinaryIO"
-
-
-class Reference(str):
-    """A source that is a URL or a srcset, and never the name of a file, whatever files there are."""
-
-    __slots__ = ()
+Source: TypeAlias = "str | Path | SourceSet | BinaryIO | TextIO"
 
 
 MAX_TEXT = 64_000_000
@@ -67,18 +62,14 @@ def read_source(source: Source, *, base_url: str = "") -> tuple[SourceSet, ...]:
     if not isinstance(source, str):
         if not hasattr(source, "read"):
             raise InputError(
-                Reason.BAD_INPUT, "no str, Path, SourceSet or open binary file", f"a {type(source).__name__}"
+                Reason.BAD_INPUT, "no str, Path, SourceSet or open file", f"a {type(source).__name__}"
             )
         return read_stream(source, name=label(source), base_url=base_url)
     text = source.strip()
     if not text:
         raise InputError(Reason.BAD_INPUT, "an empty text; a URL, a file or a srcset was expected")
-    if isinstance(source, Reference):
-        return _read_reference(text, base_url=base_url)
-    if _is_file(text):
-        return read_file(Path(text), base_url=base_url)
     if _WORD.fullmatch(text):
-        return _read_word(text)
+        return _read_word(text, base_url=base_url)
     return read_text(source, name=label(source), base_url=base_url)
 
 
@@ -91,21 +82,27 @@ def read_file(path: Path, *, base_url: str = "") -> tuple[SourceSet, ...]:
         with path.open("rb") as file:
             return read_stream(file, name=name, base_url=base_url)
     except FileNotFoundError as error:
-        raise InputError(Reason.BAD_INPUT, "no such file", name) from error
+        raise InputError(Reason.BAD_INPUT, NO_FILE, name) from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InputError(Reason.BAD_INPUT, f"cannot be read: {why}", name) from error
 
 
-def read_stream(stream: BinaryIO, *, name: str, base_url: str = "") -> tuple[SourceSet, ...]:
-    """Every image that the text in an open binary file offers. Raises `InputError`."""
+def is_url_like(text: str) -> bool:
+    """Return whether a text is one word that begins with a scheme."""
+    return _URL_LIKE.fullmatch(text) is not None
+
+
+def read_stream(stream: BinaryIO | TextIO, *, name: str, base_url: str = "") -> tuple[SourceSet, ...]:
+    """Return every image that the text in an open file offers. Raises `InputError`."""
     data = stream.read(MAX_TEXT)
     if len(data) == MAX_TEXT:
         raise InputError(Reason.BAD_INPUT, f"larger than {MAX_TEXT // 1_000_000} MB; split it", name)
     if not data.strip():
         raise InputError(Reason.BAD_INPUT, "empty; a text with image URLs was expected", name)
     media_type = "text/css" if name.lower().endswith(".css") else None
-    return read_text(_decode(data, name), name=name, base_url=base_url, media_type=media_type)
+    text = data if isinstance(data, str) else _decode(data, name)
+    return read_text(text, name=name, base_url=base_url, media_type=media_type)
 
 
 def read_text(
@@ -119,20 +116,6 @@ def read_text(
         )
         raise InputError(Reason.NO_IMAGE, f"no image in the text; {expected}", name)
     return found
-
-
-def _read_reference(text: str, *, base_url: str) -> tuple[SourceSet, ...]:
-    if not _WORD.fullmatch(text):
-        return read_text(text, name=label(text), base_url=base_url)
-    url = spelled(text)
-    if base_url:
-        from imgfetch.markup.urls import resolve
-
-        url = resolve(text, base_url) or url
-    address = urls.read(url)
-    if isinstance(address, Defect):
-        raise InputError(address.reason, address.message, label(text))
-    return (SourceSet((Candidate(url),), kind=Kind.URL),)
 
 
 def label(source: Source) -> str:
@@ -172,20 +155,24 @@ _WORD = re.compile(r"\S+")
 _URL_LIKE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S*")
 
 
-def _read_word(word: str) -> tuple[SourceSet, ...]:
+def _read_word(word: str, *, base_url: str) -> tuple[SourceSet, ...]:
+    """Return the source set of a URL. Raises `InputError` where a word is not one."""
     url = spelled(word)
+    if base_url:
+        from imgfetch.markup.urls import resolve
+
+        url = resolve(word, base_url) or url
     address = urls.read(url)
-    if not isinstance(address, Defect):
-        return (SourceSet((Candidate(url),), kind=Kind.URL),)
-    if _URL_LIKE.fullmatch(word):
-        raise InputError(address.reason, address.message, urls.redact(word))
-    raise InputError(Reason.BAD_INPUT, f"no such file, and {address.message}", one_line("", word))
+    if isinstance(address, Defect):
+        hint = None if _URL_LIKE.fullmatch(word) else FILES_ARE_PATHS
+        raise InputError(address.reason, address.message, label(word), hint=hint)
+    return (SourceSet((Candidate(url),), kind=Kind.URL),)
 
 
-def _is_file(text: str) -> bool:
-    if "\n" in text or len(text) > 4096:
-        return False
-    return exists(text or ".")  # noqa: PTH110 (a Path costs more than the look)
+NO_FILE = "no such file"
+
+FILES_ARE_PATHS = "a file is given as a pathlib.Path"
+"""The hint where a `str` is not a URL, and may have been meant as the name of a file."""
 
 
 def _decode(data: bytes, name: str) -> str:

@@ -36,8 +36,6 @@ def _answer(arguments: Sequence[str]) -> list[str] | None:
     if asked is None or _is_special():
         return None
     urls, cache = asked
-    if any(map(os.path.lexists, urls)):  # a source that is the name of a file is read as one
-        return None
     paths = glance(cache or os.environ.get("IMGFETCH_CACHE") or "cache", urls, now=SystemClock().now())
     return paths if paths and all(map(str.isprintable, paths)) else None
 

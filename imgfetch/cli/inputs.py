@@ -5,10 +5,11 @@ from __future__ import annotations
 import sys
 import zlib
 from itertools import chain
-from os.path import isfile
+from os.path import exists, isfile
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgfetch.api.sources import lots
+from imgfetch.api.sources import is_url_like, lots
 from imgfetch.errors import InputError
 from imgfetch.model import Reason
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
     from imgfetch.api.errands import Choosing
-    from imgfetch.api.sources import Reference, Source
+    from imgfetch.api.sources import Source
 
 
 def lots_of(options: argparse.Namespace) -> Iterator[Sequence[Source]]:
@@ -30,10 +31,30 @@ def lots_of(options: argparse.Namespace) -> Iterator[Sequence[Source]]:
     if not options.sources and options.input_file is None:
         raise InputError(Reason.BAD_INPUT, f"no SOURCE was given; see imgfetch {options.command} --help")
     for source in options.sources:
-        yield (_standard_input() if source == "-" else source,)
+        yield (_standard_input() if source == "-" else meant(source, options.base),)
     if options.input_file is not None:
         name: str = options.input_file
-        yield from lots(_lines(name), lot_of(name))
+        lines: Iterator[Source] = _lines(name)
+        if options.files:
+            lines = (meant(line, options.base) for line in _lines(name))
+        yield from lots(lines, lot_of(name))
+
+
+def meant(text: str, base: str) -> Source:
+    """Return a path where a user who types `text` means a file, and else the text itself.
+
+    What has `://` in it is never a file. One word that exists nowhere, and could only be a URL with a scheme
+    or a base, is a file that is missing.
+    """
+    if "://" in text or "\n" in text or len(text) > _LONGEST_PATH:
+        return text
+    word = text.strip()
+    is_missing = word and not (base or is_url_like(word) or len(word.split()) > 1)
+    return Path(text) if is_missing or exists(text) else text  # noqa: PTH110 (a Path costs more than the look)
+
+
+_LONGEST_PATH = 4096
+"""Characters; the system takes no longer path."""
 
 
 def sources_of(options: argparse.Namespace) -> Iterator[Source]:
@@ -49,7 +70,7 @@ def lot_of(name: str) -> int:
 _LOT = 64
 
 
-def rows_of(options: argparse.Namespace) -> Iterator[Reference | InputError]:
+def rows_of(options: argparse.Namespace) -> Iterator[str | InputError]:
     """The rows of an input, drawn as they are needed. Raises `InputError`."""
     from imgfetch.api.rows import form_of, rows
 

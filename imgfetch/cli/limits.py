@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imgfetch.api.sources import FILES_ARE_PATHS, NO_FILE
 from imgfetch.frozen import replace
 from imgfetch.model import Reason
 
@@ -16,13 +17,19 @@ if TYPE_CHECKING:
 
 def with_option(failed: Failure) -> Failure:
     """The same, with the option as its hint where a limit was the reason, and nothing better is known."""
+    if failed.hint == FILES_ARE_PATHS:
+        return replace(failed, hint=_FILES)
     if failed.hint is not None:
         return failed
+    if failed.reason is Reason.BAD_INPUT and failed.message == NO_FILE:
+        return replace(failed, hint="nor is it a URL, which begins with http:// or https://")
     for reason, words, option in _SET_BY:
         if failed.reason is reason and words in failed.message:
             return replace(failed, hint=f"{option} sets the limit")
     return failed
 
+
+_FILES = "a file is an argument of get; with --files a line of get -i and a report name files too"
 
 _SET_BY = (
     (Reason.TOO_LARGE, "", "--max-bytes"),

@@ -158,6 +158,7 @@ def _retry(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
     parser.add_argument(
         "--all", dest="rest", action="store_true", help="try the others too, which asking again may not mend"
     )
+    _add_files(parser, "the sources of REPORT")
     parser.add_argument("--base", metavar="URL", help="what relative URLs are relative to")
     _add_how(parser)
     # What is not given here is as it was then, whatever a configuration says now.
@@ -265,7 +266,12 @@ def _add_sources(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-i", "--input-file", metavar="FILE", help="read sources from FILE (or -), one a line"
     )
+    _add_files(parser, "the lines of --input-file")
     parser.add_argument("--base", metavar="URL", default="", help="what relative URLs are relative to")
+
+
+def _add_files(parser: argparse.ArgumentParser, what: str) -> None:
+    parser.add_argument("--files", action="store_true", help=f"let {what} name files, as arguments of get do")
 
 
 HOW = ("width", "viewport", "policy", "formats")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from imgfetch.adapters import files
 from imgfetch.api.errands import errands_of, parse_digest
 from imgfetch.cli import get
+from imgfetch.cli.inputs import meant
 from imgfetch.cli.options import HOW
 from imgfetch.cli.report import Report
 from imgfetch.cli.tally import Tally
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from imgfetch.api.errands import Errand
+    from imgfetch.api.sources import Source
     from imgfetch.cli.exits import Exit
 
 
@@ -44,7 +46,7 @@ def run(options: argparse.Namespace) -> Exit:
             errand
             for index, request in enumerate(again)
             if request.may_pass or rest
-            for errand in request.errands(index)
+            for errand in request.errands(index, files=options.files)
         )
         if options.sha256 is not None:
             todo = get.the_one(todo, options.sha256)
@@ -80,9 +82,11 @@ class _Request:
             offered = absolute(offered, own["base_url"])
         return replace(self, choosing={**self.choosing, **own}, offered=offered)
 
-    def errands(self, index: int) -> Iterator[Errand]:
-        """What there is to fetch, under the name that its source had."""
-        source = self.given if self.offered is None else self.offered
+    def errands(self, index: int, *, files: bool) -> Iterator[Errand]:
+        """Yield what there is to fetch, under the name that its source had; it may be a file if `files`."""
+        source: Source = self.given if self.offered is None else self.offered
+        if files and isinstance(source, str):
+            source = meant(source, self.choosing.get("base_url", ""))
         for errand in errands_of(source, index, **self.choosing):
             yield replace(
                 errand,
