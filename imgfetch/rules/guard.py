@@ -1,24 +1,27 @@
-"""Whether an address may be dialled: public ones may, internal ones only where the caller allows it.
+"""Whether a connection may be made to an address: to a public one always, to an internal one where allowed.
 
-Asked for the address a connection is about to be made to, never for a name or a spelling: a resolver
+The guard judges the address that a connection is about to be made to, never a name or a spelling: a resolver
 takes `0x7f000002` for 127.0.0.2, and a name may answer differently the second time it is asked.
 """
 
 from __future__ import annotations
 
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgfetch.model import Defect, Reason
+from imgfetch.rules import addresses as table
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Iterable
 
-IP: TypeAlias = IPv4Address | IPv6Address
+    from imgfetch.rules.addresses import IP
+
+Network: TypeAlias = IPv4Network | IPv6Network
 
 
 def judge(host: str, addresses: Collection[str], *, allowed: Collection[str] = ()) -> Defect | None:
-    """Refuse a host if any address it resolves to is internal, or None where all may be dialled.
+    """Refuse a host if any address it resolves to is internal; return None where all may be connected to.
 
     `allowed` names what may be internal: host names, addresses, or networks (`10.0.0.0/8`). One internal
     address among public ones refuses the host: no honest name answers with both.
@@ -28,36 +31,40 @@ def judge(host: str, addresses: Collection[str], *, allowed: Collection[str] = (
         return None
     networks = [network for network in map(_network, names) if network is not None]
     for address in addresses:
-        ip = ip_address(address.partition("%")[0])
-        if _is_internal(ip) and not any(ip in network for network in networks):
+        if not _may_connect(ip_address(address.partition("%")[0]), networks):
             what = f"{host} is" if address == host else f"{host} is at {address},"
             return Defect(Reason.BLOCKED, f"{what} an internal address; allow it with --allow-host {host}")
     return None
 
 
-def _is_internal(ip: IP) -> bool:
-    """Whether an address, or the IPv4 address carried inside it, is not one of the public internet."""
-    # ip_address().is_global follows the IANA special-purpose registries; multicast is counted global there.
-    inner = _carried(ip) if isinstance(ip, IPv6Address) else None
-    return not ip.is_global or ip.is_multicast or (inner is not None and _is_internal(inner))
+def _may_connect(ip: IP, networks: Collection[Network]) -> bool:
+    """Tell whether an address, and each IPv4 address embedded in it, is public or allowed.
+
+    An allowed address includes what is embedded in it. An allowed network does not: behind the prefix of a
+    NAT64, internal addresses stay internal.
+    """
+    holding = [network for network in networks if ip in network]
+    if any(network.prefixlen == network.max_prefixlen for network in holding):
+        return True
+    if not (holding or table.is_reachable(ip)):
+        return False
+    if not isinstance(ip, IPv6Address):
+        return True
+    return all(_may_connect(inner, networks) for inner in _embedded(ip, holding))
 
 
-def _carried(ip: IPv6Address) -> IPv4Address | None:
-    """The IPv4 address that a packet to this IPv6 address may be taken on to."""
-    if ip.ipv4_mapped or ip.sixtofour:
-        return ip.ipv4_mapped or ip.sixtofour
-    if ip.teredo:
-        return ip.teredo[1]
-    # NAT64's well-known prefix (RFC 6052 §2.1), the local-use one (RFC 8215), and IPv4-compatible addresses.
-    if any(ip in network for network in _LAST_32_BITS):
-        return IPv4Address(int(ip) & 0xFFFFFFFF)
-    return None
+def _embedded(ip: IPv6Address, holding: Collection[Network]) -> Iterable[IP]:
+    """Return the IPv4 addresses embedded in an address that is allowed by the networks `holding` it.
+
+    An allowed part of 64:ff9b:1::/48 is the prefix of a NAT64, so its length says where the IPv4 address is.
+    """
+    lengths = {network.prefixlen for network in holding} & {48, 56, 64, 96}
+    if lengths and table.is_local_nat64(ip):
+        return [table.nat64(ip, length) for length in lengths]
+    return table.embedded(ip)
 
 
-_LAST_32_BITS = (IPv6Network("64:ff9b::/96"), IPv6Network("64:ff9b:1::/48"), IPv6Network("::/96"))
-
-
-def _network(name: str) -> IPv4Network | IPv6Network | None:
+def _network(name: str) -> Network | None:
     try:
         return ip_network(name, strict=False)
     except ValueError:
