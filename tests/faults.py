@@ -444,6 +444,7 @@ for _name, _location, _kind, _words in (
     ("gopher", "gopher://127.0.0.1:25/", "bad_redirect", "gopher:"),
     ("no-host", "http://", "bad_redirect", "host is missing"),
     ("bad-port", "http://h.example:99999/", "bad_redirect", "port 99999"),
+    ("smtp-port", "http://127.0.0.1:25/", "bad_url", "port 25 is blocked"),
     ("long-label", f"http://{'a' * 64}.example/", "bad_redirect", "label"),
     ("empty-label", "http://a..example/", "bad_redirect", "label"),
     ("credentials", "http://user:pw@h.example/", "bad_redirect", "carries credentials"),

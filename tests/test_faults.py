@@ -356,6 +356,7 @@ def test_through_a_proxy_an_image_arrives_and_its_faults_are_named(origin: Origi
     origin.route("http://h.example/a", GOOD)
     assert get("http://h.example/a", cache / "a", proxy=origin.url) == IMAGE
     cache = cache / "b"
+    fails("bad_url", "port 25 is blocked", "http://h.example:25/a", cache, proxy=origin.url)
     origin.route("http://h.example/b", status(407))
     fails("http_status", "HTTP 407", "http://h.example/b", cache, proxy=origin.url)
     origin.route("h.example:443", status(403))

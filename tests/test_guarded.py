@@ -73,13 +73,13 @@ async def echo() -> AsyncIterator[Echo]:
         yield server
 
 
-async def refuses(url: str, words: str, *, allow: list[str] | None = None) -> None:
+async def refuses(url: str, words: str, *, allow: list[str] | None = None, kind: str = "blocked") -> None:
     transport = GuardedTransport(allow or ())
     async with httpx.AsyncClient(transport=transport, follow_redirects=True) as http:
         with pytest.raises(httpx.ConnectError, match=words) as caught:
             await http.get(url)
     assert isinstance(caught.value.__cause__, PolicyError)
-    assert caught.value.__cause__.kind == "blocked"
+    assert caught.value.__cause__.kind == kind
     assert caught.value.request is not None
 
 
@@ -89,6 +89,13 @@ async def refuses(url: str, words: str, *, allow: list[str] | None = None) -> No
 )
 async def test_no_internal_address_is_dialled_however_it_is_spelt(host: str) -> None:
     await refuses(f"http://{host}/", "an internal address; allow it with --allow-host")
+
+
+async def test_no_port_that_browsers_block_is_dialled() -> None:
+    await refuses("http://127.0.0.1:6667/", "port 6667 is blocked", allow=LOCAL, kind="bad_url")
+    with Origin() as origin:
+        url = origin.route("/a", redirect("http://127.0.0.1:25/"))
+        await refuses(url, "port 25 is blocked", allow=LOCAL, kind="bad_url")
 
 
 async def test_no_name_leads_to_an_internal_address() -> None:

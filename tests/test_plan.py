@@ -287,6 +287,14 @@ def test_an_unusable_location_is_a_bad_redirect_that_is_named(location: str, wor
     assert not failed.retryable
 
 
+def test_a_location_with_a_port_that_browsers_block_is_a_bad_url() -> None:
+    for location in ("http://h.example:25/a", "//other.example:6667/a"):
+        failed = refusal(302, location=location)
+        assert failed.reason is Reason.BAD_URL
+        assert "is blocked, as browsers block it" in failed.message
+        assert not failed.retryable
+
+
 # Falling through, and asking anew
 
 

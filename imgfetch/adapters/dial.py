@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from imgfetch.errors import CacheError, ImgfetchError, NetworkError, PolicyError, Unreachable
 from imgfetch.model import Reason
-from imgfetch.rules import guard
+from imgfetch.rules import guard, urls
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
@@ -81,8 +81,11 @@ class Dialler:
 
         It is called with an address that may be dialled, the port and so many seconds, and raises `OSError`.
         The addresses share the time there is; of many, only those are tried that it is enough for. Raises
-        `PolicyError` (`blocked`), `NetworkError` (`dns`, `connect`, `timeout`) and `CacheError`.
+        `PolicyError` (`blocked`, `bad_url`), `NetworkError` (`dns`, `connect`, `timeout`) and `CacheError`.
         """
+        blocked = urls.blocked_port(port)
+        if blocked is not None:
+            raise PolicyError(blocked.reason, blocked.message)
         addresses = await self._names.resolve(host, port, timeout)
         defect = guard.judge(host, addresses, allowed=self._allowed)
         if defect is not None:

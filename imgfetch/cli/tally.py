@@ -34,6 +34,8 @@ class Tally:
         """Images that are there from an earlier run, and of which this one has nothing to print."""
         self._count: Counter[str] = Counter()
         self._failures: Counter[Reason] = Counter()
+        self._answered = False
+        """Whether an origin answered one that failed: then the caller's input was of use."""
         self._kinds: Counter[str] = Counter()
         self._hosts: Counter[str] = Counter()
         self._elsewhere = 0
@@ -63,9 +65,10 @@ class Tally:
         if not self._failures or self._is_enough():
             return Exit.OK
         reasons = set(self._failures)
-        if self._there() or not (reasons <= OF_INPUT or reasons == {Reason.IO}):
+        of_input = reasons <= OF_INPUT and not self._answered
+        if self._there() or not (of_input or reasons == {Reason.IO}):
             return Exit.FAILED
-        return Exit.USAGE if reasons <= OF_INPUT else Exit.CACHE
+        return Exit.USAGE if of_input else Exit.CACHE
 
     def _is_enough(self) -> bool:
         if self._enough is None:
@@ -100,6 +103,7 @@ class Tally:
         if isinstance(error, CacheError) and failed.reason is not Reason.IO:
             raise error
         self._failures[failed.reason] += 1
+        self._answered |= failed.http_status is not None
         self._kinds[_kind(failed)] += 1
         host = _host(failed.url)
         if host:

@@ -351,9 +351,8 @@ def _follow(ask: Ask, head: Head, settings: Settings, *, now: float) -> Follow |
         return _refuse(ask, Reason.TOO_MANY_REDIRECTS, many, head)
     there = urls.read(urls.follow(ask.url, location))
     if isinstance(there, Defect):
-        return _refuse(
-            ask, Reason.BAD_REDIRECT, f"redirect to {urls.redact(location)}: {there.message}", head
-        )
+        reason = there.reason if isinstance(there, urls.BlockedPort) else Reason.BAD_REDIRECT
+        return _refuse(ask, reason, f"redirect to {urls.redact(location)}: {there.message}", head)
     if there.userinfo:
         return _refuse(ask, Reason.BAD_REDIRECT, f"redirect to {there.shown} carries credentials", head)
     here = urls.read(ask.url)

@@ -18,6 +18,12 @@ LONGEST = 16 * 1024
 """Characters in a URL beyond which no origin can be expected to read it."""
 
 
+class BlockedPort(Defect):
+    """A URL names a port that browsers block."""
+
+    __slots__ = ()
+
+
 class Address(NamedTuple):
     """An http(s) URL that can be asked for, in its parts."""
 
@@ -139,6 +145,14 @@ def with_credentials_of(other: str, url: str) -> str:
     return url.replace("//", f"//{there.userinfo}@", 1)
 
 
+def blocked_port(port: int) -> BlockedPort | None:
+    """Say what is wrong with a port that browsers block (Fetch §2.9): its service speaks another protocol."""
+    if port not in BLOCKED_PORTS:
+        return None
+    message = f"port {port} is blocked, as browsers block it: it belongs to another protocol than HTTP"
+    return BlockedPort(Reason.BAD_URL, message)
+
+
 def redact(url: str) -> str:
     """Any URL, however broken, as it may be printed."""
     address = read(url)
@@ -147,6 +161,17 @@ def redact(url: str) -> str:
     without_credentials = _USERINFO.sub("//", url)
     return printable(without_credentials.partition("?")[0])[:120]
 
+
+BLOCKED_PORTS = frozenset(
+    {
+        0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101,
+        102, 103, 104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427,
+        465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990,
+        993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667,
+        6668, 6669, 6679, 6697, 10080,
+    }
+)  # fmt: skip
+"""The bad ports of the Fetch standard, §2.9 port blocking."""
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -184,6 +209,9 @@ def _place(scheme: str, host: str, port: str) -> tuple[str, str, int, str, str] 
     number = int(port or _PORTS[scheme])
     if not 0 < number < 65536:
         return _bad(f"port {number} is not between 1 and 65,535")
+    blocked = blocked_port(number)
+    if blocked is not None:
+        return blocked
     authority = f"[{host}]" if ":" in host else host
     if number != _PORTS[scheme]:
         authority += f":{number}"
