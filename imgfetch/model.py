@@ -407,6 +407,10 @@ class Structure(NamedTuple):
     """The first thing wrong, or None where the structure is whole to its end."""
     tail: int = 0
     """Bytes behind the end of the image, which every reader of the format passes over."""
+    most_pixels: int = 0
+    """The pixels of the largest frame or part that a decoder must hold, where that is more than the image."""
+    notes: tuple[str, ...] = ()
+    """Damage to bytes that no pixel depends on: the warnings to give of it."""
 
 
 @dataclass(frozen=True, slots=True)

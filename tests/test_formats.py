@@ -132,17 +132,28 @@ def test_what_is_no_image_of_ours_is_called_by_its_name(body: bytes, reason: Rea
 # What is tolerated, and what is not
 
 
-@pytest.mark.parametrize("form", ["jpeg", "png", "gif"])
-@pytest.mark.parametrize("tail", [b"\0" * 4096, b"<html>", SMALL["jpeg"], b"\r\n"])
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("tail", [b"\0" * 4096, b"<html>" * 9, SMALL["jpeg"], b"\n", b"\r\n", b"12345678"])
 def test_bytes_behind_the_end_are_counted_and_tolerated(form: str, tail: bytes) -> None:
     assert check(SMALL[form] + tail).tail == len(tail)
+    assert check(SMALL[form] + SMALL[form]).tail == len(SMALL[form])
+    if form != "jpeg":
+        assert check(animation(form, 16, 12, 2) + tail).tail == len(tail)
 
 
-def test_a_file_that_knows_its_own_size_has_no_tail() -> None:
-    check(SMALL["webp"] + b"\0\0", Reason.CORRUPT, "2 bytes follow")
-    check(SMALL["avif"] + b"<html>!!", Reason.TRUNCATED)
-    check(SMALL["avif"] + b"\r\n", Reason.TRUNCATED, "2 bytes")
-    assert check(SMALL["avif"] + SMALL["avif"]).tail == len(SMALL["avif"])
+@pytest.mark.parametrize("form", ["webp", "avif"])
+def test_a_cut_and_a_second_file_are_not_bytes_behind_the_end(form: str) -> None:
+    for data in (SMALL[form], encoded(form, 240, 160), encoded(form, 64, 48, mode="RGBA")):
+        for cut in (1, 9, 40, len(data) // 2):
+            defect = walk(data[:-cut] + data).defect
+            assert defect, cut
+
+
+def test_a_box_behind_the_end_may_be_cut() -> None:
+    cut = struct.pack(">I4s", 1000, b"free") + bytes(20)
+    assert check(SMALL["avif"] + cut).tail == 28
+    data = SMALL["avif"]
+    check(data[:32] + cut + data[32:], Reason.TRUNCATED, "the box free")  # that has the image in it
 
 
 def test_metadata_may_be_anything() -> None:
@@ -219,6 +230,52 @@ def test_png() -> None:
     check(flipped, Reason.CORRUPT, "CRC of the IDAT chunk")
 
 
+def test_a_png_has_one_palette_ahead_of_its_data() -> None:
+    indexed = (b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 3, 0, 0, 0))
+    coloured = (b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 2, 0, 0, 0))
+    palette, end = (b"PLTE", bytes(768)), (b"IEND", b"")
+    data = (b"IDAT", compress(b"\0\1\2\0\3\4"))
+    for header in (indexed, coloured):
+        check(png(header, palette, data, end))
+        check(png(header, palette, palette, data, end), Reason.CORRUPT, "second palette")
+        check(png(header, palette, data, palette, end), Reason.CORRUPT, "second palette")
+        check(png(header, data, palette, end), Reason.CORRUPT, "behind the image data")
+
+
+def with_wrong_crc(data: bytes, kind: bytes) -> bytes:
+    """A PNG in which the CRC of the first chunk of a kind is wrong."""
+    at = data.index(kind)
+    stop = at + 4 + int.from_bytes(data[at - 4 : at])
+    return data[:stop] + bytes(byte ^ 255 for byte in data[stop : stop + 4]) + data[stop + 4 :]
+
+
+def test_a_wrong_crc_of_a_chunk_that_no_pixel_depends_on_is_a_note() -> None:
+    header = (b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 0))
+    data, end = (b"IDAT", compress(b"\0\1\2\0\3\4")), (b"IEND", b"")
+    for kind in (b"tEXt", b"zTXt", b"iTXt", b"pHYs", b"iCCP", b"gAMA", b"eXIf", b"tIME", b"abCd"):
+        for chunks in ((header, (kind, b"?"), data, end), (header, data, (kind, b"?"), end)):
+            found = check(with_wrong_crc(png(*chunks), kind))
+            assert [note.split(" at ")[0] for note in found.notes] == [
+                f"bad_checksum: the CRC of the {kind.decode()} chunk"
+            ]
+    for kind in (b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"ABCD"):
+        damaged = png(header, *([] if kind in png(header, data, end) else [(kind, bytes(3))]), data, end)
+        check(with_wrong_crc(damaged, kind), Reason.CORRUPT, f"CRC of the {kind.decode()} chunk")
+    check(with_wrong_crc(png((b"tEXt", b"?"), header, data, end), b"tEXt"), Reason.CORRUPT, "not IHDR")
+    between = png(header, data, (b"tEXt", b"?"), data, end)
+    check(with_wrong_crc(between, b"tEXt"), Reason.CORRUPT, "do not follow")
+
+
+def test_a_wrong_crc_in_an_animation_is_refused_where_a_frame_would_be_lost() -> None:
+    data = animation("png", 24, 16)
+    for kind in (b"acTL", b"fcTL", b"fdAT"):
+        check(with_wrong_crc(data, kind), Reason.CORRUPT, f"CRC of the {kind.decode()} chunk")
+    at = data.index(b"acTL") - 4
+    text = png((b"tEXt", b"a\0b"))[8:]
+    found = check(with_wrong_crc(data[:at] + text + data[at:], b"tEXt"))
+    assert (found.frames, len(found.notes)) == (3, 1)
+
+
 def test_apng() -> None:
     header = (b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 0))
     pixels = compress(b"\0\1\2\0\3\4")
@@ -252,6 +309,42 @@ def test_gif() -> None:
     check(b"GIF89a\1\0\1\0\0\0\0;", Reason.CORRUPT, "no image")
     outside = data[:6] + b"\1\0\1\0" + data[10:]
     assert (check(outside).width, check(outside).height) == (24, 16)
+
+
+def gif(width: int, height: int, *frames: tuple[int, int, int, int]) -> bytes:
+    """A GIF of plain frames, each at a place and of a size."""
+    parts = [b"GIF89a" + struct.pack("<HHBBB", width, height, 0x80, 0, 0) + bytes(6)]
+    for left, top, across, down in frames:
+        # a clear code before every second pixel, so that every code has three bits
+        codes = [code for pixel in range(across * down) for code in ((4, 0) if pixel % 2 == 0 else (0,))]
+        packed = sum(code << 3 * place for place, code in enumerate([*codes, 5]))
+        coded = packed.to_bytes(3 * (len(codes) + 1) // 8 + 1, "little")
+        blocks = [coded[at : at + 255] for at in range(0, len(coded), 255)]
+        parts.append(b"," + struct.pack("<HHHHB", left, top, across, down, 0) + b"\2")
+        parts += [bytes((len(block),)) + block for block in blocks]
+        parts.append(b"\0")
+    return b"".join(parts) + b";"
+
+
+@pytest.mark.parametrize(
+    ("screen", "frames", "shown", "most"),
+    [
+        ((10, 10), [(0, 0, 20, 30)], (20, 30), 0),
+        ((10, 10), [(5, 5, 8, 8)], (13, 13), 0),
+        ((10, 10), [(15, 15, 8, 8)], (23, 23), 0),
+        ((10, 10), [(0, 0, 5, 30)], (10, 30), 0),
+        ((0, 0), [(4, 4, 8, 8)], (12, 12), 0),
+        ((10, 10), [(0, 0, 10, 10), (0, 0, 20, 30)], (10, 10), 600),
+        ((10, 10), [(0, 0, 10, 10), (5, 5, 8, 8)], (10, 10), 169),
+        ((10, 10), [(0, 0, 20, 30), (0, 0, 40, 40)], (20, 30), 1600),
+    ],
+)
+def test_a_gif_is_as_large_as_browsers_say(
+    screen: tuple[int, int], frames: list[tuple[int, int, int, int]], shown: tuple[int, int], most: int
+) -> None:
+    # as Chromium's naturalWidth and naturalHeight: the first frame enlarges the screen, the others do not
+    found = check(gif(*screen, *frames))
+    assert (found.width, found.height, found.most_pixels) == (*shown, most)
 
 
 def webp(*chunks: tuple[bytes, bytes]) -> bytes:
@@ -309,12 +402,117 @@ def test_avif() -> None:
     check(data[: data.index(b"mdat") - 4], Reason.TRUNCATED, "an item reaches")
     check(data.replace(b"meta", b"mete"), Reason.TRUNCATED, "no meta")
     check(data[:4] + b"ftyp" + b"mif1" + data[12:])
+    check(b"\0\0\0\x14ftypmif3avifmif3", Reason.UNSUPPORTED_FORMAT, "minimised AVIF")
+    check(b"\0\0\0\x14ftypmif3heicmif3", Reason.UNSUPPORTED_FORMAT, "minimised HEIF")
     moving = animation("avif", 24, 16)
     assert check(moving).frames == 3
     check(moving[: moving.index(b"moov") - 4], Reason.TRUNCATED)
     holed = bytearray(encoded("avif", 200, 150))
     holed[-1200:-400] = bytes(800)
     check(holed, Reason.CORRUPT, "lost")
+
+
+def box(kind: bytes, *contents: bytes) -> bytes:
+    """A box of an AVIF."""
+    inside = b"".join(contents)
+    return struct.pack(">I", 8 + len(inside)) + kind + inside
+
+
+def boxes(data: bytes) -> dict[bytes, bytes]:
+    """The contents of the boxes that stand one after another."""
+    found, at = {}, 0
+    while at < len(data):
+        size, kind = struct.unpack_from(">I4s", data, at)
+        found[kind] = data[at + 8 : at + size]
+        at += size
+    return found
+
+
+def avif_with(data: bytes, more: bytes = b"", **changed: bytes) -> bytes:
+    """A still AVIF of Pillow's with other boxes in its meta box, and `more` image data."""
+    outer = boxes(data)
+    meta = boxes(outer[b"meta"][4:]) | {kind.encode(): contents for kind, contents in changed.items()}
+    located = bytearray(meta[b"iloc"])
+
+    def file() -> bytes:
+        parts = [box(kind, contents) for kind, contents in (meta | {b"iloc": bytes(located)}).items()]
+        head = box(b"ftyp", outer[b"ftyp"]) + box(b"meta", bytes(4), *parts)
+        return head + box(b"mdat", outer[b"mdat"], more)
+
+    moved = file().index(b"mdat") - data.index(b"mdat")
+    for at in range(8, len(located), 14):  # each item with one extent
+        (start,) = struct.unpack_from(">I", located, at + 6)
+        struct.pack_into(">I", located, at + 6, start + moved)
+    return file()
+
+
+def two_ipma(data: bytes) -> bytes:
+    """The properties of an AVIF of two items, those of the second in a box of other flags."""
+    properties = boxes(boxes(boxes(data)[b"meta"][4:])[b"iprp"])
+    listed = properties[b"ipma"]
+    first, count = listed[8 : 11 + listed[10]], listed[10]
+    number, second = listed[11 + count : 13 + count], listed[14 + count :]
+    wide = b"".join(struct.pack(">H", each & 0x7F | (each & 0x80) << 8) for each in second)
+    return b"".join(
+        (
+            box(b"ipco", properties[b"ipco"]),
+            box(b"ipma", bytes(4), struct.pack(">I", 1), first),
+            box(b"ipma", b"\0\0\0\1", struct.pack(">I", 1), number, bytes((len(second),)), wide),
+        )
+    )
+
+
+def test_an_avif_may_associate_properties_in_several_boxes() -> None:
+    data = encoded("avif", 24, 16, mode="RGBA")
+    found = check(avif_with(data, iprp=two_ipma(data)))
+    assert (found.width, found.height) == (24, 16)
+    # in the other order the box of the primary item comes last
+    order = boxes(two_ipma(data))
+    assert len(order) == 2  # a dict keeps the last of two ipma
+    parts = two_ipma(data)
+    at = parts.index(b"ipma", parts.index(b"ipma") + 4) - 4
+    start = parts.index(b"ipma") - 4
+    check(avif_with(data, iprp=parts[:start] + parts[at:] + parts[start:at]))
+
+
+def with_larger_item(data: bytes, reference: bytes) -> bytes:
+    """A still AVIF of one item, and a larger one that refers to it, or that nothing refers to."""
+    large = encoded("avif", 400, 300)
+    coded = boxes(large)[b"mdat"]
+    outer = boxes(data)
+    meta = boxes(outer[b"meta"][4:])
+    entry = box(b"infe", b"\2\0\0\0", struct.pack(">HH", 2, 0), b"av01", b"Large\0")
+    end = data.index(b"mdat") + 4 + len(outer[b"mdat"])
+    place = struct.pack(">HHHII", 2, 0, 1, end, len(coded))
+    referring = {"iref": bytes(4) + box(reference, struct.pack(">HHH", 2, 1, 1))} if reference else {}
+    return avif_with(
+        data,
+        coded,
+        iinf=bytes(4) + struct.pack(">H", 2) + meta[b"iinf"][6:] + entry,
+        iloc=meta[b"iloc"][:6] + struct.pack(">H", 2) + meta[b"iloc"][8:] + place,
+        **referring,
+    )
+
+
+def test_an_avif_may_hold_an_item_larger_than_its_primary_one() -> None:
+    for reference in (b"thmb", b"cdsc", b"dimg", b""):
+        assert check(with_larger_item(SMALL["avif"], reference)).most_pixels == 0
+    # a decoder decodes the alpha item with the primary one, and the limit on pixels holds for it
+    assert check(with_larger_item(SMALL["avif"], b"auxl")).most_pixels == 400 * 300
+
+
+def test_a_track_of_video_is_a_sequence_too() -> None:
+    data = animation("avif", 24, 16)
+    at = data.index(b"moov")
+    assert check(data[:at] + data[at:].replace(b"pict", b"vide")).frames == 3
+    check(data[:at] + data[at:].replace(b"pict", b"soun"), Reason.CORRUPT, "without a track")
+
+
+def test_a_sample_of_a_sequence_that_lies_beyond_the_file_is_a_cut() -> None:
+    data = animation("avif", 24, 16)
+    for tail in (b"", b"\n"):
+        cut = data[:-20] + tail
+        check(cut, Reason.TRUNCATED, "a frame reaches to")
 
 
 def test_data_never_written_are_seen() -> None:

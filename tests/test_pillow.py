@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 from imgfetch.adapters.pillow import PillowDecoder
-from imgfetch.formats import walk
+from imgfetch.formats import gif, walk
 from imgfetch.model import Format, Limits, Reason
 from imgfetch.ports import DecodingStopped
 from pictures import EXIF, Sample, animation, banded, encoded, flat, samples, save
@@ -174,6 +174,48 @@ def test_a_later_frame_is_decoded_too() -> None:
     check(data[:last] + bytes(60) + data[last + 60 :], Reason.CORRUPT)
     data = animation("gif", 24, 16)
     check(data[: len(data) - 40] + b";", Reason.TRUNCATED)
+
+
+@pytest.mark.parametrize("options", [{}, {"interlace": 1}, {"mode": "P"}, {"mode": "1"}])
+def test_the_data_of_a_gif_fill_its_frame_and_no_more(options: dict[str, object]) -> None:
+    data = encoded("gif", 64, 48, **options)
+    check(data)
+    (frame,) = gif.frames(memoryview(data))
+    check(without_data(data, frame.stop - frame.start - 40), Reason.TRUNCATED, "before the frame is full")
+    rows_lost = bytearray(data)
+    struct.pack_into("<H", rows_lost, data.index(b",\0\0\0\0@\0\x30\0") + 7, 40)
+    check(rows_lost, Reason.CORRUPT, "never read")
+
+
+def without_data(data: bytes, most: int) -> bytes:
+    """A GIF of which the data of the first frame stop after so many bytes, in sub-blocks that are whole."""
+    frame = next(gif.frames(memoryview(data)))
+    head, last = gif.parted(memoryview(data), frame, 1 << 30)
+    assert not head
+    return data[: frame.start] + gif.sub_blocks(last[:most]) + data[frame.stop :]
+
+
+def test_a_gif_frame_is_not_filled_from_the_next_one() -> None:
+    data = animation("gif", 64, 48)
+    check(without_data(data, 1000), Reason.TRUNCATED, "frame 1")
+
+
+def test_bytes_behind_the_end_make_a_webp_be_read_to_its_end() -> None:
+    for options in ({}, {"lossless": True}, {"mode": "RGBA"}):
+        data = encoded("webp", 240, 160, **options)
+        check(data + b"\n")
+        check(animation("webp") + b"\n")
+    flipped = bytearray(encoded("webp", 240, 160))
+    flipped[len(flipped) // 2] ^= 4
+    check(flipped)  # what only --verify thorough sees
+    check(flipped + b"\n", Reason.CORRUPT, "never read")
+
+
+@pytest.mark.parametrize("matrix", [0, 3, 10, 11, 13, 14])
+def test_an_avif_is_whole_whatever_its_matrix_coefficients_are(matrix: int) -> None:
+    data = encoded("avif", 64, 48)
+    at = data.index(b"nclx") + 8
+    check(data[:at] + struct.pack(">H", matrix) + data[at + 2 :])
 
 
 def test_what_pillow_sees_is_held_to_the_limits() -> None:

@@ -23,7 +23,7 @@ from PIL import Image, ImageFile
 
 from imgfetch.adapters.libwebp import Libwebp
 from imgfetch.errors import printable
-from imgfetch.formats import jpeg
+from imgfetch.formats import gif, jpeg
 from imgfetch.formats.flaw import Flaw
 from imgfetch.formats.webp import bitstreams, in_doubt
 from imgfetch.model import Defect, Format, Reason, Structure
@@ -63,6 +63,8 @@ class PillowDecoder:
                 if format is Format.WEBP:
                     defect = _decode_webp(data, limits, checkpoint)
                     return defect or _unread(view, checkpoint, thorough=thorough)
+                if format is Format.GIF:
+                    return _decode_gif(view, limits, checkpoint)
                 with closing(_open(view, format)) as image:
                     return _decode(image, format, limits, checkpoint)
             except DecodingStopped:
@@ -82,9 +84,8 @@ def load_plugins() -> None:
 
     Tiff reads the Exif of others.
     """
-    names = ("Avif", "Gif", "Jpeg", "Png", "Tiff", "WebP")
+    names = ("Avif", "Jpeg", "Png", "Tiff", "WebP")
     avif, *_ = (import_module(f"PIL.{name}ImagePlugin") for name in names)
-    import_module("copy")  # as Gif does in the middle of an image
     vars(avif)["DEFAULT_MAX_THREADS"] = 1
     Libwebp.of_pillow()
 
@@ -117,8 +118,7 @@ def open_image(path: Path, form: Format) -> Image.Image:
 def _decode(
     image: ImageFile.ImageFile, form: Format, limits: Limits, checkpoint: Checkpoint
 ) -> Defect | None:
-    # a GIF tells its number only once it is read to the end, where its walk has been
-    announced = 1 if form is Format.GIF else getattr(image, "n_frames", 1)
+    announced = getattr(image, "n_frames", 1)
     # an APNG may hold one picture more, for readers that know no animations
     extra = int(getattr(image, "default_image", False))
     for number in count():
@@ -143,8 +143,13 @@ def _decode_frame(image: ImageFile.ImageFile, form: Format) -> None:
         # `load` goes on to copy what libwebp made into an image of Pillow's own: a fifth of the time
         getattr(image, "_get_next", image.load)()
         return
-    image.tile = [_strictly(tile) for tile in image.tile]
-    image.load()
+    try:
+        image.tile = [_strictly(tile) for tile in image.tile]
+        image.load()
+    except Exception as error:
+        # every coefficient was decoded, and libavif knows no RGB for the matrix that the image names
+        if not (form is Format.AVIF and str(error).startswith("Conversion from YUV failed")):
+            raise
 
 
 def _decode_webp(data: Buffer, limits: Limits, checkpoint: Checkpoint) -> Defect | None:
@@ -338,6 +343,67 @@ def _essential_segments(view: memoryview, end: int) -> Iterator[memoryview]:
 
 
 # ---------------------------------------------------------------------------------------------------
+# GIF
+
+
+def _decode_gif(view: memoryview, limits: Limits, checkpoint: Checkpoint) -> Defect | None:
+    """Decode every frame of a GIF, and check that its data are as much as the frame needs.
+
+    Pillow's plugin gives its decoder the whole rest of the file, so that one whose frame is not full goes on
+    in the next one. Here it gets the data of each frame alone, and no picture is put together.
+    """
+    for number, frame in enumerate(gif.frames(view), 1):
+        checkpoint()
+        defect = admit(Structure(Format.GIF, frame.width, frame.height, number), limits)
+        defect = defect or _decode_gif_frame(view, frame, number)
+        if defect is not None:
+            return defect
+    return None
+
+
+def _decode_gif_frame(view: memoryview, frame: gif.Frame, number: int) -> Defect | None:
+    if not frame.width or not frame.height:
+        return Defect(Reason.CORRUPT, f"frame {number} has {frame.width} x {frame.height} pixels")
+    size = (frame.width, frame.height)
+    codec = _CORE.gif_decoder("P", frame.bits, frame.interlaced, -1)
+    codec.setimage(_CORE.new("P", size), (0, 0, *size))
+    most, last = gif.parted(view, frame, _MOST_UNREAD)
+    try:
+        for data in (most, gif.sub_blocks(last[:-_MOST_UNREAD])):
+            filled = _fill(codec, data)
+            if filled:
+                return Defect(Reason.CORRUPT, f"frame {number}: {_unread_bytes(_MOST_UNREAD)}")
+            if filled is None:
+                return Defect(Reason.TRUNCATED, _not_full(number))
+        if _fill(codec, gif.sub_blocks(last[-_MOST_UNREAD:])):
+            return None
+        return Defect(Reason.TRUNCATED, _not_full(number))
+    finally:
+        codec.cleanup()
+
+
+def _fill(codec: Any, data: Buffer) -> bool | None:  # noqa: ANN401 (Pillow gives it no name)
+    """Decode whole sub-blocks; return whether the frame is full, or None where an end code ends it."""
+    if not data:
+        return False
+    consumed, error = codec.decode(data)
+    if error < 0:
+        raise OSError(_CORE.getcodecstatus(error))
+    if consumed < 0:
+        return True
+    return None if consumed < len(data) else False
+
+
+def _not_full(number: int) -> str:
+    return f"the image data of frame {number} end before the frame is full"
+
+
+_MOST_UNREAD = 8
+"""Bytes behind the code that fills a frame, at most: of 3,500 frames of 2,060 files none has more than 3,
+which hold a clear code and an end code."""
+
+
+# ---------------------------------------------------------------------------------------------------
 # Opening the others
 
 
@@ -352,10 +418,6 @@ def _open(view: memoryview, form: Format) -> ImageFile.ImageFile:
             from PIL.PngImagePlugin import PngImageFile
 
             return PngImageFile(_file(_essential_chunks(view)))
-        case Format.GIF:
-            from PIL.GifImagePlugin import GifImageFile
-
-            return GifImageFile(_file([view]))
         case _:
             from PIL.AvifImagePlugin import AvifImageFile
 

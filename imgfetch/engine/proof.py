@@ -65,7 +65,7 @@ def prove(
         sha256=digest,
         verified=tuple(checks),
     )
-    return verify.judge(facts, scratch, wanted, tail=structure.tail)
+    return verify.judge(facts, scratch, wanted, tail=structure.tail, notes=structure.notes)
 
 
 def _other_length(real: int, promised: int) -> Defect:

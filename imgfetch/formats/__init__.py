@@ -36,7 +36,16 @@ def walk(data: Buffer) -> Structure:
             return Structure(None, defect=foreign.recognise(head, len(view)))
         seen = Seen()
         defect = _flaw(_walker(form), view, seen)
-        return Structure(form, seen.width, seen.height, seen.frames, defect, seen.tail)
+        return Structure(
+            form,
+            seen.width,
+            seen.height,
+            seen.frames,
+            defect,
+            seen.tail,
+            seen.most_pixels,
+            tuple(seen.notes),
+        )
 
 
 def sniff(head: bytes) -> Format | None:

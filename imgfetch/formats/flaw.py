@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from imgfetch.model import Defect, Reason
+
+if TYPE_CHECKING:
+    import re
 
 MOST_PARTS = 65_536
 """Chunks, segments, boxes or blocks of one file: fifty million bytes of PNG in pieces of 8 KiB are 6,100."""
@@ -11,10 +16,11 @@ MOST_PARTS = 65_536
 class Seen:
     """What a walk knows of an image, filled in on the way, so that a flaw does not undo it."""
 
-    __slots__ = ("frames", "height", "tail", "width")
+    __slots__ = ("frames", "height", "most_pixels", "notes", "tail", "width")
 
     def __init__(self) -> None:
-        self.width = self.height = self.frames = self.tail = 0
+        self.width = self.height = self.frames = self.tail = self.most_pixels = 0
+        self.notes: list[str] = []
 
 
 class Flaw(Exception):
@@ -45,6 +51,13 @@ def refuse_zeros(data: memoryview, start: int, stop: int, most: int) -> None:
     at = zeros(data, start, stop, most + 1)
     if at is not None:
         raise corrupt(f"the image data is lost from offset {at:,}: over {most:,} zero bytes")
+
+
+def refuse_second_file(data: memoryview, magic: re.Pattern[bytes], start: int, stop: int) -> None:
+    """Raise where `magic` begins a second file from `start` to `stop`: one that was cut and sent again."""
+    found = magic.search(data, start)
+    if found and found.start() < stop:
+        raise corrupt(f"another image begins in its image data, at offset {found.start():,}")
 
 
 def zeros(data: memoryview, start: int, stop: int, run: int) -> int | None:

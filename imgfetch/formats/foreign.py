@@ -76,6 +76,10 @@ _HEIF = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1"
 
 
 def _media(head: bytes) -> Defect:
+    # a file with a `mini` box names its codec where others have the minor version (ISO 23008-12)
+    if head[8:12] == b"mif3":
+        what = "AVIF" if head[12:16] == b"avif" else "HEIF"
+        return Defect(Reason.UNSUPPORTED_FORMAT, f"the body is a minimised {what} image (a mini box)")
     if _HEIF & brands(head):
         return Defect(Reason.UNSUPPORTED_FORMAT, "the body is an HEIF image")
     return Defect(Reason.NOT_IMAGE, "the body is a video or another ISO media file")

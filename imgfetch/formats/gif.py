@@ -6,49 +6,137 @@ Tolerated: a few zero bytes between blocks (GIF87a passes over anything there, a
 them), and anything behind the trailer. Not tolerated: a missing trailer, which is how a
 file looks that was cut between two frames.
 
+The size is what browsers report: the logical screen, enlarged to hold the first frame. They cut off what a
+later frame has beyond it.
+
 Lost data is not searched for: zeros over the length byte of a sub-block end the image early, and the
-walk then meets a block that begins with zero. LZW data of a flat image may itself hold zeros.
+walk then meets a block that begins with zero. LZW data of a flat image may itself hold zeros. A decoder can
+tell more: whether the data of each of `frames` fill it.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from struct import Struct
-from typing import TYPE_CHECKING
+from struct import error as struct_error
+from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.formats.flaw import MOST_PARTS, corrupt, truncated
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from imgfetch.formats.flaw import Seen
+
+
+class Frame(NamedTuple):
+    """One image of a file, and where its LZW data are."""
+
+    left: int
+    top: int
+    width: int
+    height: int
+    interlaced: bool
+    bits: int
+    """The LZW minimum code size (§22)."""
+    start: int
+    """Where the first sub-block of the data begins."""
+    stop: int
+    """Where the block terminator behind the data stands."""
 
 
 def walk(data: memoryview, seen: Seen) -> None:
     """Walk a file that begins with `GIF87a` or `GIF89a`."""
-    seen.width, seen.height, flags = _SCREEN.unpack_from(data, 6)
-    try:
-        at = _to_the_trailer(data, 13 + _palette(flags), seen)
-    except IndexError:
-        raise truncated(f"ends after {len(data):,} bytes, without a trailer") from None
+    seen.width, seen.height, _ = _SCREEN.unpack_from(data, 6)
+    end = len(data)
+    for part in _parts(data):
+        if isinstance(part, int):
+            end = part
+        else:
+            _look(part, seen)
     if not seen.frames:
         raise corrupt("no image in it")
     if not seen.width or not seen.height:
         raise corrupt(f"{seen.width} x {seen.height} pixels")
-    seen.tail = len(data) - at
+    seen.tail = len(data) - end
+
+
+def frames(data: memoryview) -> Iterator[Frame]:
+    """Yield every frame. Raises `Flaw`, but not for a file that has been walked."""
+    return (part for part in _parts(data) if isinstance(part, Frame))
+
+
+def parted(data: memoryview, frame: Frame, least: int) -> tuple[memoryview, bytes]:
+    """Part the data of a frame: the sub-blocks of most of them, and the last bytes, without their sub-blocks.
+
+    The last bytes are `least` or more, or all.
+    """
+    at = frame.start
+    last: deque[tuple[int, int]] = deque()
+    behind = 0
+    while length := data[at]:
+        last.append((at, length))
+        behind += length
+        while behind - last[0][1] >= least:
+            behind -= last.popleft()[1]
+        at += length + 1
+    joined = b"".join(data[start + 1 : start + 1 + size] for start, size in last)
+    return data[frame.start : last[0][0]], joined
+
+
+def sub_blocks(data: bytes) -> bytes:
+    """Return data as sub-blocks, each led by its length (§15)."""
+    return b"".join(
+        bytes((len(part),)) + part for part in (data[at : at + 255] for at in range(0, len(data), 255))
+    )
 
 
 _SCREEN = Struct("<HHBxx")
 _DESCRIPTOR = Struct("<HHHHB")
 _IMAGE, _EXTENSION, _TRAILER = 0x2C, 0x21, 0x3B
+_INTERLACED = 0x40
 _MOST_PADDING = 16
 
 
-def _to_the_trailer(data: memoryview, at: int, seen: Seen) -> int:
+def _look(frame: Frame, seen: Seen) -> None:
+    right, bottom = frame.left + frame.width, frame.top + frame.height
+    # "Each image must fit within the boundaries of the Logical Screen" (§20): where the first does not, the
+    # screen grows. The limit on pixels must hold for what a reader makes of the others, too.
+    if not seen.frames:
+        seen.width, seen.height = max(seen.width, right), max(seen.height, bottom)
+    pixels = max(seen.width, right) * max(seen.height, bottom)
+    if pixels > seen.width * seen.height:
+        seen.most_pixels = max(seen.most_pixels, pixels)
+    seen.frames += 1
+    if not 1 <= frame.bits <= 11:
+        raise corrupt(f"frame {seen.frames} begins with codes of {frame.bits} bits")
+    if frame.start == frame.stop:
+        raise corrupt(f"frame {seen.frames} has no data")
+
+
+def _parts(data: memoryview) -> Iterator[Frame | int]:
+    """Yield every frame, and last where the trailer ends. Raises `Flaw`."""
+    try:
+        yield from _parts_to_the_trailer(data)
+    except (IndexError, struct_error):
+        raise truncated(f"ends after {len(data):,} bytes, without a trailer") from None
+
+
+def _parts_to_the_trailer(data: memoryview) -> Iterator[Frame | int]:
+    _, _, flags = _SCREEN.unpack_from(data, 6)
+    at = 13 + _palette(flags)
     padding = 0
     for _ in range(MOST_PARTS):
         introducer = data[at]
         if introducer == _TRAILER:
-            return at + 1
+            yield at + 1
+            return
         if introducer == _IMAGE:
-            at = _image(data, at + 1, seen)
+            left, top, width, height, flags = _DESCRIPTOR.unpack_from(data, at + 1)
+            at += 10 + _palette(flags)
+            bits, start = data[at], at + 1
+            at = _blocks(data, start)
+            yield Frame(left, top, width, height, bool(flags & _INTERLACED), bits, start, at - 1)
         elif introducer == _EXTENSION:
             at = _blocks(data, at + 2)
         elif introducer == 0 and padding < _MOST_PADDING:
@@ -57,21 +145,6 @@ def _to_the_trailer(data: memoryview, at: int, seen: Seen) -> int:
         else:
             raise corrupt(f"the block at offset {at:,} begins with {introducer:02x}")
     raise corrupt(f"more than {MOST_PARTS:,} blocks")
-
-
-def _image(data: memoryview, at: int, seen: Seen) -> int:
-    """An image descriptor, its palette and its data (§20 to §22); where it ends."""
-    left, top, width, height, flags = _DESCRIPTOR.unpack_from(data, at)
-    # "Each image must fit within the boundaries of the Logical Screen" (§20): where it does not, the
-    # screen grows, as it does for readers, so that the limit on pixels holds
-    seen.width, seen.height = max(seen.width, left + width), max(seen.height, top + height)
-    seen.frames += 1
-    at += 9 + _palette(flags)
-    if not 1 <= data[at] <= 11:
-        raise corrupt(f"frame {seen.frames} begins with codes of {data[at]} bits")
-    if not data[at + 1]:
-        raise corrupt(f"frame {seen.frames} has no data")
-    return _blocks(data, at + 1)
 
 
 def _palette(flags: int) -> int:

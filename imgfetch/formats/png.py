@@ -4,6 +4,10 @@
 
 Every chunk carries a CRC, so no search for lost data is needed. What follows IEND is tolerated: no
 reader looks at it, and screenshots cropped in place carry the rest of their old selves there.
+
+A chunk that no pixel depends on (text, time, a colour profile) may have a wrong CRC: browsers ignore such a
+chunk and show the image, so it gets a note. acTL, fcTL and fdAT are ancillary by their names, but hold the
+animation, and tRNS holds alpha values: browsers drop frames or transparency, so the file is refused.
 """
 
 from __future__ import annotations
@@ -27,16 +31,23 @@ def walk(data: memoryview, seen: Seen) -> None:
     for _ in range(MOST_PARTS):
         length, kind = _CHUNK.unpack_from(data, at)
         start, stop = at + 8, at + 8 + length
-        _check(data, kind, start, stop)
+        sound = _check(data, kind, start, stop)
         if (at == 8) != (kind == b"IHDR"):
             raise _no_header(kind)
-        _look(data[start:stop], kind, state, seen)
+        if state.data and kind != b"IDAT":
+            state.data_over = True
+        if sound:
+            _look(data[start:stop], kind, state, seen)
+        else:
+            state.damaged = state.damaged or f"the {name(kind)} chunk at offset {at:,}"
         at = stop + 4
         if kind == b"IEND":
             break
     else:
         raise corrupt(f"more than {MOST_PARTS:,} chunks")
     _complete(state, seen)
+    if state.damaged:
+        seen.notes.append(f"bad_checksum: the CRC of {state.damaged} does not match")
     seen.tail = len(data) - at
 
 
@@ -45,13 +56,18 @@ _CRC = Struct(">I")
 _IHDR = Struct(">IIBBBBB")
 _FCTL = Struct(">IIIII")
 _LEAST = {b"IHDR": 13, b"acTL": 8, b"fcTL": 26, b"fdAT": 4}
+_OF_PIXELS = frozenset((b"acTL", b"fcTL", b"fdAT", b"tRNS"))
+"""The ancillary chunks on which pixels depend."""
 _DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
 """By colour type, the bit depths allowed (§11.2.1, table 11.1)."""
 
 
 @dataclass(slots=True)
 class _State:
+    damaged: str = ""
+    """The first ancillary chunk whose CRC does not match."""
     palette_due: bool = False
+    has_palette: bool = False
     data: int = 0
     """Bytes of IDAT so far."""
     data_over: bool = False
@@ -65,8 +81,11 @@ class _State:
     """Whether the last fcTL still waits for its IDAT or fdAT."""
 
 
-def _check(data: memoryview, kind: bytes, start: int, stop: int) -> None:
-    """A chunk's name, extent and CRC (§5.3, §5.5)."""
+def _check(data: memoryview, kind: bytes, start: int, stop: int) -> bool:
+    """Check a chunk's name, extent and CRC (§5.3, §5.5); return whether the chunk may be read.
+
+    Only a chunk that no pixel depends on may have a wrong CRC.
+    """
     if not kind.isalpha():
         raise corrupt(f"the chunk at offset {start - 8:,} is named {name(kind)}")
     if stop - start > 2**31 - 1 or stop - start < _LEAST.get(kind, 0):
@@ -75,8 +94,11 @@ def _check(data: memoryview, kind: bytes, start: int, stop: int) -> None:
         )
     if stop + 4 > len(data):
         raise truncated(f"ends after {len(data):,} bytes, in the {name(kind)} chunk at offset {start - 8:,}")
-    if _CRC.unpack_from(data, stop)[0] != crc32(data[start - 4 : stop]):
-        raise corrupt(f"the CRC of the {name(kind)} chunk at offset {start - 8:,} does not match")
+    if _CRC.unpack_from(data, stop)[0] == crc32(data[start - 4 : stop]):
+        return True
+    if kind[0] & 0x20 and kind not in _OF_PIXELS:  # ancillary (§5.4)
+        return False
+    raise corrupt(f"the CRC of the {name(kind)} chunk at offset {start - 8:,} does not match")
 
 
 def _no_header(kind: bytes) -> Flaw:
@@ -86,15 +108,11 @@ def _no_header(kind: bytes) -> Flaw:
 
 
 def _look(payload: memoryview, kind: bytes, state: _State, seen: Seen) -> None:
-    if state.data and kind != b"IDAT":
-        state.data_over = True
     match kind:
         case b"IHDR":
             _header(payload, state, seen)
         case b"PLTE":
-            state.palette_due = False
-            if len(payload) % 3 or not 3 <= len(payload) <= 768:
-                raise corrupt(f"a palette of {len(payload)} bytes")
+            _palette(payload, state)
         case b"IDAT":
             # "The IDAT chunks shall appear consecutively with no other intervening chunks" (§5.6)
             if state.data_over:
@@ -127,6 +145,17 @@ def _header(payload: memoryview, state: _State, seen: Seen) -> None:
             f"colour type {colour} of {depth} bits, methods {compression}, {filtering}, {interlace}"
         )
     state.palette_due = colour == 3
+
+
+def _palette(payload: memoryview, state: _State) -> None:
+    """Check a PLTE chunk: one, ahead of the first IDAT (§5.6, table 7), of 1 to 256 colours (§11.2.2)."""
+    if state.has_palette:
+        raise corrupt("a second palette")
+    if state.data:
+        raise corrupt("a palette behind the image data")
+    if len(payload) % 3 or not 3 <= len(payload) <= 768:
+        raise corrupt(f"a palette of {len(payload)} bytes")
+    state.has_palette, state.palette_due = True, False
 
 
 def _animation(payload: memoryview, state: _State, seen: Seen) -> None:

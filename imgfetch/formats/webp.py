@@ -10,14 +10,27 @@ plain area (libwebp's method 0). What all symbols of a macroblock of 16 × 16 pi
 bytes: 25 ends of block and 16 modes, of 8 bits at most each. Only a longer run is proof here, and VP8L
 has no such bound at all. `bitstreams` and `in_doubt` let a decoder ask a better question: does it read
 the data to the end? Of 1,700 valid files none let go of more than 3 of its last bytes.
+
+Tolerated: bytes behind the end that the RIFF header gives, which browsers and dwebp ignore. They may also
+come from the middle: a file that was cut and sent again, or that grew by some bytes. So where there are some,
+the coded data must hold no second file, and `in_doubt` always says yes.
 """
 
 from __future__ import annotations
 
+import re
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from imgfetch.formats.flaw import MOST_PARTS, corrupt, name, refuse_zeros, truncated, zeros
+from imgfetch.formats.flaw import (
+    MOST_PARTS,
+    corrupt,
+    name,
+    refuse_second_file,
+    refuse_zeros,
+    truncated,
+    zeros,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,31 +47,40 @@ def walk(data: memoryview, seen: Seen) -> None:
         flags, seen.width, seen.height = _canvas(data, length)
     else:
         seen.width, seen.height = _bitstream(data, fourcc, 20, length)
-    # "The file SHOULD NOT contain any data after the data specified by File Size" (RFC 9649 §2.4)
     if len(data) < end:
         raise truncated(f"has {len(data):,} of the {end:,} bytes that its RIFF header gives")
-    if len(data) > end:
-        raise corrupt(f"{len(data) - end:,} bytes follow the {end:,} that its RIFF header gives")
     if flags & _ANIMATION:
         _animation(data, end, seen)
     else:
         _still(data, 12, end, (seen.width, seen.height))
         seen.frames = 1
+    # "The file SHOULD NOT contain any data after the data specified by File Size" (RFC 9649 §2.4)
+    seen.tail = len(data) - end
+    if seen.tail:
+        for _, at, length in bitstreams(data):
+            refuse_second_file(data, _MAGIC, at, at + length)
 
 
 def bitstreams(data: memoryview) -> Iterator[tuple[bytes, int, int]]:
     """Fourcc, offset and length of every VP8 and VP8L bitstream of a file that has been walked."""
-    for fourcc, at, length in _chunks(data, 12, len(data)):
+    for fourcc, at, length in _chunks(data, 12, _end(data)):
         inner = _chunks(data, at + 16, at + length) if fourcc == b"ANMF" else [(fourcc, at, length)]
         yield from (chunk for chunk in inner if chunk[0] in (b"VP8 ", b"VP8L"))
 
 
 def in_doubt(data: memoryview, at: int, length: int) -> bool:
-    """Whether a bitstream holds zeros enough to ask whether a decoder reads it to its end."""
-    return zeros(data, at, at + length, _DOUBTFUL) is not None
+    """Return whether there is a reason to ask whether a decoder reads a bitstream to its end."""
+    return len(data) > _end(data) or zeros(data, at, at + length, _DOUBTFUL) is not None
+
+
+def _end(data: memoryview) -> int:
+    (riff_size,) = _SIZE.unpack_from(data, 4)
+    return 8 + int(riff_size)
 
 
 _DOUBTFUL = 64
+_MAGIC = re.compile(rb"RIFF....WEBP", re.DOTALL)
+_SIZE = Struct("<I")
 _HEADER = Struct("<I4s4sI")
 _CHUNK = Struct("<4sI")
 _CANVAS = Struct("<BxxxHBHB")

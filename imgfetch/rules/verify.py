@@ -52,6 +52,11 @@ def admit(structure: Structure, limits: Limits) -> Defect | None:
         return Defect(
             Reason.TOO_MANY_PIXELS, f"{width} x {height} pixels, the limit is {limits.max_pixels:,}"
         )
+    if structure.most_pixels > limits.max_pixels:
+        return Defect(
+            Reason.TOO_MANY_PIXELS,
+            f"{structure.most_pixels:,} pixels in a part of it, the limit is {limits.max_pixels:,}",
+        )
     if frames > limits.max_frames:
         return Defect(Reason.TOO_MANY_FRAMES, f"{frames:,} frames, the limit is {limits.max_frames:,}")
     if frames * pixels > _ALL_FRAMES * limits.max_pixels:
@@ -63,10 +68,13 @@ def admit(structure: Structure, limits: Limits) -> Defect | None:
     return structure.defect
 
 
-def judge(facts: Facts, scratch: Scratch, wanted: Wanted, *, tail: int = 0) -> Verified | Defect:
+def judge(
+    facts: Facts, scratch: Scratch, wanted: Wanted, *, tail: int = 0, notes: tuple[str, ...] = ()
+) -> Verified | Defect:
     """Whether the bytes behind `scratch`, of which `facts` were seen, are what was wanted.
 
-    `tail` is how many bytes follow the end of the image; they are kept, and warned of.
+    `tail` is how many bytes follow the end of the image; they are kept, and warned of. `notes` are the
+    warnings that the structure gave.
     """
     if wanted.sha256 and wanted.sha256 != facts.sha256:
         return Defect(
@@ -82,7 +90,7 @@ def judge(facts: Facts, scratch: Scratch, wanted: Wanted, *, tail: int = 0) -> V
         warnings.append(f"width_mismatch: {found}")
     if tail:
         warnings.append(f"trailing_data: {tail:,} bytes follow the end of the image")
-    return Verified(facts, scratch, tuple(warnings))
+    return Verified(facts, scratch, (*warnings, *notes))
 
 
 def suspect(verified: Verified, wanted: Wanted, signs: Mapping[Fake, str]) -> Verified | Defect:
