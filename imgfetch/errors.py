@@ -62,6 +62,13 @@ class NetworkError(ImgfetchError):
     """The origin could not be reached or the connection broke: asking again later may help."""
 
 
+class CheckDueError(Exception):
+    """A stored object is to be hashed before it is used, and is large: look it up again in a thread.
+
+    Only `imgfetch.ports.Store` raises it, where it is asked to answer `at_once`; a caller never meets it.
+    """
+
+
 class Unreachable(NetworkError):
     """No connection came about: what is said of one URL holds for all of its host."""
 

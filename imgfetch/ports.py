@@ -73,13 +73,19 @@ class Store(Protocol):
         """
 
     def find(
-        self, key: Key, headers: tuple[tuple[str, str], ...] | None = (), *, selector: str | None = ""
+        self,
+        key: Key,
+        headers: tuple[tuple[str, str], ...] | None = (),
+        *,
+        selector: str | None = "",
+        at_once: bool = False,
     ) -> Entry | None:
         """What is kept under `key`; None where nothing is, or where the bytes are gone or changed.
 
         Only entries of that `selector` count; where it is None, those of every selector. Of several variants
         the latest that fields such as `headers` would select (RFC 9111 §4.1); where `headers` is None, the
-        latest.
+        latest. Bytes that have not been hashed for long (`rules.checks`) are hashed first; `at_once` raises
+        `CheckDueError` where they are many.
         """
 
     def look_at(self, keys: Sequence[Key], *, now: float) -> Seen:

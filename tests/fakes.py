@@ -47,7 +47,12 @@ class MemoryStore:
         return b"salt" * 8
 
     def find(
-        self, key: Key, headers: tuple[tuple[str, str], ...] | None = (), *, selector: str | None = ""
+        self,
+        key: Key,
+        headers: tuple[tuple[str, str], ...] | None = (),
+        *,
+        selector: str | None = "",
+        at_once: bool = False,
     ) -> Entry | None:
         latest = sorted(self.entries.values(), key=lambda entry: -entry.received_at)
         of_selector = [e for e in latest if e.key == key and selector in (None, e.selector)]

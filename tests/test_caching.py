@@ -240,8 +240,8 @@ async def test_an_object_that_is_evicted_before_it_is_given_is_fetched_again(
         await http.get(URL)
         find = DiskStore.find
 
-        def find_and_evict(*arguments: Any) -> Any:  # noqa: ANN401 (those of `find`)
-            found = find(*arguments)
+        def find_and_evict(*arguments: Any, **options: Any) -> Any:  # noqa: ANN401 (those of `find`)
+            found = find(*arguments, **options)
             evict()
             return found
 

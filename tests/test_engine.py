@@ -110,10 +110,15 @@ class Watched(MemoryStore):
     finds = 0
 
     def find(
-        self, key: Key, headers: tuple[tuple[str, str], ...] | None = (), *, selector: str | None = ""
+        self,
+        key: Key,
+        headers: tuple[tuple[str, str], ...] | None = (),
+        *,
+        selector: str | None = "",
+        at_once: bool = False,
     ) -> Entry | None:
         self.finds += 1
-        return super().find(key, headers, selector=selector)
+        return super().find(key, headers, selector=selector, at_once=at_once)
 
 
 async def test_what_was_just_seen_to_be_absent_is_looked_for_as_its_turn_comes_and_not_before() -> None:

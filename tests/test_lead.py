@@ -170,13 +170,13 @@ async def test_a_cache_that_fails_while_another_leads_is_a_failure_of_that_image
 
     find = world.store.find
 
-    def broken_once(*_: object) -> None:
+    def broken_once(*_: object, **__: object) -> None:
         world.store.find = find  # type: ignore[method-assign]
         raise CacheError(Reason.IO, "it has gone")
 
     def end() -> None:
         world.store.release(world.other)
-        world.store.find = broken_once  # type: ignore[method-assign, assignment]
+        world.store.find = broken_once  # type: ignore[method-assign]
 
     world.when_it_has_waited(end)
     outcome = await world.engine.bring(choice_of("/a"))

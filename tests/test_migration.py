@@ -112,7 +112,7 @@ def test_an_old_index_that_cannot_be_written_is_read_as_it_is(tmp_path: Path) ->
         cat = store.find(CAT)
         assert cat is not None
         assert cat.selector == ""
-        assert store.look_at([CAT, DOG], now=20).answers.keys() == {CAT}
+        assert store.look_at([CAT, DOG], now=20).answers == {}  # it is not known when they were hashed
         assert store.find(CAT, selector="another") is None
         assert len([*store.entries()]) == 3
         assert len(store.salt()) == 32

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, assert_never
 
 import httpx
 
-from imgfetch.errors import CacheError, PolicyError
+from imgfetch.errors import CacheError, CheckDueError, PolicyError
 from imgfetch.frozen import replace
 from imgfetch.model import Defect, Filing, Head, Level, Origin, Reason, Verified
 from imgfetch.rules import freshness, heads, transit
@@ -70,7 +70,7 @@ class CachingLayer(httpx.AsyncBaseTransport):
         """Answer from the cache, or by way of the transport within."""
         asked = replace(_read(request), key_ignore=self._key_ignore)
         key = asked.key
-        return await self._answer(request, asked, None if key is None else self._find(key, asked))
+        return await self._answer(request, asked, None if key is None else await self._find(key, asked))
 
     async def _answer(
         self, request: httpx.Request, asked: transit.Request, entry: Entry | None
@@ -104,9 +104,12 @@ class CachingLayer(httpx.AsyncBaseTransport):
             finally:
                 await asyncio.to_thread(self._store.close)  # there may be something to evict
 
-    def _find(self, key: Key, asked: transit.Request) -> Entry | None:
+    async def _find(self, key: Key, asked: transit.Request) -> Entry | None:
         try:
-            return self._store.find(key, asked.headers)
+            try:
+                return self._store.find(key, asked.headers, at_once=True)
+            except CheckDueError:
+                return await self._runner.run(partial(self._store.find, key, asked.headers))
         except CacheError as error:
             if error.kind is Reason.NOT_A_CACHE:
                 raise

@@ -19,7 +19,7 @@ import errno
 import fcntl
 import os
 import stat
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from threading import Lock
@@ -34,7 +34,7 @@ from imgfetch.adapters.index import Index, told
 from imgfetch.adapters.leases import Leases
 from imgfetch.adapters.scratch import Contents, Writer, hash_of, noted, stem_of, write_new
 from imgfetch.adapters.usage import Usage
-from imgfetch.errors import CacheError
+from imgfetch.errors import CacheError, CheckDueError
 from imgfetch.model import (
     Digest,
     Entry,
@@ -48,6 +48,7 @@ from imgfetch.model import (
     Scratch,
     Seen,
 )
+from imgfetch.rules.checks import AT_ONCE, CHECK_AGE, is_due
 from imgfetch.rules.eviction import GRACE, IN_USE, Bounds
 from imgfetch.rules.freshness import matches
 from imgfetch.rules.heads import refreshed
@@ -171,10 +172,12 @@ class DiskStore:
         busy_timeout: float = 10.0,
         bounds: Bounds | None = None,
         clock: Clock | None = None,
+        check_age: float = CHECK_AGE,
     ) -> None:
         """`busy_timeout`: seconds to wait for another process that is writing to the index.
 
         `bounds` are held to while something is kept: what was not used for longest goes, in the background.
+        An object that has not been hashed for `check_age` seconds is hashed at its next use.
         """
         self._root = os.path.abspath(root)
         self._translating = _Translating(self._translated)
@@ -183,6 +186,7 @@ class DiskStore:
         self._index = Index(f"{self._root}/{INDEX}", building=self._scratch, busy_timeout=busy_timeout)
         self._clock = clock or SystemClock()
         self._usage = Usage(self._index, self._clock)
+        self._check_age = check_age
         self._evictor = Evictor(
             self._index, self._usage, bounds or Bounds(), self._unlink_unused, self._clock.elapsed
         )
@@ -219,7 +223,12 @@ class DiskStore:
             return self._index.salt()
 
     def find(
-        self, key: Key, headers: tuple[tuple[str, str], ...] | None = (), *, selector: str | None = ""
+        self,
+        key: Key,
+        headers: tuple[tuple[str, str], ...] | None = (),
+        *,
+        selector: str | None = "",
+        at_once: bool = False,
     ) -> Entry | None:
         """What is kept under `key`; None where nothing is, or where the bytes are gone or changed.
 
@@ -227,7 +236,8 @@ class DiskStore:
         the latest that fields such as `headers` would select (RFC 9111 §4.1); where `headers` is None, the
         latest.
 
-        An object whose size and time are those the index remembers is taken for whole; any other is hashed.
+        An object whose size and time are those the index remembers is taken for whole, if it was hashed not
+        long ago; any other is hashed. `at_once` raises `CheckDueError` where that would take long.
         """
         try:
             variants = self._index.find(key, selector)
@@ -237,31 +247,35 @@ class DiskStore:
             found = next((v for v in variants if headers is None or matches(v.entry, headers)), None)
             if found is None:
                 return None
-            entry, mtime_ns, used_at, _ = found
+            entry, mtime_ns, used_at, checked_at = found
             path = self._place(entry.facts)
             with self._usage.lock:
                 status = os.stat(path)
                 self._usage.note({entry.facts.sha256: used_at})
             if status.st_size != entry.facts.bytes:
                 return None
-            if status.st_mtime_ns != mtime_ns:
-                return self._mended(entry, path)
+            if self._is_taken_for_whole(entry.facts.sha256, status, mtime_ns, checked_at):
+                return entry
+            if at_once and status.st_size > AT_ONCE:
+                raise CheckDueError(key)
+            return entry if self._is_found_whole(path, entry.facts) else None
         except (FileNotFoundError, NotADirectoryError):
             return None
         except OSError as error:
             raise self._translated(error) from error
-        return entry
 
     def look_at(self, keys: Sequence[Key], *, now: float) -> Seen:
         """Of what is kept under `keys`, all that answers at `now` whatever it is asked with.
 
-        Where the same bytes are not kept so often that `rules.fakes` might mind, and where their size and
-        time are those the index remembers. Of these `find` gives the same, and of what is absent nothing.
+        Where the same bytes are not kept so often that `rules.fakes` might mind, where their size and time
+        are those the index remembers, and where they were hashed not long ago. Of these `find` gives the
+        same, and of what is absent nothing.
         """
         whole: dict[Key, Sight] = {}
         used: dict[Digest, int] = {}
         with self._translating:
-            rows, absent = self._index.look_at(keys, now=now)
+            checked = self._clock.now() - self._check_age, self._clock.now() + self._check_age
+            rows, absent = self._index.look_at(keys, now=now, checked=checked)
             if absent:
                 self._ours = self._ours or self._is_ours()
             with self._usage.lock:
@@ -324,15 +338,16 @@ class DiskStore:
         sha256, extension = entry.facts.sha256, _EXTENSION_OF[entry.facts.format]
         return _folder(f"{self._objects}/{sha256[:2]}") / f"{sha256}.{extension}"
 
-    def holding(self, sha256: Digest) -> tuple[Path, Entry | None] | None:
+    def holding(self, sha256: Digest, *, at_once: bool = False) -> tuple[Path, Entry | None] | None:
         """Where these bytes lie, whole, and the latest entry that tells of them; None where they do not.
 
-        There is no entry where every URL they were kept under has come to stand for others.
+        There is no entry where every URL they were kept under has come to stand for others. `at_once` raises
+        `CheckDueError` where many bytes are to be hashed first.
         """
         with self._translating:
             for extension in sorted(_EXTENSIONS - {Format.OTHER.extension}):
                 path = f"{self._objects}/{sha256[:2]}/{sha256}.{extension}"
-                if not os.path.isfile(path) or self._checked(path, deep=False).problem is not None:
+                if not os.path.isfile(path) or not self._is_whole(path, sha256, at_once=at_once):
                     continue
                 found = self._index.about(sha256)
                 with self._usage.lock:
@@ -345,13 +360,52 @@ class DiskStore:
     def _place(self, facts: Facts | Object | Held) -> str:
         return f"{self._objects}/{facts.sha256[:2]}/{facts.sha256}.{_EXTENSION_OF[facts.format]}"
 
-    def _mended(self, entry: Entry, path: str) -> Entry | None:
-        mtime_ns = _whole(path, entry.facts)
-        if mtime_ns is None:
-            return None
-        with suppress(CacheError, OSError):  # it only saves the next reader from hashing
-            self._index.mend(entry.facts.sha256, mtime_ns, self._usage.time())
-        return entry
+    # ------------------------------------------------------------------------------------------------
+    # Hashing what lies there
+
+    def _is_taken_for_whole(
+        self, sha256: Digest, status: os.stat_result, mtime_ns: int, checked_at: float
+    ) -> bool:
+        """Return whether the size and the time of a file suffice: it was hashed not long ago."""
+        mtime_ns, checked_at = self._usage.last_check(sha256) or (mtime_ns, checked_at)
+        is_due_now = is_due(checked_at, now=self._clock.now(), age=self._check_age)
+        return status.st_mtime_ns == mtime_ns and not is_due_now
+
+    def _is_whole(self, path: str, sha256: Digest, *, at_once: bool) -> bool:
+        """Return whether a file holds the bytes of that digest; it is hashed unless it was not long ago."""
+        known = self._index.known(sha256)
+        status = os.stat(path)
+        if known is not None and status.st_size == known.bytes:
+            if self._is_taken_for_whole(sha256, status, known.mtime_ns, known.checked_at):
+                return True
+            if at_once and status.st_size > AT_ONCE:
+                raise CheckDueError(path)
+            return self._is_found_whole(path, known)
+        if at_once and status.st_size > AT_ONCE:
+            raise CheckDueError(path)
+        return self._checked(path, deep=True).problem is None
+
+    def _is_found_whole(self, path: str, known: Facts | Object) -> bool:
+        """Hash a file; what is damaged is moved to quarantine, so that it is fetched again.
+
+        Its rows stay: they serve again as soon as the bytes are kept again, under whichever key.
+        """
+        with _opened(path) as descriptor:
+            status = os.fstat(descriptor)  # before hashing, so that a change in the meantime shows
+            actual = hash_of(descriptor).hexdigest() if stat.S_ISREG(status.st_mode) else None
+            if actual == known.sha256 and status.st_size == known.bytes:
+                self._usage.record_check(known.sha256, status.st_mtime_ns)
+                return True
+            if actual is not None and os.path.samestat(status, os.lstat(path)):
+                self._quarantine_damaged(path, Digest(actual))
+        return False
+
+    def _quarantine_damaged(self, path: str, actual: Digest) -> None:
+        with suppress(CacheError, OSError):  # where it cannot be moved it is not used all the same
+            aside = self._move_to_quarantine(path, f"the bytes are not those it is named after: {actual}")
+            self.notices.append(
+                f"{path} was damaged on the disk: moved to {aside}; it is fetched again when it is wanted"
+            )
 
     # ------------------------------------------------------------------------------------------------
     # Writing
@@ -474,7 +528,7 @@ class DiskStore:
         sound = _sound(keepings)
         if not sound:
             return
-        self._index.put([each.row for each in sound], self._usage.time())
+        self._index.put([each.row for each in sound], self._usage.time(), checked_at=self._clock.now())
         gone = [each for each in sound if not each.is_new and not os.path.lexists(each.path)]
         if gone:
             # They had been kept before, and were evicted between our look and our row. Now they are in use.
@@ -732,18 +786,22 @@ class DiskStore:
 
     def quarantine(self, path: Path, reason: str) -> Path:
         """Move an object out of the way, with the reason beside it (`.txt`), and forget it. Its new place."""
-        folder = f"{self._root}/{QUARANTINE}"
         with self._translating:
-            _make_folder(folder)
-            aside = f"{folder}/{path.name}"
-            os.rename(path, aside)
-            with suppress(FileNotFoundError):
-                os.unlink(f"{aside}.txt")
-            write_new(f"{aside}.txt", f"{reason}\n".encode(errors="backslashreplace"))
+            aside = self._move_to_quarantine(str(path), reason)
             sha256 = promised(str(path))
             if sha256 is not None:
                 self.forget(sha256)
         return Path(aside)
+
+    def _move_to_quarantine(self, path: str, reason: str) -> str:
+        folder = f"{self._root}/{QUARANTINE}"
+        _make_folder(folder)
+        aside = f"{folder}/{path.rpartition('/')[2]}"
+        os.rename(path, aside)
+        with suppress(FileNotFoundError):
+            os.unlink(f"{aside}.txt")
+        write_new(f"{aside}.txt", f"{reason}\n".encode(errors="backslashreplace"))
+        return aside
 
     def forget(self, sha256: Digest) -> None:
         """Forget what the index knows of an object that is gone, and every key that stood for it."""
@@ -839,9 +897,12 @@ class DiskStore:
             if not stat.S_ISREG(status.st_mode):
                 return Checked(Path(path), expected, None, "not a file")
             known = self._index.known(expected)
-            if not deep and known and (known.bytes, known.mtime_ns) == (status.st_size, status.st_mtime_ns):
+            mtime_ns, _ = self._usage.last_check(expected) or (known and known.mtime_ns, 0)
+            if not deep and known and (known.bytes, mtime_ns) == (status.st_size, status.st_mtime_ns):
                 return Checked(Path(path), expected, None, None)
             actual = _hash(path)
+            if actual == expected:
+                self._usage.record_check(expected, status.st_mtime_ns)
         except OSError as error:
             return Checked(Path(path), expected, None, f"cannot be read: {error.strerror}")
         return Checked(
@@ -904,12 +965,15 @@ def _sound(keepings: Iterable[_Keeping]) -> list[_Keeping]:
 def _whole(path: str, facts: Facts) -> int | None:
     """The `mtime_ns` of the file if its bytes are those of `facts`, None where they cannot be had."""
     try:
-        status = os.stat(path)  # before hashing, so that a change in the meantime shows in the time
-        if not stat.S_ISREG(status.st_mode) or status.st_size != facts.bytes or _hash(path) != facts.sha256:
-            return None
+        with _opened(path) as descriptor:
+            status = os.fstat(
+                descriptor
+            )  # before hashing, so that a change in the meantime shows in the time
+            if not stat.S_ISREG(status.st_mode) or status.st_size != facts.bytes:
+                return None
+            return status.st_mtime_ns if hash_of(descriptor).hexdigest() == facts.sha256 else None
     except OSError:
         return None
-    return status.st_mtime_ns
 
 
 @lru_cache(maxsize=512)  # there are 256 of them, and a name in one costs half as much as a whole path
@@ -918,9 +982,16 @@ def _folder(path: str) -> Path:
 
 
 def _hash(path: str) -> Digest:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
+    with _opened(path) as descriptor:
         return Digest(hash_of(descriptor).hexdigest())
+
+
+@contextmanager
+def _opened(path: str) -> Iterator[int]:
+    """Open a file to read it, without waiting for the other end of a FIFO."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        yield descriptor
     finally:
         os.close(descriptor)
 

@@ -29,7 +29,7 @@ APPLICATION = 0x696D6766
 """`imgf`, in the header of the index (PRAGMA application_id)."""
 
 _FIND = """
-    SELECT o.sha256, replace(o.format, 'jpeg', 'jpg'), o.bytes, o.mtime_ns, o.used_at,
+    SELECT o.sha256, replace(o.format, 'jpeg', 'jpg'), o.bytes, o.mtime_ns, o.used_at, o.checked_at,
         e.received_at, e.unasked_until
     FROM entry e JOIN object o USING (sha256)
     WHERE e.key = ? AND e.selector = '' AND (o.bytes > 32768 OR 5 >
@@ -38,6 +38,8 @@ _FIND = """
 # Small files that stand under many keys may be pictures of no picture: rules.fakes looks at those.
 RECENT = 3600
 """Seconds for which a use on record stands for those that follow it (`rules.eviction.GRANULARITY`)."""
+CHECK_AGE = 7 * 86_400.0
+"""Seconds for which bytes that were hashed are taken for what they were (`rules.checks.CHECK_AGE`)."""
 _STILL = 2.0
 """Seconds after which a change to a file must show in its time of modification, however coarse that is."""
 
@@ -91,8 +93,9 @@ def _find(connection: sqlite3.Connection, key: str, now: float) -> tuple[str, in
     rows = connection.execute(_FIND, (key,)).fetchall()
     if len(rows) != 1:
         return None
-    sha256, extension, size, mtime_ns, used_at, since, until = rows[0]
-    if abs(now - used_at) > RECENT:  # this use is to be written down
+    sha256, extension, size, mtime_ns, used_at, checked_at, since, until = rows[0]
+    # This use is to be written down, or the bytes are to be hashed first.
+    if abs(now - used_at) > RECENT or not abs(now - checked_at) < CHECK_AGE:
         return None
     if until is None or not since <= now < until or len(sha256) != 64 or not sha256.isalnum():
         return None

@@ -32,7 +32,7 @@ from imgfetch.rules.plan import unasked_until
 from imgfetch.rules.renditions import Filed, learn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
     from imgfetch.model import Key, Rendition
 
@@ -109,6 +109,7 @@ _LOOK_AT = f"""
     SELECT {_COLUMNS}, e.variant, e.selector,
         e.selector = '' AND e.variant = ''
         AND e.received_at <= ? AND e.unasked_until > ? AND e.unasked_until < 9e99
+        AND o.checked_at > ? AND o.checked_at < ?
         AND (o.bytes > {MOST_BYTES}
             OR NOT EXISTS (SELECT 1 FROM entry s WHERE s.sha256 = o.sha256 LIMIT 1 OFFSET {MANY - 1}))
     {_FROM} WHERE e.key IN ({{}})
@@ -118,10 +119,12 @@ _LOOK_AT_ONE, _LOOK_AT_MANY = (_LOOK_AT.format(",".join("?" * n)) for n in (1, _
 _ABOUT = f"{_ENTRIES} WHERE e.sha256 = ? ORDER BY e.received_at DESC, e.id DESC LIMIT 1"
 _SHARING = "SELECT DISTINCT key FROM entry WHERE sha256 = ? LIMIT 100"
 _LIST = f"{_ENTRIES} WHERE e.id > ? ORDER BY e.id LIMIT 500"
-_OBJECT = "SELECT sha256, format, bytes, mtime_ns FROM object WHERE sha256 = ?"
-_OBJECTS = "SELECT sha256, format, bytes, mtime_ns FROM object WHERE sha256 > ? ORDER BY sha256 LIMIT 500"
+_OBJECT = "SELECT sha256, format, bytes, mtime_ns, checked_at FROM object WHERE sha256 = ?"
+_OBJECTS = """
+    SELECT sha256, format, bytes, mtime_ns, checked_at FROM object WHERE sha256 > ? ORDER BY sha256 LIMIT 500
+"""
 _CLOCK = "SELECT time, doubted FROM clock"
-_BETWEEN = "SELECT sha256, format, bytes, mtime_ns FROM object WHERE sha256 >= ? AND sha256 < ?"
+_BETWEEN = "SELECT sha256, format, bytes, mtime_ns, checked_at FROM object WHERE sha256 >= ? AND sha256 < ?"
 _PINNED = "EXISTS (SELECT 1 FROM entry e JOIN pin USING (key) WHERE e.sha256 = object.sha256)"
 _BY_USE = f"""
     SELECT sha256, format, bytes, mtime_ns, used_at, {_PINNED} FROM object
@@ -166,7 +169,7 @@ _REFRESH = """
     WHERE key = ? AND selector = ? AND variant = ? AND sha256 = ?
 """
 _ONLY_UNDER = """
-    SELECT o.sha256, o.format, o.bytes, o.mtime_ns FROM object o
+    SELECT o.sha256, o.format, o.bytes, o.mtime_ns, o.checked_at FROM object o
     WHERE o.sha256 IN (SELECT sha256 FROM entry WHERE key = :key)
     AND NOT EXISTS (SELECT 1 FROM entry e WHERE e.sha256 = o.sha256 AND e.key <> :key)
 """
@@ -215,6 +218,7 @@ class Object(NamedTuple):
     format: Format
     bytes: int
     mtime_ns: int
+    checked_at: int = 0
 
 
 class Found(NamedTuple):
@@ -294,8 +298,12 @@ class Index:
         rows = self._rows(_SALT)
         return rows[0][0] if rows else self._new_salt
 
-    def look_at(self, keys: Sequence[Key], *, now: float) -> tuple[list[Row], set[Key]]:
+    def look_at(
+        self, keys: Sequence[Key], *, now: float, checked: tuple[float, float]
+    ) -> tuple[list[Row], set[Key]]:
         """What answers for each of `keys` at `now`, whatever it is asked with, and which have nothing.
+
+        Only objects that were last hashed between the times `checked` answer.
 
         As rows that begin with key, digest, format, size, and three times of the object: of its last change,
         of its last use on record, and of its last hashing.
@@ -305,10 +313,10 @@ class Index:
         for start in range(0, len(keys), _LOOKED_AT_AT_ONCE):
             some = keys[start : start + _LOOKED_AT_AT_ONCE]
             if len(some) == 1:
-                found += self._rows(_LOOK_AT_ONE, (now, now, *some))
+                found += self._rows(_LOOK_AT_ONE, (now, now, *checked, *some))
             else:
                 nothing = (None,) * (_LOOKED_AT_AT_ONCE - len(some))
-                found += self._rows(_LOOK_AT_MANY, (now, now, *some, *nothing))
+                found += self._rows(_LOOK_AT_MANY, (now, now, *checked, *some, *nothing))
         absent = {*keys}.difference([row[0] for row in found])
         return [row for row in found if row[-1] and _makes_sense(row)], absent
 
@@ -363,13 +371,20 @@ class Index:
         """Those of `keys` under which something is filed."""
         return frozenset(key for (key,) in self._rows(*_among(_KEPT, keys)))
 
-    def put(self, kept: Sequence[tuple[Entry, int, tuple[Rendition, ...]]], used_at: float) -> None:
+    def put(
+        self,
+        kept: Sequence[tuple[Entry, int, tuple[Rendition, ...]]],
+        used_at: float,
+        *,
+        checked_at: float,
+    ) -> None:
         """File entries under their keys, in the place of what was there for such requests, all or none.
 
         Each with the `mtime_ns` of its object and the list that offered it: what that teaches is filed too.
         """
         rows = [_row(entry) for entry, _, _ in kept]
-        objects = [_object_row(entry.facts, mtime_ns, used_at) for entry, mtime_ns, _ in kept]
+        times = int(used_at), int(checked_at)
+        objects = [_object_row(entry.facts, mtime_ns, times) for entry, mtime_ns, _ in kept]
 
         def work(connection: sqlite3.Connection) -> None:
             _put_all(connection, _PUT_OBJECT, objects)
@@ -392,10 +407,14 @@ class Index:
             (_REFRESH, (*fields, entry.key, entry.selector, _lines(entry.selected), entry.facts.sha256))
         )
 
-    def mend(self, sha256: Digest, mtime_ns: int, checked_at: float) -> None:
-        """Record that the object was hashed and is whole, and its time of modification."""
+    def record_checks(self, checked: Mapping[Digest, tuple[int, float]]) -> None:
+        """Record which objects were hashed and are whole: the `mtime_ns` of each, and when that was.
+
+        It is no reason to wait for another process: then it fails.
+        """
         statement = "UPDATE object SET mtime_ns = ?, checked_at = ? WHERE sha256 = ?"
-        self._write((statement, (mtime_ns, int(checked_at), sha256)))
+        values = [(mtime_ns, int(at), sha256) for sha256, (mtime_ns, at) in checked.items()]
+        self._aside(lambda connection: connection.executemany(statement, values))
 
     def remove(self, key: Key, unlink: Callable[[Object], object]) -> None:
         """Forget `key` and its pin, and the objects that no other key stands for, which `unlink` deletes."""
@@ -830,8 +849,8 @@ def _makes_sense(row: Row) -> bool:
         return False
 
 
-def _object_row(facts: Facts, mtime_ns: int, used_at: float) -> Row:
-    return facts.sha256, facts.format, facts.bytes, mtime_ns, int(used_at), int(used_at)
+def _object_row(facts: Facts, mtime_ns: int, times: tuple[int, int]) -> Row:
+    return facts.sha256, facts.format, facts.bytes, mtime_ns, *times
 
 
 def _row(entry: Entry) -> Row:
@@ -922,9 +941,9 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _objects(rows: list[Row]) -> Iterator[Object]:
-    for sha256, format_, size, mtime_ns in rows:
+    for sha256, format_, *numbers in rows:
         with suppress(ValueError):
-            yield Object(_digest(sha256), Format(format_), size, mtime_ns)
+            yield Object(_digest(sha256), Format(format_), *numbers)
 
 
 def _forgetting(sha256: Digest) -> tuple[_Statement, ...]:

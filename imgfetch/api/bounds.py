@@ -13,3 +13,10 @@ def bounds_of(max_cache: int | None, max_age: float | None) -> Bounds:
         if value is not None and not 0 <= value < float("inf"):
             raise InputError(Reason.BAD_INPUT, f"{value!r} is no bound; a number from 0 on is needed", name)
     return Bounds(max_cache, max_age)
+
+
+def check_age_of(seconds: float) -> float:
+    """Seconds after which an object is hashed again. Raises `InputError`."""
+    if not seconds >= 0:
+        raise InputError(Reason.BAD_INPUT, f"{seconds!r} is not an age; use 0 or more seconds", "check_age")
+    return float(seconds)

@@ -11,11 +11,12 @@ from imgfetch.adapters.disk import DiskStore
 from imgfetch.adapters.guarded import GuardedTransport
 from imgfetch.adapters.sandbox import SandboxedDecoder
 from imgfetch.adapters.threads import ThreadRunner
-from imgfetch.api.bounds import bounds_of
+from imgfetch.api.bounds import bounds_of, check_age_of
 from imgfetch.engine.proof import prove
 from imgfetch.errors import InputError, several
 from imgfetch.model import Facts, Format, Level, Limits, Reason, Verified, Wanted
 from imgfetch.rules import verify as verification
+from imgfetch.rules.checks import CHECK_AGE
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -35,8 +36,8 @@ class CachingTransport(CachingLayer):
     and everything else passes through; `none` keeps any body of any status that the standard lets a cache
     keep. `transport` is what requests go out by: `GuardedTransport(allow_hosts)` where none is given, which
     contacts no internal host that `allow_hosts` does not name. `limits` bound what is kept, not what passes;
-    `max_cache` and `max_age` bound the cache as those of `Client` do, and `key_ignore` and `sandbox` are
-    those of `Client`. `clock` is for tests.
+    `max_cache` and `max_age` bound the cache as those of `Client` do, and `check_age`, `key_ignore` and
+    `sandbox` are those of `Client`. `clock` is for tests.
 
     `response.extensions["imgfetch"]` tells the `origin` of the body and, once it has been read, the `path`
     of the object.
@@ -54,6 +55,7 @@ class CachingTransport(CachingLayer):
         clock: Clock | None = None,
         max_cache: int | None = None,
         max_age: float | None = None,
+        check_age: float = CHECK_AGE,
         sandbox: bool = False,
     ) -> None:
         if transport is not None and allow_hosts:
@@ -63,7 +65,7 @@ class CachingTransport(CachingLayer):
         self._sandbox = SandboxedDecoder(limits) if sandbox else None
         image = _image(level, limits, self._sandbox)
         super().__init__(
-            store=DiskStore(cache, bounds=bounds_of(max_cache, max_age)),
+            store=DiskStore(cache, bounds=bounds_of(max_cache, max_age), check_age=check_age_of(check_age)),
             transport=transport or GuardedTransport(allow_hosts),
             clock=clock or SystemClock(),
             runner=self._threads,

@@ -18,17 +18,18 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
 import imgfetch
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.disk import DiskStore
-from imgfetch.api.bounds import bounds_of
+from imgfetch.api.bounds import bounds_of, check_age_of
 from imgfetch.api.errands import Choosing, Errand, errands_of, errands_of_page, parse_digest
 from imgfetch.api.shortcut import Batch, Shortcut
 from imgfetch.api.sources import lots
 from imgfetch.api.spelling import spelled
 from imgfetch.api.values import Failure, Image
 from imgfetch.engine.held import held, is_recent, look_up, was_seen
-from imgfetch.errors import InputError, error_for, member, printable, several
+from imgfetch.errors import CheckDueError, InputError, error_for, member, printable, several
 from imgfetch.frozen import by_name, replace
 from imgfetch.model import Defect, Level, Limits, Policy, Reason, ReferrerPolicy, Served, Settings
 from imgfetch.rules import urls
+from imgfetch.rules.checks import CHECK_AGE
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -84,7 +85,7 @@ def fetch(
     }
     with closing(client._store):
         (errand,) = client._looked_up([_first(source, sha256, choosing)])
-        held = client._at_once(errand)
+        held = client._at_once(errand, may_block=True)
     if held is not None:
         return _image_or_raise(held[0])
     import asyncio
@@ -117,7 +118,8 @@ class Client:
     served, which is then what was chosen; with `locked`, just what it has is served, by its digest, and it is
     not changed. `max_cache` is how many bytes the cache may hold, and `max_age` how many seconds an image may
     lie in it unused: while images are kept, others that were not used for longest go, in the background
-    (docs/caching.md).
+    (docs/caching.md). A file that has not been hashed for `check_age` seconds (7 days) is hashed at its
+    next use, with 0 at every use; if it is damaged, it is moved to quarantine and fetched again.
     `contact`, a URL or a mail address, is added to the User-Agent. `robots` respects what origins ask of
     crawlers: robots.txt, `X-Robots-Tag`, `TDM-Reservation`; who gathers images by the thousand should.
     `referer` is the URL of the page that all images are said to stand on, in the place of the one they were
@@ -153,6 +155,7 @@ class Client:
         locked: bool = False,
         max_cache: int | None = None,
         max_age: float | None = None,
+        check_age: float = CHECK_AGE,
     ) -> None:
         if locked and lock is None:
             raise InputError(Reason.BAD_INPUT, "locked needs a lock; Lock.read(path) gives one")
@@ -182,7 +185,9 @@ class Client:
         self._network = (several(allow_hosts, "allow_hosts"), proxy, ca_bundle, transport)
         self._sandbox = sandbox
         self._observe = observe or (lambda _: None)
-        self._store = DiskStore(cache, bounds=bounds_of(max_cache, max_age))
+        self._store = DiskStore(
+            cache, bounds=bounds_of(max_cache, max_age), check_age=check_age_of(check_age)
+        )
         self._lock = lock
         self._locked = locked
         self._way = Shortcut(self._store, self._settings, {}, is_open=lock is None)
@@ -396,13 +401,15 @@ class Client:
         """What becomes of an errand, if that needs no request. Raises `CacheError`."""
         return item if isinstance(item, Batch) else self._at_once(item)
 
-    def _at_once(self, errand: Errand) -> list[Image | Failure] | None:
+    def _at_once(self, errand: Errand, *, may_block: bool = False) -> list[Image | Failure] | None:
         if errand.seen is None:
             errand = replace(errand, seen=self._look_up((errand,)))
         outcomes = []
         for bound in self._bound(errand):
             choice = bound.choice
-            outcome = choice if isinstance(choice, Failure) else self._held(bound, choice)
+            outcome = (
+                choice if isinstance(choice, Failure) else self._held(bound, choice, may_block=may_block)
+            )
             if outcome is None:
                 return None
             outcomes.append((bound, outcome))
@@ -443,7 +450,7 @@ class Client:
         if self._locked:
             import asyncio
 
-            served = await asyncio.to_thread(self._held, errand, errand.choice, anew=True)
+            served = await asyncio.to_thread(self._held, errand, errand.choice, may_block=True)
             if served is not None:
                 return [self._signed(errand, served)]
         choice, sha256 = errand.choice, errand.sha256
@@ -478,15 +485,29 @@ class Client:
         """The errand, or what it comes to where only what is locked is wanted."""
         return self._lock.bound(errand) if self._lock is not None and self._locked else [errand]
 
-    def _held(self, errand: Errand, choice: Choice, *, anew: bool = False) -> Served | None:
-        """What needs no request; of what is locked, whatever has the digest, proved `anew` if need be."""
+    def _held(self, errand: Errand, choice: Choice, *, may_block: bool = False) -> Served | None:
+        """What needs no request; of what is locked, whatever has the digest.
+
+        Where it `may_block`, large files are hashed if that is due, and what is locked is proved if need be.
+        """
         if self._locked and errand.sha256 is not None and not self._settings.refresh:
             from imgfetch.api.kept import kept
 
-            return kept(choice, errand.sha256, self._store, self._settings, anew=anew)
+            return kept(choice, errand.sha256, self._store, self._settings, anew=may_block)
         settings = replace(self._settings, reuse=False) if errand.is_one_of_all else self._settings
         now = SystemClock().now()
-        return held(choice, self._store, settings, now=now, sha256=errand.sha256, seen=errand.seen)
+        try:
+            return held(
+                choice,
+                self._store,
+                settings,
+                now=now,
+                sha256=errand.sha256,
+                seen=errand.seen,
+                at_once=not may_block,
+            )
+        except CheckDueError:  # the engine looks it up again, in a thread
+            return None
 
     def _signed(self, errand: Errand, outcome: Served | Failure) -> Image | Failure:
         """An outcome as the caller sees it, noted in the lock."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgfetch.engine.held import wanted_of
+from imgfetch.errors import CheckDueError
 from imgfetch.model import Defect, Entry, Head, Key, Scratch, Served
 from imgfetch.rules import plan
 
@@ -21,10 +22,14 @@ def kept(
 ) -> Served | None:
     """Serve the bytes of that digest for a choice; None where they are not there, or will not do.
 
-    `anew`: what the index does not tell of them may be found out, by proving them once more. That takes time.
+    `anew`: what the index does not tell of them may be found out, by hashing or proving them once more. That
+    takes time.
     """
     wanted = wanted_of(choice.candidate, settings, sha256)
-    found = store.holding(sha256)
+    try:
+        found = store.holding(sha256, at_once=not anew)
+    except CheckDueError:
+        return None
     if found is None:
         return None
     path, entry = found

@@ -45,6 +45,7 @@ def getting_client_for(options: argparse.Namespace, **others: Any) -> Client:  #
         key_ignore=options.key_ignore,
         max_cache=options.max_cache,
         max_age=options.max_age,
+        check_age=options.check_age,
         **others,
     )
 

@@ -17,6 +17,7 @@ import imgfetch
 from imgfetch.cli.surroundings import configuration
 from imgfetch.errors import InputError, printable
 from imgfetch.model import Form, Format, Level, Limits, Policy, Reason, ReferrerPolicy, Viewport
+from imgfetch.rules.checks import CHECK_AGE
 from imgfetch.rules.eviction import IN_USE
 from imgfetch.rules.urls import redact
 
@@ -249,6 +250,7 @@ def _add_bringing(parser: argparse.ArgumentParser) -> None:
     _add_cache(parser)
     _add_keys(parser)
     _add_bounds(parser)
+    _add_check_age(parser)
     _add_getting(parser)
     _add_offline(parser)
     _add_network(parser)
@@ -328,6 +330,16 @@ def _add_bounds(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--max-age", metavar="TIME", type=_duration, help="how long an image may be kept unused"
+    )
+
+
+def _add_check_age(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--check-age",
+        metavar="TIME",
+        type=_duration_or_none,
+        default=CHECK_AGE,
+        help="hash a file at its next use that has not been hashed for this time (7d); 0 for always",
     )
 
 

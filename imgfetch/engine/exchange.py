@@ -12,7 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 
 from imgfetch.engine.events import Followed, Received
-from imgfetch.engine.held import answer, shared
+from imgfetch.engine.held import answer, shared, without_blocking
 from imgfetch.engine.keeper import Keeper
 from imgfetch.engine.lead import Leads
 from imgfetch.engine.proof import prove
@@ -95,18 +95,24 @@ class Exchange:
             self._observe(Followed(urls.redact(ask.url)))
             if not await lead.follow(patience):
                 self._leads.give_up()
-            made = self._look(ask, wanted) or await self._attempt(ask, wanted, patience, lead)
+            made = await self._look(ask, wanted) or await self._attempt(ask, wanted, patience, lead)
             assert not isinstance(made, _Led)  # noqa: S101 (nobody is waited for twice)
             return made
         finally:
             if lead is not None:
                 lead.release()
 
-    def _look(self, ask: Ask, wanted: Wanted) -> Landed | Failed | None:
+    async def _look(self, ask: Ask, wanted: Wanted) -> Landed | Failed | None:
         """What is held by now of what was to be asked for."""
         now = self._clock.now()
+
+        def look(at_once: bool) -> plan.Serve | None:
+            return answer(
+                ask.url, self._store, wanted, self._settings, now=now, page=ask.page, at_once=at_once
+            )
+
         try:
-            serve = answer(ask.url, self._store, wanted, self._settings, now=now, page=ask.page)
+            serve = await without_blocking(look, self._runner)
         except ImgfetchError as error:
             return retry.failure(error.kind, error.message, ask.url, hint=error.hint)
         return None if serve is None else Landed(serve.entry, serve.origin, serve.warnings)
@@ -148,11 +154,13 @@ class Exchange:
         except ImgfetchError as error:
             return retry.failure(error.kind, error.message, ask.url, hint=error.hint), ask
 
-    def _led_or_held(self, ask: Ask, wanted: Wanted, lead: Lead | None) -> _Led | Landed | Failed | None:
+    async def _led_or_held(
+        self, ask: Ask, wanted: Wanted, lead: Lead | None
+    ) -> _Led | Landed | Failed | None:
         """Whether another makes this request, or has made it by now."""
         if lead is None:
             return None
-        return self._look(ask, wanted) if lead.take() else _Led()
+        return await self._look(ask, wanted) if lead.take() else _Led()
 
     async def _hop(self, ask: Ask, wanted: Wanted) -> _Hop:
         asked_at = self._clock.now()

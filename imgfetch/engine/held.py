@@ -5,16 +5,20 @@ Everything here is synchronous and imports no network code, so that a warm cache
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
 
+from imgfetch.errors import CheckDueError
 from imgfetch.model import Served, Wanted
 from imgfetch.rules import fakes, plan, renditions, urls
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
 
     from imgfetch.model import Ask, Candidate, Choice, Digest, Entry, Facts, Key, Rendition, Seen, Settings
-    from imgfetch.ports import Store
+    from imgfetch.ports import Runner, Store
+
+T = TypeVar("T")
 
 
 def look_up(choices: Iterable[Choice], store: Store, settings: Settings, *, now: float) -> Seen:
@@ -31,11 +35,13 @@ def held(
     now: float,
     sha256: Digest | None = None,
     seen: Seen | None = None,
+    at_once: bool = False,
 ) -> Served | None:
     """Serve the chosen candidate from the store, or a wider one if that will do as well.
 
     None where a request is needed, or cannot be made. The outcome is the same whatever was `seen`, as long
-    as that was within this second; what was not is looked up by itself.
+    as that was within this second; what was not is looked up by itself. `at_once` raises `CheckDueError`
+    where many bytes are to be hashed first.
     """
     if settings.refresh and not settings.offline:
         return None
@@ -45,7 +51,9 @@ def held(
         wanted = wanted_of(choice.candidate, settings, sha256)
         sight = None if just is None or key is None else just.answers.get(key)
         serve = None if sight is None else plan.consider_bytes(store.told(sight[1]), wanted, settings)
-        serve = serve or answer(choice.url, store, wanted, settings, now=now, page=choice.page)
+        serve = serve or answer(
+            choice.url, store, wanted, settings, now=now, page=choice.page, at_once=at_once
+        )
         if serve is not None:
             return _served(choice, choice.candidate, serve, store)
     least = renditions.wanted(choice, settings, sha256)
@@ -100,23 +108,31 @@ def consult(
     page: str = "",
     offered: tuple[Rendition, ...] = (),
     seen: Seen | None = None,
+    at_once: bool = False,
 ) -> plan.Serve | Ask | plan.Refuse:
     """Put what the store holds of `url` before `plan.consider`, for a request on behalf of `page`.
 
-    What was `seen` to be absent within this second is not looked for again.
+    What was `seen` to be absent within this second is not looked for again. `at_once` as in `find`.
     """
     key = urls.key(url, settings.key_ignore)
     absent = seen is not None and is_recent(seen, now=now) and key in seen.absent
-    entry = None if absent else find(url, store, settings, page)
+    entry = None if absent else find(url, store, settings, page, at_once=at_once)
     sharing = () if entry is None else shared(entry.facts, store)
     return plan.consider(url, entry, wanted, settings, now=now, sharing=sharing, page=page, offered=offered)
 
 
 def answer(
-    url: str, store: Store, wanted: Wanted, settings: Settings, *, now: float, page: str = ""
+    url: str,
+    store: Store,
+    wanted: Wanted,
+    settings: Settings,
+    *,
+    now: float,
+    page: str = "",
+    at_once: bool = False,
 ) -> plan.Serve | None:
     """The same, where it matters only whether what is held will do."""
-    entry = find(url, store, settings, page)
+    entry = find(url, store, settings, page, at_once=at_once)
     if entry is None:
         return None
     sharing = shared(entry.facts, store)
@@ -129,13 +145,27 @@ def shared(facts: Facts, store: Store) -> tuple[Key, ...]:
     return store.sharing(facts) if facts.bytes <= fakes.MOST_BYTES else ()
 
 
-def find(url: str, store: Store, settings: Settings, page: str = "") -> Entry | None:
-    """What the store holds of `url` for a request with our fields; offline, for any."""
+def find(
+    url: str, store: Store, settings: Settings, page: str = "", *, at_once: bool = False
+) -> Entry | None:
+    """What the store holds of `url` for a request with our fields; offline, for any.
+
+    `at_once` raises `CheckDueError` where many bytes are to be hashed first.
+    """
     address = urls.read(url)
     if not isinstance(address, urls.Address):
         return None
     key = address.key(settings.key_ignore)
-    return store.find(key, None if settings.offline else plan.fields(address, settings, page))
+    fields = None if settings.offline else plan.fields(address, settings, page)
+    return store.find(key, fields, at_once=at_once)
+
+
+async def without_blocking(look: Callable[[bool], T], runner: Runner) -> T:
+    """Return what `look(at_once)` finds; where it would hash many bytes, look again in a thread."""
+    try:
+        return look(True)
+    except CheckDueError:
+        return await runner.run(partial(look, False))
 
 
 def wanted_of(

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from imgfetch.engine.events import FellThrough, Waiting
 from imgfetch.engine.exchange import Exchange, Landed
 from imgfetch.engine.flight import Flights
-from imgfetch.engine.held import consult, find, shared, wanted_of
+from imgfetch.engine.held import consult, find, shared, wanted_of, without_blocking
 from imgfetch.engine.lanes import Lanes
 from imgfetch.engine.patience import Patience
 from imgfetch.engine.persistence import persist
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     from imgfetch.engine.events import Event
     from imgfetch.engine.robots import Robots
-    from imgfetch.model import Ask, Candidate, Choice, Digest, Outcome, Rendition, Seen, Settings
+    from imgfetch.model import Ask, Candidate, Choice, Digest, Entry, Outcome, Rendition, Seen, Settings
     from imgfetch.ports import Ports
 
 
@@ -37,6 +37,7 @@ class Engine:
 
     def __init__(self, ports: Ports, settings: Settings, observe: Callable[[Event], None]) -> None:
         self._store = ports.store
+        self._runner = ports.runner
         self._clock = ports.clock
         self._settings = settings
         self._observe = observe
@@ -111,9 +112,21 @@ class Engine:
         seen: Seen | None = None,
     ) -> Landed | Failed | Page:
         now, settings = self._clock.now(), self._settings
-        considered = consult(
-            url, self._store, wanted, settings, now=now, page=page, offered=offered, seen=seen
-        )
+
+        def look(at_once: bool) -> plan.Serve | Ask | plan.Refuse:
+            return consult(
+                url,
+                self._store,
+                wanted,
+                settings,
+                now=now,
+                page=page,
+                offered=offered,
+                seen=seen,
+                at_once=at_once,
+            )
+
+        considered = await without_blocking(look, self._runner)
         match considered:
             case plan.Serve(entry, warnings, origin):
                 return Landed(entry, origin, warnings)
@@ -122,7 +135,7 @@ class Engine:
             case ask:
                 refused = await self._robots.judge(ask.url) if self._robots is not None else None
                 landed = refused or await self._fly(ask, wanted, patience)
-                return self._stand_in(landed, ask, wanted) if isinstance(landed, Failed) else landed
+                return await self._stand_in(landed, ask, wanted) if isinstance(landed, Failed) else landed
 
     async def _fly(self, ask: Ask, wanted: Wanted, patience: Patience) -> Landed | Failed | Page:
         """Share one flight with all who ask the same; who came aboard is not bound by another's patience."""
@@ -138,8 +151,11 @@ class Engine:
             if departed or not (isinstance(landed, Failed) and landed.reason is Reason.TIMEOUT):
                 return landed
 
-    def _stand_in(self, failed: Failed, ask: Ask, wanted: Wanted) -> Landed | Failed:
-        entry = find(ask.url, self._store, self._settings, ask.page)
+    async def _stand_in(self, failed: Failed, ask: Ask, wanted: Wanted) -> Landed | Failed:
+        def look(at_once: bool) -> Entry | None:
+            return find(ask.url, self._store, self._settings, ask.page, at_once=at_once)
+
+        entry = await without_blocking(look, self._runner)
         sharing = () if entry is None else shared(entry.facts, self._store)
         standing_in = plan.stand_in(
             failed, entry, wanted, self._settings, now=self._clock.now(), sharing=sharing

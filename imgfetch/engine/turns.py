@@ -33,7 +33,7 @@ class Turns:
         ask: Ask,
         patience: Patience,
         make: Callable[[Ask], Awaitable[T]],
-        instead: Callable[[], S | None] = lambda: None,
+        instead: Callable[[], Awaitable[S | None]] | None = None,
     ) -> T | S | Failed:
         """What `make` makes of a request, in a turn with the host it goes to; what it raises is a Failed.
 
@@ -42,7 +42,7 @@ class Turns:
         async with self._lanes.turn(urls.origin(ask.url), patience) as turn:
             if isinstance(turn, Failed):
                 return turn
-            settled = instead()
+            settled = None if instead is None else await instead()
             if settled is not None:
                 return settled
             try:
