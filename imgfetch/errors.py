@@ -6,6 +6,7 @@ asked for one image and cannot have it (`Client.get`, `fetch`), or where there i
 
 from __future__ import annotations
 
+import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
@@ -120,11 +121,11 @@ def several(texts: Collection[str], name: str) -> tuple[str, ...]:
 
 
 def one_line(url: str, message: str, hint: str | None = None, *, limit: int = 300) -> str:
-    """`<url>: <message>; <hint>`: printable characters only, and at most `limit` of them."""
+    """Join `<url>: <message>; <hint>`: printable, without credentials, and at most `limit` characters."""
     text = ": ".join(part for part in (url, message) if part)
     if hint:
         text += f"; {hint}"
-    text = printable(text)
+    text = printable(without_credentials(text[: limit + 4096]))  # behind that, nothing is shown
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -133,6 +134,20 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def without_credentials(text: str) -> str:
+    """Return a text, as it is to be shown, without the user and password of each URL in it."""
+    return _CREDENTIALS.sub(r"\1", text) if "@" in text else text
+
+
+_CREDENTIALS = re.compile(
+    r"""( (?<=:)[\\/]{2,}                       # `https://`; browsers take backslashes, too
+        | (?<![^\s"'`(<>,;=])[\\/]{2,}          # `//host`, at the beginning of a word
+        | (?<=http:)[\\/]? | (?<=https:)[\\/]?  # `http:host`, which browsers read as `http://host`
+        ) [^\\/?#\s]{1,4096}@""",
+    re.VERBOSE | re.IGNORECASE,
+)
 
 
 def _rebuild(cls: type[ImgfetchError], failed: Failed) -> ImgfetchError:

@@ -165,7 +165,7 @@ def test_what_is_learnt_twice_is_learnt_once(lists: list[dict[str, int]]) -> Non
 
 
 def test_a_list_is_read_from_a_choice() -> None:
-    signed = "?exp=1767225600&sig=" + "0" * 64
+    signed = "?ex=65d903de&is=65c68ede&hm=" + "0" * 64
     text = SourceSet((Candidate(H + "a" + signed, 480), Candidate(H + "b", 800), Candidate("c:d", 3)))
     assert listed(choose(text, width=400), Settings()) == of(**{H + "a": 480, H + "b": 800})
     assert listed(choose(text, width=400, formats=["webp"]), Settings()) == of(**{H + "a": 480, H + "b": 800})

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgfetch import CachingTransport
+from imgfetch import Cache, CachingTransport, Client
 from imgfetch.cli import main
 from imgfetch.model import Head, Key, Origin, Served
 from imgfetch.rules import heads, urls
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 HEX64, HEX32 = "0123456789abcdef" * 4, "0123456789abcdef" * 2
+HMAC = "vjbyPxybdZaNmGa%2ByT272YEAiv4%3D"
 TEXT22, TEXT43 = "m0EMEkV3pNAKFB33gZuv_Q", "nitfHRCrtziwO2HwPfWw-yYDhUF5EwRunQA-j19DzZr"
 S3 = (
     "X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=AKIA%2F20260101%2Feu-west-1%2Fs3%2Faws4_request"
@@ -40,36 +41,48 @@ COS = (
     "q-sign-algorithm=sha1&q-ak=AKID&q-sign-time=1767225600;1767229200&q-key-time=1767225600;1767229200"
     f"&q-header-list=host&q-url-param-list=&q-signature={HEX32}01234567"
 )
-SAS = f"sv=2024-11-04&se=2026-01-01T00%3A00%3A00Z&sr=b&sp=r&sig={quote('a+b/c=')}"
+SAS = f"sv=2024-11-04&se=2026-01-01T00%3A00%3A00Z&sr=b&sp=r&sig={quote('a+b/c' + 'x' * 38 + '=')}"
 SIGNATURES = {
     "S3": S3,
     "S3 with a session": f"{S3}&X-Amz-Security-Token=FwoG",
     "S3, version 2": "AWSAccessKeyId=AKIA&Expires=1767225600&Signature=vjbyPxybdZaNmGa%2ByT272YEAiv4%3D",
     "CloudFront, canned policy": "Expires=1767225600&Signature=nitf~HRC-_&Key-Pair-Id=K2JCJMDEHXQW5F",
     "CloudFront, custom policy": "Policy=eyJTdG0_&Signature=nitf~HRC-_&Key-Pair-Id=K2JCJMDEHXQW5F",
-    "S3 behind CloudFront": f"{S3}&Expires=1767225600&Signature=nitf~HRC-_&Key-Pair-Id=K2JC",
+    "S3 behind CloudFront": f"{S3}&Expires=1767225600&Signature=nitf~HRC-_&Key-Pair-Id=K2JCJMDEHXQW5F",
     "GCS": GCS,
-    "GCS, version 2": "GoogleAccessId=a%40b.iam.gserviceaccount.com&Expires=1767225600&Signature=ab%2B",
+    "GCS, version 2": f"GoogleAccessId=a%40b.iam.gserviceaccount.com&Expires=1767225600&Signature={HMAC}",
     "Cloud CDN": "Expires=1767225600&KeyName=mine&Signature=8NBSdQGzvDftrOIa3WHpp646Iis=",
     "Azure, service": SAS,
-    "Azure, stored policy": "sv=2024-11-04&sr=c&si=readers&sig=abc%3D",
-    "Azure, account": f"{SAS}&ss=b&srt=o&st=2025-01-01&spr=https",
+    "Azure, stored policy": f"sv=2024-11-04&sr=c&si=readers&sig={HMAC}",
+    "Azure, account": f"{SAS.replace('&sr=b', '')}&ss=b&srt=o&st=2025-01-01&spr=https",
     "Azure, user delegation": f"{SAS}&skoid=1&sktid=2&skt=3&ske=4&sks=b&skv=5&sdd=2",
     "OSS": OSS,
-    "OSS, version 1": "OSSAccessKeyId=LTAI&Expires=1767225600&Signature=vjby%2Bx&security-token=CAIS",
+    "OSS, version 1": f"OSSAccessKeyId=LTAI&Expires=1767225600&Signature={HMAC}&security-token=CAIS",
     "Alibaba CDN": f"auth_key=1767225600-0-0-{HEX32}",
     "COS": COS,
-    "OBS": "AccessKeyId=OBS&Expires=1767225600&Signature=vjby%2Bx",
+    "OBS": f"AccessKeyId=OBS&Expires=1767225600&Signature={HMAC}",
     "Qiniu": f"e=1767225600&token={'M' * 40}:{'y' * 27}=",
-    "Cloudflare Images": f"exp=1767225600&sig={HEX64}",
-    "Bunny": f"token={TEXT22}&expires=1767225600",
-    "Bunny, advanced": f"token=HS256-{TEXT43}&token_path=%2Fa%2F&expires=1767225600&token_countries=DE",
     "Discord": f"ex=65d903de&is=65c68ede&hm={HEX64}&",
-    "nginx": f"md5={TEXT22}&expires=1767225600",
     "Akamai": f"hdnts=st=1767225600~exp=1767229200~acl=/*~hmac={HEX64}",
     "Akamai, escaped": f"__token__=exp%3D1767229200%7Eacl%3D%2F%2A%7Ehmac%3D{HEX64}",
 }
-SIGNING = {"signature", "sig", "auth_key", "token", "hm", "md5", "hdnts", "__token__"}
+SIGNING = {"signature", "sig", "auth_key", "token", "hm", "hdnts", "__token__"}
+GUESSES = {
+    "a token and a time": f"token={TEXT22}&expires=1767225600",
+    "a longer token and a time": f"token=HS256-{TEXT43}&token_path=%2Fa%2F&expires=1767225600",
+    "an MD5 and a time": f"md5={TEXT22}&expires=1767225600",
+    "a time and a digest": f"exp=1767225600&sig={HEX64}",
+    "S3, without its credential": S3.replace("X-Amz-Credential", "X-Amz-Other"),
+    "S3, with another algorithm": S3.replace("AWS4-HMAC-SHA256", "MINE"),
+    "S3, with a short signature": S3[:-30],
+    "GCS, without its date": GCS.replace("X-Goog-Date", "X-Goog-Day"),
+    "Azure, without what it is of": SAS.replace("&sr=b", ""),
+    "Azure, without an end": SAS.replace("&se=", "&sx="),
+    "Azure, with a version that is none": SAS.replace("2024-11-04", "1"),
+    "CloudFront, with half a policy": "Signature=nitf~HRC-_&Key-Pair-Id=K2JCJMDEHXQW5F",
+    "COS, with another algorithm": COS.replace("sha1", "md5"),
+}
+"""What may sign a URL, and may as well say which image it is: of no signer that documents it."""
 OF_THE_IMAGE = (
     "w=800",
     "format=webp",
@@ -111,12 +124,18 @@ def test_parameters_without_their_signature_stay_and_so_does_what_comes_twice(si
     assert key(twice) == ("" if "hmac" in twice else f"?{twice}")
 
 
+@pytest.mark.parametrize("query", GUESSES.values(), ids=GUESSES)
+def test_what_no_signer_documents_is_not_cut_on_a_guess(query: str) -> None:
+    assert key(query) == f"?{query}"
+    assert key(query, *(part.partition("=")[0] for part in query.split("&"))) == ""
+
+
 @pytest.mark.parametrize(
     "query",
     [
         "Expires=1767225600",
         "Expires=1767225600&Signature=abc",
-        "Expires=soon&Signature=abc&Key-Pair-Id=K2JC",
+        "Expires=soon&Signature=abc&Key-Pair-Id=K2JCJMDEHXQW5F",
         "sig=abc&w=1",
         "exp=1767225600&sig=abc",
         "token=abc&expires=1767225600",
@@ -179,7 +198,7 @@ def test_any_query_and_any_pattern_will_do(query: str, pattern: str) -> None:
 
 
 def signed(number: int) -> str:
-    return f"/a?w=12&exp=17672256{number:02}&sig={HEX64}"
+    return f"/a?w=12&ex=65d903{number:02x}&is=65c68ede&hm={HEX64}"
 
 
 pytestmark = pytest.mark.anyio
@@ -274,6 +293,58 @@ async def test_what_a_caller_names_is_left_out_by_each_of_the_doors(
         assert main(["get", f"{url}3", *options]) == 0
         assert main(["explain", f"{url}3", *options]) == 0
         assert f"  key: {origin.url}/a?w=1\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("verify", ["none", "full"])
+async def test_a_caching_transport_answers_no_signature_with_what_another_fetched(
+    verify: str, tmp_path: Path
+) -> None:
+    bodies = {number: PIXEL if verify == "full" else b'{"account": %d}' % number for number in (1, 2)}
+    with Loopback() as origin:
+        for number, body in bodies.items():
+            origin.route(
+                signed(number), whole(body, cache_control="max-age=60", content_location=signed(number))
+            )
+            origin.route(f"/?token={number}&expires=1767225600", whole(body, cache_control="max-age=60"))
+        for path in (signed, lambda number: f"/?token={number}&expires=1767225600"):
+            before = origin.asked()
+            transport = CachingTransport(tmp_path, verify=verify, allow_hosts=["127.0.0.1"])
+            async with httpx.AsyncClient(transport=transport) as client:
+                for number, body in (*bodies.items(), *bodies.items()):
+                    response = await client.get(origin.url + path(number))
+                    assert response.content == body
+                    if path is signed:  # what is kept is given as it came
+                        assert response.headers["content-location"] == signed(number)
+            assert origin.asked() - before == 2
+
+
+async def test_a_caching_transport_that_is_asked_to_ignores_signatures(tmp_path: Path) -> None:
+    with Loopback() as origin:
+        origin.route(signed(1), whole(PIXEL, cache_control="max-age=60"))
+        transport = CachingTransport(tmp_path, ignore_signatures=True, allow_hosts=["127.0.0.1"])
+        async with httpx.AsyncClient(transport=transport) as client:
+            for number in (1, 2):
+                assert (await client.get(origin.url + signed(number))).content == PIXEL
+            assert origin.asked() == 1
+            origin.route(signed(3), whole(b""))
+            await client.delete(origin.url + signed(3))
+            assert (await client.get(origin.url + signed(1))).extensions["imgfetch"]["origin"] == "fetched"
+
+
+async def test_what_a_caching_transport_keeps_of_a_signed_url_is_forgotten_under_both_keys(
+    tmp_path: Path,
+) -> None:
+    with Loopback() as origin:
+        url = origin.route(signed(1), whole(PIXEL, cache_control="max-age=60"))
+        async with Client(tmp_path, allow_hosts=["127.0.0.1"]) as client:
+            await client.get(url)
+        transport = CachingTransport(tmp_path, allow_hosts=["127.0.0.1"])
+        async with httpx.AsyncClient(transport=transport) as caller:
+            await caller.get(url)
+            assert len([*Cache(tmp_path).entries()]) == 2
+            origin.route(signed(1), whole(b""))
+            await caller.delete(url)
+            assert [*Cache(tmp_path).entries()] == []
 
 
 def test_a_broken_download_goes_on_under_a_new_signature(tmp_path: Path) -> None:

@@ -54,6 +54,7 @@ class CachingLayer(httpx.AsyncBaseTransport):
         level: Level,
         max_bytes: int,
         key_ignore: tuple[str, ...] = (),
+        ignore_signatures: bool = False,
     ) -> None:
         self._store = store
         self._transport = transport
@@ -63,12 +64,15 @@ class CachingLayer(httpx.AsyncBaseTransport):
         self._level = level
         self._max_bytes = max_bytes
         self._key_ignore = key_ignore
+        self._ignore_signatures = ignore_signatures
         self._in_background: dict[asyncio.Task[None], tuple[Key, transit.Fields]] = {}
         """Who asks, and about which entry that was given stale."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer from the cache, or by way of the transport within."""
-        asked = replace(_read(request), key_ignore=self._key_ignore)
+        asked = replace(
+            _read(request), key_ignore=self._key_ignore, ignore_signatures=self._ignore_signatures
+        )
         key = asked.key
         return await self._answer(request, asked, None if key is None else await self._find(key, asked))
 
@@ -240,7 +244,8 @@ class CachingLayer(httpx.AsyncBaseTransport):
             return
         key = asked.key
         assert key is not None  # noqa: S101 (or it would not be kept)
-        stored, selected = heads.storable(head, asked.resource), freshness.selecting(head, asked.headers)
+        stored = heads.storable(head, asked.resource, signed=not asked.ignore_signatures)
+        selected = freshness.selecting(head, asked.headers)
         (kept,) = self._store.keep_all([Filing(proved, key, stored, asked_at, received_at, selected)])
         if isinstance(kept, CacheError):
             raise kept

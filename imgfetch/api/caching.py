@@ -37,7 +37,8 @@ class CachingTransport(CachingLayer):
     keep. `transport` is what requests go out by: `GuardedTransport(allow_hosts)` where none is given, which
     contacts no internal host that `allow_hosts` does not name. `limits` bound what is kept, not what passes;
     `max_cache` and `max_age` bound the cache as those of `Client` do, and `check_age`, `key_ignore` and
-    `sandbox` are those of `Client`. `clock` is for tests.
+    `sandbox` are those of `Client`. Every other parameter of a query tells one response from another; with
+    `ignore_signatures`, those of known signatures do not (docs/caching.md). `clock` is for tests.
 
     `response.extensions["imgfetch"]` tells the `origin` of the body and, once it has been read, the `path`
     of the object.
@@ -52,6 +53,7 @@ class CachingTransport(CachingLayer):
         allow_hosts: Collection[str] = (),
         limits: Limits | None = None,
         key_ignore: Collection[str] = (),
+        ignore_signatures: bool = False,
         clock: Clock | None = None,
         max_cache: int | None = None,
         max_age: float | None = None,
@@ -73,6 +75,7 @@ class CachingTransport(CachingLayer):
             level=level,
             max_bytes=limits.max_bytes,
             key_ignore=several(key_ignore, "key_ignore"),
+            ignore_signatures=ignore_signatures,
         )
 
     async def aclose(self) -> None:

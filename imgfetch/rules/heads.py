@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING
 
 from imgfetch.frozen import replace
 from imgfetch.model import Head
-from imgfetch.rules.urls import without_signature
+from imgfetch.rules.urls import without_signature, without_userinfo
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from imgfetch.model import Entry
 
 _OF_THE_CONNECTION = frozenset(
@@ -68,18 +70,19 @@ def listed(value: str | None) -> frozenset[str]:
     return frozenset(name.strip().lower() for name in (value or "").split(","))
 
 
-def storable(head: Head, resource: str) -> Head:
-    """The head as that of `resource`, which is its URL without its signature.
+def storable(head: Head, resource: str, *, signed: bool = False) -> Head:
+    """Return the head as that of `resource`, which is its URL without its signature.
 
     It is without what is of the connection it came over (RFC 9111 §3.1), and without cookies. A URL in it
-    that may be the one asked for is without its signature too; a Location needs its own.
+    that may be the one asked for is without its signature too, unless the resource is `signed`; a Location
+    needs its own. No URL keeps user and password.
     """
     excepted = _NEVER_STORED
     connection = head.get("connection")
     if connection is not None and connection != "keep-alive":
         excepted |= listed(connection)
     kept = [
-        _without_signatures(field) if field[0] in _OF_URLS else field
+        _stripped(field, without_userinfo if signed else without_signature) if field[0] in _OF_URLS else field
         for field in head.headers
         if field[0] not in excepted
     ]
@@ -89,11 +92,11 @@ def storable(head: Head, resource: str) -> Head:
 _OF_URLS = ("content-location", "link")
 
 
-def _without_signatures(field: tuple[str, str]) -> tuple[str, str]:
+def _stripped(field: tuple[str, str], strip: Callable[[str], str]) -> tuple[str, str]:
     name, value = field
     if name == "link":
-        return name, _TARGET.sub(lambda target: without_signature(target[0]), value)
-    return name, without_signature(value)
+        return name, _TARGET.sub(lambda target: strip(target[0]), value)
+    return name, strip(value)
 
 
 _TARGET = re.compile("(?<=<)[^<>]*(?=>)")  # RFC 8288 §3

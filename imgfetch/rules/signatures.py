@@ -1,12 +1,19 @@
-"""What of a query only says that its bearer may have the image, and not which image it is.
+"""Which parameters of a query only sign a URL, and do not tell one image from another.
 
-A signed URL is a new one every hour, and names the same image every time: what signs it is no part of the
-key. A rule stands on its signer's own documentation, applies only where all that makes up the signature is
-there, and leaves alone whatever may change the image or what is said of it (`w`, `x-oss-process`,
-`versionId`, `response-content-type`). In doubt a parameter stays, which costs a download.
+A signed URL changes every hour, and names the same image each time: its signature is no part of the key.
+What is cut from a key joins URLs, so a wrong cut answers a request with another image. Therefore a scheme
+is cut only where
 
-Left alone on purpose: signatures that are the same for as long as the image is (`s` of imgix), and those
-that nobody has documented (`oh` and `oe` of Facebook).
+- its signer documents it (each has the address of that page beside it), and
+- all its required parameters are there, each once, with values of the documented form.
+
+Parameters that may change the image, or what is said of it, stay (`w`, `x-oss-process`, `versionId`,
+`response-content-type`). So does everything else: `token` with `expires`, `md5` with `expires`, `exp` with
+`sig` and the like are used by many origins, each in its own way. In doubt a parameter stays, which costs a
+download; a caller that knows better names it (`key_ignore`).
+
+Left alone on purpose: signatures that do not change (`s` of imgix), and those that nobody has documented
+(`oh` and `oe` of Facebook).
 """
 
 from __future__ import annotations
@@ -21,21 +28,21 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
-def unsigned(query: str, ignoring: tuple[str, ...] = ()) -> str:
-    """The query without the signatures of known signers, and without what `ignoring` names.
+def unsigned(query: str, ignoring: tuple[str, ...] = (), *, signatures: bool = True) -> str:
+    """Return the query without the signatures of known signers, and without what `ignoring` names.
 
     `ignoring` are shell patterns (`utm_*`) for the names of parameters, with regard to case. What is left
-    stands as it was written, in its order.
+    stands as it was written, in its order. Without `signatures`, only what `ignoring` names is left out.
     """
-    if not ignoring and _MAY_SIGN.search(query) is None:
+    if not ignoring and (not signatures or _MAY_SIGN.search(query) is None):
         return query
     parts = query.split("&")
     pairs = [(unquote(name), unquote(value)) for name, _, value in (part.partition("=") for part in parts)]
-    signing, ignored = _signing(pairs), _matcher(ignoring)
+    signing, ignored = _signing(pairs) if signatures else frozenset(), _matcher(ignoring)
     left = [
         part
         for part, (name, value) in zip(parts, pairs, strict=True)
-        if not (name in signing or re.fullmatch(_AKAMAI, value, re.DOTALL) or ignored(name))
+        if not (name in signing or (signatures and re.fullmatch(_AKAMAI, value, re.DOTALL)) or ignored(name))
     ]
     if len(left) == len(parts):
         return query
@@ -87,71 +94,118 @@ def _named(names: str, **forms: str) -> dict[str, str]:
 
 
 _TIME = "[0-9]{9,11}"  # seconds since the epoch
-_BASE64_OF_16, _BASE64_OF_32 = "[A-Za-z0-9_-]{22}", "[A-Za-z0-9_-]{43}"
-_OF_SAS = "ss srt sp st se spr sip sr si sdd ses skoid sktid skt ske sks skv saoid suoid scid"
+_DATE = "[0-9]{8}T[0-9]{6}Z"
+_SECONDS = "[0-9]{1,7}"
+_BASE64 = "[A-Za-z0-9+/_-]{20,700}={0,2}"  # of an HMAC, or of an RSA signature; with either alphabet
+_HEX64 = "[0-9a-f]{64}"
+_HEX = "[0-9a-f]{64,1024}"
+_SAS_ALWAYS = {"sv": "[0-9]{4}-[0-9]{2}-[0-9]{2}", "sig": _BASE64}
+_SAS_MAY = "st se sp spr sip si ses sdd skoid sktid skt ske sks skv saoid suoid scid skdutid sduoid"
 
 _SIGNERS = (
-    # Amazon S3 and all that speak its language, Signature Version 4: "Authenticating Requests: Using Query
-    # Parameters". X-Amz-Content-Sha256 is of the (empty) body of the request.
+    # Amazon S3 (and all that speak its language), Signature Version 4. X-Amz-Content-Sha256 is of the body of
+    # the request, which is empty.
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
     _Signer(
         _named(
-            "X-Amz-Algorithm X-Amz-Credential X-Amz-Date X-Amz-Expires X-Amz-SignedHeaders X-Amz-Signature"
+            "X-Amz-Credential X-Amz-SignedHeaders",
+            **{
+                "X-Amz-Algorithm": "AWS4-[A-Z0-9-]+",
+                "X-Amz-Date": _DATE,
+                "X-Amz-Expires": _SECONDS,
+                "X-Amz-Signature": _HEX,
+            },
         ),
         "X-Amz-Security-Token X-Amz-Content-Sha256 X-Amz-S3session-Token",
     ),
-    # The same, Signature Version 2: "Signing and authenticating REST requests".
-    _Signer(_named("AWSAccessKeyId Signature", Expires=_TIME), "x-amz-security-token"),
-    # Amazon CloudFront: "Create a signed URL using a canned policy", and "… using a custom policy".
-    _Signer(_named("Signature Key-Pair-Id", Expires=_TIME)),
-    _Signer(_named("Signature Key-Pair-Id Policy")),
-    # Google Cloud Storage, V4 and V2: "Signed URLs".
+    # Amazon S3, Signature Version 2: "Query string request authentication alternative".
+    # https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html
+    _Signer(_named("AWSAccessKeyId", Signature=_BASE64, Expires=_TIME), "x-amz-security-token"),
+    # Amazon CloudFront, with a canned policy, and with a custom one. Its Base64 has `-`, `_` and `~`.
+    # https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-creating-signed-url-canned-policy.html
+    # https://docs.aws.amazon.com/AmazonCloudFront/latest/DeveloperGuide/private-content-creating-signed-url-custom-policy.html
     _Signer(
-        _named("X-Goog-Algorithm X-Goog-Credential X-Goog-Date X-Goog-Expires")
-        | _named("X-Goog-SignedHeaders X-Goog-Signature")
+        {"Key-Pair-Id": "[A-Z0-9]{8,32}", "Signature": "[A-Za-z0-9~_-]+", "Expires": _TIME}, "Hash-Algorithm"
     ),
-    _Signer(_named("GoogleAccessId Signature", Expires=_TIME)),
-    # Google Cloud CDN: "Use signed URLs".
-    _Signer(_named("KeyName Signature", Expires=_TIME), "URLPrefix"),
-    # Azure Storage: "Create an account SAS", "… a service SAS" and "… a user delegation SAS". It says when it
-    # ends, or names a stored policy that does. rscc, rsct and the like change the answer, and stay.
-    _Signer(_named("sv sig se"), _OF_SAS),
-    _Signer(_named("sv sig si"), _OF_SAS),
-    # Alibaba Cloud OSS: "Include a V4 signature in a URL", and "… a V1 signature …".
     _Signer(
-        _named("x-oss-signature-version x-oss-credential x-oss-date x-oss-expires x-oss-signature"),
-        "x-oss-additional-headers x-oss-security-token",
+        {"Key-Pair-Id": "[A-Z0-9]{8,32}", "Signature": "[A-Za-z0-9~_-]+", "Policy": "[A-Za-z0-9~_-]+"},
+        "Hash-Algorithm",
     ),
-    _Signer(_named("OSSAccessKeyId Signature", Expires=_TIME), "security-token"),
-    # Alibaba Cloud CDN: "Type A signing", timestamp-rand-uid-md5hash.
-    _Signer({"auth_key": f"{_TIME}-[A-Za-z0-9]+-[A-Za-z0-9]+-[0-9a-f]{{32}}"}),
-    # Tencent Cloud COS: "Request Signature".
+    # Google Cloud Storage, V4 and V2.
+    # https://docs.cloud.google.com/storage/docs/authentication/signatures
+    # https://docs.cloud.google.com/storage/docs/access-control/signed-urls-v2
     _Signer(
         _named(
-            "q-sign-algorithm q-ak q-sign-time q-key-time q-header-list q-url-param-list q-signature",
-            **dict.fromkeys(("q-header-list", "q-url-param-list"), ".*"),
+            "X-Goog-Credential X-Goog-SignedHeaders",
+            **{
+                "X-Goog-Algorithm": "GOOG4-[A-Z0-9-]+",
+                "X-Goog-Date": _DATE,
+                "X-Goog-Expires": _SECONDS,
+                "X-Goog-Signature": _HEX,
+            },
+        )
+    ),
+    _Signer(_named("GoogleAccessId", Signature=_BASE64, Expires=_TIME)),
+    # Google Cloud CDN.
+    # https://docs.cloud.google.com/cdn/docs/using-signed-urls
+    _Signer({"KeyName": "[A-Za-z0-9_-]{1,63}", "Signature": _BASE64, "Expires": _TIME}, "URLPrefix"),
+    # Azure Storage: an account SAS; a service SAS and a user delegation SAS. The last two say how long they
+    # hold and for what, or name a stored policy that does. rscc, rsct and the like change the answer, and
+    # stay; so does `snapshot`.
+    # https://learn.microsoft.com/rest/api/storageservices/create-account-sas
+    # https://learn.microsoft.com/rest/api/storageservices/create-service-sas
+    # https://learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas
+    _Signer(_SAS_ALWAYS | _named("ss srt sp se"), f"sr {_SAS_MAY}"),
+    _Signer(_SAS_ALWAYS | _named("sr sp se"), _SAS_MAY),
+    _Signer(_SAS_ALWAYS | _named("sr si"), _SAS_MAY),
+    # Alibaba Cloud OSS, V4 and V1.
+    # https://www.alibabacloud.com/help/en/oss/developer-reference/add-signatures-to-urls
+    # https://www.alibabacloud.com/help/en/oss/developer-reference/ddd-signatures-to-urls
+    _Signer(
+        _named(
+            "x-oss-credential",
+            **{
+                "x-oss-signature-version": "OSS4-HMAC-SHA256",
+                "x-oss-date": _DATE,
+                "x-oss-expires": _SECONDS,
+                "x-oss-signature": _HEX64,
+            },
         ),
+        "x-oss-additional-headers x-oss-security-token",
+    ),
+    _Signer(_named("OSSAccessKeyId", Signature=_BASE64, Expires=_TIME), "security-token"),
+    # Alibaba Cloud CDN, type A: timestamp-rand-uid-md5hash.
+    # https://www.alibabacloud.com/help/en/cdn/user-guide/type-a-signing
+    _Signer({"auth_key": f"{_TIME}-[A-Za-z0-9]+-[A-Za-z0-9]+-[0-9a-f]{{32}}"}),
+    # Tencent Cloud COS.
+    # https://www.tencentcloud.com/document/product/436/7778
+    _Signer(
+        {
+            "q-sign-algorithm": "sha1",
+            "q-ak": ".+",
+            "q-sign-time": f"{_TIME};{_TIME}",
+            "q-key-time": f"{_TIME};{_TIME}",
+            "q-header-list": ".*",
+            "q-url-param-list": ".*",
+            "q-signature": "[0-9a-f]{40}",
+        },
         "x-cos-security-token",
     ),
-    # Huawei Cloud OBS: "Authentication of Signature in a URL".
-    _Signer(_named("AccessKeyId Signature", Expires=_TIME), "x-obs-security-token"),
-    # Qiniu Kodo: "Download credentials".
+    # Huawei Cloud OBS.
+    # https://support.huaweicloud.com/intl/en-us/api-obs/obs_04_0011.html
+    _Signer(_named("AccessKeyId", Signature=_BASE64, Expires=_TIME), "x-obs-security-token"),
+    # Qiniu Kodo: the access key, a colon, and the Base64 of an HMAC-SHA1.
+    # https://developer.qiniu.com/kodo/1202/download-token
     _Signer({"e": _TIME, "token": "[A-Za-z0-9_-]{40}:[A-Za-z0-9_-]{27}="}),
-    # Cloudflare Images: "Serve private images".
-    _Signer({"exp": _TIME, "sig": "[0-9a-f]{64}"}),
-    # Bunny CDN: "Token authentication", basic and advanced. `limit` is a speed, and stays.
-    _Signer(
-        {"token": f"(HS256-)?{_BASE64_OF_32}|{_BASE64_OF_16}", "expires": _TIME},
-        "token_path token_countries token_countries_blocked token_ignore_params",
-    ),
     # Discord: "Signed Attachment CDN URLs".
-    _Signer({"ex": "[0-9a-f]{8}", "is": "[0-9a-f]{8}", "hm": "[0-9a-f]{64}"}),
-    # nginx: ngx_http_secure_link_module.
-    _Signer({"md5": _BASE64_OF_16, "expires": _TIME}),
+    # https://docs.discord.com/developers/reference#signed-attachment-cdn-urls
+    _Signer({"ex": "[0-9a-f]{8}", "is": "[0-9a-f]{8}", "hm": _HEX64}),
 )
 
-_MAY_SIGN = re.compile(r"[Ss]ignature=|\b(?:sig|token|auth_key|hm|md5)=|hmac|%")
+_MAY_SIGN = re.compile(r"[Ss]ignature=|\b(?:sig|token|auth_key|hm)=|hmac|%")
 """Without it no query has a signature, and most need not be taken apart. An escape may stand for it."""
 
 _AKAMAI = r"(?=(?:.*~)?exp=[0-9]+~)(?:(?:st|exp|ip|id|acl|url)=[^~]*~)+hmac=[0-9a-f]{32,64}"
-"""Akamai: "Auth Token 2.0 Verification". The name of the parameter is each customer's own (`hdnts`,
+"""Akamai: "Auth Token 2.0 Verification" (https://techdocs.akamai.com/property-mgr/docs/auth-token-2-0-ver;
+https://pypi.org/project/akamai-edgeauth). The name of the parameter is each customer's own (`hdnts`,
 `__token__`), its value is not. One with `data=` in it may say anything, and stays."""

@@ -31,6 +31,8 @@ class Request:
     """Names in lower case."""
     key_ignore: tuple[str, ...] = ()
     """Shell patterns for the query parameters that do not tell one answer from another."""
+    ignore_signatures: bool = False
+    """Whether two URLs that differ in nothing but a known signature have one answer."""
 
     @property
     def key(self) -> Key | None:
@@ -41,13 +43,17 @@ class Request:
         address = urls.read(self.url)
         if self.method not in ("GET", "HEAD") or not isinstance(address, urls.Address):
             return None
-        return None if any(name in _ITS_OWN for name, _ in self.headers) else address.key(self.key_ignore)
+        if any(name in _ITS_OWN for name, _ in self.headers):
+            return None
+        return address.key(self.key_ignore, signed=not self.ignore_signatures)
 
     @property
     def resource(self) -> str:
-        """The URL without its signature."""
+        """The URL without what its key leaves out."""
         address = urls.read(self.url)
-        return address.resource(self.key_ignore) if isinstance(address, urls.Address) else self.url
+        if not isinstance(address, urls.Address):
+            return self.url
+        return address.resource(self.key_ignore, signed=not self.ignore_signatures)
 
     @property
     def range(self) -> str | None:
@@ -227,7 +233,9 @@ def invalidated(request: Request, head: Head) -> tuple[Key, ...]:
     named = (head.get("location"), head.get("content-location"))
     others = (urls.read(urls.follow(request.url, url)) for url in named if url is not None)
     here = (target, *(o for o in others if isinstance(o, urls.Address) and o.origin == target.origin))
-    return tuple(address.key(request.key_ignore) for address in here)
+    # Others who share the cache may have kept it under the key without its signature.
+    keys = [address.key(request.key_ignore, signed=signed) for address in here for signed in (True, False)]
+    return tuple(dict.fromkeys(keys))
 
 
 def answer_fields(entry: Entry, *, now: float, confirmed: bool = False) -> Fields:

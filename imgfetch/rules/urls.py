@@ -10,7 +10,7 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urljoin
 
-from imgfetch.errors import printable
+from imgfetch.errors import printable, without_credentials
 from imgfetch.model import Defect, Key, Reason
 from imgfetch.rules.signatures import unsigned
 
@@ -44,24 +44,33 @@ class Address(NamedTuple):
     names: tuple[Key, str]
     """Key and resource, where no parameter is ignored."""
 
-    def key(self, ignoring: tuple[str, ...] = ()) -> Key:
+    def key(self, ignoring: tuple[str, ...] = (), *, signed: bool = False) -> Key:
         """The same for every spelling of one resource that RFC 3986 §6.2.2 and RFC 9110 §4.2.3 equate.
 
         So it is for `'` and `%27` in a query: what browsers ask for tells no origin which was written.
 
         Signatures are no part of it, nor are the parameters that `ignoring` names: see `rules.signatures`.
+        A key that is to be `signed` keeps its signature.
         """
-        return (_remembered_names(self.origin, self.target, ignoring) if ignoring else self.names)[0]
+        return self._names(ignoring, signed=signed)[0]
 
-    def resource(self, ignoring: tuple[str, ...] = ()) -> str:
+    def resource(self, ignoring: tuple[str, ...] = (), *, signed: bool = False) -> str:
         """The URL without what only signs it: what validators and ranges belong to, and what may be noted."""
-        return (_remembered_names(self.origin, self.target, ignoring) if ignoring else self.names)[1]
+        return self._names(ignoring, signed=signed)[1]
+
+    def _names(self, ignoring: tuple[str, ...], *, signed: bool) -> tuple[Key, str]:
+        if ignoring or signed:
+            return _remembered_names(self.origin, self.target, ignoring, signed=signed)
+        return self.names
 
     @property
     def shown(self) -> str:
         """The URL as it may be printed: no credentials, and of the query only what can be no secret."""
         return _shown(self.url)
 
+
+_LONGEST_BROKEN = 8 * 1024
+"""Characters that are looked at of a string that is no URL, to show the beginning of it."""
 
 _REMEMBERED = 512
 """URLs, or hosts, of which is remembered what was made of them: it is asked at every step of their way."""
@@ -122,9 +131,14 @@ def origin(url: str) -> str:
     return address.origin if isinstance(address, Address) else ""
 
 
-def without_credentials(text: str) -> str:
-    """A URL without user and password, or a text without those of the URLs in it."""
-    return _CREDENTIALS.sub("", text)
+def without_userinfo(url: str) -> str:
+    """Return a URL, or a reference to one, without user and password; the rest stays as it is."""
+    return _USERINFO.sub(r"\1", url, count=1) if "@" in url else url
+
+
+def source_without_userinfo(source: str) -> str:
+    """Return a source as a caller gave it, a URL or a text of several, without user and password."""
+    return without_userinfo(source) if len(source.split(None, 1)) == 1 else without_credentials(source)
 
 
 def without_signature(url: str) -> str:
@@ -132,7 +146,7 @@ def without_signature(url: str) -> str:
     reference, hash_mark, fragment = url.partition("#")
     path, mark, query = reference.partition("?")
     left = unsigned(query)
-    return _USERINFO.sub("//", path) + (mark if left == query or left else "") + left + hash_mark + fragment
+    return without_userinfo(path) + (mark if left == query or left else "") + left + hash_mark + fragment
 
 
 def with_credentials_of(other: str, url: str) -> str:
@@ -158,8 +172,8 @@ def redact(url: str) -> str:
     address = read(url)
     if isinstance(address, Address):
         return address.shown
-    without_credentials = _USERINFO.sub("//", url)
-    return printable(without_credentials.partition("?")[0])[:120]
+    shown = without_credentials(without_userinfo(url[:_LONGEST_BROKEN])).partition("?")[0]
+    return printable(shown)[:120]
 
 
 BLOCKED_PORTS = frozenset(
@@ -186,8 +200,9 @@ _URL = re.compile(
 # A value is shown where it is a small number, as widths and qualities are; all else may be a signature.
 _QUERY_VALUE = re.compile(r"=(?![0-9]{1,5}(?:&|$))[^&]*")
 
-_USERINFO = re.compile(r"//[^/?#]*@")
-_CREDENTIALS = re.compile(r"(?<=://)[^/?#\s]*@")
+_USERINFO = re.compile(
+    r"\A([\x00-\x20]*(?:https?:[\\/]*|[a-z][a-z0-9+.-]*:[\\/]{2,}|[\\/]{2,}))[^\\/?#]*@", re.IGNORECASE
+)
 _ODD = re.compile(r"""[\x00-\x20"<>\\^`{|}\x7f]|\A[^?#]*+\?[^#']*+'""")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _NUMBER = re.compile(r"0x[0-9a-f]{0,60}|0[0-7]{0,60}|[1-9][0-9]{0,60}")
@@ -249,11 +264,13 @@ def _bad(message: str) -> Defect:
     return Defect(Reason.BAD_URL, message)
 
 
-def _names(origin: str, target: str, ignoring: tuple[str, ...] = ()) -> tuple[Key, str]:
+def _names(
+    origin: str, target: str, ignoring: tuple[str, ...] = (), *, signed: bool = False
+) -> tuple[Key, str]:
     """Key and resource; no question mark where no query is left."""
     path, mark, query = target.partition("?")
     if query:
-        query = unsigned(query, ignoring)
+        query = unsigned(query, ignoring, signatures=not signed)
         mark = mark if query else ""
     resource = origin + path + mark + query
     if "%" in resource or "'" in query or "/." in path:
