@@ -232,6 +232,34 @@ def test_a_directory_with_other_things_is_no_cache(tmp_path: Path, name: str) ->
     assert tree(tmp_path) == before
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "lost+found",
+        ".nfs000000000008a1b2",
+        ".DS_Store",
+        ".snapshot",
+        "System Volume Information",
+        ".Trash-1000",
+    ],
+)
+def test_a_directory_with_nothing_but_what_systems_leave_becomes_a_cache(
+    store: DiskStore, root: Path, name: str
+) -> None:
+    (root / name).mkdir(parents=True)
+    assert not store.exists()
+    assert store.find(CAT) is None
+    assert store.find(keep(store, CAT, b"a cat").key) is not None
+    assert store.exists()
+    assert (root / name).is_dir()
+
+
+def test_what_systems_leave_does_not_hide_other_things(tmp_path: Path) -> None:
+    for name in ("lost+found", ".DS_Store", "thesis.tex"):
+        (tmp_path / name).write_text("a cat")
+    check_refused(tmp_path, seen="other things in it")
+
+
 def test_an_empty_directory_becomes_a_cache(store: DiskStore, root: Path) -> None:
     root.mkdir()
     assert store.find(CAT) is None

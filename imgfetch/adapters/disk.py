@@ -52,6 +52,7 @@ from imgfetch.rules.checks import AT_ONCE, CHECK_AGE, is_due
 from imgfetch.rules.eviction import GRACE, IN_USE, Bounds
 from imgfetch.rules.freshness import matches
 from imgfetch.rules.heads import refreshed
+from imgfetch.rules.names import is_left_by_the_system
 from imgfetch.rules.renditions import kin
 
 if TYPE_CHECKING:
@@ -711,7 +712,7 @@ class DiskStore:
         if not stat.S_ISDIR(status.st_mode):
             raise self._not_a_cache("is a file, not a directory")
         with os.scandir(self._root) as listing:
-            if next(listing, None) is None:
+            if all(is_left_by_the_system(item.name) for item in listing):
                 return False
         if not any(os.path.lexists(f"{self._root}/{name}") for name in (OBJECTS, SCRATCH, INDEX)):
             self._look_for_tag()

@@ -6,6 +6,7 @@ import re
 from typing import TYPE_CHECKING
 
 from imgfetch.model import Format
+from imgfetch.rules.urls import without_userinfo
 
 if TYPE_CHECKING:
     from imgfetch.model import Digest
@@ -23,9 +24,36 @@ def file_name(url: str, sha256: Digest, image_format: Format) -> str:
     lead out of a directory, hide a file, or name a device. The digest tells apart what the URL does not;
     the extension is the format's, whatever the URL says.
     """
-    last = _path(url).rstrip("/").rpartition("/")[2]
+    last = _path(without_userinfo(url)).rstrip("/").rpartition("/")[2]
     stem = re.sub(r"[^A-Za-z0-9_]+", "-", last.rpartition(".")[0] or last).strip("-")[:80]
     return "-".join(part for part in (stem, sha256[:12]) if part) + f".{image_format.extension}"
+
+
+def is_left_by_the_system(name: str) -> bool:
+    """Whether a file or folder of that name is one that systems leave in folders by themselves."""
+    return name in _LEFT or name.startswith(_LEFT_WITH_A_NUMBER)
+
+
+_LEFT = frozenset(
+    {
+        # File systems: what fsck finds (e2fsck(8)), quotas (quotacheck(8)), snapshots (btrfs, ONTAP, ZFS).
+        *("lost+found", "aquota.user", "aquota.group", "quota.user", "quota.group"),
+        *(".snapshot", ".snapshots", ".zfs"),
+        # macOS.
+        *(".DS_Store", ".fseventsd", ".Spotlight-V100", ".TemporaryItems", ".Trashes"),
+        *(".DocumentRevisions-V100", ".apdisk", ".localized", ".VolumeIcon.icns"),
+        # Windows.
+        *("$RECYCLE.BIN", "System Volume Information", "Thumbs.db", "desktop.ini"),
+        # Desktops (the Trash specification), and network storage.
+        *(".Trash", ".directory", "@eaDir", "#recycle", "#snapshot"),
+    }
+)
+_LEFT_WITH_A_NUMBER = (
+    ".nfs",  # a file that was deleted while open (nfs(5))
+    ".fuse_hidden",  # the same of FUSE
+    ".Trash-",
+    "._",  # AppleDouble, beside a file on a volume without extended attributes
+)
 
 
 def _path(url: str) -> str:
