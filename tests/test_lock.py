@@ -386,7 +386,7 @@ def test_a_key_is_of_what_was_offered_and_asked() -> None:
     ],
 )
 def test_credentials_are_left_out(text: str, bare: str) -> None:
-    assert urls.without_credentials(text) == bare
+    assert urls.source_without_userinfo(text) == bare
 
 
 def test_credentials_go_to_their_own_origin_alone() -> None:

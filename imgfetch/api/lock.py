@@ -88,7 +88,7 @@ class Lock:
             if errand.is_a_url:
                 return  # it may be a page, and its images what they were
         else:
-            facts, url = outcome.entry.facts, urls.without_credentials(outcome.url)
+            facts, url = outcome.entry.facts, urls.without_userinfo(outcome.url)
             # A page may offer an image twice, and locks it once.
             place = min(errand.place, old.place) if again and old is not None else errand.place
             self._pins[key] = locks.Pin(key, place, url, facts.sha256, facts.width)

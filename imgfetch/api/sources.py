@@ -125,11 +125,14 @@ def label(source: Source) -> str:
     text = str(source if isinstance(source, str | Path) else getattr(source, "name", "a stream")).strip()
     if _URL_LIKE.fullmatch(text):
         return urls.redact(text)
-    return one_line("", urls.without_credentials(text), limit=60)
+    return one_line("", text, limit=60)
 
 
 def name_of(source: Source) -> str:
-    """A source as it can be given again, secrets and all; of a long text its beginning, and its digest."""
+    """Return a source as it can be given again, secrets and all; of a long text its beginning and a digest.
+
+    The digest is of the text without credentials: it may be written down.
+    """
     if isinstance(source, SourceSet):
         text = ", ".join(_written(candidate) for candidate in source.candidates)
     else:
@@ -138,6 +141,7 @@ def name_of(source: Source) -> str:
         return text
     import hashlib
 
+    text = urls.source_without_userinfo(text)
     return f"{text[:100]}… sha256:{hashlib.sha256(text.encode('utf-8', 'replace')).hexdigest()}"
 
 

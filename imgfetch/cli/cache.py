@@ -92,7 +92,7 @@ def _each(options: argparse.Namespace, work: Callable[[str], bool], done: str, w
         was_done = work(url)
         failed = failed or not was_done
         if options.json:
-            lines.result(json.dumps({"url": url, done: was_done}))
+            lines.result(json.dumps({"url": urls.without_userinfo(url), done: was_done}))
         elif not was_done:
             lines.say(f"{urls.redact(url)}: {wanting}")
     return Exit.FAILED if failed else Exit.OK

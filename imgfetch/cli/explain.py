@@ -62,7 +62,7 @@ def _print(cache: Cache, explanation: Explanation) -> None:
 def _fields(cache: Cache, explanation: Explanation) -> dict[str, Any]:
     entry, standing = explanation.entry, explanation.standing
     return {
-        "url": explanation.url,
+        "url": urls.without_userinfo(explanation.url),
         "key": explanation.key,
         "renditions": [{"url": each.key, "width": each.width} for each in cache.renditions(explanation.url)],
         "held": entry is not None,

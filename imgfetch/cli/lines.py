@@ -5,14 +5,15 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from imgfetch.errors import printable
+from imgfetch.errors import printable, without_credentials
 from imgfetch.frozen import by_name
 from imgfetch.model import Failed
+from imgfetch.rules.urls import without_userinfo
 
 if TYPE_CHECKING:
     from imgfetch.api.explanation import Explanation
     from imgfetch.api.values import Failure, Image
-    from imgfetch.model import Choice
+    from imgfetch.model import Candidate, Choice, Problem
 
 
 def result(line: str) -> None:
@@ -29,9 +30,9 @@ def _print(text: str) -> None:
 
 
 def say(line: str) -> None:
-    """Print one message, to standard error."""
+    """Print one message, to standard error; no URL in it keeps its user and password."""
     if sys.stderr is not None:  # as it is where the caller closed it
-        print(f"imgfetch: {printable(line)}", file=sys.stderr)  # noqa: T201 (as above)
+        print(f"imgfetch: {printable(without_credentials(line))}", file=sys.stderr)  # noqa: T201 (as above)
 
 
 def utc(seconds: float) -> str:
@@ -57,7 +58,7 @@ def fields_of(outcome: Image | Failure, path: str | None = None) -> dict[str, An
         "index": outcome.index,
         "place": outcome.place,
         "source": outcome.source,
-        "url": outcome.url,
+        "url": without_userinfo(outcome.url),
         "status": "error" if failed else "ok",
         "path": path,
         "sha256": image and image.sha256,
@@ -85,9 +86,11 @@ def json_of_choice(index: int, source: str, choice: Choice, explanation: Explana
             **choice_fields(choice),
             "parts": [{"name": part.name, "against": part.against or None} for part in explanation.parts],
             "source_size": explanation.source_size,
-            "densities": [{"url": c.url, "density": density} for c, density in explanation.densities],
-            "policies": {policy: candidate.url for policy, candidate in explanation.policies},
-            "problems": [by_name(problem) for problem in choice.source_set.problems],
+            "densities": [
+                {"url": without_userinfo(c.url), "density": density} for c, density in explanation.densities
+            ],
+            "policies": {policy: without_userinfo(c.url) for policy, c in explanation.policies},
+            "problems": [_problem_fields(problem) for problem in choice.source_set.problems],
         }
     )
 
@@ -95,14 +98,22 @@ def json_of_choice(index: int, source: str, choice: Choice, explanation: Explana
 def choice_fields(choice: Choice) -> dict[str, Any]:
     """What was chosen, why, and what would be tried after it."""
     return {
-        "url": choice.url,
+        "url": without_userinfo(choice.url),
         "why": choice.why,
         "policy": choice.policy,
         "width": choice.width,
         "kind": choice.source_set.kind,
-        "candidate": by_name(choice.candidate),
-        "alternatives": [by_name(candidate) for candidate in choice.alternatives],
+        "candidate": _candidate_fields(choice.candidate),
+        "alternatives": [_candidate_fields(candidate) for candidate in choice.alternatives],
     }
+
+
+def _candidate_fields(candidate: Candidate) -> dict[str, Any]:
+    return by_name(candidate) | {"url": without_userinfo(candidate.url)}
+
+
+def _problem_fields(problem: Problem) -> dict[str, Any]:
+    return by_name(problem) | {"found": without_credentials(problem.found)}
 
 
 def _error_fields(failed: Failure) -> dict[str, Any]:

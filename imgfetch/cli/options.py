@@ -92,7 +92,7 @@ def _shown(action: argparse.Action) -> str:
             return f"{number:g} s"
         case _, frozenset() | list() as several:
             return ", ".join(sorted(several))
-        case "base" | "proxy" | "referer", url:
+        case "base" | "contact" | "proxy" | "referer", url:
             return redact(url)
         case _, text:
             return str(text)

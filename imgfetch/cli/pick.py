@@ -20,6 +20,7 @@ from imgfetch.cli.watch import watcher_for
 from imgfetch.errors import error_for
 from imgfetch.model import Failed, Kind
 from imgfetch.rules.names import named_format
+from imgfetch.rules.urls import without_userinfo
 
 if TYPE_CHECKING:
     import argparse
@@ -91,7 +92,7 @@ class _Teller:
         if options.json:
             lines.result(lines.json_of_choice(errand.index, errand.source, choice, explanation))
         elif options.quiet:
-            lines.result(choice.url)
+            lines.result(without_userinfo(choice.url))
         else:
             for line in _told(choice, explanation, verbose=options.verbose):
                 lines.result(line)
@@ -105,7 +106,7 @@ class _Teller:
 
 def _told(choice: Choice, explanation: Explanation, *, verbose: bool) -> Iterator[str]:
     kind = choice.source_set.kind
-    yield choice.url
+    yield without_userinfo(choice.url)
     yield f"  {choice.why}" if kind in _PLAIN else f"  {kind}: {choice.why}"
     if len(explanation.parts) > 1:
         yield from (f"  not {part.name}: {part.against}" for part in explanation.parts if part.against)
@@ -117,15 +118,19 @@ def _told(choice: Choice, explanation: Explanation, *, verbose: bool) -> Iterato
         word = "else" if number == 0 else "then"
         density = densities.get(candidate)
         told = f" ({density:.4g}x)" if density is not None and candidate.width is not None else ""
-        yield f"  {word} {_descriptor(candidate)}{candidate.url}{told}"
+        yield f"  {word} {_named(candidate)}{told}"
     if verbose:
         for policy, candidate in explanation.policies:
-            yield f"  {policy:<8} would choose {_descriptor(candidate)}{candidate.url}"
+            yield f"  {policy:<8} would choose {_named(candidate)}"
 
 
 def _unread(source: str, problem: Problem) -> str:
     where = f"{source}: line {problem.line}, column {problem.column}" if problem.line else source
     return f"{where}: {problem.found!r} could not be read: {problem.reason}"
+
+
+def _named(candidate: Candidate) -> str:
+    return f"{_descriptor(candidate)}{without_userinfo(candidate.url)}"
 
 
 def _descriptor(candidate: Candidate) -> str:

@@ -2,7 +2,7 @@
 
     failures, as they come ─▶ FILE.….part ─▶ FILE, when the run is over ─▶ imgfetch retry FILE
 
-It has URLs as they were given, secrets and all, and is readable for its owner alone.
+It has URLs with all of their queries, but without user and password, and is readable for its owner alone.
 """
 
 from __future__ import annotations
@@ -74,11 +74,12 @@ class Report:
 
 def _members(failed: Failure, how: dict[str, Any]) -> dict[str, Any]:
     from imgfetch.adapters.clock import SystemClock
-    from imgfetch.rules import records
+    from imgfetch.rules import records, urls
 
+    given = urls.source_without_userinfo(failed.given)
     offered = None if failed.choice is None else records.offered(failed.choice.source_set)
     return {
         **lines.fields_of(failed),
         "when": lines.utc(SystemClock().now()),
-        "ask": {"source": failed.given, "offered": offered, **how},
+        "ask": {"source": given, "offered": offered, **how},
     }

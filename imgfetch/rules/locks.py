@@ -12,14 +12,14 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imgfetch.frozen import dataclass, replace
+from imgfetch.frozen import dataclass
 from imgfetch.model import Defect, Digest
 from imgfetch.rules import records, urls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from imgfetch.model import Candidate, SourceSet
+    from imgfetch.model import SourceSet
 
 VERSION = 1
 
@@ -52,9 +52,9 @@ class Pin:
 def key_of(source: str, choosing: Mapping[str, Any], source_set: SourceSet) -> PinKey:
     """Under which key an image is locked. The base URL is part of what is offered, not of what was asked."""
     asked = records.asked({name: value for name, value in choosing.items() if name != "base_url"})
-    offered = records.line(records.offered(_bare(source_set)))
+    offered = records.line(records.offered(source_set))  # not even a digest of credentials is written
     image = hashlib.sha256(offered.encode()).hexdigest()[:16]
-    return PinKey(urls.without_credentials(source), records.line(asked).strip(), image)
+    return PinKey(urls.source_without_userinfo(source), records.line(asked).strip(), image)
 
 
 def dump(pins: Iterable[Pin]) -> str:
@@ -134,13 +134,3 @@ def _pin(members: dict[str, Any]) -> Pin:
         Digest(sha256),
         width,
     )
-
-
-def _bare(source_set: SourceSet) -> SourceSet:
-    """The same without credentials, of which not even a digest is written down."""
-
-    def bare(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
-        return tuple(replace(each, url=urls.without_credentials(each.url)) for each in candidates)
-
-    sources = tuple(replace(source, candidates=bare(source.candidates)) for source in source_set.sources)
-    return replace(source_set, candidates=bare(source_set.candidates), sources=sources)

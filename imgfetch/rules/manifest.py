@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgfetch.frozen import dataclass
 from imgfetch.rules import records
+from imgfetch.rules.urls import source_without_userinfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
@@ -35,8 +36,11 @@ class Record:
 
 
 def identity(source: str, how: Mapping[str, Any]) -> int:
-    """A number of 64 bits for a source and the way it is asked for, the same in every run."""
-    asked = json.dumps([source, how], sort_keys=True, ensure_ascii=True)
+    """Return a number of 64 bits for a source and the way it is asked for, the same in every run.
+
+    It is not one of the source's user and password: it is written down, and they could be guessed by it.
+    """
+    asked = json.dumps([source_without_userinfo(source), how], sort_keys=True, ensure_ascii=True)
     return int.from_bytes(hashlib.sha256(asked.encode()).digest()[:8])
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from imgfetch.frozen import by_name
 from imgfetch.model import Candidate, Format, Kind, Policy, Source, SourceSet, Viewport
+from imgfetch.rules.urls import without_userinfo
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -83,7 +84,7 @@ def may_be_report(first: bytes) -> bool:
 
 
 def asked(choosing: Mapping[str, Any]) -> dict[str, Any]:
-    """The keywords of a choice as members: those of `api.errands.Choosing`, as they are given there."""
+    """Return the keywords of a choice as members: those of `api.errands.Choosing`, without credentials."""
     viewport, formats = choosing.get("viewport"), choosing.get("formats")
     names = (formats,) if isinstance(formats, str) else formats
     policy = str(choosing.get("policy") or Policy.COVER)
@@ -94,7 +95,7 @@ def asked(choosing: Mapping[str, Any]) -> dict[str, Any]:
             "policy": policy if policy != Policy.COVER else None,
             "formats": None if names is None else sorted(map(str, names)),
             "every": choosing.get("every") or None,
-            "base_url": choosing.get("base_url") or None,
+            "base_url": without_userinfo(choosing.get("base_url") or "") or None,
         }
     )
 
@@ -133,7 +134,7 @@ def _viewport(members: dict[str, Any]) -> Viewport:
 
 
 def offered(source_set: SourceSet) -> dict[str, Any]:
-    """A source set as members: all that a choice rests on."""
+    """Return a source set as members: all that a choice rests on, without credentials."""
     return _bare(
         {
             "kind": str(source_set.kind),
@@ -174,7 +175,10 @@ def source_set_of(members: Mapping[str, Any]) -> SourceSet:
 
 
 def _candidates(candidates: Iterable[Candidate]) -> list[dict[str, Any]]:
-    return [{"url": candidate.url, **_different(candidate, Candidate(""))} for candidate in candidates]
+    return [
+        {**_different(candidate, Candidate("")), "url": without_userinfo(candidate.url)}
+        for candidate in candidates
+    ]
 
 
 def _read_candidates(members: Mapping[str, Any]) -> tuple[Candidate, ...]:
