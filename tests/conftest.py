@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 for setting in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
     os.environ.pop(setting, None)  # children run as they do for those who have not set it
+os.environ["XDG_CONFIG_HOME"] = "/nonexistent"  # who runs the tests may have a configuration
 
 
 @pytest.fixture
@@ -32,6 +33,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in os.environ:
         if name.startswith("IMGFETCH_"):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / ".config"))
     return tmp_path
 
 

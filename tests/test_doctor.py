@@ -18,6 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import features
 
+from configured import of_user
 from fakes import FakeDecoder
 from imgfetch import check_image
 from imgfetch.adapters.disk import DiskStore
@@ -279,9 +280,11 @@ def test_an_index_that_may_not_be_written_is_no_use(monkeypatch: pytest.MonkeyPa
     assert findings["cache"].needed.endswith("/cache/index-v1.sqlite may not be written")
 
 
-def test_there_must_be_room_for_one_image(capsys: pytest.CaptureFixture[str]) -> None:
+def test_there_must_be_room_for_one_image(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert missing(found(room=2**62)) == ["free"]
-    Path("imgfetch.toml").write_text(f"[tool.imgfetch]\nmax-bytes = '{10**9}G'\n")
+    monkeypatch.setenv("IMGFETCH_MAX_BYTES", f"{10**9}G")
     code, out, err = ran(capsys)
     assert (code, err) == (1, "imgfetch: missing: free\n")
     assert f"{10**18:,} bytes, for one image of --max-bytes" in out
@@ -313,17 +316,18 @@ def test_a_file_system_without_locks_or_syncfs_is_gone_without() -> None:
 def test_a_setting_is_shown_with_what_says_so(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Path("imgfetch.toml").write_text("[tool.imgfetch]\ntotal-timeout = '1m'\nretries = 9\nformats = 'webp'\n")
+    Path("imgfetch.toml").write_text("[tool.imgfetch]\nproxy = 'x'\nwidth = 9\nformats = 'webp'\n")
+    file = of_user("total-timeout = '1m'\nretries = 9\nwidth = 5\n")
     monkeypatch.setenv("IMGFETCH_RETRIES", "5")
     monkeypatch.setenv("IMGFETCH_VIEWPORT", "1280x720@2")
     monkeypatch.setenv("IMGFETCH_FAIL_UNDER", "0.95")
     monkeypatch.setenv("IMGFETCH_HEADER", "Cookie: secret")
     monkeypatch.setenv("IMGFETCH_PROXY", "http://me:secret@proxy.example:3128")
     monkeypatch.setenv("IMGFETCH_REFERER", "https://h.example/?token=secret")
-    _, out, _ = ran(capsys, "--cache", "other")
+    _, out, err = ran(capsys, "--cache", "other")
     shown = {line.split()[0]: " ".join(line.split()[1:]) for line in out.splitlines() if "  --" in line}
     for option, expected in (
-        ("--total-timeout", "60 s (imgfetch.toml)"),
+        ("--total-timeout", f"60 s ({file})"),
         ("--retries", "5 (IMGFETCH_RETRIES)"),
         ("--formats", "webp (imgfetch.toml)"),
         ("--viewport", "1280x720@2 (IMGFETCH_VIEWPORT)"),
@@ -335,9 +339,12 @@ def test_a_setting_is_shown_with_what_says_so(
         ("--max-bytes", "50,000,000 (default)"),
         ("--offline", "no (default)"),
         ("--robots", "ignore (default)"),
-        ("--width", "not set (default)"),
+        ("--width", f"5 ({file})"),
+        ("--base", "not set (default)"),
     ):
         assert shown[option] == expected
+    assert re.search(rf"^ +configuration +{file}$", out, re.MULTILINE)
+    assert "imgfetch.toml: 'proxy' is ignored" in err
     assert "secret" not in out
 
 

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from configured import of_user
 from imgfetch.adapters.disk import INDEX, DiskStore
 from imgfetch.adapters.glance import RECENT, glance
 from imgfetch.cli import main, program
@@ -265,6 +266,12 @@ def test_what_a_browser_would_spell_otherwise_is_left_to_the_program(character: 
 )
 def test_a_configuration_is_left_to_the_program(name: str, text: str) -> None:
     Path(name).write_text(text, encoding="utf-8")
+    assert answer(["get", CAT]) is None
+
+
+def test_a_configuration_of_the_user_is_left_to_the_program() -> None:
+    assert answer(["get", CAT]) is not None
+    of_user("")
     assert answer(["get", CAT]) is None
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from children import running
+from configured import of_user
 from imgfetch.adapters import files
 from imgfetch.cli import main
 from imgfetch.cli.tally import Tally
@@ -112,7 +113,7 @@ def test_a_share_of_failures_is_a_success_and_is_counted_exactly(
     assert code("--fail-under", ".071") == 1
     assert code("--fail-under", "0") == 0
     assert code("--fail-under", "1") == 1
-    Path("imgfetch.toml").write_text("[tool.imgfetch]\nfail-under = 0.05\n")
+    of_user("[tool.imgfetch]\nfail-under = 0.05\n")
     assert code() == 0
 
 
@@ -187,7 +188,7 @@ def test_only_the_image_that_failed_is_tried_again_and_own_options_win(
     assert (line["source"], line["ask"]["source"]) == ("page.html", "page.html")
 
     Path("page.html").unlink()  # it is not read again
-    Path("imgfetch.toml").write_text("[tool.imgfetch]\nwidth = 10\npolicy = 'largest'\nall = true\n")
+    of_user("[tool.imgfetch]\nwidth = 10\npolicy = 'largest'\nall = true\n")
     origin.route("/a480", whole(A))
     origin.route("/a800", whole(B))
     before = origin.asked()

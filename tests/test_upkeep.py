@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 import imgfetch
+from configured import of_user
 from imgfetch import Cache, CachingTransport, Client, InputError
 from imgfetch.adapters import disk
 from origin import Origin, status, whole
@@ -150,7 +151,7 @@ def test_bounds_can_be_set_in_a_file_and_in_variables(
     urls: list[str], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     paths = fill(urls)
-    Path("imgfetch.toml").write_text('[tool.imgfetch]\nmax-age = "4.5d"\n')
+    of_user('[tool.imgfetch]\nmax-age = "4.5d"\n')
     assert run(capsys, "prune")[0]["left"]["files"] == 4
     monkeypatch.setenv("IMGFETCH_MAX_CACHE", str(len(WEBP[5])))
     assert run(capsys, "prune")[0]["left"]["files"] == 1
@@ -281,7 +282,7 @@ def test_a_url_whose_key_leaves_something_out_is_pinned_and_removed_by_any_of_it
     assert Ran(capsys, "cache", "pin", other).code == 1
     assert run(capsys, "pin", other, *ignoring) == [{"url": other, "pinned": True}]
     assert [line["pinned"] for line in run(capsys, "ls")] == [True]
-    Path("imgfetch.toml").write_text('[tool.imgfetch]\nkey-ignore = ["utm_*"]\n')
+    of_user('[tool.imgfetch]\nkey-ignore = ["utm_*"]\n')
     assert run(capsys, "unpin", other) == [{"url": other, "unpinned": True}]
     assert run(capsys, "rm", other) == [{"url": other, "removed": True}]
     assert run(capsys, "ls") == []

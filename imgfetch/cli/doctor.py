@@ -13,6 +13,7 @@ from imgfetch.api.doctor import examine
 from imgfetch.cli import lines
 from imgfetch.cli.exits import Exit
 from imgfetch.cli.options import Setting, in_force
+from imgfetch.cli.surroundings import of_user, user_file
 from imgfetch.model import Limits
 from imgfetch.rules.health import Finding, Status
 
@@ -27,7 +28,7 @@ def run(options: argparse.Namespace) -> Exit:
     meant = {setting.option: setting.meant for setting in settings}
     found = examine(options.cache, room=meant["--max-bytes"], ca_bundle=meant["--ca-bundle"])
     told = (_of_setting(each, options.cache) for each in settings)
-    return tell(chain(found, _terminal(), told, _fixed()), as_json=options.json)
+    return tell(chain(found, _terminal(), _of_user(), told, _fixed()), as_json=options.json)
 
 
 def tell(findings: Iterable[Finding], *, as_json: bool) -> Exit:
@@ -46,6 +47,15 @@ def _line(finding: Finding) -> str:
     held = f" ({finding.needed})" if finding.needed else ""
     what_to_do = f"; {finding.hint}" if finding.hint else ""
     return f"{mark:<8} {finding.name:<18} {finding.found or '-'}{held}{what_to_do}"
+
+
+def _of_user() -> Iterator[Finding]:
+    name = user_file()
+    if name is None:
+        yield Finding("settings", "configuration", None, needed="there is no home")
+    else:
+        found = name if of_user() is not None else f"{name}, which is not there"
+        yield Finding("settings", "configuration", found)
 
 
 def _of_setting(setting: Setting, cache: str) -> Finding:

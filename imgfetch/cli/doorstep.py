@@ -16,7 +16,7 @@ import sys
 
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.glance import glance
-from imgfetch.cli.surroundings import configuration
+from imgfetch.cli.surroundings import of_folder, of_user
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,4 +76,4 @@ def _is_plain_number(text: str) -> bool:
 def _is_special() -> bool:
     """Whether there are settings in the surroundings that only the program can read."""
     variables = any(name.startswith("IMGFETCH_") and name != "IMGFETCH_CACHE" for name in os.environ)
-    return variables or sys.stdout is None or configuration() is not None
+    return variables or sys.stdout is None or of_folder() is not None or of_user() is not None

@@ -1,7 +1,7 @@
 """The words of the command line, their types and where their defaults come from.
 
-A flag goes before an `IMGFETCH_…` variable, that before `[tool.imgfetch]` in `imgfetch.toml` or
-`pyproject.toml` of the current directory, that before the default.
+A flag goes before an `IMGFETCH_…` variable, that before the user's own configuration, that before
+`[tool.imgfetch]` in `imgfetch.toml` or `pyproject.toml` of the current directory, that before the default.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import imgfetch
-from imgfetch.cli.surroundings import configuration
+from imgfetch.cli import configuration
+from imgfetch.cli.configuration import Configured, variable_of
 from imgfetch.errors import InputError, printable
 from imgfetch.model import Form, Format, Level, Limits, Policy, Reason, ReferrerPolicy, Viewport
 from imgfetch.rules.checks import CHECK_AGE
@@ -26,11 +27,13 @@ if TYPE_CHECKING:
 
 
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
-    """Read a command line. Raises `InputError`; exits by itself only for --help and --version."""
+    """Read a command line. Raises `InputError`; exits by itself only for --help and --version.
+
+    `notices` of what is returned are the lines that a user should be told.
+    """
     chosen = next((word for word in arguments if not word.startswith("-")), "")
     parser, chosen_ones = _build(chosen, alone=arguments[:1] == [chosen] and chosen in _COMMANDS)
-    found = configuration() if chosen_ones else None
-    configured = {} if found is None else _table(*found, _known())
+    configured, notices = configuration.read(_known) if chosen_ones else ({}, [])
     for command in chosen_ones:
         _configure(command, configured)
     options, unknown = parser.parse_known_args(arguments)
@@ -39,7 +42,17 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         words = ("imgfetch", options.command, *filter(None, [getattr(options, "action", None)]))
         what = f"unrecognized arguments: {' '.join(unknown)}; see {' '.join(words)} --help"
         raise InputError(Reason.BAD_INPUT, what)
+    options.notices = [*notices, *_unknown_variables()]
     return options
+
+
+def _unknown_variables() -> list[str]:
+    """Return what to say of variables that look like ours, and are not."""
+    given = [name for name in os.environ if name.startswith(configuration.PREFIX)]
+    if not given or given == ["IMGFETCH_CACHE"]:  # as it nearly always is
+        return []
+    known = {variable_of(name) for name in _known()} | {"IMGFETCH_DEBUG"}
+    return configuration.unknown_variables(given, known)
 
 
 class Setting(NamedTuple):
@@ -56,15 +69,13 @@ class Setting(NamedTuple):
 def in_force() -> list[Setting]:
     """What the options of `get` are in these surroundings, if no flag says otherwise. Raises `InputError`."""
     _, (command,) = _build("get", alone=True)
-    found = configuration()
-    set_by = _configure(command, {} if found is None else _table(*found, _known()))
-    file = "" if found is None else found[0]
+    set_by = _configure(command, configuration.read(_known).options)
     return [
         Setting(
             action.option_strings[-1],
             _shown(action),
             action.default,
-            (set_by[action.dest] or file) if action.dest in set_by else "default",
+            set_by.get(action.dest, "default"),
         )
         for action in command._actions
         if action.option_strings and argparse.SUPPRESS not in (action.dest, action.default)
@@ -143,7 +154,12 @@ def _build(
 def _known() -> set[str]:
     """Every option there is."""
     _, commands = _build()
-    return {_option(action) for command in commands for action in command._actions if action.option_strings}
+    return {
+        _option(action)
+        for command in commands
+        for action in command._actions
+        if action.option_strings and action.dest != "help"
+    }
 
 
 def _get(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
@@ -612,26 +628,28 @@ def _names(names: type[StrEnum]) -> str:
 # Defaults from the surroundings
 
 
-def _configure(parser: argparse.ArgumentParser, configured: dict[str, Any]) -> dict[str, str]:
+def _configure(parser: argparse.ArgumentParser, configured: dict[str, Configured]) -> dict[str, str]:
     """Let variables and files set the default of every option. Raises `InputError`.
 
-    Which were set, each by the variable that did, or by the empty string for the file.
+    Return the options that were set, by `dest`, each with the variable or the file that did.
     """
     set_by = {}
     for action in parser._actions:
         if not action.option_strings or argparse.SUPPRESS in (action.dest, action.default):
             continue
         name = _option(action)
-        variable = "IMGFETCH_" + name.upper().replace("-", "_")
+        variable = variable_of(name)
         value: Any = os.environ.get(variable) or None
-        if value is None:
-            variable, value = "", configured.get(name)
+        where = blamed = variable
+        if value is None and name in configured:
+            value, where = configured[name]
+            blamed = f"{where}: {name}"
         if value is not None:
-            set_by[action.dest] = variable
+            set_by[action.dest] = where
             try:
                 action.default = _default(action, value)
             except argparse.ArgumentTypeError as error:
-                raise InputError(Reason.BAD_INPUT, str(error), variable or name) from error
+                raise InputError(Reason.BAD_INPUT, str(error), blamed) from error
     return set_by
 
 
@@ -656,21 +674,3 @@ _YES, _NO = ("1", "true", "yes", "on"), ("0", "false", "no", "off")
 
 def _option(action: argparse.Action) -> str:
     return action.option_strings[-1].lstrip("-")
-
-
-def _table(name: str, text: bytes, known: set[str]) -> dict[str, Any]:
-    """What `[tool.imgfetch]` says in a file. Raises `InputError`."""
-    import tomllib
-
-    try:
-        table: Any = tomllib.loads(text.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(Reason.BAD_INPUT, f"not TOML: {error}", name) from error
-    for key in ("tool", "imgfetch"):
-        table = table.get(key) if isinstance(table, dict) else None
-    if not isinstance(table, dict):
-        raise InputError(Reason.BAD_INPUT, "no table [tool.imgfetch] in it", name)
-    configured = {str(key).replace("_", "-"): value for key, value in table.items()}
-    for key in configured.keys() - known:
-        raise InputError(Reason.BAD_INPUT, f"{key!r} is no option; see docs/cli.md", name)
-    return configured

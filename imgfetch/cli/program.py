@@ -26,6 +26,9 @@ def run(arguments: Sequence[str]) -> int:
     """Run one command and give its exit code."""
     try:
         options = parse(arguments)
+        if not getattr(options, "quiet", False):
+            for notice in options.notices:
+                lines.say(notice)
         command = import_module(f"imgfetch.cli.{options.command}")
         return int(command.run(options))
     except (Exception, KeyboardInterrupt, Terminated) as error:

@@ -1,16 +1,48 @@
-"""Where settings are kept besides the command line."""
+"""Where settings are kept besides the command line: a file of the user, and one of the current directory."""
 
 from __future__ import annotations
 
+import os
+import stat
 
-def configuration() -> tuple[str, bytes] | None:
-    """The first file of the current directory that has settings, and what is in it; None where none has."""
-    for name in ("imgfetch.toml", "pyproject.toml"):
-        try:
-            with open(name, "rb") as file:  # noqa: PTH123 (pathlib is slow to import)
-                text = file.read()
-        except OSError:
-            continue
-        if name == "imgfetch.toml" or b"tool.imgfetch" in text:
-            return name, text
-    return None
+LARGEST = 1_000_000
+"""Bytes of a configuration; of a larger file one more is read, so that it shows."""
+
+
+def of_user() -> tuple[str, bytes] | None:
+    """Return the name and the contents of the user's own configuration; None where there is none."""
+    name = user_file()
+    return None if name is None else _read(name)
+
+
+def user_file() -> str | None:
+    """Return where the user's own configuration may be (XDG base directories); None without a home."""
+    folder = os.environ.get("XDG_CONFIG_HOME", "")
+    if not folder.startswith("/"):  # the standard has a relative one ignored
+        folder = os.path.expanduser("~/.config")  # noqa: PTH111 (pathlib is slow to import)
+    return f"{folder}/imgfetch/config.toml" if folder.startswith("/") else None
+
+
+def of_folder() -> tuple[str, bytes] | None:
+    """Return the file of the current directory that has settings, and its contents; None without one."""
+    found = _read("imgfetch.toml")
+    if found is not None:
+        return found
+    found = _read("pyproject.toml")
+    return found if found is not None and b"tool.imgfetch" in found[1] else None
+
+
+def _read(name: str) -> tuple[str, bytes] | None:
+    """Return the name of a regular file, and its first bytes. No pipe is waited for, whoever put it there."""
+    try:
+        descriptor = os.open(name, os.O_RDONLY | os.O_NONBLOCK)
+    except (OSError, ValueError):  # ValueError: a NUL in the name
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        return name, os.read(descriptor, LARGEST + 1)
+    except OSError:
+        return None
+    finally:
+        os.close(descriptor)
