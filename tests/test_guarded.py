@@ -16,6 +16,7 @@ import trustme
 
 from imgfetch import CachingTransport, Client, GuardedTransport, InputError, NetworkError, PolicyError
 from imgfetch.adapters import guarded
+from imgfetch.adapters.dial import Dialler
 from origin import Origin, redirect, whole
 from pictures import encoded
 from test_dial import Resolver
@@ -73,8 +74,24 @@ async def echo() -> AsyncIterator[Echo]:
         yield server
 
 
-async def refuses(url: str, words: str, *, allow: list[str] | None = None, kind: str = "blocked") -> None:
+def resolving(resolver: Resolver, transport: GuardedTransport) -> GuardedTransport:
+    """Let a transport ask a resolver that stands in for the system's."""
+    dialler = transport._backend._dialler
+    transport._backend._dialler = Dialler(dialler._allowed, dialler._elapsed, resolver.look_up)
+    return transport
+
+
+async def refuses(
+    url: str,
+    words: str,
+    *,
+    allow: list[str] | None = None,
+    kind: str = "blocked",
+    resolver: Resolver | None = None,
+) -> None:
     transport = GuardedTransport(allow or ())
+    if resolver is not None:
+        resolving(resolver, transport)
     async with httpx.AsyncClient(transport=transport, follow_redirects=True) as http:
         with pytest.raises(httpx.ConnectError, match=words) as caught:
             await http.get(url)
@@ -99,10 +116,11 @@ async def test_no_port_that_browsers_block_is_dialled() -> None:
 
 
 async def test_no_name_leads_to_an_internal_address() -> None:
-    Resolver(("10.0.0.7",))
-    await refuses("http://h.example/", "h.example is at 10.0.0.7, an internal address")
-    Resolver(("8.8.8.8", "127.0.0.1"))
-    await refuses("https://h.example/", "h.example is at 127.0.0.1, an internal address")
+    for url, words, *addresses in (
+        ("http://h.example/", "h.example is at 10.0.0.7, an internal address", "10.0.0.7"),
+        ("https://h.example/", "h.example is at 127.0.0.1, an internal address", "8.8.8.8", "127.0.0.1"),
+    ):
+        await refuses(url, words, resolver=Resolver(tuple(addresses)))
 
 
 async def test_no_redirect_that_httpx_follows_leads_to_an_internal_address() -> None:
@@ -116,7 +134,7 @@ async def test_no_redirect_that_httpx_follows_leads_to_an_internal_address() -> 
 async def test_the_address_that_was_judged_is_dialled_whatever_the_name_answers_next() -> None:
     async with echo() as server:
         resolver = Resolver(("127.0.0.1",), ("127.0.0.9",))
-        async with httpx.AsyncClient(transport=GuardedTransport(LOCAL)) as http:
+        async with httpx.AsyncClient(transport=resolving(resolver, GuardedTransport(LOCAL))) as http:
             url = server.url.replace("127.0.0.1", "h.example")
             assert (await http.post(url, content=b"here")).content == b"here"
         assert (resolver.asked, server.opened) == (["h.example"], 1)
@@ -125,8 +143,8 @@ async def test_the_address_that_was_judged_is_dialled_whatever_the_name_answers_
 async def test_a_name_that_answers_anew_is_judged_anew() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    Resolver(("127.0.0.1",), ("127.0.0.9",))
-    async with httpx.AsyncClient(transport=GuardedTransport(LOCAL)) as http:
+    resolver = Resolver(("127.0.0.1",), ("127.0.0.9",))
+    async with httpx.AsyncClient(transport=resolving(resolver, GuardedTransport(LOCAL))) as http:
         with pytest.raises(httpx.ConnectError, match="cannot connect: connection refused"):
             await http.get(f"http://h.example:{port}/")
         with pytest.raises(httpx.ConnectError, match=r"h.example is at 127.0.0.9, an internal address"):
@@ -161,13 +179,13 @@ async def test_tls_is_checked_against_the_name_and_the_authorities_given(tmp_pat
     with Origin() as origin:
         origin.route("/a", whole(WEBP))
         url = origin.door(tls=certificate("h.example", authority=authority)).replace("127.0.0.1", "h.example")
-        Resolver(("127.0.0.1",))
-        transport = GuardedTransport(LOCAL, ca_bundle=str(tmp_path / "ca.pem"))
+        resolver = Resolver(("127.0.0.1",))
+        transport = resolving(resolver, GuardedTransport(LOCAL, ca_bundle=str(tmp_path / "ca.pem")))
         async with httpx.AsyncClient(transport=transport) as http:
             assert (await http.get(f"{url}/a")).content == WEBP
             with pytest.raises(httpx.ConnectError, match="(?i)hostname mismatch"):
                 await http.get(f"{url.replace('h.example', 'i.example')}/a")
-        async with httpx.AsyncClient(transport=GuardedTransport(LOCAL)) as http:
+        async with httpx.AsyncClient(transport=resolving(resolver, GuardedTransport(LOCAL))) as http:
             with pytest.raises(httpx.ConnectError, match="local issuer"):
                 await http.get(f"{url}/a")
     with pytest.raises(InputError, match="not a file of certificate authorities"):
@@ -192,10 +210,11 @@ async def test_who_is_cancelled_hangs_up() -> None:
 
 
 async def test_what_goes_wrong_is_said_in_the_words_of_httpx() -> None:
-    async with echo() as server, httpx.AsyncClient(transport=GuardedTransport(LOCAL)) as http:
+    resolver = Resolver(socket.gaierror(-2, "Name or service not known"))
+    transport = resolving(resolver, GuardedTransport(LOCAL))
+    async with echo() as server, httpx.AsyncClient(transport=transport) as http:
         with pytest.raises(httpx.ReadTimeout):
             await http.get(f"{server.url}/stall", timeout=httpx.Timeout(5, read=0.05))
-        Resolver(socket.gaierror(-2, "Name or service not known"))
         with pytest.raises(httpx.ConnectError, match="cannot find the host h.example"):
             await http.get("http://h.example/")
     broken = ssl.SSLError()
@@ -225,7 +244,9 @@ async def test_a_client_says_of_it_what_it_says_of_its_own_connections(
     tmp_path: Path, *, cached: bool
 ) -> None:
     def client(name: str, *allow: str) -> Client:
-        dialling = GuardedTransport(allow)
+        dialling = resolving(
+            Resolver(socket.gaierror(-2, "Name or service not known")), GuardedTransport(allow)
+        )
         within = CachingTransport(tmp_path / f"{name} within", transport=dialling) if cached else dialling
         return Client(tmp_path / name, transport=within)
 
@@ -237,7 +258,6 @@ async def test_a_client_says_of_it_what_it_says_of_its_own_connections(
             with pytest.raises(PolicyError, match=r"127.0.0.1 is an internal address") as caught:
                 await refused.get(url)
             assert (caught.value.kind, caught.value.attempts, origin.asked()) == ("blocked", 1, 1)
-            Resolver(socket.gaierror(-2, "Name or service not known"))
             with pytest.raises(NetworkError, match="cannot find the host h.example") as lost:
                 await refused.get("http://h.example/a")
             assert lost.value.kind == "dns"

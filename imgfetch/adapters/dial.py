@@ -15,12 +15,15 @@ import ssl
 from itertools import zip_longest
 from typing import TYPE_CHECKING, TypeVar
 
-from imgfetch.errors import CacheError, ImgfetchError, NetworkError, PolicyError, Unreachable
+from imgfetch.adapters.resolver import Names, look_up, too_many_open_files
+from imgfetch.errors import NetworkError, PolicyError, Unreachable
 from imgfetch.model import Reason
 from imgfetch.rules import guard, urls
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
+
+    from imgfetch.adapters.resolver import LookUp
 
 L = TypeVar("L")
 P = TypeVar("P", bound=asyncio.BaseProtocol)
@@ -32,11 +35,13 @@ class Dialler:
     It sits below redirects, retries and connection reuse: no connection is made by any other way.
     """
 
-    def __init__(self, allowed: Collection[str], elapsed: Callable[[], float]) -> None:
+    def __init__(
+        self, allowed: Collection[str], elapsed: Callable[[], float], look_up: LookUp = look_up
+    ) -> None:
         """`elapsed` gives seconds on a clock that is never set."""
         self._allowed = allowed
         self._elapsed = elapsed
-        self._names = Names(elapsed)
+        self._names = Names(elapsed, look_up)
 
     async def connect(
         self,
@@ -86,7 +91,7 @@ class Dialler:
         blocked = urls.blocked_port(port)
         if blocked is not None:
             raise PolicyError(blocked.reason, blocked.message)
-        addresses = await self._names.resolve(host, port, timeout)
+        addresses = await self._names.resolve(host, timeout)
         defect = guard.judge(host, addresses, allowed=self._allowed)
         if defect is not None:
             raise PolicyError(defect.reason, defect.message)
@@ -100,7 +105,7 @@ class Dialler:
                 return await connect(address, port, min(left, _share(timeout, len(addresses))))
             except OSError as error:
                 failure = error
-        self._names.forget(host, port)  # it may have moved
+        self._names.forget(host)  # it may have moved
         if isinstance(failure, TimeoutError):
             raise Unreachable(Reason.TIMEOUT, f"no connection within {timeout:g} s") from failure
         if failure.errno in (errno.EMFILE, errno.ENFILE):
@@ -119,12 +124,6 @@ async def _connected(address: str, port: int, seconds: float) -> socket.socket:
         line.close()
         raise
     return line
-
-
-def too_many_open_files() -> CacheError:
-    """What is said where no more may be opened."""
-    hint = "lower --jobs, or raise the limit with ulimit -n"
-    return CacheError(Reason.IO, "too many open files", hint=hint)
 
 
 def why(error: Exception) -> str:
@@ -157,70 +156,3 @@ def _interleaved(addresses: list[str]) -> list[str]:
     first = [address for address in addresses if (":" in address) == (":" in addresses[0])]
     other = [address for address in addresses if address not in first]
     return [address for pair in zip_longest(first, other) for address in pair if address is not None]
-
-
-class Names:
-    """Addresses by name, each asked for once a minute at most, however many connections are made."""
-
-    LIFETIME = 60.0
-    MOST = 4096
-    """Names that are remembered."""
-
-    def __init__(self, elapsed: Callable[[], float]) -> None:
-        self._elapsed = elapsed
-        self._known: dict[tuple[str, int], tuple[float, asyncio.Task[list[str]]]] = {}
-
-    async def resolve(self, host: str, port: int, timeout: float | None = None) -> list[str]:  # noqa: ASYNC109
-        """The addresses of a host, at least one. Raises `NetworkError` (`dns`) and `CacheError`.
-
-        `timeout`: seconds to wait. The resolver goes on for those who ask again.
-        """
-        until, answer = self._known.get((host, port), (0.0, None))
-        if answer is None or until < self._elapsed() or answer.get_loop() is not asyncio.get_running_loop():
-            answer = asyncio.create_task(_resolve(host, port))
-            answer.add_done_callback(_seen)
-            if len(self._known) >= self.MOST:
-                del self._known[next(iter(self._known))]
-            self._known[host, port] = (self._elapsed() + self.LIFETIME, answer)
-        # Shared: who waits no longer must not take the answer from the others.
-        await asyncio.wait([answer], timeout=timeout)
-        if not answer.done():
-            late = f"cannot find the host {host}: no answer from the resolver within {timeout:g} s"
-            raise Unreachable(Reason.DNS, late)
-        try:
-            return answer.result()
-        except ImgfetchError:
-            self.forget(host, port)
-            raise
-
-    def forget(self, host: str, port: int) -> None:
-        """Ask again the next time."""
-        self._known.pop((host, port), None)
-
-
-def _seen(answer: asyncio.Task[list[str]]) -> None:
-    """Take note of an error that nobody waited for."""
-    if not answer.cancelled():
-        answer.exception()
-
-
-async def _resolve(host: str, port: int) -> list[str]:
-    # Bytes are asked for as they are; a `str` would be taken for IDNA, whose tables take long to load.
-    name = host.encode() if host.isascii() else host
-    try:
-        found = await asyncio.get_running_loop().getaddrinfo(name, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
-        if not _may_open():
-            raise too_many_open_files() from error
-        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise Unreachable(Reason.DNS, f"cannot find the host {host}: {why}") from error
-    return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
-
-
-def _may_open() -> bool:
-    """Whether there is room for one more file: without it, the resolver says that no host has any name."""
-    try:
-        socket.socket().close()
-    except OSError:
-        return False
-    return True

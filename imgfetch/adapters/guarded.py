@@ -47,12 +47,13 @@ class GuardedTransport(httpx.AsyncBaseTransport):
         limits: httpx.Limits | None = None,
     ) -> None:
         limits = limits or httpx.Limits(max_connections=100, max_keepalive_connections=20)
+        self._backend = _GuardedBackend(several(allow_hosts, "allow_hosts"))
         self._pool = httpcore.AsyncConnectionPool(
             ssl_context=trust(ca_bundle),
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,
-            network_backend=_GuardedBackend(several(allow_hosts, "allow_hosts")),
+            network_backend=self._backend,
         )
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:

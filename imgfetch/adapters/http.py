@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import httpx
 
-from imgfetch.adapters.dial import tls_hint, too_many_open_files, why
+from imgfetch.adapters.dial import tls_hint, why
+from imgfetch.adapters.resolver import too_many_open_files
 from imgfetch.adapters.speech import encoded
 from imgfetch.adapters.wire import progress
 from imgfetch.errors import (
