@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import os
+import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,8 @@ from children import running
 from imgfetch import Client, InputError
 from imgfetch.adapters.manifest import NAME, Manifest
 from imgfetch.api.errands import Errand, errands_of
-from imgfetch.api.rows import LONGEST, form_of, rows
+from imgfetch.api.lines import LONGEST
+from imgfetch.api.rows import form_of, rows
 from imgfetch.cli import main
 from imgfetch.errors import CacheError
 from imgfetch.model import Form
@@ -122,8 +124,12 @@ def test_a_row_that_cannot_be_read_stands_for_itself() -> None:
     assert read("\u00fc" * LONGEST + "\na", Form.LINES)[1:] == ["a"]
     assert read("\u00fc" * LONGEST, Form.LINES)[0].startswith("!line 1: more than")
     long = "x" * (3 * LONGEST)
-    assert [row[:30] for row in read(f"{long}\na\n", Form.LINES)] == ["!line 1: more than 1,000,000 c", "a"]
-    assert [row[:21] for row in read(f"url\n{long}\na\n", Form.CSV)] == ["!line 2: field larger", "a"]
+    assert [row[:30] for row in read(f"{long}\na\n", Form.LINES)] == ["!line 1: more than 1,000,000 b", "a"]
+    assert read(f"url\n{long}\na\n", Form.CSV) == ["!line 2: more than 1,000,000 bytes in a row", "a"]
+    assert read(f"{long}\n" + '{"url": "a"}', Form.JSONL) == [
+        "!line 1: more than 1,000,000 bytes in a line",
+        "a",
+    ]
     assert read("[" * 100_000, Form.JSONL)[0].startswith("!line 1: not JSON")
     with pytest.raises(InputError, match="no column image; it has id, url; name the column with --column"):
         read("id,url\n1,a", Form.CSV, "image")
@@ -134,6 +140,58 @@ def test_a_quote_that_never_ends_does_not_swallow_the_memory() -> None:
     assert found[0].startswith("!line ")
     assert "field larger than field limit" in found[0]
     assert found[-1] == "a.webp"
+
+
+def test_a_row_of_quoted_lines_that_never_ends_does_not_swallow_the_memory() -> None:
+    # each line closes the field that the line before has opened, so that no field is long
+    found = read("url\n" + '"' + 'a","b\n' * 400_000, Form.CSV)
+    assert found[0].endswith("more than 1,000,000 bytes in a row")
+
+
+class Endless(io.RawIOBase):
+    """A stream of one line: so many bytes that it could as well never end, and a line behind it."""
+
+    def __init__(self, head: bytes, length: int, tail: bytes) -> None:
+        self._head, self._left, self._tail = head, length, tail
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 (whatever can be written to)
+        if self._head:
+            given, self._head = self._head[: len(buffer)], self._head[len(buffer) :]
+        elif self._left:
+            given = b"x" * min(self._left, len(buffer))
+            self._left -= len(given)
+        else:
+            given, self._tail = self._tail[: len(buffer)], self._tail[len(buffer) :]
+        buffer[: len(given)] = given
+        return len(given)
+
+
+@pytest.mark.parametrize(
+    ("form", "head", "row"),
+    [
+        (Form.LINES, b"", b"a"),
+        (Form.CSV, b"url\n", b"a"),
+        (Form.TSV, b"url\n", b"a"),
+        (Form.JSONL, b"", b'{"url": "a"}'),
+    ],
+)
+def test_a_line_that_never_ends_is_one_failure_and_takes_no_memory(
+    form: Form, head: bytes, row: bytes
+) -> None:
+    stream = io.BufferedReader(Endless(head + b'"', 60_000_000, b"\n" + row + b"\n"))
+    tracemalloc.start()
+    try:
+        found = rows(stream, form)
+        first = next(found)  # before the end of the line is there
+        assert isinstance(first, InputError)
+        assert "more than 1,000,000 bytes" in first.message
+        assert [*found] == ["a"]
+        assert tracemalloc.get_traced_memory()[1] < 8_000_000
+    finally:
+        tracemalloc.stop()
 
 
 @settings(deadline=None)

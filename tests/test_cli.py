@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -166,6 +167,29 @@ def test_sources_come_from_standard_input_and_from_a_list(origin: Origin) -> Non
     Path("list").write_text(f"news.txt\n\n{origin.url}{news.PATHS[480]}\n")
     listed = child("get", "-i", "list", "--files", "-w", "800", *LOCAL)
     assert (listed.returncode, len(listed.stdout.splitlines())) == (0, 2)
+
+
+def test_a_line_that_never_ends_is_one_failure_of_a_list(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = f"{origin.url}{news.PATHS[480]}"
+    with Path("list").open("wb") as file:
+        file.truncate(60_000_000)  # of zeros, which take no room on disk
+        file.seek(0, os.SEEK_END)
+        file.write(f"\n\n{url}\n".encode())
+    for command in ("get", "pick"):
+        tracemalloc.start()
+        try:
+            ran = Ran(capsys, command, "-i", "list", *LOCAL)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+        assert (ran.code, len(ran.lines)) == (1, {"get": 1, "pick": 2}[command])
+        assert "line 1: more than 1,000,000 bytes in a line" in ran.err
+        assert peak < 20_000_000
+    piped = child("get", "-i", "-", *LOCAL, given=b"x" * 5_000_000 + f"\n{url}\n".encode())
+    assert (piped.returncode, len(piped.stdout.splitlines())) == (1, 1)
+    assert b"line 1: more than 1,000,000 bytes in a line" in piped.stderr
 
 
 def test_a_line_of_a_list_names_a_file_only_where_files_are_allowed(

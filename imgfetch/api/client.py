@@ -280,7 +280,7 @@ class Client:
         return many(todo, self._work, window=self._window, at_once=self.at_once, size=_size)
 
     def drawn(
-        self, lots: Iterable[Sequence[Source]], **choosing: Unpack[Choosing]
+        self, lots: Iterable[Sequence[Source | InputError]], **choosing: Unpack[Choosing]
     ) -> Iterator[Batch | Errand]:
         """What sources come to, in their order; those of a lot are drawn, and looked for, together.
 
@@ -311,7 +311,7 @@ class Client:
                 index += 1
 
     def _parts(
-        self, way: Shortcut, some: Sequence[Source], first: int, choosing: Choosing
+        self, way: Shortcut, some: Sequence[Source | InputError], first: int, choosing: Choosing
     ) -> Iterator[Batch | Errand]:
         """What some sources come to, in their order, those that are there by the short way in batches."""
         clock = SystemClock()

@@ -98,18 +98,24 @@ class Errand:
         )
 
 
-def errands(sources: Iterable[Source], **choosing: Unpack[Choosing]) -> Iterator[Errand]:
+def errands(sources: Iterable[Source | InputError], **choosing: Unpack[Choosing]) -> Iterator[Errand]:
     """Draw sources as they are needed; one that cannot be read gives one errand that has failed."""
     for index, source in enumerate(sources):
         yield from errands_of(source, index, **choosing)
 
 
 def errands_of(
-    source: Source, index: int, *, seen: Seen | None = None, **choosing: Unpack[Choosing]
+    source: Source | InputError, index: int, *, seen: Seen | None = None, **choosing: Unpack[Choosing]
 ) -> Iterator[Errand]:
-    """One errand for each image that `source` offers; what cannot be read or chosen from has failed."""
+    """Yield an errand for each image that `source` offers; what cannot be read or chosen from has failed.
+
+    An `InputError` stands for a source that could not be read from its list.
+    """
     if not choosing.keys() <= _KEYWORDS:
         raise TypeError(f"no such keyword: {', '.join(sorted(choosing.keys() - _KEYWORDS))}")
+    if isinstance(source, InputError):
+        yield Errand(source.failed(), source.url, index, choosing)
+        return
     name = label(source)
     try:
         page = choosing.get("base_url", "")

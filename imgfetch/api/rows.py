@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import csv
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
+from imgfetch.api.lines import LONGEST, bounded_lines, too_long
 from imgfetch.errors import InputError, one_line
 from imgfetch.model import Form, Reason
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import BinaryIO
-
-LONGEST = 1_000_000
-"""Bytes in a line; what is longer is no row."""
 
 COLUMNS = ("srcset", "url")
 """The columns that are looked for, in any case; the second where the first is empty."""
@@ -50,14 +48,17 @@ def rows(file: BinaryIO, form: Form, *, column: str | None = None) -> Iterator[s
 
 def _of_lines(file: BinaryIO) -> Iterator[str | InputError]:
     for number, line in enumerate(_lines(file), 1):
-        if len(line) >= LONGEST:
-            yield _unusable(number, f"more than {LONGEST:,} characters")
+        if line is None:
+            yield too_long(number)
         elif line.strip():
             yield line.strip()
 
 
 def _of_objects(file: BinaryIO, column: str | None) -> Iterator[str | InputError]:
     for number, line in enumerate(_lines(file), 1):
+        if line is None:
+            yield too_long(number)
+            continue
         if not line.strip():
             continue
         try:
@@ -74,7 +75,8 @@ def _of_objects(file: BinaryIO, column: str | None) -> Iterator[str | InputError
 
 
 def _of_table(file: BinaryIO, column: str | None, delimiter: str) -> Iterator[str | InputError]:
-    table = csv.reader(_lines(file), delimiter=delimiter)
+    lines = _LinesOfRow(file)
+    table = csv.reader(lines, delimiter=delimiter)
     try:
         header = next(table, [])
     except csv.Error as error:
@@ -87,16 +89,17 @@ def _of_table(file: BinaryIO, column: str | None, delimiter: str) -> Iterator[st
         raise InputError(Reason.BAD_INPUT, f"no column {wanted}; it has {has or 'none'}", hint=hint)
     places = [header.index(name) for name in names]
     while True:
+        lines.begin_row()
         try:
             row = next(table)
         except StopIteration:
             return
         except csv.Error as error:
-            yield _unusable(table.line_num, str(error))
+            yield _unusable(lines.number, str(error))
             continue
         if row:
             found = next((row[place] for place in places if place < len(row) and row[place].strip()), None)
-            yield _source(found, table.line_num, names)
+            yield _source(found, lines.number, names)
 
 
 def _columns(names: Sequence[str], column: str | None) -> tuple[str, ...]:
@@ -116,21 +119,34 @@ def _unusable(number: int, why: str) -> InputError:
     return InputError(Reason.BAD_INPUT, why, f"line {number}")
 
 
-def _lines(file: BinaryIO) -> Iterator[str]:
-    """The lines of a file, each with its end; of one that is too long, the beginning."""
-    first = True
-    while line := file.readline(LONGEST):
-        if len(line) == LONGEST:
-            if not line.endswith(b"\n"):
-                _skip_line(file)
-            text = line.decode("latin-1")  # whatever it says, it must not become shorter
-        else:
-            text = line.decode("utf-8", "replace")
-        yield text.removeprefix("\ufeff") if first else text
-        first = False
+def _lines(file: BinaryIO) -> Iterator[str | None]:
+    """Yield the lines of a file, each with its end; None for one that is too long."""
+    for number, line in enumerate(bounded_lines(file)):
+        text = None if line is None else line.decode("utf-8", "replace")
+        yield text if number or text is None else text.removeprefix("\ufeff")
 
 
-def _skip_line(file: BinaryIO) -> None:
-    while rest := file.readline(LONGEST):
-        if rest.endswith(b"\n"):
-            return
+class _LinesOfRow:
+    """The lines of a table; a row that has several, in a quoted field, is as bounded as a line."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._lines = _lines(file)
+        self._size = 0
+        self.number = 0
+        """The number of the line that was read last."""
+
+    def begin_row(self) -> None:
+        """Count the size from here on."""
+        self._size = 0
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        """Raise `csv.Error` where a row is too long; the reader begins anew with the next line."""
+        line = next(self._lines)
+        self.number += 1
+        self._size += 0 if line is None else len(line)
+        if line is None or self._size > LONGEST:
+            raise csv.Error(f"more than {LONGEST:,} bytes in a row")
+        return line

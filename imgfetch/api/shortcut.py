@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from imgfetch.api.errands import Choosing
     from imgfetch.api.sources import Source
+    from imgfetch.errors import InputError
     from imgfetch.model import Seen, Settings
     from imgfetch.ports import Clock, Store
 
@@ -36,7 +37,7 @@ class Shortcut:
         self._is_open = is_open and plan.is_usual(settings) and not any(map(choosing.get, _OF_SOURCES))
         self._likeness: Likeness | None = None
 
-    def look(self, sources: Sequence[Source], first: int, *, now: float) -> Look:
+    def look(self, sources: Sequence[Source | InputError], first: int, *, now: float) -> Look:
         """Look for all the sources at once; `first` is the index of the first of them.
 
         Raises `CacheError`.
@@ -97,7 +98,7 @@ class Batch:
         self.taken = len(images)
 
 
-def _keys(sources: Sequence[Source]) -> list[Key]:
+def _keys(sources: Sequence[Source | InputError]) -> list[Key]:
     """Of each source the key that it may be; of what can be none the empty string, which is none either."""
     return [
         Key(source) if type(source) is str and len(source) <= urls.LONGEST and source.isascii() else _NO_KEY

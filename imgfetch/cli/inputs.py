@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from imgfetch.api.sources import Source
 
 
-def lots_of(options: argparse.Namespace) -> Iterator[Sequence[Source]]:
-    """What was given to read, drawn as it is needed. Raises `InputError`.
+def lots_of(options: argparse.Namespace) -> Iterator[Sequence[Source | InputError]]:
+    """What was given to read, drawn as it is needed, or why a line cannot be. Raises `InputError`.
 
     The lines of a file come many at a time, those of a pipe one by one: whoever writes them may be waiting
     for an answer.
@@ -34,9 +34,9 @@ def lots_of(options: argparse.Namespace) -> Iterator[Sequence[Source]]:
         yield (_standard_input() if source == "-" else meant(source, options.base),)
     if options.input_file is not None:
         name: str = options.input_file
-        lines: Iterator[Source] = _lines(name)
+        lines: Iterator[Source | InputError] = _lines(name)
         if options.files:
-            lines = (meant(line, options.base) for line in _lines(name))
+            lines = (meant(line, options.base) if isinstance(line, str) else line for line in _lines(name))
         yield from lots(lines, lot_of(name))
 
 
@@ -57,7 +57,7 @@ _LONGEST_PATH = 4096
 """Characters; the system takes no longer path."""
 
 
-def sources_of(options: argparse.Namespace) -> Iterator[Source]:
+def sources_of(options: argparse.Namespace) -> Iterator[Source | InputError]:
     """The same, one by one. Raises `InputError`."""
     return chain.from_iterable(lots_of(options))
 
@@ -118,13 +118,18 @@ def _standard_input() -> BinaryIO:
     return sys.stdin.buffer
 
 
-def _lines(name: str) -> Iterator[str]:
+def _lines(name: str) -> Iterator[str | InputError]:
+    from imgfetch.api.lines import bounded_lines, too_long  # many runs read no list
+
     found = False
     try:
         file = _standard_input() if name == "-" else open(name, "rb")  # noqa: SIM115, PTH123 (pathlib is slow)
         with file:
-            for line in file:
-                if line.strip():
+            for number, line in enumerate(bounded_lines(file), 1):
+                if line is None:
+                    found = True
+                    yield too_long(number)
+                elif line.strip():
                     found = True
                     yield line.decode("utf-8", "replace").strip()
     except OSError as error:

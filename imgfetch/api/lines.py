@@ -1,0 +1,37 @@
+"""The lines of an input, each of a bounded length, so that a line that never ends takes no memory.
+
+file ─▶ read until a line end, LONGEST bytes at most ─▶ the line │ None, and the rest of it passed over
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgfetch.errors import InputError
+from imgfetch.model import Reason
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import BinaryIO
+
+LONGEST = 1_000_000
+"""Bytes in a line, its end included."""
+
+
+def bounded_lines(file: BinaryIO) -> Iterator[bytes | None]:
+    """Yield each line, with its end; None for one that is too long, before the rest of it is read."""
+    read = file.readline
+    while line := read(LONGEST + 1):
+        if len(line) <= LONGEST:
+            yield line
+            continue
+        yield None
+        while not line.endswith(b"\n"):
+            line = read(LONGEST)
+            if not line:
+                return
+
+
+def too_long(number: int) -> InputError:
+    """Return the failure of a line that is too long."""
+    return InputError(Reason.BAD_INPUT, f"more than {LONGEST:,} bytes in a line", f"line {number}")
