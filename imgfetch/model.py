@@ -282,7 +282,11 @@ class Settings:
     reject_fakes: bool = False
     user_agent: str = "imgfetch"
     headers: tuple[tuple[str, str], ...] = ()
-    """Sent to the origin that was asked for, and to no other that it redirects to."""
+    """Sent to the origin of the source as the caller wrote it, and to no other."""
+    headers_for: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    """Origins that the caller names, and what is sent to each of them, however a request comes there."""
+    allow_downgrade: bool = False
+    """Whether a redirect may lead from https: to http:."""
     refresh: bool = False
     """Whether to ask the origin even where the answer is held."""
     offline: bool = False
@@ -297,6 +301,31 @@ class Settings:
     """The URL of a page that all images are said to stand on; empty where each has its own, or none."""
     referrer_policy: ReferrerPolicy = ReferrerPolicy.STRICT_ORIGIN
     """How much origins are told of the page that an image stands on."""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOrigin:
+    """The origin of a source as the caller wrote it: what the caller gives belongs to it alone."""
+
+    origin: str = ""
+    """Scheme, host and port; empty where there is none, or where a request has left it."""
+    userinfo: str = field(default="", repr=False)
+    """`user:password`, where the source names them."""
+
+
+NO_SOURCE_ORIGIN = SourceOrigin()
+
+
+class Secrets(NamedTuple):
+    """What a caller gives that selects the stored response: all of its fields but for some preferences."""
+
+    sent: tuple[tuple[str, str], ...] = ()
+    """With the request itself."""
+    redirected: tuple[tuple[str, str], ...] = ()
+    """With the requests that redirects may lead to."""
+
+
+NO_SECRETS = Secrets()
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,6 +351,10 @@ class Ask:
     """The list it was chosen from, to be filed with what comes."""
     unsigned: str = ""
     """The URL without its signature; `url` itself where it is empty."""
+    source_origin: SourceOrigin = NO_SOURCE_ORIGIN
+    """What the source's own origin may be sent, as long as the redirects have not left it."""
+    secrets: Secrets = NO_SECRETS
+    """What of the caller's fields selects the response that is stored under `key`."""
 
     @property
     def resource(self) -> str:
@@ -599,6 +632,8 @@ class Failed:
     """What the caller gave: a URL as it was, the path of a file, a text cut short if it is long."""
     choice: Choice | None = field(default=None, repr=False)
     """What was to be fetched, and what else was offered; None where the source could not be read."""
+    source_origin: SourceOrigin = field(default=SourceOrigin(), repr=False)
+    """The origin that what the caller gives belongs to."""
 
     @property
     def kind(self) -> Reason:
@@ -687,6 +722,8 @@ class Page:
     data: bytes
     failed: Failed
     """What it is to one who wanted an image."""
+    source_origin: SourceOrigin = NO_SOURCE_ORIGIN
+    """What its images on the source's own origin may be sent; nothing where redirects have left that."""
 
 
 Outcome: TypeAlias = Served | Failed

@@ -515,3 +515,6 @@ NOT_FOR_IMAGES = frozenset(
     }
 )  # fmt: skip
 """Optimal cases that a private cache of images has no use for; they fail, and a test holds that they do."""
+
+SELECTED_BY_CALLER = frozenset({"cache-key", "cookie", "normalise-space"})
+"""Optimal cases that give one caller what another has brought, who sent other fields: none is given here."""

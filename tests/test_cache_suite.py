@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from cache_cases import CASES, NOT_FOR_IMAGES, Case, Step
+from cache_cases import CASES, NOT_FOR_IMAGES, SELECTED_BY_CALLER, Case, Step
 from fakes import FakeClock
 from imgfetch import CachingTransport
 from origin import Origin, Request
@@ -67,6 +67,7 @@ class Play:
             )
         except httpx.TransportError as error:
             return None if step.given == 0 else f"{error!r}"
+        client.cookies.clear()  # nothing in the suite sends back what it was told to set
         if step.expect == "background" and isinstance(self.transport, CachingTransport):
             await asyncio.gather(*self.transport._in_background)
         return self._judge(step, response)
@@ -140,7 +141,7 @@ async def test_the_cache_does_what_it_must_and_what_it_should(
     case: Case, origin: Origin, tmp_path: Path
 ) -> None:
     problem = await Play(case, origin, tmp_path / "cache").act()
-    if case.name in NOT_FOR_IMAGES:
+    if case.name in NOT_FOR_IMAGES | SELECTED_BY_CALLER:
         assert problem is not None
     else:
         assert problem is None

@@ -25,7 +25,7 @@ from imgfetch.adapters import leases
 from imgfetch.adapters.disk import LEASES, DiskStore
 from imgfetch.engine.events import Followed
 from imgfetch.errors import CacheError
-from imgfetch.model import Failed, Head, Key, Lease, Origin, Reason, Seen, Served, Verified
+from imgfetch.model import Failed, Head, Key, Lease, Origin, Reason, Seen, Served, SourceOrigin, Verified
 from keeping import CAT, DOG, facts, keep, keep_proved, written
 from origin import Origin as Loopback
 from origin import stall, whole
@@ -157,7 +157,8 @@ async def test_who_asks_with_other_fields_or_to_refresh_waits_for_nobody() -> No
     world = Beside()
     await world.lead_by_another()
     for settings in ({"headers": (("Accept-Language", "de"),)}, {"refresh": True}):
-        outcome = await world.another(**settings).bring(choice_of("/a"))
+        engine = world.another(**settings)
+        outcome = await engine.bring(choice_of("/a"), source_origin=SourceOrigin(H))
         assert isinstance(outcome, Served)
         assert outcome.origin is Origin.FETCHED
         world.store.entries.clear()

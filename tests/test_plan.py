@@ -24,6 +24,7 @@ from imgfetch.model import (
     Wanted,
 )
 from imgfetch.rules import plan
+from imgfetch.rules.credentials import source_origin_of
 
 URL = "http://h.example/a.webp"
 SETTINGS = Settings(limits=Limits(max_bytes=1000, max_redirects=3), headers=(("X-Api-Key", "secret"),))
@@ -39,7 +40,9 @@ HELD = Entry(
 
 
 def ask_for(url: str = URL, entry: Entry | None = None, **changes: bool) -> Ask:
-    considered = plan.consider(url, entry, Wanted(), replace(SETTINGS, **changes), now=NOW)  # type: ignore[arg-type]
+    settings = replace(SETTINGS, **changes)  # type: ignore[arg-type]
+    source_origin = source_origin_of(url)
+    considered = plan.consider(url, entry, Wanted(), settings, now=NOW, source_origin=source_origin)
     assert isinstance(considered, Ask)
     return considered
 

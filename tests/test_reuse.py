@@ -8,7 +8,7 @@ import pytest
 
 from fakes import FakeReply
 from imgfetch.errors import NetworkError
-from imgfetch.model import Failed, Head, Origin, Page, Reason, Served
+from imgfetch.model import Failed, Head, Origin, Page, Reason, Served, SourceOrigin
 from pictures import encoded
 from test_engine import PIXEL, H, World, choice_of
 
@@ -29,7 +29,7 @@ def reply(body: bytes = PIXEL, status: int = 200, **fields: str) -> FakeReply:
 async def again(world: World, *, after: float, engine: Engine | None = None) -> Origin | Reason:
     """What a `get` of /a comes to so much later."""
     world.clock.time += after
-    outcome = await (engine or world.engine).bring(choice_of("/a"))
+    outcome = await (engine or world.engine).bring(choice_of("/a"), source_origin=SourceOrigin(H))
     assert not isinstance(outcome, Page)
     return outcome.reason if isinstance(outcome, Failed) else outcome.origin
 

@@ -20,7 +20,7 @@ import httpx
 from imgfetch.errors import CacheError, CheckDueError, PolicyError
 from imgfetch.frozen import replace
 from imgfetch.model import Defect, Filing, Head, Level, Origin, Reason, Verified
-from imgfetch.rules import freshness, heads, transit
+from imgfetch.rules import credentials, freshness, heads, transit
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -65,7 +65,7 @@ class CachingLayer(httpx.AsyncBaseTransport):
         self._max_bytes = max_bytes
         self._key_ignore = key_ignore
         self._ignore_signatures = ignore_signatures
-        self._in_background: dict[asyncio.Task[None], tuple[Key, transit.Fields]] = {}
+        self._in_background: dict[asyncio.Task[None], tuple[Key, str, transit.Fields]] = {}
         """Who asks, and about which entry that was given stale."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
@@ -110,14 +110,20 @@ class CachingLayer(httpx.AsyncBaseTransport):
 
     async def _find(self, key: Key, asked: transit.Request) -> Entry | None:
         try:
+            look = partial(self._store.find, key, asked.selectable, selector=self._selector(asked))
             try:
-                return self._store.find(key, asked.headers, at_once=True)
+                return look(at_once=True)
             except CheckDueError:
-                return await self._runner.run(partial(self._store.find, key, asked.headers))
+                return await self._runner.run(look)
         except CacheError as error:
             if error.kind is Reason.NOT_A_CACHE:
                 raise
             return None
+
+    def _selector(self, asked: transit.Request) -> str:
+        """Return the hash that selects the response to what a caller sends. Raises `CacheError`."""
+        secrets = asked.secrets
+        return credentials.selector(secrets, self._store.salt(), redirected=False) if secrets.sent else ""
 
     async def _forward(
         self, request: httpx.Request, asked: transit.Request, forward: transit.Forward
@@ -244,15 +250,22 @@ class CachingLayer(httpx.AsyncBaseTransport):
             return
         key = asked.key
         assert key is not None  # noqa: S101 (or it would not be kept)
-        stored = heads.storable(head, asked.resource, signed=not asked.ignore_signatures)
-        selected = freshness.selecting(head, asked.headers)
-        (kept,) = self._store.keep_all([Filing(proved, key, stored, asked_at, received_at, selected)])
+        filing = Filing(
+            proved,
+            key,
+            heads.storable(head, asked.resource, signed=not asked.ignore_signatures),
+            asked_at,
+            received_at,
+            freshness.selecting(head, asked.selectable),
+            selector=self._selector(asked),
+        )
+        (kept,) = self._store.keep_all([filing])
         if isinstance(kept, CacheError):
             raise kept
         told["path"] = self._store.path(kept)
 
     def _refresh_later(self, request: httpx.Request, asked: transit.Request, entry: Entry) -> None:
-        what = entry.key, entry.selected
+        what = entry.key, entry.selector, entry.selected
         if what in self._in_background.values():
             return
         forward = transit.forward(asked, entry)

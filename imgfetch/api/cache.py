@@ -9,10 +9,13 @@ import imgfetch
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.disk import DiskStore
 from imgfetch.api.bounds import bounds_of
+from imgfetch.api.headers import headers_of
 from imgfetch.api.spelling import spelled
+from imgfetch.engine.held import find
 from imgfetch.errors import CacheError, InputError, several
 from imgfetch.frozen import dataclass, replace
 from imgfetch.model import (
+    NO_SECRETS,
     Candidate,
     Defect,
     Failed,
@@ -25,13 +28,13 @@ from imgfetch.model import (
     SourceSet,
     Wanted,
 )
-from imgfetch.rules import freshness, plan, urls
+from imgfetch.rules import credentials, freshness, urls
 from imgfetch.rules.eviction import IN_USE
 from imgfetch.rules.explain import explain
 from imgfetch.rules.signatures import may_want_a_signature
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Collection, Iterator, Mapping
     from pathlib import Path
 
     from imgfetch.adapters.disk import Checked, Stats
@@ -95,21 +98,33 @@ class Cache:
             else self._store.find(address.key(self._key_ignore), None, selector=None)
         )
 
-    def explain(self, url: str) -> Explanation:
-        """What a `get` of a URL would do now, and why. Raises `InputError` for what is no URL."""
-        settings = Settings(user_agent=f"imgfetch/{imgfetch.__version__}", key_ignore=self._key_ignore)
+    def explain(
+        self, url: str, *, headers: Mapping[str, str | Mapping[str, str]] | None = None
+    ) -> Explanation:
+        """Say what a `get` of a URL, by a client with such `headers`, would do now, and why.
+
+        Raises `InputError` for what is no URL.
+        """
+        own, for_origins = headers_of(headers or {})
+        settings = Settings(
+            user_agent=f"imgfetch/{imgfetch.__version__}",
+            key_ignore=self._key_ignore,
+            headers=own,
+            headers_for=for_origins,
+        )
         url = spelled(url)
         address = urls.read(url)
         if isinstance(address, Defect):
             raise InputError(Reason.BAD_INPUT, address.message, urls.redact(url))
-        key = address.key(self._key_ignore)
-        entry = self._store.find(key, plan.fields(address, settings))
-        explained = explain(url, entry, settings, now=SystemClock().now())
-        other = self._store.find(key, None) if entry is None else None
+        key, source_origin = address.key(self._key_ignore), credentials.source_origin_of(url)
+        entry = find(url, self._store, settings, source_origin=source_origin)
+        explained = explain(url, entry, settings, now=SystemClock().now(), source_origin=source_origin)
+        other = self._store.find(key, None, selector=None) if entry is None else None
         if other is None:
             return explained
-        vary = ", ".join(freshness.varying(other.head))
-        return replace(explained, why=f"what is held is for requests with other fields (Vary: {vary})")
+        given = other.selector or credentials.secrets(address, settings, source_origin) != NO_SECRETS
+        why = "with other credentials" if given else f"with other fields (Vary: {_varying(other)})"
+        return replace(explained, why=f"what is held is for requests {why}")
 
     def renditions(self, url: str) -> tuple[Rendition, ...]:
         """Every URL that is known to be the same image as `url`, that one too, the narrowest first.
@@ -215,6 +230,10 @@ class Cache:
             if checked.expected is not None and not checked.path.exists():
                 self._store.forget(checked.expected)
         return checked.path
+
+
+def _varying(entry: Entry) -> str:
+    return ", ".join(freshness.varying(entry.head))
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.disk import DiskStore
 from imgfetch.api.bounds import bounds_of, check_age_of
 from imgfetch.api.errands import Choosing, Errand, errands_of, errands_of_page, parse_digest
+from imgfetch.api.headers import headers_of
 from imgfetch.api.shortcut import Batch, Shortcut
 from imgfetch.api.sources import lots
 from imgfetch.api.spelling import spelled
@@ -108,7 +109,9 @@ class Client:
     `limits` bound every fetch. `verify` is how much is proved before a file is kept: `structure`, or `full`
     with a decode of every frame, or `thorough`. `reject_fakes` makes an error of a picture that stands in for
     another (`Image.fakes`). `sandbox` has images decoded in processes of their own. `headers` go to the
-    origin asked for and to no other. `refresh` asks the origin even for what is held; `offline` asks nobody.
+    origin of the source as it is given, and to no other that a page or a redirect names; those of
+    `headers={"https://host": {…}}` go to that origin. `allow_downgrade` follows redirects from https: to
+    http:. `refresh` asks the origin even for what is held; `offline` asks nobody.
     Without `reuse`, a wider rendition that is held does not stand in for the one that `cover` chose.
     `key_ignore` are shell patterns for query parameters that do not tell one image from another, besides
     those of known signatures. `allow_hosts` names internal hosts, addresses or networks that may be
@@ -137,12 +140,13 @@ class Client:
         reject_fakes: bool = False,
         sandbox: bool = False,
         user_agent: str | None = None,
-        headers: Mapping[str, str] | None = None,
+        headers: Mapping[str, str | Mapping[str, str]] | None = None,
         refresh: bool = False,
         offline: bool = False,
         reuse: bool = True,
         key_ignore: Collection[str] = (),
         allow_hosts: Collection[str] = (),
+        allow_downgrade: bool = False,
         proxy: str | None = None,
         ca_bundle: str | None = None,
         transport: httpx.AsyncBaseTransport | None = None,
@@ -166,6 +170,7 @@ class Client:
                 "allow_hosts" if allow_hosts else "proxy" if proxy else "ca_bundle",
             )
         agent = user_agent or f"imgfetch/{imgfetch.__version__}"
+        own, for_origins = headers_of(headers or {})
         self._settings = Settings(
             limits=_checked(limits or Limits()),
             level=member(Level, verify),
@@ -173,7 +178,9 @@ class Client:
             expect_width=expect_width,
             reject_fakes=reject_fakes,
             user_agent=agent if contact is None else f"{agent} (+{_checked_contact(contact)})",
-            headers=tuple((headers or {}).items()),
+            headers=own,
+            headers_for=for_origins,
+            allow_downgrade=allow_downgrade,
             refresh=refresh,
             offline=offline,
             reuse=reuse and lock is None,  # a lock is of what pages offer, not of what happens to be held
@@ -369,7 +376,7 @@ class Client:
         """
         if isinstance(errand.choice, Failure) or not errand.may_be_a_page:
             return [errand]
-        found = await self._engine().look(errand.choice.url)
+        found = await self._engine().look(errand.choice.url, errand.source_origin)
         if not isinstance(found, Failure):
             return [*await self._errands_of_page(errand, found)]
         return [errand if found.reason is Reason.NOT_PAGE else replace(errand, choice=found)]
@@ -454,8 +461,13 @@ class Client:
             if served is not None:
                 return [self._signed(errand, served)]
         choice, sha256 = errand.choice, errand.sha256
-        page, seen = errand.may_be_a_page, errand.seen
-        outcome = await self._engine().bring(choice, sha256=sha256, page=page, seen=seen)
+        outcome = await self._engine().bring(
+            choice,
+            sha256=sha256,
+            page=errand.may_be_a_page,
+            seen=errand.seen,
+            source_origin=errand.source_origin,
+        )
         if isinstance(outcome, Served | Failure):
             return [self._signed(errand, outcome)]
         found = await self._errands_of_page(errand, outcome)
@@ -504,6 +516,7 @@ class Client:
                 now=now,
                 sha256=errand.sha256,
                 seen=errand.seen,
+                source_origin=errand.source_origin,
                 at_once=not may_block,
             )
         except CheckDueError:  # the engine looks it up again, in a thread

@@ -10,20 +10,22 @@ from typing import TYPE_CHECKING, TypedDict, Unpack
 
 from imgfetch.api.reading import choose, find_images, weigh
 from imgfetch.api.sources import label, name_of, read_source
+from imgfetch.api.spelling import spelled
 from imgfetch.api.values import Image
 from imgfetch.errors import ImgfetchError, InputError
 from imgfetch.frozen import dataclass, replace
-from imgfetch.model import Choice, Digest, Failed, Kind, Policy, Reason, Served
+from imgfetch.model import NO_SOURCE_ORIGIN, Choice, Digest, Failed, Kind, Policy, Reason, Served
+from imgfetch.rules import credentials
 from imgfetch.rules.choose import may_be
 from imgfetch.rules.opt_out import said_by_page
 from imgfetch.rules.retry import opted_out
-from imgfetch.rules.urls import redact
+from imgfetch.rules.urls import is_relative, redact
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator
 
     from imgfetch.api.sources import Source
-    from imgfetch.model import Format, Page, Problem, Seen, SourceSet, Viewport
+    from imgfetch.model import Format, Page, Problem, Seen, SourceOrigin, SourceSet, Viewport
 
 
 class Keywords(TypedDict, total=False):
@@ -39,6 +41,9 @@ class Choosing(Keywords, total=False):
     """How to read a source and choose from what it offers."""
 
     base_url: str
+    base_of_folder: bool
+    """Whether a file of the current directory says `base_url`, which may be somebody else's: nothing that the
+    caller gives is sent there on its account."""
     every: bool
     """Whether to take every candidate of every image, each as an image of its own."""
 
@@ -67,6 +72,8 @@ class Errand:
     """What could not be read of the image, whether it can be chosen from or not."""
     seen: Seen | None = None
     """Where it was looked for in the cache, if it was."""
+    source_origin: SourceOrigin = NO_SOURCE_ORIGIN
+    """The origin that the caller's headers and userinfo belong to."""
 
     @property
     def may_be_a_page(self) -> bool:
@@ -95,6 +102,7 @@ class Errand:
             place=self.place,
             given=name_of(self.given),
             choice=None if isinstance(self.choice, Failed) else self.choice,
+            source_origin=self.source_origin,
         )
 
 
@@ -119,11 +127,20 @@ def errands_of(
     name = label(source)
     try:
         page = choosing.get("base_url", "")
-        for place, source_set in enumerate(_images(_read(source, choosing), choosing)):
+        found = _read(source, choosing)
+        source_origin = _source_origin(source, found, choosing)
+        for place, source_set in enumerate(_images(found, choosing)):
             choice = _choice_or_failure(source_set, choosing, name, page)
-            problems = source_set.problems
             yield Errand(
-                choice, name, index, choosing, given=source, place=place, problems=problems, seen=seen
+                choice,
+                name,
+                index,
+                choosing,
+                given=source,
+                place=place,
+                problems=source_set.problems,
+                seen=seen,
+                source_origin=source_origin,
             )
     except ImgfetchError as error:
         yield Errand(error.failed(), name, index, choosing, given=source)
@@ -148,13 +165,41 @@ def errands_of_page(errand: Errand, page: Page, *, robots: str = "") -> Iterator
     found = find_images(text, base_url=url, media_type="text/html", link_headers=(said,) if said else ())
     if not found:
         yield replace(errand, choice=replace(page.failed, attempts=1))
-    for place, source_set in enumerate(_images(found, errand.choosing)):
+    bare = tuple(map(credentials.without_userinfo, found))
+    for place, source_set in enumerate(_images(bare, errand.choosing)):
         choice = _choice_or_failure(source_set, errand.choosing, redact(url), url)
-        yield replace(errand, choice=choice, place=place, problems=source_set.problems)
+        yield replace(
+            errand,
+            choice=choice,
+            place=place,
+            problems=source_set.problems,
+            source_origin=page.source_origin,
+        )
 
 
 def _read(source: Source, choosing: Choosing) -> tuple[SourceSet, ...]:
-    return read_source(source, base_url=choosing.get("base_url", ""))
+    """Return what a source offers; userinfo that a page or a style sheet writes is dropped."""
+    found = read_source(source, base_url=choosing.get("base_url", ""))
+    return tuple(
+        each if credentials.is_written_by_caller(each) else credentials.without_userinfo(each)
+        for each in found
+    )
+
+
+def _source_origin(source: Source, found: tuple[SourceSet, ...], choosing: Choosing) -> SourceOrigin:
+    """Return the origin of a source as the caller wrote it.
+
+    That is the URL's own, or that of the page that a text is said to stand on; without one that of a srcset
+    whose URLs are all on one origin.
+    """
+    base_url, of_folder = choosing.get("base_url", ""), choosing.get("base_of_folder", False)
+    if len(found) == 1 and found[0].kind is Kind.URL:
+        if of_folder and isinstance(source, str) and is_relative(source.strip()):
+            return NO_SOURCE_ORIGIN
+        return credentials.source_origin_of(found[0].candidates[0].url)
+    if base_url:
+        return NO_SOURCE_ORIGIN if of_folder else credentials.source_origin_of(spelled(base_url))
+    return credentials.origin_of_all(found) if isinstance(source, str) else NO_SOURCE_ORIGIN
 
 
 def _images(found: tuple[SourceSet, ...], choosing: Choosing) -> Iterable[SourceSet]:

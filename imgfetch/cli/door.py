@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgfetch.api.client import Client
 from imgfetch.cli import lines
+from imgfetch.cli.headers import headers_of
 from imgfetch.model import Limits
 
 if TYPE_CHECKING:
@@ -17,7 +18,8 @@ def client_for(options: argparse.Namespace, **others: Any) -> Client:  # noqa: A
     return Client(
         limits=Limits(**{name: getattr(options, name) for name in _LIMITS}),
         user_agent=options.user_agent,
-        headers=dict(options.header),
+        headers=headers_of(options),
+        allow_downgrade=options.allow_downgrade,
         offline=options.offline,
         allow_hosts=options.allow_host,
         proxy=options.proxy,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from imgfetch.api.cache import Cache
 from imgfetch.cli import lines
 from imgfetch.cli.exits import Exit
+from imgfetch.cli.headers import headers_of
 from imgfetch.rules import urls
 
 if TYPE_CHECKING:
@@ -20,9 +21,10 @@ if TYPE_CHECKING:
 def run(options: argparse.Namespace) -> Exit:
     """Explain each URL."""
     cache = Cache(options.cache, key_ignore=options.key_ignore)
+    headers = headers_of(options)
     try:
         for url in options.urls:
-            explanation = cache.explain(url)
+            explanation = cache.explain(url, headers=headers)
             if options.json:
                 lines.result(json.dumps(_fields(cache, explanation)))
             else:

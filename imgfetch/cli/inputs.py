@@ -108,6 +108,7 @@ def choosing_of(options: argparse.Namespace) -> Choosing:
         "policy": options.policy,
         "formats": options.formats,
         "base_url": options.base,
+        "base_of_folder": options.base_of_folder,
         "every": options.all,
     }
 

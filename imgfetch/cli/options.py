@@ -14,13 +14,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import imgfetch
+from imgfetch.api.spelling import spelled
 from imgfetch.cli import configuration
 from imgfetch.cli.configuration import Configured, variable_of
+from imgfetch.cli.surroundings import FOLDER_FILES
 from imgfetch.errors import InputError, printable
-from imgfetch.model import Form, Format, Level, Limits, Policy, Reason, ReferrerPolicy, Viewport
+from imgfetch.model import Defect, Form, Format, Level, Limits, Policy, Reason, ReferrerPolicy, Viewport
 from imgfetch.rules.checks import CHECK_AGE
 from imgfetch.rules.eviction import IN_USE
-from imgfetch.rules.urls import redact
+from imgfetch.rules.urls import read_origin, redact
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -34,14 +36,17 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     chosen = next((word for word in arguments if not word.startswith("-")), "")
     parser, chosen_ones = _build(chosen, alone=arguments[:1] == [chosen] and chosen in _COMMANDS)
     configured, notices = configuration.read(_known) if chosen_ones else ({}, [])
+    set_by: dict[str, str] = {}
     for command in chosen_ones:
-        _configure(command, configured)
+        set_by |= _configure(command, configured)
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         # argparse would refer to the help of the whole program, which has no options.
         words = ("imgfetch", options.command, *filter(None, [getattr(options, "action", None)]))
         what = f"unrecognized arguments: {' '.join(unknown)}; see {' '.join(words)} --help"
         raise InputError(Reason.BAD_INPUT, what)
+    is_given = any(word.partition("=")[0] == "--base" for word in arguments)
+    options.base_of_folder = set_by.get("base") in FOLDER_FILES and not is_given
     options.notices = [*notices, *_unknown_variables()]
     return options
 
@@ -89,6 +94,8 @@ def _shown(action: argparse.Action) -> str:
             return "not set"
         case "header", [*headers]:
             return ", ".join(f"{name}: …" for name, _ in headers)
+        case "header_for", [*headers]:
+            return ", ".join(f"{origin} {name}: …" for origin, name, _ in headers)
         case "robots", bool(respected):
             return "respect" if respected else "ignore"
         case "fail_under", (part, whole):
@@ -111,6 +118,32 @@ def _shown(action: argparse.Action) -> str:
 
 class _Engine(StrEnum):
     LOCAL = "local"
+
+
+class _HeaderFor(argparse.Action):
+    """An option of two words, an origin and a header; elsewhere they are one text, parted by a space."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: argparse.Namespace,
+        values: Any,  # noqa: ANN401 (as argparse has it)
+        _: str | None = None,
+    ) -> None:
+        try:
+            found = self.read(" ".join(values))
+        except argparse.ArgumentTypeError as error:
+            raise argparse.ArgumentError(self, str(error)) from error
+        setattr(namespace, self.dest, [*getattr(namespace, self.dest), found])
+
+    @staticmethod
+    def read(text: str) -> tuple[str, str, str]:
+        """Read `https://host NAME: VALUE`."""
+        origin, _, header = text.partition(" ")
+        known = read_origin(spelled(origin))
+        if isinstance(known, Defect):
+            raise argparse.ArgumentTypeError(f"{redact(origin)!r} is not an origin such as https://host:8443")
+        return known, *_header(header)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -208,6 +241,7 @@ def _explain(parser: argparse.ArgumentParser) -> list[argparse.ArgumentParser]:
     parser.add_argument("urls", metavar="URL", nargs="+", help="what was, or would be, asked for")
     _add_cache(parser)
     _add_keys(parser)
+    _add_headers(parser)
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     return [parser]
 
@@ -466,14 +500,9 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         default=[],
         help="an internal host, address or network that may be contacted; may be repeated",
     )
+    _add_headers(parser)
     parser.add_argument(
-        "-H",
-        "--header",
-        metavar="'NAME: VALUE'",
-        action="append",
-        type=_header,
-        default=[],
-        help="send this to the origin asked for; may be repeated",
+        "--allow-downgrade", action="store_true", help="follow redirects from https: to http:, too"
     )
     parser.add_argument("--user-agent", metavar="TEXT", help="call ourselves this")
     parser.add_argument("--contact", metavar="URL", help="a page or a mail address, for the User-Agent")
@@ -494,6 +523,26 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument("--proxy", metavar="URL", help="let this proxy make every connection")
     parser.add_argument("--ca-bundle", metavar="FILE", help="trust the certificate authorities in FILE")
+
+
+def _add_headers(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-H",
+        "--header",
+        metavar="'NAME: VALUE'",
+        action="append",
+        type=_header,
+        default=[],
+        help="send this to the origin of the SOURCE, and to no other; may be repeated",
+    )
+    parser.add_argument(
+        "--header-for",
+        metavar=("ORIGIN", "'NAME: VALUE'"),
+        action=_HeaderFor,
+        nargs=2,
+        default=[],
+        help="send this to ORIGIN, as https://host, also where a page names it; may be repeated",
+    )
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
@@ -663,7 +712,9 @@ def _default(action: argparse.Action, value: object) -> object:
     values = value if isinstance(value, list) else [value]
     if not values or not all(isinstance(v, str | int | float) and not isinstance(v, bool) for v in values):
         raise argparse.ArgumentTypeError(f"{value!r} is neither a text nor a number")
-    read = action.type if callable(action.type) else str
+    read: Callable[[str], Any] = action.type if callable(action.type) else str
+    if isinstance(action, _HeaderFor):
+        read = action.read
     if isinstance(action.default, list):
         return [read(str(v)) for v in values]
     return read(",".join(map(str, values)))

@@ -81,5 +81,5 @@ def _members(failed: Failure, how: dict[str, Any]) -> dict[str, Any]:
     return {
         **lines.fields_of(failed),
         "when": lines.utc(SystemClock().now()),
-        "ask": {"source": given, "offered": offered, **how},
+        "ask": {"source": given, "offered": offered, "origin": failed.source_origin.origin, **how},
     }

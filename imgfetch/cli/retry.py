@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgfetch.adapters import files
 from imgfetch.api.errands import errands_of, parse_digest
+from imgfetch.api.spelling import spelled
 from imgfetch.cli import get
 from imgfetch.cli.inputs import meant
 from imgfetch.cli.options import HOW
@@ -18,8 +19,8 @@ from imgfetch.cli.report import Report
 from imgfetch.cli.tally import Tally
 from imgfetch.errors import ImgfetchError, InputError
 from imgfetch.frozen import dataclass, replace
-from imgfetch.model import Digest, Reason, SourceSet
-from imgfetch.rules import records
+from imgfetch.model import Digest, Reason, SourceOrigin, SourceSet
+from imgfetch.rules import credentials, records
 
 if TYPE_CHECKING:
     import argparse
@@ -67,6 +68,8 @@ class _Request:
     """What was to choose from; None where the source could not be read."""
     choosing: dict[str, Any]
     sha256: Digest | None
+    origin: str
+    """That the caller's headers belong to; empty where there was none."""
 
     @property
     def how(self) -> dict[str, Any]:
@@ -75,12 +78,16 @@ class _Request:
 
     def with_own(self, own: dict[str, Any]) -> _Request:
         """The same, asked for in another way."""
-        offered = self.offered
+        offered, origin = self.offered, self.origin
         if offered is not None and own.get("base_url"):
             from imgfetch.markup.urls import absolute
 
             offered = absolute(offered, own["base_url"])
-        return replace(self, choosing={**self.choosing, **own}, offered=offered)
+            origin = origin or credentials.source_origin_of(spelled(own["base_url"])).origin
+        choosing = {**self.choosing, **own}
+        if "base_url" in own:
+            choosing["base_of_folder"] = False
+        return replace(self, choosing=choosing, offered=offered, origin=origin)
 
     def errands(self, index: int, *, files: bool) -> Iterator[Errand]:
         """Yield what there is to fetch, under the name that its source had; it may be a file if `files`."""
@@ -95,6 +102,7 @@ class _Request:
                 place=self.place,
                 sha256=self.sha256,
                 only_first=not errand.is_a_url,  # the other images of a text or a page are not asked for
+                source_origin=errand.source_origin if self.offered is None else SourceOrigin(self.origin),
             )
 
 
@@ -134,8 +142,9 @@ def _request(line: str, where: str) -> _Request:
             place=records.member(members, "place", int, 0),
             given=records.member(ask, "source", str, ""),
             offered=None if offered is None else records.source_set_of(records.member(ask, "offered", dict)),
-            choosing=records.choosing_of(ask),
+            choosing=records.choosing_of(ask) | {"base_of_folder": True},  # it may have been
             sha256=parse_digest(records.member(ask, "sha256", str) if "sha256" in ask else None),
+            origin=records.member(ask, "origin", str, ""),
         )
     except (ValueError, ImgfetchError) as why:
         raise InputError(Reason.BAD_INPUT, f"not a line of a report: {why}", where) from why

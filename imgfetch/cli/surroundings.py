@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import stat
 
+FOLDER_FILES = ("imgfetch.toml", "pyproject.toml")
+"""The files of the current directory that may have settings, the first of them before the second."""
+
 LARGEST = 1_000_000
 """Bytes of a configuration; of a larger file one more is read, so that it shows."""
 
@@ -25,10 +28,10 @@ def user_file() -> str | None:
 
 def of_folder() -> tuple[str, bytes] | None:
     """Return the file of the current directory that has settings, and its contents; None without one."""
-    found = _read("imgfetch.toml")
+    found = _read(FOLDER_FILES[0])
     if found is not None:
         return found
-    found = _read("pyproject.toml")
+    found = _read(FOLDER_FILES[1])
     return found if found is not None and b"tool.imgfetch" in found[1] else None
 
 

@@ -12,14 +12,14 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 
 from imgfetch.engine.events import Followed, Received
-from imgfetch.engine.held import answer, shared, without_blocking
+from imgfetch.engine.held import answer_to, selector_of, shared, without_blocking
 from imgfetch.engine.keeper import Keeper
 from imgfetch.engine.lead import Leads
 from imgfetch.engine.proof import prove
 from imgfetch.errors import ImgfetchError
 from imgfetch.frozen import replace
-from imgfetch.model import Defect, Failed, Filing, Origin, Page, Reason, Verified
-from imgfetch.rules import digests, fakes, freshness, heads, plan, resume, retry, urls, verify
+from imgfetch.model import Defect, Failed, Filing, Key, Origin, Page, Reason, Verified
+from imgfetch.rules import credentials, digests, fakes, freshness, heads, plan, resume, retry, urls, verify
 from imgfetch.rules.coding import Undo
 from imgfetch.rules.pace import Pace
 
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from imgfetch.engine.robots import Robots
     from imgfetch.engine.turns import Turns
     from imgfetch.model import Ask, Entry, Head, Scratch, Settings, Wanted
-    from imgfetch.ports import Ports, Reply
+    from imgfetch.ports import Ports, Reply, Store
 
 
 class Landed(NamedTuple):
@@ -107,9 +107,7 @@ class Exchange:
         now = self._clock.now()
 
         def look(at_once: bool) -> plan.Serve | None:
-            return answer(
-                ask.url, self._store, wanted, self._settings, now=now, page=ask.page, at_once=at_once
-            )
+            return answer_to(ask, self._store, wanted, self._settings, now=now, at_once=at_once)
 
         try:
             serve = await without_blocking(look, self._runner)
@@ -121,7 +119,7 @@ class Exchange:
         self, ask: Ask, wanted: Wanted, patience: Patience, lead: Lead | None
     ) -> Landed | Failed | Page | _Led:
         """What has come before of the same is gone on with, where the origin still has it."""
-        partial = self._store.resume(ask.key)
+        partial = self._store.resume(_beginning_of(ask, self._store))
         try:
             ask = ask if partial is None else replace(ask, partial=partial)
             landed, last = await self._walk(ask, wanted, patience, lead)
@@ -206,7 +204,8 @@ class Exchange:
                     return piece
                 received = self._store.append(scratch, piece)
                 if not marked and resume.is_worth_keeping(reply.head, received):
-                    self._store.mark(scratch, ask.key, heads.storable(reply.head, ask.resource))
+                    head = heads.storable(reply.head, ask.resource)
+                    self._store.mark(scratch, _beginning_of(ask, self._store), head)
                     marked = True
                 slow = pace.feed(len(chunk), now=self._clock.elapsed())
                 if slow is not None:
@@ -246,7 +245,7 @@ class Exchange:
                 )
                 if isinstance(proved, Defect):
                     if wanted.page and proved.reason is Reason.NOT_IMAGE and heads.is_page(body.head):
-                        return Page(body.head, bytes(data), _failure(proved, ask))
+                        return Page(body.head, bytes(data), _failure(proved, ask), ask.source_origin)
                     return proved
             sharing = shared(proved.facts, self._store)
             signs = fakes.signs(
@@ -263,7 +262,8 @@ class Exchange:
                 case Page():
                     return seen
                 case Verified():
-                    entry = await self._keeper.keep(_filing(seen, body, ask))
+                    selector = selector_of(ask, self._store, redirected=ask.bound is not None)
+                    entry = await self._keeper.keep(_filing(seen, body, ask, selector))
                     return Landed(entry, Origin.FETCHED, seen.warnings, attempts=1)
                 case _:
                     assert_never(seen)
@@ -271,16 +271,23 @@ class Exchange:
             self._store.discard(body.scratch)
 
 
-def _filing(verified: Verified, body: _Body, ask: Ask) -> Filing:
+def _beginning_of(ask: Ask, store: Store) -> Key:
+    """Return the name for a part of a response: what some credentials have begun no others resume."""
+    selector = selector_of(ask, store)
+    return Key(f"{ask.key} {selector}") if selector else ask.key
+
+
+def _filing(verified: Verified, body: _Body, ask: Ask, selector: str) -> Filing:
     return Filing(
         verified,
         ask.key,
         heads.storable(body.head, ask.resource),
         body.asked_at,
         body.received_at,
-        freshness.selecting(body.head, ask.headers),
+        freshness.selecting(body.head, credentials.unselecting(ask.headers, ask.secrets)),
         ask.bound,
         ask.renditions,
+        selector,
     )
 
 

@@ -9,13 +9,26 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from imgfetch.errors import CheckDueError
-from imgfetch.model import Served, Wanted
-from imgfetch.rules import fakes, plan, renditions, urls
+from imgfetch.model import NO_SECRETS, NO_SOURCE_ORIGIN, Served, Wanted
+from imgfetch.rules import credentials, fakes, plan, renditions, urls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from imgfetch.model import Ask, Candidate, Choice, Digest, Entry, Facts, Key, Rendition, Seen, Settings
+    from imgfetch.model import (
+        Ask,
+        Candidate,
+        Choice,
+        Digest,
+        Entry,
+        Facts,
+        Key,
+        Rendition,
+        Secrets,
+        Seen,
+        Settings,
+        SourceOrigin,
+    )
     from imgfetch.ports import Runner, Store
 
 T = TypeVar("T")
@@ -35,6 +48,7 @@ def held(
     now: float,
     sha256: Digest | None = None,
     seen: Seen | None = None,
+    source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
     at_once: bool = False,
 ) -> Served | None:
     """Serve the chosen candidate from the store, or a wider one if that will do as well.
@@ -50,14 +64,25 @@ def held(
     if just is None or key not in just.absent:
         wanted = wanted_of(choice.candidate, settings, sha256)
         sight = None if just is None or key is None else just.answers.get(key)
+        if sight is not None and _secrets(choice.url, settings, source_origin) != NO_SECRETS:
+            sight = None  # what answers whatever it is asked with answers no credentials
         serve = None if sight is None else plan.consider_bytes(store.told(sight[1]), wanted, settings)
         serve = serve or answer(
-            choice.url, store, wanted, settings, now=now, page=choice.page, at_once=at_once
+            choice.url,
+            store,
+            wanted,
+            settings,
+            now=now,
+            page=choice.page,
+            source_origin=source_origin,
+            at_once=at_once,
         )
         if serve is not None:
             return _served(choice, choice.candidate, serve, store)
     least = renditions.wanted(choice, settings, sha256)
-    return None if least is None else _stand_in(choice, store, settings, least=least, now=now)
+    if least is None or _secrets(choice.url, settings, source_origin) != NO_SECRETS:
+        return None  # a response to credentials is no substitute for another
+    return _stand_in(choice, store, settings, least=least, now=now)
 
 
 def was_seen(choice: Choice, seen: Seen, settings: Settings, *, now: float) -> bool:
@@ -108,6 +133,7 @@ def consult(
     page: str = "",
     offered: tuple[Rendition, ...] = (),
     seen: Seen | None = None,
+    source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
     at_once: bool = False,
 ) -> plan.Serve | Ask | plan.Refuse:
     """Put what the store holds of `url` before `plan.consider`, for a request on behalf of `page`.
@@ -116,9 +142,19 @@ def consult(
     """
     key = urls.key(url, settings.key_ignore)
     absent = seen is not None and is_recent(seen, now=now) and key in seen.absent
-    entry = None if absent else find(url, store, settings, page, at_once=at_once)
+    entry = None if absent else find(url, store, settings, page, source_origin, at_once=at_once)
     sharing = () if entry is None else shared(entry.facts, store)
-    return plan.consider(url, entry, wanted, settings, now=now, sharing=sharing, page=page, offered=offered)
+    return plan.consider(
+        url,
+        entry,
+        wanted,
+        settings,
+        now=now,
+        sharing=sharing,
+        page=page,
+        offered=offered,
+        source_origin=source_origin,
+    )
 
 
 def answer(
@@ -129,14 +165,29 @@ def answer(
     *,
     now: float,
     page: str = "",
+    source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
     at_once: bool = False,
 ) -> plan.Serve | None:
     """The same, where it matters only whether what is held will do."""
-    entry = find(url, store, settings, page, at_once=at_once)
+    entry = find(url, store, settings, page, source_origin, at_once=at_once)
+    return _answer(url, entry, store, wanted, settings, now=now)
+
+
+def answer_to(
+    ask: Ask, store: Store, wanted: Wanted, settings: Settings, *, now: float, at_once: bool = False
+) -> plan.Serve | None:
+    """Return what is held by now, and will do, of what was to be asked for."""
+    entry = find_for(ask, store, settings, at_once=at_once)
+    return _answer(ask.url, entry, store, wanted, settings, now=now)
+
+
+def _answer(
+    url: str, entry: Entry | None, store: Store, wanted: Wanted, settings: Settings, *, now: float
+) -> plan.Serve | None:
     if entry is None:
         return None
     sharing = shared(entry.facts, store)
-    considered = plan.consider(url, entry, wanted, settings, now=now, sharing=sharing, page=page)
+    considered = plan.consider(url, entry, wanted, settings, now=now, sharing=sharing)
     return considered if isinstance(considered, plan.Serve) else None
 
 
@@ -146,18 +197,79 @@ def shared(facts: Facts, store: Store) -> tuple[Key, ...]:
 
 
 def find(
-    url: str, store: Store, settings: Settings, page: str = "", *, at_once: bool = False
+    url: str,
+    store: Store,
+    settings: Settings,
+    page: str = "",
+    source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
+    *,
+    at_once: bool = False,
 ) -> Entry | None:
-    """What the store holds of `url` for a request with our fields; offline, for any.
+    """Return what the store holds of `url` for a request with our fields.
 
-    `at_once` raises `CheckDueError` where many bytes are to be hashed first.
+    Offline, `Vary` selects nothing; the caller's credentials do. `at_once` raises `CheckDueError` where many
+    bytes are to be hashed first.
     """
     address = urls.read(url)
     if not isinstance(address, urls.Address):
         return None
+    secrets = credentials.secrets(address, settings, source_origin)
+    headers = None if settings.offline else plan.fields(address, settings, page, source_origin)
     key = address.key(settings.key_ignore)
-    fields = None if settings.offline else plan.fields(address, settings, page)
-    return store.find(key, fields, at_once=at_once)
+    return find_selected(key, store, headers, secrets, at_once=at_once)
+
+
+def find_for(ask: Ask, store: Store, settings: Settings, *, at_once: bool = False) -> Entry | None:
+    """Return what the store holds for a request that was made, with all that it carries."""
+    headers = None if settings.offline else ask.headers
+    return find_selected(ask.key, store, headers, ask.secrets, at_once=at_once)
+
+
+def find_selected(
+    key: Key,
+    store: Store,
+    headers: tuple[tuple[str, str], ...] | None,
+    secrets: Secrets,
+    *,
+    at_once: bool = False,
+) -> Entry | None:
+    """Return the latest of what the store holds under `key` that `secrets` and, by `Vary`, `headers` select.
+
+    Whether redirects led to a response shows only once it is found: those to which none did depend on
+    nothing that the caller gives for the origins that they might lead to.
+    """
+    if secrets == NO_SECRETS:
+        return store.find(key, headers, at_once=at_once)
+    salt = store.salt()
+    fields = None if headers is None else credentials.unselecting(headers, secrets)
+
+    def found(*, redirected: bool) -> Entry | None:
+        selector = credentials.selector(secrets, salt, redirected=redirected)
+        return store.find(key, fields, selector=selector, at_once=at_once)
+
+    latest = found(redirected=True)
+    if secrets.redirected:
+        direct = found(redirected=False)
+        if direct is not None and direct.bound is None:
+            return direct if latest is None or latest.received_at <= direct.received_at else latest
+    return latest
+
+
+def selector_of(ask: Ask, store: Store, *, redirected: bool = True) -> str:
+    """Return the hash that selects the response to a request, or a part of it; empty without credentials.
+
+    Raises `CacheError`.
+    """
+    if ask.secrets == NO_SECRETS:
+        return ""
+    return credentials.selector(ask.secrets, store.salt(), redirected=redirected)
+
+
+def _secrets(url: str, settings: Settings, source_origin: SourceOrigin) -> Secrets:
+    address = urls.read(url)
+    if not isinstance(address, urls.Address):
+        return NO_SECRETS
+    return credentials.secrets(address, settings, source_origin)
 
 
 async def without_blocking(look: Callable[[bool], T], runner: Runner) -> T:

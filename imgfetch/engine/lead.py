@@ -11,6 +11,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imgfetch.engine.held import selector_of
+from imgfetch.errors import CacheError
+from imgfetch.rules import credentials
+
 if TYPE_CHECKING:
     from imgfetch.engine.patience import Patience
     from imgfetch.model import Ask, Lease, Wanted
@@ -23,7 +27,7 @@ class Lead:
     def __init__(self, store: Store, ask: Ask, *, alone: bool) -> None:
         """`alone`: whatever others do."""
         self._store = store
-        self._what = ask.key, ask.headers
+        self._what = ask.key, _telling_apart(ask, store)
         self._lease: Lease | None = None
         self._alone = alone
         self._waits = True
@@ -56,6 +60,16 @@ class Lead:
         """Let another have it."""
         if self._lease is not None:
             self._store.release(self._lease)
+
+
+def _telling_apart(ask: Ask, store: Store) -> tuple[tuple[str, str], ...]:
+    """Return what tells requests for one key apart, without credentials: their hash stands for them."""
+    try:
+        selector = selector_of(ask, store)
+    except CacheError:  # whatever it is, the request will meet it too
+        selector = ""
+    fields = credentials.unselecting(ask.headers, ask.secrets)
+    return (*fields, ("", selector)) if selector else fields
 
 
 class Leads:

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING
 from imgfetch.engine.events import FellThrough, Waiting
 from imgfetch.engine.exchange import Exchange, Landed
 from imgfetch.engine.flight import Flights
-from imgfetch.engine.held import consult, find, shared, wanted_of, without_blocking
+from imgfetch.engine.held import consult, find_for, shared, wanted_of, without_blocking
 from imgfetch.engine.lanes import Lanes
 from imgfetch.engine.patience import Patience
 from imgfetch.engine.persistence import persist
 from imgfetch.engine.turns import Turns
 from imgfetch.frozen import replace
-from imgfetch.model import Failed, Page, Reason, Served, Wanted
+from imgfetch.model import NO_SOURCE_ORIGIN, Failed, Page, Reason, Served, Wanted
 from imgfetch.rules import plan, renditions, retry, urls
 
 if TYPE_CHECKING:
@@ -28,7 +28,18 @@ if TYPE_CHECKING:
 
     from imgfetch.engine.events import Event
     from imgfetch.engine.robots import Robots
-    from imgfetch.model import Ask, Candidate, Choice, Digest, Entry, Outcome, Rendition, Seen, Settings
+    from imgfetch.model import (
+        Ask,
+        Candidate,
+        Choice,
+        Digest,
+        Entry,
+        Outcome,
+        Rendition,
+        Seen,
+        Settings,
+        SourceOrigin,
+    )
     from imgfetch.ports import Ports
 
 
@@ -47,12 +58,19 @@ class Engine:
         self._exchange = Exchange(ports, turns, self._robots, settings, observe)
 
     async def bring(
-        self, choice: Choice, *, sha256: Digest | None = None, page: bool = False, seen: Seen | None = None
+        self,
+        choice: Choice,
+        *,
+        sha256: Digest | None = None,
+        page: bool = False,
+        seen: Seen | None = None,
+        source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
     ) -> Outcome | Page:
         """Serve the chosen candidate, or the first of the others that can be had.
 
         Where none can, the failure is the chosen one's, and tells in `tried` of the others. Where a `page`
-        will do as well, one that comes is handed over as it came. `seen` is where it was just looked for.
+        will do as well, one that comes is handed over as it came. `seen` is where it was just looked for;
+        what the caller gives is sent to `source_origin` alone.
         """
         patience = Patience(self._settings.limits.total_timeout, self._clock)
         tried: list[tuple[Candidate, Failed]] = []
@@ -63,7 +81,9 @@ class Engine:
             if tried:
                 self._observe(FellThrough(tried[-1][1], candidate))
             wanted = wanted_of(candidate, self._settings, sha256, page=page)
-            landed = await self._have(candidate.url, wanted, patience, choice.page, offered, seen)
+            landed = await self._have(
+                candidate.url, wanted, patience, source_origin, choice.page, offered, seen
+            )
             if isinstance(landed, Page):
                 return landed
             if isinstance(landed, Landed):
@@ -94,10 +114,10 @@ class Engine:
             await self._robots.ground()
         await self._flights.ground()
 
-    async def look(self, url: str) -> Page | Failed:
+    async def look(self, url: str, source_origin: SourceOrigin = NO_SOURCE_ORIGIN) -> Page | Failed:
         """The page at `url`; what says that it is none is not read."""
         patience = Patience(self._settings.limits.total_timeout, self._clock)
-        landed = await self._have(url, Wanted(page=True, image=False), patience)
+        landed = await self._have(url, Wanted(page=True, image=False), patience, source_origin)
         if isinstance(landed, Landed):  # its fields said that it was a page, or it lay in the store
             return retry.failure(Reason.NOT_PAGE, "an image, and a page was wanted", url)
         return landed
@@ -107,6 +127,7 @@ class Engine:
         url: str,
         wanted: Wanted,
         patience: Patience,
+        source_origin: SourceOrigin,
         page: str = "",
         offered: tuple[Rendition, ...] = (),
         seen: Seen | None = None,
@@ -123,6 +144,7 @@ class Engine:
                 page=page,
                 offered=offered,
                 seen=seen,
+                source_origin=source_origin,
                 at_once=at_once,
             )
 
@@ -147,13 +169,15 @@ class Engine:
             return self._fetch(ask, wanted, patience)
 
         while True:
-            landed = await self._flights.board((ask.key, ask.headers, wanted), depart)
+            # Two callers share one where all that is sent, here and after redirects, is the same.
+            what = ask.key, ask.headers, ask.source_origin, ask.secrets, wanted
+            landed = await self._flights.board(what, depart)
             if departed or not (isinstance(landed, Failed) and landed.reason is Reason.TIMEOUT):
                 return landed
 
     async def _stand_in(self, failed: Failed, ask: Ask, wanted: Wanted) -> Landed | Failed:
         def look(at_once: bool) -> Entry | None:
-            return find(ask.url, self._store, self._settings, ask.page, at_once=at_once)
+            return find_for(ask, self._store, self._settings, at_once=at_once)
 
         entry = await without_blocking(look, self._runner)
         sharing = () if entry is None else shared(entry.facts, self._store)

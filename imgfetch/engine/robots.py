@@ -37,9 +37,12 @@ class Robots:
         self._turns = turns
         self._token = settings.robots
         self._limits = settings.limits
-        # No bound on the size of what is read in part, and no page that it stands on.
+        # No bound on the size of what is read in part, no page that it stands on, nothing of what the caller
+        # gives, and any redirect: RFC 9309 §2.3.1.2 names no exception, and what a robots.txt says is public.
         limits = replace(settings.limits, max_redirects=robots.MOST_REDIRECTS, max_bytes=2**63)
-        self._settings = replace(settings, limits=limits, referer="", robots="")
+        self._settings = replace(
+            settings, limits=limits, referer="", robots="", headers=(), headers_for=(), allow_downgrade=True
+        )
         self._flights: Flights[_Verdict] = Flights()
         self._known: dict[str, _Known] = {}
         """Those asked last at the end."""

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgfetch.frozen import dataclass
-from imgfetch.model import Ask, Wanted
+from imgfetch.model import NO_SOURCE_ORIGIN, Ask, Wanted
 from imgfetch.rules import freshness, plan, urls
 from imgfetch.rules.freshness import DAY, Basis, Reuse
 
 if TYPE_CHECKING:
-    from imgfetch.model import Entry, Key, Settings
+    from imgfetch.model import Entry, Key, Settings, SourceOrigin
     from imgfetch.rules.freshness import Standing
 
 
@@ -33,17 +33,26 @@ class Explanation:
     """The fields of the request it would make; of credentials only that they are there."""
 
 
-def explain(url: str, entry: Entry | None, settings: Settings, *, now: float) -> Explanation:
+def explain(
+    url: str,
+    entry: Entry | None,
+    settings: Settings,
+    *,
+    now: float,
+    source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
+) -> Explanation:
     """Say what a `get` of `url` would do at `now`, where `entry` is held, and why."""
-    considered = plan.consider(url, entry, Wanted(settings.level), settings, now=now)
+    wanted = Wanted(settings.level)
+    considered = plan.consider(url, entry, wanted, settings, now=now, source_origin=source_origin)
     sends: tuple[tuple[str, str], ...] = ()
     action = refusal = ""
     match considered:
         case plan.Serve():
             action = "serve"
-        case Ask(headers=headers):
+        case Ask(headers=headers, secrets=secrets):
             action = "ask"
-            sends = tuple((name, "…" if name == "authorization" else value) for name, value in headers)
+            secret = {name for name, _ in secrets.sent}
+            sends = tuple((name, "…" if name in secret else value) for name, value in headers)
         case plan.Refuse(failed):
             action, refusal = "refuse", failed.message
     key = urls.key(url, settings.key_ignore)

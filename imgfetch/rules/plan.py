@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from imgfetch.errors import REASONS, CacheError, NetworkError
 from imgfetch.frozen import dataclass, replace
 from imgfetch.model import (
+    NO_SOURCE_ORIGIN,
     Ask,
     Defect,
     Failed,
@@ -26,12 +27,12 @@ from imgfetch.model import (
     Verified,
     Wanted,
 )
-from imgfetch.rules import fakes, freshness, manners, opt_out, resume, retry, urls, verify
+from imgfetch.rules import credentials, fakes, freshness, manners, opt_out, resume, retry, urls, verify
 from imgfetch.rules.heads import content_length
 from imgfetch.rules.referrer import referrer
 
 if TYPE_CHECKING:
-    from imgfetch.model import Choice, Entry, Head, Key, Limits, Partial, Rendition
+    from imgfetch.model import Choice, Entry, Head, Key, Limits, Partial, Rendition, SourceOrigin
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,23 +81,26 @@ class Refresh:
 Heard: TypeAlias = Receive | Follow | Refresh | Refuse
 
 
-def fields(address: urls.Address, settings: Settings, page: str = "") -> tuple[tuple[str, str], ...]:
-    """The fields of a request for `address`, but for those that make it conditional.
+def fields(
+    address: urls.Address,
+    settings: Settings,
+    page: str = "",
+    source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
+) -> tuple[tuple[str, str], ...]:
+    """Return the fields of a request for `address`, but for those that make it conditional.
 
-    `page` is the URL of the page it is made on behalf of, where that is known.
+    `page` is the URL of the page that the request is made on behalf of, where that is known. What the caller
+    gives is sent to `source_origin` alone, and to the origins that the caller names.
     """
     told = _told(settings, page, address)
-    return _fields(settings.user_agent, told, settings.headers, address.userinfo)
+    return _fields(settings.user_agent, told, credentials.given(address, settings, source_origin))
 
 
 @lru_cache(64)  # many requests have the same
 def _fields(
-    user_agent: str, told: str | None, given: tuple[tuple[str, str], ...], userinfo: str
+    user_agent: str, told: str | None, given: tuple[tuple[str, str], ...]
 ) -> tuple[tuple[str, str], ...]:
-    headers = _own_headers(user_agent, told) + given
-    if userinfo:
-        headers += (("authorization", _basic(userinfo)),)
-    return _last_of_each(headers)
+    return _last_of_each(_own_headers(user_agent, told) + given)
 
 
 def consider(
@@ -109,13 +113,15 @@ def consider(
     sharing: tuple[Key, ...] = (),
     page: str = "",
     offered: tuple[Rendition, ...] = (),
+    source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
 ) -> Serve | Ask | Refuse:
     """Decide whether a kept rendition answers for `url` at `now`, or what to ask for.
 
     `entry` is what the store holds under the URL's key for a request with these `fields`, those of a request
-    on behalf of `page`, and `sharing` are keys that stand for the same bytes; `offered` is the list that the
-    URL was chosen from. What is held, fresh and proved as far as is wanted is served, unless the caller asks
-    to refresh; what is not fresh is asked about. Offline, whatever is held is served.
+    on behalf of `page` by a caller of this `source_origin`, and `sharing` are keys that stand for the same
+    bytes; `offered` is the list that the URL was chosen from. What is held, fresh and proved as far as is
+    wanted is served, unless the caller asks to refresh; what is not fresh is asked about. Offline, whatever
+    is held is served.
     """
     held = _still_wanted(entry, wanted, settings, sharing)
     if entry is not None and held is not None:
@@ -135,8 +141,18 @@ def consider(
     sound = entry is not None and held is not None and freshness.may_be_confirmed(entry.head)
     condition = entry if sound else None
     key, resource = address.key(settings.key_ignore), address.resource(settings.key_ignore)
-    headers = _conditional(fields(address, settings, page), resource, condition)
-    return Ask(key, address.url, headers, condition, page=page, renditions=offered, unsigned=resource)
+    headers = _conditional(fields(address, settings, page, source_origin), resource, condition)
+    return Ask(
+        key,
+        address.url,
+        headers,
+        condition,
+        page=page,
+        renditions=offered,
+        unsigned=resource,
+        source_origin=credentials.at(address, source_origin),
+        secrets=credentials.secrets(address, settings, source_origin),
+    )
 
 
 def consider_bytes(entry: Entry, wanted: Wanted, settings: Settings) -> Serve | None:
@@ -169,7 +185,8 @@ def unasked_until(entry: Entry) -> float | None:
 def is_usual(settings: Settings) -> bool:
     """Whether what is served unasked is served by these settings too, and a key as a URL has no other key."""
     more = settings.refresh or settings.robots or settings.key_ignore or settings.expect_width is not None
-    return not more and settings.level is not Level.THOROUGH
+    selects = settings.headers_for or credentials.selecting(settings.headers)
+    return not more and not selects and settings.level is not Level.THOROUGH
 
 
 def stand_in(
@@ -262,6 +279,8 @@ def may_fall_through(failed: Failed, url: str, other: str) -> bool:
 
 _USUALLY_WANTED, _USUAL = Wanted(), Settings()
 
+_ALLOW_DOWNGRADE = "--allow-downgrade follows it"
+
 _NOTHING_NEW = Scratch("")
 """The ticket of a rendition that lies in the store already."""
 
@@ -297,6 +316,8 @@ def _still_wanted(
         return None
     if settings.robots and opt_out.said_by_head(entry.head, settings.robots):
         return None  # kept when nobody looked; the origin may think otherwise by now
+    if not settings.allow_downgrade and _is_downgraded(entry):
+        return None  # a caller that allowed it has kept it
     if not 200 <= entry.head.status < 300 or entry.facts.format is Format.OTHER:
         return None  # kept by `CachingTransport` for somebody else: an error's picture, or no picture
     judged = verify.judge(entry.facts, _NOTHING_NEW, wanted)
@@ -304,6 +325,11 @@ def _still_wanted(
         signs = fakes.signs(entry.facts, wanted.width, asked=entry.key, found=entry.head.url, sharing=sharing)
         judged = verify.suspect(judged, wanted, signs)
     return judged if isinstance(judged, Verified) else None
+
+
+def _is_downgraded(entry: Entry) -> bool:
+    """Whether redirects led from https: to http:, where anybody on the way could answer."""
+    return entry.key.startswith("https:") and entry.head.url.startswith("http:")
 
 
 def _receive(ask: Ask, head: Head, limits: Limits) -> Receive | Refuse:
@@ -356,15 +382,29 @@ def _follow(ask: Ask, head: Head, settings: Settings, *, now: float) -> Follow |
     if there.userinfo:
         return _refuse(ask, Reason.BAD_REDIRECT, f"redirect to {there.shown} carries credentials", head)
     here = urls.read(ask.url)
+    if not settings.allow_downgrade and ask.url.startswith("https:") and there.scheme == "http":
+        message = f"redirect from https: to {there.shown}, which anybody on the way can read and change"
+        refused = _refuse(ask, Reason.BAD_REDIRECT, message, head)
+        return replace(refused, failed=replace(refused.failed, hint=_ALLOW_DOWNGRADE))
     same = isinstance(here, urls.Address) and here.origin == there.origin
-    # What the caller set was meant for the origin it named: another one gets only what we say to anybody.
+    # What the caller gave belongs to the source's own origin: another one gets what we send to all, and what
+    # the caller gave for it by its name.
     resource = there.resource(settings.key_ignore)
-    told = _told(settings, ask.page, there)
-    plain = ask.headers if same else _own_headers(settings.user_agent, told)
+    plain = ask.headers if same else fields(there, settings, ask.page)
     headers = _conditional(plain, resource, ask.entry)
     bound = freshness.bound_of(head, ask.bound, received_at=now)
+    if ask.key.startswith("https:") and ask.url.startswith("http:"):
+        bound = 0.0  # what answered here may have been anybody
     return Follow(
-        replace(ask, url=there.url, unsigned=resource, headers=headers, hops=ask.hops + 1, bound=bound)
+        replace(
+            ask,
+            url=there.url,
+            unsigned=resource,
+            headers=headers,
+            hops=ask.hops + 1,
+            bound=bound,
+            source_origin=ask.source_origin if same else NO_SOURCE_ORIGIN,
+        )
     )
 
 
@@ -436,12 +476,3 @@ def conditions(entry: Entry | None) -> tuple[tuple[str, str], ...]:
 def _last_of_each(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
     """The last of each name: a caller's field replaces ours."""
     return tuple({name.lower(): value for name, value in headers}.items())
-
-
-def _basic(userinfo: str) -> str:
-    """The credentials of a URL as RFC 7617 §2 sends them."""
-    from base64 import b64encode
-    from urllib.parse import unquote_to_bytes
-
-    user, _, password = userinfo.partition(":")
-    return "Basic " + b64encode(unquote_to_bytes(user) + b":" + unquote_to_bytes(password)).decode("ascii")

@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgfetch.frozen import dataclass
-from imgfetch.model import Format, Level, Origin
-from imgfetch.rules import freshness, heads, plan, urls
+from imgfetch.model import NO_SECRETS, NO_SOURCE_ORIGIN, Format, Level, Origin, Secrets, Settings
+from imgfetch.rules import credentials, freshness, heads, plan, urls
 
 if TYPE_CHECKING:
     from imgfetch.model import Entry, Head, Key
@@ -54,6 +54,27 @@ class Request:
         if not isinstance(address, urls.Address):
             return self.url
         return address.resource(self.key_ignore, signed=not self.ignore_signatures)
+
+    @property
+    def secrets(self) -> Secrets:
+        """What of the fields, and of the URL's userinfo, selects the stored response.
+
+        A caller of httpx gives every field, but for the Host field of the URL itself.
+        """
+        address = urls.read(self.url)
+        if not isinstance(address, urls.Address):
+            return NO_SECRETS
+        userinfo = credentials.given(address, _NOTHING_GIVEN, NO_SOURCE_ORIGIN)
+        host = ("host", address.authority)
+        # httpx has made a field of the userinfo already.
+        given = (*(field for field in userinfo if field not in self.headers), *self.headers)
+        sent = credentials.selecting(field for field in given if field != host)
+        return Secrets(sent) if sent else NO_SECRETS
+
+    @property
+    def selectable(self) -> Fields:
+        """The fields that are left for `Vary` to select by."""
+        return credentials.unselecting(self.headers, self.secrets)
 
     @property
     def range(self) -> str | None:
@@ -259,6 +280,8 @@ def _may_stand_in(request: Request, entry: Entry | None, answered: int | None, n
     standing = freshness.standing(entry, now=now, heuristic=freshness.OF_ANYTHING)
     return freshness.may_stand_in(entry, standing, answered=answered, request=request.control)
 
+
+_NOTHING_GIVEN = Settings()
 
 _ITS_OWN = frozenset({"if-none-match", "if-modified-since", "if-match", "if-unmodified-since", "if-range"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "SEARCH", "REPORT", "QUERY"})

@@ -131,6 +131,16 @@ def origin(url: str) -> str:
     return address.origin if isinstance(address, Address) else ""
 
 
+def read_origin(url: str) -> str | Defect:
+    """Read an origin as people write it, `https://host:port`; say what is wrong with any other string."""
+    address = read(url)
+    if isinstance(address, Defect):
+        return address
+    if address.userinfo or address.url != f"{address.origin}/" or "#" in url:
+        return _bad("an origin is a scheme, a host and a port, and nothing else")
+    return address.origin
+
+
 def without_userinfo(url: str) -> str:
     """Return a URL, or a reference to one, without user and password; the rest stays as it is."""
     return _USERINFO.sub(r"\1", url, count=1) if "@" in url else url
