@@ -226,6 +226,9 @@ class Limits:
     """Requests in flight at once, in all."""
     per_host: int = 6
     """Requests in flight at once to one host and port."""
+    per_address: int = 24
+    """Connections at once to one address, whatever names lead there; not where a proxy or another transport
+    makes them."""
 
 
 class Level(StrEnum):

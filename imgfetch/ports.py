@@ -50,11 +50,29 @@ class Reply(Protocol):
         """
 
 
+class AddressBusy(Exception):
+    """The address that a request leads to has as many connections as it may have: nothing was sent.
+
+    Give back what others could use, `wait`, and send again. When that has ended in any way, call `pass_on`.
+    """
+
+    async def wait(self) -> None:
+        """Wait until there may be room for one more."""
+        raise NotImplementedError
+
+    def pass_on(self) -> None:
+        """Let another that waits have the room, if it was not used."""
+        raise NotImplementedError
+
+
 class Transport(Protocol):
     """Speaks HTTP. Follows no redirect, keeps no cookie, retries nothing, dials no blocked address."""
 
     def send(self, ask: Ask) -> AbstractAsyncContextManager[Reply]:
-        """One request and its response. Raises `NetworkError`, or `PolicyError` for a blocked address."""
+        """One request and its response.
+
+        Raises `NetworkError`, `PolicyError` for a blocked address, and `AddressBusy`.
+        """
 
     async def close(self) -> None:
         """Drop every connection."""

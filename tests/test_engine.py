@@ -20,8 +20,10 @@ from imgfetch.engine.lanes import Lanes
 from imgfetch.engine.many import all_of, each, many
 from imgfetch.engine.one import Engine
 from imgfetch.engine.patience import Patience
+from imgfetch.engine.turns import Turns
 from imgfetch.errors import NetworkError, Unreachable
 from imgfetch.model import (
+    Ask,
     Candidate,
     Choice,
     Defect,
@@ -37,7 +39,7 @@ from imgfetch.model import (
     Settings,
     SourceSet,
 )
-from imgfetch.ports import Ports
+from imgfetch.ports import AddressBusy, Ports
 from imgfetch.rules.choose import choose
 from pictures import encoded
 
@@ -916,6 +918,66 @@ async def test_a_batch_for_a_host_that_is_gone_makes_few_requests_and_ends_soon(
     outcomes = [await world.engine.bring(choice_of(f"/{number}")) for number in range(200)]
     assert all(isinstance(outcome, Failed) and outcome.reason is Reason.CONNECT for outcome in outcomes)
     assert len(world.transport.asks) < 100
+
+
+class Full(AddressBusy):
+    """An address that has no room until it is told to have some."""
+
+    def __init__(self) -> None:
+        self.room = asyncio.Event()
+        self.passed_on = 0
+
+    async def wait(self) -> None:
+        await self.room.wait()
+
+    def pass_on(self) -> None:
+        self.passed_on += 1
+
+
+async def test_who_waits_for_an_address_keeps_no_place_from_another_host_and_spends_no_time() -> None:
+    road = Road(replace(LIMITS, jobs=1, per_host=1))
+    seen: list[Event] = []
+    turns = Turns(road.lanes, seen.append)
+    full = Full()
+    tries = 0
+
+    async def make(ask: Ask) -> str:
+        nonlocal tries
+        tries += 1
+        if not full.room.is_set():
+            raise full
+        return "made"
+
+    patience = road.patience(10)
+    first = asyncio.create_task(turns.take(Ask(Key(H), H + "/a", ()), patience, make))
+    second = asyncio.create_task(turns.take(Ask(Key(H), H + "/b", ()), road.patience(), make))
+    await asyncio.sleep(0.01)
+    assert tries == 1  # the other waits behind it in the queue of their host
+    assert await road.go(origin="http://other.example") is None
+    road.clock.time += 60
+    full.room.set()
+    assert [await first, await second] == ["made", "made"]
+    assert patience.left == 10
+    assert full.passed_on == 1
+    assert [type(event) for event in seen] == [Asked, Asked]
+
+
+async def test_who_is_cancelled_while_an_address_is_busy_gives_back_what_is_his_and_no_more() -> None:
+    road = Road(replace(LIMITS, jobs=1, per_host=1))
+    turns = Turns(road.lanes, lambda _: None)
+    full = Full()
+
+    async def make(ask: Ask) -> str:
+        raise full
+
+    waiting = asyncio.create_task(turns.take(Ask(Key(H), H + "/a", ()), road.patience(), make))
+    await asyncio.sleep(0.01)
+    waiting.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert full.passed_on == 1
+    assert road.lanes._all._value == 1
+    assert not road.lanes._lanes
 
 
 async def test_a_broken_download_goes_on_where_it_stopped() -> None:

@@ -23,6 +23,7 @@ from imgfetch.rules import guard, urls
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Collection
 
+    from imgfetch.adapters.address_slots import Slot
     from imgfetch.adapters.resolver import LookUp
 
 L = TypeVar("L")
@@ -51,13 +52,16 @@ class Dialler:
         *,
         timeout: float,  # noqa: ASYNC109 (each step has its own)
         tls: ssl.SSLContext | None = None,
+        slot: Slot | None = None,
     ) -> P:
         """Speak `protocol` with `host`, over `tls` where it is given; each step has `timeout` seconds.
 
+        The connection counts for its address in `slot`, which the caller releases.
+
         Raises `PolicyError` (`blocked`), `NetworkError` (`dns`, `connect`, `timeout`, `tls`), and
-        `CacheError` where there are too many open files.
+        `CacheError` where there are too many open files; `AddressBusy` where `slot` says so.
         """
-        line = await self.reach(host, port, timeout, _connected)
+        line = await self.reach(host, port, timeout, _connected, slot)
         loop = asyncio.get_running_loop()
         if tls is None:
             _, spoken = await loop.create_connection(protocol, sock=line)
@@ -81,6 +85,7 @@ class Dialler:
         port: int,
         timeout: float,  # noqa: ASYNC109
         connect: Callable[[str, int, float], Awaitable[L]],
+        slot: Slot | None = None,
     ) -> L:
         """What `connect` gives for the first address of `host` that answers.
 
@@ -96,15 +101,23 @@ class Dialler:
         if defect is not None:
             raise PolicyError(defect.reason, defect.message)
         failure: OSError = TimeoutError()
+        busy = ""
         until = self._elapsed() + timeout
         for number, address in enumerate(_interleaved(addresses)):
             left = until - self._elapsed()
             if number and left <= 0:
                 break
+            if slot is not None and not await slot.take(address):
+                busy = busy or address
+                continue
             try:
                 return await connect(address, port, min(left, _share(timeout, len(addresses))))
             except OSError as error:
                 failure = error
+                if slot is not None:
+                    slot.release()
+        if slot is not None and busy:
+            raise slot.busy(busy)
         self._names.forget(host)  # it may have moved
         if isinstance(failure, TimeoutError):
             raise Unreachable(Reason.TIMEOUT, f"no connection within {timeout:g} s") from failure

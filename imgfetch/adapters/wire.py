@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Self, TypeAlias, cast
 
 from imgfetch.adapters import speech
+from imgfetch.adapters.address_slots import AddressSlots
 from imgfetch.adapters.dial import Dialler, why
 from imgfetch.errors import CacheError, NetworkError, PolicyError
 from imgfetch.model import Defect, Head, Reason
@@ -22,6 +23,7 @@ from imgfetch.rules import urls
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from imgfetch.adapters.address_slots import Slot
     from imgfetch.adapters.judged import Judged
     from imgfetch.model import Ask, Limits
 
@@ -62,6 +64,7 @@ class WireTransport:
         """Since when nobody uses each: the longest first."""
         self._to: dict[Place, dict[Line, None]] = {}
         """Of the idle ones, those that lead to a place: the one used last at the end."""
+        self._slots = AddressSlots(limits.per_address, self._idle_at)
         self._lines: set[Line] = set()
         self._closed = False
         self._buffer = memoryview(bytearray(AHEAD))
@@ -127,8 +130,7 @@ class WireTransport:
     async def _make_room(self) -> bool:
         """Hang up on all that nobody uses; whether a connection has come to its end, of this or before."""
         for line in [*self._idle]:
-            self._wake(line)
-            line.drop()
+            self._hang_up(line)
         closing = [line.gone for line in self._lines if line.ended]
         if closing:
             await asyncio.wait(closing, return_when=asyncio.FIRST_COMPLETED)
@@ -136,13 +138,20 @@ class WireTransport:
 
     async def _dial(self, place: Place) -> Line:
         scheme, host, port = place
-        line = await self._dialler.connect(
-            lambda: Line(place, self._limits.read_timeout, self._buffer),
-            host,
-            port,
-            timeout=self._limits.connect_timeout,
-            tls=self._tls() if scheme == "https" else None,
-        )
+        slot = self._slots.slot()
+        try:
+            line = await self._dialler.connect(
+                lambda: Line(place, self._limits.read_timeout, self._buffer),
+                host,
+                port,
+                timeout=self._limits.connect_timeout,
+                tls=self._tls() if scheme == "https" else None,
+                slot=slot,
+            )
+        except BaseException:
+            slot.release()
+            raise
+        line.slot, slot.close = slot, partial(self._hang_up, line)
         self._lines.add(line)
         line.gone.add_done_callback(lambda _: self._forget(line))
         return line
@@ -165,6 +174,8 @@ class WireTransport:
             return
         self._idle[line] = self._elapsed()
         self._to.setdefault(line.place, {})[line] = None
+        if line.slot is not None:
+            line.slot.offer()
         self._drop_old()
 
     def _drop_old(self) -> None:
@@ -173,8 +184,7 @@ class WireTransport:
             line, idle_since = next(iter(self._idle.items()))
             if len(self._idle) <= self._most_idle and idle_since > since:
                 return
-            self._wake(line)
-            line.drop()
+            self._hang_up(line)
 
     def _wake(self, line: Line) -> None:
         """Take a line out of the idle ones, if it is among them."""
@@ -186,6 +196,21 @@ class WireTransport:
     def _forget(self, line: Line) -> None:
         self._wake(line)
         self._lines.discard(line)
+        if line.slot is not None:
+            line.slot.release()
+
+    def _idle_at(self, address: str) -> Slot | None:
+        """Return the slot of the connection to an address that was not used for longest, and is not now."""
+        for line in self._idle:
+            if line.slot is not None and line.slot.address == address:
+                return line.slot
+        return None
+
+    def _hang_up(self, line: Line) -> asyncio.Future[None]:
+        """Close a connection that no request uses; return what is done when it is closed."""
+        self._wake(line)
+        line.drop()
+        return line.gone
 
 
 class WireReply:
@@ -239,6 +264,8 @@ class Line(asyncio.BufferedProtocol):
     def __init__(self, place: Place, read_timeout: float, buffer: memoryview) -> None:
         """`buffer`: where to read, and what others may have overwritten by the next time."""
         self.place = place
+        self.slot: Slot | None = None
+        """Its part in the limit of its address."""
         self._read_timeout = read_timeout
         self._buffer = buffer
         self._loop = asyncio.get_running_loop()

@@ -595,7 +595,7 @@ def _token(agent: str) -> str:
 _USUAL = by_name(Limits())
 _LEAST = dict.fromkeys(_USUAL, 1e-3) | dict.fromkeys(("retries", "max_redirects", "backoff_base"), 0)
 _WHOLE = frozenset(name for name, usual in _USUAL.items() if isinstance(usual, int))
-_LEAST |= dict.fromkeys(("jobs", "per_host", "max_bytes", "max_pixels", "max_frames"), 1)
+_LEAST |= dict.fromkeys(("jobs", "per_host", "per_address", "max_bytes", "max_pixels", "max_frames"), 1)
 
 
 def _size(item: Batch | Errand) -> int:

@@ -62,6 +62,7 @@ def let_go(client: Client, *, quiet: bool) -> None:
 _LIMITS = (
     "jobs",
     "per_host",
+    "per_address",
     "retries",
     "backoff_base",
     "connect_timeout",

@@ -478,6 +478,13 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     numbers: tuple[tuple[str, str, Callable[[str], Any], Any, str], ...] = (
         ("-j", "--jobs", _count, limits.jobs, "requests in flight at once"),
         ("", "--per-host", _count, limits.per_host, "requests in flight at once to one host"),
+        (
+            "",
+            "--per-address",
+            _count,
+            limits.per_address,
+            "connections at once to one address, whatever names lead there",
+        ),
         ("-R", "--retries", _count_or_none, limits.retries, "how often to ask again after a passing failure"),
         ("", "--backoff-base", _duration, limits.backoff_base, "the first wait before asking again, at most"),
         ("", "--connect-timeout", _duration, limits.connect_timeout, "for a connection"),

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, assert_never
 from imgfetch.rules import manners
 
 if TYPE_CHECKING:
+    from collections.abc import Awaitable
+
     from imgfetch.engine.patience import Patience
     from imgfetch.model import Failed, Limits
     from imgfetch.ports import Clock
@@ -56,10 +58,17 @@ class Lanes:
             raise
         return None
 
-    def give_back(self, lane: _Lane) -> None:
-        """Let others have the place."""
-        self._all.release()
+    def give_back(self, lane: _Lane, *, in_all: bool) -> None:
+        """Let others have the place in a lane, and the place in all if it is taken."""
+        if in_all:
+            self._all.release()
         lane.under_way -= 1
+
+    async def aside(self, waiting: Awaitable[None]) -> None:
+        """Let others have a place in all while one waits; on an exception it stays given back."""
+        self._all.release()
+        await waiting
+        await self._all.acquire()
 
     def leave(self, origin: str, lane: _Lane) -> None:
         """Let the others go on, and take a lane down that nobody needs."""
@@ -119,6 +128,7 @@ class Turn:
         self._patience = patience
         self._lane = lanes.enter(origin)
         self._is_held = False
+        self._is_aside = False
         self._began = 0.0
 
     async def __aenter__(self) -> Turn | Failed:
@@ -135,8 +145,15 @@ class Turn:
 
     async def __aexit__(self, *_: object) -> None:
         if self._is_held:
-            self._lanes.give_back(self._lane)
+            self._lanes.give_back(self._lane, in_all=not self._is_aside)
         self._lanes.leave(self._origin, self._lane)
+
+    async def aside(self, waiting: Awaitable[None]) -> None:
+        """Wait, and let requests to other hosts have the place in all meanwhile."""
+        self._is_aside = True
+        await self._lanes.aside(waiting)
+        self._is_aside = False
+        self._began = self._lanes.clock.elapsed()
 
     def learn(self, failed: Failed | None, *, reached: bool = True) -> None:
         """Take in how the request has ended; `reached` is whether there was a connection."""

@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING, TypeVar
 from imgfetch.engine.events import Asked
 from imgfetch.errors import ImgfetchError, Unreachable
 from imgfetch.model import Failed
+from imgfetch.ports import AddressBusy
 from imgfetch.rules import resume, retry, urls
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from imgfetch.engine.events import Event
-    from imgfetch.engine.lanes import Lanes
+    from imgfetch.engine.lanes import Lanes, Turn
     from imgfetch.engine.patience import Patience
     from imgfetch.model import Ask
 
@@ -48,10 +49,26 @@ class Turns:
             try:
                 partial = resume.asked_for(ask)
                 self._observe(Asked(urls.redact(ask.url), partial.length if partial else 0))
-                made = await patience.spend(make(ask))
+                made = await self._made(ask, patience, make, turn)
             except ImgfetchError as error:
                 failed = retry.failure(error.kind, error.message, ask.url, hint=error.hint)
                 turn.learn(failed, reached=not isinstance(error, Unreachable))
                 return failed
             turn.learn(made if isinstance(made, Failed) else None)
             return made
+
+    async def _made(self, ask: Ask, patience: Patience, make: Callable[[Ask], Awaitable[T]], turn: Turn) -> T:
+        """Return what `make` makes of a request, as soon as its address has room for one more connection."""
+        busy: AddressBusy | None = None
+        try:
+            while True:
+                try:
+                    return await patience.spend(make(ask))
+                except AddressBusy as error:
+                    if busy is not None:
+                        busy.pass_on()
+                    busy = error
+                await turn.aside(busy.wait())
+        finally:
+            if busy is not None:
+                busy.pass_on()

@@ -11,7 +11,7 @@ of our own. tests/vectors/iana has the registries; a test compares every row. Th
 from __future__ import annotations
 
 from functools import cache
-from ipaddress import IPv4Address, IPv6Address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
@@ -57,6 +57,12 @@ def embedded(ip: IPv6Address) -> tuple[IPv4Address, ...]:
     if value >> 96 == 0x20010000:  # Teredo (RFC 4380 §4): the server, and the client with all bits inverted
         return (IPv4Address(value >> 64 & _LAST_32_BITS), IPv4Address(~value & _LAST_32_BITS))
     return ()
+
+
+def canonical(address: str) -> str:
+    """Return the one spelling of an address; an IPv4-mapped address is the IPv4 address that it leads to."""
+    ip = ip_address(address.partition("%")[0])
+    return str(getattr(ip, "ipv4_mapped", None) or ip)
 
 
 def is_local_nat64(ip: IPv6Address) -> bool:
