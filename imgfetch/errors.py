@@ -185,6 +185,7 @@ REASONS: dict[type[ImgfetchError], tuple[Reason, ...]] = {
         Reason.TOO_LARGE,
         Reason.TOO_MANY_PIXELS,
         Reason.TOO_MANY_FRAMES,
+        Reason.TOO_MANY_IMAGES,
         Reason.UNSUPPORTED_FORMAT,
         Reason.OFFLINE,
         Reason.NOT_LOCKED,

@@ -221,6 +221,8 @@ class Limits:
     max_pixels: int = 50_000_000
     """Of one frame; all frames together may have 20 times as many."""
     max_frames: int = 1_000
+    max_images: int = 10_000
+    """Images that are taken from one page that came from the network."""
     max_redirects: int = 10
     jobs: int = 32
     """Requests in flight at once, in all."""
@@ -567,6 +569,7 @@ class Reason(StrEnum):
     TOO_LARGE = "too_large"
     TOO_MANY_PIXELS = "too_many_pixels"
     TOO_MANY_FRAMES = "too_many_frames"
+    TOO_MANY_IMAGES = "too_many_images"
     UNSUPPORTED_FORMAT = "unsupported_format"
     OFFLINE = "offline"
     NOT_LOCKED = "not_locked"

@@ -52,6 +52,21 @@ def child(*arguments: str, given: bytes | None = None) -> subprocess.CompletedPr
 # The main job
 
 
+def test_of_a_page_with_too_many_images_the_rest_is_one_failure_that_names_the_option(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = b"".join(b"<img src=/a.webp#%d>" % number for number in range(4))
+    url = origin.route("/many", whole(page, content_type="text/html"))
+    origin.route("/a.webp", whole(encoded("webp", 64, 48)))
+    for command, lines in (("get", 3), ("pick", 6)):
+        ran = Ran(capsys, command, url, "--max-images", "3", *LOCAL)
+        assert (ran.code, len(ran.lines)) == (1, lines)
+        assert "more than 3 images in a page; the rest of them is left out; --max-images sets" in ran.err
+    Path("page.html").write_bytes(page)
+    ran = Ran(capsys, "get", "page.html", "--base", origin.url, "--max-images", "3", *LOCAL)
+    assert (ran.code, len(ran.lines)) == (0, 4)
+
+
 def test_the_founding_text_gives_the_1280_px_rendition_for_800(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:

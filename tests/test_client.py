@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import pickle
+import tracemalloc
 from collections import Counter
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,9 +18,9 @@ import pytest
 import imgfetch
 from imgfetch import Client, Failure, Image, ImgfetchError, Limits
 from imgfetch.adapters.disk import DiskStore
-from imgfetch.api.errands import errands
+from imgfetch.api.errands import errands, errands_of_page
 from imgfetch.engine.events import Event, Received
-from imgfetch.model import Choice, Reason
+from imgfetch.model import Choice, Head, Page, Reason
 from origin import (
     Answer,
     Origin,
@@ -459,6 +461,50 @@ async def test_the_event_loop_goes_on_while_a_large_page_is_read(
         assert [outcome.place for outcome in outcomes] == [*range(20)]
         assert (await client.get(url)).place == 0
         assert executor.asked == 3 * threads
+
+
+async def test_of_a_page_with_too_many_images_the_rest_is_one_failure(origin: Origin, cache: Path) -> None:
+    origin.route("/a", whole(WEBP, cache_control="max-age=60"))
+    page = "".join(f"<img src=/a#{number}>" for number in range(9)).encode()
+    url = origin.route("/page", whole(page, content_type="text/html"))
+    for most, count in ((9, 9), (8, 9), (3, 4)):
+        limits = Limits(max_images=most)
+        async with Client(cache, allow_hosts=["127.0.0.1"], limits=limits) as client:
+            *taken, last = [outcome async for outcome in client.get_many([url])]
+            assert len([*taken, last]) == count
+            assert all(isinstance(image, Image) for image in taken)
+            if most == 9:
+                assert isinstance(last, Image)
+            else:
+                assert isinstance(last, Failure)
+                assert (last.kind, last.place, last.retryable) == ("too_many_images", most, False)
+                assert last.message == f"more than {most} images in a page; the rest of them is left out"
+            # what the caller has at hand is not counted
+            files = [outcome async for outcome in client.get_many([page.decode()], base_url=url)]
+            assert len([image for image in files if isinstance(image, Image)]) == 9
+            assert (await client.get(url)).place == 0
+
+
+MILLION = "<img data-src={width} data-widths='" + ",".join(str(n % 9 + 1) for n in range(100)) + "'>"
+"""Of 240 bytes, and with --all a hundred images."""
+
+
+def test_nothing_is_made_of_an_image_before_its_turn() -> None:
+    text = "<html>" + MILLION * 1_000
+    head = Head("https://h.example/", 200)
+    page = Page(head, text.encode(), Failure(Reason.NOT_IMAGE, "", ""))
+    (errand,) = errands(["https://h.example/"], every=True)
+    for found, most in (
+        (errands_of_page(errand, page, most=10_000), 12_000_000),
+        (errands([text], every=True, base_url="https://h.example/"), 12_000_000),
+    ):
+        tracemalloc.start()
+        try:
+            drawn = sum(1 for _ in islice(found, 20_000))
+            assert drawn in (10_001, 20_000)
+            assert tracemalloc.get_traced_memory()[1] < most
+        finally:
+            tracemalloc.stop()
 
 
 async def test_what_the_link_fields_of_a_page_offer_comes_first(origin: Origin, client: Client) -> None:

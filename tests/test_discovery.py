@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -212,7 +214,7 @@ def test_what_can_be_read_is_no_problem(markup: str) -> None:
     assert image.problems == ()
 
 
-def test_what_concerns_no_single_image_is_said_of_the_first() -> None:
+def test_what_concerns_no_single_image_is_said_of_the_next() -> None:
     page = "<base href='http://['><img src=a><img src=b>"
     first, second, third = find_page_images(
         page, base_url=BASE, link_headers=["</c>; rel=icon, d>; rel=preload"]
@@ -221,7 +223,24 @@ def test_what_concerns_no_single_image_is_said_of_the_first() -> None:
     assert first.problems[1].reason.endswith("(in a Link field)")
     assert [(problem.line, problem.column) for problem in first.problems] == [(1, 1), (0, 0)]
     assert (second.problems, third.problems) == ((), ())
-    assert find_page_images("<base href='http://['>", base_url=BASE) == ()
+    assert [*find_page_images("<base href='http://['>", base_url=BASE)] == []
+
+
+def test_what_stands_behind_the_last_image_is_said_of_that() -> None:
+    broken = "<style>a{b:image-set(url(x y) 1x)}</style>"
+    first, second, third = find_page_images(f"<img src=a>{broken}<img src=b><img src=c>{broken}")
+    assert [len(each.problems) for each in (first, second, third)] == [0, 1, 1]
+
+
+def test_an_image_is_read_at_its_turn() -> None:
+    page = "<script type=application/ld+json>" + '{"image": [' + '"a",' * 50_000 + '"a"]}' + "</script>"
+    tracemalloc.start()
+    try:
+        for _ in find_page_images(page, base_url=BASE):
+            pass
+        assert tracemalloc.get_traced_memory()[1] < 10_000_000  # all of them are 20 MB
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize(
@@ -268,7 +287,7 @@ def test_without_a_base_urls_stay_as_they_are() -> None:
     ids=range(13),
 )  # fmt: skip
 def test_a_hostile_page_is_searched_whole(markup: str) -> None:
-    assert isinstance(find_page_images(markup, base_url=BASE), tuple)
+    assert all(find_page_images(markup, base_url=BASE))
 
 
 @settings(deadline=None)
@@ -282,6 +301,6 @@ def test_any_page_is_searched(pieces: list[str]) -> None:
 def test_an_element_with_many_attributes_is_read_in_linear_time() -> None:
     def cost(count: int) -> float:
         page = "<img " + " ".join(f"data-src{number}=a.jpg" for number in range(count)) + ">"
-        return cpu_seconds(lambda: find_page_images(page))
+        return cpu_seconds(lambda: [*find_page_images(page)])
 
     assert cost(80_000) < 30 * cost(8_000) + 0.5

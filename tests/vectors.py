@@ -257,7 +257,7 @@ def _header(row: Row) -> str:
 
 def _image_set(row: Row) -> str:
     """The options of an image set as `URL density type`; nothing where one of them is odd."""
-    found = find_css_images(f"a {{ background-image: {row.given} }}")
+    found = [*find_css_images(f"a {{ background-image: {row.given} }}")]
     if len(found) != 1 or found[0].problems:
         return NOTHING
     typed = [("", found[0].candidates), *((source.type, source.candidates) for source in found[0].sources)]

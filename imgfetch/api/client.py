@@ -369,8 +369,8 @@ class Client:
         assert isinstance(item, Errand)  # noqa: S101 (a batch was answered at once)
         return self.settle(item)
 
-    async def look(self, errand: Errand) -> list[Errand]:
-        """What an errand comes to: where a page is at its URL, one for each image of that; else itself.
+    async def look(self, errand: Errand) -> Iterable[Errand]:
+        """Return what an errand comes to: one for each image of the page at its URL, else itself.
 
         No image is fetched. Raises `CacheError`.
         """
@@ -378,7 +378,7 @@ class Client:
             return [errand]
         found = await self._engine().look(errand.choice.url, errand.source_origin)
         if not isinstance(found, Failure):
-            return [*await self._errands_of_page(errand, found)]
+            return await self._errands_of_page(errand, found)
         return [errand if found.reason is Reason.NOT_PAGE else replace(errand, choice=found)]
 
     async def run_together(
@@ -476,12 +476,13 @@ class Client:
 
     async def _errands_of_page(self, errand: Errand, page: Page) -> Iterator[Errand]:
         """Its images; a large page is read on a thread, so that nothing under way has to wait for it."""
-        found = errands_of_page(errand, page, robots=self._settings.robots)
+        most = self._settings.limits.max_images
+        found = errands_of_page(errand, page, most=most, robots=self._settings.robots)
         if len(page.data) < _LARGE_PAGE:
             return found
         import asyncio
 
-        # All is read before the first is given; the others are only chosen from, as they are needed.
+        # The page is read before the first is given, and each of the others at its turn.
         first = await asyncio.to_thread(next, found, None)
         return found if first is None else chain((first,), found)
 
@@ -595,7 +596,9 @@ def _token(agent: str) -> str:
 _USUAL = by_name(Limits())
 _LEAST = dict.fromkeys(_USUAL, 1e-3) | dict.fromkeys(("retries", "max_redirects", "backoff_base"), 0)
 _WHOLE = frozenset(name for name, usual in _USUAL.items() if isinstance(usual, int))
-_LEAST |= dict.fromkeys(("jobs", "per_host", "per_address", "max_bytes", "max_pixels", "max_frames"), 1)
+_LEAST |= dict.fromkeys(
+    ("jobs", "per_host", "per_address", "max_bytes", "max_pixels", "max_frames", "max_images"), 1
+)
 
 
 def _size(item: Batch | Errand) -> int:

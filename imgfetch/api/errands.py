@@ -6,13 +6,14 @@ source ─▶ read ─▶ choose ─▶ Errand, one for each image the source of
 from __future__ import annotations
 
 import re
+from itertools import chain, islice
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
-from imgfetch.api.reading import choose, find_images, weigh
+from imgfetch.api.reading import choose, each_image, weigh
 from imgfetch.api.sources import label, name_of, read_source
 from imgfetch.api.spelling import spelled
 from imgfetch.api.values import Image
-from imgfetch.errors import ImgfetchError, InputError
+from imgfetch.errors import ImgfetchError, InputError, PolicyError
 from imgfetch.frozen import dataclass, replace
 from imgfetch.model import NO_SOURCE_ORIGIN, Choice, Digest, Failed, Kind, Policy, Reason, Served
 from imgfetch.rules import credentials
@@ -22,7 +23,7 @@ from imgfetch.rules.retry import opted_out
 from imgfetch.rules.urls import is_relative, redact
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from imgfetch.api.sources import Source
     from imgfetch.model import Format, Page, Problem, Seen, SourceOrigin, SourceSet, Viewport
@@ -128,8 +129,9 @@ def errands_of(
     try:
         page = choosing.get("base_url", "")
         found = _read(source, choosing)
-        source_origin = _source_origin(source, found, choosing)
-        for place, source_set in enumerate(_images(found, choosing)):
+        first = [*islice(found, None if isinstance(source, str) and not page else 1)]
+        source_origin = _source_origin(source, first, choosing)
+        for place, source_set in enumerate(_images(chain(first, found), choosing)):
             choice = _choice_or_failure(source_set, choosing, name, page)
             yield Errand(
                 choice,
@@ -146,10 +148,12 @@ def errands_of(
         yield Errand(error.failed(), name, index, choosing, given=source)
 
 
-def errands_of_page(errand: Errand, page: Page, *, robots: str = "") -> Iterator[Errand]:
-    """One errand for each image of the page that came for `errand`; where it offers none, it was no image.
+def errands_of_page(errand: Errand, page: Page, *, most: int, robots: str = "") -> Iterator[Errand]:
+    """Yield an errand for each image of the page that came for `errand`.
 
-    What the page says against us who go by the name of `robots` holds for its images too.
+    Where it offers none, the page is a failure: it was to be an image. Of more than `most` images, the rest
+    is one errand that has failed. What the page says against us who go by the name of `robots` holds for its
+    images too.
     """
     # Where a page comes, a parser for it will be loaded too.
     from imgfetch.markup.encoding import decode
@@ -162,11 +166,18 @@ def errands_of_page(errand: Errand, page: Page, *, robots: str = "") -> Iterator
         yield replace(errand, choice=replace(opted_out(against, url), attempts=1))
         return
     said = page.head.get("link")
-    found = find_images(text, base_url=url, media_type="text/html", link_headers=(said,) if said else ())
-    if not found:
+    found = each_image(text, base_url=url, media_type="text/html", link_headers=(said,) if said else ())
+    first = next(found, None)
+    if first is None:
         yield replace(errand, choice=replace(page.failed, attempts=1))
-    bare = tuple(map(credentials.without_userinfo, found))
+        return
+    bare = map(credentials.without_userinfo, chain((first,), found))
     for place, source_set in enumerate(_images(bare, errand.choosing)):
+        if place == most:
+            why = f"more than {most:,} images in a page; the rest of them is left out"
+            failed = PolicyError(Reason.TOO_MANY_IMAGES, why, redact(url)).failed()
+            yield replace(errand, choice=replace(failed, attempts=1), place=place)
+            return
         choice = _choice_or_failure(source_set, errand.choosing, redact(url), url)
         yield replace(
             errand,
@@ -177,20 +188,19 @@ def errands_of_page(errand: Errand, page: Page, *, robots: str = "") -> Iterator
         )
 
 
-def _read(source: Source, choosing: Choosing) -> tuple[SourceSet, ...]:
+def _read(source: Source, choosing: Choosing) -> Iterator[SourceSet]:
     """Return what a source offers; userinfo that a page or a style sheet writes is dropped."""
-    found = read_source(source, base_url=choosing.get("base_url", ""))
-    return tuple(
+    return (
         each if credentials.is_written_by_caller(each) else credentials.without_userinfo(each)
-        for each in found
+        for each in read_source(source, base_url=choosing.get("base_url", ""))
     )
 
 
-def _source_origin(source: Source, found: tuple[SourceSet, ...], choosing: Choosing) -> SourceOrigin:
+def _source_origin(source: Source, found: Sequence[SourceSet], choosing: Choosing) -> SourceOrigin:
     """Return the origin of a source as the caller wrote it.
 
     That is the URL's own, or that of the page that a text is said to stand on; without one that of a srcset
-    whose URLs are all on one origin.
+    whose URLs are all on one origin. `found` is all that such a srcset offers, and else the first image.
     """
     base_url, of_folder = choosing.get("base_url", ""), choosing.get("base_of_folder", False)
     if len(found) == 1 and found[0].kind is Kind.URL:
@@ -202,20 +212,23 @@ def _source_origin(source: Source, found: tuple[SourceSet, ...], choosing: Choos
     return credentials.origin_of_all(found) if isinstance(source, str) else NO_SOURCE_ORIGIN
 
 
-def _images(found: tuple[SourceSet, ...], choosing: Choosing) -> Iterable[SourceSet]:
+def _images(found: Iterator[SourceSet], choosing: Choosing) -> Iterator[SourceSet]:
     if not choosing.get("every"):
         return found
     return (image for source_set in found for image in _renditions(source_set, choosing.get("formats")))
 
 
-def _renditions(source_set: SourceSet, formats: Collection[Format | str] | None) -> list[SourceSet]:
-    """Each rendition that may be in one of the formats by itself; all together where none is."""
+def _renditions(source_set: SourceSet, formats: Collection[Format | str] | None) -> Iterator[SourceSet]:
+    """Yield each rendition that may be in one of the formats by itself; all together where none is."""
     formats = (formats,) if isinstance(formats, str) else formats
-    offered = tuple(candidate for part in weigh(source_set) for candidate in part.candidates)
-    wanted = [candidate for candidate in offered if formats is None or may_be(candidate.url, formats)]
-    if offered and not wanted:
-        return [replace(source_set, candidates=offered, sources=())]
-    return [replace(source_set, candidates=(candidate,), sources=()) for candidate in wanted]
+    offered = [candidate for part in weigh(source_set) for candidate in part.candidates]
+    found = False
+    for candidate in offered:
+        if formats is None or may_be(candidate.url, formats):
+            found = True
+            yield replace(source_set, candidates=(candidate,), sources=())
+    if offered and not found:
+        yield replace(source_set, candidates=tuple(offered), sources=())
 
 
 def _choice_or_failure(source_set: SourceSet, choosing: Choosing, name: str, page: str) -> Choice | Failed:

@@ -17,7 +17,7 @@ from imgfetch.rules import choose as rule
 from imgfetch.rules.browser import can_show
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterable
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from imgfetch.model import Candidate, Choice, Source, SourceSet, Viewport
 
@@ -25,12 +25,20 @@ if TYPE_CHECKING:
 def find_images(
     markup: str, *, base_url: str = "", media_type: str | None = None, link_headers: Iterable[str] = ()
 ) -> tuple[SourceSet, ...]:
-    """Every image offered by an HTML page, a CSS file, a bare srcset or a crawled text, in the order written.
+    """Return every image that an HTML page, a CSS file, a bare srcset or a crawled text offers, in its order.
 
     Without a `media_type` (`text/html`, `text/css`, `text/plain`) the text is looked at. URLs are
     spelled as a browser does, and made absolute where `base_url` is given. What the values of the response's
     `Link` fields offer goes before what a page does. Never raises, and takes time linear in the text.
     """
+    found = each_image(markup, base_url=base_url, media_type=media_type, link_headers=link_headers)
+    return tuple(found)
+
+
+def each_image(
+    markup: str, *, base_url: str = "", media_type: str | None = None, link_headers: Iterable[str] = ()
+) -> Iterator[SourceSet]:
+    """Yield what `find_images` returns, each image at its turn: a page may offer a million."""
     match (media_type or "").partition(";")[0].strip().lower() or _looks_like(markup):
         case "text/html" | "application/xhtml+xml":
             from imgfetch.markup.discovery import find_page_images
@@ -87,15 +95,18 @@ def choose(
     return replace(choice, source_set=source_set, why=why)
 
 
-def _finished(found: tuple[SourceSet, ...], markup: str) -> tuple[SourceSet, ...]:
+def _finished(found: Iterable[SourceSet], markup: str) -> Iterator[SourceSet]:
     """The same as discovery has of a page: URLs as browsers spell them, problems with lines and columns."""
-    spelled = tuple(map(all_spelled, found))
-    if not any(each.problems for each in found):
-        return spelled
-    from imgfetch.markup.lines import Lines
+    lines: Lines | None = None
+    for each in map(all_spelled, found):
+        if each.problems:
+            if lines is None:
+                from imgfetch.markup.lines import Lines
 
-    lines = Lines(markup)
-    return tuple(replace(each, problems=tuple(map(lines.placed, each.problems))) for each in spelled)
+                lines = Lines(markup)
+            yield replace(each, problems=tuple(map(lines.placed, each.problems)))
+        else:
+            yield each
 
 
 _PAGE = (

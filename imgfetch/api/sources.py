@@ -10,10 +10,11 @@ A `str` never opens a file, since a program may have it from anybody.
 from __future__ import annotations
 
 import re
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from imgfetch.api.reading import find_images
+from imgfetch.api.reading import each_image
 from imgfetch.api.spelling import all_spelled, spelled
 from imgfetch.errors import InputError, one_line, printable
 from imgfetch.model import Candidate, Defect, Kind, Reason, SourceSet
@@ -49,14 +50,14 @@ def lots(things: Iterable[T], most: int) -> Iterator[Sequence[T]]:
         yield some
 
 
-def read_source(source: Source, *, base_url: str = "") -> tuple[SourceSet, ...]:
+def read_source(source: Source, *, base_url: str = "") -> Iterator[SourceSet]:
     """Every image a source offers.
 
     Raises `InputError` where it cannot be read (`bad_input`), names no URL (`bad_url`), or offers no image
     (`no_image`).
     """
     if isinstance(source, SourceSet):
-        return (all_spelled(source),)
+        return iter((all_spelled(source),))
     if isinstance(source, Path):
         return read_file(source, base_url=base_url)
     if not isinstance(source, str):
@@ -73,7 +74,7 @@ def read_source(source: Source, *, base_url: str = "") -> tuple[SourceSet, ...]:
     return read_text(source, name=label(source), base_url=base_url)
 
 
-def read_file(path: Path, *, base_url: str = "") -> tuple[SourceSet, ...]:
+def read_file(path: Path, *, base_url: str = "") -> Iterator[SourceSet]:
     """Every image that the text in a file offers. Raises `InputError`."""
     name = printable(str(path))
     try:
@@ -93,7 +94,7 @@ def is_url_like(text: str) -> bool:
     return _URL_LIKE.fullmatch(text) is not None
 
 
-def read_stream(stream: BinaryIO | TextIO, *, name: str, base_url: str = "") -> tuple[SourceSet, ...]:
+def read_stream(stream: BinaryIO | TextIO, *, name: str, base_url: str = "") -> Iterator[SourceSet]:
     """Return every image that the text in an open file offers. Raises `InputError`."""
     data = stream.read(MAX_TEXT)
     if len(data) == MAX_TEXT:
@@ -107,15 +108,16 @@ def read_stream(stream: BinaryIO | TextIO, *, name: str, base_url: str = "") -> 
 
 def read_text(
     text: str, *, name: str, base_url: str = "", media_type: str | None = None
-) -> tuple[SourceSet, ...]:
-    """Every image that a text offers. Raises `InputError`, naming the text `name`."""
-    found = find_images(text, base_url=base_url, media_type=media_type)
-    if not found:
+) -> Iterator[SourceSet]:
+    """Return an iterator of every image that a text offers. Raises `InputError`, naming the text `name`."""
+    found = each_image(text, base_url=base_url, media_type=media_type)
+    first = next(found, None)
+    if first is None:
         expected = (
             "expected a page, or lines such as “https://host/a-480.webp 480w, https://host/a-960.webp 960w”"
         )
         raise InputError(Reason.NO_IMAGE, f"no image in the text; {expected}", name)
-    return found
+    return chain((first,), found)
 
 
 def label(source: Source) -> str:
@@ -159,7 +161,7 @@ _WORD = re.compile(r"\S+")
 _URL_LIKE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S*")
 
 
-def _read_word(word: str, *, base_url: str) -> tuple[SourceSet, ...]:
+def _read_word(word: str, *, base_url: str) -> Iterator[SourceSet]:
     """Return the source set of a URL. Raises `InputError` where a word is not one."""
     url = spelled(word)
     if base_url:
@@ -170,7 +172,7 @@ def _read_word(word: str, *, base_url: str) -> tuple[SourceSet, ...]:
     if isinstance(address, Defect):
         hint = None if _URL_LIKE.fullmatch(word) else FILES_ARE_PATHS
         raise InputError(address.reason, address.message, label(word), hint=hint)
-    return (SourceSet((Candidate(url),), kind=Kind.URL),)
+    return iter((SourceSet((Candidate(url),), kind=Kind.URL),))
 
 
 NO_FILE = "no such file"

@@ -71,5 +71,6 @@ _LIMITS = (
     "lowest_speed",
     "max_bytes",
     "max_pixels",
+    "max_images",
     "max_redirects",
 )

@@ -34,6 +34,7 @@ _FILES = "a file is an argument of get; with --files a line of get -i and a repo
 _SET_BY = (
     (Reason.TOO_LARGE, "", "--max-bytes"),
     (Reason.TOO_MANY_PIXELS, "the limit is", "--max-pixels"),
+    (Reason.TOO_MANY_IMAGES, "", "--max-images"),
     (Reason.TOO_MANY_REDIRECTS, "", "--max-redirects"),
     (Reason.RATE_LIMITED, "beyond the time limit", "--total-timeout"),
     (Reason.TLS, "no TLS handshake within", "--connect-timeout"),

@@ -493,6 +493,7 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         ("", "--lowest-speed", _size, limits.lowest_speed, "bytes a second, over 20 s, to go on waiting for"),
         ("", "--max-bytes", _size, limits.max_bytes, "the largest file to take"),
         ("", "--max-pixels", _size, limits.max_pixels, "the most pixels to take in a frame"),
+        ("", "--max-images", _count, limits.max_images, "the most images to take from a page of the network"),
         ("", "--max-redirects", _count_or_none, limits.max_redirects, "the longest chain to follow"),
     )
     for short, long, kind, default, what in numbers:

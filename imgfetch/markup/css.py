@@ -17,7 +17,7 @@ from imgfetch.markup.srcset import excerpt
 from imgfetch.model import Candidate, Kind, Problem, Source, SourceSet
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
 _NAMES_NO_IMAGE = frozenset({"import", "namespace", "charset", "font-face", "document", "-moz-document"})
 _IMAGE_SETS = frozenset({"image-set", "-webkit-image-set"})
@@ -55,25 +55,44 @@ _ESCAPED = re.compile(r"\\(?:([0-9a-fA-F]{1,6}+)(?:\r\n|[ \t\n\r\f])?+|(.)|\Z)",
 _MAY_NAME_AN_IMAGE = re.compile(r"\\|(?:url|image-set|src)\(", re.IGNORECASE)
 
 
-def find_css_images(css: str, *, base_url: str = "") -> tuple[SourceSet, ...]:
-    """The images of a style sheet, or of a `style` attribute, in order; absolute where `base_url` is given.
+def find_css_images(css: str, *, base_url: str = "") -> Iterator[SourceSet]:
+    """Yield the images of a style sheet, or of a `style` attribute; absolute where `base_url` is given.
 
     An image set is one image: its options without a type are the candidates, each type is a source.
-    What could not be read at all is among the problems of the first. Never raises, and takes time linear in
-    the text.
+    What could not be read at all is among the problems of the next image, or of the last. Never raises, and
+    takes time linear in the text.
     """
     if not _MAY_NAME_AN_IMAGE.search(css):
-        return ()
-    found = tuple(_Scanner(css).scan())
-    images = [each for each in found if each.candidates or each.sources]
-    if len(images) < len(found):
-        if not images:
-            return found
-        unread = [
-            problem for each in found if not (each.candidates or each.sources) for problem in each.problems
-        ]
-        images[0] = replace(images[0], problems=(*unread, *images[0].problems))
-    return tuple(urls.absolute(each, base_url) for each in images) if base_url else tuple(images)
+        return
+    found = ((bool(each.candidates or each.sources), each) for each in _Scanner(css).scan())
+    for image in with_problems_of_others(found, []):
+        yield urls.absolute(image, base_url) if base_url else image
+
+
+def with_problems_of_others(
+    found: Iterable[tuple[bool, SourceSet]], due: list[Problem]
+) -> Iterator[SourceSet]:
+    """Yield what names an image, and give it the problems of what stands before it and names none.
+
+    `due` are further problems, and grows. The last image gets those that are left; where nothing names an
+    image, all is given as it is.
+    """
+    unread: list[SourceSet] = []
+    held: SourceSet | None = None
+    for names_an_image, each in found:
+        if not names_an_image:
+            due += each.problems
+            if held is None:
+                unread.append(each)
+            continue
+        if held is not None:
+            yield held
+        held = replace(each, problems=(*due, *each.problems)) if due else each
+        due.clear()
+    if held is None:
+        yield from unread
+    else:
+        yield replace(held, problems=(*held.problems, *due)) if due else held
 
 
 @dataclass(slots=True)

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.frozen import replace
 from imgfetch.markup import html, urls
-from imgfetch.markup.css import find_css_images
+from imgfetch.markup.css import find_css_images, with_problems_of_others
 from imgfetch.markup.lines import Lines
 from imgfetch.markup.links import read_link_header
 from imgfetch.markup.media import unread_media
@@ -146,33 +146,29 @@ class _Found(NamedTuple):
 
 def find_page_images(
     page: str, *, base_url: str = "", link_headers: Iterable[str] = ()
-) -> tuple[SourceSet, ...]:
-    """Every image of an HTML page, in document order, with absolute URLs where `base_url` is given.
+) -> Iterator[SourceSet]:
+    """Yield every image of an HTML page, in document order, with absolute URLs where `base_url` is given.
 
     Before them goes what the `Link` fields of its response offer. A lazy image is joined with its
     placeholder, and with the `noscript` that stands beside it. Never raises: what could not be read is in
     `problems`, and a source set without candidates has only those. What concerns no single image, such as a
-    `<base href>` that is no URL, or CSS in which no image could be read, is among the problems of the first.
+    `<base href>` that is no URL, or CSS in which no image could be read, is among the problems of the next
+    image, or of the last. The page is read at the first image, each image at its turn.
     """
     document = html.parse(page)
     lines = Lines(page)
-    of_page: list[Problem] = []
-    base = _base(document, base_url, lines, of_page)
-    images = [image for value in link_headers for image in _images_of_field(value, base_url, of_page)]
-    unread = []
-    for found in _join(_read(document)):
-        image = _finished(found, base, lines)
-        if _names_an_image(found.source_set):
-            images.append(image)
-        else:
-            unread.append(image)
-            of_page += image.problems
-    images = [each for each in images if each.candidates or each.sources or each.problems]
-    if not images:
-        return tuple(unread)
-    if of_page:
-        images[0] = replace(images[0], problems=(*of_page, *images[0].problems))
-    return tuple(images)
+    due: list[Problem] = []
+    base = _base(document, base_url, lines, due)
+    of_fields = ((True, each) for value in link_headers for each in _images_of_field(value, base_url, due))
+    of_page = (
+        (_names_an_image(found.source_set), _finished(found, base, lines)) for found in _join(_read(document))
+    )
+    said = ((names, each) for names, each in chain(of_fields, of_page) if _says_anything(each))
+    return with_problems_of_others(said, due)
+
+
+def _says_anything(said: SourceSet) -> bool:
+    return bool(said.candidates or said.sources or said.problems)
 
 
 def _names_an_image(said: SourceSet) -> bool:

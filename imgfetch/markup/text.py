@@ -42,19 +42,17 @@ _RELATIVE = re.compile(
 )
 
 
-def find_source_sets(text: str, *, base_url: str = "") -> tuple[SourceSet, ...]:
-    """The source sets in a text, in order; the text may be a srcset itself, or prose around any number.
+def find_source_sets(text: str, *, base_url: str = "") -> Iterator[SourceSet]:
+    """Yield the source sets in a text; the text may be a srcset itself, or prose around any number.
 
     Relative URLs are resolved against `base_url`, and kept as written where there is none.
     """
     whole = _read_whole(text)
-    found = tuple(_find_lists(text)) if whole is None else (whole,)
-    if not base_url:
-        return found
-    return tuple(
-        replace(source_set, candidates=tuple(_resolve(each, base_url) for each in source_set.candidates))
-        for source_set in found
-    )
+    for found in _find_lists(text) if whole is None else (whole,):
+        candidates = found.candidates
+        if base_url:
+            candidates = tuple(_resolve(each, base_url) for each in candidates)
+        yield replace(found, candidates=candidates) if base_url else found
 
 
 def _read_whole(text: str) -> SourceSet | None:

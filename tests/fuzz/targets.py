@@ -100,8 +100,8 @@ def srcset(data: bytes) -> None:
 def prose(data: bytes) -> None:
     """Source sets in a text: in order, each with a URL that stands in it."""
     text = _text(data)
-    found = find_source_sets(text)
-    assert found == find_source_sets(text)
+    found = [*find_source_sets(text)]
+    assert found == [*find_source_sets(text)]
     assert [one.position for one in found] == sorted(one.position for one in found)
     for one in find_source_sets(text, base_url=BASE):
         assert all(candidate.url for candidate in one.candidates)
@@ -126,7 +126,7 @@ def media(data: bytes) -> None:
 def css(data: bytes) -> None:
     """The images of a style sheet, with URLs that can be asked for where there is a base."""
     text = _text(data)
-    assert find_css_images(text) == find_css_images(text)
+    assert [*find_css_images(text)] == [*find_css_images(text)]
     _plausible(find_css_images(text, base_url=BASE))
 
 
