@@ -422,7 +422,7 @@ async def test_a_response_behind_a_redirect_depends_on_what_was_given_for_that_o
     cache: Path, origin: Origin
 ) -> None:
     foreign = origin.door()
-    origin.route("/b", private(cache_control="max-age=600"))
+    origin.route("/b", private(cache_control="max-age=600", vary="Authorization"))
     url = origin.route("/a", redirect(f"{foreign}/b", 301))
     direct = origin.route("/direct", private(cache_control="max-age=600"))
 
@@ -435,6 +435,8 @@ async def test_a_response_behind_a_redirect_depends_on_what_was_given_for_that_o
         assert await widths(**{foreign: {"Authorization": "alice"}}) == [21, 20]
         assert await widths(**{foreign: {"Authorization": "bob"}}) == [22, 20]
     assert (origin.asked("/b"), origin.asked("/direct")) == (3, 1)
+    with closing(sqlite3.connect(next(cache.glob("index*.sqlite")))) as index:
+        assert {*index.execute("SELECT variant FROM entry")} == {("",)}
 
 
 async def test_no_fast_way_serves_what_credentials_brought(home: Path, origin: Origin) -> None:

@@ -46,6 +46,8 @@ def given(address: urls.Address, settings: Settings, source_origin: SourceOrigin
     Those of no origin in particular, and the userinfo, belong to the source's own origin; the others to the
     origin that they were given for.
     """
+    if not (settings.headers or settings.headers_for or address.userinfo or source_origin.userinfo):
+        return ()  # as it nearly always is
     own = at(address, source_origin)
     headers = settings.headers if own.origin else ()
     if settings.headers_for:
@@ -63,7 +65,8 @@ def for_origin(origin: str, settings: Settings) -> Fields:
 
 def secrets(address: urls.Address, settings: Settings, source_origin: SourceOrigin) -> Secrets:
     """Return what of the caller's fields selects the response to a request for `address`."""
-    sent = selecting(given(address, settings, source_origin))
+    fields = given(address, settings, source_origin)
+    sent = selecting(fields) if fields else ()
     if not settings.headers_for:
         return Secrets(sent) if sent else NO_SECRETS
     redirected = tuple(
@@ -95,9 +98,9 @@ def selects(name: str) -> bool:
 
 def unselecting(headers: Fields, secrets: Secrets) -> Fields:
     """Return the fields that are left for `Vary` to select by, once `secrets` have selected."""
-    if not secrets.sent:
+    if secrets == NO_SECRETS:
         return headers
-    names = {name for name, _ in secrets.sent}
+    names = {name.rpartition(" ")[2] for name, _ in secrets.sent + secrets.redirected}
     return tuple(field for field in headers if field[0] not in names)
 
 
