@@ -296,8 +296,8 @@ class Settings:
     """Whether to ask the origin even where the answer is held."""
     offline: bool = False
     """Whether to make no request at all."""
-    reuse: bool = True
-    """Whether a wider rendition that is held will do where at least so many pixels were asked for."""
+    reuse: bool = False
+    """Whether a wider rendition of the same source set that is held will do for the chosen one."""
     key_ignore: tuple[str, ...] = ()
     """Shell patterns for the query parameters that do not tell one image from another."""
     robots: str = ""

@@ -129,10 +129,10 @@ class Store(Protocol):
         chosen: Key,
         least: int,
     ) -> Iterator[tuple[Rendition, Entry]]:
-        """What is kept of the image that is `offered` as these, and may stand for the `chosen` one.
+        """Yield what is kept of the source set that is `offered`, and may stand for the `chosen` one.
 
-        At least so many pixels wide, as promised and in fact, the narrowest first. What is one image says
-        `rules.renditions`, by all the lists that were handed to `keep_all`.
+        Only what was handed to `keep_all` with this very source set, and what `rules.renditions.substitutes`
+        names: of the same origin, at least so many pixels wide, as promised and in fact, the narrowest first.
         """
 
     def path(self, entry: Entry) -> Path:

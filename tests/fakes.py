@@ -16,7 +16,7 @@ from imgfetch.rules.fakes import MANY, MOST_BYTES
 from imgfetch.rules.freshness import matches
 from imgfetch.rules.heads import refreshed
 from imgfetch.rules.plan import unasked_until
-from imgfetch.rules.renditions import Filed, kin, learn
+from imgfetch.rules.renditions import identity, substitutes
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
@@ -36,8 +36,8 @@ class MemoryStore:
         self.scratch: dict[Scratch, bytearray] = {}
         self.begun: dict[Key, tuple[bytearray, Head]] = {}
         """What was suspended, to be gone on with."""
-        self.filed: dict[Key, Filed] = {}
-        """Which URLs are one image."""
+        self.source_sets: dict[Key, str] = {}
+        """For which source set each was fetched."""
         self.leases: dict[tuple[Key, tuple[tuple[str, str], ...]], Lease] = {}
         """Who fetches what; a test may put others in."""
         self._marks: dict[Scratch, tuple[Key, Head]] = {}
@@ -93,15 +93,11 @@ class MemoryStore:
         chosen: Key,
         least: int,
     ) -> Iterator[tuple[Rendition, Entry]]:
-        for rendition in kin(offered, self._filed(offered), chosen=chosen, least=least):
-            entry = self.find(rendition.key, headers)
+        for rendition in substitutes(offered, chosen=chosen, least=least):
+            same = self.source_sets.get(rendition.key) == identity(offered)
+            entry = self.find(rendition.key, headers) if same else None
             if entry is not None and entry.facts.width >= least:
                 yield rendition, entry
-
-    def _filed(self, offered: tuple[Rendition, ...]) -> list[Filed]:
-        here = [self.filed[rendition.key] for rendition in offered if rendition.key in self.filed]
-        images = {each.image for each in here} - {None}
-        return here + [each for each in self.filed.values() if each.image in images and each not in here]
 
     def path(self, entry: Entry) -> Path:
         return Path("/memory") / f"{entry.facts.sha256}.{entry.facts.format.extension}"
@@ -139,11 +135,7 @@ class MemoryStore:
             if other[:2] == (entry.key, entry.selector) and not (other[2] and entry.selected):
                 del self.entries[other]
         self.entries[entry.key, entry.selector, entry.selected] = entry
-        lesson = learn(filing.renditions, self._filed(filing.renditions))
-        for doubtful in lesson.doubtful:
-            self.filed[doubtful] = self.filed[doubtful]._replace(image=None)
-        image = lesson.image or 1 + max((each.image or 0 for each in self.filed.values()), default=0)
-        self.filed |= {r.key: Filed(r.key, image, r.width) for r in lesson.members}
+        self.source_sets[entry.key] = identity(filing.renditions)
         return entry
 
     def refresh(self, entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:

@@ -276,8 +276,8 @@ def test_the_options_of_get_hold_in_a_batch(origin: Origin, capsys: pytest.Captu
 
     Path("in.txt").write_text(f"{origin.url}/1.webp 65w, {origin.url}/5.webp 69w\n")
     assert Batch(capsys, "in.txt", "-w", "69").records[-1]["reused"] is False
-    assert Batch(capsys, "in.txt", "-w", "60").records[-1]["reused"] is True
-    assert Batch(capsys, "in.txt", "-w", "61", "--no-reuse").records[-1]["reused"] is False
+    assert Batch(capsys, "in.txt", "-w", "60", "--reuse").records[-1]["reused"] is True
+    assert Batch(capsys, "in.txt", "-w", "61").records[-1]["reused"] is False
 
 
 def test_what_was_done_before_counts_for_the_exit_code(

@@ -168,7 +168,7 @@ def test_the_page_on_the_format_is_true(store: DiskStore, root: Path) -> None:
         found = connection.execute(query.replace("https://example.org/cat.webp", CAT)).fetchall()
         columns = [
             row[1]
-            for table in ("object", "entry", "rendition")
+            for table in ("object", "entry")
             for row in connection.execute(f"PRAGMA table_info({table})")
         ]
         numbers = [

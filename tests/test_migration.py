@@ -37,10 +37,11 @@ def of_version_1(root: Path) -> Path:
         connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
         connection.executescript(f"BEGIN; {VERSION_1} COMMIT; PRAGMA journal_mode = WAL;")
         connection.execute("ATTACH ? AS new", (str(new),))
-        for table in ("object", "entry", "rendition", "pin"):
+        for table in ("object", "entry", "pin"):
             names = [row[1] for row in connection.execute(f"PRAGMA main.table_info({table})")]
             listed = ", ".join(names)
             connection.execute(f"INSERT INTO main.{table} ({listed}) SELECT {listed} FROM new.{table}")
+        connection.execute("INSERT INTO main.rendition (key, image, width) VALUES (?, 1, 100)", (DOG,))
     new.unlink()
     old.rename(new)
     return new

@@ -1,4 +1,4 @@
-"""Which URLs are one image, and when one of them that is held answers for another."""
+"""When a rendition that is held answers for another of its source set, and that it never does unasked."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from imgfetch import Cache, Client
@@ -33,10 +33,11 @@ from imgfetch.model import (
 )
 from imgfetch.rules import renditions
 from imgfetch.rules.choose import choose
-from imgfetch.rules.renditions import Filed, kin, learn, listed
+from imgfetch.rules.renditions import identity, listed, substitutes
 from keeping import facts, keep, keep_proved, written
 from origin import Origin as Loopback
 from origin import whole
+from pictures import encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,129 +47,61 @@ H = "http://h.example/"
 NOW = 1000.0
 
 
-# What is one image
-
-
-class Book:
-    """What is filed, as a store does it."""
-
-    def __init__(self) -> None:
-        self.filed: dict[Key, Filed] = {}
-
-    def known(self, *offered: Rendition) -> list[Filed]:
-        images = {self.filed[r.key].image for r in offered if r.key in self.filed} - {None}
-        keys = {r.key for r in offered}
-        return [each for each in self.filed.values() if each.key in keys or each.image in images]
-
-    def learn(self, **widths: int) -> Book:
-        offered = of(**widths)
-        lesson = learn(offered, self.known(*offered))
-        for key in lesson.doubtful:
-            self.filed[key] = self.filed[key]._replace(image=None)
-        image = lesson.image or 1 + max((each.image or 0 for each in self.filed.values()), default=0)
-        self.filed |= {r.key: Filed(r.key, image, r.width) for r in lesson.members}
-        return self
-
-    def kin(self, chosen: str, least: int, **widths: int) -> list[str]:
-        offered = of(**widths)
-        found = kin(offered, self.known(*offered), chosen=Key(chosen), least=least)
-        return [rendition.key for rendition in found]
+# Which renditions may stand for which
 
 
 def of(**widths: int) -> tuple[Rendition, ...]:
-    return tuple(Rendition(Key(name), width) for name, width in widths.items())
-
-
-def test_a_list_is_one_image_by_itself() -> None:
-    assert Book().kin("b", 700, a=480, b=800, c=1280, d=2000) == ["c", "d"]
-    assert Book().kin("b", 1300, a=480, b=800, c=1280, d=2000) == ["d"]
-
-
-def test_a_part_of_a_list_is_the_image_of_the_list() -> None:
-    book = Book().learn(a=480, b=800, c=1280, d=2000)
-    assert book.kin("b", 700, b=800) == ["c", "d"]
-    assert book.kin("a", 300, a=480, b=800) == ["b", "c", "d"]
-    assert book.kin("b", 700, b=0) == ["c", "d"]  # a URL that stands alone
-    assert book.kin("b", 900, b=0) == []  # it would not do itself
-    assert book.kin("x", 700, x=800) == []
-
-
-def test_a_list_that_holds_another_adds_to_its_image() -> None:
-    book = Book().learn(a=480, b=800).learn(a=480, b=800, c=1280).learn(x=1, y=2)
-    assert book.kin("a", 400, a=480) == ["b", "c"]
-    book.learn(a=480, b=800, c=1280, x=1, y=2)
-    assert book.kin("x", 1, x=1) == ["y", "a", "b", "c"]
-
-
-def test_what_lists_of_several_images_share_is_nobodys() -> None:
-    book = Book().learn(missing=800, cat=1280)
-    assert book.kin("missing", 700, missing=800, dog=1280) == ["dog"]  # never the cat
-    book.learn(missing=800, dog=1280)
-    assert book.kin("missing", 700, missing=800) == []
-    assert book.kin("missing", 700, missing=800, dog=1280) == ["dog"]
-    assert book.kin("missing", 700, missing=800, bird=1280) == ["bird"]
-    for _ in range(2):
-        book.learn(missing=800, cat=1280).learn(missing=800, dog=1280)
-        assert book.kin("missing", 700, missing=800) == []
-        assert book.kin("cat", 1000, cat=1280, big=2000) == ["big"]
-
-
-def test_two_placeholders_do_not_join_two_images() -> None:
-    book = Book().learn(small=400, large=800, cat=1280).learn(small=400, large=800, dog=1280)
-    assert book.kin("dog", 1000, dog=1280) == []
-    assert book.kin("large", 700, small=400, large=800) == []
-    assert book.kin("dog", 1000, small=400, large=800, dog=1280, dog2=2000) == ["dog2"]
-
-
-def test_a_list_that_contradicts_another_about_a_width_is_not_believed() -> None:
-    book = Book().learn(a=480, b=800, c=1280)
-    assert book.kin("b", 700, b=900) == []
-    book.learn(b=900, c=1280)
-    assert book.kin("b", 700, b=800) == []
-    assert book.kin("a", 400, a=480) == []
+    """Renditions of one host by the last segments of their URLs."""
+    return tuple(Rendition(Key(H + name), width) for name, width in widths.items())
 
 
 _LISTS = st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 4).map(lambda n: n * 400), max_size=5)
 
 
-@settings(deadline=None)
-@given(st.lists(_LISTS, max_size=6), _LISTS.filter(bool), st.integers(1, 1700))
-def test_no_two_urls_are_one_image_unless_some_list_says_so_and_none_else(
-    lists: list[dict[str, int]], asked: dict[str, int], least: int
+@given(_LISTS, _LISTS)
+def test_two_source_sets_are_one_only_where_they_offer_the_same(
+    one: dict[str, int], other: dict[str, int]
 ) -> None:
-    book = Book()
-    for each in lists:
-        book.learn(**each)
-    chosen = min(asked)
-    found = book.kin(chosen, least, **asked)
-    widths = {
-        r.key: r.width for r in kin(of(**asked), book.known(*of(**asked)), chosen=Key(chosen), least=least)
+    backwards = dict(reversed(other.items()))
+    assert identity(of(**other)) == identity(of(**backwards))
+    if len(one) > 1:
+        assert (identity(of(**one)) == identity(of(**other))) is (one == other)
+    else:
+        assert identity(of(**one)) == ""
+
+
+@given(_LISTS.filter(bool), st.integers(1, 1700))
+def test_what_may_stand_for_the_chosen_one_is_wide_enough_and_the_narrowest_comes_first(
+    offered: dict[str, int], least: int
+) -> None:
+    chosen = Key(H + min(offered))
+    found = substitutes(of(**offered), chosen=chosen, least=least)
+    assert {each.key for each in found} == {
+        Key(H + name) for name, width in offered.items() if width >= least and H + name != chosen
     }
-    assert chosen not in found
-    assert all(width >= least for width in widths.values())
-    assert list(widths.values()) == sorted(widths.values())
-    for name in set(found) - set(asked):
-        assert book.filed[Key(name)].image == book.filed[Key(chosen)].image is not None
-        # Of all lists that have one of the two, one has the other as well.
-        assert any(name in each and set(each) & set(asked) for each in lists)
+    assert [each.width for each in found] == sorted(each.width for each in found)
 
 
-@settings(deadline=None)
-@given(st.lists(_LISTS, min_size=1, max_size=6))
-def test_what_is_learnt_twice_is_learnt_once(lists: list[dict[str, int]]) -> None:
-    book = Book()
-    for each in lists:
-        book.learn(**each)
-    before = dict(book.filed)
-    book.learn(**lists[-1])
-    assert book.filed == before
+@pytest.mark.parametrize(
+    ("other", "may"),
+    [
+        ("http://h.example/b", True),
+        ("http://h.example:81/b", False),
+        ("https://h.example/b", False),
+        ("http://evil.example/b", False),
+        ("http://www.h.example/b", False),
+    ],
+)
+def test_only_a_rendition_of_the_same_origin_may_stand_for_another(other: str, may: bool) -> None:
+    offered = (Rendition(Key(H + "a"), 800), Rendition(Key(other), 1600))
+    assert bool(substitutes(offered, chosen=Key(H + "a"), least=700)) is may
 
 
 def test_a_list_is_read_from_a_choice() -> None:
     signed = "?ex=65d903de&is=65c68ede&hm=" + "0" * 64
     text = SourceSet((Candidate(H + "a" + signed, 480), Candidate(H + "b", 800), Candidate("c:d", 3)))
-    assert listed(choose(text, width=400), Settings()) == of(**{H + "a": 480, H + "b": 800})
-    assert listed(choose(text, width=400, formats=["webp"]), Settings()) == of(**{H + "a": 480, H + "b": 800})
+    assert listed(choose(text, width=400), Settings()) == of(a=480, b=800)
+    assert listed(choose(text, width=400, formats=["webp"]), Settings()) == of(a=480, b=800)
     alone = SourceSet((Candidate(H + "a"),))
     assert listed(choose(alone), Settings()) == (Rendition(Key(H + "a"), 0),)
     densities = SourceSet((Candidate(H + "a", density=1.0), Candidate(H + "b", density=2.0)))
@@ -184,6 +117,7 @@ def test_a_list_is_read_from_a_choice() -> None:
 
 
 LIST = SourceSet(tuple(Candidate(f"{H}{width}", width) for width in (480, 800, 1280, 2000)))
+REUSE = Settings(reuse=True)
 
 
 @pytest.fixture
@@ -214,9 +148,9 @@ def hold(
 
 
 def serves(store: DiskStore, width: int | None, image: SourceSet = LIST, **changes: object) -> int | None:
-    """The real width of what is served without a request for at least `width`."""
+    """The real width of what is served without a request for at least `width`, with `reuse`."""
     choice = choose(image, width=width)
-    served = answer(store, choice, Settings(**changes))  # type: ignore[arg-type]
+    served = answer(store, choice, Settings(**({"reuse": True} | changes)))  # type: ignore[arg-type]
     if served is None:
         return None
     assert served.origin == "cached"
@@ -243,7 +177,7 @@ def test_a_wider_one_that_is_held_answers_and_of_several_the_narrowest(store: Di
 
 def test_the_result_says_which_was_chosen_and_which_was_served(store: DiskStore) -> None:
     hold(store, 1280)
-    served = answer(store, choose(LIST, width=800), Settings())
+    served = answer(store, choose(LIST, width=800), REUSE)
     assert served is not None
     assert (served.choice.url, served.url, served.candidate) == (H + "800", H + "1280", LIST.candidates[2])
     assert (served.reused, served.tried, served.attempts) == (True, (), 0)
@@ -272,34 +206,42 @@ def test_one_that_is_not_fresh_or_not_proved_or_not_in_a_wanted_format_does_not_
     assert serves(store, 800, level=Level.NONE) == 2000
     for formats, served in ((["webp"], True), (["avif"], False)):
         choice = choose(LIST, width=800, formats=formats)
-        assert (answer(store, choice, Settings()) is not None) is served
+        assert (answer(store, choice, REUSE) is not None) is served
 
 
 def test_who_wants_one_file_one_width_or_the_origins_word_gets_it(store: DiskStore) -> None:
     hold(store, 1280)
     for changes in ({"reuse": False}, {"refresh": True}, {"expect_width": 1280}):
         assert serves(store, 800, **changes) is None
-    assert answer(store, choose(LIST, width=800), Settings(), Digest("0" * 64)) is None
+    assert answer(store, choose(LIST, width=800), REUSE, Digest("0" * 64)) is None
     for policy in set(Policy) - {Policy.COVER, Policy.BROWSER}:
         chosen = choose(LIST, width=600, policy=policy)
-        assert answer(store, chosen, Settings()) is None, policy
+        assert answer(store, chosen, REUSE) is None, policy
     assert serves(store, None) is None
     assert serves(store, 800, offline=True) == 1280
 
 
-def test_another_pages_list_or_a_lone_url_is_answered_by_what_the_index_knows(store: DiskStore) -> None:
-    hold(store, 1280)
-    part = SourceSet(LIST.candidates[:2])
-    assert serves(store, 800, part) == 1280
-    alone = SourceSet((Candidate(H + "800"),))
-    assert serves(store, 700, alone) == 1280
-    assert serves(store, 900, alone) is None
-    assert serves(store, None, alone) is None
-    served = answer(store, choose(alone, width=700), Settings())
+def test_nothing_stands_for_what_was_chosen_unless_it_is_asked_for(store: DiskStore) -> None:
+    hold(store, 2000)
+    assert answer(store, choose(LIST, width=400), Settings()) is None
+    hold(store, 480)
+    served = answer(store, choose(LIST, width=400), Settings())
     assert served is not None
-    assert served.candidate == Candidate(H + "1280", 1280)
-    other = SourceSet((*part.candidates, Candidate(H + "dog", 1600)))
-    assert serves(store, 800, other) is None
+    assert (served.width, served.reused) == (480, False)
+
+
+def test_a_rendition_answers_for_the_very_source_set_that_it_was_fetched_for(store: DiskStore) -> None:
+    hold(store, 1280)
+    assert serves(store, 800, SourceSet(tuple(reversed(LIST.candidates)))) == 1280
+    part, more = LIST.candidates[:3], (*LIST.candidates, Candidate(H + "3000", 3000))
+    wider = tuple(Candidate(each.url, (each.width or 0) + 1) for each in LIST.candidates)
+    for other in (part, more, wider, (Candidate(H + "800"),), (Candidate(H + "800", 800),)):
+        assert serves(store, 800, SourceSet(other)) is None, other
+    hold(store, 1280, image=SourceSet(part))  # it was fetched anew, for another
+    assert serves(store, 800, SourceSet(part)) == 1280
+    assert serves(store, 800) is None
+    hold(store, 1280, image=SourceSet((Candidate(H + "1280"),)))
+    assert serves(store, 800, SourceSet(part)) is None
 
 
 def test_identical_bytes_under_the_urls_of_a_list_are_one_object(store: DiskStore) -> None:
@@ -308,75 +250,38 @@ def test_identical_bytes_under_the_urls_of_a_list_are_one_object(store: DiskStor
     assert (store.stats().entries, store.stats().objects) == (4, 1)
 
 
-# What is filed
+# What is known of a source set
 
 
 def image_of(store: DiskStore, name: str) -> dict[str, int]:
     return {r.key.removeprefix(H): r.width for r in store.renditions(Key(H + name))}
 
 
-def test_four_urls_are_filed_as_one_image_with_the_first_that_comes(store: DiskStore) -> None:
+def test_what_was_fetched_for_one_source_set_can_be_looked_at(store: DiskStore) -> None:
     assert image_of(store, "480") == {}
     hold(store, 800)
-    for name in ("480", "800", "1280", "2000"):
-        assert image_of(store, name) == {"480": 480, "800": 800, "1280": 1280, "2000": 2000}
+    assert image_of(store, "800") == {"800": 800}
+    hold(store, 1280, real=1279)
+    assert image_of(store, "800") == image_of(store, "1280") == {"800": 800, "1280": 1279}
+    assert image_of(store, "480") == {}
     hold(store, 800, image=SourceSet((Candidate(H + "800", 800),)))
-    assert len(image_of(store, "480")) == 4
+    assert (image_of(store, "800"), image_of(store, "1280")) == ({}, {"1280": 1279})
+    store.remove(Key(H + "1280"))
+    assert image_of(store, "1280") == {}
 
 
-def test_an_image_of_which_nothing_is_held_is_forgotten(store: DiskStore) -> None:
-    hold(store, 800)
+def test_a_row_with_a_source_set_that_makes_no_sense_is_passed_over(store: DiskStore) -> None:
     hold(store, 1280)
-    store.remove(Key(H + "800"))
-    assert len(image_of(store, "800")) == 4
-    hold(store, 1280)
-    assert len(image_of(store, "800")) == 4
-    (left,) = store.entries()
-    store.forget(left.facts.sha256)
-    assert image_of(store, "800") == {}
-
-
-def test_a_new_variant_of_the_last_that_is_held_does_not_forget_the_image(store: DiskStore) -> None:
-    hold(store, 800)
-    head = Head(H + "800", 200, (("vary", "a"),))
-    for value in "12":
-        data = value.encode()
-        keep_proved(
-            store,
-            Verified(facts(data), written(store, data)),
-            Key(H + "800"),
-            head,
-            asked_at=NOW,
-            received_at=NOW,
-            selected=(("a", value),),
-        )
-        assert len(image_of(store, "480")) == 4
-    hold(store, 800, image=SourceSet((Candidate(H + "800", 800),)))
-    assert (store.stats().entries, len(image_of(store, "480"))) == (1, 4)
-
-
-def test_lists_of_two_images_that_share_a_url_are_kept_apart_on_disk(store: DiskStore) -> None:
-    cat, dog = (SourceSet((Candidate(H + "800", 800), Candidate(H + name, 1280))) for name in ("cat", "dog"))
-    hold(store, 800, image=cat)
-    assert set(image_of(store, "cat")) == {"800", "cat"}
-    hold(store, 800, image=dog)
-    assert (image_of(store, "800"), image_of(store, "dog")) == ({}, {})
-    assert set(image_of(store, "cat")) == {"cat"}
-
-
-def test_rows_of_renditions_that_make_no_sense_are_passed_over(store: DiskStore) -> None:
-    hold(store, 1280)
-    for nonsense in ("width = 'wide'", "image = 'cat'", "image = 1.5"):
+    for nonsense in ("source_set = x'00ff'", "source_set = 7", "source_set = 'cat'"):
         with closing(sqlite3.connect(store.root / "index-v1.sqlite")) as connection:
-            connection.execute(f"UPDATE rendition SET {nonsense}")
+            connection.execute(f"UPDATE entry SET {nonsense}")
             connection.commit()
-        assert image_of(store, "800") == {}
-        assert serves(store, 700) == 1280  # by its own list
+        assert serves(store, 700) is None
         hold(store, 1280)
-        assert len(image_of(store, "800")) == 4
+        assert serves(store, 700) == 1280
 
 
-def test_the_chosen_one_costs_one_lookup_another_in_its_place_four_and_where_none_is_wider_two(
+def test_the_chosen_one_costs_one_lookup_another_in_its_place_three_and_where_none_is_wider_one(
     store: DiskStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     hold(store, 1280)
@@ -392,9 +297,9 @@ def test_the_chosen_one_costs_one_lookup_another_in_its_place_four_and_where_non
     assert serves(store, 1280) == 1280
     assert len(asked) == 1
     assert serves(store, 800) == 1280
-    assert len(asked) == 5
+    assert len(asked) == 4
     assert serves(store, 2000) is None
-    assert len(asked) == 7
+    assert len(asked) == 5
 
 
 # From the outside
@@ -406,46 +311,111 @@ def origin(news_origin: Loopback, monkeypatch: pytest.MonkeyPatch) -> Loopback:
     return news_origin
 
 
-def test_a_get_of_at_least_400_takes_the_1280_that_is_there(
+def test_a_run_fetches_what_it_would_fetch_with_an_empty_cache(
+    origin: Loopback, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whatever ran before: 1280 for 800, and then 480 for 400."""
+    for width, real in ((800, 1280), (400, 480), (800, 1280)):
+        assert main(["get", "news.txt", "-w", str(width), "--json"]) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert (told["width"], told["reused"], told["warnings"]) == (real, False, [])
+    assert origin.asked() == 2
+
+
+def test_with_reuse_a_get_of_at_least_400_takes_the_1280_that_is_there(
     origin: Loopback, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["get", "news.txt", "-w", "800"]) == 0
-    assert main(["get", "news.txt", "-w", "400", "--json"]) == 0
+    assert main(["get", "news.txt", "-w", "400", "--reuse", "--json"]) == 0
     told = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (told["width"], told["reused"], told["origin"], told["warnings"]) == (1280, True, "cached", [])
     assert told["url"] != told["choice"]["url"]
     assert origin.asked() == 1
-    assert main(["get", "news.txt", "-w", "400", "--no-reuse", "--json"]) == 0
+    assert main(["get", "news.txt", "-w", "400", "--reuse", "--no-reuse", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
     assert (told["width"], told["reused"], told["origin"]) == (480, False, "fetched")
-    assert main(["get", "news.txt", "-w", "400", "--all"]) == 0
+    assert main(["get", "news.txt", "-w", "400", "--all", "--reuse"]) == 0
     assert origin.asked() == 4
 
 
-def test_the_image_behind_a_url_can_be_looked_at(
+def test_the_surroundings_may_ask_for_reuse_and_a_flag_may_forbid_it(
+    origin: Loopback, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert main(["get", "news.txt", "-w", "800"]) == 0
+    monkeypatch.setenv("IMGFETCH_REUSE", "yes")
+    for flags, real in (([], 1280), (["--no-reuse"], 480)):
+        capsys.readouterr()
+        assert main(["get", "news.txt", "-w", "400", "--json", *flags]) == 0
+        assert json.loads(capsys.readouterr().out)["width"] == real
+
+
+def test_offline_another_of_the_same_source_set_is_taken_and_that_is_said(
     origin: Loopback, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["get", "news.txt", "-w", "800"]) == 0
     capsys.readouterr()
+    assert main(["get", "news.txt", "-w", "400", "--offline", "-v", "--json"]) == 0
+    told, said = capsys.readouterr()
+    line = json.loads(told)
+    assert line["width"] == 1280
+    assert line["url"] != line["choice"]["url"] == origin.url + news.PATHS[480]
+    narrower = [path for width, path in sorted(news.PATHS.items()) if width < 1280]
+    passed_over = [f"{origin.url}{path}: not in the cache, and offline" for path in narrower]
+    assert line["warnings"] == [f"passed over {each}" for each in passed_over]
+    for each in passed_over:
+        assert said.count(each) == 2  # by -v, and as a warning
+    assert main(["get", origin.url + news.PATHS[480], "-w", "400", "--offline"]) == 1  # a URL alone
+    assert origin.asked() == 1
+
+
+def test_no_page_can_have_its_own_image_answer_for_anothers(
+    home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A hostile list is fetched once; `victim/logo.png`, and the victim's own list, are what they were."""
+    monkeypatch.setenv("IMGFETCH_ALLOW_HOST", "127.0.0.1")
+    with Loopback() as evil, Loopback() as victim:
+        evil.route("/x.png", whole(encoded("png", 20, 5)))
+        logo, large = (
+            victim.route(f"/{name}", whole(encoded("png", size, 5))) for name, size in SIZES.items()
+        )
+        hostile, own = f"{evil.url}/x.png 20w, {logo} 8w", f"{logo} 8w, {large} 16w"
+        assert main(["get", hostile, "-w", "20", "--reuse"]) == 0
+        for source, width in ((logo, 8), (own, 8), (hostile, 8)):
+            capsys.readouterr()
+            assert main(["get", source, "-w", "7", "--reuse", "--json"]) == 0
+            told = json.loads(capsys.readouterr().out)
+            assert (told["width"], told["reused"]) == (width, False), source
+            assert main(["cache", "rm", logo]) == 0
+        assert (evil.asked(), victim.asked()) == (1, 3)
+
+
+SIZES = {"logo.png": 8, "large.png": 16}
+
+
+def test_the_source_set_of_a_url_can_be_looked_at(
+    origin: Loopback, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for width in ("800", "400"):
+        assert main(["get", "news.txt", "-w", width]) == 0
+    capsys.readouterr()
+    url = origin.url + news.PATHS[480]
     with closing(Cache("cache")) as cache:
-        (entry,) = cache.entries()
-        widths = [rendition.width for rendition in cache.renditions(entry.key)]
-        assert widths == sorted(news.PATHS)
+        assert [rendition.width for rendition in cache.renditions(url)] == [480, 1280]
         assert cache.renditions("no URL") == ()
     assert main(["cache", "ls", "--json"]) == 0
-    assert [each["width"] for each in json.loads(capsys.readouterr().out)["renditions"]] == widths
-    url = origin.url + news.PATHS[480]
+    for line in capsys.readouterr().out.splitlines():
+        assert [each["width"] for each in json.loads(line)["renditions"]] == [480, 1280]
     assert main(["explain", url, "--json"]) == 0
-    assert len(json.loads(capsys.readouterr().out)["renditions"]) == 4
+    assert len(json.loads(capsys.readouterr().out)["renditions"]) == 2
     assert main(["explain", url]) == 0
-    assert f"one image with: 1280w {origin.url}{news.PATHS[1280]}" in capsys.readouterr().out
+    assert f"of the same source set: 1280w {origin.url}{news.PATHS[1280]}" in capsys.readouterr().out
 
 
 @pytest.mark.anyio
 async def test_the_images_of_a_page_are_answered_too(origin: Loopback) -> None:
     page = "".join(f"{path} {width}w," for width, path in news.PATHS.items())
     origin.route("/page", whole(f"<img srcset='{page}'>".encode(), content_type="text/html"))
-    async with Client(allow_hosts=["127.0.0.1"]) as client:
+    async with Client(allow_hosts=["127.0.0.1"], reuse=True) as client:
         assert (await client.get(origin.url + "/page", width=800)).width == 1280
         image = await client.get(origin.url + "/page", width=400)
         assert (image.width, image.reused, image.choice.width) == (1280, True, 400)

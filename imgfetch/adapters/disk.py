@@ -53,7 +53,7 @@ from imgfetch.rules.eviction import GRACE, IN_USE, Bounds
 from imgfetch.rules.freshness import matches
 from imgfetch.rules.heads import refreshed
 from imgfetch.rules.names import is_left_by_the_system
-from imgfetch.rules.renditions import kin
+from imgfetch.rules.renditions import identity, substitutes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -133,7 +133,7 @@ class _Keeping:
     def __init__(self, filing: Filing, writer: Writer, path: str) -> None:
         """`path`: where the object is to lie."""
         self.entry = filing.entry
-        self.renditions = filing.renditions
+        self.source_set = identity(filing.renditions)
         self.writer = writer
         self.path = path
         self.folder = path.rpartition("/")[0]
@@ -144,9 +144,9 @@ class _Keeping:
         self.error: CacheError | None = None
 
     @property
-    def row(self) -> tuple[Entry, int, tuple[Rendition, ...]]:
+    def row(self) -> tuple[Entry, int, str]:
         """What the index is told."""
-        return self.entry, self.mtime_ns, self.renditions
+        return self.entry, self.mtime_ns, self.source_set
 
 
 class _Translating:
@@ -313,26 +313,27 @@ class DiskStore:
         chosen: Key,
         least: int,
     ) -> Iterator[tuple[Rendition, Entry]]:
-        """What is kept of the image that is `offered` as these, and may stand for the `chosen` one.
+        """Yield what is kept of the source set that is `offered`, and may stand for the `chosen` one.
 
-        At least so many pixels wide, as promised and in fact, the narrowest first.
+        Only what was fetched for this very source set, and of the same origin: at least so many pixels wide,
+        as promised and in fact, the narrowest first.
         """
+        may = substitutes(offered, chosen=chosen, least=least)
+        source_set = identity(offered)
+        if not (may and source_set):
+            return
         with self._translating:
-            filed = self._index.filed([rendition.key for rendition in offered])
-            may = kin(offered, filed, chosen=chosen, least=least)
-            kept = self._index.kept([rendition.key for rendition in may]) if may else ()
+            kept = self._index.offered_in(source_set, [rendition.key for rendition in may])
         for rendition in may:
             entry = self.find(rendition.key, headers) if rendition.key in kept else None
             if entry is not None and entry.facts.width >= least:
                 yield rendition, entry
 
     def renditions(self, key: Key) -> tuple[Rendition, ...]:
-        """Every URL that is filed as the same image as `key`, that one too, the narrowest first."""
+        """Return what is kept of the source set of `key`, with real widths, the narrowest first."""
         with self._translating:
-            of_image = [each for each in self._index.filed([key]) if each.image is not None]
-        return tuple(
-            Rendition(each.key, each.width) for each in sorted(of_image, key=lambda each: each.width)
-        )
+            kept = self._index.renditions(key)
+        return tuple(Rendition(*each) for each in sorted(kept, key=lambda each: each[1]))
 
     def path(self, entry: Entry) -> Path:
         """Where the bytes of an entry found or kept by this store lie."""

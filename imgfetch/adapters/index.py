@@ -29,12 +29,11 @@ from imgfetch.model import Digest, Entry, Facts, Format, Head, Reason
 from imgfetch.rules.eviction import Held, Sighting, is_on_record, sighted
 from imgfetch.rules.fakes import MANY, MOST_BYTES
 from imgfetch.rules.plan import unasked_until
-from imgfetch.rules.renditions import Filed, learn
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-    from imgfetch.model import Key, Rendition
+    from imgfetch.model import Key
 
 _SCHEMA = f"""
     CREATE TABLE object (
@@ -63,21 +62,11 @@ _SCHEMA = f"""
         received_at REAL NOT NULL,
         bound       REAL,
         unasked_until REAL,
+        source_set  TEXT,
         UNIQUE (key, selector, variant)
     );
     CREATE INDEX entry_of_object ON entry (sha256);
-    CREATE TABLE rendition (
-        key   TEXT PRIMARY KEY,
-        image INTEGER,
-        width INTEGER NOT NULL
-    );
-    CREATE INDEX rendition_of_image ON rendition (image);
-    CREATE TRIGGER image_of_nothing AFTER DELETE ON entry BEGIN
-        DELETE FROM rendition WHERE image = (SELECT image FROM rendition WHERE key = old.key)
-        AND NOT EXISTS (
-            SELECT 1 FROM rendition other JOIN entry USING (key) WHERE other.image = rendition.image
-        );
-    END;
+    CREATE INDEX entry_of_source_set ON entry (source_set) WHERE source_set IS NOT NULL;
     CREATE TABLE salt (value BLOB NOT NULL);
     CREATE TABLE pin (key TEXT PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE clock (time REAL NOT NULL, doubted REAL);
@@ -142,7 +131,7 @@ _PUT_ENTRY = """
     INSERT OR REPLACE INTO entry
     (key, sha256, width, height, frames, verified,
      url, status, headers, asked_at, received_at, selector, variant, bound,
-     unasked_until) VALUES {}
+     unasked_until, source_set) VALUES {}
 """
 # What depends on nothing stands for every request; what depends on something leaves the other variants.
 _DROP_OTHERS = """
@@ -154,14 +143,14 @@ _DROP_OTHERS = """
 """
 # One statement files several: each that is executed lets the other threads of the process in, once or more.
 _AT_ONCE = (32, 8, 1)
-_FILED = """
-    SELECT key, image, width FROM rendition WHERE key IN ({0})
-    OR image IN (SELECT image FROM rendition WHERE key IN ({0}))
+_OF_SOURCE_SET = """
+    SELECT key FROM entry WHERE source_set = ? AND selector = '' AND key IN ({})
 """
-_KEPT = "SELECT DISTINCT key FROM entry WHERE key IN ({0})"
-_PUT_RENDITION = """
-    INSERT INTO rendition (key, image, width) VALUES (?, ?, ?)
-    ON CONFLICT DO UPDATE SET (image, width) = (excluded.image, excluded.width)
+_RENDITIONS = """
+    SELECT DISTINCT key, width FROM entry WHERE selector = ''
+    AND source_set IN (
+        SELECT source_set FROM entry WHERE key = ? AND selector = '' AND source_set IS NOT NULL
+    )
 """
 _REFRESH = """
     UPDATE entry
@@ -196,7 +185,7 @@ _NAMES_OF_VERSION_1 = (
 # the index in the meantime, the name stands for that one, which comes first.
 _READ_VERSION_1 = """
     CREATE TEMP VIEW object AS SELECT o.*, 0 AS checked_at FROM main.object o;
-    CREATE TEMP VIEW entry AS SELECT e.*, '' AS selector FROM main.entry e;
+    CREATE TEMP VIEW entry AS SELECT e.*, '' AS selector, NULL AS source_set FROM main.entry e;
     CREATE TEMP VIEW salt AS SELECT NULL AS value LIMIT 0;
 """
 
@@ -363,26 +352,30 @@ class Index:
         """See to it that there is an index to write to, without waiting for other writers."""
         self._with_writer(lambda _: None)
 
-    def filed(self, keys: Sequence[Key]) -> list[Filed]:
-        """What is filed of these URLs, and of the images they belong to."""
-        return _filed(self._rows(*_among(_FILED, keys)))
+    def offered_in(self, source_set: str, keys: Sequence[Key]) -> frozenset[Key]:
+        """Return those of `keys` under which something is kept that was fetched for a source set.
 
-    def kept(self, keys: Sequence[Key]) -> frozenset[Key]:
-        """Those of `keys` under which something is filed."""
-        return frozenset(key for (key,) in self._rows(*_among(_KEPT, keys)))
+        What was fetched with the caller's credentials is not among them.
+        """
+        statement = _OF_SOURCE_SET.format(",".join("?" * len(keys)))
+        return frozenset(key for (key,) in self._rows(statement, (source_set, *keys)))
+
+    def renditions(self, key: Key) -> list[tuple[Key, int]]:
+        """Return what is kept of the source set that `key` was fetched for: each key, and its real width."""
+        return [row for row in self._rows(_RENDITIONS, (key,)) if isinstance(row[1], int)]
 
     def put(
         self,
-        kept: Sequence[tuple[Entry, int, tuple[Rendition, ...]]],
+        kept: Sequence[tuple[Entry, int, str]],
         used_at: float,
         *,
         checked_at: float,
     ) -> None:
         """File entries under their keys, in the place of what was there for such requests, all or none.
 
-        Each with the `mtime_ns` of its object and the list that offered it: what that teaches is filed too.
+        Each with the `mtime_ns` of its object and the identity of the source set that offered it.
         """
-        rows = [_row(entry) for entry, _, _ in kept]
+        rows = [_row(entry, source_set) for entry, _, source_set in kept]
         times = int(used_at), int(checked_at)
         objects = [_object_row(entry.facts, mtime_ns, times) for entry, mtime_ns, _ in kept]
 
@@ -392,9 +385,6 @@ class Index:
                 _put_all(connection, _PUT_ENTRY, some)
                 # Last, so that there is never nothing of an image that there is something of.
                 _put_all(connection, _DROP_OTHERS, [(row[_KEY], *row[_SELECTED]) for row in some])
-            for _, _, renditions in kept:
-                if len(renditions) > 1:  # one alone teaches nothing
-                    _file_list(connection, renditions)
 
         self._with_writer(lambda connection: _transaction(connection, work))
 
@@ -853,7 +843,7 @@ def _object_row(facts: Facts, mtime_ns: int, times: tuple[int, int]) -> Row:
     return facts.sha256, facts.format, facts.bytes, mtime_ns, *times
 
 
-def _row(entry: Entry) -> Row:
+def _row(entry: Entry, source_set: str) -> Row:
     facts, head = entry.facts, entry.head
     return (
         entry.key,
@@ -871,6 +861,7 @@ def _row(entry: Entry) -> Row:
         _lines(entry.selected),
         entry.bound,
         unasked_until(entry),
+        source_set or None,
     )
 
 
@@ -902,34 +893,6 @@ def _put_all(connection: sqlite3.Connection, statement: str, rows: list[Row]) ->
 @cache
 def _for_rows(statement: str, rows: int, columns: int) -> str:
     return statement.format(",".join([f"({','.join('?' * columns)})"] * rows))
-
-
-def _file_list(connection: sqlite3.Connection, offered: tuple[Rendition, ...]) -> None:
-    """File what a list teaches about which URLs are one image."""
-    statement, values = _among(_FILED, [rendition.key for rendition in offered])
-    filed = _filed(connection.execute(statement, values).fetchall())
-    lesson = learn(offered, filed)
-    for key in lesson.doubtful:
-        connection.execute("UPDATE rendition SET image = NULL WHERE key = ?", (key,))
-    if lesson.members:
-        (last,) = connection.execute("SELECT CAST(max(image) AS INTEGER) FROM rendition").fetchone()
-        image = lesson.image or (last or 0) + 1
-        for rendition in lesson.members:
-            connection.execute(_PUT_RENDITION, (rendition.key, image, rendition.width))
-
-
-def _filed(rows: list[Row]) -> list[Filed]:
-    return [Filed(*row) for row in rows if isinstance(row[2], int) and isinstance(row[1], int | None)]
-
-
-def _among(statement: str, keys: Sequence[Key]) -> tuple[str, tuple[object, ...]]:
-    """A statement about some keys, and its values."""
-    return _about(statement, len(keys)), tuple(keys)
-
-
-@lru_cache(maxsize=256)
-def _about(statement: str, keys: int) -> str:
-    return statement.format(",".join([f"?{number}" for number in range(1, keys + 1)]))
 
 
 _FORMATS = {known.value: known for known in Format}

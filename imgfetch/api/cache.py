@@ -127,9 +127,9 @@ class Cache:
         return replace(explained, why=f"what is held is for requests {why}")
 
     def renditions(self, url: str) -> tuple[Rendition, ...]:
-        """Every URL that is known to be the same image as `url`, that one too, the narrowest first.
+        """Return what is kept of the source set that `url` was last fetched for, the narrowest first.
 
-        None where none is known. Whether anything is kept under each of them is another question.
+        Each with its real width, `url` among them; none where it was fetched alone.
         """
         address = urls.read(spelled(url))
         return () if isinstance(address, Defect) else self._store.renditions(address.key(self._key_ignore))

@@ -112,7 +112,8 @@ class Client:
     origin of the source as it is given, and to no other that a page or a redirect names; those of
     `headers={"https://host": {…}}` go to that origin. `allow_downgrade` follows redirects from https: to
     http:. `refresh` asks the origin even for what is held; `offline` asks nobody.
-    Without `reuse`, a wider rendition that is held does not stand in for the one that `cover` chose.
+    With `reuse`, a wider rendition of the same source set and host that is held answers for the one that
+    `cover` chose (docs/caching.md).
     `key_ignore` are shell patterns for query parameters that do not tell one image from another, besides
     those of known signatures. `allow_hosts` names internal hosts, addresses or networks that may be
     contacted. `transport` replaces the network stack, and with it `allow_hosts`, `proxy` and `ca_bundle`; it
@@ -143,7 +144,7 @@ class Client:
         headers: Mapping[str, str | Mapping[str, str]] | None = None,
         refresh: bool = False,
         offline: bool = False,
-        reuse: bool = True,
+        reuse: bool = False,
         key_ignore: Collection[str] = (),
         allow_hosts: Collection[str] = (),
         allow_downgrade: bool = False,

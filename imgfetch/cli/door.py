@@ -43,7 +43,7 @@ def getting_client_for(options: argparse.Namespace, **others: Any) -> Client:  #
         reject_fakes=options.reject_fakes,
         sandbox=options.sandbox,
         refresh=options.refresh,
-        reuse=not options.no_reuse,
+        reuse=options.reuse,
         key_ignore=options.key_ignore,
         max_cache=options.max_cache,
         max_age=options.max_age,

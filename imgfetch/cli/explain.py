@@ -39,7 +39,7 @@ def _print(cache: Cache, explanation: Explanation) -> None:
     lines.result(f"  key: {urls.redact(explanation.key or '')}")
     for rendition in cache.renditions(explanation.url):
         if rendition.key != explanation.key:
-            lines.result(f"  one image with: {rendition.width}w {urls.redact(rendition.key)}")
+            lines.result(f"  of the same source set: {rendition.width}w {urls.redact(rendition.key)}")
     entry = explanation.entry
     if entry is not None:
         facts = entry.facts

@@ -444,9 +444,16 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
 def _add_getting(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--refresh", action="store_true", help="ask the origin even for what is in the cache")
     parser.add_argument(
-        "--no-reuse",
+        "--reuse",
         action="store_true",
-        help="fetch what cover chooses even where a wider rendition is in the cache",
+        help="take a wider rendition of the same source set that is in the cache for the one cover chooses",
+    )
+    parser.add_argument(
+        "--no-reuse",
+        dest="reuse",
+        action="store_false",
+        default=argparse.SUPPRESS,
+        help="fetch what cover chooses (the default)",
     )
     parser.add_argument(
         "--expect-width", metavar="PX", type=_count, help="the width to expect, whatever a descriptor says"

@@ -51,7 +51,7 @@ def held(
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
     at_once: bool = False,
 ) -> Served | None:
-    """Serve the chosen candidate from the store, or a wider one if that will do as well.
+    """Serve the chosen candidate from the store, or a wider one where `settings.reuse` allows that.
 
     None where a request is needed, or cannot be made. The outcome is the same whatever was `seen`, as long
     as that was within this second; what was not is looked up by itself. `at_once` raises `CheckDueError`
