@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check browsers kills bench fuzz clean
+.PHONY: demo test check oldest newest browsers kills bench fuzz clean
 
 demo: $(VENV)/run
 	$(BIN)/imgfetch demo
@@ -18,6 +18,29 @@ check: $(VENV)/dev
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# Tests of what stands on other packages, beside the oldest and the newest of them that pyproject.toml allows.
+# All tests: make oldest TESTS=tests
+oldest newest: %: build/%/made
+	build/$@/bin/python -m pytest -p no:cacheprovider $(or $(TESTS),$(STANDING))
+
+STANDING := $(patsubst %,tests/test_%.py,caching cli client crawling css dial discovery doctor encoding formats guarded \
+	html libwebp pillow retry sandbox urls vectors wire)
+
+build/oldest/made: pyproject.toml tests/oldest.py
+	$(PYTHON) -m venv --clear build/oldest
+	build/oldest/bin/python tests/oldest.py > build/oldest/constraints.txt
+	build/oldest/bin/python -m pip install --quiet --disable-pip-version-check --constraint build/oldest/constraints.txt \
+		--editable . $(TESTING)
+	touch $@
+
+# Made anew each time: what is newest today need not be what was.
+.PHONY: build/newest/made
+build/newest/made:
+	$(PYTHON) -m venv --clear build/newest
+	build/newest/bin/python -m pip install --quiet --disable-pip-version-check --editable . $(TESTING)
+
+TESTING := pytest hypothesis trustme
 
 # Our choices beside Chromium's on thousands of drawn pages, every disagreement with its seed.
 browsers: $(VENV)/dev

@@ -34,9 +34,10 @@ from imgfetch.model import Defect, Format, Limits, Reason
 from imgfetch.ports import never_stop
 from imgfetch.rules.health import FLOORS, Finding, Status, of_version
 from keeping import CAT, keep
+from oldest import oldest, requirements
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from imgfetch.adapters.ground import Ground
     from imgfetch.model import Buffer
@@ -110,6 +111,10 @@ def test_json_has_an_object_for_each_finding(capsys: pytest.CaptureFixture[str])
         ("Pillow", "12.3", True),
         ("Pillow", "12.10", True),
         ("Pillow", "13.0.0.dev0", True),
+        ("Pillow", "14.0.0", False),
+        ("certifi", "2024.2.2", False),
+        ("idna", "3.7", True),
+        ("ada-url", "5.0", False),
         ("libwebp", "1.3.1", False),
         ("httpx", "0.28.1", True),
         ("httpx", "1.0", False),
@@ -129,8 +134,8 @@ NUMBERS = st.lists(st.integers(0, 30), min_size=1, max_size=4)
 @settings(deadline=None)
 @given(NUMBERS)
 def test_versions_are_ordered_as_numbers_are(numbers: list[int]) -> None:
-    met = of_version("Pillow", ".".join(map(str, numbers))).status is Status.OK
-    assert met == (numbers + [0] * 4 >= [12, 3, 0, 0])
+    met = of_version("h11", ".".join(map(str, numbers))).status is Status.OK
+    assert met == (numbers + [0] * 4 >= [0, 16, 0, 0])
 
 
 @pytest.mark.parametrize("version", ["0.14.0", None])
@@ -161,6 +166,12 @@ def test_the_floors_are_those_that_are_installed_by() -> None:
         if name not in ("SQLite", "libwebp")
     }
     assert floors == asked
+
+
+def test_the_oldest_versions_can_be_asked_for_by_name() -> None:
+    """`make oldest` runs tests with them."""
+    assert oldest(["pillow>=12.3,<14", "h11>=0.16"]) == ["pillow==12.3", "h11==0.16"]
+    assert len(oldest(requirements())) == len(requirements())  # each has a floor
 
 
 def test_a_package_that_cannot_be_imported_is_missing_and_no_traceback() -> None:
@@ -220,6 +231,25 @@ def test_a_codec_that_is_missing_is_named() -> None:
 def test_what_is_decoded_to_see_is_a_whole_image(form: Format) -> None:
     seen = check_image(SMALLEST[form])
     assert (seen.format, seen.width, seen.height) == (form, 1, 1)
+
+
+def test_the_structures_handed_to_libwebp_are_checked() -> None:
+    def checked(check: Callable[[], str | None]) -> Finding:
+        (finding,) = (
+            each
+            for each in examine(structures=check, decoder=FakeDecoder(), versions={}, sandbox=FakeDecoder)
+            if each.name == "structures"
+        )
+        return finding
+
+    def gone() -> str | None:
+        raise LookupError("libwebp cannot be asked directly")
+
+    assert checked(lambda: None).status is Status.OK
+    wrong = checked(lambda: "the canvas is 0 by 0")
+    assert (wrong.status, wrong.found, wrong.needed) == (Status.MISSING, None, "the canvas is 0 by 0")
+    assert "'pillow>=12.3,<14'" in wrong.hint
+    assert checked(gone).status is Status.WITHOUT
 
 
 def test_without_a_sandbox_all_else_works() -> None:

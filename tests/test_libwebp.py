@@ -9,7 +9,7 @@ import sys
 from contextlib import closing
 from io import BytesIO
 from mmap import ACCESS_COPY, ACCESS_READ, mmap
-from typing import TYPE_CHECKING
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -17,14 +17,11 @@ from hypothesis import strategies as st
 from PIL.WebPImagePlugin import WebPImageFile
 
 import damage
-from imgfetch.adapters import pillow
-from imgfetch.adapters.libwebp import Libwebp
+from imgfetch.adapters import libwebp, pillow
+from imgfetch.adapters.libwebp import Libwebp, disagreement
 from imgfetch.formats.samples import SMALLEST
 from imgfetch.model import Defect, Format, Limits, Reason
 from pictures import Sample, encoded, flat, photo, samples, save
-
-if TYPE_CHECKING:
-    from pathlib import Path
 
 IMAGES = [sample for sample in samples(((24, 16), (1, 1), (33, 17))) if sample.format == "webp"]
 
@@ -152,6 +149,44 @@ def test_a_library_that_lacks_what_is_needed_is_none(monkeypatch: pytest.MonkeyP
         Libwebp(ctypes.CDLL(None))
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
     assert Libwebp.of_pillow.__wrapped__(Libwebp) is None
+
+
+def test_the_structures_are_those_of_the_library() -> None:
+    assert disagreement() is None
+
+
+@pytest.mark.parametrize(
+    ("described", "otherwise"),
+    [
+        ('("number", "frames", "x", ', '("number", "frames", '),
+        ('("number", "frames", "x", ', '("new", "number", "frames", "x", '),
+        ('        ("private", c_void_p),\n', ""),
+        ('"has_animation", "format")', '"has_animation", "format", "new")'),
+        ('for name in ("width", "height", "has_alpha"', 'for name in ("height", "width", "has_alpha"'),
+        ('("bypass_filtering", "no_fancy_upsampling")', '("new", "bypass_filtering", "no_fancy_upsampling")'),
+        ('"crop_left", "crop_top", "crop_width"', '"crop_top", "crop_left", "crop_width"'),
+        ('        ("colorspace", c_int),\n', ""),
+        ("_WIDTH, _HEIGHT, _FRAMES = 1, 2, 5", "_WIDTH, _HEIGHT, _FRAMES = 2, 1, 5"),
+        ('("input", _Features), ("output", _Pixels)', '("output", _Pixels), ("input", _Features)'),
+    ],
+)
+def test_a_structure_that_is_described_otherwise_is_found_out(described: str, otherwise: str) -> None:
+    """In a process of its own, since to decode by it may well end the process."""
+    text = Path(libwebp.__file__).read_text(encoding="utf-8")
+    assert text.count(described) == 1
+    program = (
+        "import sys, types; it = types.ModuleType('it'); sys.modules['it'] = it\n"
+        "exec(compile(sys.stdin.read(), 'it', 'exec'), it.__dict__); print(it.disagreement())"
+    )
+    ran = subprocess.run(
+        [sys.executable, "-c", program],
+        input=text.replace(described, otherwise),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert ran.returncode != 0 or ran.stdout.strip() not in ("", "None")
 
 
 def test_the_limits_hold_for_what_it_sees() -> None:

@@ -13,6 +13,7 @@ PACKAGES = {
     "httpcore": "httpcore",
     "h11": "h11",
     "certifi": "certifi",
+    "idna": "idna",
     "Pillow": "PIL.Image",
     "tenacity": "tenacity",
     "rich": "rich",

@@ -41,6 +41,55 @@ class Canvas(NamedTuple):
     frames: int
 
 
+class Corner(NamedTuple):
+    """What libwebp tells of a frame, and its last pixels."""
+
+    size: tuple[int, int]
+    has_alpha: bool
+    duration: int
+    """In milliseconds."""
+    pixels: bytes
+    """RGBA, of the last two columns and rows that begin at an even place."""
+
+
+def disagreement() -> str | None:
+    """Decode a known animation by the structures described here and by Pillow; return how the two differ.
+
+    None where they do not. Raises `LookupError` where there is no libwebp to be asked, or no Pillow.
+    """
+    from imgfetch.formats.samples import ANIMATED  # decoding images needs no sample
+
+    library = Libwebp.of_pillow()
+    if library is None:
+        raise LookupError("libwebp cannot be asked directly")
+    try:
+        told = library.canvas(ANIMATED), library.corners(ANIMATED)
+    except ValueError as error:
+        return str(error)
+    expected = _as_pillow_has_it(ANIMATED)
+    if told[0] != expected[0]:
+        return f"the canvas is {told[0]}, by Pillow {expected[0]}"
+    return None if told[1] == expected[1] else f"the frames are {told[1]}, by Pillow {expected[1]}"
+
+
+def _as_pillow_has_it(data: bytes) -> tuple[Canvas, list[Corner]]:
+    from io import BytesIO
+
+    from PIL.WebPImagePlugin import WebPImageFile
+
+    corners = []
+    with WebPImageFile(BytesIO(data)) as image:
+        width, height = image.size
+        canvas = Canvas(width, height, image.n_frames)
+        for number in range(image.n_frames):
+            image.seek(number)
+            image.load()
+            last = image.convert("RGBA").crop(((width - 1) & ~1, (height - 1) & ~1, width, height))
+            has_alpha = image.mode == "RGBA"
+            corners.append(Corner(image.size, has_alpha, image.info["duration"], last.tobytes()))
+    return canvas, corners
+
+
 class Libwebp:
     """The library, with what it is asked for. May be called from any thread, and lets go of the lock."""
 
@@ -110,6 +159,56 @@ class Libwebp:
                 self._leave(byref(frame))
         return True
 
+    def corners(self, data: Buffer) -> list[Corner]:
+        """Return what libwebp writes into each structure that is described here, frame by frame.
+
+        Behind each structure are bytes that nobody may change. Raises `ValueError` where one was changed.
+        """
+        found: list[Corner] = []
+        with self._opened(data) as opened:
+            guarded = _GuardedFrame(guard=_GUARD)
+            frame = guarded.frame
+            more = opened and self._first(opened, 1, byref(frame))
+            try:
+                while more:
+                    if len(found) == self._feature(opened, _FRAMES):
+                        raise ValueError("there are more frames than were told")
+                    found.append(self._corner(frame))
+                    _check(guarded.guard)
+                    more = self._next(byref(frame))
+            finally:
+                self._leave(byref(frame))
+        return found
+
+    def _corner(self, frame: _Frame) -> Corner:
+        guarded = _GuardedConfig(guard=_GUARD)
+        config = guarded.config
+        if not (1 <= frame.width <= _LARGEST and 1 <= frame.height <= _LARGEST):
+            raise ValueError(f"a frame of {frame.width} x {frame.height} pixels is not in the image")
+        if not self._prepare(config, frame):
+            raise ValueError("it is of another version")
+        try:
+            if self._decode(frame.bytes, frame.size, byref(config)) != _OK:
+                raise ValueError("a whole image is refused")
+            _check(guarded.guard)
+            image, output, asked = config.input, config.output, config.options
+            if (output.width, output.height) != (
+                asked.crop_width,
+                asked.crop_height,
+            ):  # before it is relied on
+                raise ValueError(f"a picture of {output.width} x {output.height} pixels was not asked for")
+            rgba = _Rgba.from_address(ctypes.addressof(output.planes))
+            if rgba.size != rgba.stride * (output.height - 1) + output.width * 4:
+                raise ValueError(f"{rgba.size} bytes are not those of the picture")
+            rows = [
+                ctypes.string_at(rgba.pixels + row * rgba.stride, output.width * 4)
+                for row in range(output.height)
+            ]
+            size = image.width, image.height
+            return Corner(size, bool(image.has_alpha), frame.duration, b"".join(rows))
+        finally:
+            self._free(byref(config.output))
+
     @contextmanager
     def _opened(self, data: Buffer) -> Iterator[int | None]:
         pinned = _pinned(data)
@@ -122,6 +221,15 @@ class Libwebp:
 
     def _can_decode(self, frame: _Frame) -> bool:
         config = _Config()
+        if not self._prepare(config, frame):
+            return False
+        try:
+            return bool(self._decode(frame.bytes, frame.size, byref(config)) == _OK)
+        finally:
+            self._free(byref(config.output))
+
+    def _prepare(self, config: _Config, frame: _Frame) -> bool:
+        """Ask for the last pixels of a frame; return False where libwebp is of another version."""
         if not self._begin(byref(config), _DECODER):
             return False
         config.output.colorspace = _RGBA
@@ -132,10 +240,7 @@ class Libwebp:
         options.crop_left, options.crop_top = (frame.width - 1) & ~1, (frame.height - 1) & ~1
         options.crop_width = frame.width - options.crop_left
         options.crop_height = frame.height - options.crop_top
-        try:
-            return bool(self._decode(frame.bytes, frame.size, byref(config)) == _OK)
-        finally:
-            self._free(byref(config.output))
+        return True
 
 
 def _pinned(data: Buffer) -> ctypes.Array[ctypes.c_char] | ctypes.c_char_p:
@@ -220,7 +325,33 @@ class _Options(ctypes.Structure):
     )
 
 
+class _Rgba(ctypes.Structure):
+    """WebPRGBABuffer, the smaller one."""
+
+    _fields_ = (("pixels", c_void_p), ("stride", c_int), ("size", c_size_t))
+
+
 class _Config(ctypes.Structure):
     """WebPDecoderConfig."""
 
     _fields_ = (("input", _Features), ("output", _Pixels), ("options", _Options))
+
+
+_LARGEST = 16384
+"""Pixels of a side, in WebP."""
+
+_GUARD = tuple(range(1, 256))
+_Guard = ctypes.c_ubyte * len(_GUARD)
+
+
+class _GuardedFrame(ctypes.Structure):
+    _fields_ = (("frame", _Frame), ("guard", _Guard))
+
+
+class _GuardedConfig(ctypes.Structure):
+    _fields_ = (("config", _Config), ("guard", _Guard))
+
+
+def _check(guard: ctypes.Array[ctypes.c_ubyte]) -> None:
+    if tuple(guard) != _GUARD:
+        raise ValueError("a structure is larger than it is described")

@@ -16,7 +16,7 @@ import imgfetch
 from imgfetch.errors import CacheError, InputError, printable
 from imgfetch.formats.samples import SMALLEST
 from imgfetch.model import Format, Limits
-from imgfetch.rules.health import Finding, Status, of_version
+from imgfetch.rules.health import FLOORS, Finding, Status, of_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
@@ -34,16 +34,19 @@ def examine(
     sandbox: Callable[[], Decoder] | None = None,
     survey: Callable[[str, Collection[str]], Ground] | None = None,
     ca_bundle: str | None = None,
+    structures: Callable[[], str | None] | None = None,
 ) -> Iterator[Finding]:
     """Look at everything a fetch into `cache` stands on.
 
     `room` is how many bytes must be free for it, and `ca_bundle` that of a `Client`. Versions, decoder,
-    sandbox and the way to look at a file system are those of this house unless they are given.
+    sandbox, the way to look at a file system and that to check the structures handed to libwebp are those of
+    imgfetch unless they are given.
     """
     yield Finding("versions", "imgfetch", imgfetch.__version__)
     for name, found in (_installed() if versions is None else versions).items():
         yield of_version(name, found, hint=_HINTS.get(name, _UPGRADE))
     yield from _codecs(decoder)
+    yield _structures(structures)
     yield from _system(sandbox)
     yield from _trusted(ca_bundle)
     yield from _cache(Path(cache), room, survey or _survey)
@@ -97,6 +100,31 @@ def _refusal(decoder: Decoder, form: Format) -> str | None:
     except CacheError as error:
         return error.message
     return None if defect is None else defect.message
+
+
+def _structures(check: Callable[[], str | None] | None) -> Finding:
+    """Check what is handed to libwebp: its structures are described here a second time, and could differ."""
+    try:
+        refused = _disagreement() if check is None else check()
+    except LookupError as error:
+        return Finding("codecs", "structures", None, Status.WITHOUT, f"{error}: Pillow decodes WebP alone")
+    if refused is None:
+        return Finding("codecs", "structures", "libwebp fills them as Pillow says", Status.OK)
+    return Finding("codecs", "structures", None, Status.MISSING, printable(refused), _PILLOW)
+
+
+def _disagreement() -> str | None:
+    from imgfetch.adapters.libwebp import disagreement
+
+    return disagreement()
+
+
+def _pillow_range() -> str:
+    floor = FLOORS["Pillow"]
+    return f"pip install 'pillow>={floor.least},<{floor.below}' brings one that is known"
+
+
+_PILLOW = _pillow_range()
 
 
 def _system(sandbox: Callable[[], Decoder] | None) -> Iterator[Finding]:

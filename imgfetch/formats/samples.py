@@ -1,4 +1,4 @@
-"""The smallest image of each format, to see whether a decoder can do its work: one pixel."""
+"""The smallest image of each format, one pixel, to see whether a decoder works; and an animation."""
 
 from __future__ import annotations
 
@@ -28,3 +28,10 @@ SMALLEST = {
         """,
     }.items()
 }
+
+ANIMATED = b64decode("""
+    UklGRr4AAABXRUJQVlA4WAoAAAASAAAABAAAAwAAQU5JTQYAAAAAAAAAAABBTk1GPgAAAAAAAAAAAAQAAAMAAEYAAAJWUDhMJQAA
+    AC8EwAAQuYzof+wiov+BqZmS2RKQJD2Xngc2562cN9e8Od/NeQMAQU5NRkwAAAAAAAAAAAAEAAADAABuAAACVlA4TDMAAAAvBMAA
+    ELmM6H/sIqL/AcJso/6PZ/5uRyEQSPEy+fyDLQFJ0nPpeQu2iXGqGCdW41cnxgkA
+""")
+"""A WebP of 5 × 4 pixels with two frames, lossless, half of it translucent, shown for 70 and 110 ms."""
