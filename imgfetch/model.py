@@ -457,6 +457,8 @@ class Defect:
 
     reason: Reason
     message: str
+    kept_at: Level | None = None
+    """The level of checking at which the bytes would be kept all the same; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,35 @@ def child(*arguments: str, given: bytes | None = None) -> subprocess.CompletedPr
 # The main job
 
 
+@pytest.mark.parametrize(
+    ("body", "level"),
+    [
+        (encoded("jpeg", 64, 48)[:-2], "none"),  # without EOI
+        (encoded("gif", 64, 48)[:-1], "none"),  # without a trailer
+        (encoded("png", 64, 48)[:-12], "none"),
+        (encoded("jpeg", 160, 120)[:-900] + b"\xff\xd9", "structure"),
+        (encoded("webp", 160, 120)[:-900] + bytes(900), "structure"),
+    ],
+)
+def test_a_refusal_says_with_how_much_less_checking_it_would_be_kept(
+    body: bytes, level: str, origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = origin.route("/image", whole(body))
+    for checked in ("full", *(["structure"] if level == "none" else [])):
+        ran = Ran(capsys, "get", url, "--verify", checked, *LOCAL)
+        assert ran.code == 1
+        assert ran.err.endswith(f"; --verify {level} would keep it\n")
+    assert Ran(capsys, "get", url, "--verify", level, *LOCAL).code == 0
+
+
+def test_a_limit_is_no_matter_of_how_much_is_checked(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = origin.route("/image", whole(encoded("webp", 64, 48)))
+    ran = Ran(capsys, "get", url, "--max-pixels", "100", *LOCAL)
+    assert (ran.code, "--verify" in ran.err) == (1, False)
+
+
 def test_of_a_page_with_too_many_images_the_rest_is_one_failure_that_names_the_option(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:

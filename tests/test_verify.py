@@ -73,6 +73,19 @@ def test_another_width_is_a_warning_or_an_error() -> None:
     assert strict == Defect(Reason.WIDTH_MISMATCH, "promised 640, real 320")
 
 
+def test_a_note_of_the_structure_is_a_warning() -> None:
+    proved = judge(FACTS, Scratch("1"), Wanted(), notes=("bad_checksum: the CRC does not match",))
+    assert isinstance(proved, Verified)
+    assert proved.warnings == ("bad_checksum: the CRC does not match",)
+
+
+def test_a_part_larger_than_the_image_counts_against_the_limit() -> None:
+    structure = Structure(Format.GIF, 10, 10, 2, most_pixels=600)
+    assert admit(structure, Limits(max_pixels=600)) is None
+    defect = admit(structure, Limits(max_pixels=599))
+    assert defect == Defect(Reason.TOO_MANY_PIXELS, "600 pixels in a part of it, the limit is 599")
+
+
 def test_bytes_behind_the_end_are_a_warning() -> None:
     proved = judge(FACTS, Scratch("1"), Wanted(), tail=1234)
     assert isinstance(proved, Verified)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from imgfetch.api.sources import FILES_ARE_PATHS, NO_FILE
 from imgfetch.frozen import replace
 from imgfetch.model import Reason
+from imgfetch.rules.retry import LESS_CHECKING
 
 if TYPE_CHECKING:
     from imgfetch.api.values import Failure
@@ -19,6 +20,8 @@ def with_option(failed: Failure) -> Failure:
     """The same, with the option as its hint where a limit was the reason, and nothing better is known."""
     if failed.hint == FILES_ARE_PATHS:
         return replace(failed, hint=_FILES)
+    if failed.hint in _LESS_CHECKING:
+        return replace(failed, hint=_LESS_CHECKING[failed.hint])
     if failed.hint is not None:
         return failed
     if failed.reason is Reason.BAD_INPUT and failed.message == NO_FILE:
@@ -30,6 +33,8 @@ def with_option(failed: Failure) -> Failure:
 
 
 _FILES = "a file is an argument of get; with --files a line of get -i and a report name files too"
+
+_LESS_CHECKING = {hint: f"--verify {level} would keep it" for level, hint in LESS_CHECKING.items()}
 
 _SET_BY = (
     (Reason.TOO_LARGE, "", "--max-bytes"),

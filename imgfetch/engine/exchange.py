@@ -292,4 +292,4 @@ def _filing(verified: Verified, body: _Body, ask: Ask, selector: str) -> Filing:
 
 
 def _failure(defect: Defect, ask: Ask) -> Failed:
-    return retry.failure(defect.reason, defect.message, ask.url)
+    return retry.failure_of_bytes(defect, ask.url)

@@ -45,7 +45,7 @@ def prove(
     if wanted.level is not Level.NONE:
         defect = verify.admit(structure, limits)
         if defect is not None:
-            return defect
+            return verify.excusable(defect, Level.NONE)
     weighed = digests.weigh(claims, data, digest)
     if isinstance(weighed, Defect):
         return weighed
@@ -53,7 +53,7 @@ def prove(
         thorough = wanted.level is Level.THOROUGH
         defect = decoder.decode(data, structure.format, limits, thorough=thorough)
         if defect is not None:
-            return defect
+            return verify.excusable(defect, Level.STRUCTURE)
     checks += verify.proofs(structure.format, wanted.level)
     checks += weighed
     facts = Facts(

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgfetch.frozen import dataclass, replace
-from imgfetch.model import Failed, Reason
+from imgfetch.model import Failed, Level, Reason
 from imgfetch.rules.urls import redact
 
 if TYPE_CHECKING:
-    from imgfetch.model import Limits
+    from imgfetch.model import Defect, Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +22,16 @@ class Wait:
 def failure(reason: Reason, message: str, url: str, *, hint: str | None = None) -> Failed:
     """Make a failure of what went wrong with `url`, with a word on whether asking again may help."""
     return Failed(reason, message, redact(url), retryable=reason in _MAY_PASS | DAMAGED, hint=hint)
+
+
+def failure_of_bytes(defect: Defect, url: str) -> Failed:
+    """Make a failure of what is wrong with the bytes that came from `url`."""
+    hint = None if defect.kept_at is None else LESS_CHECKING[defect.kept_at]
+    return failure(defect.reason, defect.message, url, hint=hint)
+
+
+LESS_CHECKING = {level: f'verify="{level}" would keep it' for level in (Level.NONE, Level.STRUCTURE)}
+"""Hints for bytes that less checking would keep, by the level that they name."""
 
 
 def opted_out(said: str, url: str) -> Failed:

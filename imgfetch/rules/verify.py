@@ -68,6 +68,14 @@ def admit(structure: Structure, limits: Limits) -> Defect | None:
     return structure.defect
 
 
+def excusable(defect: Defect, level: Level) -> Defect:
+    """Return the defect with the `level` of checking that does not look for it, unless it is a limit."""
+    return replace(defect, kept_at=level) if defect.reason in _OF_BYTES else defect
+
+
+_OF_BYTES = frozenset((Reason.CORRUPT, Reason.TRUNCATED, Reason.UNSUPPORTED_FORMAT))
+
+
 def judge(
     facts: Facts, scratch: Scratch, wanted: Wanted, *, tail: int = 0, notes: tuple[str, ...] = ()
 ) -> Verified | Defect:
