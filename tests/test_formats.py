@@ -535,6 +535,8 @@ def test_a_canvas_that_is_only_claimed_is_told_as_it_is_claimed() -> None:
     assert walk(lossless).width * walk(lossless).height == 2**28
     assert walk(webp(vp8x(16384, 16384, flags=2), (b"ANIM", bytes(6)))).width == 16384
     assert walk(b"GIF89a\xff\xff\xff\xff\0\0\0").width == 65535
+    cut = b"GIF89a\1\0\1\0\0\0\0" + b",\0\0\0\0\xff\xff\xff\xff\0\2\xff"
+    assert walk(cut).width == 65535
 
 
 HOSTILE: dict[str, Callable[[int], bytes]] = {

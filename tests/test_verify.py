@@ -125,8 +125,6 @@ SEEN_IN_PART = {
     # AV1 decodes whatever it is given, and only a hole of half a KiB is proof
     ("small_hole", "avif"): 0,
     ("cut_and_closed", "avif"): 0,
-    # LZW decodes whatever it is given: only lengths and a picture that is not filled tell
-    ("splice", "gif"): 0,
     # one bit in a field that says nothing, or in a code that stands for another of its length
     ("bit_in_header", "webp"): 4,
     ("bit_in_header", "jpeg"): 0,

@@ -49,11 +49,11 @@ def walk(data: memoryview, seen: Seen) -> None:
     """Walk a file that begins with `GIF87a` or `GIF89a`."""
     seen.width, seen.height, _ = _SCREEN.unpack_from(data, 6)
     end = len(data)
-    for part in _parts(data):
+    for part in _parts(data, seen):
         if isinstance(part, int):
             end = part
-        else:
-            _look(part, seen)
+        elif part.start == part.stop:
+            raise corrupt(f"frame {seen.frames} has no data")
     if not seen.frames:
         raise corrupt("no image in it")
     if not seen.width or not seen.height:
@@ -98,8 +98,8 @@ _INTERLACED = 0x40
 _MOST_PADDING = 16
 
 
-def _look(frame: Frame, seen: Seen) -> None:
-    right, bottom = frame.left + frame.width, frame.top + frame.height
+def _look(right: int, bottom: int, bits: int, seen: Seen) -> None:
+    """Note a frame that reaches so far, before its data are looked for: a bomb may be cut there."""
     # "Each image must fit within the boundaries of the Logical Screen" (§20): where the first does not, the
     # screen grows. The limit on pixels must hold for what a reader makes of the others, too.
     if not seen.frames:
@@ -108,21 +108,19 @@ def _look(frame: Frame, seen: Seen) -> None:
     if pixels > seen.width * seen.height:
         seen.most_pixels = max(seen.most_pixels, pixels)
     seen.frames += 1
-    if not 1 <= frame.bits <= 11:
-        raise corrupt(f"frame {seen.frames} begins with codes of {frame.bits} bits")
-    if frame.start == frame.stop:
-        raise corrupt(f"frame {seen.frames} has no data")
+    if not 1 <= bits <= 11:
+        raise corrupt(f"frame {seen.frames} begins with codes of {bits} bits")
 
 
-def _parts(data: memoryview) -> Iterator[Frame | int]:
+def _parts(data: memoryview, seen: Seen | None = None) -> Iterator[Frame | int]:
     """Yield every frame, and last where the trailer ends. Raises `Flaw`."""
     try:
-        yield from _parts_to_the_trailer(data)
+        yield from _parts_to_the_trailer(data, seen)
     except (IndexError, struct_error):
         raise truncated(f"ends after {len(data):,} bytes, without a trailer") from None
 
 
-def _parts_to_the_trailer(data: memoryview) -> Iterator[Frame | int]:
+def _parts_to_the_trailer(data: memoryview, seen: Seen | None) -> Iterator[Frame | int]:
     _, _, flags = _SCREEN.unpack_from(data, 6)
     at = 13 + _palette(flags)
     padding = 0
@@ -135,6 +133,8 @@ def _parts_to_the_trailer(data: memoryview) -> Iterator[Frame | int]:
             left, top, width, height, flags = _DESCRIPTOR.unpack_from(data, at + 1)
             at += 10 + _palette(flags)
             bits, start = data[at], at + 1
+            if seen is not None:
+                _look(left + width, top + height, bits, seen)
             at = _blocks(data, start)
             yield Frame(left, top, width, height, bool(flags & _INTERLACED), bits, start, at - 1)
         elif introducer == _EXTENSION:
