@@ -266,7 +266,28 @@ def test_a_sighted_image_cannot_be_changed_and_has_no_other_attributes() -> None
 
 
 def row(headers: object) -> tuple[Any, ...]:
-    return ("key", "0" * 64, "webp", 1, 1, 1, 1, 1, 1, 1, "length", "url", 200, headers, 1.0, 1.0, None)
+    return (
+        "key",
+        "0" * 64,
+        "webp",
+        1,
+        1,
+        1,
+        1,
+        1,
+        1,
+        1,
+        "length",
+        "url",
+        200,
+        headers,
+        1.0,
+        1.0,
+        None,
+        "",
+        "",
+        1,
+    )
 
 
 @settings(deadline=None, max_examples=300)

@@ -32,7 +32,7 @@ from imgfetch.adapters.glance import INDEX as INDEX
 from imgfetch.adapters.glance import OBJECTS as OBJECTS
 from imgfetch.adapters.index import Index, told
 from imgfetch.adapters.leases import Leases
-from imgfetch.adapters.scratch import Contents, Writer, hash_of, noted, stem_of, write_new
+from imgfetch.adapters.scratch import Contents, Writer, hash_of, noted, open_regular, stem_of, write_new
 from imgfetch.adapters.usage import Usage
 from imgfetch.errors import CacheError, CheckDueError
 from imgfetch.model import (
@@ -86,6 +86,9 @@ IGNORED = """\
 
 STALE = 3600
 """Seconds after which a scratch file that nobody writes to is taken for litter."""
+
+_LINE = 1000
+"""Characters of a line of CACHEDIR.TAG that matter."""
 
 _JUST = 1.0
 """Seconds for which scratch is taken to have no other beginnings in it than were seen."""
@@ -184,8 +187,13 @@ class DiskStore:
         self._translating = _Translating(self._translated)
         self._objects = f"{self._root}/{OBJECTS}"
         self._scratch = f"{self._root}/{SCRATCH}"
-        self._index = Index(f"{self._root}/{INDEX}", building=self._scratch, busy_timeout=busy_timeout)
         self._clock = clock or SystemClock()
+        self._index = Index(
+            f"{self._root}/{INDEX}",
+            building=self._scratch,
+            busy_timeout=busy_timeout,
+            elapsed=self._clock.elapsed,
+        )
         self._usage = Usage(self._index, self._clock)
         self._check_age = check_age
         self._evictor = Evictor(
@@ -394,11 +402,11 @@ class DiskStore:
         """
         with _opened(path) as descriptor:
             status = os.fstat(descriptor)  # before hashing, so that a change in the meantime shows
-            actual = hash_of(descriptor).hexdigest() if stat.S_ISREG(status.st_mode) else None
+            actual = hash_of(descriptor).hexdigest()
             if actual == known.sha256 and status.st_size == known.bytes:
                 self._usage.record_check(known.sha256, status.st_mtime_ns)
                 return True
-            if actual is not None and os.path.samestat(status, os.lstat(path)):
+            if os.path.samestat(status, os.lstat(path)):
                 self._quarantine_damaged(path, Digest(actual))
         return False
 
@@ -721,9 +729,12 @@ class DiskStore:
 
     def _look_for_tag(self) -> None:
         try:
-            with open(f"{self._root}/CACHEDIR.TAG", encoding="utf-8", errors="replace") as file:
-                first, second = file.readline(), file.readline()
-        except FileNotFoundError:
+            descriptor = open_regular(f"{self._root}/CACHEDIR.TAG")
+            with open(descriptor, encoding="utf-8", errors="replace") as file:
+                first, second = file.readline(_LINE), file.readline(_LINE)
+        except OSError as error:
+            if error.errno not in (errno.ENOENT, errno.EINVAL, errno.ENXIO):
+                raise
             first = second = ""
         if not (first.startswith("Signature: 8a477f597d28d172789f06886806bc55") and "imgfetch" in second):
             raise self._not_a_cache("is a directory with other things in it, and not a cache of imgfetch")
@@ -971,7 +982,7 @@ def _whole(path: str, facts: Facts) -> int | None:
             status = os.fstat(
                 descriptor
             )  # before hashing, so that a change in the meantime shows in the time
-            if not stat.S_ISREG(status.st_mode) or status.st_size != facts.bytes:
+            if status.st_size != facts.bytes:
                 return None
             return status.st_mtime_ns if hash_of(descriptor).hexdigest() == facts.sha256 else None
     except OSError:
@@ -990,8 +1001,8 @@ def _hash(path: str) -> Digest:
 
 @contextmanager
 def _opened(path: str) -> Iterator[int]:
-    """Open a file to read it, without waiting for the other end of a FIFO."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    """Open a regular file to read it."""
+    descriptor = open_regular(path)
     try:
         yield descriptor
     finally:

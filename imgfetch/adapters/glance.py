@@ -74,13 +74,38 @@ def _state(index: str) -> tuple[bool, int, int, float]:
     """Whether somebody has the index open or has left a log, and what would change if it were written to."""
     if os.path.lexists(f"{index}-journal"):
         raise OSError(f"{index} is being written to")
-    status = os.stat(index)
-    return os.path.lexists(f"{index}-wal"), status.st_ino, status.st_size, status.st_mtime
+    status = _regular(index)
+    assert status is not None  # noqa: S101 (it is not a companion)
+    busy = _regular(f"{index}-wal", may_be_absent=True) is not None
+    if busy:
+        _regular(f"{index}-shm", may_be_absent=True)
+    return busy, status.st_ino, status.st_size, status.st_mtime
+
+
+def _regular(path: str, *, may_be_absent: bool = False) -> os.stat_result | None:
+    """Return the status of a regular file. Raise `OSError` for anything else, which may have no end."""
+    try:
+        status = os.lstat(path)
+    except FileNotFoundError:
+        if may_be_absent:
+            return None
+        raise
+    if status.st_mode & 0o170000 != 0o100000:  # stat.S_ISREG, without its module
+        raise OSError(f"{path} is not a regular file")
+    return status
 
 
 def _open(index: str, query: str) -> sqlite3.Connection:
     quoted = index.replace("%", "%25").replace("?", "%3f").replace("#", "%23")
-    return sqlite3.connect(f"file://{quoted}?{query}", uri=True, timeout=0, isolation_level=None)
+    connection = sqlite3.connect(f"file://{quoted}?{query}", uri=True, timeout=0, isolation_level=None)
+    # A question about a key takes a few hundred steps: what takes more is a view or so without end.
+    connection.set_progress_handler(_give_up, 100_000)
+    connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 1 << 24)
+    return connection
+
+
+def _give_up() -> bool:
+    return True
 
 
 def _is_ours(connection: sqlite3.Connection) -> bool:

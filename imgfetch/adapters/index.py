@@ -15,6 +15,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from contextlib import closing, contextmanager, suppress
 from functools import cache, lru_cache
 from itertools import chain
@@ -24,16 +25,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 from imgfetch.adapters.glance import APPLICATION as APPLICATION
 from imgfetch.adapters.glance import VERSION as VERSION
 from imgfetch.adapters.glance import sqlite3
+from imgfetch.adapters.scratch import sha256 as sha256_of
 from imgfetch.errors import CacheError
-from imgfetch.model import Digest, Entry, Facts, Format, Head, Reason
+from imgfetch.model import Digest, Entry, Facts, Format, Head, Key, Reason
 from imgfetch.rules.eviction import Held, Sighting, is_on_record, sighted
 from imgfetch.rules.fakes import MANY, MOST_BYTES
 from imgfetch.rules.plan import unasked_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-
-    from imgfetch.model import Key
 
 _SCHEMA = f"""
     CREATE TABLE object (
@@ -178,6 +178,13 @@ _TABLES_OF_VERSION_1 = {
     "total": "",
 }
 """The columns of each that are copied."""
+_DIGEST_OF_VERSION_1 = "576f4113d40b0869c09c425c4d588d6bbca5d647c04449ec86564825bc5a3583"
+"""SHA-256 of its SQL, each statement in a line, with single spaces, in order."""
+# What SQLite makes for itself has no SQL (an index of a UNIQUE), or is a table of what ANALYZE found.
+_OBJECTS_OF_SCHEMA = """
+    SELECT sql FROM sqlite_master
+    WHERE NOT (type = 'index' AND sql IS NULL OR type = 'table' AND name GLOB 'sqlite_stat[0-9]') LIMIT 100
+"""
 _NAMES_OF_VERSION_1 = (
     "SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'index') AND sql IS NOT NULL"
 )
@@ -230,11 +237,72 @@ class _Damaged(sqlite3.DatabaseError):
     """The file can be read, and is not an index."""
 
 
+class _Watch:
+    """Ends a statement that does not end by itself, or that a signal is to end.
+
+    SQLite calls `tick` after every `_STEPS` instructions of its virtual machine. What it raises SQLite would
+    drop: so a signal handler that raises (the command line's, an interrupt) is caught within the generator,
+    whose frame is inside its `try` whenever Python may call a handler, and raised when the statement is over.
+    """
+
+    def __init__(self, elapsed: Callable[[], float]) -> None:
+        self._elapsed = elapsed
+        self._ticks = 0
+        self._began = 0.0
+        self._limited = False
+        self._caught: BaseException | None = None
+        self.tick: Callable[[], bool] = self._judge().__next__
+
+    @contextmanager
+    def limit(self) -> Iterator[None]:
+        """Limit the time of the statements in the block, but for those that only wait for a disk."""
+        self._ticks, self._limited = 0, True
+        try:
+            yield
+        finally:
+            self._limited = False
+
+    def raise_caught(self) -> None:
+        """Raise what a signal handler raised, if that is what ended a statement."""
+        caught, self._caught = self._caught, None
+        if caught is not None:
+            raise caught
+
+    def _judge(self) -> Iterator[bool]:
+        stop = False
+        while True:
+            try:
+                yield stop
+                stop = self._is_too_much()
+            except GeneratorExit:
+                return
+            except BaseException as error:
+                self._caught, stop = error, True
+
+    def _is_too_much(self) -> bool:
+        if not self._limited:
+            return False
+        self._ticks += 1
+        if self._ticks == 1:
+            self._began = self._elapsed()
+        return self._ticks > _MOST_TICKS and self._elapsed() - self._began > _LONGEST
+
+
+_STEPS = 100_000
+"""Instructions of SQLite's virtual machine: a few milliseconds."""
+_MOST_TICKS, _LONGEST = 500, 2.0
+"""After so many of these steps, and so many seconds since the first, a statement is ended. Both: a disk that
+hangs makes no steps."""
+_LONGEST_ROW = 1 << 24
+"""Bytes of a value, or of a row."""
+
+
 class _Way:
     """One way into the index: a connection, opened when it is needed."""
 
-    def __init__(self) -> None:
+    def __init__(self, elapsed: Callable[[], float]) -> None:
         self.lock = Lock()
+        self.watch = _Watch(elapsed)
         self.connection: sqlite3.Connection | None = None
         self.file: tuple[int, int] | None = None
         """Device and inode of what was opened, or was to be: its name may come to stand for another file."""
@@ -252,6 +320,9 @@ def version_at(path: str) -> int | None:
 
     It is not opened, and so left as it is. Raises `OSError`.
     """
+    with suppress(FileNotFoundError):
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return None
     with open(path, "rb") as file:
         header = file.read(100)
     if len(header) < 100 or not header.startswith(b"SQLite format 3\0"):
@@ -267,15 +338,18 @@ class Index:
     All methods raise `CacheError` for what SQLite reports, and `OSError` for what the file system does.
     """
 
-    def __init__(self, path: str, *, building: str, busy_timeout: float) -> None:
+    def __init__(
+        self, path: str, *, building: str, busy_timeout: float, elapsed: Callable[[], float]
+    ) -> None:
+        """`elapsed`: a clock that is never set, which the time limit of each statement goes by."""
         self.notices: list[str] = []
         """What the user should hear of, in one line each."""
         self._path = path
         self._building = building
         self._busy_timeout = busy_timeout
         self._new_salt = os.urandom(_SALT_BYTES)
-        self._reading = _Way()
-        self._writing = _Way()  # where both locks are needed, this one is taken first
+        self._reading = _Way(elapsed)
+        self._writing = _Way(elapsed)  # where both locks are needed, this one is taken first
 
     def find(self, key: Key, selector: str | None = None) -> list[Found]:
         """Return the variants under `key`, the latest first; of every selector where it is None."""
@@ -285,7 +359,13 @@ class Index:
     def salt(self) -> bytes:
         """Return the salt of this cache: of the index, or of the one that would be made now."""
         rows = self._rows(_SALT)
-        return rows[0][0] if rows else self._new_salt
+        if not rows and not os.path.lexists(self._path):
+            return self._new_salt
+        if len(rows) == 1 and type(rows[0][0]) is bytes and len(rows[0][0]) == _SALT_BYTES:
+            return bytes(rows[0][0])
+        with suppress(CacheError, OSError):  # what goes by the old one is asked for once more
+            self._write(("DELETE FROM salt", ()), ("INSERT INTO salt (value) VALUES (?)", (self._new_salt,)))
+        return self._new_salt
 
     def look_at(
         self, keys: Sequence[Key], *, now: float, checked: tuple[float, float]
@@ -316,7 +396,7 @@ class Index:
 
     def sharing(self, sha256: Digest) -> tuple[Key, ...]:
         """Up to 100 of the keys that stand for an object."""
-        return tuple(key for (key,) in self._rows(_SHARING, (sha256,)))
+        return tuple(_keys(self._rows(_SHARING, (sha256,))))
 
     def entries(self) -> Iterator[Entry]:
         """Every entry, in the order they were kept."""
@@ -362,7 +442,7 @@ class Index:
 
     def renditions(self, key: Key) -> list[tuple[Key, int]]:
         """Return what is kept of the source set that `key` was fetched for: each key, and its real width."""
-        return [row for row in self._rows(_RENDITIONS, (key,)) if isinstance(row[1], int)]
+        return [row for row in self._rows(_RENDITIONS, (key,)) if _types(row) == (str, int)]
 
     def put(
         self,
@@ -428,7 +508,7 @@ class Index:
     def tell(self, reading: float) -> float:
         """The time of this index when the clock of the machine reads `reading`: `rules.eviction.sighted`."""
         rows = self._rows(_CLOCK)
-        seen = Sighting(*rows[0]) if rows else None
+        seen = Sighting(*rows[0]) if rows and _is_a_sighting(rows[0]) else None
         now = sighted(seen, reading)
         if seen is None or now.doubted != seen.doubted or not is_on_record(seen.time, now=now.time):
             back = max(0.0, seen.time - now.time) if seen else 0.0
@@ -447,18 +527,24 @@ class Index:
         last: tuple[object, ...] = (-(2**63), "")
         while rows := self._rows(_BY_USE, last):
             last = (rows[-1][4], rows[-1][0])
-            for sha256, format_, size, mtime_ns, used_at, pinned in rows:
+            for row in rows:
+                sha256, format_, size, mtime_ns, used_at, pinned = row
                 with suppress(ValueError):
-                    yield Held(_digest(sha256), Format(format_), size, mtime_ns, used_at, pinned=bool(pinned))
+                    if _types(row) == _OF_A_USE:
+                        yield Held(
+                            _digest(sha256), Format(format_), size, mtime_ns, used_at, pinned=bool(pinned)
+                        )
 
     def oldest_use(self) -> int | None:
         """When the object that has not been used for longest was last used."""
-        rows = self._rows("SELECT min(used_at) FROM object")
+        rows = self._rows("SELECT min(used_at) FROM object WHERE typeof(used_at) = 'integer'")
         return rows[0][0] if rows else None
 
     def total(self) -> Total:
         """How much there is, as counted along."""
         rows = self._rows("SELECT objects, bytes FROM total")
+        if len(rows) != 1 or _types(rows[0]) != (int, int):
+            rows = self._rows("SELECT count(*), CAST(total(bytes) AS INTEGER) FROM object")
         return Total(*rows[0]) if rows else Total(0, 0)
 
     def recount(self) -> None:
@@ -483,7 +569,7 @@ class Index:
 
     def pins(self) -> frozenset[Key]:
         """Every key that is pinned."""
-        return frozenset(key for (key,) in self._rows("SELECT key FROM pin"))
+        return frozenset(_keys(self._rows("SELECT key FROM pin")))
 
     # ------------------------------------------------------------------------------------------------
     # Letting go
@@ -535,7 +621,7 @@ class Index:
     def keys_of(self, sha256: Digest) -> list[Key]:
         """Every key that stands for an object."""
         rows = self._rows("SELECT DISTINCT key FROM entry WHERE sha256 = ? ORDER BY id", (sha256,))
-        return [key for (key,) in rows]
+        return _keys(rows)
 
     def compact(self) -> int:
         """Give room that is no longer needed back to the file system, where it pays; how many bytes.
@@ -573,7 +659,10 @@ class Index:
         with self._reading.lock:
             try:
                 connection = self._reading.connection or self._open_to_read()
-                return connection.execute(statement, values).fetchall() if connection else []
+                if connection is None:
+                    return []
+                with self._reading.watch.limit():
+                    return connection.execute(statement, values).fetchall()
             except sqlite3.Error as error:
                 self._recover(error, self._reading)
                 return []
@@ -604,6 +693,7 @@ class Index:
                 return work(self._writer())
             except sqlite3.Error as error:
                 self._writing.close()
+                self._writing.watch.raise_caught()
                 raise self._translated(error) from error
 
     # ------------------------------------------------------------------------------------------------
@@ -638,10 +728,15 @@ class Index:
         return connection
 
     def _connect(self, way: _Way, query: str) -> sqlite3.Connection:
+        _refuse_other_files(self._path)
         connection = _connect(self._path, query, self._busy_timeout)
+        connection.set_progress_handler(way.watch.tick, _STEPS)
+        connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_ROW)
         try:
             connection.execute("PRAGMA synchronous = NORMAL")
-            if self._judged(connection) < VERSION:
+            version = self._judged(connection)
+            _refuse_other_schema(connection, version)
+            if version < VERSION:
                 self._bring_up_to_date(connection, only_reading=way is self._reading)
         except BaseException:
             connection.close()
@@ -695,7 +790,10 @@ class Index:
                 if _identity(self._path) is None:
                     # The log of an index that was deleted would be read into the new one.
                     for companion in _COMPANIONS:
-                        _unlink(self._path + companion)
+                        try:
+                            _unlink(self._path + companion)
+                        except (IsADirectoryError, PermissionError):
+                            os.rename(self._path + companion, self._free_name() + companion)
                     _give_name(built, self._path)
         finally:
             _unlink(built)
@@ -727,6 +825,7 @@ class Index:
     def _recover(self, error: sqlite3.Error, way: _Way) -> None:
         """Move the index aside if it is damaged, and raise what any other error means."""
         way.close()
+        way.watch.raise_caught()
         if not _is_damage(error):
             raise self._translated(error) from error
         try:
@@ -743,9 +842,7 @@ class Index:
             ) from error
 
     def _set_aside(self, error: sqlite3.Error) -> None:
-        number = 1
-        while os.path.lexists(aside := f"{self._path}.damaged-{number}"):
-            number += 1
+        aside = self._free_name()
         for companion in (*_COMPANIONS, ""):  # the name itself last, see `_create`
             with suppress(FileNotFoundError):
                 os.rename(self._path + companion, aside + companion)
@@ -753,6 +850,13 @@ class Index:
             f"{self._path} was damaged ({error}): moved to {aside}; the images are kept, and will be asked"
             " for once more"
         )
+
+    def _free_name(self) -> str:
+        """Return a name for a damaged index, under which nothing lies that goes with one."""
+        number = 1
+        while any(os.path.lexists(f"{self._path}.damaged-{number}{each}") for each in ("", *_COMPANIONS)):
+            number += 1
+        return f"{self._path}.damaged-{number}"
 
     def _translated(self, error: sqlite3.Error) -> CacheError:
         match _code(error):
@@ -768,6 +872,12 @@ class Index:
                 return CacheError(Reason.PERMISSION, f"{self._path} cannot be written: {error}")
             case sqlite3.SQLITE_CANTOPEN if not self._is_open_to_us():
                 return CacheError(Reason.PERMISSION, f"{self._path} cannot be opened: permission denied")
+            case sqlite3.SQLITE_INTERRUPT:
+                return CacheError(
+                    Reason.CACHE_CORRUPT,
+                    f"{self._path}: a question was given up that was not answered in {_LONGEST:g} s",
+                    hint="delete the index: the images are kept, and are asked for once more",
+                )
             case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
                 return CacheError(Reason.CACHE_CORRUPT, f"{self._path} is damaged: {error}")
             case _:
@@ -788,9 +898,11 @@ def told(row: Row) -> Entry:
 
 def _entry(row: Row) -> Found | None:
     """What a row tells of; None where it makes no sense."""
+    if _types(row) not in _OF_AN_ENTRY:
+        return None
     try:
         return Found(_told(*row), *row[4:7])
-    except (LookupError, ValueError, TypeError, AttributeError):
+    except (LookupError, ValueError):
         return None
 
 
@@ -824,19 +936,43 @@ def _told(
 
 def _makes_sense(row: Row) -> bool:
     """Whether `told` can make an entry of a row, found out in less time than it takes to make it."""
-    sha256, verified, headers = row[1], row[10], row[13]
-    try:
-        return (
-            row[2] in _FORMATS
-            and len(sha256) == 64
-            and sha256.isalnum()
-            and type(verified) is str
-            and headers[-1:] in "\n"
-            and headers.count("\t") == headers.count("\n")
-            and ("\\" not in headers or _entry(row) is not None)
-        )
-    except (TypeError, AttributeError):
-        return False
+    sha256, headers = row[1], row[13]
+    return (
+        _types(row) in _OF_AN_ENTRY
+        and row[2] in _FORMATS
+        and len(sha256) == 64
+        and sha256.isalnum()
+        and headers[-1:] in "\n"
+        and headers.count("\t") == headers.count("\n")
+        and ("\\" not in headers or _entry(row) is not None)
+    )
+
+
+def _types(row: Row) -> tuple[type, ...]:
+    """Return the types of what stands in the columns of a row: SQLite keeps any value in any of them."""
+    return tuple(map(type, row))
+
+
+_OF_AN_ENTRY = frozenset(
+    (str, str, str, int, int, int, int, int, int, int, str, str, int, str, float, float, bound, str, str, int)
+    for bound in (float, type(None))
+)
+"""Of `_COLUMNS`, the variant, the selector, and a number."""
+_OF_AN_OBJECT = (str, str, int, int, int)
+_OF_A_USE = (str, str, int, int, int, int)
+_SIGHTINGS = frozenset([(float, float), (float, type(None))])
+
+
+def _is_a_sighting(row: Row) -> bool:
+    return _types(row) in _SIGHTINGS and all(time is None or abs(time) < _END_OF_TIME for time in row)
+
+
+_END_OF_TIME = 1e12
+"""Seconds since the epoch: what is beyond has no year that can be written."""
+
+
+def _keys(rows: list[Row]) -> list[Key]:
+    return [Key(key) for (key,) in rows if type(key) is str]
 
 
 def _object_row(facts: Facts, mtime_ns: int, times: tuple[int, int]) -> Row:
@@ -904,9 +1040,10 @@ def _words(text: str) -> tuple[str, ...]:
 
 
 def _objects(rows: list[Row]) -> Iterator[Object]:
-    for sha256, format_, *numbers in rows:
-        with suppress(ValueError):
-            yield Object(_digest(sha256), Format(format_), *numbers)
+    for row in rows:
+        if _types(row) == _OF_AN_OBJECT:
+            with suppress(ValueError):
+                yield Object(_digest(row[0]), Format(row[1]), *row[2:])
 
 
 def _forgetting(sha256: Digest) -> tuple[_Statement, ...]:
@@ -972,6 +1109,28 @@ def _fill(path: str, journal: str, salt: bytes) -> None:
         connection.execute(
             "SELECT count(*) FROM entry"
         ).fetchone()  # the log is opened by the first who reads
+
+
+def _refuse_other_schema(connection: sqlite3.Connection, version: int) -> None:
+    """Raise where an index has other tables, indexes, triggers or views than imgfetch made, or other SQL.
+
+    What is in it would run with our statements, and need not come to an end.
+    """
+    found = connection.execute(_OBJECTS_OF_SCHEMA).fetchall()
+    if version < VERSION:
+        text = "\n".join(sorted(" ".join(str(sql).split()) for (sql,) in found))
+        is_ours = sha256_of(text.encode("utf-8", "replace")).hexdigest() == _DIGEST_OF_VERSION_1
+    else:
+        is_ours = {sql for (sql,) in found} == _expected_schema() and len(found) == len(_expected_schema())
+    if not is_ours:
+        raise _Damaged("it has other tables or triggers than an index of imgfetch")
+
+
+@cache
+def _expected_schema() -> frozenset[str]:
+    """Return the SQL of everything in an index, as SQLite keeps it."""
+    statements = (statement.strip().rstrip(";") for statement in _statements(_SCHEMA))
+    return frozenset(statement for statement in statements if statement.startswith("CREATE "))
 
 
 def _migrate(connection: sqlite3.Connection, salt: bytes) -> None:
@@ -1045,11 +1204,20 @@ def _code(error: sqlite3.Error) -> int | None:
     return None if code is None else code & 0xFF
 
 
+_DAMAGE = (
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_NOTADB,
+    sqlite3.SQLITE_TOOBIG,
+    sqlite3.SQLITE_CONSTRAINT,  # our own statements break none where every row is sound
+    sqlite3.SQLITE_MISMATCH,
+)
+
+
 def _is_damage(error: sqlite3.Error) -> bool:
     code = _code(error)
     if code is None:  # text that is no UTF-8 is reported by Python, not by SQLite
         return isinstance(error, (_Damaged, sqlite3.OperationalError))
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+    return code in _DAMAGE
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -1060,10 +1228,18 @@ _COMPANIONS = ("-wal", "-shm", "-journal")
 
 def _identity(path: str) -> tuple[int, int] | None:
     try:
-        status = os.stat(path)
+        status = os.lstat(path)
     except (FileNotFoundError, NotADirectoryError):
         return None
     return status.st_dev, status.st_ino
+
+
+def _refuse_other_files(path: str) -> None:
+    """Raise where something else than a regular file stands in the place of an index or what goes with it."""
+    for companion in ("", *_COMPANIONS):
+        with suppress(FileNotFoundError):
+            if not stat.S_ISREG(os.lstat(path + companion).st_mode):
+                raise _Damaged(f"{os.path.basename(path + companion)} is not a regular file")
 
 
 def _size(path: str) -> int:

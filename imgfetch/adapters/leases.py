@@ -23,7 +23,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import NamedTuple
 
-from imgfetch.adapters.scratch import sha256
+from imgfetch.adapters.scratch import open_regular, sha256
 from imgfetch.model import Lease
 
 _PLACES, _ROOM = 1 << 28, 1 << 33
@@ -111,7 +111,7 @@ class Leases:
         self._close()
 
     def _open(self, flag: int) -> int:
-        descriptor = os.open(self._path, os.O_RDWR | os.O_NOFOLLOW | flag, 0o600)
+        descriptor = open_regular(self._path, os.O_RDWR | os.O_NOFOLLOW | flag)
         _OPEN.add(self)
         self._asker = int.from_bytes(os.urandom(8)) % _ASKERS
         with suppress(OSError):  # then nobody can tell whether we live

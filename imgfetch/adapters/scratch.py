@@ -13,6 +13,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from contextlib import suppress
 from functools import cache
 from mmap import ACCESS_COPY, mmap
@@ -179,8 +180,8 @@ def noted(path: str, key: Key) -> Head:
     """Which head a note has of `key`. Raises where it has none, or is of another time."""
     import json
 
-    with open(path, encoding="utf-8") as file:
-        note = json.load(file)
+    with open(open_regular(path), encoding="utf-8") as file:
+        note = json.loads(file.read(_LONGEST_NOTE))
     if (note["key"], note["boot"]) != (key, _boot()):
         raise ValueError(path)
     headers = tuple((str(name), str(value)) for name, value in note["headers"])
@@ -234,6 +235,19 @@ def write_new(path: str, data: bytes) -> None:
         raise
     finally:
         os.close(descriptor)
+
+
+def open_regular(path: str, flags: int = os.O_RDONLY) -> int:
+    """Open a regular file, and wait for nobody. Raises `OSError`, also where there is something else."""
+    descriptor = os.open(path, flags | os.O_NONBLOCK | os.O_CLOEXEC, 0o600)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise OSError(errno.EINVAL, "not a regular file", path)
+    return descriptor
+
+
+_LONGEST_NOTE = 1 << 22
+"""Characters: more than any head that is taken."""
 
 
 def create(path: str) -> int:
