@@ -55,6 +55,9 @@ def _option(candidate: Candidate) -> str:
         ("--x: url(a); mask: url(b.svg#m)", ["a", "b.svg#m"]),
         (")}] url(a)", ["a"]),
         ("burl(x) curl('y')", []),
+        ("#url(no) <!--url(yes)-->", ["yes"]),
+        ("url('no\n) url(yes)", ["yes"]),
+        ("\\url(x) u\\52\\6C(y) \\00075\r\nrl(z)", ["x", "y", "z"]),
     ],
 )
 def test_a_url_names_an_image(css: str, expected: list[str]) -> None:
@@ -117,6 +120,13 @@ def test_a_url_that_needs_quotes_is_named(bad: str) -> None:
     assert "quotes" in problem.reason
     (nothing,) = find_css_images(f"a{{b:{bad}}}")
     assert (nothing.candidates, nothing.problems) == ((), image.problems)
+
+
+def test_a_string_that_its_line_cuts_off_is_named() -> None:
+    (nothing,) = find_css_images("a{b:url('c\n)}")
+    (problem,) = nothing.problems
+    assert (nothing.candidates, problem.position, problem.found) == ((), 4, "url('c")
+    assert "line" in problem.reason
 
 
 def test_a_url_that_needs_quotes_spoils_its_option_alone() -> None:

@@ -37,6 +37,7 @@ def test_without_an_entry_that_holds_it_is_100vw() -> None:
 def test_entries_that_cannot_be_read_are_passed_over() -> None:
     check(1, "foo, 1px", "50asdf, 1px", "(foo) 200px, 1px", "not (foo) 200px, 1px", "print 9px, 1px")
     check(1, "(]) 9px, 1px", "not ! 9px, 1px", "url(x) 9px, 1px", "'x' 9px, 1px")
+    check(1, "u\\72l(x,) 9px, 1px", "\\url(x,) 9px, 1px")
     check(1, "(width) and 9px, 1px", "(width) (width) 9px, 1px", "(width)) 9px, 1px", "9px (width), 1px")
     check(
         29, "(min-width: 50em) and 167px, 29px", "max-width: 600px 439px, 29px", "(width < 640px)) 15vw, 29px"

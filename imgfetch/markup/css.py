@@ -1,8 +1,8 @@
 """CSS: the images that a style sheet names, by `url()` and `image-set()` (CSS Images 4 §2.2).
 
-    css ─▶ token after token ─▶ a stack of what is open ─▶ a SourceSet for each image, as its name ends
+    css ─▶ tokens ─▶ a stack of open brackets ─▶ a SourceSet for each image, at the end of its name
 
-Only what names an image is understood: rules, selectors and properties go by as brackets and punctuation.
+Only the names of images are understood: rules, selectors and properties pass as brackets and punctuation.
 The stack is a list, so that style sheets may nest as deep as they like.
 """
 
@@ -13,53 +13,32 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from imgfetch.markup import urls
+from imgfetch.markup.css_tokens import CLOSING, name_of, tokenize, unescaped
 from imgfetch.markup.srcset import excerpt
 from imgfetch.model import Candidate, Kind, Problem, Source, SourceSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-_NAMES_NO_IMAGE = frozenset({"import", "namespace", "charset", "font-face", "document", "-moz-document"})
+_WITHOUT_IMAGES = frozenset({"import", "namespace", "charset", "font-face", "document", "-moz-document"})
+"""At-rules whose URLs name no image."""
 _IMAGE_SETS = frozenset({"image-set", "-webkit-image-set"})
-_TAKE_A_STRING = frozenset({"url", "src", "type"})
+_WITH_A_STRING = frozenset({"url", "src", "type"})
+"""Functions whose argument is a string."""
 _DENSITIES = {"x": 1.0, "dppx": 1.0, "dpi": 1 / 96, "dpcm": 2.54 / 96}
-_CLOSING = {"(": ")", "[": "]", "{": "}"}
 
-_ESCAPE = r"\\(?:[0-9a-fA-F]{1,6}+[ \t\n\r\f]?+|[^\n\r\f0-9a-fA-F]|\Z)"
-_LETTER = r"(?:[a-zA-Z_\x00\x80-\U0010ffff]|" + _ESCAPE + ")"
-_NAME = rf"(?:--|-?{_LETTER})(?:[0-9-]|{_LETTER})*+"
-_TOKEN = re.compile(
-    rf"""
-    (?P<blank> [ \t\n\r\f]++ | /\*.*?(?:\*/|\Z) )
-  | (?P<string> "(?:[^"\\\n\r\f]++|\\.)*+"?+ | '(?:[^'\\\n\r\f]++|\\.)*+'?+ )
-  | (?P<number> [+-]?(?:[0-9]++(?:\.[0-9]++)?|\.[0-9]++)(?:[eE][+-]?[0-9]++)? ) (?P<unit> {_NAME} | % )?
-  | @ (?P<at> {_NAME} )
-  | (?P<name> {_NAME} ) (?P<call> \( )?
-  | (?P<open> [(\[{{] )
-  | (?P<close> [)\]}}] )
-  | [:>~*=%&|^$!?<]++ | .
-    """,
-    re.VERBOSE | re.DOTALL,
-)
-_BARE_URL = re.compile(
-    rf"""[ \t\n\r\f]*+ (?!["'])
-    (?: ((?: [^)("'\\ \t\n\r\f\x00-\x08\x0b\x0e-\x1f\x7f]++ | {_ESCAPE} )*+) [ \t\n\r\f]*+ (?:\)|\Z)
-      | (?: [^)\\]++ | \\. )*+ \)?
-    )""",
-    re.VERBOSE | re.DOTALL,
-)
-"""What follows `url(` where it is not quoted; the second branch is a bad url token, up to its end."""
-
-_CONTINUED = re.compile(r"\\(?:\r\n|[\n\r\f])")
-_ESCAPED = re.compile(r"\\(?:([0-9a-fA-F]{1,6}+)(?:\r\n|[ \t\n\r\f])?+|(.)|\Z)", re.DOTALL)
 _MAY_NAME_AN_IMAGE = re.compile(r"\\|(?:url|image-set|src)\(", re.IGNORECASE)
+
+_UNQUOTED = "a URL with a quote, a bracket or a space in it must stand in quotes, as in url('…')"
+_UNENDED = "a string must end on the line where it begins"
+_NOT_AN_OPTION = "an option of image-set() is a URL, then a resolution such as 2x, or type()"
 
 
 def find_css_images(css: str, *, base_url: str = "") -> Iterator[SourceSet]:
-    """Yield the images of a style sheet, or of a `style` attribute; absolute where `base_url` is given.
+    """Yield the images of a style sheet, or of a `style` attribute; absolute if `base_url` is given.
 
     An image set is one image: its options without a type are the candidates, each type is a source.
-    What could not be read at all is among the problems of the next image, or of the last. Never raises, and
+    Text that could not be read at all is among the problems of the next image, or of the last. Never raises;
     takes time linear in the text.
     """
     if not _MAY_NAME_AN_IMAGE.search(css):
@@ -70,29 +49,29 @@ def find_css_images(css: str, *, base_url: str = "") -> Iterator[SourceSet]:
 
 
 def with_problems_of_others(
-    found: Iterable[tuple[bool, SourceSet]], due: list[Problem]
+    found: Iterable[tuple[bool, SourceSet]], pending: list[Problem]
 ) -> Iterator[SourceSet]:
-    """Yield what names an image, and give it the problems of what stands before it and names none.
+    """Yield the source sets that name an image (True), each with the problems of those before it that do not.
 
-    `due` are further problems, and grows. The last image gets those that are left; where nothing names an
-    image, all is given as it is.
+    `pending` holds further problems, and grows. The last image gets those that are left; if none names an
+    image, all are yielded as they are.
     """
-    unread: list[SourceSet] = []
-    held: SourceSet | None = None
+    without_image: list[SourceSet] = []
+    last: SourceSet | None = None
     for names_an_image, each in found:
         if not names_an_image:
-            due += each.problems
-            if held is None:
-                unread.append(each)
+            pending += each.problems
+            if last is None:
+                without_image.append(each)
             continue
-        if held is not None:
-            yield held
-        held = replace(each, problems=(*due, *each.problems)) if due else each
-        due.clear()
-    if held is None:
-        yield from unread
+        if last is not None:
+            yield last
+        last = replace(each, problems=(*pending, *each.problems)) if pending else each
+        pending.clear()
+    if last is None:
+        yield from without_image
     else:
-        yield replace(held, problems=(*held.problems, *due)) if due else held
+        yield replace(last, problems=(*last.problems, *pending)) if pending else last
 
 
 @dataclass(slots=True)
@@ -100,11 +79,26 @@ class _Option:
     """An option of an image set, as far as it has been read."""
 
     start: int
+    end: int | None = None
+    """The offset of the comma behind it; None for the last option."""
     url: str | None = None
     density: float | None = None
     type: str | None = None
-    odd: bool = False
-    """Whether something stands in it that has no place there."""
+    invalid: bool = False
+
+    def add_url(self, url: str) -> None:
+        self.invalid = self.invalid or self.url is not None
+        self.url = self.url or url
+
+    def add_density(self, number: float, unit: str) -> None:
+        is_valid = self.url is not None and self.density is None and unit in _DENSITIES and number >= 0
+        self.invalid = self.invalid or not is_valid
+        self.density = number * _DENSITIES.get(unit, 1.0)
+
+    def add_type(self, media_type: str | None) -> None:
+        is_valid = self.url is not None and self.type is None and media_type is not None
+        self.invalid = self.invalid or not is_valid
+        self.type = media_type
 
 
 @dataclass(slots=True)
@@ -117,151 +111,147 @@ class _Open:
     """The first string directly inside."""
     options: list[_Option] = field(default_factory=list)
     start: int = 0
-    """Of a function that takes a string, where its name stands."""
+    """The offset of the name of a function that takes a string."""
 
 
-_BRACKET = {opening: _Open(closing) for opening, closing in _CLOSING.items()}
-"""Brackets, and functions that name no image: nothing is noted in them, so that one of a kind will do."""
+_BRACKET = {opening: _Open(closing) for opening, closing in CLOSING.items()}
+"""Brackets, and functions that name no image: nothing is stored in them, so that one of each kind serves."""
 
 
 class _Scanner:
-    """Goes over a style sheet once."""
+    """Scans a style sheet once, from its beginning to its end."""
 
     def __init__(self, css: str) -> None:
         self._css = css
         self._open: list[_Open] = []
-        self._passing_over: int | None = None
-        """How many brackets were open where an at-rule began that names no image."""
+        self._skipping: int | None = None
+        """The number of brackets that were open where an at-rule without images began; None outside one."""
 
     def scan(self) -> Iterator[SourceSet]:
-        position = 0
-        while token := _TOKEN.match(self._css, position):
-            position = token.end()
-            if self._passing_over is not None:
-                self._pass_over(token)
-            elif token["call"] and (name := _unescaped(token["name"]).lower()) == "url":
-                bare = _BARE_URL.match(self._css, position)
-                if bare is None:
-                    self._open.append(_Open(")", name, start=token.start()))
-                    continue
-                position = bare.end()
-                if bare[1] is not None:
-                    yield from self._image(_unescaped(bare[1]), token.start())
-                else:
-                    yield from self._bad(token.start(), position)
-            else:
-                yield from self._read(token)
+        """Yield the images and the unread places in the order in which they end."""
+        for token in tokenize(self._css):
+            kind = token.lastgroup
+            if self._skipping is not None:
+                self._skip(token, kind, self._skipping)
+            elif (found := self._read(token, kind)) is not None:
+                yield found
         while self._open:
-            yield from self._close(len(self._css))
+            if (found := self._close(len(self._css))) is not None:
+                yield found
 
-    def _pass_over(self, token: re.Match[str]) -> None:
-        if token["open"] or token["call"]:
-            self._open.append(_BRACKET[token["open"] or "("])
-        elif token["close"] and self._open and self._open[-1].closing == token[0]:
+    def _skip(self, token: re.Match[str], kind: str | None, depth: int) -> None:
+        """Read on to the end of an at-rule that began at `depth`."""
+        if kind in ("open", "function"):
+            self._open.append(_BRACKET[token[0][-1]])
+        elif kind == "close" and self._open and self._open[-1].closing == token[0]:
             self._open.pop()
-        if len(self._open) <= (self._passing_over or 0) and token[0] in (";", "}"):
-            self._passing_over = None
+        if len(self._open) <= depth and token[0] in (";", "}"):
+            self._skipping = None
 
-    def _read(self, token: re.Match[str]) -> Iterator[SourceSet]:
+    def _read(self, token: re.Match[str], kind: str | None) -> SourceSet | None:
+        """Read a token, and return the image that ends with it, or the problem."""
         inside = self._open[-1] if self._open else None
-        if token["at"]:
-            if _unescaped(token["at"]).lower() in _NAMES_NO_IMAGE:
-                self._passing_over = len(self._open)
-        elif token["close"]:
-            if inside is not None and inside.closing == token[0]:
-                yield from self._close(token.start())
-        elif token["open"] or token["call"]:
-            name = _unescaped(token["name"]).lower() if token["call"] else ""
-            if inside is not None and inside.options and name not in ("type", "src"):
-                inside.options[-1].odd = True
-            if name in _IMAGE_SETS:
-                self._open.append(_Open(")", name, options=[_Option(token.end())]))
-            elif name in _TAKE_A_STRING:
-                self._open.append(_Open(")", name, start=token.start()))
-            else:
-                self._open.append(_BRACKET[token["open"] or "("])
-        elif inside is not None and inside.options:
-            self._read_option(inside, token)
-        elif inside is not None and inside.function and token["string"] and inside.string is None:
-            inside.string = _string(token["string"])
+        match kind:
+            case "open":
+                self._enter(inside, _BRACKET[token[0]])
+            case "function":
+                self._enter_function(inside, token)
+            case "close":
+                return self._close(token.start()) if inside and inside.closing == token[0] else None
+            case "url":
+                return self._image(unescaped(token["url"]), token.start())
+            case "bad_url":
+                return self._unread(inside, token.start(), token.end(), _UNQUOTED)
+            case "at":
+                self._skipping = len(self._open) if name_of(token["at"]) in _WITHOUT_IMAGES else None
+            case "bad_string" if inside is not None and inside.function in ("url", "src"):
+                return self._unread(None, inside.start, token.end(), _UNENDED)
+            case _ if inside is not None and inside.options:
+                _read_option(inside.options, token, kind)
+            case "string" if inside is not None and inside.function and inside.string is None:
+                inside.string = _inside_quotes(token[0])
+        return None
 
-    def _read_option(self, image_set: _Open, token: re.Match[str]) -> None:
-        """A token directly inside `image-set()`: `<url or string> [ <resolution> || type() ]?`."""
-        option = image_set.options[-1]
-        if token[0] == ",":
-            image_set.options.append(_Option(token.end()))
-        elif token["string"] and option.url is None:
-            option.url = _string(token["string"])
-        elif token["number"] and option.url is not None and not token["number"].startswith("-"):
-            unit = _unescaped(token["unit"] or "").lower()
-            option.odd = option.odd or option.density is not None or unit not in _DENSITIES
-            option.density = float(token["number"]) * _DENSITIES.get(unit, 1.0)
-        elif not token["blank"]:
-            option.odd = True
+    def _enter_function(self, inside: _Open | None, token: re.Match[str]) -> None:
+        name = name_of(token["name"])
+        if name in _WITH_A_STRING:
+            self._open.append(_Open(")", name, start=token.start()))
+        elif name in _IMAGE_SETS:
+            self._enter(inside, _Open(")", name, options=[_Option(token.end())]))
+        else:
+            self._enter(inside, _BRACKET["("])
 
-    def _close(self, end: int) -> Iterator[SourceSet]:
+    def _enter(self, inside: _Open | None, bracket: _Open) -> None:
+        if inside is not None and inside.options:
+            inside.options[-1].invalid = True
+        self._open.append(bracket)
+
+    def _close(self, end: int) -> SourceSet | None:
         closed = self._open.pop()
         inside = self._open[-1] if self._open else None
-        if closed.function in ("url", "src") and closed.string is not None:
-            yield from self._image(closed.string, closed.start)
-        elif closed.function == "type" and inside is not None and inside.options:
-            option = inside.options[-1]
-            option.odd = option.odd or option.url is None or option.type is not None or closed.string is None
-            option.type = closed.string
+        if closed.function == "type":
+            if inside is not None and inside.options:
+                inside.options[-1].add_type(closed.string)
+        elif closed.string is not None:
+            return self._image(closed.string, closed.start)
         elif closed.options:
-            image_set = _image_set(self._css, closed.options, end)
-            if image_set.candidates or image_set.sources or image_set.problems:
-                yield image_set
+            return _image_set(self._css, closed.options, end)
+        return None
 
-    def _bad(self, start: int, end: int) -> Iterator[SourceSet]:
-        """A bad url token (CSS Syntax §4.3.14): it makes the option that it stands in odd, or is no image."""
-        inside = self._open[-1] if self._open else None
+    def _unread(self, inside: _Open | None, start: int, end: int, reason: str) -> SourceSet | None:
+        """Mark the option of an image set invalid, or return the problem of a URL that cannot be read."""
         if inside is not None and inside.options:
-            inside.options[-1].odd = True
-            return
+            inside.options[-1].invalid = True
+            return None
         found = excerpt(self._css[start : min(end, start + 200)])
-        reason = "a URL with a quote, a bracket or a space in it must stand in quotes, as in url('…')"
-        yield SourceSet((), Kind.CSS, problems=(Problem(start, found, reason),), position=start)
+        return SourceSet((), Kind.CSS, problems=(Problem(start, found, reason),), position=start)
 
-    def _image(self, url: str, position: int) -> Iterator[SourceSet]:
+    def _image(self, url: str, position: int) -> SourceSet | None:
         inside = self._open[-1] if self._open else None
         if inside is not None and inside.options:
-            option = inside.options[-1]
-            option.odd = option.odd or option.url is not None
-            option.url = option.url or url
+            inside.options[-1].add_url(url)
         elif url.strip() and not url.startswith("#"):  # url(#clip) is a part of the document itself
-            yield SourceSet((Candidate(url),), Kind.CSS, position=position)
+            return SourceSet((Candidate(url),), Kind.CSS, position=position)
+        return None
 
 
-def _image_set(css: str, options: list[_Option], end: int) -> SourceSet:
+def _read_option(options: list[_Option], token: re.Match[str], kind: str | None) -> None:
+    """Read a token directly inside `image-set()`: `<url or string> [ <resolution> || type() ]?`."""
+    option = options[-1]
+    if kind == "comma":
+        option.end = token.start()
+        options.append(_Option(token.end()))
+    elif kind == "string":
+        option.add_url(_inside_quotes(token[0]))
+    elif kind == "unit":
+        option.add_density(float(token["number"]), name_of(token["unit"]))
+    elif kind not in ("space", "comment"):
+        option.invalid = True
+
+
+def _image_set(css: str, options: list[_Option], end: int) -> SourceSet | None:
+    """Return the source set of the options; None if nothing stands in any of them."""
     typed: dict[str, list[Candidate]] = {"": []}
     problems = []
-    ends = [option.start - 1 for option in options[1:]] + [end]
-    for option, stop in zip(options, ends, strict=True):
-        if option.url and not option.odd:
+    for option in options:
+        if option.url and not option.invalid:
             density = 1.0 if option.density is None else option.density
             typed.setdefault(option.type or "", []).append(Candidate(option.url, density=density))
-        elif found := css[option.start : min(stop, option.start + 200)].strip():
-            reason = "an option of image-set() is a URL, then a resolution such as 2x, or type()"
-            problems.append(Problem(option.start, excerpt(found), reason))
+        else:
+            stop = end if option.end is None else option.end
+            found = css[option.start : min(stop, option.start + 200)].strip()
+            if found:
+                problems.append(Problem(option.start, excerpt(found), _NOT_AN_OPTION))
     candidates = tuple(typed.pop(""))
     sources = tuple(Source(tuple(each), type=media_type) for media_type, each in typed.items())
+    if not (candidates or sources or problems):
+        return None
     return SourceSet(
         candidates, Kind.CSS, problems=tuple(problems), position=options[0].start, sources=sources
     )
 
 
-def _string(written: str) -> str:
-    inner = written[1:-1] if len(written) > 1 and written[-1] == written[0] else written[1:]
-    return _unescaped(_CONTINUED.sub("", inner))
-
-
-def _unescaped(text: str) -> str:
-    return _ESCAPED.sub(_character, text) if "\\" in text else text
-
-
-def _character(escaped: re.Match[str]) -> str:
-    if escaped[1] is None:
-        return escaped[2] or "\ufffd"
-    code = int(escaped[1], 16)
-    return "\ufffd" if code == 0 or code > 0x10FFFF or 0xD800 <= code <= 0xDFFF else chr(code)
+def _inside_quotes(written: str) -> str:
+    """Return the value of a string token; its closing quote may be missing at the end of the text."""
+    is_closed = len(written) > 1 and written[-1] == written[0]
+    return unescaped(written[1:-1] if is_closed else written[1:])

@@ -12,7 +12,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from imgfetch.markup.css_tokens import entries, placed_entries, without_space
+from imgfetch.markup.css_tokens import entries, entries_with_offsets, without_space
 from imgfetch.markup.media_features import Window
 from imgfetch.markup.srcset import excerpt
 from imgfetch.model import Problem, Viewport
@@ -58,7 +58,7 @@ def _unread(condition: str) -> tuple[Problem, ...]:
         return ()
     return tuple(
         Problem(start, excerpt(condition[start:end].strip()), reason)
-        for query, start, end in placed_entries(condition)
+        for query, start, end in entries_with_offsets(condition)
         if (reason := _fault(without_space(query), _verdict, _NO_QUERY))
     )
 

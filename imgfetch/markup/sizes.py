@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from imgfetch.markup import media
-from imgfetch.markup.css_tokens import entries, placed_entries, without_space
+from imgfetch.markup.css_tokens import entries, entries_with_offsets, without_space
 from imgfetch.markup.css_values import ALL_MATH, CHROMIUM_SIZES, quantity
 from imgfetch.markup.srcset import excerpt
 from imgfetch.model import Problem, Viewport
@@ -68,7 +68,7 @@ _remembered = lru_cache(maxsize=1024)(_source_size)
 def _unread(sizes: str) -> tuple[Problem, ...]:
     return tuple(
         Problem(start, excerpt(sizes[start:end].strip()), reason)
-        for entry, start, end in placed_entries(sizes)
+        for entry, start, end in entries_with_offsets(sizes)
         if (reason := _why_passed_over(without_space(entry)))
     )
 
