@@ -78,7 +78,8 @@ def test_a_strict_policy_tells_no_plain_origin_of_a_page_that_came_safely(
 
 
 def test_a_redirect_to_another_origin_is_told_what_that_one_may_know() -> None:
-    run = Settings(Limits(), referrer_policy=ReferrerPolicy.STRICT_ORIGIN_WHEN_CROSS_ORIGIN)
+    policy = ReferrerPolicy.STRICT_ORIGIN_WHEN_CROSS_ORIGIN
+    run = Settings(Limits(), referrer_policy=policy, allow_downgrade=True)
     page = "https://h.example/page"
 
     def sent(ask: object) -> str | None:
