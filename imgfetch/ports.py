@@ -202,6 +202,14 @@ def never_stop() -> None:
     """Let the decoder go on: the checkpoint of a decode that nothing can stop."""
 
 
+Warn: TypeAlias = "Callable[[str], None]"
+"""Takes a warning to give of an image that is whole: a word, a colon, and a sentence."""
+
+
+def ignore_warning(warning: str) -> None:
+    """Drop a warning."""
+
+
 class Decoder(Protocol):
     """Decodes images, only to see whether they can be."""
 
@@ -213,13 +221,15 @@ class Decoder(Protocol):
         *,
         thorough: bool = False,
         checkpoint: Checkpoint = never_stop,
+        warn: Warn = ignore_warning,
     ) -> Defect | None:
         """Decode every frame as `format` and nothing else; say what was wrong, or None.
 
         The caller has judged size and frames from the structure; the decoder holds to `limits` again, by
         what it sees itself. `thorough`: see what only a second decode shows. The decoder calls `checkpoint`
         as often as it can: between frames, and between the pieces of one that it decodes piece by piece. It
-        lets `DecodingStopped` pass. Raises `CacheError` where nothing can be decoded here at all.
+        lets `DecodingStopped` pass. It calls `warn` with what is odd about an image that it lets pass. Raises
+        `CacheError` where nothing can be decoded here at all.
         """
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from imgfetch.errors import CacheError
 from imgfetch.model import Digest, Entry, Head, Lease, Partial, Reason, Scratch, Seen
-from imgfetch.ports import never_stop
+from imgfetch.ports import ignore_warning, never_stop
 from imgfetch.rules.fakes import MANY, MOST_BYTES
 from imgfetch.rules.freshness import matches
 from imgfetch.rules.heads import refreshed
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 
     from imgfetch.model import Ask, Buffer, Defect, Facts, Filing, Format, Key, Limits, Rendition
-    from imgfetch.ports import Checkpoint
+    from imgfetch.ports import Checkpoint, Warn
 
 T = TypeVar("T")
 
@@ -265,10 +265,11 @@ class FakeClock:
 
 
 class FakeDecoder:
-    """A `Decoder` that finds every image whole, or finds the `defect` it is given."""
+    """A `Decoder` that finds every image whole, or the `defect`, and gives the `warning`."""
 
-    def __init__(self, defect: Defect | None = None) -> None:
+    def __init__(self, defect: Defect | None = None, warning: str = "") -> None:
         self.defect = defect
+        self.warning = warning
         self.decoded: list[Format] = []
 
     def decode(
@@ -279,8 +280,11 @@ class FakeDecoder:
         *,
         thorough: bool = False,
         checkpoint: Checkpoint = never_stop,
+        warn: Warn = ignore_warning,
     ) -> Defect | None:
         checkpoint()
+        if self.warning:
+            warn(self.warning)
         self.decoded.append(format)
         return self.defect
 

@@ -31,7 +31,7 @@ from imgfetch.cli import main
 from imgfetch.cli.doctor import tell
 from imgfetch.formats.samples import SMALLEST
 from imgfetch.model import Defect, Format, Limits, Reason
-from imgfetch.ports import never_stop
+from imgfetch.ports import ignore_warning, never_stop
 from imgfetch.rules.health import FLOORS, Finding, Status, of_version
 from keeping import CAT, keep
 from oldest import oldest, requirements
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
     from imgfetch.adapters.ground import Ground
     from imgfetch.model import Buffer
-    from imgfetch.ports import Checkpoint, Decoder
+    from imgfetch.ports import Checkpoint, Decoder, Warn
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -214,9 +214,24 @@ class Lacking(FakeDecoder):
         *,
         thorough: bool = False,
         checkpoint: Checkpoint = never_stop,
+        warn: Warn = ignore_warning,
     ) -> Defect | None:
         assert data == SMALLEST[format]
         return Defect(Reason.CORRUPT, "AVIF support not installed") if format is self.lacks else None
+
+
+def test_warnings_of_libjpeg_that_cannot_be_read_are_named() -> None:
+    finding, unread = (
+        {
+            each.name: each
+            for each in examine(decoder=FakeDecoder(), sandbox=FakeDecoder, reads_warnings=reads)
+        }["jpeg warnings"]
+        for reads in (True, False)
+    )
+    assert finding.status is Status.OK
+    assert unread.status is Status.WITHOUT
+    assert "pass as whole" in unread.needed
+    assert "pip install" in unread.hint
 
 
 def test_a_codec_that_is_missing_is_named() -> None:

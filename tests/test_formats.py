@@ -174,8 +174,12 @@ def test_jpeg() -> None:
     scan = data.index(b"\xff\xda")
     check(jpeg_with(b"\xff" * 40))  # fill bytes
     check(jpeg_with(b"\xff" * 30, at=len(data) - 2))
-    check(jpeg_with(b"\0junk", at=scan))
-    check(jpeg_with(b"\0" * 100, at=scan), Reason.CORRUPT, "no segment")
+    for stray in (b"\0", b"\0junk", bytes(100), b"\xff" * 30 + b"\0" * 3):
+        check(jpeg_with(stray, at=scan), Reason.CORRUPT, "no segment")
+    comment = b"\xff\xfe\0\3c"
+    check(jpeg_with(comment, bytes(64), at=len(data) - 2))
+    for stray in (bytes(65), b"\1", b"\0\1\0"):
+        check(jpeg_with(comment, stray, at=len(data) - 2), Reason.CORRUPT, "no segment")
     check(jpeg_with(b"\xff\xfe\0\1"), Reason.CORRUPT, "impossible length")
     check(jpeg_with(data, at=len(data) - 40), Reason.CORRUPT, "another image begins")
     check(jpeg_with(b"\xff\xd0", at=len(data) - 20), Reason.CORRUPT, "restart marker")
@@ -186,6 +190,17 @@ def test_jpeg() -> None:
     check(data[: sof + 4] + b"\x0c" + data[sof + 5 :], Reason.UNSUPPORTED_FORMAT, "12 bits")
     check(data[: sof + 1] + b"\xc3" + data[sof + 2 :], Reason.UNSUPPORTED_FORMAT, "FF C3")
     check(data[: len(data) // 2] + bytes(2000), Reason.CORRUPT, "zero bytes")
+
+
+def test_a_progressive_jpeg_that_lacks_its_last_scans_is_truncated() -> None:
+    for options in ({}, {"mode": "L"}, {"mode": "CMYK"}, {"subsampling": 0, "restart_marker_rows": 1}):
+        data = encoded("jpeg", 64, 48, progressive=True, **options)
+        check(data)
+        scans = [at for at in range(len(data)) if data.startswith((b"\xff\xda", b"\xff\xc4"), at)]
+        first = data.index(b"\xff\xda")
+        for scan in scans:
+            if scan > first:
+                check(data[:scan] + b"\xff\xd9", Reason.TRUNCATED, "last scans are missing")
 
 
 def test_restart_markers_are_counted() -> None:

@@ -114,6 +114,14 @@ def test_a_length_that_was_promised_is_held_to() -> None:
     assert (short.reason, long.reason) == (Reason.INCOMPLETE, Reason.CORRUPT)
 
 
+def test_a_warning_of_the_decoder_is_kept() -> None:
+    data = SMALL["jpeg"]
+    proved = proof(data[:-2] + bytes(40) + data[-2:])
+    assert isinstance(proved, Verified)
+    (warning,) = proved.warnings
+    assert warning.startswith("padding: ")
+
+
 def test_each_level_says_how_far_it_went() -> None:
     assert facts(proof(SMALL["png"], level=Level.NONE)).verified == ()
     assert facts(proof(SMALL["png"], level=Level.STRUCTURE)).verified == ("structure",)

@@ -51,6 +51,17 @@ def told(decoder: SandboxedDecoder, image: str) -> Defect:
     return defect
 
 
+def test_a_warning_passes_from_inside_to_outside() -> None:
+    data = encoded("jpeg", 24, 16)
+    padded = data[:-2] + bytes(40) + data[-2:]
+    heard: list[str] = []
+    with closing(SandboxedDecoder(Limits())) as inside:
+        assert inside.decode(padded, Format.JPEG, Limits(), warn=heard.append) is None
+        assert inside.decode(data, Format.JPEG, Limits(), warn=heard.append) is None
+    assert len(heard) == 1
+    assert heard[0].startswith("padding: ")
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_the_same_is_found_inside_as_outside(form: str) -> None:
     files = [damage(picture(form, seed), random.Random(seed)) for seed in range(2) for damage in DAMAGES]

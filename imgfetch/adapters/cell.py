@@ -1,6 +1,8 @@
 """The inside of the sandbox: a process that decodes what lies in one file, and can do little else.
 
-    standard input ─▶ length, format, limits ─▶ decode ─▶ standard output: an empty line │ reason and message
+    standard input ─▶ length, format, limits ─▶ decode ─▶ standard output: an empty line │ word and message
+
+The word is the reason why the image is refused, or `warning`.
 
 It is given three pipes' ends and the file, and dies with whoever started it. `sandbox` is the outside.
 """
@@ -13,9 +15,13 @@ import resource
 import signal
 import sys
 from mmap import ACCESS_COPY, mmap
+from typing import TYPE_CHECKING
 
 from imgfetch.adapters.pillow import PillowDecoder, load_plugins
 from imgfetch.model import Defect, Format, Limits, Reason
+
+if TYPE_CHECKING:
+    from imgfetch.ports import Warn
 
 MEMORY = 3
 """The descriptor of the file that images are put into."""
@@ -31,16 +37,21 @@ def main() -> None:
         most = int(spent.ru_utime + spent.ru_stime) + 1 + seconds
         _, hard = resource.getrlimit(resource.RLIMIT_CPU)
         resource.setrlimit(resource.RLIMIT_CPU, (_lower(most, hard), hard))
-        defect = _decode(*line.split())
+        warnings: list[str] = []
+        defect = _decode(*line.split(), warn=warnings.append)
         answer = f"{defect.reason} {defect.message}" if defect else ""
+        if warnings and not defect:
+            answer = f"warning {warnings[0]}"
         os.write(1, answer.encode() + b"\n")
 
 
-def _decode(length: str, form: str, max_pixels: str, max_frames: str, thorough: str) -> Defect | None:
+def _decode(
+    length: str, form: str, max_pixels: str, max_frames: str, thorough: str, *, warn: Warn
+) -> Defect | None:
     limits = Limits(max_pixels=int(max_pixels), max_frames=int(max_frames))
     try:
         with mmap(MEMORY, int(length), access=ACCESS_COPY) as data:
-            return PillowDecoder().decode(data, Format(form), limits, thorough=thorough == "1")
+            return PillowDecoder().decode(data, Format(form), limits, thorough=thorough == "1", warn=warn)
     except MemoryError:
         return Defect(Reason.TOO_MANY_PIXELS, "not enough memory to decode it")
 

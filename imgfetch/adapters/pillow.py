@@ -21,13 +21,14 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from PIL import Image, ImageFile
 
+from imgfetch.adapters.libjpeg import WarningCounter
 from imgfetch.adapters.libwebp import Libwebp
 from imgfetch.errors import printable
 from imgfetch.formats import gif, jpeg
 from imgfetch.formats.flaw import Flaw
 from imgfetch.formats.webp import bitstreams, in_doubt
 from imgfetch.model import Defect, Format, Reason, Structure
-from imgfetch.ports import DecodingStopped, never_stop
+from imgfetch.ports import DecodingStopped, ignore_warning, never_stop
 from imgfetch.rules.verify import admit
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgfetch.model import Buffer, Limits
-    from imgfetch.ports import Checkpoint
+    from imgfetch.ports import Checkpoint, Warn
 
 
 class PillowDecoder:
@@ -54,12 +55,13 @@ class PillowDecoder:
         *,
         thorough: bool = False,
         checkpoint: Checkpoint = never_stop,
+        warn: Warn = ignore_warning,
     ) -> Defect | None:
         """Decode every frame as `format`; say what was wrong, or None."""
         with memoryview(data) as view:
             try:
                 if format is Format.JPEG:
-                    return _decode_jpeg(view, limits, checkpoint)
+                    return _decode_jpeg(view, limits, checkpoint, warn)
                 if format is Format.WEBP:
                     defect = _decode_webp(data, limits, checkpoint)
                     return defect or _unread(view, checkpoint, thorough=thorough)
@@ -88,6 +90,7 @@ def load_plugins() -> None:
     avif, *_ = (import_module(f"PIL.{name}ImagePlugin") for name in names)
     vars(avif)["DEFAULT_MAX_THREADS"] = 1
     Libwebp.of_pillow()
+    WarningCounter.of_pillow()
 
 
 def libraries() -> dict[str, str | None]:
@@ -252,17 +255,17 @@ def _strictly(tile: ImageFile._Tile) -> ImageFile._Tile:
 # JPEG
 
 
-def _decode_jpeg(view: memoryview, limits: Limits, checkpoint: Checkpoint) -> Defect | None:
-    """Decode a JPEG and see that its data are as much as the picture needs.
+def _decode_jpeg(view: memoryview, limits: Limits, checkpoint: Checkpoint, warn: Warn) -> Defect | None:
+    """Decode a JPEG, and check that its data are what the picture needs, no less and no more.
 
-    libjpeg fills up what is missing with grey, and passes over what is left, and Pillow does not repeat its
-    warnings. But it can be fed by hand: without the last bytes of a scan it must wait for them, and with
-    some more, which are not looked at, it must be done. Bytes left over that are all alike are a camera's.
+    libjpeg repairs damaged data: it fills up with grey, and skips what it cannot use. It counts a warning
+    each time, which `WarningCounter` reads. Without a counter the last bytes of a scan are withheld: without
+    them libjpeg must wait, and with them and some more, which it does not need, it must be done.
     """
     from PIL.JpegImagePlugin import JpegImageFile
 
-    end, single = jpeg.outline(view)
-    with closing(JpegImageFile(_file(_essential_segments(view, end)))) as image:
+    outline = jpeg.outline(view)
+    with closing(JpegImageFile(_file(_essential_segments(view, outline.end)))) as image:
         defect = admit(Structure(Format.JPEG, image.width, image.height, 1), limits)
         if defect is not None:
             return defect
@@ -273,24 +276,55 @@ def _decode_jpeg(view: memoryview, limits: Limits, checkpoint: Checkpoint) -> De
         codec = _CORE.jpeg_decoder(image.mode, *cast("tuple[object, ...]", tile.args), *image.decoderconfig)
         codec.setimage(image.im, tile.extents)
         try:
-            return _feed_jpeg(_Fed(codec), cast("_Parts", image.fp), checkpoint, single=single)
+            return _feed_jpeg(codec, cast("_Parts", image.fp), outline, checkpoint, warn)
         finally:
             codec.cleanup()
 
 
-def _feed_jpeg(fed: _Fed, file: _Parts, checkpoint: Checkpoint, *, single: bool) -> Defect | None:
+def _feed_jpeg(
+    codec: object, file: _Parts, outline: jpeg.Outline, checkpoint: Checkpoint, warn: Warn
+) -> Defect | None:
+    """Decode all but the last bytes piece by piece, and judge by what becomes of those."""
+    counter = WarningCounter.of_pillow()
+    fed = _Fed(codec)
     file.seek(0)
-    done = False
-    while file.left > _AHEAD:
+    while file.left > _LAST:
         checkpoint()
-        done = fed.feed(file.read(min(_PIECE, file.left - _AHEAD)))
-    spare = file.read()
+        if fed.feed(file.read(min(_PIECE, file.left - _LAST))):
+            return Defect(Reason.CORRUPT, _unread_bytes(_LAST))
+        if counter and counter.read(codec).number > outline.odd_scans:
+            return Defect(Reason.CORRUPT, _REPAIRED)
+    last = file.read()
+    if counter is None:
+        return _feed_last_without_warnings(fed, last, single=outline.single)
+    if not fed.feed(last + _EOI):
+        return Defect(Reason.TRUNCATED, _NOT_WHOLE)
+    after = counter.read(codec)
+    if after.number <= outline.odd_scans:
+        return None
+    skipped = after.extraneous(_EOI[1])
+    if not skipped:
+        return Defect(Reason.TRUNCATED, _NOT_WHOLE)
+    if after.number == outline.odd_scans + 1 and _is_padding(last[-skipped:]):
+        warn(f"padding: {skipped:,} bytes before the end of the image are no part of it")
+        return None
+    return Defect(Reason.CORRUPT, _unread_bytes(skipped))
+
+
+def _feed_last_without_warnings(fed: _Fed, last: bytes, *, single: bool) -> Defect | None:
+    done = fed.feed(last[:-_AHEAD])
+    spare = last[-_AHEAD:]
     if done:
-        return None if len(set(spare)) == 1 else Defect(Reason.CORRUPT, _unread_bytes(_AHEAD))
+        return None if _is_padding(spare) else Defect(Reason.CORRUPT, _unread_bytes(_AHEAD))
     whole = fed.feed(spare + bytes(_AHEAD))
     if not single:  # the first row waits for the last scan, and that for EOI
-        whole = fed.satisfied and fed.feed(b"\xff\xd9")
-    return None if whole else Defect(Reason.TRUNCATED, "image data ends before the picture is whole")
+        whole = fed.satisfied and fed.feed(_EOI)
+    return None if whole else Defect(Reason.TRUNCATED, _NOT_WHOLE)
+
+
+def _is_padding(data: bytes) -> bool:
+    """Return whether `data` are what some cameras write before EOI: a few bytes, all 00 or FF."""
+    return len(data) <= jpeg.MOST_PADDING and set(data) in ({0x00}, {0xFF})
 
 
 class _Fed:
@@ -319,6 +353,10 @@ class _Fed:
 
 
 _PIECE = 65_536
+_EOI = b"\xff\xd9"
+_LAST = jpeg.MOST_PADDING + _AHEAD
+_NOT_WHOLE = "image data ends before the picture is whole"
+_REPAIRED = "image data is lost or changed: libjpeg had to repair it"
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
 _LENGTH = Struct(">H")
 _SOS, _APP = 0xDA, 0xE0

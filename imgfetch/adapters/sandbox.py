@@ -23,11 +23,11 @@ from typing import TYPE_CHECKING
 
 from imgfetch.errors import CacheError, printable
 from imgfetch.model import Defect, Reason
-from imgfetch.ports import never_stop
+from imgfetch.ports import ignore_warning, never_stop
 
 if TYPE_CHECKING:
     from imgfetch.model import Buffer, Format, Limits
-    from imgfetch.ports import Checkpoint
+    from imgfetch.ports import Checkpoint, Warn
 
 
 class SandboxedDecoder:
@@ -58,6 +58,7 @@ class SandboxedDecoder:
         *,
         thorough: bool = False,
         checkpoint: Checkpoint = never_stop,
+        warn: Warn = ignore_warning,
     ) -> Defect | None:
         """Decode every frame as `format`; say what was wrong, or None. Raises `CacheError` without a cell.
 
@@ -66,7 +67,7 @@ class SandboxedDecoder:
         cell = self._idle_cell(checkpoint)
         try:
             words = (len(data), format, limits.max_pixels, limits.max_frames, int(thorough))
-            return cell.decode(data, " ".join(map(str, words)).encode() + b"\n", checkpoint)
+            answer = cell.decode(data, " ".join(map(str, words)).encode() + b"\n", checkpoint)
         except OSError as error:
             cell.stop()
             raise CacheError(Reason.IO, f"cannot decode in a sandbox: {error}") from error
@@ -75,6 +76,7 @@ class SandboxedDecoder:
             raise
         finally:
             self._cells.put(cell)
+        return answer if isinstance(answer, Defect) else _warned(answer, warn)
 
     def _idle_cell(self, checkpoint: Checkpoint) -> _Cell:
         """Wait for a cell that decodes nothing."""
@@ -109,8 +111,8 @@ class _Cell:
         self._process: Popen[bytes] | None = None
         self._memory = -1
 
-    def decode(self, data: Buffer, question: bytes, checkpoint: Checkpoint) -> Defect | None:
-        """Put an image into the cell, and the question what is wrong with it."""
+    def decode(self, data: Buffer, question: bytes, checkpoint: Checkpoint) -> Defect | str:
+        """Put an image into the cell, and the question what is wrong with it; return what it answers."""
         if self._process is None or self._process.poll() is not None:
             self._start()
         assert self._process is not None  # noqa: S101 (it was started)
@@ -125,7 +127,7 @@ class _Cell:
         if answer is None:
             return Defect(Reason.CORRUPT, self._cause_of_death())
         os.ftruncate(self._memory, 0)
-        return _defect(answer)
+        return answer
 
     def stop(self) -> None:
         """End the process, if there is one."""
@@ -196,11 +198,17 @@ _MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str
 """What glibc keeps for the next image: to give a canvas back after each costs a third more of the time."""
 
 
-def _defect(answer: str) -> Defect | None:
-    """What a cell says is wrong; one that an image has taken over may say anything."""
+def _warned(answer: str, warn: Warn) -> Defect | None:
+    """Pass on a warning, and return what a cell says is wrong.
+
+    An image may have taken the cell over, and may say anything.
+    """
     if not answer:
         return None
     reason, _, message = answer.partition(" ")
+    if reason == "warning":
+        warn(printable(message)[:300])
+        return None
     known = reason in (Reason.CORRUPT, Reason.TRUNCATED, Reason.TOO_MANY_PIXELS, Reason.TOO_MANY_FRAMES)
     return Defect(Reason(reason) if known else Reason.CORRUPT, printable(message)[:300])
 

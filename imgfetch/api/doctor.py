@@ -31,6 +31,7 @@ def examine(
     room: int = Limits().max_bytes,
     versions: Mapping[str, str | None] | None = None,
     decoder: Decoder | None = None,
+    reads_warnings: bool | None = None,
     sandbox: Callable[[], Decoder] | None = None,
     survey: Callable[[str, Collection[str]], Ground] | None = None,
     ca_bundle: str | None = None,
@@ -39,14 +40,15 @@ def examine(
     """Look at everything a fetch into `cache` stands on.
 
     `room` is how many bytes must be free for it, and `ca_bundle` that of a `Client`. Versions, decoder,
-    sandbox, the way to look at a file system and that to check the structures handed to libwebp are those of
-    imgfetch unless they are given.
+    whether libjpeg's warnings are read, sandbox, the way to look at a file system and that to check the
+    structures handed to libwebp are those of imgfetch unless they are given.
     """
     yield Finding("versions", "imgfetch", imgfetch.__version__)
     for name, found in (_installed() if versions is None else versions).items():
         yield of_version(name, found, hint=_HINTS.get(name, _UPGRADE))
     yield from _codecs(decoder)
     yield _structures(structures)
+    yield _jpeg_warnings(reads_warnings)
     yield from _system(sandbox)
     yield from _trusted(ca_bundle)
     yield from _cache(Path(cache), room, survey or _survey)
@@ -100,6 +102,18 @@ def _refusal(decoder: Decoder, form: Format) -> str | None:
     except CacheError as error:
         return error.message
     return None if defect is None else defect.message
+
+
+def _jpeg_warnings(reads: bool | None) -> Finding:
+    """See whether the warnings of libjpeg can be read from Pillow's decoders."""
+    if reads is None:
+        from imgfetch.adapters.libjpeg import WarningCounter
+
+        reads = WarningCounter.of_pillow() is not None
+    if reads:
+        return Finding("codecs", "jpeg warnings", "can be read", Status.OK)
+    passes = "two of three progressive JPEGs that are damaged in the middle pass as whole"
+    return Finding("codecs", "jpeg warnings", None, Status.WITHOUT, passes, _PILLOW)
 
 
 def _structures(check: Callable[[], str | None] | None) -> Finding:

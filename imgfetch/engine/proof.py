@@ -35,6 +35,7 @@ def prove(
     format passes, whole or not: an object needs a format for its name.
     """
     checks = []
+    notes: list[str] = []
     if length is not None:
         if length != len(data):
             return _other_length(len(data), length)
@@ -51,7 +52,7 @@ def prove(
         return weighed
     if wanted.level.decodes:
         thorough = wanted.level is Level.THOROUGH
-        defect = decoder.decode(data, structure.format, limits, thorough=thorough)
+        defect = decoder.decode(data, structure.format, limits, thorough=thorough, warn=notes.append)
         if defect is not None:
             return verify.excusable(defect, Level.STRUCTURE)
     checks += verify.proofs(structure.format, wanted.level)
@@ -65,7 +66,7 @@ def prove(
         sha256=digest,
         verified=tuple(checks),
     )
-    return verify.judge(facts, scratch, wanted, tail=structure.tail, notes=structure.notes)
+    return verify.judge(facts, scratch, wanted, tail=structure.tail, notes=(*structure.notes, *notes))
 
 
 def _other_length(real: int, promised: int) -> Defect:

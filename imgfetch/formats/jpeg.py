@@ -2,9 +2,10 @@
 
     SOI ─▶ (APPn · DQT · DHT · DRI · COM)… ─▶ SOF ─▶ (… SOS ─▶ entropy-coded data)… ─▶ EOI ─▶ tail
 
-Tolerated, as every decoder does: fill bytes, a few stray bytes between segments, and anything behind
+Tolerated, as every decoder does: fill bytes, up to 64 zero bytes directly before EOI, and anything behind
 EOI. Phones and cameras put gain maps, second pictures and films there, servers their own rubbish; what
-the MPF segment says of it is not held against a file, since tools that strip it leave MPF standing.
+the MPF segment says of it is not held against a file, since tools that strip it leave MPF standing. Other
+bytes between segments are what lost or inserted data leave, and libjpeg warns of them.
 
 Lost data. Where restart markers were announced, one missing or out of turn is lost data. A decoder
 takes zero bytes for the likeliest codes: where these say "nothing changed", flat images hold long runs,
@@ -16,6 +17,7 @@ from __future__ import annotations
 
 import re
 from struct import Struct
+from typing import NamedTuple
 
 from imgfetch.formats.flaw import MOST_PARTS, Flaw, Seen, corrupt, refuse_zeros, truncated
 from imgfetch.frozen import dataclass
@@ -24,20 +26,31 @@ from imgfetch.model import Reason
 
 def walk(data: memoryview, seen: Seen) -> None:
     """Walk a file that begins with `FF D8 FF`."""
-    end, _ = _walk(data, seen)
-    seen.tail = len(data) - end
+    seen.tail = len(data) - _walk(data, seen).end
 
 
-def outline(data: memoryview) -> tuple[int, bool]:
-    """Where a file's image ends, and whether it is sequential and in one scan. Raises `Flaw`."""
+class Outline(NamedTuple):
+    """What a decoder must know of a file before it decodes it."""
+
+    end: int
+    """The offset behind EOI."""
+    single: bool
+    """Whether it is sequential and has one scan."""
+    odd_scans: int
+    """The sequential scans whose header gives parameters of a progressive one. Decoders ignore them."""
+
+
+def outline(data: memoryview) -> Outline:
+    """Return the outline of a file. Raises `Flaw`."""
     return _walk(data, Seen())
 
 
-def _walk(data: memoryview, seen: Seen) -> tuple[int, bool]:
+def _walk(data: memoryview, seen: Seen) -> Outline:
     at = 2
     frame: _Frame | None = None
-    interval = scans = 0
+    interval = scans = odd_scans = 0
     whole = False
+    complete: dict[int, int] = {}
     for _ in range(MOST_PARTS):
         code, at = _marker(data, at)
         if code == _EOI:
@@ -58,13 +71,19 @@ def _walk(data: memoryview, seen: Seen) -> tuple[int, bool]:
                 raise corrupt(f"more than {_MOST_SCANS} scans")
             components = _components(data, at, frame)
             whole = len(components) == len(frame.sampling) and not frame.progressive
+            if frame.progressive:
+                _mark_complete(complete, components, data[stop - 3 : stop])
+            elif data[stop - 3 : stop] != _ALL_AT_ONCE:
+                odd_scans += 1
             stop = _scan(data, stop, frame, components, interval)
         at = stop
     else:
         raise corrupt(f"more than {MOST_PARTS:,} segments")
-    if not scans:
+    if not frame or not scans:
         raise corrupt("no scan in it")
-    return at, whole and scans == 1
+    if frame.progressive and any(complete.get(each) != _ALL_COEFFICIENTS for each in frame.sampling):
+        raise truncated("its last scans are missing: some coefficients lack their last bits")
+    return Outline(at, whole and scans == 1, odd_scans)
 
 
 _SOI, _EOI, _SOS, _DRI, _TEM = 0xD8, 0xD9, 0xDA, 0xDD, 0x01
@@ -74,7 +93,11 @@ _DECODABLE = frozenset((0xC0, 0xC1, _PROGRESSIVE))
 """Baseline, extended and progressive Huffman coding: browsers know no other."""
 _MOST_SCANS = 100
 """Each costs a pass over the picture. Encoders that search for the best script write a dozen."""
-_MOST_STRAY = 64
+_ALL_AT_ONCE = b"\x00\x3f\x00"
+"""The spectral selection and successive approximation of a sequential scan (T.81 table B.3)."""
+MOST_PADDING = 64
+"""Bytes directly before EOI that are no part of the picture, as some cameras and programs write them."""
+_ALL_COEFFICIENTS = (1 << 64) - 1
 _WORD = Struct(">H")
 _SOF = Struct(">HBHHB")
 _SOS_HEAD = Struct(">HB")
@@ -111,12 +134,14 @@ class _Frame:
 def _marker(data: memoryview, at: int) -> tuple[int, int]:
     """The next marker's code, and the offset behind it."""
     # "Any marker may optionally be preceded by any number of fill bytes, which are bytes assigned code
-    # X'FF'" (T.81 §B.1.1.2); what is no marker is skipped as libjpeg skips it, within reason
+    # X'FF'" (T.81 §B.1.1.2)
     found = _MARKER.search(data, at)
     if found is None:
         raise _cut(data)
-    if found.start() - at > _MOST_STRAY:
-        raise corrupt(f"{found.start() - at:,} bytes at offset {at:,} are no segment")
+    skipped = bytes(data[at : found.start()])
+    fill = b"\0" if found[1][0] == _EOI else b"\xff"
+    if len(skipped) > MOST_PADDING or (skipped.strip(fill) and skipped.strip(b"\xff")):
+        raise corrupt(f"{len(skipped):,} bytes at offset {at:,} are no segment")
     return found[1][0], found.end()
 
 
@@ -179,6 +204,17 @@ def _components(data: memoryview, at: int, frame: _Frame) -> tuple[int, ...]:
     if not components or not frame.sampling.keys() >= set(components):
         raise corrupt("a scan of components that its frame does not have")
     return components
+
+
+def _mark_complete(complete: dict[int, int], components: tuple[int, ...], parameters: memoryview) -> None:
+    """Mark the coefficients whose last bit a scan has: in `complete`, a bit for each of a component.
+
+    Bit position low is then 0 (T.81 §B.2.3).
+    """
+    first, last, approximation = parameters
+    if approximation & 15 == 0:
+        for component in components:
+            complete[component] = complete.get(component, 0) | (1 << last + 1) - (1 << first)
 
 
 def _restarts(scan: memoryview, mcus: int, interval: int) -> None:
