@@ -81,9 +81,11 @@ def encoded(
 
 
 @cache
-def animation(form: str, width: int = 32, height: int = 24, frames: int = 3, **options: object) -> bytes:
+def animation(
+    form: str, width: int = 32, height: int = 24, frames: int = 3, *, seed: int = 0, **options: object
+) -> bytes:
     """The file of an animation of photos that differ."""
-    pictures = [photo(width, height, seed) for seed in range(frames)]
+    pictures = [photo(width, height, number) for number in range(seed, seed + frames)]
     return save(pictures[0], form, save_all=True, append_images=pictures[1:], duration=80, **options)
 
 

@@ -113,28 +113,43 @@ def test_nothing_beyond_the_limits_is_ever_admitted(
 
 FILES = 6
 SEEN_IN_PART = {
-    # an MCU or two: libjpeg finds its way back, and the bytes go up
+    # the codes after the damage may fit together again, and then as many bytes are read as there are
     ("small_hole", "jpeg"): 3,
-    ("small_hole", "jpeg restarts"): 0,
+    ("small_hole", "jpeg restarts"): 5,
     ("bytes_lost", "jpeg"): 0,
     ("bytes_lost", "jpeg restarts"): 0,
+    ("bytes_lost", "jpeg progressive"): 4,
     ("bytes_added", "jpeg"): 3,
-    ("bytes_added", "jpeg restarts"): 0,
+    ("bytes_added", "jpeg restarts"): 2,
+    ("bytes_added", "jpeg progressive restarts"): 4,
+    ("line_ends_changed", "jpeg progressive"): 3,
     ("splice", "jpeg"): 3,
-    ("splice", "jpeg restarts"): 0,
+    ("splice", "jpeg restarts"): 4,
+    ("halves", "jpeg restarts"): 3,
     # AV1 decodes whatever it is given, and only a hole of half a KiB is proof
     ("small_hole", "avif"): 0,
+    ("small_hole", "avif animation"): 0,
+    ("hole_in_last_frame", "avif animation"): 0,
     ("cut_and_closed", "avif"): 0,
     # one bit in a field that says nothing, or in a code that stands for another of its length
     ("bit_in_header", "webp"): 4,
     ("bit_in_header", "jpeg"): 0,
     ("bit_in_header", "jpeg restarts"): 0,
+    ("bit_in_header", "jpeg progressive"): 0,
+    ("bit_in_header", "jpeg progressive restarts"): 0,
+    ("bit_in_header", "gif animation"): 0,
+    ("bit_in_header", "avif animation"): 0,
     ("bit_in_header", "gif"): 0,
     ("bit_in_header", "avif"): 0,
     ("bit_in_data", "webp"): 0,
     ("bit_in_data", "webp lossless"): 0,
     ("bit_in_data", "jpeg"): 0,
     ("bit_in_data", "jpeg restarts"): 0,
+    ("bit_in_data", "jpeg progressive"): 0,
+    ("bit_in_data", "jpeg progressive restarts"): 3,
+    ("bit_in_data", "webp animation"): 0,
+    ("bit_in_data", "gif animation"): 0,
+    ("bit_in_data", "avif animation"): 0,
     ("bit_in_data", "gif"): 0,
     ("bit_in_data", "avif"): 0,
 }
