@@ -6,11 +6,11 @@ asked for one image and cannot have it (`Client.get`, `fetch`), or where there i
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
 from imgfetch.model import Failed, Reason
+from imgfetch.redaction import without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -134,20 +134,6 @@ def printable(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
-
-
-def without_credentials(text: str) -> str:
-    """Return a text, as it is to be shown, without the user and password of each URL in it."""
-    return _CREDENTIALS.sub(r"\1", text) if "@" in text else text
-
-
-_CREDENTIALS = re.compile(
-    r"""( (?<=:)[\\/]{2,}                       # `https://`; browsers take backslashes, too
-        | (?<![^\s"'`(<>,;=])[\\/]{2,}          # `//host`, at the beginning of a word
-        | (?<=http:)[\\/]? | (?<=https:)[\\/]?  # `http:host`, which browsers read as `http://host`
-        ) [^\\/?#\s]{1,4096}@""",
-    re.VERBOSE | re.IGNORECASE,
-)
 
 
 def _rebuild(cls: type[ImgfetchError], failed: Failed) -> ImgfetchError:

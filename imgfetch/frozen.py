@@ -6,7 +6,7 @@ whether anyone will call them or not; for all of ours that was a fifth of a run 
 
 To pickle, `match` and type checkers, and to the functions of `dataclasses`, such a class is a dataclass like
 any other. It takes its fields from its own annotations; it has no fields of base classes, no factories of
-defaults, no `ClassVar`, `InitVar` or `__post_init__`.
+defaults, no `ClassVar`, `InitVar` or `__post_init__`. Its `repr` shows no user and password of a URL.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from __future__ import annotations
 import sys
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any, TypeVar
+
+from imgfetch.redaction import without_credentials
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,8 +32,11 @@ def by_name(value: object) -> dict[str, Any]:
     return {name: getattr(value, name) for name in _names(value)}
 
 
+_REQUIRED = object()
+
+
 class _Field:
-    def __init__(self, *, default: object, repr: bool = True) -> None:  # noqa: A002 (as in `dataclasses`)
+    def __init__(self, *, default: object = _REQUIRED, repr: bool = True) -> None:  # noqa: A002 (as in `dataclasses`)
         self.default = default
         self.repr = repr
 
@@ -88,9 +93,6 @@ def _getter(names: tuple[str, ...]) -> Callable[[object], tuple[object, ...]]:
 
 def _field(default: object) -> _Field:
     return default if isinstance(default, _Field) else _Field(default=default)
-
-
-_REQUIRED = object()
 
 
 class _Late:
@@ -151,7 +153,7 @@ class _Methods:
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{name}={getattr(self, name)!r}" for name in self.__shown__)
-        return f"{self.__class__.__qualname__}({shown})"
+        return without_credentials(f"{self.__class__.__qualname__}({shown})")
 
     def __eq__(self, other: object) -> bool:
         if other.__class__ is not self.__class__:

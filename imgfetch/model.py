@@ -286,9 +286,9 @@ class Settings:
     """The width that every image must have, in place of what its descriptor promises."""
     reject_fakes: bool = False
     user_agent: str = "imgfetch"
-    headers: tuple[tuple[str, str], ...] = ()
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
     """Sent to the origin of the source as the caller wrote it, and to no other."""
-    headers_for: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
+    headers_for: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = field(default=(), repr=False)
     """Origins that the caller names, and what is sent to each of them, however a request comes there."""
     allow_downgrade: bool = False
     """Whether a redirect may lead from https: to http:."""
@@ -340,7 +340,7 @@ class Ask:
     key: Key
     """What the answer will be filed under: the URL first asked for, not where redirects led."""
     url: str
-    headers: tuple[tuple[str, str], ...]
+    headers: tuple[tuple[str, str], ...] = field(repr=False)
     entry: Entry | None = None
     hops: int = 0
     """How many redirects led here."""
@@ -358,7 +358,7 @@ class Ask:
     """The URL without its signature; `url` itself where it is empty."""
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN
     """What the source's own origin may be sent, as long as the redirects have not left it."""
-    secrets: Secrets = NO_SECRETS
+    secrets: Secrets = field(default=NO_SECRETS, repr=False)
     """What of the caller's fields selects the response that is stored under `key`."""
 
     @property

@@ -10,10 +10,22 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgfetch import Cache, Client, ImgfetchError
+from imgfetch import (
+    Cache,
+    Client,
+    Failure,
+    Image,
+    ImgfetchError,
+    SourceSet,
+    choose,
+    find_images,
+    parse_srcset,
+)
 from imgfetch.cli import main
 from imgfetch.errors import one_line
-from imgfetch.rules import urls
+from imgfetch.model import Settings, Wanted
+from imgfetch.rules import plan, transit, urls
+from imgfetch.rules.credentials import source_origin_of
 from origin import Origin, status, whole
 from pictures import encoded
 
@@ -191,6 +203,33 @@ async def test_no_exception_tells_of_a_password(place: Place, tmp_path: Path) ->
     with pytest.raises(ImgfetchError) as raised:
         Cache(tmp_path).explain(f"http:{USER}:{PASSWORD}@h:x/")
     assert PASSWORD not in f"{raised.value!r}"
+
+
+@pytest.mark.anyio
+async def test_no_repr_of_what_the_library_hands_out_has_a_secret(place: Place, tmp_path: Path) -> None:
+    token = "t0ken-of-alice"
+    headers: dict[str, str | dict[str, str]] = {"X-Token": token, place.origin.url: {"X-Token": token}}
+    seen: list[object] = [*find_images(place.page, base_url=place.url), *parse_srcset(place.srcset)]
+    seen += [choose(each, width=9) for each in seen if isinstance(each, SourceSet)]
+    sources = [f"{place.url}/{name}" for name in ("8.png", "gone.png", "page")] + [place.srcset]
+    for _ in range(2):  # fetched, and stored
+        async with Client(
+            tmp_path / "other", allow_hosts=["127.0.0.1"], headers=headers, observe=seen.append
+        ) as client:
+            seen += [outcome async for outcome in client.get_many(sources, width=9)]
+    settings = Settings(
+        headers=(("X-Token", token),), headers_for=((place.origin.url, (("X-Token", token),)),)
+    )
+    address = source_origin_of(f"{place.url}/8.png")
+    seen += [
+        settings,
+        plan.consider(f"{place.url}/8.png", None, Wanted(), settings, now=0, source_origin=address),
+    ]
+    seen.append(transit.Request("GET", f"{place.url}/8.png", (("x-token", token),)))
+    shown = [repr(each) for each in seen]
+    assert any(isinstance(each, Image) for each in seen)
+    assert any(isinstance(each, Failure) for each in seen)
+    assert [each for each in shown if any(secret in each for secret in (*SECRETS, token))] == []
 
 
 @pytest.mark.parametrize(

@@ -5,9 +5,10 @@ from __future__ import annotations
 import sys
 from typing import TYPE_CHECKING, Any
 
-from imgfetch.errors import printable, without_credentials
+from imgfetch.errors import printable
 from imgfetch.frozen import by_name
 from imgfetch.model import Failed
+from imgfetch.redaction import without_credentials
 from imgfetch.rules.urls import without_userinfo
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeAlias
 
-from imgfetch.frozen import dataclass
+from imgfetch.frozen import dataclass, field
 from imgfetch.model import NO_SECRETS, NO_SOURCE_ORIGIN, Format, Level, Origin, Secrets, Settings
 from imgfetch.rules import credentials, freshness, heads, plan, urls
 
@@ -27,7 +27,7 @@ class Request:
 
     method: str
     url: str
-    headers: Fields
+    headers: Fields = field(repr=False)
     """Names in lower case."""
     key_ignore: tuple[str, ...] = ()
     """Shell patterns for the query parameters that do not tell one answer from another."""
@@ -104,7 +104,7 @@ class Give:
 class Forward:
     """Ask the origin, with these fields; about `entry`, where one is held."""
 
-    headers: Fields
+    headers: Fields = field(repr=False)
     entry: Entry | None = None
 
 

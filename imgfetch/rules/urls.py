@@ -10,8 +10,9 @@ from functools import lru_cache
 from typing import NamedTuple
 from urllib.parse import quote, unquote, urljoin
 
-from imgfetch.errors import printable, without_credentials
+from imgfetch.errors import printable
 from imgfetch.model import Defect, Key, Reason
+from imgfetch.redaction import without_credentials
 from imgfetch.rules.signatures import unsigned
 
 LONGEST = 16 * 1024
