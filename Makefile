@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check oldest newest browsers kills bench fuzz clean
+.PHONY: demo test check oldest newest browsers kills hostile bench fuzz clean
 
 demo: $(VENV)/run
 	$(BIN)/imgfetch demo
@@ -50,6 +50,11 @@ browsers: $(VENV)/dev
 # A cache with a million objects: make kills ROUNDS=4 OBJECTS=1000000
 kills: $(VENV)/dev
 	$(BIN)/python tests/kills.py --rounds $(or $(ROUNDS),200) --objects $(or $(OBJECTS),3000)
+
+# 64 hostile images at once: peak memory, and the time from SIGINT to the exit, on the cores that are there and on 16.
+hostile: $(VENV)/dev
+	$(BIN)/python tests/hostile.py
+	$(BIN)/python tests/hostile.py --cores 16
 
 # What reading a page, the cache and fetching cost beside others, side by side in one run, and what is read right.
 # It writes the tables of docs/performance.md anew, with the plot, and that of docs/caching.md, and takes about an hour.

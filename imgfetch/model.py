@@ -209,8 +209,8 @@ class Limits:
     connect_timeout: float = 10.0
     read_timeout: float = 20.0
     total_timeout: float = 120.0
-    """For one image: all its requests, waits and candidates. Not its turns in the queue, nor its proof, which
-    `max_pixels` bounds."""
+    """For one image: all its requests, waits, candidates and decodes. Not its turns in the queues for a host
+    and for a decoder."""
     lowest_speed: int = 1_000
     """Bytes a second below which a body is given up, on an average over `lowest_speed_time`."""
     lowest_speed_time: float = 20.0
@@ -219,10 +219,15 @@ class Limits:
     backoff_cap: float = 30.0
     max_bytes: int = 50_000_000
     max_pixels: int = 50_000_000
-    """Of one frame; all frames together may have 20 times as many."""
+    """Of one frame."""
+    max_total_pixels: int = 300_000_000
+    """Of all frames of an image together."""
     max_frames: int = 1_000
     max_images: int = 10_000
     """Images that are taken from one page that came from the network."""
+    decode_memory: int = 512_000_000
+    """Bytes that all images which this process decodes at once may take, by estimate. An image for which no
+    memory is left waits; one that would need more than seven eighths of it by itself is refused."""
     max_redirects: int = 10
     jobs: int = 32
     """Requests in flight at once, in all."""
@@ -449,6 +454,15 @@ class Structure(NamedTuple):
     """The pixels of the largest frame or part that a decoder must hold, where that is more than the image."""
     notes: tuple[str, ...] = ()
     """Damage to bytes that no pixel depends on: the warnings to give of it."""
+
+
+class DecodeLoad(NamedTuple):
+    """What a decode takes, estimated from the header."""
+
+    memory: int
+    """Bytes at most, besides those of the file."""
+    pixels: int
+    """Of all frames."""
 
 
 @dataclass(frozen=True, slots=True)

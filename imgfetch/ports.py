@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeAlias, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
     from contextlib import AbstractAsyncContextManager, AbstractContextManager
     from pathlib import Path
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from imgfetch.model import (
         Ask,
         Buffer,
+        DecodeLoad,
         Defect,
         Digest,
         Entry,
@@ -256,6 +257,22 @@ class Runner(Protocol):
         """What `work()` returns or raises, run elsewhere."""
 
 
+class DecodeRunner(Runner, Protocol):
+    """Runs decodes too, within a budget of memory."""
+
+    async def decode(
+        self,
+        work: Callable[[Checkpoint], T],
+        load: DecodeLoad,
+        within: Callable[[Awaitable[T]], Awaitable[T]],
+    ) -> T:
+        """Run `work(checkpoint)` elsewhere once there is room for `load`; return what `within` makes of it.
+
+        `within` awaits the work and not the wait for room. Where it is cancelled, or cancels, the work goes
+        on to its next checkpoint, or to its end, and no caller waits: so it touches nothing but bytes.
+        """
+
+
 class Ports(NamedTuple):
     """All of them: what an engine is given of the world."""
 
@@ -263,4 +280,4 @@ class Ports(NamedTuple):
     store: Store
     decoder: Decoder
     clock: Clock
-    runner: Runner
+    runner: DecodeRunner

@@ -19,9 +19,9 @@ from imgfetch.rules.plan import unasked_until
 from imgfetch.rules.renditions import identity, substitutes
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
-    from imgfetch.model import Ask, Buffer, Defect, Facts, Filing, Format, Key, Limits, Rendition
+    from imgfetch.model import Ask, Buffer, DecodeLoad, Defect, Facts, Filing, Format, Key, Limits, Rendition
     from imgfetch.ports import Checkpoint, Warn
 
 T = TypeVar("T")
@@ -295,3 +295,14 @@ class InlineRunner:
     async def run(self, work: Callable[[], T]) -> T:
         await asyncio.sleep(0)
         return work()
+
+    async def decode(
+        self,
+        work: Callable[[Checkpoint], T],
+        load: DecodeLoad,
+        within: Callable[[Awaitable[T]], Awaitable[T]],
+    ) -> T:
+        async def result() -> T:
+            return work(never_stop)
+
+        return await within(result())

@@ -82,7 +82,17 @@ def ran(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 def test_here_all_is_there_and_looking_leaves_no_trace(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = ran(capsys)
     assert (code, err) == (0, "imgfetch: all that is needed is there\n")
-    for name in (*FLOORS, "OpenSSL", "sandbox", *SMALLEST, "cache", "free", "--max-bytes", "max_frames"):
+    for name in (
+        *FLOORS,
+        "OpenSSL",
+        "sandbox",
+        *SMALLEST,
+        "cache",
+        "free",
+        "--max-bytes",
+        "--max-frames",
+        "--decode-memory",
+    ):
         assert re.search(rf"^.{{8}} {re.escape(name)} ", out, re.MULTILINE), name
     assert list(Path().iterdir()) == []
 

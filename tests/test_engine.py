@@ -593,7 +593,7 @@ async def test_a_timeout_of_somebody_else_is_not_that_of_the_image() -> None:
 
 
 async def test_work_is_waited_for_however_often_its_caller_is_cancelled() -> None:
-    runner, begun, go_on, ended = ThreadRunner(), threading.Event(), threading.Event(), []
+    runner, begun, go_on, ended = ThreadRunner(1_000_000), threading.Event(), threading.Event(), []
 
     def work() -> None:
         begun.set()
@@ -993,3 +993,42 @@ async def test_a_broken_download_goes_on_where_it_stopped() -> None:
     assert dict(served.headers)["content-length"] == str(len(PIXEL))
     assert not world.store.scratch
     assert not world.store.begun
+
+
+# The time limit of a decode
+
+
+class Slow(FakeDecoder):
+    """Decodes until it is let go, and asks no checkpoint."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.go_on = threading.Event()
+
+    def decode(self, *_: object, **__: object) -> Defect | None:
+        self.go_on.wait(20)
+        return None
+
+
+async def test_the_time_limit_covers_the_decode_which_nobody_waits_for_after_it() -> None:
+    world, runner = World(limits=Limits(retries=3, total_timeout=0.2)), ThreadRunner(512_000_000)
+    world.decoder = decoder = Slow()
+    world.transport.answer(H + "/a", (200, PIXEL))
+    ports = Ports(world.transport, world.store, decoder, world.clock, runner)
+    engine = Engine(ports, world.settings, world.events.append)
+    failed = await asyncio.wait_for(engine.bring(choice_of("/a")), 10)
+    assert isinstance(failed, Failed)
+    assert failed.reason is Reason.TIMEOUT
+    assert failed.message == "the image was not decoded within the time limit of 0.2 s"
+    assert not world.store.scratch
+    runner.close()
+    decoder.go_on.set()
+
+
+async def test_what_a_decode_may_not_take_is_refused_before_it_begins() -> None:
+    world = World(limits=Limits(decode_memory=100_000))
+    world.transport.answer(H + "/a", (200, PIXEL))
+    failed = await world.failed("/a")
+    assert failed.reason is Reason.TOO_MANY_PIXELS
+    assert "of memory to decode, the limit is 87,500 for one image" in failed.message
+    assert not world.decoder.decoded

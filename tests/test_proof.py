@@ -9,8 +9,9 @@ import pytest
 
 from imgfetch import Facts, ImgfetchError, Limits, check_image
 from imgfetch.adapters.pillow import PillowDecoder
-from imgfetch.engine.proof import prove
+from imgfetch.engine.proof import conclude, decode, inspect
 from imgfetch.model import Defect, Digest, Format, Level, Reason, Scratch, Verified, Wanted
+from imgfetch.ports import never_stop
 from pictures import encoded, samples
 
 SMALL = {name: encoded(name, 24, 16) for name in ("jpeg", "png", "gif", "webp", "avif")}
@@ -88,16 +89,15 @@ def test_a_bomb_is_refused_by_its_header_before_a_pixel_is_decoded() -> None:
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KB
 
 
-def proof(data: bytes, length: int | None = None, **wanted: object) -> Verified | Defect:
-    return prove(
-        data,
-        Digest("a" * 64),
-        Scratch("1"),
-        length=length,
-        wanted=Wanted(**wanted),  # type: ignore[arg-type]
-        limits=Limits(),
-        decoder=PillowDecoder(),
-    )
+def proof(data: bytes, length: int | None = None, **options: object) -> Verified | Defect:
+    wanted, limits = Wanted(**options), Limits()  # type: ignore[arg-type]
+    inspected = inspect(data, Digest("a" * 64), length=length, wanted=wanted, limits=limits)
+    if isinstance(inspected, Defect):
+        return inspected
+    decoded = decode(data, inspected, wanted, limits, PillowDecoder(), never_stop) if inspected.load else ()
+    if isinstance(decoded, Defect):
+        return decoded
+    return conclude(inspected, decoded, Scratch("1"), wanted)
 
 
 def facts(proved: Verified | Defect) -> Facts:

@@ -23,7 +23,8 @@ def admits(
 
 def test_what_is_within_the_limits_is_admitted() -> None:
     assert admits(5_000, 10_000) is None
-    assert admits(1_000, 1_000, 1_000) is None
+    assert admits(1_000, 1_000, 300) is None
+    assert admits(1_000, 1_000, max_pixels=10**7, max_total_pixels=1) is None
     assert admits(7, 9, 5, max_pixels=63, max_frames=5) is None
 
 
@@ -34,9 +35,9 @@ def test_what_is_within_the_limits_is_admitted() -> None:
         ((10_000, 5_001, 1), Reason.TOO_MANY_PIXELS, "10000 x 5001 pixels, the limit is 50,000,000"),
         ((10, 10, 10_000), Reason.TOO_MANY_FRAMES, "10,000 frames, the limit is 1,000"),
         (
-            (5_000, 5_000, 41),
+            (5_000, 5_000, 13),
             Reason.TOO_MANY_PIXELS,
-            "41 frames of 5000 x 5000 pixels, the limit is 1,000,000,000 in all",
+            "13 frames of 5000 x 5000 pixels, the limit is 300,000,000 in all",
         ),
     ],
 )
@@ -97,15 +98,17 @@ def test_bytes_behind_the_end_are_a_warning() -> None:
     st.integers(0, 70_000),
     st.integers(0, 2_000),
     st.integers(1, 10**8),
+    st.integers(1, 10**10),
     st.integers(1, 1_000),
 )
 def test_nothing_beyond_the_limits_is_ever_admitted(
-    width: int, height: int, frames: int, max_pixels: int, max_frames: int
+    width: int, height: int, frames: int, max_pixels: int, max_total_pixels: int, max_frames: int
 ) -> None:
-    if admits(width, height, frames, max_pixels=max_pixels, max_frames=max_frames) is None:
+    limits = Limits(max_pixels=max_pixels, max_total_pixels=max_total_pixels, max_frames=max_frames)
+    if admit(Structure(Format.PNG, width, height, frames), limits) is None:
         assert width * height <= max_pixels
         assert frames <= max_frames
-        assert frames * width * height <= 20 * max_pixels
+        assert frames <= 1 or frames * width * height <= max_total_pixels
 
 
 # ---------------------------------------------------------------------------------------------------

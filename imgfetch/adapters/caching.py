@@ -11,7 +11,7 @@ else stands in its place is that said, before anything is asked.
 from __future__ import annotations
 
 import asyncio
-from contextlib import aclosing, suppress
+from contextlib import ExitStack, aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, assert_never
 
@@ -20,17 +20,17 @@ import httpx
 from imgfetch.errors import CacheError, CheckDueError, PolicyError
 from imgfetch.frozen import replace
 from imgfetch.model import Defect, Filing, Head, Level, Origin, Reason, Verified
-from imgfetch.rules import credentials, freshness, heads, transit
+from imgfetch.rules import credentials, freshness, heads, transit, verify
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from imgfetch.adapters.disk import DiskStore
     from imgfetch.model import Buffer, Digest, Entry, Key, Scratch
     from imgfetch.ports import Clock, Runner
 
-Prove: TypeAlias = "Callable[[Buffer, Digest, Scratch, int | None], Verified | Defect]"
-"""Proves bytes behind a ticket, of which the origin promised so many; blocks."""
+Prove: TypeAlias = "Callable[[Buffer, Digest, Scratch, int | None], Awaitable[Verified | Defect]]"
+"""Proves bytes behind a ticket, of which the origin promised so many."""
 
 _PIECE = 64 * 1024
 
@@ -220,9 +220,8 @@ class CachingLayer(httpx.AsyncBaseTransport):
         told: dict[str, Any] = {"origin": Origin.FETCHED.value, "path": None}
 
         async def keep(scratch: Scratch) -> None:
-            work = partial(self._keep, asked, scratch, head, length, asked_at, received_at, told)
             try:
-                await self._runner.run(work)
+                await self._keep(asked, scratch, head, length, asked_at, received_at, told)
             except CacheError as error:
                 told["problem"] = error.message
 
@@ -233,7 +232,7 @@ class CachingLayer(httpx.AsyncBaseTransport):
             extensions={**response.extensions, "imgfetch": told},
         )
 
-    def _keep(
+    async def _keep(
         self,
         asked: transit.Request,
         scratch: Scratch,
@@ -243,8 +242,10 @@ class CachingLayer(httpx.AsyncBaseTransport):
         received_at: float,
         told: dict[str, Any],
     ) -> None:
-        with self._store.contents(scratch) as (data, digest):
-            proved = self._prove(data, digest, scratch, length)
+        with ExitStack() as contents:
+            look = partial(contents.enter_context, self._store.contents(scratch))
+            data, digest = look() if verify.is_quick(length) else await self._runner.run(look)
+            proved = await self._prove(data, digest, scratch, length)
         if isinstance(proved, Defect):
             told["problem"] = f"{proved.reason}: {proved.message}"
             return
@@ -259,7 +260,7 @@ class CachingLayer(httpx.AsyncBaseTransport):
             freshness.selecting(head, asked.selectable),
             selector=self._selector(asked),
         )
-        (kept,) = self._store.keep_all([filing])
+        (kept,) = await self._runner.run(partial(self._store.keep_all, [filing]))
         if isinstance(kept, CacheError):
             raise kept
         told["path"] = self._store.path(kept)

@@ -46,9 +46,18 @@ def main() -> None:
 
 
 def _decode(
-    length: str, form: str, max_pixels: str, max_frames: str, thorough: str, *, warn: Warn
+    length: str,
+    form: str,
+    max_pixels: str,
+    max_total_pixels: str,
+    max_frames: str,
+    thorough: str,
+    *,
+    warn: Warn,
 ) -> Defect | None:
-    limits = Limits(max_pixels=int(max_pixels), max_frames=int(max_frames))
+    limits = Limits(
+        max_pixels=int(max_pixels), max_total_pixels=int(max_total_pixels), max_frames=int(max_frames)
+    )
     try:
         with mmap(MEMORY, int(length), access=ACCESS_COPY) as data:
             return PillowDecoder().decode(data, Format(form), limits, thorough=thorough == "1", warn=warn)

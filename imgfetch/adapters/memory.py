@@ -9,6 +9,10 @@ from __future__ import annotations
 
 import os
 from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3
 """`M_TRIM_THRESHOLD` and `M_MMAP_THRESHOLD` of mallopt(3)."""
@@ -32,3 +36,21 @@ def keep_freed_memory() -> None:
         return
     set_option(_MMAP_THRESHOLD, _LARGEST)
     set_option(_TRIM_THRESHOLD, 2 * _LARGEST)
+
+
+def give_back_freed_memory() -> None:
+    """Give what is kept back to the system: some milliseconds, where each thread has kept its own."""
+    trim = _trim()
+    if trim is not None:
+        trim(0)
+
+
+@cache
+def _trim() -> Callable[[int], int] | None:
+    import ctypes
+
+    try:
+        found: Callable[[int], int] = ctypes.CDLL(None).malloc_trim
+    except (AttributeError, OSError):
+        return None
+    return found

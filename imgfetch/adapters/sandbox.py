@@ -3,7 +3,8 @@
     decode ─▶ an idle cell ─▶ the image into its memory ─▶ a line there ─▶ a line back ─▶ None │ Defect
                   ▲                                          └▶ dead, late or mad ─▶ Defect, and a new cell
 
-There are as many cells as cores, each started when it is first needed. A cell has limits of memory, of time
+There are two cells for each core, one for a light and one for a heavy image, each started when it is first
+needed. A cell has limits of memory, of time
 on the processor, of files and of processes, and none of our descriptors but two pipes and a copy of the
 image; of what it says nothing is trusted but yes or no. It still has the rights of its user: it is a fence
 against what goes wrong in a decoder, and no jail for what has taken one over.
@@ -21,6 +22,7 @@ from queue import Empty, LifoQueue
 from subprocess import DEVNULL, PIPE, Popen
 from typing import TYPE_CHECKING
 
+from imgfetch.adapters.cores import usable_cores
 from imgfetch.errors import CacheError, printable
 from imgfetch.model import Defect, Reason
 from imgfetch.ports import ignore_warning, never_stop
@@ -46,7 +48,7 @@ class SandboxedDecoder:
         cell: str = "imgfetch.adapters.cell",
     ) -> None:
         self._cells: LifoQueue[_Cell] = LifoQueue()  # the one used last is the one whose memory is warm
-        self._number = os.cpu_count() or 1
+        self._number = 2 * usable_cores()
         for _ in range(self._number):
             self._cells.put(_Cell(cell, _memory_for(limits), seconds, patience))
 
@@ -66,7 +68,14 @@ class SandboxedDecoder:
         """
         cell = self._idle_cell(checkpoint)
         try:
-            words = (len(data), format, limits.max_pixels, limits.max_frames, int(thorough))
+            words = (
+                len(data),
+                format,
+                limits.max_pixels,
+                limits.max_total_pixels,
+                limits.max_frames,
+                int(thorough),
+            )
             answer = cell.decode(data, " ".join(map(str, words)).encode() + b"\n", checkpoint)
         except OSError as error:
             cell.stop()
@@ -96,9 +105,10 @@ def _memory_for(limits: Limits) -> int:
     """Bytes of address space: what Python and the decoders take, and the largest image a few times over.
 
     An animated WebP has two canvases of 4 bytes a pixel and hands out a third; a progressive JPEG and an
-    AVIF of many bits come close.
+    AVIF of many bits come close. No cell gets an image that needs more than the budget for all decodes.
     """
-    return min(256_000_000 + limits.max_bytes + 16 * limits.max_pixels, 2**62)  # setrlimit takes no more
+    pixels = min(16 * limits.max_pixels, limits.decode_memory)
+    return min(256_000_000 + limits.max_bytes + pixels, 2**62)  # setrlimit takes no more
 
 
 class _Cell:

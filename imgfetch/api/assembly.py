@@ -36,7 +36,7 @@ class Assembly:
     ) -> None:
         keep_freed_memory()
         self._transport = network.open(settings.limits)
-        self._runner = ThreadRunner()
+        self._runner = ThreadRunner(settings.limits.decode_memory)
         self._sandbox = _sandbox(settings.limits) if sandbox else None
         decoder = self._sandbox or _decoder(settings.level)
         ports = Ports(self._transport, store, decoder, SystemClock(), self._runner)
@@ -47,7 +47,7 @@ class Assembly:
         async with AsyncExitStack() as left:  # each, whatever comes of the others
             if self._sandbox is not None:
                 left.callback(self._sandbox.close)
-            left.push_async_callback(asyncio.to_thread, self._runner.close)  # it waits for its work
+            left.push_async_callback(asyncio.to_thread, self._runner.close)  # it waits for disk work
             left.push_async_callback(self._transport.close)
             await self.engine.ground()
 

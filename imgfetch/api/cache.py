@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 import imgfetch
 from imgfetch.adapters.clock import SystemClock
@@ -23,7 +24,6 @@ from imgfetch.model import (
     Level,
     Limits,
     Reason,
-    Scratch,
     Settings,
     SourceSet,
     Wanted,
@@ -34,16 +34,18 @@ from imgfetch.rules.explain import explain
 from imgfetch.rules.signatures import may_want_a_signature
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
     from imgfetch.adapters.disk import Checked, Stats
     from imgfetch.adapters.pruning import Pruned
     from imgfetch.api.client import Client
     from imgfetch.api.values import Failure, Image
-    from imgfetch.model import Entry, Rendition
+    from imgfetch.model import Buffer, Digest, Entry, Rendition, Verified
     from imgfetch.ports import Decoder
     from imgfetch.rules.explain import Explanation
+
+Prove: TypeAlias = "Callable[[Buffer, Digest], Verified | Defect]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,9 +193,9 @@ class Cache:
             self._check_client(repair)
         damaged = []
         wanted = Wanted(Level.FULL if deep else Level.STRUCTURE)
-        with _decoding(sandbox=sandbox) as decoder:
+        with _proving(wanted, sandbox=sandbox) as prove:
             for checked in self._store.verify(deep=True):
-                verdict = self._judged(checked, wanted, decoder)
+                verdict = self._judged(checked, prove)
                 if verdict.problem is not None and repair is not None:
                     damaged.append(verdict)
                 else:
@@ -215,8 +217,8 @@ class Cache:
             asyncio.get_running_loop()
             raise InputError(Reason.BAD_INPUT, "repairing blocks, and an event loop is running; use a thread")
 
-    def _judged(self, checked: Checked, wanted: Wanted, decoder: Decoder) -> Verdict:
-        problem = checked.problem or _look(checked, wanted, decoder)
+    def _judged(self, checked: Checked, prove: Prove) -> Verdict:
+        problem = checked.problem or _look(checked, prove)
         if problem is None:
             return Verdict(checked.path, None, indexed=checked.indexed)
         known = () if checked.expected is None else tuple(self._store.keys_of(checked.expected))
@@ -237,6 +239,33 @@ def _varying(entry: Entry) -> str:
 
 
 @contextmanager
+def _proving(wanted: Wanted, *, sandbox: bool) -> Iterator[Prove]:
+    """Prove bytes with one decoder, in a thread of its own: this one can act on a signal within a frame.
+
+    One image at a time, and with no bound of memory: what needs more than a budget has is not damaged.
+    """
+    from imgfetch.engine.proof import prove
+
+    with ExitStack() as stack:
+        decoder = stack.enter_context(_decoding(sandbox=sandbox))
+        room = lambda *_: nullcontext()  # noqa: E731
+        common = partial(prove, wanted=wanted, limits=_UNBOUNDED, decoder=decoder, room=room)
+        if not wanted.level.decodes:
+            yield common
+            return
+        from imgfetch.adapters.threads import DecodeThread
+
+        thread = stack.enter_context(closing(DecodeThread()))
+
+        def apart(data: Buffer, digest: Digest) -> Verified | Defect:
+            proved = thread.run(lambda checkpoint: common(data, digest, checkpoint=checkpoint))
+            assert proved is not None  # noqa: S101 (it was waited for)
+            return proved
+
+        yield apart
+
+
+@contextmanager
 def _decoding(*, sandbox: bool) -> Iterator[Decoder]:
     if sandbox:
         from imgfetch.adapters.sandbox import SandboxedDecoder
@@ -249,22 +278,12 @@ def _decoding(*, sandbox: bool) -> Iterator[Decoder]:
         yield PillowDecoder()
 
 
-def _look(checked: Checked, wanted: Wanted, decoder: Decoder) -> str | None:
-    """What is wrong with a file whose bytes are those that its name promises."""
-    from imgfetch.engine.proof import prove
-
+def _look(checked: Checked, prove: Prove) -> str | None:
+    """Return what is wrong with a file whose bytes are those that its name promises."""
     assert checked.actual is not None  # noqa: S101 (it was hashed, or there is a problem)
     if checked.path.suffix == f".{Format.OTHER.extension}":
         return None  # nobody has ever said what it is
-    proved = prove(
-        checked.path.read_bytes(),
-        checked.actual,
-        Scratch(""),
-        length=None,
-        wanted=wanted,
-        limits=_UNBOUNDED,
-        decoder=decoder,
-    )
+    proved = prove(checked.path.read_bytes(), checked.actual)
     if isinstance(proved, Defect):
         return proved.message
     seen = proved.facts.format
@@ -304,8 +323,8 @@ def _with_hint(failure: Failure) -> Failure:
     return replace(failure, hint="if its URL was signed, fetch it again from the page it is on")
 
 
-_UNBOUNDED = Limits(max_pixels=2**40, max_frames=2**30)
+_UNBOUNDED = Limits(max_pixels=2**40, max_total_pixels=2**50, max_frames=2**30, decode_memory=2**60)
 """What was kept under other limits is not damaged."""
 
-_ROOMY = Limits(max_pixels=500_000_000)
+_ROOMY = Limits(max_pixels=500_000_000, max_total_pixels=10_000_000_000, decode_memory=8_000_000_000)
 """What a sandbox has memory for, all the same."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, TypeAlias
 
 from imgfetch.adapters.caching import CachingLayer
 from imgfetch.adapters.clock import SystemClock
@@ -12,20 +13,20 @@ from imgfetch.adapters.guarded import GuardedTransport
 from imgfetch.adapters.sandbox import SandboxedDecoder
 from imgfetch.adapters.threads import ThreadRunner
 from imgfetch.api.bounds import bounds_of, check_age_of
-from imgfetch.engine.proof import prove
+from imgfetch.engine.proof import conclude, decode, inspect
 from imgfetch.errors import InputError, several
-from imgfetch.model import Facts, Format, Level, Limits, Reason, Verified, Wanted
+from imgfetch.model import Defect, Facts, Format, Level, Limits, Reason, Verified, Wanted
 from imgfetch.rules import verify as verification
 from imgfetch.rules.checks import CHECK_AGE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Awaitable, Collection
     from pathlib import Path
 
     import httpx
 
     from imgfetch.adapters.caching import Prove
-    from imgfetch.model import Buffer, Defect, Digest, Scratch
+    from imgfetch.model import Buffer, Digest, Scratch
     from imgfetch.ports import Clock
 
 
@@ -63,9 +64,9 @@ class CachingTransport(CachingLayer):
         if transport is not None and allow_hosts:
             raise InputError(Reason.BAD_INPUT, "a transport dials for itself; give allow_hosts to it")
         level, limits = Level(verify), limits or Limits()
-        self._threads = ThreadRunner()
+        self._threads = ThreadRunner(limits.decode_memory)
         self._sandbox = SandboxedDecoder(limits) if sandbox else None
-        image = _image(level, limits, self._sandbox)
+        image = _image(level, limits, self._sandbox, self._threads)
         super().__init__(
             store=DiskStore(cache, bounds=bounds_of(max_cache, max_age), check_age=check_age_of(check_age)),
             transport=transport or GuardedTransport(allow_hosts),
@@ -83,18 +84,37 @@ class CachingTransport(CachingLayer):
         try:
             await super().aclose()
         finally:
-            await asyncio.to_thread(self._threads.close)  # it waits for what is under way
+            await asyncio.to_thread(self._threads.close)  # it waits for disk work
             if self._sandbox is not None:
                 self._sandbox.close()
 
 
-def _image(level: Level, limits: Limits, sandbox: SandboxedDecoder | None) -> Prove:
+_Decoded: TypeAlias = "Defect | tuple[str, ...]"
+
+
+def _image(level: Level, limits: Limits, sandbox: SandboxedDecoder | None, runner: ThreadRunner) -> Prove:
     from imgfetch.adapters.pillow import PillowDecoder
 
     decoder, wanted = sandbox or PillowDecoder(), Wanted(level)
 
-    def proof(data: Buffer, digest: Digest, scratch: Scratch, length: int | None) -> Verified | Defect:
-        return prove(data, digest, scratch, length=length, wanted=wanted, limits=limits, decoder=decoder)
+    async def within(work: Awaitable[_Decoded]) -> _Decoded:
+        try:
+            async with asyncio.timeout(limits.total_timeout):
+                return await work
+        except TimeoutError:
+            limit = f"{limits.total_timeout:g} s"
+            return Defect(Reason.TIMEOUT, f"the image was not decoded within the time limit of {limit}")
+
+    async def proof(data: Buffer, digest: Digest, scratch: Scratch, length: int | None) -> Verified | Defect:
+        look = partial(inspect, data, digest, length=length, wanted=wanted, limits=limits)
+        inspected = look() if verification.is_quick(len(data)) else await runner.run(look)
+        if isinstance(inspected, Defect):
+            return inspected
+        decoded: _Decoded = ()
+        if inspected.load is not None:
+            work = partial(decode, data, inspected, wanted, limits, decoder)
+            decoded = await runner.decode(work, inspected.load, within)
+        return decoded if isinstance(decoded, Defect) else conclude(inspected, decoded, scratch, wanted)
 
     return proof
 
@@ -102,8 +122,8 @@ def _image(level: Level, limits: Limits, sandbox: SandboxedDecoder | None) -> Pr
 def _anything(image: Prove) -> Prove:
     """Whatever it is, if it is all there; an image goes under the name it would have been given anyway."""
 
-    def proof(data: Buffer, digest: Digest, scratch: Scratch, length: int | None) -> Verified | Defect:
-        proved = image(data, digest, scratch, length)
+    async def proof(data: Buffer, digest: Digest, scratch: Scratch, length: int | None) -> Verified | Defect:
+        proved = await image(data, digest, scratch, length)
         if isinstance(proved, Verified) or proved.reason is Reason.INCOMPLETE:
             return proved
         facts = Facts(Format.OTHER, 0, 0, 0, len(data), digest, ())

@@ -598,7 +598,11 @@ _USUAL = by_name(Limits())
 _LEAST = dict.fromkeys(_USUAL, 1e-3) | dict.fromkeys(("retries", "max_redirects", "backoff_base"), 0)
 _WHOLE = frozenset(name for name, usual in _USUAL.items() if isinstance(usual, int))
 _LEAST |= dict.fromkeys(
-    ("jobs", "per_host", "per_address", "max_bytes", "max_pixels", "max_frames", "max_images"), 1
+    (
+        *("jobs", "per_host", "per_address", "max_bytes", "max_pixels", "max_total_pixels", "max_frames"),
+        *("max_images", "decode_memory"),
+    ),
+    1,
 )
 
 

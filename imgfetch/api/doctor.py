@@ -142,9 +142,11 @@ _PILLOW = _pillow_range()
 
 
 def _system(sandbox: Callable[[], Decoder] | None) -> Iterator[Finding]:
+    from imgfetch.adapters.cores import usable_cores
+
     system = os.uname()
     yield Finding("system", "system", f"{system.sysname} {system.release}, {system.machine}")
-    yield Finding("system", "cores", str(os.cpu_count() or 1))
+    yield Finding("system", "cores", str(usable_cores()))
     refused = _sandbox_refusal() if sandbox is None else _refusal(sandbox(), Format.PNG)
     if refused is None:
         yield Finding("system", "sandbox", "works", Status.OK)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+from functools import partial
 from typing import TYPE_CHECKING
 
 from imgfetch.engine.held import wanted_of
 from imgfetch.errors import CheckDueError
-from imgfetch.model import Defect, Entry, Head, Key, Scratch, Served
+from imgfetch.model import Defect, Entry, Head, Key, Served
 from imgfetch.rules import plan
 
 if TYPE_CHECKING:
@@ -50,21 +52,22 @@ def kept(
 
 
 def _proved(path: Path, url: str, sha256: Digest, wanted: Wanted, limits: Limits) -> Entry | None:
-    """An entry, which no index has, for bytes that prove to be an image."""
+    """Return an entry, which no index has, for bytes that prove to be an image within the time limit."""
+    from imgfetch.adapters.decode_memory import OF_PROCESS
     from imgfetch.adapters.pillow import PillowDecoder
+    from imgfetch.adapters.threads import DecodeThread
     from imgfetch.engine.proof import prove
 
     try:
         data = path.read_bytes()
     except OSError:  # it has gone in this moment: then it must be asked for
         return None
-    proved = prove(
-        data,
-        sha256,
-        Scratch(""),
-        length=None,
-        wanted=wanted,
-        limits=limits,
-        decoder=PillowDecoder(),
+    room, decoder = OF_PROCESS.taken, PillowDecoder()
+    work = partial(prove, data, sha256, wanted=wanted, limits=limits, decoder=decoder, room=room)
+    with closing(DecodeThread()) as thread:
+        proved = thread.run(lambda checkpoint: work(checkpoint=checkpoint), seconds=limits.total_timeout)
+    return (
+        None
+        if proved is None or isinstance(proved, Defect)
+        else Entry(Key(url), proved.facts, Head(url, 200), 0.0, 0.0)
     )
-    return None if isinstance(proved, Defect) else Entry(Key(url), proved.facts, Head(url, 200), 0.0, 0.0)

@@ -5,20 +5,22 @@ from __future__ import annotations
 import hashlib
 from typing import TYPE_CHECKING
 
+from imgfetch.adapters.decode_memory import OF_PROCESS
 from imgfetch.adapters.pillow import PillowDecoder
 from imgfetch.engine.proof import prove
 from imgfetch.errors import InputError, error_for
-from imgfetch.model import Defect, Digest, Facts, Failed, Limits, Reason, Scratch, Wanted
+from imgfetch.model import Defect, Digest, Facts, Failed, Limits, Reason, Wanted
 
 if TYPE_CHECKING:
     from imgfetch.model import Buffer
 
 
 def check_image(data: Buffer, *, limits: Limits | None = None) -> Facts:
-    """What some bytes are, if they are one whole image: structure walked, every frame decoded.
+    """Return what some bytes are, if they are one whole image: structure walked, every frame decoded.
 
     Raises `ContentError` where they are not, `PolicyError` where `limits` forbid to find out,
-    `InputError` where they are no bytes. They are decoded in this process: what strangers wrote is safer
+    `InputError` where they are no bytes. Waits while other decodes of this process use up the memory that
+    `limits.decode_memory` allows. They are decoded in this process: what strangers wrote is safer
     with `Client(sandbox=True)`.
     """
     try:
@@ -29,11 +31,10 @@ def check_image(data: Buffer, *, limits: Limits | None = None) -> Facts:
     proved = prove(
         data,
         Digest(digest),
-        Scratch(""),
-        length=None,
         wanted=Wanted(),
         limits=limits or Limits(),
         decoder=PillowDecoder(),
+        room=OF_PROCESS.taken,
     )
     if isinstance(proved, Defect):
         raise error_for(Failed(proved.reason, proved.message, ""))

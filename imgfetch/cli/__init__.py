@@ -9,6 +9,7 @@ What is imported here, or by the doorstep, is paid for by every run: see `tests/
 from __future__ import annotations
 
 import gc
+import os
 import sys
 
 from imgfetch.cli.doorstep import answer
@@ -27,7 +28,9 @@ def entry() -> NoReturn:
     """
     gc.set_threshold(50_000, *gc.get_threshold()[1:])
     try:
-        sys.exit(_run(sys.argv[1:], as_a_process=True))
+        code = _run(sys.argv[1:], as_a_process=True)
+        _leave_decoders(code)
+        sys.exit(code)
     finally:
         gc.freeze()  # the interpreter makes two searches of its own as it ends
 
@@ -35,6 +38,20 @@ def entry() -> NoReturn:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and give its exit code; whatever happens, no traceback reaches the user."""
     return _run(sys.argv[1:] if argv is None else list(argv))
+
+
+def _leave_decoders(code: int) -> None:
+    """End at once where images are being decoded that no caller waits for: no frame can be interrupted."""
+    threads = sys.modules.get("imgfetch.adapters.threads")
+    if threads is None or not threads.is_decoding():
+        return
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:
+            try:
+                stream.flush()
+            except (OSError, ValueError):  # its reader has gone
+                code = code or 1
+    os._exit(code)
 
 
 def _run(arguments: list[str], *, as_a_process: bool = False) -> int:
@@ -48,8 +65,8 @@ def _run(arguments: list[str], *, as_a_process: bool = False) -> int:
         return program.ended_by(error)
     if paths is not None:
         return 0
-    from imgfetch.cli import program
+    from imgfetch.cli import program, signals
 
     if as_a_process:
-        program.heed_sigterm()
+        signals.heed()
     return program.run(arguments)

@@ -72,7 +72,7 @@ def _terminal() -> Iterator[Finding]:
 
 def _fixed() -> Iterator[Finding]:
     """The limits that no option sets."""
-    for name in ("backoff_cap", "lowest_speed_time", "max_frames"):
+    for name in ("backoff_cap", "lowest_speed_time"):
         where = f"no option: Client(limits=Limits({name}=…))"
         yield Finding("settings", name, f"{getattr(Limits(), name):,g}", needed=where)
 

@@ -72,5 +72,8 @@ _LIMITS = (
     "max_bytes",
     "max_pixels",
     "max_images",
+    "max_total_pixels",
+    "max_frames",
+    "decode_memory",
     "max_redirects",
 )

@@ -38,8 +38,11 @@ _LESS_CHECKING = {hint: f"--verify {level} would keep it" for level, hint in LES
 
 _SET_BY = (
     (Reason.TOO_LARGE, "", "--max-bytes"),
+    (Reason.TOO_MANY_PIXELS, "of memory to decode", "--decode-memory"),
+    (Reason.TOO_MANY_PIXELS, "in all", "--max-total-pixels"),
     (Reason.TOO_MANY_PIXELS, "the limit is", "--max-pixels"),
     (Reason.TOO_MANY_IMAGES, "", "--max-images"),
+    (Reason.TOO_MANY_FRAMES, "", "--max-frames"),
     (Reason.TOO_MANY_REDIRECTS, "", "--max-redirects"),
     (Reason.RATE_LIMITED, "beyond the time limit", "--total-timeout"),
     (Reason.TLS, "no TLS handshake within", "--connect-timeout"),

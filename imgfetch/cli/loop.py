@@ -6,7 +6,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-from imgfetch.cli.exits import Terminated
+from imgfetch.cli import signals
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -14,18 +14,36 @@ if TYPE_CHECKING:
 
 def run(work: Coroutine[None, None, None]) -> None:
     """Run `work` to its end, or until a signal ends it: it is cancelled then, and may tidy up."""
+    came: list[int] = []
+    running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
+
+    def stop(number: int, _frame: object) -> None:
+        signals.limit(number)
+        came.append(number)
+        for loop, task in running:
+            loop.call_soon_threadsafe(task.cancel)
 
     async def guarded() -> None:
-        # SIGINT is asyncio's own: it cancels this task too, and ends in a KeyboardInterrupt.
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 (we are running in it)
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
-        await work
+        running.append((asyncio.get_running_loop(), task))
+        if came:  # before there was a task
+            task.cancel()
+        try:
+            await work
+        finally:
+            running.clear()
 
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in signals.ENDING}
+    for number, handler in before.items():
+        if handler is not signal.SIG_IGN:
+            signal.signal(number, stop)
     try:
         asyncio.run(guarded())
     except asyncio.CancelledError:
-        raise Terminated from None
+        if not came:
+            raise
+        raise signals.exception_for(came[0]) from None
     finally:
-        signal.signal(signal.SIGTERM, before)  # which the loop, as it is closed, would leave at its default
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -501,6 +501,9 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         ("", "--max-bytes", _size, limits.max_bytes, "the largest file to take"),
         ("", "--max-pixels", _size, limits.max_pixels, "the most pixels to take in a frame"),
         ("", "--max-images", _count, limits.max_images, "the most images to take from a page of the network"),
+        ("", "--max-total-pixels", _size, limits.max_total_pixels, "the most pixels to take in all frames"),
+        ("", "--max-frames", _count, limits.max_frames, "the most frames to take"),
+        ("", "--decode-memory", _size, limits.decode_memory, "the memory for all decodes at once"),
         ("", "--max-redirects", _count_or_none, limits.max_redirects, "the longest chain to follow"),
     )
     for short, long, kind, default, what in numbers:

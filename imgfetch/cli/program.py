@@ -6,9 +6,9 @@ import os
 import signal
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
-from imgfetch.cli import lines
+from imgfetch.cli import lines, signals
 from imgfetch.cli.exits import Exit, Terminated
 from imgfetch.cli.options import parse
 from imgfetch.errors import CacheError, ImgfetchError, InputError
@@ -17,20 +17,23 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
 
-def heed_sigterm() -> None:
-    """Let a SIGTERM end this process as an interrupt does."""
-    signal.signal(signal.SIGTERM, _terminate)
-
-
 def run(arguments: Sequence[str]) -> int:
     """Run one command and give its exit code."""
     try:
-        options = parse(arguments)
-        if not getattr(options, "quiet", False):
-            for notice in options.notices:
-                lines.say(notice)
-        command = import_module(f"imgfetch.cli.{options.command}")
-        return int(command.run(options))
+        return _run(arguments)
+    except (KeyboardInterrupt, Terminated) as error:  # it came while another error was told of
+        return ended_by(error)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        with signals.in_command():
+            options = parse(arguments)
+            if not getattr(options, "quiet", False):
+                for notice in options.notices:
+                    lines.say(notice)
+            command = import_module(f"imgfetch.cli.{options.command}")
+            return int(command.run(options))
     except (Exception, KeyboardInterrupt, Terminated) as error:
         return ended_by(error)
 
@@ -42,10 +45,10 @@ def ended_by(error: BaseException) -> int:
             lines.say(str(error))
             return _exit_for(error)
         case KeyboardInterrupt():
-            lines.say("interrupted; what was fetched before is kept")
+            lines.say(signals.WORDS[signal.SIGINT])
             return Exit.INTERRUPTED
         case Terminated():
-            lines.say("terminated; what was fetched before is kept")
+            lines.say(signals.WORDS[signal.SIGTERM])
             return Exit.TERMINATED
         case BrokenPipeError():
             # The reader has gone: nothing more to say, and Python's own flush at exit must not complain.
@@ -60,10 +63,6 @@ def ended_by(error: BaseException) -> int:
             what = f"{type(error).__name__}: {error}"
             lines.say(f"this should not have happened: {what}; IMGFETCH_DEBUG=1 shows where, for a report")
     return Exit.FAILED
-
-
-def _terminate(*_: object) -> NoReturn:
-    raise Terminated
 
 
 def _exit_for(error: ImgfetchError) -> Exit:

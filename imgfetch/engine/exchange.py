@@ -8,14 +8,15 @@ it is seen whether another process makes the same request: `engine.lead`.
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar, assert_never
 
 from imgfetch.engine.events import Followed, Received
 from imgfetch.engine.held import answer_to, selector_of, shared, without_blocking
 from imgfetch.engine.keeper import Keeper
 from imgfetch.engine.lead import Leads
-from imgfetch.engine.proof import prove
+from imgfetch.engine.proof import Inspected, conclude, decode, inspect
 from imgfetch.errors import ImgfetchError
 from imgfetch.frozen import replace
 from imgfetch.model import Defect, Failed, Filing, Key, Origin, Page, Reason, Verified
@@ -24,14 +25,14 @@ from imgfetch.rules.coding import Undo
 from imgfetch.rules.pace import Pace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
 
     from imgfetch.engine.events import Event
     from imgfetch.engine.lead import Lead
     from imgfetch.engine.patience import Patience
     from imgfetch.engine.robots import Robots
     from imgfetch.engine.turns import Turns
-    from imgfetch.model import Ask, Entry, Head, Scratch, Settings, Wanted
+    from imgfetch.model import Ask, Buffer, Entry, Head, Scratch, Settings, Wanted
     from imgfetch.ports import Ports, Reply, Store
 
 
@@ -58,6 +59,8 @@ class _Body(NamedTuple):
     asked_at: float
     received_at: float
 
+
+T = TypeVar("T")
 
 _Hop: TypeAlias = _Body | Landed | Failed | plan.Follow | _Led
 
@@ -144,7 +147,7 @@ class Exchange:
                         if refused is not None:
                             return refused, ask
                     case _Body():
-                        return await self._prove_and_keep(hop, ask, wanted), ask
+                        return await self._prove_and_keep(hop, ask, wanted, patience), ask
                     case Landed() | Failed() | _Led():
                         return hop, ask
                     case _:
@@ -228,47 +231,59 @@ class Exchange:
             self._store.discard(ask.partial.scratch)
         return self._store.begin()
 
-    async def _prove_and_keep(self, body: _Body, ask: Ask, wanted: Wanted) -> Landed | Failed | Page:
-        promised = None if body.receive.coding else body.receive.length
-
-        def look() -> Verified | Defect | Page:
-            with self._store.contents(body.scratch) as (data, digest):
-                proved = prove(
-                    data,
-                    digest,
-                    body.scratch,
-                    length=promised,
-                    wanted=wanted,
-                    limits=self._settings.limits,
-                    decoder=self._decoder,
-                    claims=digests.claims(body.head),
-                )
-                if isinstance(proved, Defect):
-                    if wanted.page and proved.reason is Reason.NOT_IMAGE and heads.is_page(body.head):
-                        return Page(body.head, bytes(data), _failure(proved, ask), ask.source_origin)
-                    return proved
-            sharing = shared(proved.facts, self._store)
-            signs = fakes.signs(
-                proved.facts, wanted.width, asked=ask.key, found=body.head.url, sharing=sharing
-            )
-            return verify.suspect(proved, wanted, signs)
-
+    async def _prove_and_keep(
+        self, body: _Body, ask: Ask, wanted: Wanted, patience: Patience
+    ) -> Landed | Failed | Page:
         try:
-            quick = verify.is_quick(wanted, promised)
-            seen = look() if quick else await self._runner.run(look)
-            match seen:
+            proved = await self._prove(body, ask, wanted, patience)
+            match proved:
                 case Defect():
-                    return _failure(seen, ask)
+                    return _failure(proved, ask)
                 case Page():
-                    return seen
+                    return proved
                 case Verified():
                     selector = selector_of(ask, self._store, redirected=ask.bound is not None)
-                    entry = await self._keeper.keep(_filing(seen, body, ask, selector))
-                    return Landed(entry, Origin.FETCHED, seen.warnings, attempts=1)
+                    entry = await self._keeper.keep(_filing(proved, body, ask, selector))
+                    return Landed(entry, Origin.FETCHED, proved.warnings, attempts=1)
                 case _:
-                    assert_never(seen)
+                    assert_never(proved)
         finally:
             self._store.discard(body.scratch)
+
+    async def _prove(
+        self, body: _Body, ask: Ask, wanted: Wanted, patience: Patience
+    ) -> Verified | Defect | Page:
+        """Inspect, decode and judge a body; the decode alone may outlive its caller."""
+        length = None if body.receive.coding else body.receive.length
+        limits = self._settings.limits
+        with ExitStack() as contents:
+
+            def look() -> tuple[Buffer, Inspected | Defect]:
+                data, digest = contents.enter_context(self._store.contents(body.scratch))
+                claims = digests.claims(body.head)
+                return data, inspect(data, digest, length=length, wanted=wanted, limits=limits, claims=claims)
+
+            data, inspected = look() if verify.is_quick(length) else await self._runner.run(look)
+            if isinstance(inspected, Defect):
+                if wanted.page and inspected.reason is Reason.NOT_IMAGE and heads.is_page(body.head):
+                    return Page(body.head, bytes(data), _failure(inspected, ask), ask.source_origin)
+                return inspected
+            decoded: Defect | tuple[str, ...] = ()
+            if inspected.load is not None:
+                work = partial(decode, data, inspected, wanted, limits, self._decoder)
+                decoded = await self._runner.decode(work, inspected.load, partial(_within, patience))
+        if isinstance(decoded, Defect):
+            return decoded
+        proved = conclude(inspected, decoded, body.scratch, wanted)
+        if isinstance(proved, Defect):
+            return proved
+        sharing = shared(proved.facts, self._store)
+        signs = fakes.signs(proved.facts, wanted.width, asked=ask.key, found=body.head.url, sharing=sharing)
+        return verify.suspect(proved, wanted, signs)
+
+
+def _within(patience: Patience, work: Awaitable[T]) -> Awaitable[T]:
+    return patience.spend(work, "the image was not decoded")
 
 
 def _beginning_of(ask: Ask, store: Store) -> Key:

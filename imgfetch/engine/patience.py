@@ -29,8 +29,11 @@ class Patience:
         """Seconds; none where it is negative."""
         return self._limit - self.spent
 
-    async def spend(self, work: Awaitable[T]) -> T:
-        """What comes of `work`, within the time that is left. Raises `NetworkError` (`timeout`)."""
+    async def spend(self, work: Awaitable[T], missing: str = "no whole image") -> T:
+        """Return what comes of `work`, within the time that is left. Raises `NetworkError` (`timeout`).
+
+        `missing` is what the message says there is none of.
+        """
         began = self._clock.elapsed()
         limit = asyncio.timeout(self.left)
         try:
@@ -40,7 +43,7 @@ class Patience:
             if not limit.expired():  # somebody else's, an observer's say
                 raise
             raise NetworkError(
-                Reason.TIMEOUT, f"no whole image within the time limit of {self._limit:g} s"
+                Reason.TIMEOUT, f"{missing} within the time limit of {self._limit:g} s"
             ) from error
         finally:
             self.spent += self._clock.elapsed() - began

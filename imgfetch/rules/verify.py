@@ -35,10 +35,9 @@ def proofs(form: Format, level: Level) -> tuple[str, ...]:
     return _PROOFS[level]
 
 
-def is_quick(wanted: Wanted, length: int | None) -> bool:
-    """Whether so many bytes are looked at in less time than it takes to hand them to another thread."""
-    known = length is not None and length <= _FEW_BYTES
-    return known and wanted.level in (Level.NONE, Level.STRUCTURE)
+def is_quick(length: int | None) -> bool:
+    """Whether so many bytes are hashed and walked in less time than handing them to another thread takes."""
+    return length is not None and length <= _FEW_BYTES
 
 
 def admit(structure: Structure, limits: Limits) -> Defect | None:
@@ -59,11 +58,11 @@ def admit(structure: Structure, limits: Limits) -> Defect | None:
         )
     if frames > limits.max_frames:
         return Defect(Reason.TOO_MANY_FRAMES, f"{frames:,} frames, the limit is {limits.max_frames:,}")
-    if frames * pixels > _ALL_FRAMES * limits.max_pixels:
+    if frames > 1 and frames * max(pixels, structure.most_pixels) > limits.max_total_pixels:
         return Defect(
             Reason.TOO_MANY_PIXELS,
             f"{frames:,} frames of {width} x {height} pixels, "
-            f"the limit is {_ALL_FRAMES * limits.max_pixels:,} in all",
+            f"the limit is {limits.max_total_pixels:,} in all",
         )
     return structure.defect
 
@@ -119,9 +118,6 @@ _PROOFS = {
 }
 
 _FEW_BYTES = 256 * 1024
-
-_ALL_FRAMES = 20
-"""All frames of an animation together may have this many times the pixels that one may have."""
 
 
 def _short(digest: Digest) -> str:
