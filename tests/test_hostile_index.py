@@ -18,6 +18,7 @@ import httpx
 import pytest
 
 import imgfetch
+from children import running
 from imgfetch import CachingTransport, Client, Lock
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.disk import INDEX, DiskStore
@@ -375,16 +376,30 @@ from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_hostile_index import endless
 from imgfetch.adapters import index as module
-from imgfetch.cli import program
+from imgfetch.cli import program, signals
 module._MOST_TICKS = 10 ** 9
-program.heed_sigterm()
 signal.signal(signal.SIGINT, signal.default_int_handler)
+signals.heed()
 index = endless(Path("cache").absolute())
 threading.Timer(0.5, os.kill, (os.getpid(), {int(sent)})).start()
 try:
-    index.{work.format(statement)}
+    with signals.in_command():
+        index.{work.format(statement)}
 except BaseException as error:
     sys.exit(program.ended_by(error))
 """
     done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, timeout=30)
     assert done.returncode == code, done.stderr
+
+
+@pytest.mark.parametrize("command", [["cache", "rm", CAT], ["cache", "pin", CAT], ["cache", "prune"]])
+def test_a_signal_ends_the_wait_for_another_writer(command: list[str]) -> None:
+    fill()
+    with closing(sqlite3.connect(INDEX_PATH, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        with running(*command) as process:
+            time.sleep(1.5)  # it has come to wait, which takes 10 s
+            began = time.monotonic()
+            process.send_signal(signal.SIGTERM)
+            assert process.wait(timeout=20) == 143
+            assert time.monotonic() - began < 5

@@ -200,8 +200,8 @@ T = TypeVar("T")
 Row: TypeAlias = "tuple[Any, ...]"
 _Statement: TypeAlias = "tuple[str, tuple[object, ...]]"
 
-_ASIDE_MS = 250
-"""Milliseconds to wait for another writer with what is done aside, and may be left undone."""
+_ATTEMPT = 0.25
+"""Seconds for which SQLite waits for another writer at a time. What may be left undone waits once."""
 
 _SPARE_PAGES, _SPARE_SHARE, _STEP = 256, 0.2, 1000
 """From how many free pages on, and which share of all, the index is compacted, and in steps of how many."""
@@ -245,22 +245,14 @@ class _Watch:
     whose frame is inside its `try` whenever Python may call a handler, and raised when the statement is over.
     """
 
-    def __init__(self, elapsed: Callable[[], float]) -> None:
+    def __init__(self, elapsed: Callable[[], float], *, is_limited: bool) -> None:
+        self.ticks = 0
+        """Since the statement began; to be set to 0 before each."""
+        self.is_limited = is_limited
         self._elapsed = elapsed
-        self._ticks = 0
         self._began = 0.0
-        self._limited = False
         self._caught: BaseException | None = None
         self.tick: Callable[[], bool] = self._judge().__next__
-
-    @contextmanager
-    def limit(self) -> Iterator[None]:
-        """Limit the time of the statements in the block, but for those that only wait for a disk."""
-        self._ticks, self._limited = 0, True
-        try:
-            yield
-        finally:
-            self._limited = False
 
     def raise_caught(self) -> None:
         """Raise what a signal handler raised, if that is what ended a statement."""
@@ -280,12 +272,11 @@ class _Watch:
                 self._caught, stop = error, True
 
     def _is_too_much(self) -> bool:
-        if not self._limited:
-            return False
-        self._ticks += 1
-        if self._ticks == 1:
+        self.ticks += 1
+        if self.ticks == 1:
             self._began = self._elapsed()
-        return self._ticks > _MOST_TICKS and self._elapsed() - self._began > _LONGEST
+        is_long = self.ticks > _MOST_TICKS and self._elapsed() - self._began > _LONGEST
+        return self.is_limited and is_long
 
 
 _STEPS = 100_000
@@ -300,9 +291,9 @@ _LONGEST_ROW = 1 << 24
 class _Way:
     """One way into the index: a connection, opened when it is needed."""
 
-    def __init__(self, elapsed: Callable[[], float]) -> None:
+    def __init__(self, elapsed: Callable[[], float], *, is_limited: bool = False) -> None:
         self.lock = Lock()
-        self.watch = _Watch(elapsed)
+        self.watch = _Watch(elapsed, is_limited=is_limited)
         self.connection: sqlite3.Connection | None = None
         self.file: tuple[int, int] | None = None
         """Device and inode of what was opened, or was to be: its name may come to stand for another file."""
@@ -348,7 +339,7 @@ class Index:
         self._building = building
         self._busy_timeout = busy_timeout
         self._new_salt = os.urandom(_SALT_BYTES)
-        self._reading = _Way(elapsed)
+        self._reading = _Way(elapsed, is_limited=True)
         self._writing = _Way(elapsed)  # where both locks are needed, this one is taken first
 
     def find(self, key: Key, selector: str | None = None) -> list[Found]:
@@ -658,35 +649,57 @@ class Index:
     def _rows(self, statement: str, values: tuple[object, ...] = ()) -> list[Row]:
         with self._reading.lock:
             try:
-                connection = self._reading.connection or self._open_to_read()
-                if connection is None:
-                    return []
-                with self._reading.watch.limit():
-                    return connection.execute(statement, values).fetchall()
+                return self._answered(statement, values)
             except sqlite3.Error as error:
+                if _is_busy(error):
+                    return self._rows_later(error, statement, values)
                 self._recover(error, self._reading)
                 return []
+
+    def _answered(self, statement: str, values: tuple[object, ...]) -> list[Row]:
+        connection = self._reading.connection or self._open_to_read()
+        self._reading.watch.ticks = 0
+        return connection.execute(statement, values).fetchall() if connection else []
+
+    def _rows_later(self, error: sqlite3.Error, statement: str, values: tuple[object, ...]) -> list[Row]:
+        """Ask again until another process lets us read."""
+        try:
+            return self._waiting(error, lambda: self._answered(statement, values))
+        except sqlite3.Error as later:
+            self._recover(later, self._reading)
+            return []
+
+    def _waiting(self, error: sqlite3.Error, work: Callable[[], T]) -> T:
+        """Do what was refused while another process writes, again and again.
+
+        SQLite waits for `_ATTEMPT` seconds each time; in between a signal may end the wait.
+        """
+        for _ in range(round(self._busy_timeout / _ATTEMPT) - 1):
+            try:
+                return work()
+            except sqlite3.Error as again:
+                if not _is_busy(again):
+                    raise
+                error = again
+        raise error
 
     def _write(self, *statements: _Statement) -> None:
         self._with_writer(lambda connection: _transaction(connection, lambda c: _execute(c, statements)))
 
     def _aside(self, work: Callable[[sqlite3.Connection], object]) -> None:
         """Do what may be left undone, where there is an index: without waiting long for another writer."""
-
-        def impatiently(connection: sqlite3.Connection) -> None:
-            connection.execute(f"PRAGMA busy_timeout = {_ASIDE_MS}")
-            try:
-                _transaction(connection, work)
-            finally:
-                connection.execute(f"PRAGMA busy_timeout = {int(self._busy_timeout * 1000)}")
-
         if os.path.lexists(self._path):
-            self._with_writer(impatiently)
+            self._with_writer(lambda connection: _transaction(connection, work), may_wait=False)
 
-    def _with_writer(self, work: Callable[[sqlite3.Connection], T]) -> T:
+    def _with_writer(self, work: Callable[[sqlite3.Connection], T], *, may_wait: bool = True) -> T:
         with self._writing.lock:
             try:
-                return work(self._writer())
+                try:
+                    return work(self._writer())
+                except sqlite3.Error as error:
+                    if not (may_wait and _is_busy(error)):
+                        raise
+                    return self._waiting(error, lambda: work(self._writer()))
             except sqlite3.Error as error:
                 self._recover(error, self._writing)
             try:
@@ -729,7 +742,7 @@ class Index:
 
     def _connect(self, way: _Way, query: str) -> sqlite3.Connection:
         _refuse_other_files(self._path)
-        connection = _connect(self._path, query, self._busy_timeout)
+        connection = _connect(self._path, query, min(self._busy_timeout, _ATTEMPT))
         connection.set_progress_handler(way.watch.tick, _STEPS)
         connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, _LONGEST_ROW)
         try:
@@ -768,12 +781,15 @@ class Index:
             return True
 
         try:
+            self._reading.watch.is_limited = False  # of a large index it takes minutes
             migrated = _transaction(connection, work)
         except sqlite3.OperationalError as error:
             if not only_reading or _code(error) not in _NO_ROOM_FOR_A_LOG:
                 raise
             connection.executescript(_READ_VERSION_1)
             return
+        finally:
+            self._reading.watch.is_limited = True
         if migrated:
             self.notices.append(
                 f"{self._path} was of version 1 and is now of version {VERSION}: nothing was deleted; what"
@@ -898,7 +914,7 @@ def told(row: Row) -> Entry:
 
 def _entry(row: Row) -> Found | None:
     """What a row tells of; None where it makes no sense."""
-    if _types(row) not in _OF_AN_ENTRY:
+    if [*map(type, row)] not in _OF_AN_ENTRY:
         return None
     try:
         return Found(_told(*row), *row[4:7])
@@ -936,9 +952,9 @@ def _told(
 
 def _makes_sense(row: Row) -> bool:
     """Whether `told` can make an entry of a row, found out in less time than it takes to make it."""
-    sha256, headers = row[1], row[13]
+    sha256, headers, types = row[1], row[13], [*map(type, row)]
     return (
-        _types(row) in _OF_AN_ENTRY
+        types in _OF_AN_ENTRY
         and row[2] in _FORMATS
         and len(sha256) == 64
         and sha256.isalnum()
@@ -953,11 +969,11 @@ def _types(row: Row) -> tuple[type, ...]:
     return tuple(map(type, row))
 
 
-_OF_AN_ENTRY = frozenset(
-    (str, str, str, int, int, int, int, int, int, int, str, str, int, str, float, float, bound, str, str, int)
-    for bound in (float, type(None))
+_OF_AN_ENTRY = tuple(
+    [str] * 3 + [int] * 7 + [str, str, int, str, float, float, bound, str, str, int]
+    for bound in (type(None), float)
 )
-"""Of `_COLUMNS`, the variant, the selector, and a number."""
+"""Of `_COLUMNS`, the variant, the selector, and a number; without redirects, and with some."""
 _OF_AN_OBJECT = (str, str, int, int, int)
 _OF_A_USE = (str, str, int, int, int, int)
 _SIGHTINGS = frozenset([(float, float), (float, type(None))])
@@ -1211,6 +1227,10 @@ _DAMAGE = (
     sqlite3.SQLITE_CONSTRAINT,  # our own statements break none where every row is sound
     sqlite3.SQLITE_MISMATCH,
 )
+
+
+def _is_busy(error: sqlite3.Error) -> bool:
+    return _code(error) in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 
 
 def _is_damage(error: sqlite3.Error) -> bool:
