@@ -460,6 +460,8 @@ for _name, _location, _kind, _words in (
     ("hex", "http://0x7f000002/", "blocked", "internal address"),
     ("octal", "http://0177.0.0.2/", "blocked", "internal address"),
     ("short", "http://127.2/", "blocked", "internal address"),
+    ("backslashes", "\\\\127.0.0.2\\a", "blocked", "127.0.0.2 is an internal address"),
+    ("not-an-address", "http://1.2.3.4.5/", "bad_redirect", "neither a name nor an address"),
     ("ipv6-loopback", "http://[::1]/", "blocked", "internal address"),
     ("mapped", "http://[::ffff:127.0.0.2]/", "blocked", "internal address"),
     ("nat64", "http://[64:ff9b::7f00:2]/", "blocked", "internal address"),

@@ -718,7 +718,8 @@ def test_a_download_that_goes_well_imports_what_it_needs(
     repeats = {"tenacity", "httpx", "httpcore", "anyio", "rich", "certifi", "urllib.request", "email", "json"}
     repeats |= {"dataclasses", "h11", "encodings.idna", "datetime"}
     repeats |= {"imgfetch.adapters.judged", "imgfetch.engine.robots", "imgfetch.formats.foreign"}
-    markup = {"imgfetch.markup.text", "imgfetch.markup.srcset", "turbohtml"}
+    markup = {"imgfetch.markup.text", "imgfetch.markup.srcset", "imgfetch.markup.urls", "turbohtml"}
+    markup |= {"ada_url"}
     assert not (repeats | markup | unneeded) & {*cold.stderr.split()}
 
 

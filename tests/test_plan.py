@@ -260,6 +260,17 @@ def test_a_validator_goes_only_to_the_url_that_gave_it() -> None:
     assert refusal(304, other.ask).reason is Reason.PROTOCOL
 
 
+def test_a_redirect_to_another_host_in_backslashes_takes_nothing_of_the_callers_along() -> None:
+    given = replace(SETTINGS, headers=(("authorization", "secret"),))
+    considered = plan.consider(URL, None, Wanted(), given, now=NOW, source_origin=source_origin_of(URL))
+    assert isinstance(considered, Ask)
+    assert "secret" in dict(considered.headers).values()
+    heard = plan.hear(considered, Head(URL, 302, (("location", "\\\\evil.example\\a"),)), given, now=NOW)
+    assert isinstance(heard, plan.Follow)
+    assert heard.ask.url.partition(":")[2] == "//evil.example/a"
+    assert "secret" not in dict(heard.ask.headers).values()
+
+
 def test_redirects_are_counted() -> None:
     ask = ask_for()
     for _ in range(3):
@@ -291,7 +302,7 @@ def test_an_unusable_location_is_a_bad_redirect_that_is_named(location: str, wor
 
 
 def test_a_location_with_a_port_that_browsers_block_is_a_bad_url() -> None:
-    for location in ("http://h.example:25/a", "//other.example:6667/a"):
+    for location in ("http://h.example:25/a", "//other.example:6667/a", "\\\\other.example:6667\\a"):
         failed = refusal(302, location=location)
         assert failed.reason is Reason.BAD_URL
         assert "is blocked, as browsers block it" in failed.message

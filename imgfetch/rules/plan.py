@@ -174,7 +174,7 @@ def unasked_until(entry: Entry) -> float | None:
     of it; None where there is no such time, or where it depends on the request.
     """
     address = urls.read(entry.key)
-    if isinstance(address, Defect) or address.key() != entry.key or not urls.is_plain(entry.key):
+    if isinstance(address, Defect) or address.key() != entry.key:
         return None
     held = _still_wanted(entry, _USUALLY_WANTED, _USUAL, ())
     if held is None or held.warnings or entry.selected or freshness.varying(entry.head):
@@ -375,7 +375,7 @@ def _follow(ask: Ask, head: Head, settings: Settings, *, now: float) -> Follow |
     if ask.hops >= settings.limits.max_redirects:
         many = f"more than {settings.limits.max_redirects} redirects"
         return _refuse(ask, Reason.TOO_MANY_REDIRECTS, many, head)
-    there = urls.read(urls.follow(ask.url, location))
+    there = urls.read(urls.resolve_location(location, ask.url))
     if isinstance(there, Defect):
         reason = there.reason if isinstance(there, urls.BlockedPort) else Reason.BAD_REDIRECT
         return _refuse(ask, reason, f"redirect to {urls.redact(location)}: {there.message}", head)

@@ -252,7 +252,7 @@ def invalidated(request: Request, head: Head) -> tuple[Key, ...]:
     if not isinstance(target, urls.Address):
         return ()
     named = (head.get("location"), head.get("content-location"))
-    others = (urls.read(urls.follow(request.url, url)) for url in named if url is not None)
+    others = (urls.read(urls.resolve_location(url, request.url)) for url in named if url is not None)
     here = (target, *(o for o in others if isinstance(o, urls.Address) and o.origin == target.origin))
     # Others who share the cache may have kept it under the key without its signature.
     keys = [address.key(request.key_ignore, signed=signed) for address in here for signed in (True, False)]

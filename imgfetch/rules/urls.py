@@ -1,6 +1,8 @@
-"""What a URL names: who is asked, for what, and under which key the answer is filed.
+"""Absolute URLs: which origin is asked, for which target, and the key under which the response is stored.
 
-Resolution of what a page says is `markup`'s; here a URL is absolute, and is only read.
+    Location ─▶ resolve_location ─▶ read: Address ─▶ key, origin, target, shown
+
+`markup.urls.resolve` alone resolves: by the URL standard, as browsers do, with ada.
 """
 
 from __future__ import annotations
@@ -8,7 +10,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import NamedTuple
-from urllib.parse import quote, unquote, urljoin
+from urllib.parse import unquote
 
 from imgfetch.errors import printable
 from imgfetch.model import Defect, Key, Reason
@@ -91,6 +93,8 @@ def read(url: str) -> Address | Defect:
         return place
     origin = place[-1]
     target = target if target[:1] == "/" else "/" + target
+    if "/." in target or "/%2" in target or _MAY_BE_ESCAPED.search(target):  # %2e stands for a dot
+        target = (_resolved(origin + target) or "")[len(origin) :] or target
     return Address(*place, target, userinfo[:-1], origin + target, _names(origin, target))
 
 
@@ -111,19 +115,14 @@ def is_relative(url: str) -> bool:
     return _SCHEME.match(url) is None
 
 
-def follow(base: str, location: str) -> str:
-    """Resolve a Location field against the URL that sent it (RFC 9110 §10.2.2).
+def resolve_location(location: str, base: str) -> str:
+    """Resolve a Location or Content-Location field against the URL that sent it, as browsers do.
 
-    What cannot be resolved stays as it was written: `read` says what is wrong with it.
+    See RFC 9110 §10.2.2 and URL §4.4. A value that is not a URL is returned as it is: `read` says why.
     """
-    location = location.strip(" \t")
-    try:
-        absolute = location if _SCHEME.match(location) else urljoin(base, location)
-    except ValueError:  # `//[`: a host in brackets that is no IPv6 address, or in letters that are none
-        absolute = location
-    # A header's bytes beyond ASCII reach us as Latin-1; they go back as the escapes the origin meant.
-    before, mark, query = quote(absolute, safe="%!#$&'()*+,/:;=?@[]~", encoding="latin-1").partition("?")
-    return before + mark + _with_apostrophes_escaped(query)
+    # The bytes of a field beyond ASCII are decoded as Latin-1; they become the escapes that browsers send.
+    escaped = _BEYOND_ASCII.sub(lambda byte: f"%{ord(byte[0]):02X}", location)
+    return _resolved(escaped, base) or location
 
 
 def origin(url: str) -> str:
@@ -216,7 +215,14 @@ _USERINFO = re.compile(
 )
 _ODD = re.compile(r"""[\x00-\x20"<>\\^`{|}\x7f]|\A[^?#]*+\?[^#']*+'""")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_NUMBER = re.compile(r"0x[0-9a-f]{0,60}|0[0-7]{0,60}|[1-9][0-9]{0,60}")
+_MAY_BE_ESCAPED = re.compile(r"""["'<>\\^`{|}]""")
+"""Characters of a target that the URL parser writes otherwise, some only in a path or only in a query."""
+_BEYOND_ASCII = re.compile("[\x80-\xff]")
+_PLAIN_HOST = re.compile(
+    r"(?:(?!xn--)[a-z0-9_-]+\.)*+(?!xn--)[a-z_-][a-z0-9_-]*"  # the last label is not a number
+    r"|(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.(?!\Z)|\Z)){4}"
+)
+"""A host that the URL parser leaves as it is: a name in ASCII, or an IPv4 address in its usual form."""
 _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
@@ -224,7 +230,12 @@ _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz012
 @lru_cache(_REMEMBERED)
 def _place(scheme: str, host: str, port: str) -> tuple[str, str, int, str, str] | Defect:
     """Scheme, host, port, authority and origin, of what is written of them; what is wrong with them."""
-    scheme, host = scheme.lower(), _plain(host.lower().strip("[]"))
+    scheme, host = scheme.lower(), host.lower()
+    if not _PLAIN_HOST.fullmatch(host):
+        resolved = _resolved(f"http://{host}/")
+        if resolved is None:
+            return _bad(f"not a URL: the host {host[:80]} is neither a name nor an address")
+        host = resolved[len("http://") : -1].strip("[]")
     if ":" not in host:
         if not all(0 < len(label) <= 63 for label in host.removesuffix(".").split(".")):
             return _bad(
@@ -244,22 +255,11 @@ def _place(scheme: str, host: str, port: str) -> tuple[str, str, int, str, str] 
     return scheme, host, number, authority, f"{scheme}://{authority}"
 
 
-def _plain(host: str) -> str:
-    """The IPv4 address that a host is a spelling of, as browsers read it (URL §3.5); any other host as it is.
+def _resolved(url: str, base: str = "") -> str | None:
+    """Return what the URL parser makes of a URL; None for any other string."""
+    from imgfetch.markup.urls import resolve  # most runs meet plain URLs alone, and need no parser
 
-    `127.1`, `2130706433` and `0x7f.0.0.01` are 127.0.0.1.
-    """
-    parts = host.removesuffix(".").split(".")
-    if len(parts) > 4 or not all(_NUMBER.fullmatch(part) for part in parts):
-        return host
-    *first, last = (
-        int(part[2:] or "0", 16) if part[:2] == "0x" else int(part, 8 if part[0] == "0" else 10)
-        for part in parts
-    )
-    if last >= 256 ** (4 - len(first)) or any(number > 255 for number in first):
-        return host
-    address = last + sum(number << 8 * (3 - place) for place, number in enumerate(first))
-    return ".".join(str(byte) for byte in address.to_bytes(4, "big"))
+    return resolve(url, base)
 
 
 def _why_not(url: str) -> str:
@@ -284,29 +284,16 @@ def _names(
         query = unsigned(query, ignoring, signatures=not signed)
         mark = mark if query else ""
     resource = origin + path + mark + query
-    if "%" in resource or "'" in query or "/." in path:
-        normal = _with_apostrophes_escaped(normal_escapes(query))
-        return Key(origin + _normal_path(path) + mark + normal), resource
-    return Key(resource), resource
+    return Key(normal_escapes(resource)), resource
 
 
 _remembered_names = lru_cache(_REMEMBERED)(_names)
-
-
-def _with_apostrophes_escaped(query: str) -> str:
-    """A query as browsers send it: the special-query percent-encode set of the URL standard (URL §1.3)."""
-    return query.replace("'", "%27")
 
 
 @lru_cache(_REMEMBERED)
 def _shown(url: str) -> str:
     before, mark, query = url.partition("?")
     return printable(before + mark + _QUERY_VALUE.sub("=…", query))
-
-
-def _normal_path(path: str) -> str:
-    path = normal_escapes(path)
-    return _remove_dot_segments(path) if "/." in path else path
 
 
 def normal_escapes(text: str) -> str:
@@ -317,17 +304,3 @@ def normal_escapes(text: str) -> str:
 def _normal_escape(match: re.Match[str]) -> str:
     character = unquote(match[0], encoding="latin-1")
     return character if character in _UNRESERVED else match[0].upper()
-
-
-def _remove_dot_segments(path: str) -> str:
-    """RFC 3986 §5.2.4, for an absolute path."""
-    kept: list[str] = []
-    segments = path.split("/")[1:]
-    for segment in segments:
-        if segment == "..":
-            del kept[-1:]
-        elif segment != ".":
-            kept.append(segment)
-    if segments[-1] in (".", ".."):
-        kept.append("")
-    return "/" + "/".join(kept)

@@ -155,7 +155,7 @@ def links(data: bytes) -> None:
         assert not isinstance(again, Defect)
         assert (again.key(), again.origin) == (there.key(), there.origin)
     assert urls.redact(text).isprintable()
-    urls.read(urls.follow(BASE, data.decode("latin-1")))  # as a header brings it
+    urls.read(urls.resolve_location(data.decode("latin-1"), BASE))  # as a header brings it
 
 
 def head(data: bytes) -> None:
