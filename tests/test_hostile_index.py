@@ -271,6 +271,52 @@ def test_other_parts_of_a_cache_are_regular_files_or_none(
         Leases(f"cache/{name}").take("something")
 
 
+@pytest.mark.parametrize("name", ["objects-v1", "scratch-v1", "quarantine-v1"])
+@pytest.mark.parametrize(
+    "work",
+    [
+        ("get", CAT, "--offline"),
+        ("get", "{url}", "--refresh", "--allow-host", "127.0.0.1"),
+        ("cache", "verify", "--repair"),
+        ("cache", "prune", "--max-cache", "1k", "--grace", "0s"),
+        ("cache", "rm", CAT),
+    ],
+)
+def test_nothing_behind_a_symbolic_link_in_a_cache_is_deleted(
+    name: str, work: tuple[str, ...], origin: Origin
+) -> None:
+    url = origin.route("/a", whole(WEBP))
+    fill()
+    folder, others = Path("cache") / name, Path("others")
+    if folder.exists():
+        folder.rename(others)
+    (others / "ab").mkdir(parents=True)
+    for path in (others / "thesis.txt", others / "ab" / f"ab{'0' * 62}.webp"):
+        path.write_text("two years of work")
+    there = sorted(others.rglob("*"))
+    for path in there:
+        os.utime(path, (1, 1), follow_symlinks=False)
+    folder.symlink_to("../others")
+    done = timed(*(word.format(url=url) for word in work))
+    assert sorted(others.rglob("*")) == there, done.stderr
+    assert "Traceback" not in done.stderr
+    if "--offline" not in work:  # which only reads
+        assert (done.returncode, "symbolic link" in done.stderr) == (3, True), done.stderr
+
+
+def test_an_object_is_a_regular_file_of_the_cache(origin: Origin) -> None:
+    url = origin.route("/a", whole(WEBP, **{"cache-control": "max-age=86400"}))
+    fill(url)
+    (path,) = Path("cache/objects-v1").glob("*/*.webp")
+    path.rename("elsewhere")
+    path.symlink_to(Path("elsewhere").absolute())
+    assert timed("get", url, "--offline").returncode == 1
+    done = timed("get", url, "--allow-host", "127.0.0.1")
+    assert done.returncode == 0, done.stderr
+    assert (path.is_symlink(), path.read_bytes()) == (False, WEBP)
+    assert Path("elsewhere").read_bytes() == WEBP
+
+
 def test_a_folder_whose_tag_is_a_fifo_is_no_cache() -> None:
     Path("cache").mkdir()
     os.mkfifo("cache/CACHEDIR.TAG")

@@ -259,7 +259,7 @@ class DiskStore:
             entry, mtime_ns, used_at, checked_at = found
             path = self._place(entry.facts)
             with self._usage.lock:
-                status = os.stat(path)
+                status = os.lstat(path)
                 self._usage.note({entry.facts.sha256: used_at})
             if status.st_size != entry.facts.bytes:
                 return None
@@ -292,7 +292,7 @@ class DiskStore:
                     key, sha256, form, size, mtime_ns, used_at = row[:6]
                     folder, name = f"{self._objects}/{sha256[:2]}", f"{sha256}.{_EXTENSION_OF[form]}"
                     try:
-                        status = os.stat(f"{folder}/{name}")
+                        status = os.lstat(f"{folder}/{name}")
                     except OSError:  # `find` says what is wrong
                         continue
                     if status.st_size == size and status.st_mtime_ns == mtime_ns:
@@ -384,7 +384,7 @@ class DiskStore:
     def _is_whole(self, path: str, sha256: Digest, *, at_once: bool) -> bool:
         """Return whether a file holds the bytes of that digest; it is hashed unless it was not long ago."""
         known = self._index.known(sha256)
-        status = os.stat(path)
+        status = os.lstat(path)
         if known is not None and status.st_size == known.bytes:
             if self._is_taken_for_whole(sha256, status, known.mtime_ns, known.checked_at):
                 return True
@@ -721,8 +721,13 @@ class DiskStore:
         if not stat.S_ISDIR(status.st_mode):
             raise self._not_a_cache("is a file, not a directory")
         with os.scandir(self._root) as listing:
-            if all(is_left_by_the_system(item.name) for item in listing):
-                return False
+            items = [item for item in listing if not is_left_by_the_system(item.name)]
+        if not items:
+            return False
+        for item in items:
+            if item.name in (OBJECTS, SCRATCH, QUARANTINE) and item.is_symlink():
+                # What lies behind it is not ours to delete.
+                raise self._not_a_cache(f"has a symbolic link in the place of its folder {item.name}")
         if not any(os.path.lexists(f"{self._root}/{name}") for name in (OBJECTS, SCRATCH, INDEX)):
             self._look_for_tag()
         return True
@@ -1001,8 +1006,8 @@ def _hash(path: str) -> Digest:
 
 @contextmanager
 def _opened(path: str) -> Iterator[int]:
-    """Open a regular file to read it."""
-    descriptor = open_regular(path)
+    """Open a regular file of the cache to read it; a symbolic link is not one."""
+    descriptor = open_regular(path, os.O_RDONLY | os.O_NOFOLLOW)
     try:
         yield descriptor
     finally:
@@ -1025,8 +1030,14 @@ def _time_at(folder: str) -> float:
 
 
 def _make_folder(path: str) -> None:
-    with suppress(FileExistsError):
+    """Make a folder unless there is one. Raises `OSError`, also where a symbolic link is in its place."""
+    try:
         os.mkdir(path, 0o700)
+    except FileExistsError:
+        if os.path.islink(path):
+            raise NotADirectoryError(
+                errno.ENOTDIR, "a symbolic link in the place of a folder", path
+            ) from None
 
 
 def listing(folder: str) -> list[os.DirEntry[str]]:
