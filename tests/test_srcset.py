@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgfetch.markup.srcset import ladder, parse_srcset, read_srcset, walk
+from imgfetch.markup.srcset import parse_srcset, read_srcset, urls_and_descriptors, walk
 from imgfetch.model import Candidate, Problem
 from measuring import cpu_seconds
 
@@ -239,7 +239,7 @@ def check_ladder(text: str) -> None:
     """The same candidates as a parser by the letter finds, twice: the second time they are remembered."""
     candidates = by_the_letter(text)
     for _ in range(2):
-        urls, descriptors = ladder(text)
+        urls, descriptors = urls_and_descriptors(text)
         assert [*urls] == [candidate.url for candidate in candidates]
         assert descriptors == tuple((candidate.width, candidate.density) for candidate in candidates)
 
@@ -289,7 +289,7 @@ def test_candidates_written_out_are_read_back(candidates: list[Candidate]) -> No
 def test_the_time_is_linear_in_the_text(piece: str) -> None:
     def seconds(size: int) -> float:
         text = "a " + piece * (size // len(piece))
-        return cpu_seconds(lambda: (read_srcset(text), parse_srcset(text), ladder(text)))
+        return cpu_seconds(lambda: (read_srcset(text), parse_srcset(text), urls_and_descriptors(text)))
 
     # A quadratic reader would need 400 times as long for 20 times the text.
     assert seconds(400_000) < 100 * seconds(20_000) + 0.2

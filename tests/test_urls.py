@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgfetch.markup.urls import base_url, resolve, resolved_plainly, shown
+from imgfetch.markup.urls import base_url, current_src, resolve, resolve_plain
 
 PAGE = "http://p.test/d/i.html"
 
@@ -103,7 +103,7 @@ def test_a_base_element_moves_the_base_unless_it_may_not(
     ],
 )
 def test_chromium_shows_urls_in_its_own_hand(url: str, base: str | None, expected: str | None) -> None:
-    assert shown(url, base) == expected
+    assert current_src(url, base) == expected
 
 
 @settings(deadline=None)
@@ -112,7 +112,7 @@ def test_no_text_is_too_odd_to_resolve(url: str, base: str, encoding: str) -> No
     for against in (base, PAGE, "about:blank"):
         resolved = resolve(url, against, encoding=encoding)
         assert resolved is None or isinstance(resolved, str)
-        shown(url, against, encoding=encoding)
+        current_src(url, against, encoding=encoding)
         base_url(url, against)
 
 
@@ -141,7 +141,7 @@ urls = paths | paths.map("/{}".format) | st.tuples(roots, st.just("/"), paths).m
 @settings(deadline=None, max_examples=1000)
 @given(urls, bases)
 def test_what_is_resolved_without_the_parser_is_what_the_parser_gives(url: str, base: str) -> None:
-    plainly = resolved_plainly(url, base)
+    plainly = resolve_plain(url, base)
     if plainly is not None:
         assert plainly == (ada_url.join_url(base, url) if base else ada_url.normalize_url(url))
 
@@ -165,4 +165,4 @@ def test_what_is_resolved_without_the_parser_is_what_the_parser_gives(url: str, 
     ],
 )
 def test_plain_urls_need_no_parser(url: str, expected: str | None) -> None:
-    assert resolved_plainly(url, "https://a.test/d/e?x/y") == expected
+    assert resolve_plain(url, "https://a.test/d/e?x/y") == expected

@@ -184,7 +184,7 @@ def _srcset(row: Row) -> str:
     (shown,) = current_sources(document(row), base_url=BASE, viewport=row.viewport, browser=row.browser)
     if shown is None:
         return NOTHING
-    return row.right if shown == urls.shown(row.right, BASE) else shown
+    return row.right if shown == urls.current_src(row.right, BASE) else shown
 
 
 def _small(row: Row) -> str:

@@ -16,8 +16,8 @@ from imgfetch.errors import member
 from imgfetch.markup import layout, links, media, urls
 from imgfetch.markup.encoding import decode, find_encoding, output_encoding
 from imgfetch.markup.html import read_page
-from imgfetch.markup.sizes import may_say_auto, source_size
-from imgfetch.markup.srcset import ladder
+from imgfetch.markup.sizes import may_contain_auto, source_size
+from imgfetch.markup.srcset import urls_and_descriptors
 from imgfetch.model import Browser
 from imgfetch.rules import browser as rule
 
@@ -77,7 +77,9 @@ def source_set(
     srcset: str, *, sizes: str = "", src: str = "", viewport: Viewport
 ) -> tuple[tuple[str, float], ...]:
     """The normalised source set of an `img`: each URL as written, with its density; no density twice."""
-    return rule.normalise(*ladder(srcset), source_size(sizes, viewport), src=src.strip(_HTML_SPACE))
+    return rule.normalise(
+        *urls_and_descriptors(srcset), source_size(sizes, viewport), src=src.strip(_HTML_SPACE)
+    )
 
 
 def _text(html: str | bytes, content_type: str | None) -> tuple[str, str]:
@@ -149,16 +151,18 @@ class _Screen:
             size = layout.image_width(attr, standing.attr, self._viewport) if auto else standing.size
             return self._load(self._chosen_of(standing, size), lazy=lazy)
         sizes = attr("sizes") or ""
-        auto = lazy and may_say_auto(sizes)
+        auto = lazy and may_contain_auto(sizes)
         width = layout.image_width(attr, None, self._viewport) if auto else None
         src = self._default(attr("src") or "")
-        urls = self._ranked(ladder(attr("srcset") or ""), sizes, auto_width=width, src=src)
+        urls = self._ranked(urls_and_descriptors(attr("srcset") or ""), sizes, auto_width=width, src=src)
         return self._load(self._select(urls), lazy=lazy)
 
     def preload(self, link: Link) -> str | None:
         if not (rule.can_show(link.type, self._browser) and self._holds(link.media)):
             return None
-        urls = self._ranked(ladder(link.imagesrcset or ""), link.imagesizes or "", src=link.href or "")
+        urls = self._ranked(
+            urls_and_descriptors(link.imagesrcset or ""), link.imagesizes or "", src=link.href or ""
+        )
         return self._load(self._select(urls))
 
     def _ranked(
@@ -187,7 +191,7 @@ class _Screen:
         for place, attr in enumerate(sources):
             if not (rule.can_show(attr("type"), self._browser) and self._holds(attr("media"))):
                 continue
-            urls, descriptors = ladder(attr("srcset") or "")
+            urls, descriptors = urls_and_descriptors(attr("srcset") or "")
             if urls:
                 sizes = attr("sizes") or ""
                 size = self._size(sizes, auto_width=None)
@@ -196,7 +200,7 @@ class _Screen:
 
     def _is_auto(self, sizes: str) -> bool:
         """Whether it is `auto` that decides where it is allowed: no other length is negative."""
-        return may_say_auto(sizes) and self._size(sizes, auto_width=-1.0) < 0
+        return may_contain_auto(sizes) and self._size(sizes, auto_width=-1.0) < 0
 
     def _chosen_of(self, standing: _Standing, size: float) -> str | None:
         """What is chosen of a source: the same for all images of a size, while nothing more is loaded."""
@@ -264,10 +268,10 @@ class _Screen:
         return bool(self._loaded) and _without_fragment(self._shown(url) or "") in self._loaded
 
     def _shown(self, url: str) -> str | None:
-        plain = None if self._base is None else urls.resolved_plainly(url, self._base)
+        plain = None if self._base is None else urls.resolve_plain(url, self._base)
         if plain is not None:  # no browser does anything else with it
             return plain
-        return urls.shown(url, self._base, encoding=self._encoding, browser=self._browser)
+        return urls.current_src(url, self._base, encoding=self._encoding, browser=self._browser)
 
 
 def _without_fragment(url: str) -> str:

@@ -1,9 +1,9 @@
 """CSS values: lengths, resolutions and the math functions (CSS Values 4 §6, §7, §10), in one unit each.
 
-    Token ─▶ its unit: px, dppx, radians ─▶ sums of products of values ─▶ Quantity, None where it is invalid
+    Token ─▶ its unit: px, dppx, radians ─▶ sums of products of values ─▶ Quantity, or None if it is invalid
 
-Two dialects. Media queries, and Firefox everywhere, know all math functions. Chromium's `sizes` has a reader
-of its own, which knows four of them, asks for no space around + and -, and takes no division by zero.
+Two dialects. Media queries, and Firefox everywhere, know all math functions. Chromium has its own parser for
+`sizes`: it knows four functions, needs no space around + and -, and rejects a division by zero.
 """
 
 from __future__ import annotations
@@ -21,36 +21,37 @@ if TYPE_CHECKING:
     from imgfetch.model import Viewport
 
 FLT_MAX = 3.4028234663852886e38
-"""The largest number of a browser: what is larger is cut to it (CSS Values 4 §5.1)."""
+"""The largest number of a browser, which replaces any larger one (CSS Values 4 §5.1)."""
 
 
 class Quantity(NamedTuple):
-    """A number and what it measures: `length` in px, `resolution` in dppx, `angle` in radians, or nothing."""
+    """A number with its measure."""
 
     number: float
     measure: str = ""
+    """`length` in px, `resolution` in dppx, `angle` in radians, or empty for a plain number."""
 
 
 class Dialect(NamedTuple):
-    """What a reader of calculations knows."""
+    """The features of a parser of calculations."""
 
     functions: frozenset[str]
     strict: bool
-    """Whether + and - need spaces around them, constants have names, and x / 0 is infinite, not invalid."""
+    """True if + and - need spaces around them, constants have names, and x / 0 is infinite, not invalid."""
 
 
 def quantity(token: Token, viewport: Viewport, dialect: Dialect) -> Quantity | None:
-    """What a number, a dimension or a math function comes to; None for all else, and where it is invalid."""
+    """Evaluate a number, a dimension or a math function; return None for any other or invalid token."""
     try:
         value = _Calculation(viewport, dialect).value(token)
     except _Invalid:
         return None
-    # A result that is no number is zero, and none is out of range (CSS Values 4 §10.12).
+    # A result that is not a number becomes zero; one out of range is clamped (CSS Values 4 §10.12).
     return Quantity(0.0 if math.isnan(value.number) else _in_range(value.number), value.measure)
 
 
 class _Invalid(Exception):
-    """The calculation means nothing."""
+    """The calculation has a syntax error or mixes measures."""
 
 
 class _Calculation:
@@ -76,27 +77,27 @@ class _Calculation:
         function = _FUNCTIONS[name]
         operands = self._operands(name, arguments)
         if len(operands) == 1 and name.startswith("round"):
-            operands.append(Quantity(1.0))  # the step of numbers, where none is given (CSS Values 4 §10.3)
+            operands.append(Quantity(1.0))  # the default step of numbers (CSS Values 4 §10.3)
         measure = operands[0].measure
         if (
-            not function.fewest <= len(operands) <= function.most
-            or measure not in function.takes
+            not function.min_arguments <= len(operands) <= function.max_arguments
+            or measure not in function.measures
             or any(operand.measure != measure for operand in operands)
         ):
             raise _Invalid
-        number = _worked_out(function.compute, *(operand.number for operand in operands))
-        return Quantity(number, measure if function.gives is None else function.gives)
+        number = _computed(function.compute, *(operand.number for operand in operands))
+        return Quantity(number, measure if function.result is None else function.result)
 
     def _operands(self, name: str, arguments: list[list[Token]]) -> list[Quantity]:
         unbounded = [[token.text for token in without_space(argument)] == ["none"] for argument in arguments]
         if name != "clamp" or not self._dialect.strict or unbounded not in _MAY_BE_UNBOUNDED:
             return [self._sum(argument) for argument in arguments]
         value = self._sum(arguments[1])
-        least, most = (
+        lower, upper = (
             Quantity(limit, value.measure) if unbounded[position] else self._sum(arguments[position])
             for position, limit in ((0, -math.inf), (2, math.inf))
         )
-        return [least, value, most]
+        return [lower, value, upper]
 
     def _sum(self, parts: Sequence[Token]) -> Quantity:
         terms: list[list[Token]] = [[]]
@@ -161,10 +162,10 @@ def _in_range(number: float) -> float:
 
 @lru_cache(maxsize=16)
 def _units(viewport: Viewport) -> Mapping[str, Quantity]:
-    """Every unit that means something here, and how much it is."""
+    """Return the size and the measure of every known unit."""
     width, height = viewport.width / 100, viewport.height / 100
-    # The text runs horizontally, so the inline axis is the width. No bars slide in and out, so the small,
-    # large and dynamic viewports are one; and with no container around, the viewport stands for it.
+    # The text runs horizontally, so the inline axis is the width. The window has no retractable bars, so the
+    # small, large and dynamic viewports are equal; without a container, its units refer to the viewport.
     sides = {
         "w": width,
         "h": height,
@@ -177,7 +178,7 @@ def _units(viewport: Viewport) -> Mapping[str, Quantity]:
         kind + side: size for kind in ("v", "sv", "lv", "dv", "cq") for side, size in sides.items()
     }
     for unit, part in _FONT.items():
-        # Neither sizes nor media queries see the page's fonts: the root's units are the same.
+        # Sizes and media queries do not use the fonts of the page: the units of the root are the same.
         lengths[unit] = lengths[f"r{unit}"] = part * viewport.font_size
     return {
         unit: Quantity(size, measure)
@@ -196,8 +197,8 @@ _ABSOLUTE = {
     "pc": 16.0,
 }
 _FONT = {"em": 1.0, "ex": 0.5, "ch": 0.5, "ic": 1.0, "cap": 0.7, "lh": 1.1875}
-"""In parts of the font size. All but em hang on the reader's fonts: these are what CSS falls back to without
-one, and for lh what Chromium's default font gives."""
+"""Multiples of the font size. All but em depend on the reader's fonts: these are the values of CSS without a
+font, and for lh the value of Chromium's default font."""
 _RESOLUTION = {"dppx": 1.0, "x": 1.0, "dpi": 1 / 96, "dpcm": 2.54 / 96}
 _ANGLE = {"rad": 1.0, "deg": math.pi / 180, "grad": math.pi / 200, "turn": 2 * math.pi}
 
@@ -208,15 +209,15 @@ _ANGLE = {"rad": 1.0, "deg": math.pi / 180, "grad": math.pi / 200, "turn": 2 * m
 
 class _Function(NamedTuple):
     compute: Callable[..., float]
-    fewest: int
-    most: int
-    takes: frozenset[str]
-    """What its arguments may measure; they all measure the same."""
-    gives: str | None = None
-    """What the result measures; None where that is what the arguments do."""
+    min_arguments: int
+    max_arguments: int
+    measures: frozenset[str]
+    """The measures that the arguments may have; all arguments have the same."""
+    result: str | None = None
+    """The measure of the result; None for that of the arguments."""
 
 
-def _worked_out(compute: Callable[..., float], *numbers: float) -> float:
+def _computed(compute: Callable[..., float], *numbers: float) -> float:
     if any(map(math.isnan, numbers)):
         return math.nan
     try:
@@ -237,46 +238,46 @@ def _divided(number: float, divisor: float) -> float:
     )
 
 
-def _steps(whole: Callable[[float], float]) -> Callable[[float, float], float]:
+def _rounded(whole: Callable[[float], float]) -> Callable[[float, float], float]:
     return lambda number, step: whole(number / step) * step
 
 
-_ANYTHING = frozenset({"", "length", "resolution", "angle"})
-_NUMBERS = frozenset({""})
-_ANGLES = frozenset({"", "angle"})
-_MANY = 10_000
+_ANY_MEASURE = frozenset({"", "length", "resolution", "angle"})
+_PLAIN = frozenset({""})
+_ANGLE_OR_PLAIN = frozenset({"", "angle"})
+_ANY_NUMBER = 10_000
 
 _FUNCTIONS = {
-    "calc": _Function(lambda value: value, 1, 1, _ANYTHING),
-    "min": _Function(lambda *values: min(values), 1, _MANY, _ANYTHING),
-    "max": _Function(lambda *values: max(values), 1, _MANY, _ANYTHING),
-    "clamp": _Function(lambda least, value, most: max(least, min(value, most)), 3, 3, _ANYTHING),
-    "round": _Function(_steps(lambda ratio: math.floor(ratio + 0.5)), 2, 2, _ANYTHING),
-    "round nearest": _Function(_steps(lambda ratio: math.floor(ratio + 0.5)), 2, 2, _ANYTHING),
-    "round up": _Function(_steps(math.ceil), 2, 2, _ANYTHING),
-    "round down": _Function(_steps(math.floor), 2, 2, _ANYTHING),
-    "round to-zero": _Function(_steps(math.trunc), 2, 2, _ANYTHING),
-    "mod": _Function(lambda number, step: number % step, 2, 2, _ANYTHING),
-    "rem": _Function(math.fmod, 2, 2, _ANYTHING),
-    "sin": _Function(math.sin, 1, 1, _ANGLES, ""),
-    "cos": _Function(math.cos, 1, 1, _ANGLES, ""),
-    "tan": _Function(math.tan, 1, 1, _ANGLES, ""),
-    "asin": _Function(math.asin, 1, 1, _NUMBERS, "angle"),
-    "acos": _Function(math.acos, 1, 1, _NUMBERS, "angle"),
-    "atan": _Function(math.atan, 1, 1, _NUMBERS, "angle"),
-    "atan2": _Function(math.atan2, 2, 2, _ANYTHING, "angle"),
-    "pow": _Function(math.pow, 2, 2, _NUMBERS),
-    "sqrt": _Function(math.sqrt, 1, 1, _NUMBERS),
-    "hypot": _Function(math.hypot, 1, _MANY, _ANYTHING),
-    "log": _Function(math.log, 1, 2, _NUMBERS),
-    "exp": _Function(math.exp, 1, 1, _NUMBERS),
-    "abs": _Function(math.fabs, 1, 1, _ANYTHING),
-    "sign": _Function(lambda value: (value > 0) - (value < 0), 1, 1, _ANYTHING, ""),
+    "calc": _Function(lambda value: value, 1, 1, _ANY_MEASURE),
+    "min": _Function(lambda *values: min(values), 1, _ANY_NUMBER, _ANY_MEASURE),
+    "max": _Function(lambda *values: max(values), 1, _ANY_NUMBER, _ANY_MEASURE),
+    "clamp": _Function(lambda lower, value, upper: max(lower, min(value, upper)), 3, 3, _ANY_MEASURE),
+    "round": _Function(_rounded(lambda ratio: math.floor(ratio + 0.5)), 2, 2, _ANY_MEASURE),
+    "round nearest": _Function(_rounded(lambda ratio: math.floor(ratio + 0.5)), 2, 2, _ANY_MEASURE),
+    "round up": _Function(_rounded(math.ceil), 2, 2, _ANY_MEASURE),
+    "round down": _Function(_rounded(math.floor), 2, 2, _ANY_MEASURE),
+    "round to-zero": _Function(_rounded(math.trunc), 2, 2, _ANY_MEASURE),
+    "mod": _Function(lambda number, step: number % step, 2, 2, _ANY_MEASURE),
+    "rem": _Function(math.fmod, 2, 2, _ANY_MEASURE),
+    "sin": _Function(math.sin, 1, 1, _ANGLE_OR_PLAIN, ""),
+    "cos": _Function(math.cos, 1, 1, _ANGLE_OR_PLAIN, ""),
+    "tan": _Function(math.tan, 1, 1, _ANGLE_OR_PLAIN, ""),
+    "asin": _Function(math.asin, 1, 1, _PLAIN, "angle"),
+    "acos": _Function(math.acos, 1, 1, _PLAIN, "angle"),
+    "atan": _Function(math.atan, 1, 1, _PLAIN, "angle"),
+    "atan2": _Function(math.atan2, 2, 2, _ANY_MEASURE, "angle"),
+    "pow": _Function(math.pow, 2, 2, _PLAIN),
+    "sqrt": _Function(math.sqrt, 1, 1, _PLAIN),
+    "hypot": _Function(math.hypot, 1, _ANY_NUMBER, _ANY_MEASURE),
+    "log": _Function(math.log, 1, 2, _PLAIN),
+    "exp": _Function(math.exp, 1, 1, _PLAIN),
+    "abs": _Function(math.fabs, 1, 1, _ANY_MEASURE),
+    "sign": _Function(lambda value: (value > 0) - (value < 0), 1, 1, _ANY_MEASURE, ""),
 }
 _CONSTANTS = {"pi": math.pi, "e": math.e, "infinity": math.inf, "-infinity": -math.inf, "nan": math.nan}
 
 _MAY_BE_UNBOUNDED = ([True, False, False], [False, False, True], [True, False, True])
-"""Where `clamp(none, …, none)` may have no bound (CSS Values 4 §10.4)."""
+"""The bounds that `clamp(none, …, none)` may lack (CSS Values 4 §10.4)."""
 
 ALL_MATH = Dialect(frozenset(name for name in _FUNCTIONS if " " not in name), strict=True)
 CHROMIUM_SIZES = Dialect(frozenset({"calc", "min", "max", "clamp"}), strict=False)

@@ -18,8 +18,8 @@ from imgfetch.markup import html, urls
 from imgfetch.markup.css import find_css_images, with_problems_of_others
 from imgfetch.markup.lines import Lines
 from imgfetch.markup.links import read_link_header
-from imgfetch.markup.media import unread_media
-from imgfetch.markup.sizes import unread_sizes
+from imgfetch.markup.media import media_problems
+from imgfetch.markup.sizes import sizes_problems
 from imgfetch.markup.srcset import excerpt, parse_srcset, read_srcset
 from imgfetch.model import Candidate, Kind, Problem, Source, SourceSet
 
@@ -287,7 +287,7 @@ def _image(
         kind, sizes = Kind.LAZY, _first(said, *_LAZY_SIZES) or sizes
     if tag != "img":
         kind = Kind.AMP
-    problems += _said_of("sizes", unread_sizes(sizes))
+    problems += _said_of("sizes", sizes_problems(sizes))
     candidates = own if _is_real(own) and src.startswith("data:") else _with_src(own, src)
     in_place = [written, *(c.url for c in candidates), *_blurred(backgrounds)]
     shown = {candidate.url for candidate in candidates} if _is_real(candidates) else set()
@@ -319,8 +319,8 @@ def _said_of(name: str, problems: Iterable[Problem]) -> Iterator[Problem]:
 
 def _conditions(said: Attributes, sizes: str) -> Iterator[Problem]:
     """What cannot be read of the attributes that say when a source or a preload is taken, and how large."""
-    yield from _said_of("sizes", unread_sizes(sizes))
-    yield from _said_of("media", unread_media(said.get("media", "")))
+    yield from _said_of("sizes", sizes_problems(sizes))
+    yield from _said_of("media", media_problems(said.get("media", "")))
     if not _MIME_TYPE.match(said.get("type", "")):
         yield Problem(0, excerpt(said["type"]), "not a MIME type such as image/webp (in type)")
 

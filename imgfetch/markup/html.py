@@ -1,10 +1,10 @@
-"""HTML: the elements of a page that ask for images, as the HTML parser makes its tree (HTML §13.2).
+"""HTML: the elements of a page that request images, in the tree of the HTML parser (HTML §13.2).
 
-    text ─▶ parse: the tree a browser builds ─▶ read_page: what each img, source, base and link says
+    text ─▶ parse: the tree that a browser builds ─▶ read_page: the attributes of img, source, base and link
 
-turbohtml is the parser: of those measured it alone takes linear time on every hostile page tried (nested
-lists, 10⁵ attributes), stops nesting at 512 elements as browsers do, knows the scripting flag and keeps
-lone surrogates.
+turbohtml is the parser. Of those measured, only turbohtml takes linear time on every hostile page tried
+(nested lists, 10⁵ attributes). It stops nesting at 512 elements as browsers do, has the scripting flag and
+preserves lone surrogates.
 """
 
 from __future__ import annotations
@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     import turbohtml
 
     Attr: TypeAlias = Callable[[str], str | None]
-    """What an attribute of an element says, None where it is absent: read when it is asked for, as most
-    of them never are."""
+    """The getter of an element's attributes: the value of the named one, None if it is absent."""
 
 
 class Image(NamedTuple):
@@ -27,13 +26,13 @@ class Image(NamedTuple):
 
     attr: Attr
     sources: Sequence[Attr]
-    """The `<source>` children of its picture, whether before or after it."""
+    """The `<source>` children of its picture, before and after it."""
     before: int
-    """How many of them come before it: only those can stand for it."""
+    """The number of sources before it: only these can be chosen in its place."""
 
 
 class Link(NamedTuple):
-    """A `<link>`; None where an attribute is absent."""
+    """A `<link>`; None for an absent attribute."""
 
     rel: str | None
     href: str | None
@@ -45,7 +44,7 @@ class Link(NamedTuple):
 
 
 class Page(NamedTuple):
-    """What a page says of its images, in document order."""
+    """The images and links of a page, in document order."""
 
     base: str | None
     """The `href` of the first `<base>` that has one."""
@@ -53,22 +52,22 @@ class Page(NamedTuple):
     links: tuple[Link, ...]
 
 
-_OF_A_LINK = ("rel", "href", "as", "media", "type", "imagesrcset", "imagesizes")
-"""Its attributes, in the order of the fields."""
+_LINK_ATTRIBUTES = ("rel", "href", "as", "media", "type", "imagesrcset", "imagesizes")
+"""The attributes of a link, in the order of the fields of `Link`."""
 
 
 def read_page(markup: str, *, scripting: bool = True) -> Page:
-    """The images and links of a page; without `scripting` the content of `noscript` is read too."""
+    """Return the images and links of a page; without `scripting`, the content of `noscript` is read too."""
     from turbohtml import Namespace
 
     document = parse(markup, scripting=scripting)
     images: list[Image] = []
     links: list[Link] = []
-    # An image shares the sources of its picture with the others in it, so that a thousand images among a
-    # thousand sources are two thousand things, and not a million.
+    # The images of a picture share one list of sources: a thousand images among a thousand sources are two
+    # thousand objects, not a million.
     pictures: dict[turbohtml.Node | None, list[Attr]] = {}
     for element in document.select("img, picture > source, link"):  # find_all takes three times as long
-        if element.namespace is not Namespace.HTML:  # <svg><source>: not ours, whatever its name
+        if element.namespace is not Namespace.HTML:  # <svg><source> is another element
             continue
         match element.tag:
             case "img":
@@ -77,18 +76,18 @@ def read_page(markup: str, *, scripting: bool = True) -> Page:
             case "source":
                 pictures.setdefault(element.parent, []).append(element.attr)
             case _:
-                links.append(Link._make(map(element.attr, _OF_A_LINK)))
+                links.append(Link._make(map(element.attr, _LINK_ATTRIBUTES)))
     return Page(base_href(document), tuple(images), tuple(links))
 
 
 def metas(markup: str) -> tuple[tuple[str, str], ...]:
-    """The `name` and `content` of each `meta` of a page that has both."""
+    """Return the `name` and `content` of each `meta` of a page that has both."""
     found = ((element.attr("name"), element.attr("content")) for element in parse(markup).find_all("meta"))
     return tuple((name, content) for name, content in found if name is not None and content is not None)
 
 
 def parse(markup: str, *, scripting: bool = True) -> turbohtml.Document:
-    """The document, without what its templates hold: that is no part of the page until a script says so."""
+    """Parse a page, without the contents of its templates: only a script makes these a part of the page."""
     import turbohtml
 
     document = turbohtml.parse(markup, scripting=scripting)
@@ -99,13 +98,13 @@ def parse(markup: str, *, scripting: bool = True) -> turbohtml.Document:
 
 
 def base_href(document: turbohtml.Document) -> str | None:
-    """The `href` of the first `<base>` that has one: the others say nothing (HTML §4.2.3)."""
+    """Return the `href` of the first `<base>` that has one; the others have no effect (HTML §4.2.3)."""
     element = base_element(document)
     return None if element is None else element.attr("href")
 
 
 def base_element(document: turbohtml.Document) -> turbohtml.Element | None:
-    """The first `<base>` that has a `href`."""
+    """Return the first `<base>` that has a `href`."""
     for element in document.find_all("base"):
         if element.attr("href") is not None and element.namespace.name == "HTML":
             return element

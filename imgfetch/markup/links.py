@@ -1,4 +1,4 @@
-"""The `Link` header field: what a response says before its page does (RFC 8288 §3).
+"""The `Link` header field: the links of a response, which precede those of its page (RFC 8288 §3).
 
 </a.webp>; rel=preload; as=image; imagesrcset="/a.webp 1x, /b.webp 2x", </c.css>; rel=preload; as=style
 """
@@ -19,24 +19,24 @@ _PARAMETER = re.compile(
              (?: "((?:[^"\\]++|\\.)*+)" | ([^;," \t\r\n][^;,"]*+) ) )?+ )?+""",
     re.VERBOSE | re.DOTALL,
 )
-_REST = re.compile(rf"""{_BLANK}*+(?:,|\Z)""")
+_END = re.compile(rf"""{_BLANK}*+(?:,|\Z)""")
 _NEXT = re.compile(r"""(?:[^,"]++|"(?:[^"\\]++|\\.)*+"?)*+,?""", re.DOTALL)
 _ESCAPED = re.compile(r"\\(.)", re.DOTALL)
-_SAY_SOMETHING = frozenset({"rel", "title", "media", "type", "rev", "hreflang", "referrerpolicy"})
-"""The parameters that mean nothing without a value."""
+_NEED_A_VALUE = frozenset({"rel", "title", "media", "type", "rev", "hreflang", "referrerpolicy"})
+"""The parameters that are invalid without a value."""
 
 
 def parse_link_header(value: str) -> tuple[Link, ...]:
-    """The links of a `Link` field value, in order.
+    """Return the links of a `Link` field value, in order.
 
-    As in Chromium, a link of which not all can be read is passed over, as is one that speaks of another
-    document, by an `anchor`.
+    As in Chromium, a link with a part that cannot be read is skipped, and so is a link of another document
+    (an `anchor`).
     """
     return read_link_header(value)[0]
 
 
 def read_link_header(value: str) -> tuple[tuple[Link, ...], tuple[Problem, ...]]:
-    """The links of a `Link` field value, and what of it could not be read, with the reason."""
+    """Return the links of a `Link` field value, and the parts that could not be read, with the reasons."""
     links = []
     problems = []
     position = 0
@@ -53,7 +53,7 @@ def read_link_header(value: str) -> tuple[tuple[Link, ...], tuple[Problem, ...]]
                 text = _ESCAPED.sub(r"\1", quoted) if quoted is not None else token and token.rstrip()
                 if name:
                     parameters.setdefault(name.lower(), text)
-            readable = _REST.match(value, position) and _is_understood(parameters)
+            readable = _END.match(value, position) and _have_values(parameters)
             reason = "" if readable else "not all parameters of this link can be read"
             if readable and "anchor" not in parameters:
                 links.append(_link(target[1].strip(" \t\r\n"), parameters))
@@ -63,8 +63,8 @@ def read_link_header(value: str) -> tuple[tuple[Link, ...], tuple[Problem, ...]]
     return tuple(links), tuple(problems)
 
 
-def _is_understood(parameters: dict[str, str | None]) -> bool:
-    return all(text is not None for name, text in parameters.items() if name in _SAY_SOMETHING)
+def _have_values(parameters: dict[str, str | None]) -> bool:
+    return all(text is not None for name, text in parameters.items() if name in _NEED_A_VALUE)
 
 
 def _link(href: str, parameters: dict[str, str | None]) -> Link:

@@ -1,9 +1,8 @@
-"""Media queries as a browser window on a screen answers them (Media Queries 4, §3).
+"""Media queries as a browser window on a screen evaluates them (Media Queries 4, §3).
 
     text ─▶ queries between commas ─▶ a type, conditions in parentheses ─▶ media_features ─▶ bool or unknown
 
-What is no known feature is unknown, and stays so under `not`; what is no condition at all makes its query
-match nothing.
+An unknown feature has an unknown truth, also under `not`. A query with a syntax error matches nothing.
 """
 
 from __future__ import annotations
@@ -22,51 +21,51 @@ if TYPE_CHECKING:
 
     from imgfetch.markup.css_tokens import Token
 
-_NOTHING = re.compile(r"(?:[ \t\n\r\f]++|/\*.*?(?:\*/|\Z))*+", re.DOTALL)
+_BLANK = re.compile(r"(?:[ \t\n\r\f]++|/\*.*?(?:\*/|\Z))*+", re.DOTALL)
 
-_LONGEST_REMEMBERED = 1_000
-"""Characters; a page asks the same short questions of many elements."""
+_MAX_CACHED = 1_000
+"""Characters of a list whose result is cached: many elements of a page have the same short queries."""
 
 
 def matches(condition: str, viewport: Viewport, *, browser: str = "chromium") -> bool:
-    """Whether a media query list, such as the `media` of a `<source>`, matches; an empty list does."""
-    answer = _remembered if len(condition) <= _LONGEST_REMEMBERED else _matches
-    return answer(condition, viewport, browser)
+    """Return True if a media query list matches, such as the `media` of a `<source>`; an empty list does."""
+    evaluate = _cached_matches if len(condition) <= _MAX_CACHED else _matches
+    return evaluate(condition, viewport, browser)
 
 
-def holds(condition: Sequence[Token], viewport: Viewport, *, browser: str = "chromium") -> bool:
-    """Whether tokens, none of them white space, are a media condition, and a true one."""
+def is_true(condition: Sequence[Token], viewport: Viewport, *, browser: str = "chromium") -> bool:
+    """Return True if tokens without white space are a media condition, and it is true."""
     try:
         return _condition(condition, Window(viewport, browser)) is True
     except _Malformed:
         return False
 
 
-def unread_media(condition: str) -> tuple[Problem, ...]:
-    """The media queries of a list that a browser cannot read, or not wholly, and why."""
-    answer = _remembered_unread if len(condition) <= _LONGEST_REMEMBERED else _unread
-    return answer(condition)
+def media_problems(condition: str) -> tuple[Problem, ...]:
+    """Return the media queries of a list that browsers cannot read, or not wholly, with the reasons."""
+    find = _cached_problems if len(condition) <= _MAX_CACHED else _problems
+    return find(condition)
 
 
-def why_never(condition: Sequence[Token]) -> str | None:
-    """Why tokens, none of them white space, are no media condition that is known on any screen."""
-    return _fault(condition, _condition, _NO_CONDITION)
+def why_unreadable(condition: Sequence[Token]) -> str | None:
+    """Return the reason why tokens without white space are not a media condition that browsers know."""
+    return _fault(condition, _condition, _NOT_A_CONDITION)
 
 
-def _unread(condition: str) -> tuple[Problem, ...]:
-    if _NOTHING.fullmatch(condition):
+def _problems(condition: str) -> tuple[Problem, ...]:
+    if _BLANK.fullmatch(condition):
         return ()
     return tuple(
         Problem(start, excerpt(condition[start:end].strip()), reason)
         for query, start, end in entries_with_offsets(condition)
-        if (reason := _fault(without_space(query), _verdict, _NO_QUERY))
+        if (reason := _fault(without_space(query), _truth, _NOT_A_QUERY))
     )
 
 
 def _fault(
     tokens: Sequence[Token], read: Callable[[Sequence[Token], Window], object], malformed: str
 ) -> str | None:
-    """Why tokens cannot be read, or mean something unknown, whatever the screen."""
+    """Return the reason why no screen can read the tokens, or knows all of them; None if one can."""
     window = Window(_ANY_SCREEN, "chromium")
     try:
         read(tokens, window)
@@ -76,12 +75,12 @@ def _fault(
 
 
 def _unknown(tokens: Sequence[Token], window: Window) -> Iterator[Token]:
-    """What stands in parentheses, at whatever depth, and is neither a known feature nor a condition."""
+    """Yield the parentheses, at any depth, that hold neither a known feature nor a condition."""
     for token in tokens:
         inside = without_space(token.parts)
         if token.kind == "function":
             yield token
-        elif token.kind == "(" and window.answer(inside) is None:
+        elif token.kind == "(" and window.evaluate(inside) is None:
             try:
                 _condition(inside, window)
             except _Malformed:
@@ -90,44 +89,44 @@ def _unknown(tokens: Sequence[Token], window: Window) -> Iterator[Token]:
                 yield from _unknown(inside, window)
 
 
-_NO_QUERY = "not a media query such as (min-width: 40em): it matches nothing"
-_NO_CONDITION = "not a media condition such as (min-width: 40em): it never holds"
-_NOT_KNOWN = "a media feature, or the value of one, is not known to browsers: it neither holds nor fails"
+_NOT_A_QUERY = "not a media query such as (min-width: 40em): it matches nothing"
+_NOT_A_CONDITION = "not a media condition such as (min-width: 40em): it is never true"
+_NOT_KNOWN = "a media feature, or its value, is not known to browsers: it is neither true nor false"
 _ANY_SCREEN = Viewport(1000, 1000)
-"""What can be read can be read on every screen."""
+"""An arbitrary screen: a query that one screen can read, every screen can."""
 
 
 def _matches(condition: str, viewport: Viewport, browser: str) -> bool:
     window = Window(viewport, browser)
     queries = map(without_space, entries(condition))
-    return bool(_NOTHING.fullmatch(condition)) or any(_query(query, window) for query in queries)
+    return bool(_BLANK.fullmatch(condition)) or any(_query_matches(query, window) for query in queries)
 
 
-_remembered = lru_cache(maxsize=1024)(_matches)
-_remembered_unread = lru_cache(maxsize=256)(_unread)
+_cached_matches = lru_cache(maxsize=1024)(_matches)
+_cached_problems = lru_cache(maxsize=256)(_problems)
 
 
 class _Malformed(Exception):
-    """What was read is no media condition."""
+    """The tokens are not a media condition."""
 
 
-def _query(tokens: Sequence[Token], window: Window) -> bool:
+def _query_matches(tokens: Sequence[Token], window: Window) -> bool:
     try:
-        return _verdict(tokens, window) is True
+        return _truth(tokens, window) is True
     except _Malformed:
         return False
 
 
-def _verdict(tokens: Sequence[Token], window: Window) -> bool | None:
-    """`[ not | only ]? <media-type> [ and <condition without or> ]?`, or a condition."""
+def _truth(tokens: Sequence[Token], window: Window) -> bool | None:
+    """Evaluate `[ not | only ]? <media-type> [ and <condition without or> ]?`, or a condition."""
     restrictor = tokens[0].text if tokens and _is_word(tokens[0], "not", "only") else ""
     typed = tokens[1:] if restrictor else tokens
     if not typed or typed[0].kind != "ident" or _is_word(typed[0], "not", "only", "and", "or", "layer"):
         return _condition(tokens, window)
-    verdict = _after_type(typed[1:], window)
+    truth = _after_type(typed[1:], window)
     if not _is_word(typed[0], "all", "screen"):
-        verdict = False
-    return verdict is (restrictor != "not")
+        truth = False
+    return truth is (restrictor != "not")
 
 
 def _after_type(tokens: Sequence[Token], window: Window) -> bool | None:
@@ -141,32 +140,32 @@ def _after_type(tokens: Sequence[Token], window: Window) -> bool | None:
 def _condition(
     tokens: Sequence[Token], window: Window, *, operators: Sequence[str] = ("and", "or")
 ) -> bool | None:
-    """`not` and one thing in parentheses, or any number of them joined by one of the operators.
+    """Evaluate `not` with one pair of parentheses, or any number of these joined by one of the operators.
 
     None is the third value of Kleene's logic, unknown.
     """
     if len(tokens) == 2 and _is_word(tokens[0], "not"):
-        verdict = _in_parens(tokens[1], window)
-        return None if verdict is None else not verdict
+        truth = _in_parens(tokens[1], window)
+        return None if truth is None else not truth
     operator = tokens[1].text if len(tokens) > 1 else "and"
     if len(tokens) % 2 == 0 or operator not in operators:
         raise _Malformed
     if not all(_is_word(token, operator) for token in tokens[1::2]):
         raise _Malformed
-    verdicts = {_in_parens(token, window) for token in tokens[::2]}
+    truths = {_in_parens(token, window) for token in tokens[::2]}
     decisive = operator == "or"
-    if decisive in verdicts:
+    if decisive in truths:
         return decisive
-    return None if None in verdicts else not decisive
+    return None if None in truths else not decisive
 
 
 def _in_parens(token: Token, window: Window) -> bool | None:
-    """`( <feature> )`, `( <condition> )`, or something else in parentheses, whose truth is unknown."""
+    """Evaluate `( <feature> )` or `( <condition> )`; anything else in parentheses is unknown."""
     if token.kind == "(":
         inside = without_space(token.parts)
-        verdict = window.answer(inside)
-        if verdict is not None:
-            return verdict
+        truth = window.evaluate(inside)
+        if truth is not None:
+            return truth
         try:
             return _condition(inside, window)
         except _Malformed:
@@ -179,7 +178,7 @@ def _in_parens(token: Token, window: Window) -> bool | None:
 
 
 def _is_broken(token: Token) -> bool:
-    """Whether a block has what no block may have: a bad string or URL, or a bracket that closes nothing."""
+    """Return True if a block holds a bad string, a bad URL or an unmatched closing bracket, at any depth."""
     return any(part.kind in ("bad", ")", "]", "}") or _is_broken(part) for part in token.parts)
 
 

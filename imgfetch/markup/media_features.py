@@ -1,9 +1,9 @@
 """The media features that the window of a desktop browser knows (Media Queries 4 §2.4, Media Queries 5).
 
-    `width`, `min-width: 600px`, `400px <= width < 600px`, `hover: none` ─▶ true, false, or not known
+    `width`, `min-width: 600px`, `400px <= width < 600px`, `hover: none` ─▶ true, false, or unknown
 
-Where browsers differ from the standard, Chromium decides: `infinite` is no resolution, lengths are compared
-to a 64th of a pixel, the screen is as large as the window.
+Where browsers differ from the standard, Chromium decides: it does not know the resolution `infinite`, it
+compares lengths to a 64th of a pixel, and its screen is as large as the window.
 """
 
 from __future__ import annotations
@@ -22,29 +22,29 @@ if TYPE_CHECKING:
 
 
 class Window:
-    """A window that answers about its features. Each answer is None where feature or value are not known."""
+    """A window that evaluates its features. Each result is None if the feature or the value is unknown."""
 
     def __init__(self, viewport: Viewport, browser: str) -> None:
         self._viewport = viewport
         self._is_firefox = browser == "firefox"
         self._keywords = _FIREFOX if self._is_firefox else _CHROMIUM
 
-    def answer(self, tokens: Sequence[Token]) -> bool | None:
-        """Whether what stands between parentheses is a feature, and true. Without white space."""
+    def evaluate(self, tokens: Sequence[Token]) -> bool | None:
+        """Evaluate the contents of parentheses, given without white space."""
         name = _word(tokens[:1])
         if len(tokens) == 1:
-            return self._alone(name)
+            return self._boolean(name)
         if name and tokens[1].kind == ":":
-            return self._plain(name, tokens[2:])
+            return self._with_value(name, tokens[2:])
         comparisons = [position for position, token in enumerate(tokens) if token.kind in _MIRRORED]
         if len(comparisons) == 1:
-            return self._compared(tokens, *comparisons)
+            return self._bounded(tokens, *comparisons)
         if len(comparisons) == 2:
             return self._between(tokens, *comparisons)
         return None
 
-    def _alone(self, name: str) -> bool | None:
-        """`(hover)`: whether the feature is something but nothing."""
+    def _boolean(self, name: str) -> bool | None:
+        """Evaluate `(hover)`: a feature in a boolean context is true unless its value is 0 or `none`."""
         if _BOUNDS.get(name) == (name, "=") and not self._is_foreign(name):
             extent = {"width": self._viewport.width, "height": self._viewport.height}
             return extent.get(name, name not in ("color-index", "monochrome")) != 0
@@ -56,8 +56,8 @@ class Window:
             return self._keyword(name) not in ("", "none", "no-preference")
         return None
 
-    def _plain(self, name: str, value: Sequence[Token]) -> bool | None:
-        """`(min-width: 600px)`."""
+    def _with_value(self, name: str, value: Sequence[Token]) -> bool | None:
+        """Evaluate `(min-width: 600px)`."""
         if name in _BOUNDS:
             return self._compares(*_BOUNDS[name], value)
         if name in _FLAGS:
@@ -67,22 +67,22 @@ class Window:
             return _word(value) == self._keyword(name)
         return None
 
-    def _compared(self, tokens: Sequence[Token], at: int) -> bool | None:
-        """`(width <= 600px)` or `(600px >= width)`."""
-        left, comparison, right = tokens[:at], tokens[at].kind, tokens[at + 1 :]
-        answer = self._compares(_word(left), comparison, right)
-        return self._compares(_word(right), _MIRRORED[comparison], left) if answer is None else answer
+    def _bounded(self, tokens: Sequence[Token], index: int) -> bool | None:
+        """Evaluate `(width <= 600px)` or `(600px >= width)`; the comparison is at `index`."""
+        left, comparison, right = tokens[:index], tokens[index].kind, tokens[index + 1 :]
+        truth = self._compares(_word(left), comparison, right)
+        return self._compares(_word(right), _MIRRORED[comparison], left) if truth is None else truth
 
     def _between(self, tokens: Sequence[Token], first: int, second: int) -> bool | None:
-        """`(400px <= width < 600px)`; both comparisons look the same way."""
+        """Evaluate `(400px <= width < 600px)`; both comparisons point the same way."""
         name, comparisons = _word(tokens[first + 1 : second]), (tokens[first].kind, tokens[second].kind)
         if "=" in comparisons or comparisons[0][0] != comparisons[1][0]:
             return None
-        answers = (
+        truths = (
             self._compares(name, _MIRRORED[comparisons[0]], tokens[:first]),
             self._compares(name, comparisons[1], tokens[second + 1 :]),
         )
-        return None if None in answers else all(answers)
+        return None if None in truths else all(truths)
 
     def _keyword(self, name: str) -> str:
         if name in ("orientation", "-moz-device-orientation"):
@@ -92,7 +92,7 @@ class Window:
         return self._keywords[name].partition(" ")[0]
 
     def _is_foreign(self, name: str) -> bool:
-        """Whether the feature is one that only other browsers have."""
+        """Return True if only other browsers have the feature."""
         return name in _SEGMENTS if self._is_firefox else name.startswith("-moz-")
 
     def _compares(self, name: str, comparison: str, value: Sequence[Token]) -> bool | None:
@@ -140,7 +140,7 @@ class Window:
         if bound is None or bound.measure != "resolution" or bound.number < 0:
             return None
         actual, limit = _single(self._viewport.dpr), _single(bound.number)
-        if value[0].text == "dpcm":  # a whole number of dots in a centimetre is seldom one in a pixel
+        if value[0].text == "dpcm":  # whole dots in a centimetre are seldom whole dots in a pixel
             actual, limit = (math.floor(0.5 + 100 * number) / 100 for number in (actual, limit))
         return _compare(actual, comparison, limit)
 
@@ -159,7 +159,7 @@ class Window:
 
 
 def _word(tokens: Sequence[Token]) -> str:
-    """The ident that the tokens are, or nothing."""
+    """Return the name if the tokens are one ident, else an empty string."""
     return tokens[0].text if len(tokens) == 1 and tokens[0].kind == "ident" else ""
 
 
@@ -180,7 +180,7 @@ def _compare(actual: float, comparison: str, bound: float, *, slack: float = 0.0
 
 
 def _single(number: float) -> float:
-    """The number in single precision, in which browsers compare resolutions."""
+    """Return the number in single precision, in which browsers compare resolutions."""
     single: float = struct.unpack("f", struct.pack("f", max(-FLT_MAX, min(number, FLT_MAX))))[0]
     return single
 
@@ -213,7 +213,7 @@ _BOUNDS: Mapping[str, tuple[str, str]] = {
     "horizontal-viewport-segments": ("horizontal-viewport-segments", "="),
     "vertical-viewport-segments": ("vertical-viewport-segments", "="),
 }
-"""The features of a range, and those that bound them: which feature, and how it is compared."""
+"""The range features and their bounds: the feature of each, and the comparison."""
 
 _FLAGS = {"grid": 0, "-webkit-transform-3d": 1}
 
@@ -235,11 +235,11 @@ _COMMON = {
     "prefers-contrast": "no-preference more less custom",
     "prefers-reduced-motion": "no-preference reduce",
     "prefers-reduced-transparency": "no-preference reduce",
-    "scan": " interlace progressive",  # known, but of televisions: a window is neither
+    "scan": " interlace progressive",  # known, but a feature of televisions: a window has neither value
     "scripting": "enabled initial-only none",
     "update": "fast slow none",
 }
-"""The keywords of the discrete features; the first is what a desktop has, unless the viewport says more."""
+"""The keywords of the discrete features; a desktop has the first, unless the viewport says otherwise."""
 _CHROMIUM = _COMMON | {"device-posture": "continuous folded"}
 _FIREFOX = {
     name: keywords for name, keywords in _COMMON.items() if name != "prefers-reduced-transparency"

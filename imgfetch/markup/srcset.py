@@ -2,8 +2,8 @@
 
     text ─▶ a match for each URL ─▶ its fields, or why it is dropped ─▶ Candidate | Problem
 
-Each URL and its descriptors are cut off by one regular expression whose repeats are all possessive, so
-nothing is looked at twice and the time is linear in the text. Step numbers are those of the standard.
+One regular expression matches each URL with its descriptors. All its repeats are possessive, so that no
+character is read twice and the time is linear in the text. Step numbers are those of the standard.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     Matches: TypeAlias = Iterable[tuple[str, str, str, str]]
     Fields: TypeAlias = tuple[str, int | None, int | None, float | None]
-    """Those of a `Candidate`."""
+    """The fields of a `Candidate`: URL, width, height, density."""
 
 _SPACE = r" \t\n\f\r"
 """ASCII whitespace (Infra §4.6): a vertical tab or a no-break space is part of a URL."""
@@ -33,7 +33,7 @@ _CANDIDATE = re.compile(
     [{_SPACE},]*+                                   # 4: the splitting loop
     ([^{_SPACE}]++)                                 # 6: the URL
     (?: (?<=,)                                      # 8: a comma at its end leaves no descriptors;
-      | [{_SPACE}]++                                #    one ordinary descriptor is read on the spot;
+      | [{_SPACE}]++                                #    one usual descriptor is read at once;
         (?: ([1-9][0-9]{{0,8}}+) w | ([0-9]{{1,9}}+ (?:\.[0-9]{{1,9}}+)?) x )
         [{_SPACE}]*+ (?: , | \Z )
       | ((?: [^,(]++ | \( [^)]*+ \)? )*+) ,?        #    otherwise up to a comma outside parentheses,
@@ -48,7 +48,7 @@ _DESCRIPTOR = re.compile(rf"(?: [^{_SPACE}(]++ | \( [^)]*+ \)? )++", re.VERBOSE)
 
 _VALID = re.compile(
     r"""
-    0*+ ([1-9][0-9]{0,9}+) ([wh])                   # a valid non-negative integer, but zero
+    0*+ ([1-9][0-9]{0,9}+) ([wh])                   # a valid non-negative integer, except zero
   | (-? (?: [0-9]++ (?:\.[0-9]++)? | \.[0-9]++ )    # a valid floating-point number
         (?: [eE][+-]?[0-9]++ )? ) x
     """,
@@ -56,43 +56,43 @@ _VALID = re.compile(
 )
 
 _WIDEST = 2**31 - 1
-"""The largest integer of a browser's descriptors: Chromium, Firefox and WebKit drop what is wider."""
+"""Pixels of the largest width or height: Chromium, Firefox and WebKit drop a larger one."""
 
 
 def parse_srcset(text: str) -> tuple[Candidate, ...]:
-    """The image candidates a browser keeps of a `srcset`, in order, URLs as written."""
-    return tuple(starmap(Candidate, _kept(_CANDIDATE.findall(text))))
+    """Return the image candidates of a `srcset` that browsers accept, in order, with URLs as written."""
+    return tuple(starmap(Candidate, _accepted(_CANDIDATE.findall(text))))
 
 
 def read_srcset(text: str) -> tuple[tuple[Candidate, ...], tuple[Problem, ...]]:
-    """The image candidates a browser keeps of a `srcset`, and those it drops, with the reason."""
+    """Return the image candidates of a `srcset` that browsers accept, and those they drop, with reasons."""
     found = _CANDIDATE.findall(text)
-    kept = _kept(found)
-    # Only the last match can be of separators alone; whoever drops a candidate pays for a second look.
-    dropped = len(kept) < len(found) - (bool(found) and not found[-1][0])
+    accepted = _accepted(found)
+    # Only the last match can consist of separators; only a dropped candidate costs a second pass.
+    dropped = len(accepted) < len(found) - (bool(found) and not found[-1][0])
     problems = (item for item in walk(text) if isinstance(item, Problem)) if dropped else ()
-    return tuple(starmap(Candidate, kept)), tuple(problems)
+    return tuple(starmap(Candidate, accepted)), tuple(problems)
 
 
-def ladder(text: str) -> tuple[Sequence[str], Descriptors]:
-    """The URLs of the candidates that `parse_srcset` gives, and their descriptors."""
+def urls_and_descriptors(text: str) -> tuple[Sequence[str], Descriptors]:
+    """Return the URLs of the candidates that `parse_srcset` returns, and their descriptors."""
     found = _CANDIDATE.findall(text)
-    if 0 < len(found) <= _MOST_REMEMBERED:
+    if 0 < len(found) <= _MAX_CACHED:
         urls, widths, densities, _ = zip(*found, strict=True)
-        ordinary = _ordinary(widths, densities)
-        if ordinary is not None:
-            return urls, ordinary
-    kept = _kept(found)
-    return [url for url, *_ in kept], tuple((width, density) for _, width, _, density in kept)
+        usual = _usual_descriptors(widths, densities)
+        if usual is not None:
+            return urls, usual
+    accepted = _accepted(found)
+    return [url for url, *_ in accepted], tuple((width, density) for _, width, _, density in accepted)
 
 
-_MOST_REMEMBERED = 64
-"""Candidates; the lists of a page differ in their URLs, and hardly in what stands beside these."""
+_MAX_CACHED = 64
+"""Candidates of a list whose descriptors are cached: the lists of a page differ mostly in their URLs."""
 
 
 @lru_cache(maxsize=512)
-def _ordinary(widths: tuple[str, ...], densities: tuple[str, ...]) -> Descriptors | None:
-    """What was read on the spot, if each candidate has one of both."""
+def _usual_descriptors(widths: tuple[str, ...], densities: tuple[str, ...]) -> Descriptors | None:
+    """Return the descriptors if each candidate has one usual width or density; else None."""
     pairs = tuple(zip(widths, densities, strict=True))
     if any(width == density for width, density in pairs):
         return None
@@ -100,7 +100,7 @@ def _ordinary(widths: tuple[str, ...], densities: tuple[str, ...]) -> Descriptor
 
 
 def walk(text: str) -> Iterator[Candidate | Problem]:
-    """Each candidate of a `srcset`, or why it is dropped, in order and not before it is asked for."""
+    """Yield each candidate of a `srcset`, or the reason why it is dropped, in order, each at its turn."""
     for match in _CANDIDATE.finditer(text):  # 4 to 6, and 16
         fields = _fields(*match.groups())
         if not isinstance(fields, str):
@@ -111,25 +111,25 @@ def walk(text: str) -> Iterator[Candidate | Problem]:
 
 
 def excerpt(text: str, *, limit: int = 120) -> str:
-    """The text, or its beginning where it is longer than `limit` characters."""
+    """Return the text, cut to `limit` characters."""
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def _kept(found: Matches) -> list[Fields]:
-    """The fields of the candidates that are not dropped."""
-    kept: list[Fields] = []
+def _accepted(found: Matches) -> list[Fields]:
+    """Return the fields of the candidates that are not dropped."""
+    accepted: list[Fields] = []
     for url, width, density, rest in found:
-        if width:  # nearly all have one, and a call would cost as much as the rest
-            kept.append((url, int(width), None, None))
+        if width:  # nearly all have one, and a call would double the time
+            accepted.append((url, int(width), None, None))
         else:
             fields = _fields(url, width, density, rest)
             if isinstance(fields, tuple):
-                kept.append(fields)
-    return kept
+                accepted.append(fields)
+    return accepted
 
 
 def _fields(url: str | None, width: str | None, density: str | None, rest: str | None) -> Fields | str:
-    """What a match says of a candidate, or the reason why it is dropped; no reason where there is none."""
+    """Return the fields of a candidate, or the reason why it is dropped; an empty one if there is none."""
     if not url:
         return ""
     if width:
@@ -143,7 +143,7 @@ def _fields(url: str | None, width: str | None, density: str | None, rest: str |
 
 
 def _read_descriptors(text: str) -> tuple[int | None, int | None, float | None] | str:
-    """Width, height and density, or the reason why the candidate is dropped (steps 9 to 15)."""
+    """Return width, height and density, or the reason why the candidate is dropped (steps 9 to 15)."""
     width = height = density = None
     for descriptor in _DESCRIPTOR.finditer(text):  # 13
         token = descriptor[0]

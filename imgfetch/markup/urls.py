@@ -1,7 +1,9 @@
-"""URLs as a browser reads them: the WHATWG URL standard, and where Chromium departs from it.
+"""URL resolution, as browsers do it: the WHATWG URL standard, and Chromium's departures from it.
 
-URL of the document ─▶ base_url, with what <base href> says ─▶ resolve: where to fetch from
-                                                            └▶ shown: what `currentSrc` says
+    URL of the document, <base href> ─▶ base_url ─▶ resolve: the URL to fetch
+                                                └▶ current_src: the value of `currentSrc`
+
+`resolve` is the only place that resolves URLs, redirects included. ada parses them.
 """
 
 from __future__ import annotations
@@ -22,65 +24,66 @@ if TYPE_CHECKING:
 
 _ABSOLUTE = re.compile(r"[\x00-\x20]*[A-Za-z][A-Za-z0-9+.\-]*:")
 _HIERARCHICAL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:/")
-_FETCHED = re.compile(r"[\x00-\x20]*(?:https?|ftp|file):", re.IGNORECASE)
+_SPECIAL = re.compile(r"[\x00-\x20]*(?:https?|ftp|file):", re.IGNORECASE)
+"""A special scheme (URL §4.2), but for ws and wss."""
 _NOT_LOADED = re.compile(r"file:|(?:https?|ftp)://[^/?#]*@")
-"""Local files, and URLs that carry a password: no page of the web may load them."""
+"""Local files and URLs with a password, which pages of the web may not load."""
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _ESCAPED_BLANK = str.maketrans({"\t": "%09", "\n": "%0A", "\r": "%0D"})
 _HOST = r"(?:(?!xn--)[a-z0-9-]++\.)*+(?!xn--)[a-z][a-z0-9-]*+"
-"""A name in ASCII: no IP address, which ends in a number, and no Punycode, which may be wrong."""
+"""A name in ASCII: not an IP address, which ends in a number, and not Punycode, which may be invalid."""
 _PATH = r"[A-Za-z0-9._~!$&'()*+,;=:@%/-]*+"
 _QUERY = r"(?:\?[A-Za-z0-9._~!$&()*+,;=:@%/?-]*+)?"
 _PLAIN = re.compile(
     rf"(?:(https?://{_HOST})(?=/)|(?=/(?!/))|[\w~-][\w.~%-]*+(?=[/?]|\Z)){_PATH}{_QUERY}", re.ASCII
 )
 _BLANK = "".join(map(chr, range(0x21)))
-"""C0 controls and space: what the URL parser takes off both ends (URL §4.4, step 1)."""
+"""C0 controls and space, which the URL parser removes from both ends (URL §4.4, step 1)."""
 
 
 def resolve(url: str, base: str, *, encoding: str = "utf-8") -> str | None:
-    """`url` against `base` by the WHATWG URL standard, serialised; None where that is no URL.
+    """Resolve `url` against `base` by the URL standard, and serialise it; return None if it is not a URL.
 
-    `encoding` is the document's: queries are written in it (URL §4.4, query state). Where `base` is
-    empty, or relative itself, a relative URL stays relative.
+    `encoding` is that of the document, in which queries are written (URL §4.4, query state). If `base` is
+    empty or relative, a relative URL stays relative.
     """
-    plain = resolved_plainly(url, base)
+    plain = resolve_plain(url, base)
     if plain is not None:
         return plain
     url = _LONE_SURROGATE.sub("\ufffd", url)
-    if encoding != "utf-8" and _FETCHED.match(url if _ABSOLUTE.match(url) else base):
+    if encoding != "utf-8" and _SPECIAL.match(url if _ABSOLUTE.match(url) else base):
         url = _with_query_in(encoding, url)
     try:
         if _ABSOLUTE.match(base):
             return _ada().join(base, url)
         if _ABSOLUTE.match(url):
             return _ada().normalize(url)
-        return urljoin(base, url.strip(_BLANK))
+        return urljoin(base, url.strip(_BLANK))  # two relative references: no URL parser joins them
     except ValueError:
         return None
 
 
-def resolved_plainly(url: str, base: str) -> str | None:
-    """What `resolve` gives where `url` and `base` are plain, and None otherwise.
+def resolve_plain(url: str, base: str) -> str | None:
+    """Return the result of `resolve` if `url` and `base` are plain, else None.
 
-    Nearly every URL of an image is plain: a path, or http and a host before it, that the URL parser would
-    write back as it stands. To be set behind the host or the folder of the base is then all it needs.
+    Nearly every image URL is plain: a path, or http, a host and a path, which the URL parser would not
+    change. Such a path only needs the host or the folder of the base in front of it.
     """
     found = _PLAIN.fullmatch(url)
     if found is None or "/." in url or "/%" in url:  # maybe `.`, `..`, or `%2e`, which stands for a dot
         return None
-    before = _before(base)
-    if before is None:
+    prefixes = _prefixes(base)
+    if prefixes is None:
         return url if found[1] and not base else None
     if found[1]:
         return url
-    return (before[0] if url[0] == "/" else before[1]) + url
+    return (prefixes[0] if url[0] == "/" else prefixes[1]) + url
 
 
 @lru_cache(maxsize=64)
-def _before(base: str) -> tuple[str, str] | None:
-    """What stands in a plain base before `/path`, and before `path`."""
+def _prefixes(base: str) -> tuple[str, str] | None:
+    """Return the parts of a plain base that precede `/path` and `path`."""
     found = _PLAIN.fullmatch(base)
     if found is None or not found[1] or "/." in base or "/%" in base:
         return None
@@ -89,20 +92,20 @@ def _before(base: str) -> tuple[str, str] | None:
 
 
 def absolute(source_set: SourceSet, base: str) -> SourceSet:
-    """The same image with its URLs resolved; what is no URL is left out, and said in its problems."""
+    """Return the same image with its URLs resolved; a string that is not a URL becomes a problem."""
     problems: list[Problem] = []
 
     def resolved(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
-        kept = []
+        absolute = []
         for candidate in candidates:
             url = resolve(candidate.url, base)
             if url is None:
                 problems.append(Problem(source_set.position, excerpt(candidate.url), "not a URL"))
             elif url == candidate.url:
-                kept.append(candidate)
+                absolute.append(candidate)
             else:
-                kept.append(Candidate(url, candidate.width, candidate.height, candidate.density))
-        return tuple(kept)
+                absolute.append(Candidate(url, candidate.width, candidate.height, candidate.density))
+        return tuple(absolute)
 
     candidates = resolved(source_set.candidates)
     sources = tuple(
@@ -119,10 +122,10 @@ def absolute(source_set: SourceSet, base: str) -> SourceSet:
 
 
 def base_url(href: str | None, document: str, *, browser: str = "standard") -> str | None:
-    """The base URL of a document at `document` whose first `<base href>` is `href` (HTML §2.4.3).
+    """Return the base URL of a document at `document` whose first `<base href>` is `href` (HTML §2.4.3).
 
-    None is a base against which nothing relative resolves: Chromium keeps a `<base>` that it cannot
-    parse, where the standard and Firefox fall back to the document's own URL.
+    None is a base against which no relative URL resolves: Chromium uses a `<base>` that it cannot parse,
+    where the standard and Firefox fall back to the URL of the document.
     """
     if href is None:
         return document
@@ -132,10 +135,12 @@ def base_url(href: str | None, document: str, *, browser: str = "standard") -> s
     return document if base.startswith(("data:", "javascript:")) else base
 
 
-def shown(url: str, base: str | None, *, encoding: str = "utf-8", browser: str = "chromium") -> str | None:
-    """What `currentSrc` says of an image chosen by `url`; None where there is nothing to ask for.
+def current_src(
+    url: str, base: str | None, *, encoding: str = "utf-8", browser: str = "chromium"
+) -> str | None:
+    """Return the `currentSrc` of an image whose chosen candidate is `url`; None if there is no URL to fetch.
 
-    Chromium shows a URL that it cannot parse, or will not load, as it was written.
+    Chromium returns a URL that it cannot parse, or refuses to load, as it was written.
     """
     if browser != "chromium":
         return _with_its_last_space(url, resolve(url, base or "", encoding=encoding))
@@ -148,18 +153,18 @@ def shown(url: str, base: str | None, *, encoding: str = "utf-8", browser: str =
         return url if absolute or _HIERARCHICAL.match(base or "") else None
     if _NOT_LOADED.match(resolved):
         return url
-    end = re.search(r"[?#]|\Z", resolved) if "|" in resolved and _FETCHED.match(resolved) else None
+    end = re.search(r"[?#]|\Z", resolved) if "|" in resolved and _SPECIAL.match(resolved) else None
     return resolved if end is None else resolved[: end.start()].replace("|", "%7C") + resolved[end.start() :]
 
 
 def _escaped_as_chromium_does(url: str) -> str:
-    """Inside a data URL Chromium keeps line ends and tabs, which the standard drops everywhere."""
+    """Escape line ends and tabs of a data URL, which the standard removes from every URL."""
     bare = url.strip(_BLANK)
     return bare.translate(_ESCAPED_BLANK) if bare[:5].lower() == "data:" else url
 
 
 def _with_its_last_space(url: str, resolved: str | None) -> str | None:
-    """No browser escapes yet the space that ends an opaque path, as the standard has it since 2025."""
+    """Undo the escape of a space that ends an opaque path: standard since 2025, not yet done by browsers."""
     if resolved is not None and resolved.startswith("data:") and url.partition("#")[0].endswith(" "):
         return resolved.replace("%20#", " #", 1)
     return resolved
@@ -173,7 +178,7 @@ def _with_query_in(encoding: str, url: str) -> str:
 
 
 def _percent_encoded(text: str, encoding: str) -> str:
-    """Percent-encode after encoding (URL §1.3): what the encoding lacks becomes a character reference."""
+    """Percent-encode after encoding (URL §1.3): a character that the encoding lacks becomes a reference."""
     try:
         encoded = text.encode(encoding)
     except UnicodeEncodeError:
@@ -184,7 +189,7 @@ def _percent_encoded(text: str, encoding: str) -> str:
 
 
 class _Ada:
-    """The URL parser this room stands on, loaded when the first URL comes."""
+    """The URL parser, loaded at the first URL that needs it."""
 
     def __init__(self) -> None:
         from ada_url import join_url, normalize_url
