@@ -344,6 +344,8 @@ def embeddings(v4: IPv4Address, filler: int) -> Iterator[IPv6Address]:
         "0064ff9b0001" + free + "0000" * 2 + digits,
         "2002" + digits + free + "0" * 16,
         "20010000" + digits + free + "1234" + bytes(255 - octet for octet in other).hex(),
+        "2a00" + free * 3 + "00005efe" + digits,
+        "2a00" + free * 3 + "02005efe" + digits,
         "20010000" + other.hex() + free + "1234" + bytes(255 - octet for octet in octets).hex(),
     ):
         assert len(text) == 32, text

@@ -56,6 +56,8 @@ def embedded(ip: IPv6Address) -> tuple[IPv4Address, ...]:
         return (IPv4Address(value >> 80 & _LAST_32_BITS),)
     if value >> 96 == 0x20010000:  # Teredo (RFC 4380 §4): the server, and the client with all bits inverted
         return (IPv4Address(value >> 64 & _LAST_32_BITS), IPv4Address(~value & _LAST_32_BITS))
+    if value >> 32 & _LAST_32_BITS in (0x00005EFE, 0x02005EFE):  # ISATAP, behind any prefix (RFC 5214 §6.1)
+        return (IPv4Address(value & _LAST_32_BITS),)
     return ()
 
 
