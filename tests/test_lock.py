@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 import shutil
 import signal
@@ -398,6 +399,15 @@ def test_credentials_go_to_their_own_origin_alone() -> None:
 
 
 # Killed in the middle
+
+
+def test_a_lock_is_a_regular_file(home: Path) -> None:
+    os.mkfifo(LOCK)
+    for path in (LOCK, Path("/dev/zero")):
+        with pytest.raises(InputError, match="not a regular file"):
+            Lock.read(path)
+        with pytest.raises(InputError, match="not a regular file"):
+            Lock().write(path)
 
 
 def test_a_lock_is_the_old_or_the_new_whenever_its_writer_is_killed(home: Path) -> None:

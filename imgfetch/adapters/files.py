@@ -11,6 +11,7 @@ from contextlib import suppress
 from functools import cache
 from typing import TYPE_CHECKING
 
+from imgfetch.adapters.scratch import open_regular
 from imgfetch.errors import InputError
 from imgfetch.model import Reason
 
@@ -22,11 +23,14 @@ MAX_TEXT = 1_000_000_000
 """Bytes from which on a file is refused: nobody has written as much down."""
 
 
-def read(path: str | Path) -> str | None:
-    """The text of a file; None where there is none. Raises `InputError`."""
+def read(path: str | Path, *, may_be_pipe: bool = False) -> str | None:
+    """Return the text of a regular file, or of a pipe that may be one; None where there is none.
+
+    Raises `InputError`.
+    """
     name = os.fspath(path)
     try:
-        with open(name, "rb") as file:
+        with open(name, "rb", opener=None if may_be_pipe else open_regular) as file:
             data = file.read(MAX_TEXT)
     except FileNotFoundError:
         return None

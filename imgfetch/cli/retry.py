@@ -108,7 +108,7 @@ class _Request:
 
 def _read(path: str) -> list[_Request]:
     """What a report has. Raises `InputError`, naming the line that cannot be used."""
-    text = files.read(path)
+    text = files.read(path, may_be_pipe=True)
     if text is None:
         raise InputError(Reason.BAD_INPUT, "no such file; get --report FILE writes one", path)
     *whole, rest = text.split("\n")
