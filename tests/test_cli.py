@@ -396,6 +396,9 @@ def test_the_user_may_set_everything_in_a_file_of_their_own(
         ("cache = [", "not TOML"),
         ("jobs = 'x'", "jobs: 'x' is not a whole number"),
         ("a = " + "[" * 5000, "not TOML"),
+        ("width = " + "9" * 5000, "not TOML"),
+        (".".join(["a"] * 200_000) + " = 1", "a key of more than 64 parts"),
+        ("[" + ' . "\\"." . '.join(["a"] * 40_000) + "]\nb = 1", "a key of more than 64 parts"),
         ("#" * 1_000_001, "larger than 1,000,000 bytes"),
     ):
         of_user(text)

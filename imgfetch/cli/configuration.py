@@ -95,13 +95,16 @@ def variable_of(option: str) -> str:
 
 def _table(name: str, text: bytes, *, is_of_user: bool) -> dict[str, Any]:
     """Return what `[tool.imgfetch]` says in a file, or in the user's own its top. Raises `InputError`."""
+    import re
     import tomllib
 
     if len(text) > LARGEST:
         raise InputError(Reason.BAD_INPUT, f"larger than {LARGEST:,} bytes", name)
+    if re.search(_DEEP_KEY, text):
+        raise InputError(Reason.BAD_INPUT, f"a key of more than {_DEEPEST} parts", name)
     try:
         top: Any = tomllib.loads(text.decode())
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or an integer of too many digits
         raise InputError(Reason.BAD_INPUT, f"not TOML: {error}", name) from error
     table = top.get("tool")
     table = table.get("imgfetch") if isinstance(table, dict) else None
@@ -110,6 +113,12 @@ def _table(name: str, text: bytes, *, is_of_user: bool) -> dict[str, Any]:
     if not isinstance(table, dict):
         raise InputError(Reason.BAD_INPUT, "no table [tool.imgfetch] in it", name)
     return {str(key).replace("_", "-"): value for key, value in table.items()}
+
+
+_DEEPEST = 64
+"""Parts of a dotted key: `tomllib` takes time in the square of their number."""
+
+_DEEP_KEY = rb"""(?:\.[ \t]*(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')[ \t]*){%d}""" % _DEEPEST
 
 
 def _ignored(name: str, keys: AbstractSet[str], known: AbstractSet[str]) -> str:
