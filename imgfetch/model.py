@@ -454,6 +454,8 @@ class Structure(NamedTuple):
     """The pixels of the largest frame or part that a decoder must hold, where that is more than the image."""
     notes: tuple[str, ...] = ()
     """Damage to bytes that no pixel depends on: the warnings to give of it."""
+    plane_bytes: float = 0.0
+    """Of an AVIF, the bytes a pixel of what is decoded, before it is made RGB."""
 
 
 class DecodeLoad(NamedTuple):

@@ -13,12 +13,13 @@ import pytest
 
 import imgfetch
 from fakes import FakeClock
+from hostile import apng
 from imgfetch import CachingTransport, Client
 from imgfetch.adapters.clock import SystemClock
 from imgfetch.adapters.disk import DiskStore
 from imgfetch.adapters.network import Network
 from imgfetch.api.assembly import Assembly
-from imgfetch.model import Settings
+from imgfetch.model import Limits, Settings
 from imgfetch.rules import transit
 from pictures import encoded
 
@@ -438,3 +439,17 @@ async def test_threads_that_are_at_work_do_not_hold_up_the_loop_when_they_are_en
 )
 def test_a_single_span_of_bytes_is_understood(wanted: str, span: tuple[int, int] | None) -> None:
     assert transit._span(wanted, 10) == span
+
+
+async def test_a_body_is_passed_on_whose_decode_is_not_over_in_time(tmp_path: Path) -> None:
+    body = apng(2_000, 70)
+    limits = Limits(total_timeout=0.3)
+    transport = CachingTransport(tmp_path, transport=Within(answer(body)), limits=limits)
+    async with httpx.AsyncClient(transport=transport) as client:
+        response = await asyncio.wait_for(client.get(URL), 10)
+    assert response.content == body
+    assert response.extensions["imgfetch"] == {
+        "origin": "fetched",
+        "path": None,
+        "problem": "timeout: the image was not decoded within the time limit of 0.3 s",
+    }

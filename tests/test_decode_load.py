@@ -147,3 +147,17 @@ def test_light_images_have_an_eighth_to_themselves() -> None:
     assert not has_room(heavy, 800, used=401, used_by_heavy=401)
     assert not is_light(DecodeLoad(10, 5_000_000), 800)
     assert not is_light(DecodeLoad(101, 10), 800)
+
+
+@pytest.mark.parametrize(
+    ("subsampling", "planes"), [("4:0:0", 1.0), ("4:2:0", 1.5), ("4:2:2", 2.0), ("4:4:4", 3.0)]
+)
+@pytest.mark.parametrize("frames", [1, 2])
+def test_what_the_planes_of_an_avif_take_is_read_from_its_coded_data(
+    subsampling: str, planes: float, frames: int
+) -> None:
+    first, *others = (picture(side=64).rotate(9 * turn) for turn in range(frames))
+    data = bytearray(saved(first, "avif", subsampling=subsampling, save_all=frames > 1, append_images=others))
+    lie = data.find(b"av1C")
+    data[lie + 6] ^= 0b0001_1100  # monochrome and subsampling, as the boxes have them
+    assert walk(bytes(data)).plane_bytes == planes

@@ -452,7 +452,8 @@ def test_a_fault_is_one_line_on_the_command_line_and_bounded_in_time_and_memory(
 
 
 LIMITED = dict.fromkeys(
-    ("timeout", "rate_limited", "too_large", "too_many_pixels", "too_many_redirects"), "; --"
+    ("timeout", "rate_limited", "too_large", "too_many_pixels", "too_many_frames", "too_many_redirects"),
+    "; --",
 )
 """The kinds of error that name the option which sets the limit, unless an origin is busy to the end."""
 

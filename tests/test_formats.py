@@ -43,7 +43,7 @@ def test_what_is_whole_is_found_whole_with_its_size_and_frames() -> None:
     for sample in samples(((64, 48), (1, 1), (33, 17))):
         found = walk(sample.data)
         wanted = Structure(found.format, sample.width, sample.height, sample.frames)
-        assert found == wanted, sample.name
+        assert found._replace(plane_bytes=0.0) == wanted, sample.name
         assert found.format == sample.format
 
 

@@ -86,6 +86,7 @@ def test_a_bomb_is_refused_by_its_header_before_a_pixel_is_decoded() -> None:
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     assert kind_of(bytes(bomb)) is Reason.TOO_MANY_PIXELS
     assert kind_of(SMALL["webp"], max_pixels=24 * 16 - 1) is Reason.TOO_MANY_PIXELS
+    assert kind_of(SMALL["png"], decode_memory=1_000_000) is Reason.TOO_MANY_PIXELS
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KB
 
 

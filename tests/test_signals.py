@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hostile import apng
+from imgfetch.cli import main
 from origin import Origin, whole
 
 if TYPE_CHECKING:
@@ -146,3 +147,60 @@ def test_an_interrupt_that_a_shell_has_switched_off_stays_so(tmp_path: Path) -> 
     with started("-c", program, str(int(signal.SIGINT)), "300", *PICK) as process:
         out, err = process.communicate(timeout=30)
     assert (process.returncode, out.splitlines()[0]) == (0, "b.webp"), err
+
+
+@pytest.mark.parametrize(
+    ("limit", "message"),
+    [
+        (
+            ("--decode-memory", "100M"),
+            "for one image; --decode-memory sets the limit",
+        ),
+        (
+            ("--max-total-pixels", "100M"),
+            "100,000,000 in all; --max-total-pixels sets the limit",
+        ),
+        (("--max-frames", "9"), "23 frames, the limit is 9; --max-frames sets the limit"),
+    ],
+)
+def test_what_is_too_much_to_decode_names_the_option_that_lets_it_pass(
+    bomb: tuple[Origin, str], limit: tuple[str, str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, url = bomb
+    assert main(["get", url, *LOCAL, *limit]) == 1
+    assert message in capsys.readouterr().err
+
+
+STUBBORN = """
+import time
+from imgfetch.cli import signals
+
+signals.heed()
+with signals.in_command():
+    try:
+        print("ready", flush=True)
+        time.sleep(60)
+    except BaseException:
+        print("tidying up", flush=True)
+        time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_run_that_does_not_end_after_a_signal_is_ended(number: int, code: int) -> None:
+    with started("-c", STUBBORN) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.send_signal(number)
+        out, err = process.communicate(timeout=10)
+    assert (process.returncode, out, len(err.splitlines())) == (code, "tidying up\n", 1), err
+
+
+def test_a_second_signal_ends_a_run_at_once() -> None:
+    with started("-c", STUBBORN) as process:
+        assert process.stdout is not None
+        for said in ("ready\n", "tidying up\n"):
+            assert process.stdout.readline() == said
+            process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=2.5)
+    assert (process.returncode, err) == (130, "")

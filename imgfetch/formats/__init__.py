@@ -45,6 +45,7 @@ def walk(data: Buffer) -> Structure:
             seen.tail,
             seen.most_pixels,
             tuple(seen.notes),
+            seen.plane_bytes,
         )
 
 

@@ -23,7 +23,7 @@ from dataclasses import dataclass, field
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from imgfetch.formats.av1 import coded_size
+from imgfetch.formats.av1 import coded
 from imgfetch.formats.flaw import MOST_PARTS, Flaw, corrupt, name, refuse_second_file, refuse_zeros, truncated
 
 if TYPE_CHECKING:
@@ -199,13 +199,17 @@ def _references(data: memoryview, meta: dict[bytes, _Span]) -> Iterator[tuple[by
 
 def _coded(data: memoryview, start: int, stop: int, seen: Seen, *, alone: bool = True) -> None:
     """Note the size of coded data; where they `alone` make the image, refuse what is much larger."""
-    size = coded_size(data[start:stop])
-    if size and size[0] * size[1] > seen.width * seen.height:
-        seen.most_pixels = max(seen.most_pixels, size[0] * size[1])
+    said = coded(data[start:stop])
+    if said is None:
+        return
+    seen.plane_bytes = max(seen.plane_bytes, said.plane_bytes)
+    pixels = said.width * said.height
+    if pixels > seen.width * seen.height:
+        seen.most_pixels = max(seen.most_pixels, pixels)
     # encoders in hardware round sizes up to their blocks, of 128 pixels at most
-    if alone and size and size[0] * size[1] > 2 * max(seen.width, 128) * max(seen.height, 128):
+    if alone and pixels > 2 * max(seen.width, 128) * max(seen.height, 128):
         raise corrupt(
-            f"its coded data has {size[0]} x {size[1]} pixels, its boxes {seen.width} x {seen.height}"
+            f"its coded data has {said.width} x {said.height} pixels, its boxes {seen.width} x {seen.height}"
         )
 
 

@@ -16,10 +16,11 @@ MOST_PARTS = 65_536
 class Seen:
     """What a walk knows of an image, filled in on the way, so that a flaw does not undo it."""
 
-    __slots__ = ("frames", "height", "most_pixels", "notes", "tail", "width")
+    __slots__ = ("frames", "height", "most_pixels", "notes", "plane_bytes", "tail", "width")
 
     def __init__(self) -> None:
         self.width = self.height = self.frames = self.tail = self.most_pixels = 0
+        self.plane_bytes = 0.0
         self.notes: list[str] = []
 
 

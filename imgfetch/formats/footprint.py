@@ -47,7 +47,7 @@ def _memory(view: memoryview, structure: Structure, pixels: int) -> float:
         case Format.GIF:
             return 2.5 * pixels  # each frame by itself: no picture is put together
         case _:
-            return _avif(view, structure.frames) * pixels + len(view)
+            return _avif(view, structure) * pixels + len(view)
 
 
 _COMPOSED = 19
@@ -141,27 +141,13 @@ _REFERENCES = 9
 """Frames that AV1 decodes from (§7.20: 8), and the one under way."""
 
 
-def _avif(view: memoryview, frames: int) -> float:
-    """Planes as the AV1 configuration says, and pixels twice: as libavif gives them, and as Pillow does."""
-    head = bytes(view[:_HEAD])
-    alpha = _ALPHA in head
-    planes = max((_plane_bytes(head, at) for at in _every(head, b"av1C")), default=6.0)
-    planes += planes / 3 * 2 if alpha else 0
-    return planes * (_REFERENCES if frames > 1 else 1) + 2 * (4 if alpha else 3) + (2 if alpha else 1.2)
+def _avif(view: memoryview, structure: Structure) -> float:
+    """Planes as the coded data say, and pixels twice: as libavif gives them, and as Pillow does."""
+    alpha = _ALPHA in bytes(view[:_HEAD])
+    planes = structure.plane_bytes or _MOST_PLANE_BYTES
+    planes += 2 * planes / 3 if alpha else 0
+    held = planes * (_REFERENCES if structure.frames > 1 else 1)
+    return held + 2 * (4 if alpha else 3) + (2 if alpha else 1.2)
 
 
-def _every(head: bytes, name: bytes) -> list[int]:
-    found: list[int] = []
-    at = head.find(name)
-    while at >= 0 and len(found) < 64:
-        found.append(at)
-        at = head.find(name, at + 1)
-    return found
-
-
-def _plane_bytes(head: bytes, at: int) -> float:
-    """Bytes a pixel of the planes, from AV1CodecConfigurationRecord (AV1-ISOBMFF §2.3.3)."""
-    bits = head[at + 6]
-    is_deep, is_grey, is_half_wide, is_half_high = (bits >> each & 1 for each in (6, 4, 3, 2))
-    chroma = 0 if is_grey else 2 / (1 + is_half_wide) / (1 + is_half_high)
-    return float((1 + chroma) * (1 + is_deep))
+_MOST_PLANE_BYTES = 6.0
