@@ -24,6 +24,7 @@ from imgfetch import (
 from imgfetch.cli import main
 from imgfetch.errors import one_line
 from imgfetch.model import Settings, Wanted
+from imgfetch.redaction import without_credentials
 from imgfetch.rules import plan, transit, urls
 from imgfetch.rules.credentials import source_origin_of
 from origin import Origin, status, whole
@@ -253,7 +254,37 @@ def test_of_a_url_the_userinfo_alone_is_cut(url: str, without: str) -> None:
 
 
 def test_a_message_has_no_userinfo_however_its_urls_are_written() -> None:
-    for written in ("http://{}h/x", "//{}h/x", "http:{}h", r"http:\\{}h/x", "HTTPS:/{}h/x", "ftp://{}h/x"):
+    for written in (
+        *("http://{}h/x", "//{}h/x", "http:{}h", r"http:\\{}h/x", "HTTPS:/{}h/x", "ftp://{}h/x"),
+        *("http:/\t/{}h/x", "http:\t//{}h/x", r"http:/\t/{}h/x", "{}h/x", "{}h:8080"),
+        *("http://u:a/{}h/x", "http://u:a {}h/x", "http://u:a?{}h:8080/x", "http://u:a#{}h"),
+    ):
         for before in ("", "see ", "'", "(", "a 1w, ", "src="):
             assert PASSWORD not in one_line("", before + written.format(f"{USER}:{PASSWORD}@") + " more")
-    assert one_line("", "/a//b@2x.png, me@h.example, a//b:c@d") == "/a//b@2x.png, me@h.example, a//b:c@d"
+    for text in (
+        "/a//b@2x.png, me@h.example, a//b:c@d",
+        "http://h:8080/a@2x.png: failed, mailto:me@h.example",
+        "http://[::1]/a@2x.png and http://[::1]:80/a@2x.png",
+        "http://h: no such file, a@b",
+        "http://h:8080: no such file, a@b",
+        "http://h:8080 1x, a@2x.png 2x",
+        "12:30 me@h.example",
+    ):
+        assert one_line("", text) == text
+
+
+def test_credentials_are_found_in_time_linear_in_the_text() -> None:
+    for piece in (
+        ":",
+        "://",
+        "http:",
+        r":\t\t",
+        "a:",
+        "//u:a",
+        "//u:a ",
+        "u:p:",
+        "http://u:x/",
+        "://u" + "/" * 99,
+    ):
+        for end in ("", "@"):
+            without_credentials(piece * (200_000 // len(piece)) + end)
