@@ -44,11 +44,11 @@ from hishel.httpx import AsyncCacheTransport
 from PIL import Image
 
 from imgfetch import Client
-from imgfetch.adapters import index as index_room
-from imgfetch.adapters.disk import INDEX, DiskStore
-from imgfetch.adapters.index import Index
 from imgfetch.model import Digest, Entry, Facts, Filing, Format, Head, Key, Verified
-from imgfetch.rules.plan import unasked_until
+from imgfetch.rules.policy.fetch_policy import unasked_until
+from imgfetch.store import index as index_room
+from imgfetch.store.disk_store import INDEX, DiskStore
+from imgfetch.store.index import Index
 from showing import figure, put, table
 
 if TYPE_CHECKING:

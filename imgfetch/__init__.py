@@ -12,20 +12,19 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # typing's own costs more than all of this
 if TYPE_CHECKING:
-    from imgfetch.adapters.guarded import GuardedTransport as GuardedTransport
     from imgfetch.api.cache import Cache as Cache
     from imgfetch.api.caching import CachingTransport as CachingTransport
+    from imgfetch.api.check_image import check_image as check_image
     from imgfetch.api.client import Client as Client
     from imgfetch.api.client import fetch as fetch
+    from imgfetch.api.current_src import current_sources as current_sources
+    from imgfetch.api.current_src import preload_sources as preload_sources
+    from imgfetch.api.current_src import source_set as source_set
+    from imgfetch.api.images import choose as choose
+    from imgfetch.api.images import find_images as find_images
     from imgfetch.api.lock import Lock as Lock
-    from imgfetch.api.pages import current_sources as current_sources
-    from imgfetch.api.pages import preload_sources as preload_sources
-    from imgfetch.api.pages import source_set as source_set
-    from imgfetch.api.proof import check_image as check_image
-    from imgfetch.api.reading import choose as choose
-    from imgfetch.api.reading import find_images as find_images
-    from imgfetch.api.values import Failure as Failure
-    from imgfetch.api.values import Image as Image
+    from imgfetch.api.results import Failure as Failure
+    from imgfetch.api.results import Image as Image
     from imgfetch.errors import CacheError as CacheError
     from imgfetch.errors import Cancelled as Cancelled
     from imgfetch.errors import ContentError as ContentError
@@ -42,19 +41,20 @@ if TYPE_CHECKING:
     from imgfetch.model import Limits as Limits
     from imgfetch.model import SourceSet as SourceSet
     from imgfetch.model import Viewport as Viewport
+    from imgfetch.transports.guarded import GuardedTransport as GuardedTransport
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "imgfetch.adapters.guarded": ("GuardedTransport",),
+    "imgfetch.transports.guarded": ("GuardedTransport",),
     "imgfetch.api.cache": ("Cache",),
     "imgfetch.api.caching": ("CachingTransport",),
     "imgfetch.api.client": ("Client", "fetch"),
     "imgfetch.api.lock": ("Lock",),
-    "imgfetch.api.pages": ("current_sources", "preload_sources", "source_set"),
-    "imgfetch.api.proof": ("check_image",),
-    "imgfetch.api.reading": ("choose", "find_images"),
-    "imgfetch.api.values": ("Failure", "Image"),
+    "imgfetch.api.current_src": ("current_sources", "preload_sources", "source_set"),
+    "imgfetch.api.check_image": ("check_image",),
+    "imgfetch.api.images": ("choose", "find_images"),
+    "imgfetch.api.results": ("Failure", "Image"),
     "imgfetch.errors": (
         "CacheError",
         "Cancelled",

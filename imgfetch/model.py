@@ -138,7 +138,7 @@ class Form(StrEnum):
 
 
 class Policy(StrEnum):
-    """By which rule one rendition is chosen; `rules.choose` defines each."""
+    """By which rule one rendition is chosen; `rules.image.choose` defines each."""
 
     COVER = "cover"
     NEAREST = "nearest"
@@ -254,7 +254,7 @@ class Level(StrEnum):
 
 
 class Fake(StrEnum):
-    """By what a picture that stands in for another is known; `rules.fakes` defines each."""
+    """By what a picture that stands in for another is known; `rules.image.placeholders` defines each."""
 
     TRACKING_PIXEL = "tracking_pixel"
     BLUR_PLACEHOLDER = "blur_placeholder"
@@ -494,7 +494,7 @@ class Facts:
 
 
 class Verified(NamedTuple):
-    """Proof that the bytes behind a ticket may be kept. Only `rules.verify.judge` makes one."""
+    """Proof that the bytes behind a ticket may be kept. Only `rules.image.verify.judge` makes one."""
 
     facts: Facts
     scratch: Scratch

@@ -103,16 +103,16 @@ class Store(Protocol):
 
         Only entries of that `selector` count; where it is None, those of every selector. Of several variants
         the latest that fields such as `headers` would select (RFC 9111 §4.1); where `headers` is None, the
-        latest. Bytes that have not been hashed for long (`rules.checks`) are hashed first; `at_once` raises
+        latest. Bytes that have not been hashed for long (`check_age`) are hashed first; `at_once` raises
         `CheckDueError` where they are many.
         """
 
     def look_at(self, keys: Sequence[Key], *, now: float) -> Seen:
         """Of what is kept under `keys`, all that answers at `now` whatever it is asked with.
 
-        That is, until the time that `rules.plan.unasked_until` gives, and where the same bytes are not kept
-        so often that `rules.fakes` might mind. Of these `find` gives the same, and of what is absent nothing,
-        whatever it is given. What has a selector is neither.
+        That is, until the time that `fetch_policy.unasked_until` gives, and where the same bytes are not kept
+        so often that `placeholders` might mind. Of these `find` gives the same, and of what is absent
+        nothing, whatever it is given. What has a selector is neither.
         """
 
     @staticmethod
@@ -132,7 +132,7 @@ class Store(Protocol):
     ) -> Iterator[tuple[Rendition, Entry]]:
         """Yield what is kept of the source set that is `offered`, and may stand for the `chosen` one.
 
-        Only what was handed to `keep_all` with this very source set, and what `rules.renditions.substitutes`
+        Only what was handed to `keep_all` with this very source set, and what `renditions.substitutes`
         names: of the same origin, at least so many pixels wide, as promised and in fact, the narrowest first.
         """
 

@@ -75,7 +75,14 @@ def _serve() -> None:
         print(json.dumps([code, *said, seconds, usage.ru_maxrss * 1024]), flush=True)  # KB, on Linux
 
 
-_NEEDED = ("cli.get", "cli.loop", "api.assembly", "adapters.wire", "adapters.pillow", "engine.many")
+_NEEDED = (
+    "cli.commands.get",
+    "cli.run_async",
+    "api.runtime",
+    "http.pool",
+    "decode.pillow",
+    "engine.concurrency",
+)
 
 
 def _be(arguments: Sequence[str], out: BinaryIO, err: BinaryIO) -> NoReturn:

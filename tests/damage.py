@@ -14,7 +14,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from zlib import crc32
 
-from imgfetch.adapters.pillow import PillowDecoder
+from imgfetch.decode.pillow import PillowDecoder
 from imgfetch.formats import walk
 from imgfetch.model import Format, Limits
 from pictures import animation, banded, encoded, save

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, TypeVar
 from imgfetch.errors import CacheError
 from imgfetch.model import Digest, Entry, Head, Lease, Partial, Reason, Scratch, Seen
 from imgfetch.ports import ignore_warning, never_stop
-from imgfetch.rules.fakes import MANY, MOST_BYTES
-from imgfetch.rules.freshness import matches
-from imgfetch.rules.heads import refreshed
-from imgfetch.rules.plan import unasked_until
-from imgfetch.rules.renditions import identity, substitutes
+from imgfetch.rules.http.freshness import matches
+from imgfetch.rules.http.stored_headers import refreshed
+from imgfetch.rules.image.placeholders import MANY, MOST_BYTES
+from imgfetch.rules.image.renditions import identity, substitutes
+from imgfetch.rules.policy.fetch_policy import unasked_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence

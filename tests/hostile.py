@@ -4,7 +4,7 @@
     python tests/hostile.py --cores 16   the same, as on a machine of 16 cores
     python tests/hostile.py --whole      to the end instead
 
-Cores are simulated by a patch of `adapters.cores` in the process under test; there is no option for it.
+Cores are simulated by a patch of `system.cores` in the process under test; there is no option for it.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 RUN = """
 import sys
-from imgfetch.adapters import cores
+from imgfetch.system import cores
 number = int(sys.argv.pop(1))
 if number:
     cores.usable_cores = lambda: number

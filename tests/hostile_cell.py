@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgfetch.adapters import cell
+from imgfetch.decode import sandbox_worker
 from imgfetch.model import Defect, Reason
 
 if TYPE_CHECKING:
@@ -45,7 +45,7 @@ def _told(what: str) -> str:
             case "files":
                 return str([Path("/etc/hostname").read_bytes(), Path("/etc/hostname").open("rb")])
             case "write":
-                return str(os.write(cell.MEMORY, b"x"))
+                return str(os.write(sandbox_worker.MEMORY, b"x"))
             case "fork":
                 return str(os.fork())
             case "socket":
@@ -68,5 +68,5 @@ def _is_open(number: int) -> bool:
 
 
 if __name__ == "__main__":
-    vars(cell)["PillowDecoder"] = HostileDecoder
-    cell.main()
+    vars(sandbox_worker)["PillowDecoder"] = HostileDecoder
+    sandbox_worker.main()

@@ -23,15 +23,15 @@ from contextlib import closing
 from pathlib import Path
 
 import litter
-from imgfetch.adapters.disk import DiskStore
-from imgfetch.rules.eviction import Bounds
+from imgfetch.rules.store.eviction import Bounds
+from imgfetch.store.disk_store import DiskStore
 
 HERE = Path(__file__).parent
 _CHILD = f"""
     import random, sys
     sys.path.insert(0, {str(HERE)!r})
-    from imgfetch.adapters.disk import DiskStore
-    from imgfetch.rules.eviction import Bounds
+    from imgfetch.store.disk_store import DiskStore
+    from imgfetch.rules.store.eviction import Bounds
     from keeping import *
     store = DiskStore(sys.argv[1], bounds=Bounds(int(sys.argv[3])) if sys.argv[3] != "0" else None)
     print("go", flush=True)

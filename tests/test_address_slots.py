@@ -1,4 +1,4 @@
-"""`adapters.address_slots`: how many connections one address has, whatever names lead to it."""
+"""`http.address_slots`: how many connections one address has, whatever names lead to it."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgfetch.adapters.dial import Dialler
-from imgfetch.adapters.network import trust
-from imgfetch.adapters.wire import WireTransport
 from imgfetch.errors import NetworkError, Unreachable
+from imgfetch.http.connect import Dialler
+from imgfetch.http.pool import WireTransport
+from imgfetch.http.tls import trust
 from imgfetch.model import Ask, Key, Limits
 from imgfetch.ports import AddressBusy
-from imgfetch.rules.addresses import canonical
+from imgfetch.rules.crawl.address_table import canonical
 from pictures import encoded
 
 if TYPE_CHECKING:

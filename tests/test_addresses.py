@@ -1,4 +1,4 @@
-"""`rules.urls` and `rules.guard`: which URL names what, and which address may be dialled."""
+"""`urls` and `rules.crawl.address_guard`: which URL names what, and which address may be dialled."""
 
 from __future__ import annotations
 
@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgfetch.model import Defect, Reason
-from imgfetch.rules import addresses, guard, urls
+from imgfetch.rules.crawl import address_guard, address_table
+from imgfetch.rules.http import urls
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -230,7 +231,7 @@ PUBLIC = [
 
 @pytest.mark.parametrize("ip", INTERNAL)
 def test_an_internal_address_is_refused_in_every_dress(ip: str) -> None:
-    defect = guard.judge("name.example", [ip])
+    defect = address_guard.judge("name.example", [ip])
     assert defect is not None
     assert defect.reason is Reason.BLOCKED
     assert defect.message == (
@@ -240,16 +241,16 @@ def test_an_internal_address_is_refused_in_every_dress(ip: str) -> None:
 
 @pytest.mark.parametrize("ip", PUBLIC)
 def test_a_public_address_may_be_dialled(ip: str) -> None:
-    assert guard.judge("name.example", [ip]) is None
+    assert address_guard.judge("name.example", [ip]) is None
 
 
 def test_one_internal_address_among_public_ones_refuses_the_host() -> None:
-    assert guard.judge("name.example", ["8.8.8.8", "127.0.0.1"]) is not None
+    assert address_guard.judge("name.example", ["8.8.8.8", "127.0.0.1"]) is not None
 
 
 def test_what_the_caller_allows_may_be_dialled_and_nothing_else() -> None:
     def allowed(host: str, ip: str, *names: str) -> bool:
-        return guard.judge(host, [ip], allowed=names) is None
+        return address_guard.judge(host, [ip], allowed=names) is None
 
     assert allowed("intranet.example", "10.0.0.1", "Intranet.Example")
     assert allowed("127.0.0.1", "127.0.0.1", "127.0.0.1")
@@ -264,7 +265,7 @@ def test_what_the_caller_allows_may_be_dialled_and_nothing_else() -> None:
 
 def test_an_allowed_network_does_not_allow_the_ipv4_addresses_that_are_embedded_in_it() -> None:
     def allowed(ip: str, *names: str) -> bool:
-        return guard.judge("name.example", [ip], allowed=names) is None
+        return address_guard.judge("name.example", [ip], allowed=names) is None
 
     for prefix, public, internal in (
         ("64:ff9b:1::/48", "64:ff9b:1:808:8:800::", "64:ff9b:1:a00:0:100::"),
@@ -304,23 +305,23 @@ def registry(version: int) -> Iterator[tuple[str, bool]]:
 @pytest.mark.parametrize("version", [4, 6])
 def test_the_table_says_what_the_registry_says(version: int) -> None:
     said = list(registry(version))
-    table = addresses.IANA_IPV4 if version == 4 else addresses.IANA_IPV6
+    table = address_table.IANA_IPV4 if version == 4 else address_table.IANA_IPV6
     assert [(block.network, block.reachable) for block in table] == said
     blocks = {ip_network(block): reachable for block, reachable in said}
     for block, reachable in blocks.items():
         for ip in (block[0], block[-1], block[block.num_addresses // 2]):
             inner = any(ip in other for other in blocks if other != block and other.subnet_of(block))  # type: ignore[arg-type] # of one version
-            if not inner and not any(ip in ip_network(own.network) for own in addresses.OWN):
-                assert addresses.is_reachable(ip) is reachable, ip
+            if not inner and not any(ip in ip_network(own.network) for own in address_table.OWN):
+                assert address_table.is_reachable(ip) is reachable, ip
                 if not reachable:
-                    assert guard.judge("name.example", [str(ip)]) is not None
+                    assert address_guard.judge("name.example", [str(ip)]) is not None
 
 
 def test_each_block_of_our_own_is_refused_and_has_a_source() -> None:
-    for block in addresses.OWN:
+    for block in address_table.OWN:
         assert not block.reachable
         assert block.source
-        assert guard.judge("name.example", [str(ip_network(block.network)[0])]) is not None, block
+        assert address_guard.judge("name.example", [str(ip_network(block.network)[0])]) is not None, block
 
 
 # The same guard, said in another way: in digits.
@@ -365,11 +366,11 @@ NEAR_SPECIAL = [
 @given(st.one_of(st.integers(0, 2**32 - 1), st.sampled_from(NEAR_SPECIAL)), st.integers(0, 2**32 - 1))
 def test_an_address_is_judged_no_milder_where_it_is_embedded_in_another(number: int, filler: int) -> None:
     v4 = IPv4Address(number)
-    internal = guard.judge("h.example", [str(v4)]) is not None
+    internal = address_guard.judge("h.example", [str(v4)]) is not None
     holding = [ip_network(network) for network in SPECIAL if v4 in ip_network(network)]
     longest = max(holding, key=lambda network: network.prefixlen, default=None)
     assert internal is (longest is not None and not dict(registry(4)).get(str(longest), False))
     for v6 in embeddings(v4, filler):
-        assert v4 in addresses.embedded(v6), v6
+        assert v4 in address_table.embedded(v6), v6
         if internal:
-            assert guard.judge("h.example", [str(v6)]) is not None, v6
+            assert address_guard.judge("h.example", [str(v6)]) is not None, v6

@@ -17,22 +17,22 @@ from hypothesis import strategies as st
 
 from children import running
 from imgfetch import Client, InputError
-from imgfetch.adapters.manifest import NAME, Manifest
-from imgfetch.api.errands import Errand, errands_of
-from imgfetch.api.lines import LONGEST
-from imgfetch.api.rows import form_of, rows
+from imgfetch.api.jobs import Errand, errands_of
 from imgfetch.cli import main
 from imgfetch.errors import CacheError
 from imgfetch.model import Form
-from imgfetch.rules import manifest as rule
-from imgfetch.rules import records
+from imgfetch.outputs.manifest_file import NAME, Manifest
+from imgfetch.readers.input_rows import form_of, rows
+from imgfetch.readers.lines import LONGEST
+from imgfetch.rules.store import jsonl
+from imgfetch.rules.store import manifest as rule
 from origin import Origin, slowly, whole
 from pictures import encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from imgfetch.rules.manifest import Record
+    from imgfetch.rules.store.manifest import Record
 
 LOCAL = ["--allow-host", "127.0.0.1", "-R", "0"]
 PICTURES = [encoded("webp", 64 + number, 48) for number in range(6)]
@@ -382,7 +382,7 @@ def test_a_manifest_is_a_regular_file_and_no_link_to_one(tmp_path: Path) -> None
 
 @pytest.mark.parametrize("length", [0, 1, 5, 20, 60])
 def test_a_manifest_whose_only_line_was_cut_is_a_manifest(length: int, tmp_path: Path) -> None:
-    line = records.line({"attempts": 1, "row": "0" * 16, "part": 1, "parts": 1, "path": None, "index": 0})
+    line = jsonl.line({"attempts": 1, "row": "0" * 16, "part": 1, "parts": 1, "path": None, "index": 0})
     (tmp_path / NAME).write_text(line[:length])
     with Manifest(tmp_path) as manifest:
         assert len(manifest) == 0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgfetch.rules.browser import can_show, lowest, normalise, rank, rungs, single
+from imgfetch.rules.image.browser import can_show, lowest, normalise, rank, rungs, single
 
 
 def considered(densities: str, dpr: float) -> str:

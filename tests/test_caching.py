@@ -15,12 +15,12 @@ import imgfetch
 from fakes import FakeClock
 from hostile import apng
 from imgfetch import CachingTransport, Client
-from imgfetch.adapters.clock import SystemClock
-from imgfetch.adapters.disk import DiskStore
-from imgfetch.adapters.network import Network
-from imgfetch.api.assembly import Assembly
+from imgfetch.api.runtime import Assembly
 from imgfetch.model import Limits, Settings
-from imgfetch.rules import transit
+from imgfetch.rules.policy import proxy_policy
+from imgfetch.store.disk_store import DiskStore
+from imgfetch.system.clock import SystemClock
+from imgfetch.transports.factory import Network
 from pictures import encoded
 
 if TYPE_CHECKING:
@@ -438,7 +438,7 @@ async def test_threads_that_are_at_work_do_not_hold_up_the_loop_when_they_are_en
     ],
 )
 def test_a_single_span_of_bytes_is_understood(wanted: str, span: tuple[int, int] | None) -> None:
-    assert transit._span(wanted, 10) == span
+    assert proxy_policy._span(wanted, 10) == span
 
 
 async def test_a_body_is_passed_on_whose_decode_is_not_over_in_time(tmp_path: Path) -> None:

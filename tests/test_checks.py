@@ -20,13 +20,13 @@ from PIL import Image as Picture
 import imgfetch
 from fakes import FakeClock
 from imgfetch import Cache, CachingTransport, Client, InputError, Lock
-from imgfetch.adapters import disk, scratch
-from imgfetch.adapters.disk import INDEX, DiskStore
-from imgfetch.adapters.glance import CHECK_AGE as CHECK_AGE_AT_THE_DOORSTEP
-from imgfetch.adapters.glance import glance
 from imgfetch.cli import main
 from imgfetch.errors import CheckDueError
-from imgfetch.rules.checks import AT_ONCE, CHECK_AGE, is_due
+from imgfetch.rules.store.check_age import AT_ONCE, CHECK_AGE, is_due
+from imgfetch.store import disk_store, staging
+from imgfetch.store.disk_store import INDEX, DiskStore
+from imgfetch.store.lookup_sql import CHECK_AGE as CHECK_AGE_AT_THE_DOORSTEP
+from imgfetch.store.lookup_sql import glance
 from keeping import CAT, DOG, digest, keep
 from origin import Origin, status, whole
 from pictures import encoded
@@ -226,9 +226,9 @@ def test_large_files_are_hashed_in_a_thread(origin: Origin, monkeypatch: pytest.
 
     def watched(descriptor: int) -> object:
         threads.append(threading.current_thread())
-        return scratch.hash_of(descriptor)
+        return staging.hash_of(descriptor)
 
-    monkeypatch.setattr(disk, "hash_of", watched)
+    monkeypatch.setattr(disk_store, "hash_of", watched)
     for way in (by_get, by_get_many, by_httpx):
         grow_older(7.01)
         threads.clear()

@@ -16,10 +16,10 @@ import pytest
 
 from children import running
 from configured import of_user
-from imgfetch.adapters.scratch import IN_MEMORY
-from imgfetch.cli import configuration, loop, main, options
+from imgfetch.cli import config, main, options, run_async
 from imgfetch.demo import news
 from imgfetch.errors import InputError
+from imgfetch.store.staging import IN_MEMORY
 from origin import Origin, head, slowly, stall, status, whole
 from pictures import encoded
 
@@ -376,7 +376,7 @@ def test_a_folder_sets_what_chooses_and_nothing_else(
 
 def test_what_a_folder_may_set_is_a_list(capsys: pytest.CaptureFixture[str]) -> None:
     """An option that is new is not on it unless somebody puts it there."""
-    allowed = configuration.CHOOSING & options._known()
+    allowed = config.CHOOSING & options._known()
     assert {"width", "viewport", "policy", "formats", "base"} <= allowed
     for name in sorted(options._known() - allowed):
         Path("imgfetch.toml").write_text(f"[tool.imgfetch]\n{name} = 'theirs'\n")
@@ -720,8 +720,8 @@ def test_a_download_that_goes_well_imports_what_it_needs(
     assert (cold.returncode, origin.asked()) == (0, 1)
     repeats = {"tenacity", "httpx", "httpcore", "anyio", "rich", "certifi", "urllib.request", "email", "json"}
     repeats |= {"dataclasses", "h11", "encodings.idna", "datetime"}
-    repeats |= {"imgfetch.adapters.judged", "imgfetch.engine.robots", "imgfetch.formats.foreign"}
-    markup = {"imgfetch.markup.text", "imgfetch.markup.srcset", "imgfetch.markup.urls", "turbohtml"}
+    repeats |= {"imgfetch.http.h11_fallback", "imgfetch.engine.robots", "imgfetch.formats.other_types"}
+    markup = {"imgfetch.markup.plain_text", "imgfetch.markup.srcset", "imgfetch.markup.urls", "turbohtml"}
     markup |= {"ada_url"}
     assert not (repeats | markup | unneeded) & {*cold.stderr.split()}
 
@@ -781,7 +781,7 @@ def test_a_signal_is_heeded_after_the_loop_as_before_it() -> None:
 
     before = signal.signal(signal.SIGTERM, mine)
     try:
-        loop.run(nothing())
+        run_async.run(nothing())
         assert signal.getsignal(signal.SIGTERM) is mine
     finally:
         signal.signal(signal.SIGTERM, before)

@@ -17,10 +17,10 @@ import pytest
 
 import imgfetch
 from imgfetch import Client, Failure, Image, ImgfetchError, Limits
-from imgfetch.adapters.disk import DiskStore
-from imgfetch.api.errands import errands, errands_of_page
+from imgfetch.api.jobs import errands, errands_of_page
 from imgfetch.engine.events import Event, Received
 from imgfetch.model import Choice, Head, Page, Reason
+from imgfetch.store.disk_store import DiskStore
 from origin import (
     Answer,
     Origin,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgfetch.adapters.cores import cores, usable_cores
+from imgfetch.system.cores import cores, usable_cores
 
 if TYPE_CHECKING:
     from pathlib import Path

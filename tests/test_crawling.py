@@ -10,7 +10,7 @@ import pytest
 from imgfetch import Client, Failure, Image, ImgfetchError, InputError, Limits
 from imgfetch.engine.events import Received
 from imgfetch.model import Reason
-from imgfetch.rules import robots
+from imgfetch.rules.crawl import robots
 from origin import Origin, cut, endless, gzip, head, raw, redirect, reset, stall, status, whole
 from pictures import encoded
 from test_engine import H, World

@@ -17,12 +17,12 @@ from hypothesis import strategies as st
 
 import imgfetch
 from imgfetch import CachingTransport, Client, Image, InputError, Limits
-from imgfetch.adapters.disk import DiskStore
 from imgfetch.cli import main
-from imgfetch.cli.doorstep import answer as answer_at_once
+from imgfetch.cli.fast_path import answer as answer_at_once
 from imgfetch.cli.options import parse
 from imgfetch.model import NO_SECRETS, Secrets, Settings, SourceOrigin
-from imgfetch.rules import credentials, urls
+from imgfetch.rules.http import credentials, urls
+from imgfetch.store.disk_store import DiskStore
 from origin import Answer, Origin, Request, cut, head, redirect, status, whole
 from pictures import encoded
 

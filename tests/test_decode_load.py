@@ -17,7 +17,7 @@ from imgfetch import Limits
 from imgfetch.formats import walk
 from imgfetch.formats.footprint import decode_load
 from imgfetch.model import DecodeLoad, Format, Reason, Structure
-from imgfetch.rules.decode_budget import has_room, is_light, refusal
+from imgfetch.rules.image.decode_budget import has_room, is_light, refusal
 from pictures import animation, encoded, samples
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ KINDS: dict[str, Callable[[], bytes]] = {
 MEASURE = """
 import json, re, sys
 from pathlib import Path
-from imgfetch.adapters.pillow import PillowDecoder, load_plugins
+from imgfetch.decode.pillow import PillowDecoder, load_plugins
 from imgfetch.formats import walk
 from imgfetch.model import Limits
 

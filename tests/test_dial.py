@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgfetch.adapters import dial
-from imgfetch.adapters.dial import Dialler
-from imgfetch.adapters.resolver import Names
 from imgfetch.errors import CacheError, PolicyError, Unreachable
+from imgfetch.http import connect
+from imgfetch.http.connect import Dialler
+from imgfetch.http.resolver import Names
 from imgfetch.model import Reason
 
 if TYPE_CHECKING:
@@ -157,7 +157,7 @@ class Nowhere:
     def __init__(self, time: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
         self.time = time
         self.tried: list[tuple[str, float]] = []
-        monkeypatch.setattr(dial, "_connected", self._connected)
+        monkeypatch.setattr(connect, "_connected", self._connected)
 
     async def _connected(self, address: str, port: int, seconds: float) -> socket.socket:
         self.tried.append((address, seconds))

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgfetch.model import Defect, Digest, Head, Reason
-from imgfetch.rules.digests import claims, weigh
+from imgfetch.rules.http.digests import claims, weigh
 
 BODY = b"a cat"
 SHA256 = Digest(hashlib.sha256(BODY).hexdigest())

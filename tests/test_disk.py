@@ -24,12 +24,13 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fakes import FakeClock
-from imgfetch.adapters import disk, files
-from imgfetch.adapters.clock import SystemClock
-from imgfetch.adapters.disk import DiskStore
-from imgfetch.adapters.scratch import IN_MEMORY
 from imgfetch.errors import CacheError
 from imgfetch.model import Key, Reason, Verified
+from imgfetch.store import disk_store
+from imgfetch.store.disk_store import DiskStore
+from imgfetch.store.staging import IN_MEMORY
+from imgfetch.system import atomic_files
+from imgfetch.system.clock import SystemClock
 from keeping import CAT, DOG, HEAD, digest, facts, filing, keep, keep_proved, written
 
 if TYPE_CHECKING:
@@ -82,7 +83,7 @@ def open_descriptors() -> set[int]:
 
 
 def index_of(root: Path) -> Path:
-    return root / disk.INDEX
+    return root / disk_store.INDEX
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -126,7 +127,7 @@ def test_nothing_is_made_before_something_is_begun(store: DiskStore, tmp_path: P
     assert store.find(CAT) is None
     assert list(store.entries()) == []
     assert list(store.verify(deep=True)) == []
-    assert store.stats() == disk.Stats(0, 0, 0, 0, 0, 0)
+    assert store.stats() == disk_store.Stats(0, 0, 0, 0, 0, 0)
     assert store.remove(CAT) is False
     store.close()
     assert list(tmp_path.iterdir()) == []
@@ -147,8 +148,8 @@ def test_only_its_owner_may_look_into_a_cache_whatever_the_umask(store: DiskStor
 
 
 def test_the_cache_in_the_repository_is_one_of_ours(tmp_path: Path) -> None:
-    assert (CACHE_IN_REPOSITORY / "CACHEDIR.TAG").read_text() == disk.TAG
-    assert (CACHE_IN_REPOSITORY / ".gitignore").read_text() == disk.IGNORED
+    assert (CACHE_IN_REPOSITORY / "CACHEDIR.TAG").read_text() == disk_store.TAG
+    assert (CACHE_IN_REPOSITORY / ".gitignore").read_text() == disk_store.IGNORED
     root = tmp_path / "cache"
     root.mkdir()
     for name in ("CACHEDIR.TAG", ".gitignore", "README.md"):
@@ -539,7 +540,7 @@ def test_a_cache_deleted_under_us_is_made_again(store: DiskStore, root: Path) ->
 _CHILD = """
     import random, sys
     sys.path.insert(0, {tests!r})
-    from imgfetch.adapters.disk import DiskStore
+    from imgfetch.store.disk_store import DiskStore
     from keeping import *
     store = DiskStore(sys.argv[1])
 """
@@ -638,8 +639,8 @@ def test_litter_is_swept_away_after_an_hour_by_the_clock_that_files_are_dated_by
     with closing(DiskStore(root)) as busy:
         ticket = written(busy, b"a cat")
         if not leases:
-            (root / disk.LEASES).unlink()
-            (root / disk.LEASES).mkdir()
+            (root / disk_store.LEASES).unlink()
+            (root / disk_store.LEASES).mkdir()
         old, young = root / "scratch-v1" / "old.part", root / "scratch-v1" / "young.part"
         for path, minutes in ((old, 61), (young, 59)):
             path.write_bytes(b"half a c")
@@ -801,7 +802,7 @@ _KEEP_MANY = """
 
 def together(folder: Path) -> None:
     """Go on only where many files are synced by one call."""
-    if not files.syncs_whole(str(folder)):
+    if not atomic_files.syncs_whole(str(folder)):
         pytest.skip("needs Linux 5.8, whose syncfs tells of errors, and a file system that heeds it")
 
 
@@ -981,7 +982,7 @@ def suspended(store: DiskStore) -> None:
 
 def grow_older(root: Path, seconds: float) -> None:
     """All that lies in scratch."""
-    for path in (root / disk.SCRATCH).iterdir():
+    for path in (root / disk_store.SCRATCH).iterdir():
         os.utime(path, (path.stat().st_mtime - seconds,) * 2)
 
 
@@ -1007,7 +1008,7 @@ def test_a_note_lives_as_long_as_the_bytes_it_tells_of(store: DiskStore, root: P
     store.suspend(partial.scratch)
     grow_older(root, 3700)
     sweep(root)
-    assert list((root / disk.SCRATCH).iterdir()) == []
+    assert list((root / disk_store.SCRATCH).iterdir()) == []
 
 
 def test_a_note_whose_bytes_are_being_claimed_is_not_swept_away(store: DiskStore, root: Path) -> None:
@@ -1015,7 +1016,7 @@ def test_a_note_whose_bytes_are_being_claimed_is_not_swept_away(store: DiskStore
     grow_older(root, 3590)
     partial = store.resume(CAT)
     assert partial is not None
-    (note,) = (root / disk.SCRATCH).glob("*.json")
+    (note,) = (root / disk_store.SCRATCH).glob("*.json")
     assert note.stat().st_mtime > note.with_suffix(".partial").stat().st_mtime - 10
 
 
@@ -1344,7 +1345,7 @@ def test_a_damaged_object_can_be_put_in_quarantine(store: DiskStore, root: Path)
     assert (root / "quarantine-v1" / f"{path.name}.txt").read_text() == "it flies ☂ \\ud800\n"
     assert (store.find(CAT), store.find(DOG)) == (None, None)
     assert list(store.verify(deep=True)) == []
-    assert store.stats() == disk.Stats(0, 0, 0, 0, 0, 1)
+    assert store.stats() == disk_store.Stats(0, 0, 0, 0, 0, 1)
     store.quarantine(store.path(keep(store, CAT, b"a cat")), "again")
     assert store.stats().quarantined == 1
     fails(Reason.IO, lambda: store.quarantine(path, "it is gone"), path)
@@ -1359,7 +1360,7 @@ def test_removing_a_key_frees_bytes_that_no_other_key_stands_for(store: DiskStor
     assert (shared.exists(), alone.exists()) == (True, False)
     assert (store.find(CAT), store.find(DOG) is not None) == (None, True)
     assert store.remove(DOG)
-    assert store.stats() == disk.Stats(0, 0, 0, 0, 0, 0)
+    assert store.stats() == disk_store.Stats(0, 0, 0, 0, 0, 0)
 
 
 def test_what_is_gone_can_be_forgotten(store: DiskStore) -> None:

@@ -21,27 +21,27 @@ from PIL import features
 from configured import of_user
 from fakes import FakeDecoder
 from imgfetch import check_image
-from imgfetch.adapters.disk import DiskStore
-from imgfetch.adapters.ground import survey
-from imgfetch.adapters.index import VERSION, version_at
-from imgfetch.adapters.pillow import libraries
-from imgfetch.adapters.sandbox import SandboxedDecoder
 from imgfetch.api.doctor import examine
 from imgfetch.cli import main
-from imgfetch.cli.doctor import tell
+from imgfetch.cli.commands.doctor import tell
+from imgfetch.decode.pillow import libraries
+from imgfetch.decode.sandbox import SandboxedDecoder
 from imgfetch.formats.samples import SMALLEST
 from imgfetch.model import Defect, Format, Limits, Reason
 from imgfetch.ports import ignore_warning, never_stop
-from imgfetch.rules.health import FLOORS, Finding, Status, of_version
+from imgfetch.rules.store.requirements import FLOORS, Finding, Status, of_version
+from imgfetch.store.disk_store import DiskStore
+from imgfetch.store.filesystem import survey
+from imgfetch.store.index import VERSION, version_at
 from keeping import CAT, keep
 from oldest import oldest, requirements
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from imgfetch.adapters.ground import Ground
     from imgfetch.model import Buffer
     from imgfetch.ports import Checkpoint, Decoder, Warn
+    from imgfetch.store.filesystem import Ground
 
 pytestmark = pytest.mark.usefixtures("home")
 

@@ -16,13 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from configured import of_user
-from imgfetch.adapters.disk import INDEX, DiskStore
-from imgfetch.adapters.glance import RECENT, glance
-from imgfetch.cli import main, program
-from imgfetch.cli.doorstep import answer
+from imgfetch.cli import dispatch, main
+from imgfetch.cli.fast_path import answer
 from imgfetch.model import Entry, Head, Key, Verified
-from imgfetch.rules.eviction import GRANULARITY
-from imgfetch.rules.fakes import MOST_BYTES
+from imgfetch.rules.image.placeholders import MOST_BYTES
+from imgfetch.rules.store.eviction import GRANULARITY
+from imgfetch.store.disk_store import INDEX, DiskStore
+from imgfetch.store.lookup_sql import RECENT, glance
 from keeping import facts, keep_proved, written
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ def check(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
     paths = answer(arguments)
     assert paths is not None
     capsys.readouterr()
-    code = program.run(arguments)
+    code = dispatch.run(arguments)
     assert (code, capsys.readouterr()) == (0, ("".join(f"{path}\n" for path in paths), ""))
     assert (main(arguments), capsys.readouterr().out.splitlines()) == (0, paths)
     return paths
@@ -402,12 +402,13 @@ def test_a_warm_hit_imports_next_to_nothing() -> None:
     ours = {name for name in modules if name.partition(".")[0] == "imgfetch"}
     assert ours == {
         "imgfetch",
-        "imgfetch.adapters",
-        "imgfetch.adapters.clock",
-        "imgfetch.adapters.glance",
+        "imgfetch.store",
+        "imgfetch.system",
+        "imgfetch.system.clock",
+        "imgfetch.store.lookup_sql",
         "imgfetch.cli",
-        "imgfetch.cli.doorstep",
-        "imgfetch.cli.surroundings",
+        "imgfetch.cli.fast_path",
+        "imgfetch.cli.config_file",
     }
     # functools, and what it stands on, is imported by SQLite's own module.
     of_functools = {"collections", "functools", "itertools", "keyword", "operator", "reprlib", "types"}

@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fakes import FakeClock, FakeDecoder, FakeReply, FakeTransport, InlineRunner, MemoryStore
-from imgfetch.adapters.threads import ThreadRunner
+from imgfetch.decode.executor import ThreadRunner
+from imgfetch.engine.concurrency import all_of, each, many
+from imgfetch.engine.engine import Engine
 from imgfetch.engine.events import Asked, Event, FellThrough, Waiting
-from imgfetch.engine.flight import Flights
-from imgfetch.engine.held import look_up
-from imgfetch.engine.lanes import Lanes
-from imgfetch.engine.many import all_of, each, many
-from imgfetch.engine.one import Engine
-from imgfetch.engine.patience import Patience
+from imgfetch.engine.host_limiter import Lanes
+from imgfetch.engine.lookup import look_up
+from imgfetch.engine.single_flight import Flights
+from imgfetch.engine.time_budget import Patience
 from imgfetch.engine.turns import Turns
 from imgfetch.errors import NetworkError, Unreachable
 from imgfetch.model import (
@@ -40,7 +40,7 @@ from imgfetch.model import (
     SourceSet,
 )
 from imgfetch.ports import AddressBusy, Ports
-from imgfetch.rules.choose import choose
+from imgfetch.rules.image.choose import choose
 from pictures import encoded
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgfetch.model import Format
-from imgfetch.rules.eviction import (
+from imgfetch.rules.store.eviction import (
     GRACE,
     GRANULARITY,
     LONGEST_RUN,

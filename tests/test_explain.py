@@ -9,7 +9,7 @@ import pytest
 
 from imgfetch.cli import main
 from imgfetch.model import Settings
-from imgfetch.rules.explain import duration, explain
+from imgfetch.rules.policy.explain import duration, explain
 from origin import Origin, whole
 from pictures import encoded
 from test_freshness import URL, YEARS, T, cc, held

@@ -15,7 +15,7 @@ from imgfetch import Client, Failure, Image, ImgfetchError, check_image
 from imgfetch.api.cache import Cache
 from imgfetch.cli import main
 from imgfetch.model import Candidate, Digest, Facts, Fake, Format, Key, Reason, SourceSet
-from imgfetch.rules import fakes
+from imgfetch.rules.image import placeholders
 from origin import Origin, redirect, whole
 from pictures import encoded, flat, samples, save
 
@@ -40,7 +40,7 @@ def check(
     **changes: Any,  # noqa: ANN401 (what Facts has)
 ) -> None:
     facts = replace(facts, **changes)
-    seen = fakes.signs(facts, promised, asked=URL, found=found, sharing=[Key(url) for url in sharing])
+    seen = placeholders.signs(facts, promised, asked=URL, found=found, sharing=[Key(url) for url in sharing])
     assert tuple(seen) == expected, seen
     assert all(why.isprintable() for why in seen.values())
 
@@ -89,7 +89,7 @@ def test_a_redirect_to_a_picture_is_none_to_a_notice(name: str) -> None:
 
 def test_a_notice_that_was_asked_for_by_its_name_is_what_was_wanted() -> None:
     asked = Key("https://h.example/removed.png")
-    assert fakes.signs(FACTS, None, asked=asked, found="https://h.example/removed.png#x") == {}
+    assert placeholders.signs(FACTS, None, asked=asked, found="https://h.example/removed.png#x") == {}
 
 
 def test_the_same_bytes_under_five_names_of_one_host_are_a_notice() -> None:
@@ -118,8 +118,8 @@ def test_whatever_they_are_given_the_signs_are_few_and_steady(
 ) -> None:
     facts = replace(FACTS, width=width, height=height)
     keys = tuple(map(Key, sharing))
-    seen = fakes.signs(facts, promised, asked=URL, found=found, sharing=keys)
-    assert seen == fakes.signs(facts, promised, asked=URL, found=found, sharing=keys[::-1])
+    seen = placeholders.signs(facts, promised, asked=URL, found=found, sharing=keys)
+    assert seen == placeholders.signs(facts, promised, asked=URL, found=found, sharing=keys[::-1])
     assert not {Fake.TRACKING_PIXEL, Fake.BLUR_PLACEHOLDER} <= seen.keys()
     if promised in (None, width):
         assert Fake.BLUR_PLACEHOLDER not in seen
@@ -132,7 +132,7 @@ def test_no_sound_picture_is_called_a_fake() -> None:
     pictures += [picture(form, seed) for form in FORMS for seed in range(3)]
     for data in pictures:
         facts = check_image(data)
-        assert not fakes.signs(facts, facts.width, asked=URL, found=URL)
+        assert not placeholders.signs(facts, facts.width, asked=URL, found=URL)
 
 
 # ---------------------------------------------------------------------------------------------------

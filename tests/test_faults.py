@@ -390,7 +390,7 @@ def test_too_many_open_files_are_an_error_of_each_image_and_not_of_the_run(
 ) -> None:
     code = """if True:
         import resource, sys
-        from imgfetch.adapters.dial import Dialler
+        from imgfetch.http.connect import Dialler
         from imgfetch.cli import main
 
         dial, spare = Dialler.connect, []

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from imgfetch import InputError, Lock
-from imgfetch.adapters import files
-from imgfetch.adapters.folder import place
+from imgfetch.system import atomic_files
+from imgfetch.system.export import place
 from origin import Origin, status, whole
 from pictures import encoded
 
@@ -88,17 +88,17 @@ def test_temporary_files_are_made_anew_under_names_that_cannot_be_guessed(origin
 def test_folders_that_are_missing_are_made_and_none_is_open_to_others(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        files.make_folders(tmp_path / "a/b/c", 0o700)
-        files.make_folders(tmp_path / "a/b/c", 0o755)
+        atomic_files.make_folders(tmp_path / "a/b/c", 0o700)
+        atomic_files.make_folders(tmp_path / "a/b/c", 0o755)
     finally:
         os.umask(before)
     modes = [(tmp_path / name).stat().st_mode & 0o777 for name in ("a", "a/b", "a/b/c")]
     assert modes == [0o755, 0o755, 0o700]
     (tmp_path / "file").touch()
     with pytest.raises(OSError, match="file"):
-        files.make_folders(tmp_path / "file" / "a")
+        atomic_files.make_folders(tmp_path / "file" / "a")
     with pytest.raises(FileExistsError):
-        files.make_folders(tmp_path / "file")
+        atomic_files.make_folders(tmp_path / "file")
 
 
 def test_a_copy_is_readable_as_far_as_the_umask_says_and_leaves_nothing_else(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from imgfetch.adapters.disk import DiskStore
 from imgfetch.model import Key, Verified
+from imgfetch.store.disk_store import DiskStore
 from keeping import HEAD, facts, keep_proved, written
 from origin import Origin, whole
 from pictures import encoded, save

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgfetch.model import Digest, Entry, Facts, Format, Head, Key
-from imgfetch.rules import dates, freshness
-from imgfetch.rules.freshness import (
+from imgfetch.rules.http import dates, freshness
+from imgfetch.rules.http.freshness import (
     DAY,
     LONGEST,
     OF_ANYTHING,

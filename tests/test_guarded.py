@@ -15,8 +15,8 @@ import pytest
 import trustme
 
 from imgfetch import CachingTransport, Client, GuardedTransport, InputError, NetworkError, PolicyError
-from imgfetch.adapters import guarded
-from imgfetch.adapters.dial import Dialler
+from imgfetch.http.connect import Dialler
+from imgfetch.transports import guarded
 from origin import Origin, redirect, whole
 from pictures import encoded
 from test_dial import Resolver

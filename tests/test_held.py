@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakes import MemoryStore
-from imgfetch.adapters.disk import DiskStore
-from imgfetch.engine.held import consult, held, look_up, wanted_of
+from imgfetch.engine.lookup import consult, held, look_up, wanted_of
 from imgfetch.model import (
     Candidate,
     Choice,
@@ -27,6 +26,7 @@ from imgfetch.model import (
     SourceSet,
     Verified,
 )
+from imgfetch.store.disk_store import DiskStore
 from keeping import digest, keep_proved, written
 
 if TYPE_CHECKING:

@@ -20,14 +20,14 @@ import pytest
 import imgfetch
 from children import running
 from imgfetch import CachingTransport, Client, Lock
-from imgfetch.adapters.clock import SystemClock
-from imgfetch.adapters.disk import INDEX, DiskStore
-from imgfetch.adapters.index import Index
-from imgfetch.adapters.leases import Leases
 from imgfetch.cli import main
-from imgfetch.cli.doorstep import answer
+from imgfetch.cli.fast_path import answer
 from imgfetch.errors import CacheError
 from imgfetch.model import Head, Key, Reason, Rendition, Verified
+from imgfetch.store.disk_store import INDEX, DiskStore
+from imgfetch.store.index import Index
+from imgfetch.store.leases import Leases
+from imgfetch.system.clock import SystemClock
 from keeping import CAT, DOG, facts, keep, keep_proved, written
 from origin import Origin, whole
 from pictures import encoded
@@ -421,8 +421,8 @@ import signal, sys, threading, os, time
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_hostile_index import endless
-from imgfetch.adapters import index as module
-from imgfetch.cli import program, signals
+from imgfetch.store import index as module
+from imgfetch.cli import dispatch, signals
 module._MOST_TICKS = 10 ** 9
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signals.heed()
@@ -432,7 +432,7 @@ try:
     with signals.in_command():
         index.{work.format(statement)}
 except BaseException as error:
-    sys.exit(program.ended_by(error))
+    sys.exit(dispatch.ended_by(error))
 """
     done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, timeout=30)
     assert done.returncode == code, done.stderr

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from fakes import MemoryStore
-from imgfetch.engine.keeper import Keeper
+from imgfetch.engine.group_commit import Keeper
 from imgfetch.errors import CacheError
 from imgfetch.model import Entry, Filing, Key, Reason
 from keeping import filing

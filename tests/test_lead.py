@@ -21,11 +21,11 @@ import pytest
 
 from children import running
 from imgfetch import Client, Limits
-from imgfetch.adapters import leases
-from imgfetch.adapters.disk import LEASES, DiskStore
 from imgfetch.engine.events import Followed
 from imgfetch.errors import CacheError
 from imgfetch.model import Failed, Head, Key, Lease, Origin, Reason, Seen, Served, SourceOrigin, Verified
+from imgfetch.store import leases
+from imgfetch.store.disk_store import LEASES, DiskStore
 from keeping import CAT, DOG, facts, keep, keep_proved, written
 from origin import Origin as Loopback
 from origin import stall, whole
@@ -293,7 +293,7 @@ def test_a_process_that_was_forked_neither_has_its_parents_leases_nor_holds_them
 ) -> None:
     code = """
         import os, signal, sys
-        from imgfetch.adapters.disk import DiskStore
+        from imgfetch.store.disk_store import DiskStore
         store = DiskStore("cache")
         lease = store.lease("a dog", ())
         assert lease.ours
@@ -334,7 +334,7 @@ def test_leases_need_no_names_that_a_python_for_any_linux_lacks(folder: Path) ->
         import fcntl
         for name in ("F_OFD_GETLK", "F_OFD_SETLK", "F_OFD_SETLKW"):
             vars(fcntl).pop(name, None)
-        from imgfetch.adapters.leases import Leases
+        from imgfetch.store.leases import Leases
         one, two = Leases("leases"), Leases("leases")
         one.make()
         ours = one.take("a cat")

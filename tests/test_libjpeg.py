@@ -13,9 +13,9 @@ import pytest
 from PIL import Image
 
 from damage import lost_between_restarts
-from imgfetch.adapters import libjpeg
-from imgfetch.adapters.libjpeg import WarningCounter, Warnings
-from imgfetch.adapters.pillow import PillowDecoder
+from imgfetch.decode import libjpeg
+from imgfetch.decode.libjpeg import WarningCounter, Warnings
+from imgfetch.decode.pillow import PillowDecoder
 from imgfetch.formats.samples import SMALLEST
 from imgfetch.model import Format, Limits
 from pictures import encoded, samples
@@ -84,7 +84,7 @@ def test_a_decoder_that_has_read_nothing_has_no_warnings(counter: WarningCounter
 def test_it_is_looked_for_again_once_files_can_be_opened() -> None:
     script = """if True:
         import resource
-        from imgfetch.adapters.libjpeg import WarningCounter
+        from imgfetch.decode.libjpeg import WarningCounter
         import PIL.Image
 
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -155,7 +155,7 @@ def test_without_a_counter_pillow_decodes_alone() -> None:
 def test_a_process_that_opens_no_more_files_can_still_read_warnings() -> None:
     script = """if True:
         import resource, sys
-        from imgfetch.adapters.pillow import PillowDecoder, load_plugins
+        from imgfetch.decode.pillow import PillowDecoder, load_plugins
         from imgfetch.model import Format, Limits
 
         load_plugins()

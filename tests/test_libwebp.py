@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 from PIL.WebPImagePlugin import WebPImageFile
 
 import damage
-from imgfetch.adapters import libwebp, pillow
-from imgfetch.adapters.libwebp import Libwebp, disagreement
+from imgfetch.decode import libwebp, pillow
+from imgfetch.decode.libwebp import Libwebp, disagreement
 from imgfetch.formats.samples import SMALLEST
 from imgfetch.model import Defect, Format, Limits, Reason
 from pictures import Sample, encoded, flat, photo, samples, save
@@ -200,7 +200,7 @@ def test_of_a_large_still_no_picture_is_made() -> None:
     """6,000 by 4,000 pixels are 96 MB as Pillow has them."""
     script = """if True:
         import resource, sys
-        from imgfetch.adapters.pillow import PillowDecoder
+        from imgfetch.decode.pillow import PillowDecoder
         from imgfetch.model import Format, Limits
 
         decoder, before = PillowDecoder(), 0

@@ -15,12 +15,12 @@ import pytest
 
 import litter
 from fakes import FakeClock
-from imgfetch.adapters import disk
-from imgfetch.adapters.disk import DiskStore
-from imgfetch.adapters.pruning import Cleared
-from imgfetch.adapters.scratch import IN_MEMORY
 from imgfetch.model import Key, Reason
-from imgfetch.rules.eviction import IN_USE, Bounds
+from imgfetch.rules.store.eviction import IN_USE, Bounds
+from imgfetch.store import disk_store
+from imgfetch.store.disk_store import DiskStore
+from imgfetch.store.maintenance import Cleared
+from imgfetch.store.staging import IN_MEMORY
 from keeping import CAT, DOG, keep, written
 from litter import key
 from test_disk import ROUNDS, child, fails, index_of, mounted
@@ -59,7 +59,7 @@ def fill(store: DiskStore, clock: FakeClock, count: int, *, every: float = DAY, 
 
 def left(root: Path, count: int = 100) -> list[int]:
     """Which of the numbered keys are still held; a look that is no use."""
-    there = {path.stem for path in (root / disk.OBJECTS).glob("*/*")}
+    there = {path.stem for path in (root / disk_store.OBJECTS).glob("*/*")}
     with closing(sqlite3.connect(index_of(root))) as connection:
         held = {k for k, sha256 in connection.execute("SELECT key, sha256 FROM entry") if sha256 in there}
     return [number for number in range(count) if key(number) in held]
@@ -123,7 +123,7 @@ def test_many_uses_are_written_down_in_one_transaction(
 def test_a_use_is_put_on_record_by_itself_while_the_run_goes_on(
     store: DiskStore, root: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("imgfetch.adapters.usage._DELAY", 0.0)
+    monkeypatch.setattr("imgfetch.store.access_times._DELAY", 0.0)
     keep(store, CAT, b"a cat")
     clock.time += 2 * HOUR
     assert store.find(CAT)
@@ -239,7 +239,7 @@ def test_who_keeps_what_is_being_evicted_has_it_in_the_end(root: Path, clock: Fa
 
         evicted: list[Path] = []
 
-        def slowly(keepings: Sequence[disk._Keeping]) -> None:
+        def slowly(keepings: Sequence[disk_store._Keeping]) -> None:
             publish(keepings)
             if not evicted:
                 evicted.append(path)
@@ -512,7 +512,7 @@ def test_a_clock_that_was_set_back_is_believed_after_a_day_and_all_ages_stay(
 
 
 _PRUNE = """
-    from imgfetch.rules.eviction import Bounds
+    from imgfetch.rules.store.eviction import Bounds
     print("go", flush=True)
     store.prune(Bounds(int(sys.argv[2])), grace=0)
     store.close()

@@ -22,8 +22,9 @@ from imgfetch import Client, Failure, Image, ImgfetchError, Lock
 from imgfetch.cli import main
 from imgfetch.errors import InputError
 from imgfetch.model import Candidate, Digest, Kind, SourceSet
-from imgfetch.rules import locks, urls
-from imgfetch.rules.locks import Pin, PinKey
+from imgfetch.rules.http import urls
+from imgfetch.rules.store import lockfile
+from imgfetch.rules.store.lockfile import Pin, PinKey
 from origin import Origin, status, whole
 from pictures import encoded
 
@@ -361,16 +362,16 @@ PINS = st.lists(
 def test_a_lock_is_read_as_it_was_written_and_the_order_of_pins_is_its_own(
     several: list[Pin], chance: random.Random
 ) -> None:
-    text = locks.dump(several)
-    assert set(locks.parse(text)) == set(several)
+    text = lockfile.dump(several)
+    assert set(lockfile.parse(text)) == set(several)
     chance.shuffle(several)
-    assert locks.dump(several) == text
-    assert locks.dump(locks.parse(text)) == text
+    assert lockfile.dump(several) == text
+    assert lockfile.dump(lockfile.parse(text)) == text
 
 
 def test_a_key_is_of_what_was_offered_and_asked() -> None:
     def key(url: str = "a", **choosing: object) -> PinKey:
-        return locks.key_of("s", choosing, SourceSet((Candidate(url, 480),), kind=Kind.TEXT))
+        return lockfile.key_of("s", choosing, SourceSet((Candidate(url, 480),), kind=Kind.TEXT))
 
     assert key() == key(width=None, policy="cover", base_url="https://h.example/")
     assert key(url="https://u:pw@h.example/a") == key(url="https://h.example/a")
@@ -415,11 +416,12 @@ def test_a_lock_is_the_old_or_the_new_whenever_its_writer_is_killed(home: Path) 
         key = PinKey(f"https://h.example/{number}", "{}", "0")
         return Pin(key, 0, key.source, Digest("ab" * 32), width)
 
-    texts = {locks.dump(pin(n, width) for n in range(3000)) for width in (1, 2)}
+    texts = {lockfile.dump(pin(n, width) for n in range(3000)) for width in (1, 2)}
     program = (
-        "import sys; from imgfetch.adapters import files; texts = [open(n).read() for n in sys.argv[1:]]; "
+        "import sys; from imgfetch.system import atomic_files\n"
+        "texts = [open(n).read() for n in sys.argv[1:]]; "
         "print('ready', flush=True)\n"
-        "while True:\n    for text in texts: files.replace('imgfetch.lock', text)"
+        "while True:\n    for text in texts: atomic_files.replace('imgfetch.lock', text)"
     )
     for number, text in enumerate(texts):
         Path(str(number)).write_text(text)

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgfetch.model import Failed, Limits, Reason
-from imgfetch.rules import manners
-from imgfetch.rules.manners import Go, Hold, Refuse, Standing, Stay
+from imgfetch.rules.crawl import host_limits
+from imgfetch.rules.crawl.host_limits import Go, Hold, Refuse, Standing, Stay
 
 LIMITS = Limits(per_host=6, total_timeout=120)
 
@@ -26,10 +26,10 @@ HISTORIES = st.lists(st.tuples(ENDS, st.booleans(), st.floats(0, 60)), max_size=
 
 def lived(history: list[tuple[Failed | None, bool, float]]) -> tuple[Standing, float]:
     """How we stand after requests, one after the other, that took so long and ended so; and when that is."""
-    standing, now = manners.first_met(LIMITS), 0.0
+    standing, now = host_limits.first_met(LIMITS), 0.0
     for failed, reached, seconds in history:
         began, now = now, now + seconds
-        standing = manners.after(standing, failed, reached=reached, began=began, now=now, limits=LIMITS)
+        standing = host_limits.after(standing, failed, reached=reached, began=began, now=now, limits=LIMITS)
     return standing, now
 
 
@@ -49,7 +49,7 @@ def test_nobody_is_left_alone_for_longer_than_half_a_minute_or_than_was_asked(
 ) -> None:
     standing, now = lived(history)
     later = max(now + 30.001, standing.held_until)
-    assert manners.admit(standing, under_way=0, now=later, left=1) == Go()
+    assert host_limits.admit(standing, under_way=0, now=later, left=1) == Go()
 
 
 @settings(deadline=None)
@@ -58,8 +58,8 @@ def test_all_is_forgotten_after_enough_good_answers(history: list[tuple[Failed |
     standing, now = lived(history)
     now = max(now, standing.held_until)
     for _ in range(40):
-        standing = manners.after(standing, None, reached=True, began=now, now=now, limits=LIMITS)
-    assert manners.is_forgettable(standing, now=now, limits=LIMITS)
+        standing = host_limits.after(standing, None, reached=True, began=now, now=now, limits=LIMITS)
+    assert host_limits.is_forgettable(standing, now=now, limits=LIMITS)
 
 
 @settings(deadline=None)
@@ -68,7 +68,7 @@ def test_a_wait_is_shorter_than_the_time_there_is(
     history: list[tuple[Failed | None, bool, float]], under_way: int, left: float
 ) -> None:
     standing, now = lived(history)
-    match manners.admit(standing, under_way=under_way, now=now, left=left):
+    match host_limits.admit(standing, under_way=under_way, now=now, left=left):
         case Hold(seconds):
             assert 0 < seconds < left
         case Stay():
@@ -80,19 +80,19 @@ def test_a_wait_is_shorter_than_the_time_there_is(
 
 
 def test_a_burst_that_fails_counts_once() -> None:
-    standing = manners.first_met(LIMITS)
+    standing = host_limits.first_met(LIMITS)
     busy = Failed(Reason.RATE_LIMITED, "HTTP 503", "")
     gone = Failed(Reason.CONNECT, "cannot connect", "")
     for end in range(1, 6):
-        standing = manners.after(standing, busy, reached=True, began=0, now=end, limits=LIMITS)
+        standing = host_limits.after(standing, busy, reached=True, began=0, now=end, limits=LIMITS)
     assert standing.width == 3
     for end in range(11, 16):
-        standing = manners.after(standing, gone, reached=False, began=10, now=end, limits=LIMITS)
+        standing = host_limits.after(standing, gone, reached=False, began=10, now=end, limits=LIMITS)
     assert standing.missed == 1
 
 
 def test_what_is_said_of_a_file_is_not_held_against_its_host() -> None:
-    standing = manners.first_met(LIMITS)
+    standing = host_limits.first_met(LIMITS)
     for reason in (
         Reason.HTTP_STATUS,
         Reason.CORRUPT,
@@ -101,4 +101,4 @@ def test_what_is_said_of_a_file_is_not_held_against_its_host() -> None:
         Reason.PROTOCOL,
     ):
         failed = Failed(reason, "it broke", "")
-        assert manners.after(standing, failed, reached=True, began=0, now=1, limits=LIMITS) == standing
+        assert host_limits.after(standing, failed, reached=True, began=0, now=1, limits=LIMITS) == standing

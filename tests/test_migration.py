@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgfetch.adapters.disk import INDEX, DiskStore
-from imgfetch.adapters.glance import VERSION, glance
-from imgfetch.adapters.index import version_at
 from imgfetch.model import Key, Rendition, Verified
+from imgfetch.store.disk_store import INDEX, DiskStore
+from imgfetch.store.index import version_at
+from imgfetch.store.lookup_sql import VERSION, glance
 from keeping import CAT, DOG, HEAD, facts, keep, keep_proved, written
 from test_disk import child, mounted, strace
 
@@ -130,7 +130,7 @@ def test_a_reader_of_the_old_index_sees_what_another_has_made_of_it(tmp_path: Pa
     """The views through which a connection reads version 1 stand back behind the columns of version 2."""
     of_version_1(tmp_path)
     with closing(DiskStore(tmp_path)) as store:
-        from imgfetch.adapters import index
+        from imgfetch.store import index
 
         connection = sqlite3.connect(tmp_path / INDEX, isolation_level=None)
         with closing(connection):

@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 import damage
-from imgfetch.adapters.pillow import PillowDecoder
+from imgfetch.decode.pillow import PillowDecoder
 from imgfetch.formats import gif, walk
 from imgfetch.model import Format, Limits, Reason
 from imgfetch.ports import DecodingStopped
@@ -410,7 +410,7 @@ def test_memory_is_given_back() -> None:
 
 def test_only_the_plugin_that_is_needed_is_imported() -> None:
     script = (
-        "import sys; from imgfetch.adapters.pillow import PillowDecoder; from imgfetch.model import *\n"
+        "import sys; from imgfetch.decode.pillow import PillowDecoder; from imgfetch.model import *\n"
         "assert PillowDecoder().decode(sys.stdin.buffer.read(), Format.PNG, Limits()) is None\n"
         "print(*(m for m in sys.modules if m.startswith('PIL.') and m.endswith('Plugin')))"
     )

@@ -23,8 +23,8 @@ from imgfetch.model import (
     Settings,
     Wanted,
 )
-from imgfetch.rules import plan
-from imgfetch.rules.credentials import source_origin_of
+from imgfetch.rules.http.credentials import source_origin_of
+from imgfetch.rules.policy import fetch_policy
 
 URL = "http://h.example/a.webp"
 SETTINGS = Settings(limits=Limits(max_bytes=1000, max_redirects=3), headers=(("X-Api-Key", "secret"),))
@@ -42,19 +42,19 @@ HELD = Entry(
 def ask_for(url: str = URL, entry: Entry | None = None, **changes: bool) -> Ask:
     settings = replace(SETTINGS, **changes)  # type: ignore[arg-type]
     source_origin = source_origin_of(url)
-    considered = plan.consider(url, entry, Wanted(), settings, now=NOW, source_origin=source_origin)
+    considered = fetch_policy.consider(url, entry, Wanted(), settings, now=NOW, source_origin=source_origin)
     assert isinstance(considered, Ask)
     return considered
 
 
-def hear(status: int, ask: Ask | None = None, **fields: str) -> plan.Heard:
+def hear(status: int, ask: Ask | None = None, **fields: str) -> fetch_policy.Heard:
     headers = tuple((name.replace("_", "-"), value) for name, value in fields.items())
-    return plan.hear(ask or ask_for(), Head(URL, status, headers), SETTINGS, now=1_700_000_000)
+    return fetch_policy.hear(ask or ask_for(), Head(URL, status, headers), SETTINGS, now=1_700_000_000)
 
 
 def refusal(status: int, ask: Ask | None = None, **fields: str) -> Failed:
     heard = hear(status, ask, **fields)
-    assert isinstance(heard, plan.Refuse)
+    assert isinstance(heard, fetch_policy.Refuse)
     assert heard.failed.http_status == status
     return heard.failed
 
@@ -63,7 +63,7 @@ def refusal(status: int, ask: Ask | None = None, **fields: str) -> Failed:
 
 
 def test_what_is_held_is_served_without_a_request() -> None:
-    assert plan.consider(URL, HELD, Wanted(), SETTINGS, now=NOW) == plan.Serve(HELD)
+    assert fetch_policy.consider(URL, HELD, Wanted(), SETTINGS, now=NOW) == fetch_policy.Serve(HELD)
 
 
 def test_what_is_not_held_is_asked_for_with_our_headers_and_the_callers() -> None:
@@ -106,25 +106,25 @@ def test_what_is_served_unasked_is_served_up_to_its_time(
     facts = replace(FACTS, format=form, verified=verified)
     head = Head(url, status, (("cache-control", ", ".join(stated)), ("vary", vary)))
     entry = Entry(Key(url), facts, head, 1.0, 2.0, bound=bound)
-    until = plan.unasked_until(entry)
-    considered = plan.consider(url, entry, Wanted(), Settings(), now=2.0 + later)
+    until = fetch_policy.unasked_until(entry)
+    considered = fetch_policy.consider(url, entry, Wanted(), Settings(), now=2.0 + later)
     if until is not None and 2.0 + later < until:
-        assert (url, vary, considered) == (URL, "", plan.Serve(entry))
+        assert (url, vary, considered) == (URL, "", fetch_policy.Serve(entry))
     elif (url, vary) == (URL, ""):
-        assert considered != plan.Serve(entry)
+        assert considered != fetch_policy.Serve(entry)
 
 
 def test_offline_serves_what_is_held_and_refuses_the_rest() -> None:
     offline = replace(SETTINGS, offline=True, refresh=True)
-    assert plan.consider(URL, HELD, Wanted(), offline, now=NOW) == plan.Serve(HELD)
-    refused = plan.consider(URL, None, Wanted(), offline, now=NOW)
-    assert isinstance(refused, plan.Refuse)
+    assert fetch_policy.consider(URL, HELD, Wanted(), offline, now=NOW) == fetch_policy.Serve(HELD)
+    refused = fetch_policy.consider(URL, None, Wanted(), offline, now=NOW)
+    assert isinstance(refused, fetch_policy.Refuse)
     assert refused.failed.reason is Reason.OFFLINE
 
 
 def test_a_held_file_that_is_not_what_is_wanted_now_is_asked_for_whole() -> None:
     for wanted in (Wanted(sha256=Digest("b" * 64)), Wanted(width=100, strict_width=True)):
-        considered = plan.consider(URL, HELD, wanted, SETTINGS, now=NOW)
+        considered = fetch_policy.consider(URL, HELD, wanted, SETTINGS, now=NOW)
         assert isinstance(considered, Ask)
         assert considered.entry is None
 
@@ -132,29 +132,31 @@ def test_a_held_file_that_is_not_what_is_wanted_now_is_asked_for_whole() -> None
 def test_only_a_webp_is_proved_further_by_a_thorough_look() -> None:
     def considered(form: Format, *verified: str) -> object:
         held = replace(HELD, facts=replace(FACTS, format=form, verified=verified))
-        return type(plan.consider(URL, held, Wanted(Level.THOROUGH), SETTINGS, now=NOW))
+        return type(fetch_policy.consider(URL, held, Wanted(Level.THOROUGH), SETTINGS, now=NOW))
 
     assert considered(Format.WEBP, "structure", "decode") is Ask
-    assert considered(Format.WEBP, "structure", "decode", "thorough") is plan.Serve
-    assert considered(Format.JPEG, "structure", "decode") is plan.Serve
+    assert considered(Format.WEBP, "structure", "decode", "thorough") is fetch_policy.Serve
+    assert considered(Format.JPEG, "structure", "decode") is fetch_policy.Serve
     assert considered(Format.JPEG, "structure") is Ask
 
 
 def test_a_held_file_proved_less_far_than_is_wanted_is_asked_for_again() -> None:
     glanced_at = replace(HELD, facts=replace(FACTS, verified=("length", "structure")))
-    assert isinstance(plan.consider(URL, glanced_at, Wanted(Level.FULL), SETTINGS, now=NOW), Ask)
-    assert isinstance(plan.consider(URL, glanced_at, Wanted(Level.STRUCTURE), SETTINGS, now=NOW), plan.Serve)
+    assert isinstance(fetch_policy.consider(URL, glanced_at, Wanted(Level.FULL), SETTINGS, now=NOW), Ask)
+    assert isinstance(
+        fetch_policy.consider(URL, glanced_at, Wanted(Level.STRUCTURE), SETTINGS, now=NOW), fetch_policy.Serve
+    )
 
 
 def test_a_held_file_of_another_width_than_promised_is_served_with_a_warning() -> None:
-    served = plan.consider(URL, HELD, Wanted(width=1280), SETTINGS, now=NOW)
-    assert isinstance(served, plan.Serve)
+    served = fetch_policy.consider(URL, HELD, Wanted(width=1280), SETTINGS, now=NOW)
+    assert isinstance(served, fetch_policy.Serve)
     assert served.warnings == ("width_mismatch: promised 1280, real 640",)
 
 
 def test_a_bad_url_is_refused_before_anything_is_done() -> None:
-    refused = plan.consider("ftp://h/a", None, Wanted(), SETTINGS, now=NOW)
-    assert isinstance(refused, plan.Refuse)
+    refused = fetch_policy.consider("ftp://h/a", None, Wanted(), SETTINGS, now=NOW)
+    assert isinstance(refused, fetch_policy.Refuse)
     assert refused.failed.reason is Reason.BAD_URL
 
 
@@ -168,10 +170,10 @@ def test_credentials_in_a_url_become_basic_authentication_and_stay_out_of_the_ke
 
 
 def test_200_is_received_with_the_length_it_promises() -> None:
-    assert hear(200, content_length="999") == plan.Receive(999, "")
-    assert hear(200) == plan.Receive(None, "")
-    assert hear(200, content_length="-1") == plan.Receive(None, "")
-    assert hear(200, content_encoding="GZIP", content_length="5") == plan.Receive(5, "gzip")
+    assert hear(200, content_length="999") == fetch_policy.Receive(999, "")
+    assert hear(200) == fetch_policy.Receive(None, "")
+    assert hear(200, content_length="-1") == fetch_policy.Receive(None, "")
+    assert hear(200, content_encoding="GZIP", content_length="5") == fetch_policy.Receive(5, "gzip")
 
 
 def test_a_body_that_is_too_large_is_refused_by_its_header_alone() -> None:
@@ -186,7 +188,7 @@ def test_a_coding_that_was_not_asked_for_is_refused_unless_it_can_be_undone() ->
 
 
 def test_206_is_taken_only_where_it_covers_everything() -> None:
-    assert hear(206, content_range="bytes 0-99/100") == plan.Receive(None, "")
+    assert hear(206, content_range="bytes 0-99/100") == fetch_policy.Receive(None, "")
     for wrong in ("bytes 0-98/100", "bytes 1-99/100", "bytes 0-99/*", "items 0-99/100", "bytes 0-1/\xb2", ""):
         assert refusal(206, content_range=wrong).reason is Reason.PROTOCOL
 
@@ -216,7 +218,7 @@ def test_204_is_empty_and_unasked_304_and_416_are_no_answers() -> None:
 
 
 def test_304_to_a_refresh_confirms_what_is_held() -> None:
-    assert hear(304, ask_for(entry=HELD, refresh=True)) == plan.Refresh(HELD)
+    assert hear(304, ask_for(entry=HELD, refresh=True)) == fetch_policy.Refresh(HELD)
 
 
 # Redirects
@@ -225,7 +227,7 @@ def test_304_to_a_refresh_confirms_what_is_held() -> None:
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_followed_under_the_key_first_asked_for(status: int) -> None:
     heard = hear(status, location="/b.webp")
-    assert isinstance(heard, plan.Follow)
+    assert isinstance(heard, fetch_policy.Follow)
     assert heard.ask.url == "http://h.example/b.webp"
     assert heard.ask.key == Key(URL)
     assert dict(heard.ask.headers)["x-api-key"] == "secret"
@@ -234,15 +236,15 @@ def test_a_redirect_is_followed_under_the_key_first_asked_for(status: int) -> No
 @pytest.mark.parametrize("there", ["http://other.example/", "https://h.example/", "http://h.example:81/"])
 def test_another_origin_gets_none_of_the_callers_headers(there: str) -> None:
     heard = hear(302, ask_for("http://u:p@h.example/a.webp"), location=there)
-    assert isinstance(heard, plan.Follow)
+    assert isinstance(heard, fetch_policy.Follow)
     assert set(dict(heard.ask.headers)) == {"user-agent", "accept", "accept-encoding"}
 
 
 def test_a_redirect_back_does_not_bring_the_callers_headers_back() -> None:
     away = hear(302, location="http://other.example/")
-    assert isinstance(away, plan.Follow)
+    assert isinstance(away, fetch_policy.Follow)
     back = hear(302, away.ask, location=URL)
-    assert isinstance(back, plan.Follow)
+    assert isinstance(back, fetch_policy.Follow)
     assert "x-api-key" not in dict(back.ask.headers)
 
 
@@ -252,21 +254,25 @@ def test_a_validator_goes_only_to_the_url_that_gave_it() -> None:
     assert "if-none-match" not in dict(ask.headers)
     same = hear(302, ask, location="/now.webp")
     other = hear(302, ask, location="/new.webp")
-    assert isinstance(same, plan.Follow)
-    assert isinstance(other, plan.Follow)
+    assert isinstance(same, fetch_policy.Follow)
+    assert isinstance(other, fetch_policy.Follow)
     assert dict(same.ask.headers)["if-none-match"] == '"v1"'
-    assert isinstance(hear(304, same.ask), plan.Refresh)
+    assert isinstance(hear(304, same.ask), fetch_policy.Refresh)
     assert "if-none-match" not in dict(other.ask.headers)
     assert refusal(304, other.ask).reason is Reason.PROTOCOL
 
 
 def test_a_redirect_to_another_host_in_backslashes_takes_nothing_of_the_callers_along() -> None:
     given = replace(SETTINGS, headers=(("authorization", "secret"),))
-    considered = plan.consider(URL, None, Wanted(), given, now=NOW, source_origin=source_origin_of(URL))
+    considered = fetch_policy.consider(
+        URL, None, Wanted(), given, now=NOW, source_origin=source_origin_of(URL)
+    )
     assert isinstance(considered, Ask)
     assert "secret" in dict(considered.headers).values()
-    heard = plan.hear(considered, Head(URL, 302, (("location", "\\\\evil.example\\a"),)), given, now=NOW)
-    assert isinstance(heard, plan.Follow)
+    heard = fetch_policy.hear(
+        considered, Head(URL, 302, (("location", "\\\\evil.example\\a"),)), given, now=NOW
+    )
+    assert isinstance(heard, fetch_policy.Follow)
     assert heard.ask.url.partition(":")[2] == "//evil.example/a"
     assert "secret" not in dict(heard.ask.headers).values()
 
@@ -275,7 +281,7 @@ def test_redirects_are_counted() -> None:
     ask = ask_for()
     for _ in range(3):
         heard = hear(302, ask, location="/again")
-        assert isinstance(heard, plan.Follow)
+        assert isinstance(heard, fetch_policy.Follow)
         ask = heard.ask
     failed = refusal(302, ask, location="/again")
     assert (failed.reason, failed.message) == (Reason.TOO_MANY_REDIRECTS, "more than 3 redirects")
@@ -313,7 +319,7 @@ def test_a_location_with_a_port_that_browsers_block_is_a_bad_url() -> None:
 
 
 def falls(reason: Reason, other: str = "http://h.example/b.webp") -> bool:
-    return plan.may_fall_through(Failed(reason, "", ""), URL, other)
+    return fetch_policy.may_fall_through(Failed(reason, "", ""), URL, other)
 
 
 def test_a_dead_or_damaged_file_says_nothing_about_its_neighbour() -> None:
@@ -346,8 +352,8 @@ def test_no_candidate_helps_where_the_cache_cannot_be_written() -> None:
 
 def test_after_damage_the_request_goes_past_every_cache_and_has_no_condition() -> None:
     ask = ask_for(entry=HELD, refresh=True)
-    fresh = plan.again(ask, Failed(Reason.CORRUPT, "", ""))
+    fresh = fetch_policy.again(ask, Failed(Reason.CORRUPT, "", ""))
     assert dict(fresh.headers)["cache-control"] == "no-cache"
     assert "if-none-match" not in dict(fresh.headers)
     assert fresh.entry is None
-    assert plan.again(ask, Failed(Reason.RESET, "", "")) == ask
+    assert fetch_policy.again(ask, Failed(Reason.RESET, "", "")) == ask

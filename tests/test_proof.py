@@ -8,8 +8,8 @@ import zlib
 import pytest
 
 from imgfetch import Facts, ImgfetchError, Limits, check_image
-from imgfetch.adapters.pillow import PillowDecoder
-from imgfetch.engine.proof import conclude, decode, inspect
+from imgfetch.decode.pillow import PillowDecoder
+from imgfetch.engine.verification import conclude, decode, inspect
 from imgfetch.model import Defect, Digest, Format, Level, Reason, Scratch, Verified, Wanted
 from imgfetch.ports import never_stop
 from pictures import encoded, samples

@@ -13,7 +13,7 @@ from imgfetch import Choice, InputError, Viewport, choose, current_sources, find
 from imgfetch.api.explanation import explain
 from imgfetch.api.sources import label, read_source
 from imgfetch.cli import main
-from imgfetch.markup.lines import Lines
+from imgfetch.markup.positions import Lines
 from imgfetch.model import Candidate, Policy, Problem, Source, SourceSet
 
 BASE = "https://news.example/story/"

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgfetch.model import Candidate, Format, Kind, Policy, Source, SourceSet, Viewport
-from imgfetch.rules import records
+from imgfetch.rules.store import jsonl
 
 numbers = st.integers(1, 10**6)
 densities = st.floats(0.01, 100, allow_nan=False)
@@ -38,25 +38,23 @@ ways = st.fixed_dictionaries(
 @settings(deadline=None)
 @given(source_sets)
 def test_what_was_offered_is_read_as_it_was_written(source_set: SourceSet) -> None:
-    line = records.line(records.offered(source_set))
+    line = jsonl.line(jsonl.offered(source_set))
     assert (line.count("\n"), line.isascii()) == (1, True)
-    assert records.source_set_of(records.members_of(line)) == source_set
+    assert jsonl.source_set_of(jsonl.members_of(line)) == source_set
 
 
 @settings(deadline=None)
 @given(ways)
 def test_a_way_to_choose_is_read_as_it_was_written(way: dict[str, object]) -> None:
-    assert records.choosing_of(records.members_of(records.line(records.asked(way)))) == way
+    assert jsonl.choosing_of(jsonl.members_of(jsonl.line(jsonl.asked(way)))) == way
 
 
 def test_only_what_is_not_the_default_is_written() -> None:
-    assert records.asked({"width": None, "policy": "cover", "formats": None, "every": False}) == {}
-    assert records.asked({"viewport": Viewport(1280.0, 720, 2)}) == {
+    assert jsonl.asked({"width": None, "policy": "cover", "formats": None, "every": False}) == {}
+    assert jsonl.asked({"viewport": Viewport(1280.0, 720, 2)}) == {
         "viewport": {"width": 1280, "height": 720, "dpr": 2}
     }
-    assert records.asked({"formats": ["webp", "avif"]}) == records.asked(
-        {"formats": {Format.AVIF, Format.WEBP}}
-    )
+    assert jsonl.asked({"formats": ["webp", "avif"]}) == jsonl.asked({"formats": {Format.AVIF, Format.WEBP}})
 
 
 NAMES = ["width", "viewport", "policy", "formats", "every", "candidates", "kind", "url", "density", "sources"]
@@ -70,9 +68,9 @@ NAMES = ["width", "viewport", "policy", "formats", "every", "candidates", "kind"
     )
 )
 def test_what_nobody_wrote_is_a_value_error_and_nothing_else(value: object) -> None:
-    for read in (records.choosing_of, records.source_set_of):
+    for read in (jsonl.choosing_of, jsonl.source_set_of):
         with suppress(ValueError):
-            read(records.members_of(json.dumps(value)))
+            read(jsonl.members_of(json.dumps(value)))
 
 
 @pytest.mark.parametrize(
@@ -91,5 +89,5 @@ def test_what_nobody_wrote_is_a_value_error_and_nothing_else(value: object) -> N
 )
 def test_a_line_that_cannot_be_read_is_named(text: str, word: str) -> None:
     with pytest.raises(ValueError, match=".") as caught:
-        records.choosing_of(records.members_of(text))
+        jsonl.choosing_of(jsonl.members_of(text))
     assert word in str(caught.value)

@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgfetch.model import Ask, Head, Limits, ReferrerPolicy, Settings, Wanted
-from imgfetch.rules import plan, urls
-from imgfetch.rules.plan import Follow
-from imgfetch.rules.referrer import referrer
+from imgfetch.rules.http import urls
+from imgfetch.rules.http.referrer import referrer
+from imgfetch.rules.policy import fetch_policy
+from imgfetch.rules.policy.fetch_policy import Follow
 
 FULL = "the page's URL"
 ORIGIN = "its origin"
@@ -86,7 +87,7 @@ def test_a_redirect_to_another_origin_is_told_what_that_one_may_know() -> None:
         assert isinstance(ask, Ask)
         return dict(ask.headers).get("referer")
 
-    ask = plan.consider("https://h.example/a.webp", None, Wanted(), run, now=0, page=page)
+    ask = fetch_policy.consider("https://h.example/a.webp", None, Wanted(), run, now=0, page=page)
     assert isinstance(ask, Ask)
     assert sent(ask) == page
     for location, told in (
@@ -94,6 +95,6 @@ def test_a_redirect_to_another_origin_is_told_what_that_one_may_know() -> None:
         ("https://cdn.example/a.webp", "https://h.example/"),
         ("http://h.example/a.webp", None),
     ):
-        followed = plan.hear(ask, Head(ask.url, 302, (("location", location),)), run, now=0)
+        followed = fetch_policy.hear(ask, Head(ask.url, 302, (("location", location),)), run, now=0)
         assert isinstance(followed, Follow)
         assert sent(followed.ask) == told

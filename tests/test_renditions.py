@@ -13,10 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgfetch import Cache, Client
-from imgfetch.adapters.disk import DiskStore
 from imgfetch.cli import main
 from imgfetch.demo import news
-from imgfetch.engine.held import held
+from imgfetch.engine.lookup import held
 from imgfetch.model import (
     Candidate,
     Choice,
@@ -31,9 +30,10 @@ from imgfetch.model import (
     SourceSet,
     Verified,
 )
-from imgfetch.rules import renditions
-from imgfetch.rules.choose import choose
-from imgfetch.rules.renditions import identity, listed, substitutes
+from imgfetch.rules.image import renditions
+from imgfetch.rules.image.choose import choose
+from imgfetch.rules.image.renditions import identity, listed, substitutes
+from imgfetch.store.disk_store import DiskStore
 from keeping import facts, keep, keep_proved, written
 from origin import Origin as Loopback
 from origin import whole

@@ -15,12 +15,12 @@ import pytest
 
 from children import running
 from configured import of_user
-from imgfetch.adapters import files
 from imgfetch.cli import main
-from imgfetch.cli.tally import Tally
+from imgfetch.cli.summary import Tally
 from imgfetch.errors import InputError
 from imgfetch.model import Failed, Reason
-from imgfetch.rules import records
+from imgfetch.rules.store import jsonl
+from imgfetch.system import atomic_files
 from origin import Origin, slowly, status, whole
 from pictures import encoded
 
@@ -320,7 +320,7 @@ def test_a_file_that_is_no_report_is_never_replaced(text: bytes, capsys: pytest.
 
 
 def test_a_file_that_came_during_the_run_is_not_replaced_either(tmp_path: Path) -> None:
-    growing = files.Growing(tmp_path / "report", kind="report", may_replace=records.may_be_report)
+    growing = atomic_files.Growing(tmp_path / "report", kind="report", may_replace=jsonl.may_be_report)
     growing.write("{}\n")
     (tmp_path / "report").write_text("mine\n")
     with pytest.raises(InputError, match="not replaced"):
@@ -344,8 +344,8 @@ def test_what_is_neither_file_nor_folder_is_no_place_for_a_report(capsys: pytest
 
 
 def test_two_runs_that_begin_at_once_do_not_both_write_a_report(tmp_path: Path) -> None:
-    def begin() -> files.Growing:
-        return files.Growing(tmp_path / "report", kind="report", may_replace=records.may_be_report)
+    def begin() -> atomic_files.Growing:
+        return atomic_files.Growing(tmp_path / "report", kind="report", may_replace=jsonl.may_be_report)
 
     first = begin()
     with pytest.raises(InputError, match="another run is writing it"):
@@ -357,11 +357,11 @@ def test_two_runs_that_begin_at_once_do_not_both_write_a_report(tmp_path: Path) 
 
 def test_what_is_replaced_is_replaced_at_once_and_keeps_its_mode(tmp_path: Path) -> None:
     target, link = tmp_path / "file", tmp_path / "link"
-    files.replace(target, "one")
+    atomic_files.replace(target, "one")
     target.chmod(0o640)
     link.symlink_to(target)
-    files.replace(link, "two")
+    atomic_files.replace(link, "two")
     assert (target.read_text(), target.stat().st_mode & 0o777, link.is_symlink()) == ("two", 0o640, True)
     assert sorted(item.name for item in tmp_path.iterdir()) == ["file", "link"]
     with pytest.raises(InputError, match="cannot be written"):
-        files.replace(tmp_path / "no" / "file", "")
+        atomic_files.replace(tmp_path / "no" / "file", "")

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgfetch.adapters.resolver import Lookups, Names
 from imgfetch.errors import Unreachable
-from imgfetch.rules import lookups
-from imgfetch.rules.lookups import Running
+from imgfetch.http.resolver import Lookups, Names
+from imgfetch.rules.crawl import name_lookups
+from imgfetch.rules.crawl.name_lookups import Running
 from origin import Origin, whole
 from pictures import encoded
 
@@ -34,30 +34,30 @@ if TYPE_CHECKING:
     ],
 )
 def test_the_parent_domain_is_the_last_two_labels(host: str, parent: str) -> None:
-    assert lookups.parent(host) == parent
+    assert name_lookups.parent(host) == parent
 
 
 def test_eight_are_at_work_at_once_and_stuck_ones_are_replaced_up_to_64() -> None:
     running: list[Running] = []
     for total in (8, 16, 24, 32, 40, 48, 56, 64):
-        while lookups.next_to_start([f"h{len(running)}.example", "other.test"], running) == 0:
+        while name_lookups.next_to_start([f"h{len(running)}.example", "other.test"], running) == 0:
             running.append(Running(f"h{len(running)}.example", stuck=False))
         assert len(running) == total
         running = [one._replace(stuck=True) for one in running]
-    assert lookups.next_to_start(["h.example"], running) is None
+    assert name_lookups.next_to_start(["h.example"], running) is None
 
 
 def test_two_of_one_parent_domain_are_at_work_at_once_and_others_go_first() -> None:
     running = [Running("cdn.example", stuck=False)] * 2
-    assert lookups.next_to_start(["c.cdn.example", "d.cdn.example", "h.test"], running) == 2
-    assert lookups.next_to_start(["c.cdn.example"], running) is None
-    assert lookups.next_to_start(["c.cdn.example"], [running[0]._replace(stuck=True), running[1]]) == 0
+    assert name_lookups.next_to_start(["c.cdn.example", "d.cdn.example", "h.test"], running) == 2
+    assert name_lookups.next_to_start(["c.cdn.example"], running) is None
+    assert name_lookups.next_to_start(["c.cdn.example"], [running[0]._replace(stuck=True), running[1]]) == 0
 
 
 def test_one_parent_domain_cannot_use_up_all_threads() -> None:
     running = [Running("slow.example", stuck=True)] * 8
-    assert lookups.next_to_start(["i.slow.example"], running) is None
-    assert lookups.next_to_start(["i.slow.example", "h.test"], running) == 1
+    assert name_lookups.next_to_start(["i.slow.example"], running) is None
+    assert name_lookups.next_to_start(["i.slow.example", "h.test"], running) == 1
 
 
 # In threads
@@ -90,7 +90,7 @@ async def test_names_that_are_never_answered_do_not_hold_up_a_healthy_one(slow: 
     names._lookups = Lookups(slow.look_up, stuck_after=0.01)
     stuck = [asyncio.create_task(names.resolve(f"slow.h{number}.example")) for number in range(30)]
     await asyncio.sleep(0)
-    assert len(slow.asked) <= lookups.AT_WORK
+    assert len(slow.asked) <= name_lookups.AT_WORK
     assert await names.resolve("h.test", 60) == ["192.0.2.1"]
     assert not any(task.done() for task in stuck)
     slow.answer.set()

@@ -18,13 +18,13 @@ from hypothesis import strategies as st
 from children import running
 from fakes import FakeClock
 from imgfetch import Client, Limits
-from imgfetch.adapters.disk import DiskStore
-from imgfetch.adapters.scratch import IN_MEMORY
 from imgfetch.engine.events import Received
 from imgfetch.errors import CacheError
 from imgfetch.model import Ask, Head, Key, Partial, Scratch
-from imgfetch.rules import resume
-from imgfetch.rules.heads import completed
+from imgfetch.rules.http import resume
+from imgfetch.rules.http.stored_headers import completed
+from imgfetch.store.disk_store import DiskStore
+from imgfetch.store.staging import IN_MEMORY
 from keeping import CAT, DOG, HEAD, written
 from origin import Origin, cut, head, ranged, redirect, stall, whole
 from pictures import encoded

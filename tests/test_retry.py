@@ -1,4 +1,4 @@
-"""`rules.retry`, `rules.manners` and `rules.coding`."""
+"""`rules.policy.retry`, `rules.crawl.host_limits` and `rules.http.content_coding`."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgfetch.model import Defect, Failed, Head, Limits, Reason
-from imgfetch.rules import manners, retry
-from imgfetch.rules.coding import Undo
+from imgfetch.rules.crawl import host_limits
+from imgfetch.rules.http.content_coding import Undo
+from imgfetch.rules.policy import retry
 
 LIMITS = Limits(retries=3, backoff_base=0.5, backoff_cap=30, total_timeout=120)
 
@@ -79,7 +80,7 @@ def test_no_wait_is_begun_that_the_time_limit_would_cut() -> None:
 
 
 def after(value: str, now: float = 1_700_000_000) -> float | None:
-    return manners.retry_after(Head("http://h/", 503, (("retry-after", value),)), now=now)
+    return host_limits.retry_after(Head("http://h/", 503, (("retry-after", value),)), now=now)
 
 
 def test_retry_after_is_a_number_of_seconds_or_an_http_date() -> None:
@@ -93,7 +94,7 @@ def test_retry_after_in_the_past_asks_for_no_wait_and_garbage_for_nothing() -> N
     assert after(formatdate(1_600_000_000, usegmt=True)) == 0
     for garbage in ("", "soon", "-5", "1.5", "٣", "Mon, 99 Foo 2020 99:99:99 GMT"):
         assert after(garbage) is None, garbage
-    assert manners.retry_after(Head("http://h/", 503), now=0) is None
+    assert host_limits.retry_after(Head("http://h/", 503), now=0) is None
 
 
 def test_a_retry_after_of_400_digits_is_a_wait_without_end() -> None:

@@ -13,7 +13,7 @@ from pictures import encoded
 from test_engine import PIXEL, H, World, choice_of
 
 if TYPE_CHECKING:
-    from imgfetch.engine.one import Engine
+    from imgfetch.engine.engine import Engine
 
 pytestmark = pytest.mark.anyio
 

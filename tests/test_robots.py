@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgfetch.model import Failed, Head, Reason
-from imgfetch.rules import opt_out, robots
-from imgfetch.rules.robots import Rules, read
+from imgfetch.rules.crawl import opt_out, robots
+from imgfetch.rules.crawl.robots import Rules, read
 
 
 def check(text: str, allowed: str = "", refused: str = "", *, agent: str = "foobot") -> None:

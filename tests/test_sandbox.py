@@ -18,14 +18,14 @@ import pytest
 
 from damage import DAMAGES, FORMS, picture
 from imgfetch import Cache, CachingTransport, Client, Failure, Image, fetch
-from imgfetch.adapters.cores import usable_cores
-from imgfetch.adapters.pillow import PillowDecoder
-from imgfetch.adapters.sandbox import SandboxedDecoder
 from imgfetch.cli import main
+from imgfetch.decode.pillow import PillowDecoder
+from imgfetch.decode.sandbox import SandboxedDecoder
 from imgfetch.errors import CacheError
 from imgfetch.formats import walk
 from imgfetch.model import Defect, Format, Limits, Reason
 from imgfetch.ports import DecodingStopped
+from imgfetch.system.cores import usable_cores
 from origin import Origin, whole
 from pictures import encoded, flat, samples, save
 

@@ -25,8 +25,9 @@ from imgfetch.cli import main
 from imgfetch.errors import one_line
 from imgfetch.model import Settings, Wanted
 from imgfetch.redaction import without_credentials
-from imgfetch.rules import plan, transit, urls
-from imgfetch.rules.credentials import source_origin_of
+from imgfetch.rules.http import urls
+from imgfetch.rules.http.credentials import source_origin_of
+from imgfetch.rules.policy import fetch_policy, proxy_policy
 from origin import Origin, status, whole
 from pictures import encoded
 
@@ -224,9 +225,9 @@ async def test_no_repr_of_what_the_library_hands_out_has_a_secret(place: Place, 
     address = source_origin_of(f"{place.url}/8.png")
     seen += [
         settings,
-        plan.consider(f"{place.url}/8.png", None, Wanted(), settings, now=0, source_origin=address),
+        fetch_policy.consider(f"{place.url}/8.png", None, Wanted(), settings, now=0, source_origin=address),
     ]
-    seen.append(transit.Request("GET", f"{place.url}/8.png", (("x-token", token),)))
+    seen.append(proxy_policy.Request("GET", f"{place.url}/8.png", (("x-token", token),)))
     shown = [repr(each) for each in seen]
     assert any(isinstance(each, Image) for each in seen)
     assert any(isinstance(each, Failure) for each in seen)

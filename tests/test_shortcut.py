@@ -17,12 +17,10 @@ from hypothesis import strategies as st
 
 from fakes import MemoryStore
 from imgfetch import Client
-from imgfetch.adapters import index
-from imgfetch.adapters.disk import INDEX, DiskStore
-from imgfetch.api.errands import Errand, errands_of
+from imgfetch.api.jobs import Errand, errands_of
+from imgfetch.api.results import Failure, Image
 from imgfetch.api.shortcut import Batch, Shortcut
-from imgfetch.api.values import Failure, Image
-from imgfetch.engine.held import held
+from imgfetch.engine.lookup import held
 from imgfetch.errors import ImgfetchError
 from imgfetch.model import (
     Choice,
@@ -38,12 +36,14 @@ from imgfetch.model import (
     Verified,
     Viewport,
 )
+from imgfetch.store import index
+from imgfetch.store.disk_store import INDEX, DiskStore
 from keeping import digest, facts, keep_proved, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from imgfetch.api.errands import Choosing
+    from imgfetch.api.jobs import Choosing
     from imgfetch.api.sources import Source
     from imgfetch.ports import Store
 

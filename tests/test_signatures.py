@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from imgfetch import Cache, CachingTransport, Client
 from imgfetch.cli import main
 from imgfetch.model import Head, Key, Origin, Served
-from imgfetch.rules import heads, urls
-from imgfetch.rules.signatures import unsigned
+from imgfetch.rules.http import stored_headers, urls
+from imgfetch.rules.http.signed_urls import unsigned
 from origin import Origin as Loopback
 from origin import ranged, whole
 from pictures import encoded
@@ -253,8 +253,10 @@ def test_no_signature_is_kept_in_the_head_of_a_response(signature: str) -> None:
     signature = signature.removesuffix("&")
 
     def kept(name: str, value: str) -> str | None:
-        head = heads.storable(Head("https://h.example/a", 200, ((name, value),)), "https://h.example/a")
-        assert heads.storable(head, head.url) == head
+        head = stored_headers.storable(
+            Head("https://h.example/a", 200, ((name, value),)), "https://h.example/a"
+        )
+        assert stored_headers.storable(head, head.url) == head
         return head.get(name)
 
     assert kept("content-location", f"/a.webp?{signature}#x") == "/a.webp#x"

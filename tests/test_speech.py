@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgfetch.adapters import judged, speech
 from imgfetch.errors import ImgfetchError, PolicyError
-from imgfetch.rules import urls
+from imgfetch.http import h11_fallback, plain
+from imgfetch.rules.http import urls
 
 ADDRESS = urls.read("https://h.example/a.webp?w=480")
 assert isinstance(ADDRESS, urls.Address)
@@ -20,14 +20,14 @@ assert isinstance(ADDRESS, urls.Address)
 # Answers
 
 
-def by_h11(data: bytes) -> judged.Judged:
+def by_h11(data: bytes) -> h11_fallback.Judged:
     assert isinstance(ADDRESS, urls.Address)
-    _, answer = judged.written(ADDRESS, ())
+    _, answer = h11_fallback.written(ADDRESS, ())
     answer.feed(data)
     return answer
 
 
-def told(answer: speech.Counted | judged.Judged) -> object:
+def told(answer: plain.Counted | h11_fallback.Judged) -> object:
     """All that an answer says: its head and body or what is wrong with them, whether it ends, and in time."""
     body = b""
     head = None
@@ -45,7 +45,7 @@ def told(answer: speech.Counted | judged.Judged) -> object:
 def check_answer(data: bytes) -> None:
     """Ours says what h11 says, whether it comes in one piece or in two, and whether it is read or not."""
     for cut in (len(data), 1 + crc32(data) % len(data)):
-        ours = [speech.answer(data[:cut]) for _ in range(2)]
+        ours = [plain.answer(data[:cut]) for _ in range(2)]
         for one in ours:
             if cut < len(data):
                 one.feed(data[cut:])
@@ -55,7 +55,7 @@ def check_answer(data: bytes) -> None:
             assert ours[1].is_all() == unread.is_all()
 
 
-def _has_head(answer: speech.Counted | judged.Judged) -> bool:
+def _has_head(answer: plain.Counted | h11_fallback.Judged) -> bool:
     try:
         return answer.head() is not None
     except ImgfetchError:
@@ -147,8 +147,8 @@ def test_an_answer_that_is_plain_but_for_some_lines_is_read_as_h11_reads_it(
     ],
 )
 def test_an_ordinary_answer_needs_no_h11(head: bytes, body: bytes) -> None:
-    answer = speech.answer(head + b"\r\n" + body)
-    assert isinstance(answer, speech.Counted)
+    answer = plain.answer(head + b"\r\n" + body)
+    assert isinstance(answer, plain.Counted)
     assert told(answer) == told(by_h11(head + b"\r\n" + body))
     assert answer.is_all()
     check_answer(head + b"\r\n" + body + b"!")
@@ -180,7 +180,7 @@ def test_an_ordinary_answer_needs_no_h11(head: bytes, body: bytes) -> None:
     ],
 )
 def test_what_is_out_of_the_ordinary_is_left_to_h11(head: bytes) -> None:
-    assert isinstance(speech.answer(head + b"\r\nimage"), judged.Judged)
+    assert isinstance(plain.answer(head + b"\r\nimage"), h11_fallback.Judged)
     check_answer(head + b"\r\nimage")
 
 
@@ -192,10 +192,10 @@ def check_request(url: str, *fields: tuple[str, str]) -> bytes | None:
     """What we write, if we write it: it is what h11 writes."""
     address = urls.read(url)
     assert isinstance(address, urls.Address)
-    written_fields = speech.fields_of(address.authority, fields)
-    ours = None if written_fields is None else speech.written(address, written_fields)
+    written_fields = plain.fields_of(address.authority, fields)
+    ours = None if written_fields is None else plain.written(address, written_fields)
     if ours is not None:
-        assert ours == judged.written(address, fields)[0]
+        assert ours == h11_fallback.written(address, fields)[0]
     return ours
 
 
@@ -238,4 +238,4 @@ def test_what_is_asked_out_of_the_ordinary_is_left_to_h11(field: tuple[str, str]
 def test_what_can_be_no_request_is_not_sent(field: tuple[str, str]) -> None:
     assert isinstance(ADDRESS, urls.Address)
     with pytest.raises(PolicyError, match="not a request that can be made"):
-        judged.written(ADDRESS, (field,))
+        h11_fallback.written(ADDRESS, (field,))

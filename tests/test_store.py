@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from fakes import MemoryStore
-from imgfetch.adapters.disk import DiskStore
+from imgfetch.store.disk_store import DiskStore
 from store_suite import StoreSuite
 
 if TYPE_CHECKING:

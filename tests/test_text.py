@@ -1,4 +1,4 @@
-"""`markup.text`: lists of renditions are found in crawled text, and nothing else is."""
+"""`markup.plain_text`: lists of renditions are found in crawled text, and nothing else is."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imgfetch.markup.plain_text import find_source_sets
 from imgfetch.markup.srcset import parse_srcset
-from imgfetch.markup.text import find_source_sets
 from imgfetch.model import Kind
 from measuring import cpu_seconds
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from imgfetch.adapters.decode_memory import DecodeMemory
-from imgfetch.adapters.threads import MOST_LEFT_BEHIND, DecodeThread, ThreadRunner, is_decoding
+from imgfetch.decode.executor import MOST_LEFT_BEHIND, DecodeThread, ThreadRunner, is_decoding
+from imgfetch.decode.memory import DecodeMemory
 from imgfetch.model import DecodeLoad
 from imgfetch.ports import DecodingStopped, never_stop
 

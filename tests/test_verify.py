@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from damage import FORMS, matrix, table
 from imgfetch.model import Defect, Digest, Facts, Format, Limits, Reason, Scratch, Structure, Verified, Wanted
-from imgfetch.rules.verify import admit, judge
+from imgfetch.rules.image.verify import admit, judge
 
 DIGEST, OTHER = Digest("ab" * 32), Digest("cd" * 32)
 FACTS = Facts(Format.WEBP, 320, 200, 1, 5_000, DIGEST, ("structure", "decode"))

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from imgfetch.adapters.dial import Dialler
-from imgfetch.adapters.network import Network, trust
-from imgfetch.adapters.wire import AHEAD, IDLE, Line, WireTransport
 from imgfetch.errors import NetworkError, PolicyError
+from imgfetch.http.connect import Dialler
+from imgfetch.http.pool import AHEAD, IDLE, Line, WireTransport
+from imgfetch.http.tls import trust
 from imgfetch.model import Ask, Key, Limits, Reason
+from imgfetch.transports.factory import Network
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -187,8 +188,8 @@ async def test_idle_connections_are_given_up_before_there_are_too_many_open_file
     """A child may open 40 files, and asks 120 hosts in turn, six at a time."""
     code = """if True:
         import asyncio, resource, sys, time
-        from imgfetch.adapters.dial import Dialler
-        from imgfetch.adapters.wire import WireTransport
+        from imgfetch.http.connect import Dialler
+        from imgfetch.http.pool import WireTransport
         from imgfetch.model import Ask, Key, Limits
 
         async def main():

@@ -24,7 +24,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgfetch.api.pages import current_sources, preload_sources, source_set
+from imgfetch.api.current_src import current_sources, preload_sources, source_set
 from imgfetch.markup import urls
 from imgfetch.markup.css import find_css_images
 from imgfetch.markup.links import parse_link_header
@@ -32,7 +32,7 @@ from imgfetch.markup.media import matches
 from imgfetch.markup.sizes import source_size
 from imgfetch.markup.srcset import parse_srcset
 from imgfetch.model import Viewport
-from imgfetch.rules.browser import rank
+from imgfetch.rules.image.browser import rank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

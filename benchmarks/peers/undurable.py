@@ -8,7 +8,7 @@ import os
 import sqlite3
 from functools import partial
 
-from imgfetch.adapters import files
+from imgfetch.system import atomic_files
 
 
 class Unsynced(sqlite3.Connection):
@@ -20,10 +20,10 @@ class Unsynced(sqlite3.Connection):
         return super().execute(statement, *values)
 
 
-if not hasattr(files, "_syncfs"):
+if not hasattr(atomic_files, "_syncfs"):
     raise SystemExit("undurable.py: imgfetch syncs in another way now, which would go on: follow it")
 os.fsync = os.fdatasync = lambda descriptor: None
-files._syncfs = lambda: lambda descriptor: 0
+atomic_files._syncfs = lambda: lambda descriptor: 0
 sqlite3.connect = partial(sqlite3.connect, factory=Unsynced)
 
 from imgfetch.cli import entry  # noqa: E402 (what it imports must find the others)

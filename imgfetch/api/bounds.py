@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from imgfetch.errors import InputError
 from imgfetch.model import Reason
-from imgfetch.rules.eviction import Bounds
+from imgfetch.rules.store.eviction import Bounds
 
 
 def bounds_of(max_cache: int | None, max_age: float | None) -> Bounds:

@@ -7,12 +7,10 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import imgfetch
-from imgfetch.adapters.clock import SystemClock
-from imgfetch.adapters.disk import DiskStore
 from imgfetch.api.bounds import bounds_of
 from imgfetch.api.headers import headers_of
-from imgfetch.api.spelling import spelled
-from imgfetch.engine.held import find
+from imgfetch.api.normalize import spelled
+from imgfetch.engine.lookup import find
 from imgfetch.errors import CacheError, InputError, several
 from imgfetch.frozen import dataclass, replace
 from imgfetch.model import (
@@ -28,22 +26,24 @@ from imgfetch.model import (
     SourceSet,
     Wanted,
 )
-from imgfetch.rules import credentials, freshness, urls
-from imgfetch.rules.eviction import IN_USE
-from imgfetch.rules.explain import explain
-from imgfetch.rules.signatures import may_want_a_signature
+from imgfetch.rules.http import credentials, freshness, urls
+from imgfetch.rules.http.signed_urls import may_want_a_signature
+from imgfetch.rules.policy.explain import explain
+from imgfetch.rules.store.eviction import IN_USE
+from imgfetch.store.disk_store import DiskStore
+from imgfetch.system.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
     from pathlib import Path
 
-    from imgfetch.adapters.disk import Checked, Stats
-    from imgfetch.adapters.pruning import Pruned
     from imgfetch.api.client import Client
-    from imgfetch.api.values import Failure, Image
+    from imgfetch.api.results import Failure, Image
     from imgfetch.model import Buffer, Digest, Entry, Rendition, Verified
     from imgfetch.ports import Decoder
-    from imgfetch.rules.explain import Explanation
+    from imgfetch.rules.policy.explain import Explanation
+    from imgfetch.store.disk_store import Checked, Stats
+    from imgfetch.store.maintenance import Pruned
 
 Prove: TypeAlias = "Callable[[Buffer, Digest], Verified | Defect]"
 
@@ -244,7 +244,7 @@ def _proving(wanted: Wanted, *, sandbox: bool) -> Iterator[Prove]:
 
     One image at a time, and with no bound of memory: what needs more than a budget has is not damaged.
     """
-    from imgfetch.engine.proof import prove
+    from imgfetch.engine.verification import prove
 
     with ExitStack() as stack:
         decoder = stack.enter_context(_decoding(sandbox=sandbox))
@@ -253,7 +253,7 @@ def _proving(wanted: Wanted, *, sandbox: bool) -> Iterator[Prove]:
         if not wanted.level.decodes:
             yield common
             return
-        from imgfetch.adapters.threads import DecodeThread
+        from imgfetch.decode.executor import DecodeThread
 
         thread = stack.enter_context(closing(DecodeThread()))
 
@@ -268,12 +268,12 @@ def _proving(wanted: Wanted, *, sandbox: bool) -> Iterator[Prove]:
 @contextmanager
 def _decoding(*, sandbox: bool) -> Iterator[Decoder]:
     if sandbox:
-        from imgfetch.adapters.sandbox import SandboxedDecoder
+        from imgfetch.decode.sandbox import SandboxedDecoder
 
         with closing(SandboxedDecoder(_ROOMY)) as decoder:
             yield decoder
     else:
-        from imgfetch.adapters.pillow import PillowDecoder
+        from imgfetch.decode.pillow import PillowDecoder
 
         yield PillowDecoder()
 

@@ -6,18 +6,18 @@ import asyncio
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from imgfetch.adapters.caching import CachingLayer
-from imgfetch.adapters.clock import SystemClock
-from imgfetch.adapters.disk import DiskStore
-from imgfetch.adapters.guarded import GuardedTransport
-from imgfetch.adapters.sandbox import SandboxedDecoder
-from imgfetch.adapters.threads import ThreadRunner
 from imgfetch.api.bounds import bounds_of, check_age_of
-from imgfetch.engine.proof import conclude, decode, inspect
+from imgfetch.decode.executor import ThreadRunner
+from imgfetch.decode.sandbox import SandboxedDecoder
+from imgfetch.engine.verification import conclude, decode, inspect
 from imgfetch.errors import InputError, several
 from imgfetch.model import Defect, Facts, Format, Level, Limits, Reason, Verified, Wanted
-from imgfetch.rules import verify as verification
-from imgfetch.rules.checks import CHECK_AGE
+from imgfetch.rules.image import verify as verification
+from imgfetch.rules.store.check_age import CHECK_AGE
+from imgfetch.store.disk_store import DiskStore
+from imgfetch.system.clock import SystemClock
+from imgfetch.transports.caching import CachingLayer
+from imgfetch.transports.guarded import GuardedTransport
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Collection
@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from imgfetch.adapters.caching import Prove
     from imgfetch.model import Buffer, Digest, Scratch
     from imgfetch.ports import Clock
+    from imgfetch.transports.caching import Prove
 
 
 class CachingTransport(CachingLayer):
@@ -93,7 +93,7 @@ _Decoded: TypeAlias = "Defect | tuple[str, ...]"
 
 
 def _image(level: Level, limits: Limits, sandbox: SandboxedDecoder | None, runner: ThreadRunner) -> Prove:
-    from imgfetch.adapters.pillow import PillowDecoder
+    from imgfetch.decode.pillow import PillowDecoder
 
     decoder, wanted = sandbox or PillowDecoder(), Wanted(level)
 

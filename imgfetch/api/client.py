@@ -16,21 +16,21 @@ from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
 
 import imgfetch
-from imgfetch.adapters.clock import SystemClock
-from imgfetch.adapters.disk import DiskStore
 from imgfetch.api.bounds import bounds_of, check_age_of
-from imgfetch.api.errands import Choosing, Errand, errands_of, errands_of_page, parse_digest
 from imgfetch.api.headers import headers_of
+from imgfetch.api.jobs import Choosing, Errand, errands_of, errands_of_page, parse_digest
+from imgfetch.api.normalize import spelled
+from imgfetch.api.results import Failure, Image
 from imgfetch.api.shortcut import Batch, Shortcut
 from imgfetch.api.sources import lots
-from imgfetch.api.spelling import spelled
-from imgfetch.api.values import Failure, Image
-from imgfetch.engine.held import held, is_recent, look_up, was_seen
+from imgfetch.engine.lookup import held, is_recent, look_up, was_seen
 from imgfetch.errors import CheckDueError, InputError, error_for, member, printable, several
 from imgfetch.frozen import by_name, replace
 from imgfetch.model import Defect, Level, Limits, Policy, Reason, ReferrerPolicy, Served, Settings
-from imgfetch.rules import urls
-from imgfetch.rules.checks import CHECK_AGE
+from imgfetch.rules.http import urls
+from imgfetch.rules.store.check_age import CHECK_AGE
+from imgfetch.store.disk_store import DiskStore
+from imgfetch.system.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -49,11 +49,11 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from imgfetch.api.assembly import Assembly
     from imgfetch.api.lock import Lock
+    from imgfetch.api.runtime import Assembly
     from imgfetch.api.sources import Source
+    from imgfetch.engine.engine import Engine
     from imgfetch.engine.events import Event
-    from imgfetch.engine.one import Engine
     from imgfetch.model import Choice, Format, Page, Seen, Viewport
 
 
@@ -283,7 +283,7 @@ class Client:
                     yield outcome
 
     def _run(self, todo: Iterable[Batch | Errand] | AsyncIterable[Batch | Errand]) -> _Batches:
-        from imgfetch.engine.many import many
+        from imgfetch.engine.concurrency import many
 
         return many(todo, self._work, window=self._window, at_once=self.at_once, size=_size)
 
@@ -309,7 +309,7 @@ class Client:
     async def _drawn(
         self, sources: AsyncIterable[Source], choosing: Choosing
     ) -> AsyncIterator[Batch | Errand]:
-        from imgfetch.engine.many import each
+        from imgfetch.engine.concurrency import each
 
         way, index = self._shortcut(choosing), 0
         async with aclosing(each(sources)) as drawn:
@@ -389,7 +389,7 @@ class Client:
 
         So many groups as make a `lot` are drawn, and looked up, together.
         """
-        from imgfetch.engine.many import many
+        from imgfetch.engine.concurrency import many
 
         async def work(group: Sequence[Errand]) -> _Settled:
             alone = len(group) == 1
@@ -448,7 +448,7 @@ class Client:
         settle: Callable[[Errand], Coroutine[Any, Any, list[Image | Failure]]],
     ) -> list[Image | Failure]:
         """What becomes of many, in their order."""
-        from imgfetch.engine.many import all_of
+        from imgfetch.engine.concurrency import all_of
 
         return [*chain.from_iterable(await all_of(errands, settle, window=self._window))]
 
@@ -505,7 +505,7 @@ class Client:
         Where it `may_block`, large files are hashed if that is due, and what is locked is proved if need be.
         """
         if self._locked and errand.sha256 is not None and not self._settings.refresh:
-            from imgfetch.api.kept import kept
+            from imgfetch.api.by_digest import kept
 
             return kept(choice, errand.sha256, self._store, self._settings, anew=may_block)
         settings = replace(self._settings, reuse=False) if errand.is_one_of_all else self._settings
@@ -543,8 +543,8 @@ class Client:
         if self._closed:
             raise RuntimeError("this Client is closed")
         if self._assembly is None:
-            from imgfetch.adapters.network import Network
-            from imgfetch.api.assembly import Assembly
+            from imgfetch.api.runtime import Assembly
+            from imgfetch.transports.factory import Network
 
             self._assembly = Assembly(
                 self._store, self._settings, Network(*self._network), self._observe, sandbox=self._sandbox
@@ -589,7 +589,7 @@ def _checked_page(url: str) -> str:
 
 
 def _token(agent: str) -> str:
-    from imgfetch.rules.robots import token  # only crawlers need it
+    from imgfetch.rules.crawl.robots import token  # only crawlers need it
 
     return token(agent)
 

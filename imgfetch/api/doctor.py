@@ -16,13 +16,13 @@ import imgfetch
 from imgfetch.errors import CacheError, InputError, printable
 from imgfetch.formats.samples import SMALLEST
 from imgfetch.model import Format, Limits
-from imgfetch.rules.health import FLOORS, Finding, Status, of_version
+from imgfetch.rules.store.requirements import FLOORS, Finding, Status, of_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
-    from imgfetch.adapters.ground import Ground
     from imgfetch.ports import Decoder
+    from imgfetch.store.filesystem import Ground
 
 
 def examine(
@@ -61,11 +61,11 @@ _HINTS = dict.fromkeys(("Python", "SQLite"), "run imgfetch with a newer Python")
 
 
 def _installed() -> dict[str, str | None]:
-    from imgfetch.adapters.installed import versions
+    from imgfetch.system.versions import versions
 
     found = versions()
     if found["Pillow"] is not None:
-        from imgfetch.adapters.pillow import libraries
+        from imgfetch.decode.pillow import libraries
 
         # Of what Pillow was built without, the codecs have more to say.
         found |= {name: version for name, version in libraries().items() if version is not None}
@@ -76,7 +76,7 @@ def _codecs(decoder: Decoder | None) -> Iterator[Finding]:
     """Have the smallest image of each format decoded."""
     try:
         if decoder is None:
-            from imgfetch.adapters.pillow import PillowDecoder
+            from imgfetch.decode.pillow import PillowDecoder
 
             decoder = PillowDecoder()
     except ImportError as error:
@@ -107,7 +107,7 @@ def _refusal(decoder: Decoder, form: Format) -> str | None:
 def _jpeg_warnings(reads: bool | None) -> Finding:
     """See whether the warnings of libjpeg can be read from Pillow's decoders."""
     if reads is None:
-        from imgfetch.adapters.libjpeg import WarningCounter
+        from imgfetch.decode.libjpeg import WarningCounter
 
         reads = WarningCounter.of_pillow() is not None
     if reads:
@@ -128,7 +128,7 @@ def _structures(check: Callable[[], str | None] | None) -> Finding:
 
 
 def _disagreement() -> str | None:
-    from imgfetch.adapters.libwebp import disagreement
+    from imgfetch.decode.libwebp import disagreement
 
     return disagreement()
 
@@ -142,7 +142,7 @@ _PILLOW = _pillow_range()
 
 
 def _system(sandbox: Callable[[], Decoder] | None) -> Iterator[Finding]:
-    from imgfetch.adapters.cores import usable_cores
+    from imgfetch.system.cores import usable_cores
 
     system = os.uname()
     yield Finding("system", "system", f"{system.sysname} {system.release}, {system.machine}")
@@ -155,7 +155,7 @@ def _system(sandbox: Callable[[], Decoder] | None) -> Iterator[Finding]:
 
 
 def _sandbox_refusal() -> str | None:
-    from imgfetch.adapters.sandbox import SandboxedDecoder
+    from imgfetch.decode.sandbox import SandboxedDecoder
 
     with closing(SandboxedDecoder(Limits())) as decoder:
         return _refusal(decoder, Format.PNG)
@@ -164,7 +164,7 @@ def _sandbox_refusal() -> str | None:
 def _trusted(ca_bundle: str | None) -> Iterator[Finding]:
     """Read the certificate authorities, as a fetch from an https: URL would."""
     try:
-        from imgfetch.adapters.network import trust
+        from imgfetch.http.tls import trust
 
         number = len(trust(ca_bundle).get_ca_certs())
     except ImportError:  # the versions have said so
@@ -179,7 +179,7 @@ _BUNDLE = "correct --ca-bundle, SSL_CERT_FILE or SSL_CERT_DIR"
 
 
 def _cache(path: Path, room: int, survey: Callable[[str, Collection[str]], Ground]) -> Iterator[Finding]:
-    from imgfetch.adapters.disk import INDEX, OBJECTS, SCRATCH, DiskStore
+    from imgfetch.store.disk_store import INDEX, OBJECTS, SCRATCH, DiskStore
 
     store = DiskStore(path)
     place = str(store.root)
@@ -198,7 +198,7 @@ def _cache(path: Path, room: int, survey: Callable[[str, Collection[str]], Groun
 
 
 def _survey(path: str, parts: Collection[str]) -> Ground:
-    from imgfetch.adapters.ground import survey
+    from imgfetch.store.filesystem import survey
 
     return survey(path, parts)
 
@@ -212,7 +212,7 @@ def _place(path: str, ground: Ground, *, there: bool) -> Finding:
 
 
 def _index(path: Path) -> Finding:
-    from imgfetch.adapters.index import VERSION, version_at
+    from imgfetch.store.index import VERSION, version_at
 
     version = version_at(str(path))
     if version is None:

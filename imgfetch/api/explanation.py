@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from imgfetch.api.reading import choose, source_size_of, standing, weigh
+from imgfetch.api.images import choose, source_size_of, standing, weigh
 from imgfetch.model import Policy
-from imgfetch.rules.browser import density
+from imgfetch.rules.image.browser import density
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from imgfetch.api.reading import Weighed
+    from imgfetch.api.images import Weighed
     from imgfetch.model import Candidate, Choice, Format, Viewport
 
 

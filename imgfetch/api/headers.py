@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgfetch.api.spelling import spelled
+from imgfetch.api.normalize import spelled
 from imgfetch.errors import InputError
 from imgfetch.model import Defect, Reason
-from imgfetch.rules import urls
+from imgfetch.rules.http import urls
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

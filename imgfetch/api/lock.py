@@ -7,20 +7,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Self
 
-from imgfetch.adapters import files
 from imgfetch.api.sources import name_of
 from imgfetch.errors import InputError
 from imgfetch.frozen import replace
 from imgfetch.model import Candidate, Choice, Failed, Reason
-from imgfetch.rules import locks, urls
+from imgfetch.rules.http import urls
+from imgfetch.rules.store import lockfile
+from imgfetch.system import atomic_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from imgfetch.api.errands import Errand
+    from imgfetch.api.jobs import Errand
     from imgfetch.model import Served
-    from imgfetch.rules.locks import Pin, PinKey
+    from imgfetch.rules.store.lockfile import Pin, PinKey
 
 
 class Lock:
@@ -40,11 +41,11 @@ class Lock:
     @classmethod
     def read(cls, path: str | Path, *, missing_ok: bool = False) -> Self:
         """The lock in a file; where there is none, an empty one if `missing_ok`. Raises `InputError`."""
-        text = files.read(path)
+        text = atomic_files.read(path)
         if text is None and not missing_ok:
             raise InputError(Reason.BAD_INPUT, "no such file; imgfetch get --lock FILE writes one", str(path))
         try:
-            return cls() if text is None else cls(locks.parse(text))
+            return cls() if text is None else cls(lockfile.parse(text))
         except ValueError as error:
             raise InputError(Reason.BAD_INPUT, f"not a lock file: {error}", str(path)) from error
 
@@ -53,12 +54,12 @@ class Lock:
 
         A file that is not a lock of this version is not replaced.
         """
-        text, there = locks.dump(self.pins), files.read(path)
+        text, there = lockfile.dump(self.pins), atomic_files.read(path)
         if there == text:
             return
         if there is not None:
             try:
-                locks.check_version(there)
+                lockfile.check_version(there)
             except ValueError as error:
                 raise InputError(
                     Reason.BAD_INPUT,
@@ -66,7 +67,7 @@ class Lock:
                     str(path),
                     hint="name another file, or move this one away",
                 ) from error
-        files.replace(path, text)
+        atomic_files.replace(path, text)
 
     @property
     def pins(self) -> tuple[Pin, ...]:
@@ -91,7 +92,7 @@ class Lock:
             facts, url = outcome.entry.facts, urls.without_userinfo(outcome.url)
             # A page may offer an image twice, and locks it once.
             place = min(errand.place, old.place) if again and old is not None else errand.place
-            self._pins[key] = locks.Pin(key, place, url, facts.sha256, facts.width)
+            self._pins[key] = lockfile.Pin(key, place, url, facts.sha256, facts.width)
             self._sources = None
         if not errand.only_first:
             self._given.add((key.source, key.asked))
@@ -139,7 +140,7 @@ def changed(failed: Failed) -> Failed:
 
 
 def _key(errand: Errand, choice: Choice) -> PinKey:
-    return locks.key_of(name_of(errand.given), errand.choosing, choice.source_set)
+    return lockfile.key_of(name_of(errand.given), errand.choosing, choice.source_set)
 
 
 def _bind(errand: Errand, choice: Choice, pin: Pin) -> Errand:

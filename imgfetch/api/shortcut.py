@@ -4,7 +4,7 @@
         └────▶ all others: the long way, by `errands`
 
 A key is a URL in its one spelling, and what is on file to be served unasked is so whatever it is asked with
-(`rules.plan.unasked_until`). So a source that is a key needs no reading, and what it comes to is what the
+(`fetch_policy.unasked_until`). So a source that is a key needs no reading, and what it comes to is what the
 long way would come to (tests/test_shortcut.py lets both answer).
 """
 
@@ -12,16 +12,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from imgfetch.api.errands import errands_of
-from imgfetch.api.values import Image, Likeness
-from imgfetch.engine.held import JUST
+from imgfetch.api.jobs import errands_of
+from imgfetch.api.results import Image, Likeness
+from imgfetch.engine.lookup import JUST
 from imgfetch.model import Choice, Key
-from imgfetch.rules import plan, urls
+from imgfetch.rules.http import urls
+from imgfetch.rules.policy import fetch_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from imgfetch.api.errands import Choosing
+    from imgfetch.api.jobs import Choosing
     from imgfetch.api.sources import Source
     from imgfetch.errors import InputError
     from imgfetch.model import Seen, Settings
@@ -34,7 +35,9 @@ class Shortcut:
     def __init__(self, store: Store, settings: Settings, choosing: Choosing, *, is_open: bool = True) -> None:
         self._store = store
         self._choosing = choosing
-        self._is_open = is_open and plan.is_usual(settings) and not any(map(choosing.get, _OF_SOURCES))
+        self._is_open = (
+            is_open and fetch_policy.is_usual(settings) and not any(map(choosing.get, _OF_SOURCES))
+        )
         self._likeness: Likeness | None = None
 
     def look(self, sources: Sequence[Source | InputError], first: int, *, now: float) -> Look:

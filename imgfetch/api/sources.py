@@ -14,11 +14,11 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from imgfetch.api.reading import each_image
-from imgfetch.api.spelling import all_spelled, spelled
+from imgfetch.api.images import each_image
+from imgfetch.api.normalize import all_spelled, spelled
 from imgfetch.errors import InputError, one_line, printable
 from imgfetch.model import Candidate, Defect, Kind, Reason, SourceSet
-from imgfetch.rules import urls
+from imgfetch.rules.http import urls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence

@@ -12,7 +12,7 @@ import gc
 import os
 import sys
 
-from imgfetch.cli.doorstep import answer
+from imgfetch.cli.fast_path import answer
 
 TYPE_CHECKING = False  # typing's own costs as much as all the rest
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _leave_decoders(code: int) -> None:
     """End at once where images are being decoded that no caller waits for: no frame can be interrupted."""
-    threads = sys.modules.get("imgfetch.adapters.threads")
+    threads = sys.modules.get("imgfetch.decode.executor")
     if threads is None or not threads.is_decoding():
         return
     for stream in (sys.stdout, sys.stderr):
@@ -60,13 +60,13 @@ def _run(arguments: list[str], *, as_a_process: bool = False) -> int:
         for path in paths or ():
             print(path, flush=True)  # noqa: T201 (what `lines.result` does)
     except (Exception, KeyboardInterrupt) as error:
-        from imgfetch.cli import program
+        from imgfetch.cli import dispatch
 
-        return program.ended_by(error)
+        return dispatch.ended_by(error)
     if paths is not None:
         return 0
-    from imgfetch.cli import program, signals
+    from imgfetch.cli import dispatch, signals
 
     if as_a_process:
         signals.heed()
-    return program.run(arguments)
+    return dispatch.run(arguments)

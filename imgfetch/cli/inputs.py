@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import BinaryIO
 
-    from imgfetch.api.errands import Choosing
+    from imgfetch.api.jobs import Choosing
     from imgfetch.api.sources import Source
 
 
@@ -72,7 +72,7 @@ _LOT = 64
 
 def rows_of(options: argparse.Namespace) -> Iterator[str | InputError]:
     """The rows of an input, drawn as they are needed. Raises `InputError`."""
-    from imgfetch.api.rows import form_of, rows
+    from imgfetch.readers.input_rows import form_of, rows
 
     name: str = options.input
     found = False
@@ -120,7 +120,7 @@ def _standard_input() -> BinaryIO:
 
 
 def _lines(name: str) -> Iterator[str | InputError]:
-    from imgfetch.api.lines import bounded_lines, too_long  # many runs read no list
+    from imgfetch.readers.lines import bounded_lines, too_long  # many runs read no list
 
     found = False
     try:

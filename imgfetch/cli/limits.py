@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from imgfetch.api.sources import FILES_ARE_PATHS, NO_FILE
 from imgfetch.frozen import replace
 from imgfetch.model import Reason
-from imgfetch.rules.retry import LESS_CHECKING
+from imgfetch.rules.policy.retry import LESS_CHECKING
 
 if TYPE_CHECKING:
-    from imgfetch.api.values import Failure
+    from imgfetch.api.results import Failure
 
 
 def with_option(failed: Failure) -> Failure:

@@ -14,15 +14,15 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 import imgfetch
-from imgfetch.api.spelling import spelled
-from imgfetch.cli import configuration
-from imgfetch.cli.configuration import Configured, variable_of
-from imgfetch.cli.surroundings import FOLDER_FILES
+from imgfetch.api.normalize import spelled
+from imgfetch.cli import config
+from imgfetch.cli.config import Configured, variable_of
+from imgfetch.cli.config_file import FOLDER_FILES
 from imgfetch.errors import InputError, printable
 from imgfetch.model import Defect, Form, Format, Level, Limits, Policy, Reason, ReferrerPolicy, Viewport
-from imgfetch.rules.checks import CHECK_AGE
-from imgfetch.rules.eviction import IN_USE
-from imgfetch.rules.urls import read_origin, redact
+from imgfetch.rules.http.urls import read_origin, redact
+from imgfetch.rules.store.check_age import CHECK_AGE
+from imgfetch.rules.store.eviction import IN_USE
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -35,7 +35,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """
     chosen = next((word for word in arguments if not word.startswith("-")), "")
     parser, chosen_ones = _build(chosen, alone=arguments[:1] == [chosen] and chosen in _COMMANDS)
-    configured, notices = configuration.read(_known) if chosen_ones else ({}, [])
+    configured, notices = config.read(_known) if chosen_ones else ({}, [])
     set_by: dict[str, str] = {}
     for command in chosen_ones:
         set_by |= _configure(command, configured)
@@ -53,11 +53,11 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 def _unknown_variables() -> list[str]:
     """Return what to say of variables that look like ours, and are not."""
-    given = [name for name in os.environ if name.startswith(configuration.PREFIX)]
+    given = [name for name in os.environ if name.startswith(config.PREFIX)]
     if not given or given == ["IMGFETCH_CACHE"]:  # as it nearly always is
         return []
     known = {variable_of(name) for name in _known()} | {"IMGFETCH_DEBUG"}
-    return configuration.unknown_variables(given, known)
+    return config.unknown_variables(given, known)
 
 
 class Setting(NamedTuple):
@@ -74,7 +74,7 @@ class Setting(NamedTuple):
 def in_force() -> list[Setting]:
     """What the options of `get` are in these surroundings, if no flag says otherwise. Raises `InputError`."""
     _, (command,) = _build("get", alone=True)
-    set_by = _configure(command, configuration.read(_known).options)
+    set_by = _configure(command, config.read(_known).options)
     return [
         Setting(
             action.option_strings[-1],

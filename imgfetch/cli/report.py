@@ -9,14 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
-from imgfetch.cli import lines
+from imgfetch.cli import output
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from imgfetch.adapters.files import Growing
-    from imgfetch.api.values import Failure
+    from imgfetch.api.results import Failure
+    from imgfetch.system.atomic_files import Growing
 
 
 class Report:
@@ -34,8 +34,8 @@ class Report:
 
     def __enter__(self) -> Self:
         if self._path is not None:
-            from imgfetch.adapters.files import Growing
-            from imgfetch.rules.records import may_be_report
+            from imgfetch.rules.store.jsonl import may_be_report
+            from imgfetch.system.atomic_files import Growing
 
             self._file = Growing(self._path, kind="report", may_replace=may_be_report)
         return self
@@ -48,14 +48,14 @@ class Report:
         if error is None:
             self._file.finish()
         elif self._file.leave():
-            lines.say(f"what failed until now is in {self._file.partial}")
+            output.say(f"what failed until now is in {self._file.partial}")
 
     def take(self, failed: Failure) -> None:
         """Write a failure down."""
         if self._file is not None:
-            from imgfetch.rules import records
+            from imgfetch.rules.store import jsonl
 
-            self._file.write(records.line(_members(failed, self._how(failed.index))))
+            self._file.write(jsonl.line(_members(failed, self._how(failed.index))))
             self._count += 1
             self._worth += failed.retryable
 
@@ -73,13 +73,14 @@ class Report:
 
 
 def _members(failed: Failure, how: dict[str, Any]) -> dict[str, Any]:
-    from imgfetch.adapters.clock import SystemClock
-    from imgfetch.rules import records, urls
+    from imgfetch.rules.http import urls
+    from imgfetch.rules.store import jsonl
+    from imgfetch.system.clock import SystemClock
 
     given = urls.source_without_userinfo(failed.given)
-    offered = None if failed.choice is None else records.offered(failed.choice.source_set)
+    offered = None if failed.choice is None else jsonl.offered(failed.choice.source_set)
     return {
-        **lines.fields_of(failed),
-        "when": lines.utc(SystemClock().now()),
+        **output.fields_of(failed),
+        "when": output.utc(SystemClock().now()),
         "ask": {"source": given, "offered": offered, "origin": failed.source_origin.origin, **how},
     }

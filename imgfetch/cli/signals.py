@@ -4,7 +4,7 @@
               │                └▶ not over after 3 s, or a second signal ─▶ the process ends at once
               └▶ before and after: the process ends at once, in silence
 
-A run that has an event loop is cancelled instead, by `cli.loop`.
+A run that has an event loop is cancelled instead, by `cli.run_async`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from threading import Thread
 from time import sleep
 from typing import TYPE_CHECKING, NoReturn
 
-from imgfetch.cli.exits import Terminated
+from imgfetch.cli.exit_codes import Terminated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

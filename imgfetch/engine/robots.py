@@ -7,19 +7,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from imgfetch.engine.flight import Flights
-from imgfetch.engine.patience import Patience
-from imgfetch.engine.persistence import persist
+from imgfetch.engine.retrying import persist
+from imgfetch.engine.single_flight import Flights
+from imgfetch.engine.time_budget import Patience
 from imgfetch.frozen import replace
 from imgfetch.model import Ask, Defect, Failed, Key
-from imgfetch.rules import plan, retry, robots, urls
-from imgfetch.rules.coding import Undo
+from imgfetch.rules.crawl import robots
+from imgfetch.rules.http import urls
+from imgfetch.rules.http.content_coding import Undo
+from imgfetch.rules.policy import fetch_policy, retry
 
 if TYPE_CHECKING:
     from imgfetch.engine.turns import Turns
     from imgfetch.model import Settings
     from imgfetch.ports import Ports, Reply
-    from imgfetch.rules.robots import Rules
+    from imgfetch.rules.crawl.robots import Rules
 
 _Verdict: TypeAlias = "Rules | Failed"
 
@@ -99,21 +101,21 @@ class Robots:
     async def _walk(self, ask: Ask, patience: Patience) -> _Verdict:
         while True:
             hop = await self._turns.take(ask, patience, self._hop)
-            if not isinstance(hop, plan.Follow):
+            if not isinstance(hop, fetch_policy.Follow):
                 return hop
             ask = hop.ask
 
-    async def _hop(self, ask: Ask) -> _Verdict | plan.Follow:
+    async def _hop(self, ask: Ask) -> _Verdict | fetch_policy.Follow:
         async with self._transport.send(ask) as reply:
-            heard = plan.hear(ask, reply.head, self._settings, now=self._clock.now())
+            heard = fetch_policy.hear(ask, reply.head, self._settings, now=self._clock.now())
             match heard:
-                case plan.Receive(coding=coding):
+                case fetch_policy.Receive(coding=coding):
                     data = await _beginning(reply, Undo(coding, limit=4 * robots.LONGEST))
-                case plan.Refuse(failed):
+                case fetch_policy.Refuse(failed):
                     return failed
-                case plan.Follow():
+                case fetch_policy.Follow():
                     return heard
-                case plan.Refresh():
+                case fetch_policy.Refresh():
                     raise AssertionError("nothing is held of a robots.txt")
         if isinstance(data, Defect):
             return retry.failure(data.reason, data.message, ask.url)

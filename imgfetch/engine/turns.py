@@ -8,14 +8,15 @@ from imgfetch.engine.events import Asked
 from imgfetch.errors import ImgfetchError, Unreachable
 from imgfetch.model import Failed
 from imgfetch.ports import AddressBusy
-from imgfetch.rules import resume, retry, urls
+from imgfetch.rules.http import resume, urls
+from imgfetch.rules.policy import retry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from imgfetch.engine.events import Event
-    from imgfetch.engine.lanes import Lanes, Turn
-    from imgfetch.engine.patience import Patience
+    from imgfetch.engine.host_limiter import Lanes, Turn
+    from imgfetch.engine.time_budget import Patience
     from imgfetch.model import Ask
 
 T = TypeVar("T")

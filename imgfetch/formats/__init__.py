@@ -16,7 +16,7 @@ import struct
 from functools import cache
 from typing import TYPE_CHECKING
 
-from imgfetch.formats.flaw import Flaw, Seen
+from imgfetch.formats.walker import Flaw, Seen
 from imgfetch.model import Defect, Format, Reason, Structure
 
 if TYPE_CHECKING:
@@ -31,9 +31,9 @@ def walk(data: Buffer) -> Structure:
         head = bytes(view[:_HEAD])
         form = sniff(head)
         if form is None:
-            from imgfetch.formats import foreign
+            from imgfetch.formats import other_types
 
-            return Structure(None, defect=foreign.recognise(head, len(view)))
+            return Structure(None, defect=other_types.recognise(head, len(view)))
         seen = Seen()
         defect = _flaw(_walker(form), view, seen)
         return Structure(
@@ -65,7 +65,7 @@ def sniff(head: bytes) -> Format | None:
 
 
 def _has_brand_of_avif(head: bytes) -> bool:
-    from imgfetch.formats.foreign import brands
+    from imgfetch.formats.other_types import brands
 
     return not _AVIF_BRANDS.isdisjoint(brands(head))
 

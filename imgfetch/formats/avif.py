@@ -24,12 +24,20 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from imgfetch.formats.av1 import coded
-from imgfetch.formats.flaw import MOST_PARTS, Flaw, corrupt, name, refuse_second_file, refuse_zeros, truncated
+from imgfetch.formats.walker import (
+    MOST_PARTS,
+    Flaw,
+    corrupt,
+    name,
+    refuse_second_file,
+    refuse_zeros,
+    truncated,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from imgfetch.formats.flaw import Seen
+    from imgfetch.formats.walker import Seen
 
 
 def walk(data: memoryview, seen: Seen) -> None:

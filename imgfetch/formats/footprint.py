@@ -2,7 +2,7 @@
 
     bytes, Structure ─▶ bytes a pixel, by format and kind ─▶ bytes
 
-The figures are those of the decoders that Pillow brings, as they are asked by `adapters.pillow`, measured on
+The figures are those of the decoders that Pillow brings, as they are asked by `decode.pillow`, measured on
 images of 12 to 35 million pixels and rounded up; `tests/test_footprint_of_decoding.py` measures them anew.
 """
 

@@ -21,12 +21,12 @@ from struct import Struct
 from struct import error as struct_error
 from typing import TYPE_CHECKING, NamedTuple
 
-from imgfetch.formats.flaw import MOST_PARTS, corrupt, truncated
+from imgfetch.formats.walker import MOST_PARTS, corrupt, truncated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from imgfetch.formats.flaw import Seen
+    from imgfetch.formats.walker import Seen
 
 
 class Frame(NamedTuple):

@@ -19,7 +19,7 @@ import re
 from struct import Struct
 from typing import NamedTuple
 
-from imgfetch.formats.flaw import MOST_PARTS, Flaw, Seen, corrupt, refuse_zeros, truncated
+from imgfetch.formats.walker import MOST_PARTS, Flaw, Seen, corrupt, refuse_zeros, truncated
 from imgfetch.frozen import dataclass
 from imgfetch.model import Reason
 

@@ -17,11 +17,11 @@ from struct import Struct
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from imgfetch.formats.flaw import MOST_PARTS, Flaw, corrupt, name, truncated
+from imgfetch.formats.walker import MOST_PARTS, Flaw, corrupt, name, truncated
 from imgfetch.model import Reason
 
 if TYPE_CHECKING:
-    from imgfetch.formats.flaw import Seen
+    from imgfetch.formats.walker import Seen
 
 
 def walk(data: memoryview, seen: Seen) -> None:

@@ -22,7 +22,7 @@ import re
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from imgfetch.formats.flaw import (
+from imgfetch.formats.walker import (
     MOST_PARTS,
     corrupt,
     name,
@@ -35,7 +35,7 @@ from imgfetch.formats.flaw import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from imgfetch.formats.flaw import Seen
+    from imgfetch.formats.walker import Seen
 
 
 def walk(data: memoryview, seen: Seen) -> None:

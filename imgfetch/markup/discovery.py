@@ -30,8 +30,8 @@ from imgfetch.markup.image_attributes import (
     single,
     with_src,
 )
-from imgfetch.markup.lines import Lines
 from imgfetch.markup.links import read_link_header
+from imgfetch.markup.positions import Lines
 from imgfetch.markup.sizes import sizes_problems
 from imgfetch.markup.srcset import excerpt, parse_srcset, read_srcset
 from imgfetch.markup.structured_data import json_ld_images, meta_images

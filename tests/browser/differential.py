@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from chromium import chromium
 from drawing import draw
-from imgfetch.api.pages import current_sources, preload_sources
+from imgfetch.api.current_src import current_sources, preload_sources
 from imgfetch.model import Viewport
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ import zlib
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from imgfetch.adapters.pillow import PillowDecoder
-from imgfetch.api.pages import current_sources
+from imgfetch.api.current_src import current_sources
+from imgfetch.decode.pillow import PillowDecoder
 from imgfetch.formats import walk
 from imgfetch.markup import urls as web_urls
 from imgfetch.markup.css import find_css_images
@@ -24,9 +24,9 @@ from imgfetch.markup.encoding import decode, find_encoding
 from imgfetch.markup.html import read_page
 from imgfetch.markup.links import parse_link_header
 from imgfetch.markup.media import matches
+from imgfetch.markup.plain_text import find_source_sets
 from imgfetch.markup.sizes import source_size
 from imgfetch.markup.srcset import read_srcset
-from imgfetch.markup.text import find_source_sets
 from imgfetch.model import (
     Ask,
     Defect,
@@ -42,9 +42,11 @@ from imgfetch.model import (
     Settings,
     Viewport,
 )
-from imgfetch.rules import dates, digests, freshness, heads, manners, plan, resume, urls
-from imgfetch.rules.coding import Undo
-from imgfetch.rules.explain import explain
+from imgfetch.rules.crawl import host_limits
+from imgfetch.rules.http import dates, digests, freshness, resume, stored_headers, urls
+from imgfetch.rules.http.content_coding import Undo
+from imgfetch.rules.policy import fetch_policy
+from imgfetch.rules.policy.explain import explain
 from pictures import samples
 from test_speech import check_answer
 from test_srcset import by_the_letter, check_ladder
@@ -171,11 +173,11 @@ def head(data: bytes) -> None:
         freshness.may_reuse(entry, standing, freshness.request_control(fields))
         freshness.may_stand_in(entry, standing, answered=500)
         assert explain(entry.head.url, entry, Settings(), now=now).why.isprintable()
-        wait = manners.retry_after(answer, now=now)
+        wait = host_limits.retry_after(answer, now=now)
         assert wait is None or wait >= 0
     for claim in digests.claims(answer):
         assert len(claim.digest) in (16, 32, 64)
-    length = heads.content_length(answer)
+    length = stored_headers.content_length(answer)
     assert length is None or 0 <= length < 10**19
     assert freshness.matches(entry, ask.headers)
     assert freshness.confirms(answer, answer)
@@ -184,11 +186,11 @@ def head(data: bytes) -> None:
     for status in (200, 206, 302, 304, 416, 429, 503, 599):
         given = Head(ask.url, status, fields)
         for asked in (ask, _partial(ask), Ask(ask.key, ask.url, ask.headers, entry)):
-            heard = plan.hear(asked, given, Settings(), now=NOW)
-            if isinstance(heard, plan.Refuse):
+            heard = fetch_policy.hear(asked, given, Settings(), now=NOW)
+            if isinstance(heard, fetch_policy.Refuse):
                 assert heard.failed.message.isprintable()
-    kept = heads.storable(answer, ask.url)
-    assert heads.storable(kept, ask.url) == kept
+    kept = stored_headers.storable(answer, ask.url)
+    assert stored_headers.storable(kept, ask.url) == kept
     for value in dict(fields).values():
         date = dates.read(value)
         assert date is None or -1e12 < date < 1e12

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgfetch.rules import urls
+from imgfetch.rules.http import urls
 from targets import BASE, TARGETS, seeds
 
 CHANGES = st.lists(

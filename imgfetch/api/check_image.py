@@ -1,0 +1,41 @@
+"""Proof of bytes that the caller holds already."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import TYPE_CHECKING
+
+from imgfetch.decode.memory import OF_PROCESS
+from imgfetch.decode.pillow import PillowDecoder
+from imgfetch.engine.verification import prove
+from imgfetch.errors import InputError, error_for
+from imgfetch.model import Defect, Digest, Facts, Failed, Limits, Reason, Wanted
+
+if TYPE_CHECKING:
+    from imgfetch.model import Buffer
+
+
+def check_image(data: Buffer, *, limits: Limits | None = None) -> Facts:
+    """Return what some bytes are, if they are one whole image: structure walked, every frame decoded.
+
+    Raises `ContentError` where they are not, `PolicyError` where `limits` forbid to find out,
+    `InputError` where they are no bytes. Waits while other decodes of this process use up the memory that
+    `limits.decode_memory` allows. They are decoded in this process: what strangers wrote is safer
+    with `Client(sandbox=True)`.
+    """
+    try:
+        digest = hashlib.sha256(data).hexdigest()
+    except TypeError as error:
+        found = f"a {type(data).__name__}"
+        raise InputError(Reason.BAD_INPUT, "no bytes; those of an image were expected", found) from error
+    proved = prove(
+        data,
+        Digest(digest),
+        wanted=Wanted(),
+        limits=limits or Limits(),
+        decoder=PillowDecoder(),
+        room=OF_PROCESS.taken,
+    )
+    if isinstance(proved, Defect):
+        raise error_for(Failed(proved.reason, proved.message, ""))
+    return proved.facts

@@ -1,0 +1,254 @@
+"""Errands: what there is to fetch for a run of sources, and what the caller will know each one by.
+
+source ─▶ read ─▶ choose ─▶ Errand, one for each image the source offers
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import chain, islice
+from typing import TYPE_CHECKING, TypedDict, Unpack
+
+from imgfetch.api.images import choose, each_image, weigh
+from imgfetch.api.normalize import spelled
+from imgfetch.api.results import Image
+from imgfetch.api.sources import label, name_of, read_source
+from imgfetch.errors import ImgfetchError, InputError, PolicyError
+from imgfetch.frozen import dataclass, replace
+from imgfetch.model import NO_SOURCE_ORIGIN, Choice, Digest, Failed, Kind, Policy, Reason, Served
+from imgfetch.rules.crawl.opt_out import said_by_page
+from imgfetch.rules.http import credentials
+from imgfetch.rules.http.urls import is_relative, redact
+from imgfetch.rules.image.choose import may_be
+from imgfetch.rules.policy.retry import opted_out
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable, Iterator, Sequence
+
+    from imgfetch.api.sources import Source
+    from imgfetch.model import Format, Page, Problem, Seen, SourceOrigin, SourceSet, Viewport
+
+
+class Keywords(TypedDict, total=False):
+    """The keywords of `choose`."""
+
+    width: int | None
+    viewport: Viewport | None
+    policy: Policy | str
+    formats: Collection[Format | str] | None
+
+
+class Choosing(Keywords, total=False):
+    """How to read a source and choose from what it offers."""
+
+    base_url: str
+    base_of_folder: bool
+    """Whether a file of the current directory says `base_url`, which may be somebody else's: nothing that the
+    caller gives is sent there on its account."""
+    every: bool
+    """Whether to take every candidate of every image, each as an image of its own."""
+
+
+_KEYWORDS = frozenset(Choosing.__annotations__)
+
+
+@dataclass(frozen=True, slots=True)
+class Errand:
+    """One image to fetch, or the failure of a source that offers none."""
+
+    choice: Choice | Failed
+    source: str
+    index: int
+    choosing: Choosing
+    """How it was chosen, and how to choose from the page that may come in its place."""
+    sha256: Digest | None = None
+    """The digest that the file must have, if the caller knows it."""
+    given: Source = ""
+    """The source as it was given, of which `source` is what to call it."""
+    place: int = 0
+    """Of the image among those that the source offers."""
+    only_first: bool = False
+    """Whether the others of its source are not wanted."""
+    problems: tuple[Problem, ...] = ()
+    """What could not be read of the image, whether it can be chosen from or not."""
+    seen: Seen | None = None
+    """Where it was looked for in the cache, if it was."""
+    source_origin: SourceOrigin = NO_SOURCE_ORIGIN
+    """The origin that the caller's headers and userinfo belong to."""
+
+    @property
+    def may_be_a_page(self) -> bool:
+        """Whether the caller gave a URL, which may be that of an image or of a page of images."""
+        # Who knows the digest of a file wants that file, and not what a page offers.
+        return self.is_a_url and self.sha256 is None
+
+    @property
+    def is_a_url(self) -> bool:
+        """Whether the caller gave a bare URL."""
+        return isinstance(self.choice, Choice) and self.choice.source_set.kind is Kind.URL
+
+    @property
+    def is_one_of_all(self) -> bool:
+        """Whether the caller wants every rendition, so that none stands for another."""
+        return bool(self.choosing.get("every"))
+
+    def sign(self, outcome: Served | Failed) -> Image | Failed:
+        """Give an outcome the name of the source it belongs to, and a failure all it takes to ask again."""
+        if isinstance(outcome, Served):
+            return Image.of(outcome, source=self.source, index=self.index, place=self.place)
+        return replace(
+            outcome,
+            source=self.source,
+            index=self.index,
+            place=self.place,
+            given=name_of(self.given),
+            choice=None if isinstance(self.choice, Failed) else self.choice,
+            source_origin=self.source_origin,
+        )
+
+
+def errands(sources: Iterable[Source | InputError], **choosing: Unpack[Choosing]) -> Iterator[Errand]:
+    """Draw sources as they are needed; one that cannot be read gives one errand that has failed."""
+    for index, source in enumerate(sources):
+        yield from errands_of(source, index, **choosing)
+
+
+def errands_of(
+    source: Source | InputError, index: int, *, seen: Seen | None = None, **choosing: Unpack[Choosing]
+) -> Iterator[Errand]:
+    """Yield an errand for each image that `source` offers; what cannot be read or chosen from has failed.
+
+    An `InputError` stands for a source that could not be read from its list.
+    """
+    if not choosing.keys() <= _KEYWORDS:
+        raise TypeError(f"no such keyword: {', '.join(sorted(choosing.keys() - _KEYWORDS))}")
+    if isinstance(source, InputError):
+        yield Errand(source.failed(), source.url, index, choosing)
+        return
+    name = label(source)
+    try:
+        page = choosing.get("base_url", "")
+        found = _read(source, choosing)
+        first = [*islice(found, None if isinstance(source, str) and not page else 1)]
+        source_origin = _source_origin(source, first, choosing)
+        for place, source_set in enumerate(_images(chain(first, found), choosing)):
+            choice = _choice_or_failure(source_set, choosing, name, page)
+            yield Errand(
+                choice,
+                name,
+                index,
+                choosing,
+                given=source,
+                place=place,
+                problems=source_set.problems,
+                seen=seen,
+                source_origin=source_origin,
+            )
+    except ImgfetchError as error:
+        yield Errand(error.failed(), name, index, choosing, given=source)
+
+
+def errands_of_page(errand: Errand, page: Page, *, most: int, robots: str = "") -> Iterator[Errand]:
+    """Yield an errand for each image of the page that came for `errand`.
+
+    Where it offers none, the page is a failure: it was to be an image. Of more than `most` images, the rest
+    is one errand that has failed. What the page says against us who go by the name of `robots` holds for its
+    images too.
+    """
+    # Where a page comes, a parser for it will be loaded too.
+    from imgfetch.markup.encoding import decode
+    from imgfetch.markup.html import metas
+
+    url = page.head.url
+    text = decode(page.data, page.head.get("content-type"))
+    against = said_by_page(metas(text), robots) if robots else None
+    if against is not None:
+        yield replace(errand, choice=replace(opted_out(against, url), attempts=1))
+        return
+    said = page.head.get("link")
+    found = each_image(text, base_url=url, media_type="text/html", link_headers=(said,) if said else ())
+    first = next(found, None)
+    if first is None:
+        yield replace(errand, choice=replace(page.failed, attempts=1))
+        return
+    bare = map(credentials.without_userinfo, chain((first,), found))
+    for place, source_set in enumerate(_images(bare, errand.choosing)):
+        if place == most:
+            why = f"more than {most:,} images in a page; the rest of them is left out"
+            failed = PolicyError(Reason.TOO_MANY_IMAGES, why, redact(url)).failed()
+            yield replace(errand, choice=replace(failed, attempts=1), place=place)
+            return
+        choice = _choice_or_failure(source_set, errand.choosing, redact(url), url)
+        yield replace(
+            errand,
+            choice=choice,
+            place=place,
+            problems=source_set.problems,
+            source_origin=page.source_origin,
+        )
+
+
+def _read(source: Source, choosing: Choosing) -> Iterator[SourceSet]:
+    """Return what a source offers; userinfo that a page or a style sheet writes is dropped."""
+    return (
+        each if credentials.is_written_by_caller(each) else credentials.without_userinfo(each)
+        for each in read_source(source, base_url=choosing.get("base_url", ""))
+    )
+
+
+def _source_origin(source: Source, found: Sequence[SourceSet], choosing: Choosing) -> SourceOrigin:
+    """Return the origin of a source as the caller wrote it.
+
+    That is the URL's own, or that of the page that a text is said to stand on; without one that of a srcset
+    whose URLs are all on one origin. `found` is all that such a srcset offers, and else the first image.
+    """
+    base_url, of_folder = choosing.get("base_url", ""), choosing.get("base_of_folder", False)
+    if len(found) == 1 and found[0].kind is Kind.URL:
+        if of_folder and isinstance(source, str) and is_relative(source.strip()):
+            return NO_SOURCE_ORIGIN
+        return credentials.source_origin_of(found[0].candidates[0].url)
+    if base_url:
+        return NO_SOURCE_ORIGIN if of_folder else credentials.source_origin_of(spelled(base_url))
+    return credentials.origin_of_all(found) if isinstance(source, str) else NO_SOURCE_ORIGIN
+
+
+def _images(found: Iterator[SourceSet], choosing: Choosing) -> Iterator[SourceSet]:
+    if not choosing.get("every"):
+        return found
+    return (image for source_set in found for image in _renditions(source_set, choosing.get("formats")))
+
+
+def _renditions(source_set: SourceSet, formats: Collection[Format | str] | None) -> Iterator[SourceSet]:
+    """Yield each rendition that may be in one of the formats by itself; all together where none is."""
+    formats = (formats,) if isinstance(formats, str) else formats
+    offered = [candidate for part in weigh(source_set) for candidate in part.candidates]
+    found = False
+    for candidate in offered:
+        if formats is None or may_be(candidate.url, formats):
+            found = True
+            yield replace(source_set, candidates=(candidate,), sources=())
+    if offered and not found:
+        yield replace(source_set, candidates=tuple(offered), sources=())
+
+
+def _choice_or_failure(source_set: SourceSet, choosing: Choosing, name: str, page: str) -> Choice | Failed:
+    try:
+        choice = choose(
+            source_set,
+            width=choosing.get("width"),
+            viewport=choosing.get("viewport"),
+            policy=choosing.get("policy", Policy.COVER),
+            formats=choosing.get("formats"),
+        )
+        return replace(choice, page=page) if page else choice
+    except ImgfetchError as error:
+        return replace(error.failed(), url=name)
+
+
+def parse_digest(sha256: str | None) -> Digest | None:
+    """Read a SHA-256 as people write it. Raises `InputError` (`bad_input`)."""
+    if sha256 is None:
+        return None
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
+        raise InputError(Reason.BAD_INPUT, "not a SHA-256 in 64 hexadecimal digits", sha256[:80])
+    return Digest(sha256.lower())

@@ -1,0 +1,33 @@
+"""URLs as a browser spells them, whichever way they were given: escapes written, hosts in ASCII."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgfetch.frozen import replace
+from imgfetch.rules.http.urls import is_plain
+
+if TYPE_CHECKING:
+    from imgfetch.model import Candidate, SourceSet
+
+
+def spelled(url: str) -> str:
+    """A URL as a browser asks for it (URL §4.4); as it stands where it is relative, or no URL."""
+    if is_plain(url):
+        return url
+    from imgfetch.markup.urls import resolve
+
+    return resolve(url, "") or url
+
+
+def all_spelled(image: SourceSet) -> SourceSet:
+    """The same image with every URL spelled as a browser does."""
+    offered = (image.candidates, *(source.candidates for source in image.sources))
+    if all(is_plain(candidate.url) for candidates in offered for candidate in candidates):
+        return image
+
+    def each(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+        return tuple(replace(candidate, url=spelled(candidate.url)) for candidate in candidates)
+
+    sources = tuple(replace(source, candidates=each(source.candidates)) for source in image.sources)
+    return replace(image, candidates=each(image.candidates), sources=sources)

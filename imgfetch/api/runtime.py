@@ -1,0 +1,72 @@
+"""The engine, introduced to the adapters. Imported when a first request is needed, and not before."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AsyncExitStack
+from typing import TYPE_CHECKING
+
+from imgfetch.decode.executor import ThreadRunner
+from imgfetch.decode.malloc import keep_freed_memory
+from imgfetch.engine.engine import Engine
+from imgfetch.ports import Ports
+from imgfetch.system.clock import SystemClock
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from imgfetch.decode.sandbox import SandboxedDecoder
+    from imgfetch.engine.events import Event
+    from imgfetch.model import Defect, Level, Limits, Settings
+    from imgfetch.ports import Decoder, Store
+    from imgfetch.transports.factory import Network
+
+
+class Assembly:
+    """An engine with everything it needs of the world, to be closed when the run is over."""
+
+    def __init__(
+        self,
+        store: Store,
+        settings: Settings,
+        network: Network,
+        observe: Callable[[Event], None],
+        *,
+        sandbox: bool = False,
+    ) -> None:
+        keep_freed_memory()
+        self._transport = network.open(settings.limits)
+        self._runner = ThreadRunner(settings.limits.decode_memory)
+        self._sandbox = _sandbox(settings.limits) if sandbox else None
+        decoder = self._sandbox or _decoder(settings.level)
+        ports = Ports(self._transport, store, decoder, SystemClock(), self._runner)
+        self.engine = Engine(ports, settings, observe)
+
+    async def close(self) -> None:
+        """Cancel what is under way, drop every connection, and end every thread and process."""
+        async with AsyncExitStack() as left:  # each, whatever comes of the others
+            if self._sandbox is not None:
+                left.callback(self._sandbox.close)
+            left.push_async_callback(asyncio.to_thread, self._runner.close)  # it waits for disk work
+            left.push_async_callback(self._transport.close)
+            await self.engine.ground()
+
+
+def _sandbox(limits: Limits) -> SandboxedDecoder:
+    from imgfetch.decode.sandbox import SandboxedDecoder
+
+    return SandboxedDecoder(limits)
+
+
+def _decoder(level: Level) -> Decoder:
+    """Pillow's, which is imported only where something will be decoded."""
+    if not level.decodes:
+        return _Idle()
+    from imgfetch.decode.pillow import PillowDecoder
+
+    return PillowDecoder()
+
+
+class _Idle:
+    def decode(self, *_: object, **__: object) -> Defect | None:
+        raise AssertionError("nothing is decoded at this level")

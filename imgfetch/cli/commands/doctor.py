@@ -1,0 +1,86 @@
+"""`imgfetch doctor`: versions, codecs, settings, what the system offers, and what is missing of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from dataclasses import asdict
+from itertools import chain
+from typing import TYPE_CHECKING, TextIO
+
+from imgfetch.api.doctor import examine
+from imgfetch.cli import output
+from imgfetch.cli.config_file import of_user, user_file
+from imgfetch.cli.exit_codes import Exit
+from imgfetch.cli.options import Setting, in_force
+from imgfetch.model import Limits
+from imgfetch.rules.store.requirements import Finding, Status
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterable, Iterator
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Print a line for each finding."""
+    settings = in_force()
+    meant = {setting.option: setting.meant for setting in settings}
+    found = examine(options.cache, room=meant["--max-bytes"], ca_bundle=meant["--ca-bundle"])
+    told = (_of_setting(each, options.cache) for each in settings)
+    return tell(chain(found, _terminal(), _of_user(), told, _fixed()), as_json=options.json)
+
+
+def tell(findings: Iterable[Finding], *, as_json: bool) -> Exit:
+    """Print findings, and give the exit code that they come to."""
+    missing = []
+    for finding in findings:
+        output.result(json.dumps(asdict(finding)) if as_json else _line(finding))
+        if finding.status is Status.MISSING:
+            missing.append(finding.name)
+    output.say(f"missing: {', '.join(missing)}" if missing else "all that is needed is there")
+    return Exit.FAILED if missing else Exit.OK
+
+
+def _line(finding: Finding) -> str:
+    mark = "" if finding.status is Status.TOLD else finding.status
+    held = f" ({finding.needed})" if finding.needed else ""
+    what_to_do = f"; {finding.hint}" if finding.hint else ""
+    return f"{mark:<8} {finding.name:<18} {finding.found or '-'}{held}{what_to_do}"
+
+
+def _of_user() -> Iterator[Finding]:
+    name = user_file()
+    if name is None:
+        yield Finding("settings", "configuration", None, needed="there is no home")
+    else:
+        found = name if of_user() is not None else f"{name}, which is not there"
+        yield Finding("settings", "configuration", found)
+
+
+def _of_setting(setting: Setting, cache: str) -> Finding:
+    """Of the options of `get` the command line has one here too: the cache."""
+    if setting.option == "--cache" and setting.meant != cache:
+        return Finding("settings", setting.option, cache, needed="the command line")
+    return Finding("settings", setting.option, setting.value, needed=setting.where)
+
+
+def _terminal() -> Iterator[Finding]:
+    for name, stream in (("standard output", sys.stdout), ("standard error", sys.stderr)):
+        yield Finding("system", name, _kind_of(stream))
+
+
+def _fixed() -> Iterator[Finding]:
+    """The limits that no option sets."""
+    for name in ("backoff_cap", "lowest_speed_time"):
+        where = f"no option: Client(limits=Limits({name}=…))"
+        yield Finding("settings", name, f"{getattr(Limits(), name):,g}", needed=where)
+
+
+def _kind_of(stream: TextIO | None) -> str:
+    if stream is None:
+        return "closed"
+    if not stream.isatty():
+        return f"no terminal, {stream.encoding}"
+    columns = os.get_terminal_size(stream.fileno()).columns
+    return f"a terminal of {columns} columns, {stream.encoding}"

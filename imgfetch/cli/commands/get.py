@@ -1,0 +1,106 @@
+"""`imgfetch get`: the main job.
+
+    sources ─▶ held, by the short way? ──yes──▶ a line at once
+                  └──no──▶ errands ─▶ held? ──yes──▶ a line at once
+                                        └──no──▶ the event loop, for this one and all that follow
+
+The loop, the network and the progress display are imported at the first image that the cache does not hold.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from itertools import chain
+from typing import TYPE_CHECKING
+
+from imgfetch.api.jobs import errands, parse_digest
+from imgfetch.cli.client_factory import getting_client_for, let_go
+from imgfetch.cli.inputs import choosing_of, lots_of, sources_of
+from imgfetch.cli.progress import watcher_for
+from imgfetch.cli.report import Report
+from imgfetch.cli.summary import Tally
+from imgfetch.errors import InputError
+from imgfetch.frozen import replace
+from imgfetch.model import Reason
+from imgfetch.rules.store import jsonl
+from imgfetch.system import atomic_files
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable, Iterable, Iterator
+
+    from imgfetch.api.client import Client
+    from imgfetch.api.jobs import Errand
+    from imgfetch.api.lock import Lock
+    from imgfetch.api.shortcut import Batch
+    from imgfetch.cli.exit_codes import Exit
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Fetch what the sources offer, and print a line for each image."""
+    choosing = choosing_of(options)
+
+    def todo(client: Client) -> Iterator[Batch | Errand]:
+        if options.sha256 is None:
+            return client.drawn(lots_of(options), **choosing)
+        return the_one(errands(sources_of(options), **choosing), options.sha256)
+
+    how = jsonl.asked(choosing) | ({} if options.sha256 is None else {"sha256": options.sha256})
+    with Report(options.report, lambda _: how) as report:
+        return bring(options, todo, Tally(options, report))
+
+
+def bring(
+    options: argparse.Namespace, todo_of: Callable[[Client], Iterator[Batch | Errand]], tally: Tally
+) -> Exit:
+    """Do what there is to do, with the options of `get`, and give the exit code that it comes to."""
+    watcher = watcher_for(options)
+    lock = _lock_of(options)
+    client = getting_client_for(options, observe=watcher.observe, lock=lock, locked=options.locked)
+    try:
+        todo = todo_of(client)
+        for item in todo:
+            outcomes = client.at_once(item)
+            if outcomes is None:
+                with watcher:
+                    _fetch(client, chain([item], todo), tally)
+                break
+            for outcome in outcomes:
+                tally.take(outcome)
+    finally:
+        let_go(client, quiet=options.quiet)
+    code = tally.close()
+    if lock is not None and not options.locked:
+        lock.write(options.lock)
+    return code
+
+
+def _lock_of(options: argparse.Namespace) -> Lock | None:
+    if options.lock is None and not options.locked:
+        return None
+    from imgfetch.api.lock import Lock
+
+    if not options.locked:
+        atomic_files.expect_to_write(options.lock)
+    return Lock.read(options.lock or "imgfetch.lock", missing_ok=not options.locked)
+
+
+def _fetch(client: Client, todo: Iterable[Batch | Errand], tally: Tally) -> None:
+    from imgfetch.cli import run_async
+
+    async def go() -> None:
+        async with client, aclosing(client.run(todo)) as outcomes:
+            async for outcome in outcomes:
+                tally.take(outcome)
+
+    run_async.run(go())
+
+
+def the_one(todo: Iterator[Errand], sha256: str) -> Iterator[Errand]:
+    """The only errand there is, bound to a digest. Raises `InputError`."""
+    digest = parse_digest(sha256)
+    first, second = next(todo, None), next(todo, None)
+    if first is None or second is not None:
+        offer = "none" if first is None else "more"
+        raise InputError(Reason.BAD_INPUT, f"--sha256 goes with one image, and the sources offer {offer}")
+    yield replace(first, sha256=digest)

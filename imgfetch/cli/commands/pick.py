@@ -1,0 +1,146 @@
+"""`imgfetch pick`: what would be chosen, and why.
+
+sources ─▶ errands ─▶ a page's URL? ──yes──▶ its images ─▶ explained
+                         └──no───────────────────────────▶ explained
+"""
+
+from __future__ import annotations
+
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from imgfetch.api.explanation import explain
+from imgfetch.api.jobs import errands
+from imgfetch.cli import output
+from imgfetch.cli.client_factory import client_for
+from imgfetch.cli.exit_codes import OF_INPUT, Exit
+from imgfetch.cli.inputs import choosing_of, sources_of
+from imgfetch.cli.limits import with_option
+from imgfetch.cli.progress import watcher_for
+from imgfetch.errors import error_for
+from imgfetch.model import Failed, Kind
+from imgfetch.rules.http.urls import without_userinfo
+from imgfetch.rules.image.filenames import named_format
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Iterator
+
+    from imgfetch.api.explanation import Explanation
+    from imgfetch.api.jobs import Errand
+    from imgfetch.model import Candidate, Choice, Problem, Reason
+
+
+def run(options: argparse.Namespace) -> Exit:
+    """Print the URL that would be fetched for each image, with the reason under it."""
+    teller = _Teller(options)
+    todo = errands(sources_of(options), **choosing_of(options))
+    for errand in todo:
+        if _may_be_a_page(errand) and not options.offline:
+            _look(options, errand, todo, teller)
+            break
+        teller.tell(errand)
+    return teller.exit()
+
+
+def _may_be_a_page(errand: Errand) -> bool:
+    return (
+        errand.may_be_a_page and not isinstance(errand.choice, Failed) and not named_format(errand.choice.url)
+    )
+
+
+def _look(options: argparse.Namespace, errand: Errand, others: Iterator[Errand], teller: _Teller) -> None:
+    """Tell of an errand and the others, asking for what may be a page; it passes through a folder of ours."""
+    from imgfetch.cli import run_async
+
+    async def go() -> None:
+        with TemporaryDirectory(prefix="imgfetch-") as scratch, watcher_for(options) as watcher:
+            async with client_for(options, cache=scratch, observe=watcher.observe) as client:
+                for page in await client.look(errand):
+                    teller.tell(page)
+                for other in others:
+                    for each in await client.look(other) if _may_be_a_page(other) else [other]:
+                        teller.tell(each)
+
+    run_async.run(go())
+
+
+class _Teller:
+    """Tells of errands, and counts what came of them."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        self._options = options
+        self._picked = 0
+        self._failures: set[Reason] = set()
+
+    def tell(self, errand: Errand) -> None:
+        """Say what would be chosen for an errand, or why nothing would."""
+        self._tell_choice(errand)
+        if self._options.verbose:
+            for problem in errand.problems:
+                output.say(_unread(errand.source, problem))
+
+    def _tell_choice(self, errand: Errand) -> None:
+        choice = errand.choice
+        if isinstance(choice, Failed):
+            self._failures.add(choice.reason)
+            output.say(str(error_for(with_option(choice))))
+            return
+        self._picked += 1
+        options = self._options
+        explanation = explain(choice, viewport=options.viewport, formats=options.formats)
+        if options.json:
+            output.result(output.json_of_choice(errand.index, errand.source, choice, explanation))
+        elif options.quiet:
+            output.result(without_userinfo(choice.url))
+        else:
+            for line in _told(choice, explanation, verbose=options.verbose):
+                output.result(line)
+
+    def exit(self) -> Exit:
+        """The exit code that all of it adds up to."""
+        if not self._failures:
+            return Exit.OK
+        return Exit.USAGE if self._failures <= OF_INPUT and not self._picked else Exit.FAILED
+
+
+def _told(choice: Choice, explanation: Explanation, *, verbose: bool) -> Iterator[str]:
+    kind = choice.source_set.kind
+    yield without_userinfo(choice.url)
+    yield f"  {choice.why}" if kind in _PLAIN else f"  {kind}: {choice.why}"
+    if len(explanation.parts) > 1:
+        yield from (f"  not {part.name}: {part.against}" for part in explanation.parts if part.against)
+    offered = (choice.candidate, *choice.alternatives)
+    if explanation.source_size is not None and kind in _LAID_OUT and any(c.width for c in offered):
+        yield f"  it is {explanation.source_size:g} CSS pixels wide there"
+    densities = dict(explanation.densities)
+    for number, candidate in enumerate(choice.alternatives):
+        word = "else" if number == 0 else "then"
+        density = densities.get(candidate)
+        told = f" ({density:.4g}x)" if density is not None and candidate.width is not None else ""
+        yield f"  {word} {_named(candidate)}{told}"
+    if verbose:
+        for policy, candidate in explanation.policies:
+            yield f"  {policy:<8} would choose {_named(candidate)}"
+
+
+def _unread(source: str, problem: Problem) -> str:
+    where = f"{source}: line {problem.line}, column {problem.column}" if problem.line else source
+    return f"{where}: {problem.found!r} could not be read: {problem.reason}"
+
+
+def _named(candidate: Candidate) -> str:
+    return f"{_descriptor(candidate)}{without_userinfo(candidate.url)}"
+
+
+def _descriptor(candidate: Candidate) -> str:
+    if candidate.width is not None:
+        return f"{candidate.width}w "
+    return "" if candidate.density is None else f"{candidate.density:g}x "
+
+
+_PLAIN = frozenset({Kind.IMG, Kind.PICTURE, Kind.TEXT, Kind.URL})
+"""The kinds that need no word of where they were found."""
+
+_LAID_OUT = frozenset({*_PLAIN, Kind.LAZY, Kind.NOSCRIPT, Kind.AMP, Kind.PRELOAD})
+"""The kinds whose `sizes` say how wide the image is shown."""

@@ -1,0 +1,75 @@
+"""The whole program: options ─▶ a command's `run` ─▶ exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+from imgfetch.cli import output, signals
+from imgfetch.cli.exit_codes import Exit, Terminated
+from imgfetch.cli.options import parse
+from imgfetch.errors import CacheError, ImgfetchError, InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command and give its exit code."""
+    try:
+        return _run(arguments)
+    except (KeyboardInterrupt, Terminated) as error:  # it came while another error was told of
+        return ended_by(error)
+
+
+def _run(arguments: Sequence[str]) -> int:
+    try:
+        with signals.in_command():
+            options = parse(arguments)
+            if not getattr(options, "quiet", False):
+                for notice in options.notices:
+                    output.say(notice)
+            command = import_module(f"imgfetch.cli.commands.{options.command}")
+            return int(command.run(options))
+    except (Exception, KeyboardInterrupt, Terminated) as error:
+        return ended_by(error)
+
+
+def ended_by(error: BaseException) -> int:
+    """Say in one line what ended a command, and give its exit code."""
+    match error:
+        case ImgfetchError():
+            output.say(str(error))
+            return _exit_for(error)
+        case KeyboardInterrupt():
+            output.say(signals.WORDS[signal.SIGINT])
+            return Exit.INTERRUPTED
+        case Terminated():
+            output.say(signals.WORDS[signal.SIGTERM])
+            return Exit.TERMINATED
+        case BrokenPipeError():
+            # The reader has gone: nothing more to say, and Python's own flush at exit must not complain.
+            sys.stdout = None
+        case OSError():
+            output.say(f"cannot go on: {error.filename or 'standard output'}: {error.strerror or error}")
+            if error.filename is None:  # Python would try to write the same as it ends, and complain
+                sys.stdout = None
+        case _:
+            if os.environ.get("IMGFETCH_DEBUG"):
+                raise error
+            what = f"{type(error).__name__}: {error}"
+            output.say(f"this should not have happened: {what}; IMGFETCH_DEBUG=1 shows where, for a report")
+    return Exit.FAILED
+
+
+def _exit_for(error: ImgfetchError) -> Exit:
+    match error:
+        case InputError():
+            return Exit.USAGE
+        case CacheError():
+            return Exit.CACHE
+        case _:
+            return Exit.FAILED

@@ -1,0 +1,135 @@
+"""Lines: results to standard output, everything else to standard error."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any
+
+from imgfetch.errors import printable
+from imgfetch.frozen import by_name
+from imgfetch.model import Failed
+from imgfetch.redaction import without_credentials
+from imgfetch.rules.http.urls import without_userinfo
+
+if TYPE_CHECKING:
+    from imgfetch.api.explanation import Explanation
+    from imgfetch.api.results import Failure, Image
+    from imgfetch.model import Candidate, Choice, Problem
+
+
+def result(line: str) -> None:
+    """Print one result, at once and whole: the reader of a pipe may be waiting, and others writing to it."""
+    text = printable(line)
+    try:
+        _print(text)
+    except UnicodeEncodeError as error:  # a locale that has no such character
+        _print(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
+
+
+def _print(text: str) -> None:
+    print(f"{text}\n", end="", flush=True)  # noqa: T201 (the command line speaks here)
+
+
+def say(line: str) -> None:
+    """Print one message, to standard error; no URL in it keeps its user and password."""
+    if sys.stderr is not None:  # as it is where the caller closed it
+        print(f"imgfetch: {printable(without_credentials(line))}", file=sys.stderr)  # noqa: T201 (as above)
+
+
+def utc(seconds: float) -> str:
+    """Seconds since the epoch as a date and a time: `2025-05-26 08:00:00+00:00`."""
+    from datetime import UTC, datetime
+
+    try:
+        return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds")
+    except (OverflowError, ValueError, OSError):  # the clock was far off
+        return f"{seconds:.0f} s after 1970"
+
+
+def json_of(outcome: Image | Failure, path: str | None = None) -> str:
+    """An outcome of `get` as one line of JSON."""
+    return _dump(fields_of(outcome, path))
+
+
+def fields_of(outcome: Image | Failure, path: str | None = None) -> dict[str, Any]:
+    """An outcome of `get`, as JSON has it."""
+    failed = outcome if isinstance(outcome, Failed) else None
+    image = None if isinstance(outcome, Failed) else outcome
+    return {
+        "index": outcome.index,
+        "place": outcome.place,
+        "source": outcome.source,
+        "url": without_userinfo(outcome.url),
+        "status": "error" if failed else "ok",
+        "path": path,
+        "sha256": image and image.sha256,
+        "bytes": image and image.bytes,
+        "format": image and image.format,
+        "width": image and image.width,
+        "height": image and image.height,
+        "origin": image and image.origin,
+        "reused": image and image.reused,
+        "attempts": outcome.attempts,
+        "choice": image and choice_fields(image.choice),
+        "verified": image.verified if image else [],
+        "warnings": image.warnings if image else [],
+        "fakes": image.fakes if image else [],
+        "error": failed and _error_fields(failed),
+    }
+
+
+def json_of_choice(index: int, source: str, choice: Choice, explanation: Explanation) -> str:
+    """An outcome of `pick` as one line of JSON."""
+    return _dump(
+        {
+            "index": index,
+            "source": source,
+            **choice_fields(choice),
+            "parts": [{"name": part.name, "against": part.against or None} for part in explanation.parts],
+            "source_size": explanation.source_size,
+            "densities": [
+                {"url": without_userinfo(c.url), "density": density} for c, density in explanation.densities
+            ],
+            "policies": {policy: without_userinfo(c.url) for policy, c in explanation.policies},
+            "problems": [_problem_fields(problem) for problem in choice.source_set.problems],
+        }
+    )
+
+
+def choice_fields(choice: Choice) -> dict[str, Any]:
+    """What was chosen, why, and what would be tried after it."""
+    return {
+        "url": without_userinfo(choice.url),
+        "why": choice.why,
+        "policy": choice.policy,
+        "width": choice.width,
+        "kind": choice.source_set.kind,
+        "candidate": _candidate_fields(choice.candidate),
+        "alternatives": [_candidate_fields(candidate) for candidate in choice.alternatives],
+    }
+
+
+def _candidate_fields(candidate: Candidate) -> dict[str, Any]:
+    return by_name(candidate) | {"url": without_userinfo(candidate.url)}
+
+
+def _problem_fields(problem: Problem) -> dict[str, Any]:
+    return by_name(problem) | {"found": without_credentials(problem.found)}
+
+
+def _error_fields(failed: Failure) -> dict[str, Any]:
+    return {
+        "kind": failed.kind,
+        "message": failed.message,
+        "http_status": failed.http_status,
+        "retryable": failed.retryable,
+        "hint": failed.hint,
+        "tried": [_error_fields(other) | {"url": other.url} for other in failed.tried],
+    }
+
+
+def _dump(fields: dict[str, Any]) -> str:
+    # ASCII only: what a terminal or a pipe makes of other characters is not ours to guess.
+    import json
+
+    return json.dumps(fields, ensure_ascii=True)

@@ -1,0 +1,1 @@
+"""Decoders: Pillow and the libraries that it brings, in this process or in a sandbox."""

@@ -1,0 +1,109 @@
+"""The inside of the sandbox: a process that decodes what lies in one file, and can do little else.
+
+    standard input ─▶ length, format, limits ─▶ decode ─▶ standard output: an empty line │ word and message
+
+The word is the reason why the image is refused, or `warning`.
+
+It is given three pipes' ends and the file, and dies with whoever started it. `sandbox` is the outside.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import resource
+import signal
+import sys
+from mmap import ACCESS_COPY, mmap
+from typing import TYPE_CHECKING
+
+from imgfetch.decode.pillow import PillowDecoder, load_plugins
+from imgfetch.model import Defect, Format, Limits, Reason
+
+if TYPE_CHECKING:
+    from imgfetch.ports import Warn
+
+MEMORY = 3
+"""The descriptor of the file that images are put into."""
+
+
+def main() -> None:
+    """Answer each line until there are no more."""
+    descriptor, memory, seconds, parent = map(int, sys.argv[1:])
+    _confine(descriptor, memory, parent)
+    os.write(1, b"ready\n")
+    for line in sys.stdin:
+        spent = resource.getrusage(resource.RUSAGE_SELF)
+        most = int(spent.ru_utime + spent.ru_stime) + 1 + seconds
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (_lower(most, hard), hard))
+        warnings: list[str] = []
+        defect = _decode(*line.split(), warn=warnings.append)
+        answer = f"{defect.reason} {defect.message}" if defect else ""
+        if warnings and not defect:
+            answer = f"warning {warnings[0]}"
+        os.write(1, answer.encode() + b"\n")
+
+
+def _decode(
+    length: str,
+    form: str,
+    max_pixels: str,
+    max_total_pixels: str,
+    max_frames: str,
+    thorough: str,
+    *,
+    warn: Warn,
+) -> Defect | None:
+    limits = Limits(
+        max_pixels=int(max_pixels), max_total_pixels=int(max_total_pixels), max_frames=int(max_frames)
+    )
+    try:
+        with mmap(MEMORY, int(length), access=ACCESS_COPY) as data:
+            return PillowDecoder().decode(data, Format(form), limits, thorough=thorough == "1", warn=warn)
+    except MemoryError:
+        return Defect(Reason.TOO_MANY_PIXELS, "not enough memory to decode it")
+
+
+def _confine(descriptor: int, memory: int, parent: int) -> None:
+    """Give up all that decoding does not need."""
+    _die_with(parent)
+    load_plugins()  # nothing can be opened later
+    if descriptor != MEMORY:
+        os.dup2(descriptor, MEMORY)
+        os.close(descriptor)
+    for limit, most in (
+        (resource.RLIMIT_AS, memory),
+        (resource.RLIMIT_NOFILE, MEMORY + 2),  # one to look into the file with
+        (resource.RLIMIT_FSIZE, 0),
+        (resource.RLIMIT_NPROC, 0),
+        (resource.RLIMIT_CORE, 0),
+    ):
+        _, hard = resource.getrlimit(limit)
+        resource.setrlimit(limit, (_lower(most, hard),) * 2)
+
+
+def _lower(most: int, hard: int) -> int:
+    """The lower of two limits: one that we are under ourselves may not be raised."""
+    return most if hard == resource.RLIM_INFINITY else min(most, hard)
+
+
+def _die_with(parent: int) -> None:
+    """End as soon as the parent has ended, in the middle of an image too, where the system is Linux.
+
+    Elsewhere an image is decoded to its end first, and then there is no more input.
+    """
+    if sys.platform == "linux":
+        libc = ctypes.CDLL(None)
+        libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
+        libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)  # no network either, where the system lets it
+    if os.getppid() != parent:
+        sys.exit()
+
+
+_PR_SET_PDEATHSIG, _PR_SET_NO_NEW_PRIVS = 1, 38
+_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,220 @@
+"""One image, from choice to outcome.
+
+    bring ── each candidate in turn, until one is served      look ── what a URL says, if it is a page's
+      └─ have ── what the store holds, or one shared flight     │
+           └─ fetch ── exchanges, for as long as rules.policy.retry advises another
+
+Nothing is decided here: every branch matches on an answer of `rules`.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgfetch.engine.download import Exchange, Landed
+from imgfetch.engine.events import FellThrough, Waiting
+from imgfetch.engine.host_limiter import Lanes
+from imgfetch.engine.lookup import consult, find_for, shared, wanted_of, without_blocking
+from imgfetch.engine.retrying import persist
+from imgfetch.engine.single_flight import Flights
+from imgfetch.engine.time_budget import Patience
+from imgfetch.engine.turns import Turns
+from imgfetch.frozen import replace
+from imgfetch.model import NO_SOURCE_ORIGIN, Failed, Page, Reason, Served, Wanted
+from imgfetch.rules.http import urls
+from imgfetch.rules.image import renditions
+from imgfetch.rules.policy import fetch_policy, retry
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine
+
+    from imgfetch.engine.events import Event
+    from imgfetch.engine.robots import Robots
+    from imgfetch.model import (
+        Ask,
+        Candidate,
+        Choice,
+        Digest,
+        Entry,
+        Outcome,
+        Rendition,
+        Seen,
+        Settings,
+        SourceOrigin,
+    )
+    from imgfetch.ports import Ports
+
+
+class Engine:
+    """Walks choices to their outcomes, over the ports it is given."""
+
+    def __init__(self, ports: Ports, settings: Settings, observe: Callable[[Event], None]) -> None:
+        self._store = ports.store
+        self._runner = ports.runner
+        self._clock = ports.clock
+        self._settings = settings
+        self._observe = observe
+        self._flights: Flights[Landed | Failed | Page] = Flights()
+        turns = Turns(Lanes(settings.limits, ports.clock), observe)
+        self._robots = _robots(ports, turns, settings) if settings.robots else None
+        self._exchange = Exchange(ports, turns, self._robots, settings, observe)
+
+    async def bring(
+        self,
+        choice: Choice,
+        *,
+        sha256: Digest | None = None,
+        page: bool = False,
+        seen: Seen | None = None,
+        source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
+    ) -> Outcome | Page:
+        """Serve the chosen candidate, or the first of the others that can be had.
+
+        Where none can, the failure is the chosen one's, and tells in `tried` of the others. Where a `page`
+        will do as well, one that comes is handed over as it came. `seen` is where it was just looked for;
+        what the caller gives is sent to `source_origin` alone.
+        """
+        patience = Patience(self._settings.limits.total_timeout, self._clock)
+        tried: list[tuple[Candidate, Failed]] = []
+        offered = renditions.listed(choice, self._settings)
+        for candidate in (choice.candidate, *choice.alternatives):
+            if not all(fetch_policy.may_fall_through(failed, c.url, candidate.url) for c, failed in tried):
+                continue
+            if tried:
+                self._observe(FellThrough(tried[-1][1], candidate))
+            wanted = wanted_of(candidate, self._settings, sha256, page=page)
+            landed = await self._have(
+                candidate.url, wanted, patience, source_origin, choice.page, offered, seen
+            )
+            if isinstance(landed, Page):
+                return landed
+            if isinstance(landed, Landed):
+                return Served(
+                    choice,
+                    candidate,
+                    landed.entry,
+                    self._store.path(landed.entry),
+                    landed.origin,
+                    landed.attempts,
+                    tuple(failed for _, failed in tried),
+                    (
+                        *(f"passed over {failed.url}: {failed.message}" for _, failed in tried),
+                        *landed.warnings,
+                    ),
+                )
+            tried.append((candidate, landed))
+        failures = tuple(failed for _, failed in tried)
+        return replace(
+            failures[0],
+            retryable=any(failed.retryable for failed in failures),
+            tried=failures if len(failures) > 1 else (),
+        )
+
+    async def ground(self) -> None:
+        """Cancel what is under way, and all who wait for it; nothing is asked for any more."""
+        if self._robots is not None:
+            await self._robots.ground()
+        await self._flights.ground()
+
+    async def look(self, url: str, source_origin: SourceOrigin = NO_SOURCE_ORIGIN) -> Page | Failed:
+        """The page at `url`; what says that it is none is not read."""
+        patience = Patience(self._settings.limits.total_timeout, self._clock)
+        landed = await self._have(url, Wanted(page=True, image=False), patience, source_origin)
+        if isinstance(landed, Landed):  # its fields said that it was a page, or it lay in the store
+            return retry.failure(Reason.NOT_PAGE, "an image, and a page was wanted", url)
+        return landed
+
+    async def _have(
+        self,
+        url: str,
+        wanted: Wanted,
+        patience: Patience,
+        source_origin: SourceOrigin,
+        page: str = "",
+        offered: tuple[Rendition, ...] = (),
+        seen: Seen | None = None,
+    ) -> Landed | Failed | Page:
+        now, settings = self._clock.now(), self._settings
+
+        def look(at_once: bool) -> fetch_policy.Serve | Ask | fetch_policy.Refuse:
+            return consult(
+                url,
+                self._store,
+                wanted,
+                settings,
+                now=now,
+                page=page,
+                offered=offered,
+                seen=seen,
+                source_origin=source_origin,
+                at_once=at_once,
+            )
+
+        considered = await without_blocking(look, self._runner)
+        match considered:
+            case fetch_policy.Serve(entry, warnings, origin):
+                return Landed(entry, origin, warnings)
+            case fetch_policy.Refuse(failed):
+                return failed
+            case ask:
+                refused = await self._robots.judge(ask.url) if self._robots is not None else None
+                landed = refused or await self._fly(ask, wanted, patience)
+                return await self._stand_in(landed, ask, wanted) if isinstance(landed, Failed) else landed
+
+    async def _fly(self, ask: Ask, wanted: Wanted, patience: Patience) -> Landed | Failed | Page:
+        """Share one flight with all who ask the same; who came aboard is not bound by another's patience."""
+        departed = False
+
+        def depart() -> Coroutine[None, None, Landed | Failed | Page]:
+            nonlocal departed
+            departed = True
+            return self._fetch(ask, wanted, patience)
+
+        while True:
+            # Two callers share one where all that is sent, here and after redirects, is the same.
+            what = ask.key, ask.headers, ask.source_origin, ask.secrets, wanted
+            landed = await self._flights.board(what, depart)
+            if departed or not (isinstance(landed, Failed) and landed.reason is Reason.TIMEOUT):
+                return landed
+
+    async def _stand_in(self, failed: Failed, ask: Ask, wanted: Wanted) -> Landed | Failed:
+        def look(at_once: bool) -> Entry | None:
+            return find_for(ask, self._store, self._settings, at_once=at_once)
+
+        entry = await without_blocking(look, self._runner)
+        sharing = () if entry is None else shared(entry.facts, self._store)
+        standing_in = fetch_policy.stand_in(
+            failed, entry, wanted, self._settings, now=self._clock.now(), sharing=sharing
+        )
+        if isinstance(standing_in, Failed):
+            return standing_in
+        return Landed(standing_in.entry, standing_in.origin, standing_in.warnings, failed.attempts)
+
+    async def _fetch(self, ask: Ask, wanted: Wanted, patience: Patience) -> Landed | Failed | Page:
+        async def attempt(attempts: int) -> Landed | Failed | Page | retry.Wait:
+            nonlocal ask
+            landed = await self._exchange.make(ask, wanted, patience)
+            if isinstance(landed, Page):
+                return landed
+            if isinstance(landed, Landed):
+                return landed._replace(attempts=attempts - 1 + landed.attempts)
+            failed = replace(landed, url=urls.redact(ask.url), attempts=attempts)
+            advice = retry.advise(
+                failed,
+                spent=patience.spent,
+                limits=self._settings.limits,
+                chance=self._clock.chance(),
+                fresh=ask.fresh,
+            )
+            if isinstance(advice, retry.Wait):
+                self._observe(Waiting(failed, advice.seconds))
+                ask = fetch_policy.again(ask, failed)
+            return advice
+
+        return await persist(attempt, patience)
+
+
+def _robots(ports: Ports, turns: Turns, settings: Settings) -> Robots:
+    from imgfetch.engine.robots import Robots  # only crawlers need it
+
+    return Robots(ports, turns, settings)

@@ -1,0 +1,297 @@
+"""What needs no request: the first question, put to the store.
+
+Everything here is synchronous and imports no network code, so that a warm cache answers at once.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING, TypeVar
+
+from imgfetch.errors import CheckDueError
+from imgfetch.model import NO_SECRETS, NO_SOURCE_ORIGIN, Served, Wanted
+from imgfetch.rules.http import credentials, urls
+from imgfetch.rules.image import placeholders, renditions
+from imgfetch.rules.policy import fetch_policy
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from imgfetch.model import (
+        Ask,
+        Candidate,
+        Choice,
+        Digest,
+        Entry,
+        Facts,
+        Key,
+        Rendition,
+        Secrets,
+        Seen,
+        Settings,
+        SourceOrigin,
+    )
+    from imgfetch.ports import Runner, Store
+
+T = TypeVar("T")
+
+
+def look_up(choices: Iterable[Choice], store: Store, settings: Settings, *, now: float) -> Seen:
+    """Look for all the chosen candidates at once, which costs little more than looking for one."""
+    keys = {key for choice in choices if (key := urls.key(choice.url, settings.key_ignore)) is not None}
+    return store.look_at(() if settings.refresh else tuple(keys), now=now)
+
+
+def held(
+    choice: Choice,
+    store: Store,
+    settings: Settings,
+    *,
+    now: float,
+    sha256: Digest | None = None,
+    seen: Seen | None = None,
+    source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
+    at_once: bool = False,
+) -> Served | None:
+    """Serve the chosen candidate from the store, or a wider one where `settings.reuse` allows that.
+
+    None where a request is needed, or cannot be made. The outcome is the same whatever was `seen`, as long
+    as that was within this second; what was not is looked up by itself. `at_once` raises `CheckDueError`
+    where many bytes are to be hashed first.
+    """
+    if settings.refresh and not settings.offline:
+        return None
+    key = urls.key(choice.url, settings.key_ignore)
+    just = seen if seen is not None and is_recent(seen, now=now) else None
+    if just is None or key not in just.absent:
+        wanted = wanted_of(choice.candidate, settings, sha256)
+        sight = None if just is None or key is None else just.answers.get(key)
+        if sight is not None and _secrets(choice.url, settings, source_origin) != NO_SECRETS:
+            sight = None  # what answers whatever it is asked with answers no credentials
+        serve = None if sight is None else fetch_policy.consider_bytes(store.told(sight[1]), wanted, settings)
+        serve = serve or answer(
+            choice.url,
+            store,
+            wanted,
+            settings,
+            now=now,
+            page=choice.page,
+            source_origin=source_origin,
+            at_once=at_once,
+        )
+        if serve is not None:
+            return _served(choice, choice.candidate, serve, store)
+    least = renditions.wanted(choice, settings, sha256)
+    if least is None or _secrets(choice.url, settings, source_origin) != NO_SECRETS:
+        return None  # a response to credentials is no substitute for another
+    return _stand_in(choice, store, settings, least=least, now=now)
+
+
+def was_seen(choice: Choice, seen: Seen, settings: Settings, *, now: float) -> bool:
+    """Whether anything was just seen of the chosen candidate: that it is there, or that nothing is."""
+    key = urls.key(choice.url, settings.key_ignore)
+    return is_recent(seen, now=now) and (key in seen.absent or key in seen.answers)
+
+
+def is_recent(seen: Seen, *, now: float) -> bool:
+    """Whether what was seen may be taken for what is."""
+    return 0 <= now - seen.at <= JUST
+
+
+JUST = 1.0
+"""Seconds for which it may."""
+
+
+def _stand_in(choice: Choice, store: Store, settings: Settings, *, least: int, now: float) -> Served | None:
+    """Serve what is held, fresh, proved, and at least so wide."""
+    address = urls.read(choice.url)
+    if not isinstance(address, urls.Address):
+        return None
+    offered = renditions.listed(choice, settings)
+    fields = fetch_policy.fields(address, settings, choice.page)
+    chosen = address.key(settings.key_ignore)
+    for rendition, entry in store.stand_ins(offered, fields, chosen=chosen, least=least):
+        candidate = renditions.candidate_for(rendition, choice, settings)
+        wanted = wanted_of(candidate, settings, None)
+        sharing = shared(entry.facts, store)
+        considered = fetch_policy.consider(candidate.url, entry, wanted, settings, now=now, sharing=sharing)
+        if isinstance(considered, fetch_policy.Serve) and fetch_policy.may_stand_for(considered, choice):
+            return _served(choice, candidate, considered, store)
+    return None
+
+
+def _served(choice: Choice, candidate: Candidate, serve: fetch_policy.Serve, store: Store) -> Served:
+    path = store.path(serve.entry)
+    return Served(choice, candidate, serve.entry, path, serve.origin, warnings=serve.warnings)
+
+
+def consult(
+    url: str,
+    store: Store,
+    wanted: Wanted,
+    settings: Settings,
+    *,
+    now: float,
+    page: str = "",
+    offered: tuple[Rendition, ...] = (),
+    seen: Seen | None = None,
+    source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
+    at_once: bool = False,
+) -> fetch_policy.Serve | Ask | fetch_policy.Refuse:
+    """Put what the store holds of `url` before `plan.consider`, for a request on behalf of `page`.
+
+    What was `seen` to be absent within this second is not looked for again. `at_once` as in `find`.
+    """
+    key = urls.key(url, settings.key_ignore)
+    absent = seen is not None and is_recent(seen, now=now) and key in seen.absent
+    entry = None if absent else find(url, store, settings, page, source_origin, at_once=at_once)
+    sharing = () if entry is None else shared(entry.facts, store)
+    return fetch_policy.consider(
+        url,
+        entry,
+        wanted,
+        settings,
+        now=now,
+        sharing=sharing,
+        page=page,
+        offered=offered,
+        source_origin=source_origin,
+    )
+
+
+def answer(
+    url: str,
+    store: Store,
+    wanted: Wanted,
+    settings: Settings,
+    *,
+    now: float,
+    page: str = "",
+    source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
+    at_once: bool = False,
+) -> fetch_policy.Serve | None:
+    """The same, where it matters only whether what is held will do."""
+    entry = find(url, store, settings, page, source_origin, at_once=at_once)
+    return _answer(url, entry, store, wanted, settings, now=now)
+
+
+def answer_to(
+    ask: Ask, store: Store, wanted: Wanted, settings: Settings, *, now: float, at_once: bool = False
+) -> fetch_policy.Serve | None:
+    """Return what is held by now, and will do, of what was to be asked for."""
+    entry = find_for(ask, store, settings, at_once=at_once)
+    return _answer(ask.url, entry, store, wanted, settings, now=now)
+
+
+def _answer(
+    url: str, entry: Entry | None, store: Store, wanted: Wanted, settings: Settings, *, now: float
+) -> fetch_policy.Serve | None:
+    if entry is None:
+        return None
+    sharing = shared(entry.facts, store)
+    considered = fetch_policy.consider(url, entry, wanted, settings, now=now, sharing=sharing)
+    return considered if isinstance(considered, fetch_policy.Serve) else None
+
+
+def shared(facts: Facts, store: Store) -> tuple[Key, ...]:
+    """Under which keys a store holds the same bytes, where it matters."""
+    return store.sharing(facts) if facts.bytes <= placeholders.MOST_BYTES else ()
+
+
+def find(
+    url: str,
+    store: Store,
+    settings: Settings,
+    page: str = "",
+    source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
+    *,
+    at_once: bool = False,
+) -> Entry | None:
+    """Return what the store holds of `url` for a request with our fields.
+
+    Offline, `Vary` selects nothing; the caller's credentials do. `at_once` raises `CheckDueError` where many
+    bytes are to be hashed first.
+    """
+    address = urls.read(url)
+    if not isinstance(address, urls.Address):
+        return None
+    secrets = credentials.secrets(address, settings, source_origin)
+    headers = None if settings.offline else fetch_policy.fields(address, settings, page, source_origin)
+    key = address.key(settings.key_ignore)
+    return find_selected(key, store, headers, secrets, at_once=at_once)
+
+
+def find_for(ask: Ask, store: Store, settings: Settings, *, at_once: bool = False) -> Entry | None:
+    """Return what the store holds for a request that was made, with all that it carries."""
+    headers = None if settings.offline else ask.headers
+    return find_selected(ask.key, store, headers, ask.secrets, at_once=at_once)
+
+
+def find_selected(
+    key: Key,
+    store: Store,
+    headers: tuple[tuple[str, str], ...] | None,
+    secrets: Secrets,
+    *,
+    at_once: bool = False,
+) -> Entry | None:
+    """Return the latest of what the store holds under `key` that `secrets` and, by `Vary`, `headers` select.
+
+    Whether redirects led to a response shows only once it is found: those to which none did depend on
+    nothing that the caller gives for the origins that they might lead to.
+    """
+    if secrets == NO_SECRETS:
+        return store.find(key, headers, at_once=at_once)
+    salt = store.salt()
+    fields = None if headers is None else credentials.unselecting(headers, secrets)
+
+    def found(*, redirected: bool) -> Entry | None:
+        selector = credentials.selector(secrets, salt, redirected=redirected)
+        return store.find(key, fields, selector=selector, at_once=at_once)
+
+    latest = found(redirected=True)
+    if secrets.redirected:
+        direct = found(redirected=False)
+        if direct is not None and direct.bound is None:
+            return direct if latest is None or latest.received_at <= direct.received_at else latest
+    return latest
+
+
+def selector_of(ask: Ask, store: Store, *, redirected: bool = True) -> str:
+    """Return the hash that selects the response to a request, or a part of it; empty without credentials.
+
+    Raises `CacheError`.
+    """
+    if ask.secrets == NO_SECRETS:
+        return ""
+    return credentials.selector(ask.secrets, store.salt(), redirected=redirected)
+
+
+def _secrets(url: str, settings: Settings, source_origin: SourceOrigin) -> Secrets:
+    address = urls.read(url)
+    if not isinstance(address, urls.Address):
+        return NO_SECRETS
+    return credentials.secrets(address, settings, source_origin)
+
+
+async def without_blocking(look: Callable[[bool], T], runner: Runner) -> T:
+    """Return what `look(at_once)` finds; where it would hash many bytes, look again in a thread."""
+    try:
+        return look(True)
+    except CheckDueError:
+        return await runner.run(partial(look, False))
+
+
+def wanted_of(
+    candidate: Candidate, settings: Settings, sha256: Digest | None, *, page: bool = False
+) -> Wanted:
+    """What the bytes of one candidate must be, where a `page` may come in its place."""
+    width = settings.expect_width or candidate.width
+    return Wanted(
+        settings.level,
+        sha256,
+        width=width,
+        strict_width=settings.strict_width,
+        page=page,
+        reject_fakes=settings.reject_fakes,
+    )

@@ -1,0 +1,142 @@
+"""Proves that some bytes are one whole image of the kind that was wanted.
+
+    inspect: bytes ─▶ length ─▶ walk ─▶ admit ─▶ weigh ─▶ Inspected │ Defect
+    decode:  Inspected ─▶ every frame, elsewhere, within time and memory ─▶ None │ Defect
+    conclude: Inspected ─▶ judge ─▶ Verified │ Defect
+
+`prove` does all three where it stands. With an event loop, `ports.DecodeRunner.decode` does the second.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+from imgfetch.formats import walk
+from imgfetch.formats.footprint import decode_load
+from imgfetch.model import Defect, Facts, Level, Reason, Scratch
+from imgfetch.ports import never_stop
+from imgfetch.rules.http import digests
+from imgfetch.rules.image import decode_budget, verify
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
+    from imgfetch.model import Buffer, DecodeLoad, Digest, Limits, Structure, Verified, Wanted
+    from imgfetch.ports import Checkpoint, Decoder
+    from imgfetch.rules.http.digests import Claim
+
+
+class Inspected(NamedTuple):
+    """What was seen of some bytes without decoding them, and what is left to do."""
+
+    structure: Structure
+    facts: Facts
+    load: DecodeLoad | None
+    """Of the decode that is wanted; None where none is."""
+
+
+def prove(
+    data: Buffer,
+    digest: Digest,
+    *,
+    wanted: Wanted,
+    limits: Limits,
+    decoder: Decoder,
+    room: Callable[[DecodeLoad, int], AbstractContextManager[None]],
+    checkpoint: Checkpoint = never_stop,
+) -> Verified | Defect:
+    """Check bytes that are there already as far as `wanted.level` asks; blocks while it decodes.
+
+    `room` holds the memory that a decode takes of the budget.
+    """
+    inspected = inspect(data, digest, length=None, wanted=wanted, limits=limits)
+    if isinstance(inspected, Defect):
+        return inspected
+    decoded: Defect | tuple[str, ...] = ()
+    if inspected.load is not None:
+        with room(inspected.load, limits.decode_memory):
+            decoded = decode(data, inspected, wanted, limits, decoder, checkpoint)
+    if isinstance(decoded, Defect):
+        return decoded
+    return conclude(inspected, decoded, Scratch(""), wanted)
+
+
+def inspect(
+    data: Buffer,
+    digest: Digest,
+    *,
+    length: int | None,
+    wanted: Wanted,
+    limits: Limits,
+    claims: tuple[Claim, ...] = (),
+) -> Inspected | Defect:
+    """Check all of `data` that can be checked without decoding it.
+
+    `length` is what the origin promised, in bytes of `data`, or None, and `claims` are the digests that it
+    offered. At level NONE a body of any known
+    format passes, whole or not: an object needs a format for its name.
+    """
+    if length is not None and length != len(data):
+        return _other_length(len(data), length)
+    structure = walk(data)
+    if structure.format is None:
+        return structure.defect or Defect(Reason.NOT_IMAGE, "the body is no image")
+    if wanted.level is not Level.NONE:
+        defect = verify.admit(structure, limits)
+        if defect is not None:
+            return verify.excusable(defect, Level.NONE)
+    weighed = digests.weigh(claims, data, digest)
+    if isinstance(weighed, Defect):
+        return weighed
+    load = decode_load(data, structure) if wanted.level.decodes else None
+    refused = load and decode_budget.refusal(load, structure, limits)
+    if refused:
+        return refused
+    checks = () if length is None else ("length",)
+    facts = Facts(
+        format=structure.format,
+        width=structure.width,
+        height=structure.height,
+        frames=structure.frames,
+        bytes=len(data),
+        sha256=digest,
+        verified=(*checks, *verify.proofs(structure.format, wanted.level), *weighed),
+    )
+    return Inspected(structure, facts, load)
+
+
+def decode(
+    data: Buffer,
+    inspected: Inspected,
+    wanted: Wanted,
+    limits: Limits,
+    decoder: Decoder,
+    checkpoint: Checkpoint,
+) -> Defect | tuple[str, ...]:
+    """Decode every frame; return what is wrong, or the warnings there are. Touches nothing but the bytes."""
+    notes: list[str] = []
+    defect = decoder.decode(
+        data,
+        inspected.facts.format,
+        limits,
+        thorough=wanted.level is Level.THOROUGH,
+        checkpoint=checkpoint,
+        warn=notes.append,
+    )
+    return tuple(notes) if defect is None else verify.excusable(defect, Level.STRUCTURE)
+
+
+def conclude(
+    inspected: Inspected, notes: tuple[str, ...], scratch: Scratch, wanted: Wanted
+) -> Verified | Defect:
+    """Judge what was inspected and, where that is wanted, decoded with these warnings."""
+    structure = inspected.structure
+    all_notes = (*structure.notes, *notes)
+    return verify.judge(inspected.facts, scratch, wanted, tail=structure.tail, notes=all_notes)
+
+
+def _other_length(real: int, promised: int) -> Defect:
+    if real < promised:
+        return Defect(Reason.INCOMPLETE, f"got {real:,} of {promised:,} bytes")
+    return Defect(Reason.CORRUPT, f"got {real:,} bytes, {promised:,} were promised")

@@ -1,0 +1,172 @@
+"""Resolve a name, ask the guard, and connect to the very addresses it judged.
+
+    connect ─▶ reach: Names.resolve ─▶ guard.judge ─▶ socket ─▶ TLS
+
+`reach` takes any way to connect to an address: httpcore's too.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import os
+import socket
+import ssl
+from itertools import zip_longest
+from typing import TYPE_CHECKING, TypeVar
+
+from imgfetch.errors import NetworkError, PolicyError, Unreachable
+from imgfetch.http.resolver import Names, look_up, too_many_open_files
+from imgfetch.model import Reason
+from imgfetch.rules.crawl import address_guard
+from imgfetch.rules.http import urls
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Collection
+
+    from imgfetch.http.address_slots import Slot
+    from imgfetch.http.resolver import LookUp
+
+L = TypeVar("L")
+P = TypeVar("P", bound=asyncio.BaseProtocol)
+
+
+class Dialler:
+    """Makes connections, and none to an internal address unless its host is allowed.
+
+    It sits below redirects, retries and connection reuse: no connection is made by any other way.
+    """
+
+    def __init__(
+        self, allowed: Collection[str], elapsed: Callable[[], float], look_up: LookUp = look_up
+    ) -> None:
+        """`elapsed` gives seconds on a clock that is never set."""
+        self._allowed = allowed
+        self._elapsed = elapsed
+        self._names = Names(elapsed, look_up)
+
+    async def connect(
+        self,
+        protocol: Callable[[], P],
+        host: str,
+        port: int,
+        *,
+        timeout: float,  # noqa: ASYNC109 (each step has its own)
+        tls: ssl.SSLContext | None = None,
+        slot: Slot | None = None,
+    ) -> P:
+        """Speak `protocol` with `host`, over `tls` where it is given; each step has `timeout` seconds.
+
+        The connection counts for its address in `slot`, which the caller releases.
+
+        Raises `PolicyError` (`blocked`), `NetworkError` (`dns`, `connect`, `timeout`, `tls`), and
+        `CacheError` where there are too many open files; `AddressBusy` where `slot` says so.
+        """
+        line = await self.reach(host, port, timeout, _connected, slot)
+        loop = asyncio.get_running_loop()
+        if tls is None:
+            _, spoken = await loop.create_connection(protocol, sock=line)
+            return spoken
+        try:
+            _, spoken = await loop.create_connection(
+                protocol, sock=line, ssl=tls, server_hostname=host, ssl_handshake_timeout=timeout
+            )
+        except ConnectionAbortedError as error:  # asyncio's word for a handshake that took too long
+            late = f"no TLS handshake within {timeout:g} s"
+            raise NetworkError(Reason.TLS, late, hint="is this a port for plain http:?") from error
+        except OSError as error:  # ssl.SSLError is one
+            raise NetworkError(
+                Reason.TLS, f"no TLS connection: {why(error)}", hint=tls_hint(error)
+            ) from error
+        return spoken
+
+    async def reach(
+        self,
+        host: str,
+        port: int,
+        timeout: float,  # noqa: ASYNC109
+        connect: Callable[[str, int, float], Awaitable[L]],
+        slot: Slot | None = None,
+    ) -> L:
+        """What `connect` gives for the first address of `host` that answers.
+
+        It is called with an address that may be dialled, the port and so many seconds, and raises `OSError`.
+        The addresses share the time there is; of many, only those are tried that it is enough for. Raises
+        `PolicyError` (`blocked`, `bad_url`), `NetworkError` (`dns`, `connect`, `timeout`) and `CacheError`.
+        """
+        blocked = urls.blocked_port(port)
+        if blocked is not None:
+            raise PolicyError(blocked.reason, blocked.message)
+        addresses = await self._names.resolve(host, timeout)
+        defect = address_guard.judge(host, addresses, allowed=self._allowed)
+        if defect is not None:
+            raise PolicyError(defect.reason, defect.message)
+        failure: OSError = TimeoutError()
+        busy = ""
+        until = self._elapsed() + timeout
+        for number, address in enumerate(_interleaved(addresses)):
+            left = until - self._elapsed()
+            if number and left <= 0:
+                break
+            if slot is not None and not await slot.take(address):
+                busy = busy or address
+                continue
+            try:
+                return await connect(address, port, min(left, _share(timeout, len(addresses))))
+            except OSError as error:
+                failure = error
+                if slot is not None:
+                    slot.release()
+        if slot is not None and busy:
+            raise slot.busy(busy)
+        self._names.forget(host)  # it may have moved
+        if isinstance(failure, TimeoutError):
+            raise Unreachable(Reason.TIMEOUT, f"no connection within {timeout:g} s") from failure
+        if failure.errno in (errno.EMFILE, errno.ENFILE):
+            raise too_many_open_files() from failure
+        raise Unreachable(Reason.CONNECT, f"cannot connect: {why(failure)}") from failure
+
+
+async def _connected(address: str, port: int, seconds: float) -> socket.socket:
+    line = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+    try:
+        line.setblocking(False)
+        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        async with asyncio.timeout(seconds):
+            await asyncio.get_running_loop().sock_connect(line, (address, port))
+    except BaseException:
+        line.close()
+        raise
+    return line
+
+
+def why(error: Exception) -> str:
+    """What went wrong with a connection, in a few words."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return error.verify_message
+    if isinstance(error, ssl.SSLError) and error.reason:
+        return error.reason.lower().replace("_", " ")
+    if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError):
+        words = os.strerror(error.errno)  # asyncio puts words of its own in its place
+        return words[0].lower() + words[1:]
+    return str(error) or type(error).__name__
+
+
+def tls_hint(error: OSError) -> str | None:
+    """What may help where TLS did not come about."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return "name the certificate authority to trust with --ca-bundle"
+    plain = isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER"
+    return "is this a port for plain http:?" if plain else None
+
+
+def _share(timeout: float, addresses: int) -> float:
+    """Seconds for each of so many addresses: not so few that a host far away could not answer."""
+    return max(timeout / addresses, min(timeout, 2.5))
+
+
+def _interleaved(addresses: list[str]) -> list[str]:
+    """IPv6 and IPv4 in turns (RFC 8305 §4): where one leads nowhere, the other comes before time is up."""
+    first = [address for address in addresses if (":" in address) == (":" in addresses[0])]
+    other = [address for address in addresses if address not in first]
+    return [address for pair in zip_longest(first, other) for address in pair if address is not None]

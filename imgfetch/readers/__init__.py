@@ -1,0 +1,1 @@
+"""Inputs of many rows, read as a stream of bounded lines."""

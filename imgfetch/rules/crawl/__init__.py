@@ -1,0 +1,1 @@
+"""Rules for contacting hosts: address guard, limits of a host, robots.txt, opt-outs, speed."""

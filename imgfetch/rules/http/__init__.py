@@ -1,0 +1,1 @@
+"""Rules of HTTP: freshness, URLs and keys, credentials, content codings, ranges, digests."""

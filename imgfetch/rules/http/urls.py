@@ -1,0 +1,306 @@
+"""Absolute URLs: which origin is asked, for which target, and the key under which the response is stored.
+
+    Location ─▶ resolve_location ─▶ read: Address ─▶ key, origin, target, shown
+
+`markup.urls.resolve` alone resolves: by the URL standard, as browsers do, with ada.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+from typing import NamedTuple
+from urllib.parse import unquote
+
+from imgfetch.errors import printable
+from imgfetch.model import Defect, Key, Reason
+from imgfetch.redaction import without_credentials
+from imgfetch.rules.http.signed_urls import unsigned
+
+LONGEST = 16 * 1024
+"""Characters in a URL beyond which no origin can be expected to read it."""
+
+
+class BlockedPort(Defect):
+    """A URL names a port that browsers block."""
+
+    __slots__ = ()
+
+
+class Address(NamedTuple):
+    """An http(s) URL that can be asked for, in its parts."""
+
+    scheme: str
+    host: str
+    """Lower case; an IPv6 address without its brackets."""
+    port: int
+    authority: str
+    """Host and port, the port left out where it is the scheme's own: what the Host field says."""
+    origin: str
+    """Scheme and authority (RFC 6454 §6.2)."""
+    target: str
+    """Path and query, as they are sent: in printable ASCII, without a space."""
+    userinfo: str
+    """`user:password` as written in the URL: for this origin only, never shown, never in a key."""
+    url: str
+    """The URL to ask for: without credentials and fragment."""
+    names: tuple[Key, str]
+    """Key and resource, where no parameter is ignored."""
+
+    def key(self, ignoring: tuple[str, ...] = (), *, signed: bool = False) -> Key:
+        """The same for every spelling of one resource that RFC 3986 §6.2.2 and RFC 9110 §4.2.3 equate.
+
+        So it is for `'` and `%27` in a query: what browsers ask for tells no origin which was written.
+
+        Signatures are no part of it, nor are the parameters that `ignoring` names: see `signed_urls`.
+        A key that is to be `signed` keeps its signature.
+        """
+        return self._names(ignoring, signed=signed)[0]
+
+    def resource(self, ignoring: tuple[str, ...] = (), *, signed: bool = False) -> str:
+        """The URL without what only signs it: what validators and ranges belong to, and what may be noted."""
+        return self._names(ignoring, signed=signed)[1]
+
+    def _names(self, ignoring: tuple[str, ...], *, signed: bool) -> tuple[Key, str]:
+        if ignoring or signed:
+            return _remembered_names(self.origin, self.target, ignoring, signed=signed)
+        return self.names
+
+    @property
+    def shown(self) -> str:
+        """The URL as it may be printed: no credentials, and of the query only what can be no secret."""
+        return _shown(self.url)
+
+
+_LONGEST_BROKEN = 8 * 1024
+"""Characters that are looked at of a string that is no URL, to show the beginning of it."""
+
+_REMEMBERED = 512
+"""URLs, or hosts, of which is remembered what was made of them: it is asked at every step of their way."""
+
+
+@lru_cache(_REMEMBERED)
+def read(url: str) -> Address | Defect:
+    """Take an absolute http(s) URL apart; say in one sentence what is wrong with any other string."""
+    if len(url) > LONGEST:
+        return _bad(f"{len(url):,} characters are too long for a URL; the limit is {LONGEST:,}")
+    match = _URL.fullmatch(url)
+    if match is None:
+        return _bad(_why_not(url))
+    scheme, userinfo, host, port, target = match.groups(default="")
+    place = _place(scheme, host, port)
+    if isinstance(place, Defect):
+        return place
+    origin = place[-1]
+    target = target if target[:1] == "/" else "/" + target
+    if "/." in target or "/%2" in target or _MAY_BE_ESCAPED.search(target):  # %2e stands for a dot
+        target = (_resolved(origin + target) or "")[len(origin) :] or target
+    return Address(*place, target, userinfo[:-1], origin + target, _names(origin, target))
+
+
+@lru_cache(_REMEMBERED)
+def key(url: str, ignoring: tuple[str, ...] = ()) -> Key | None:
+    """The key of a URL, as `Address.key` has it; None for any other string."""
+    address = read(url)
+    return address.key(ignoring) if isinstance(address, Address) else None
+
+
+def is_plain(url: str) -> bool:
+    """Whether a browser asks for a URL as it is spelled, and writes no escapes and turns no backslash."""
+    return url.isascii() and not _ODD.search(url)
+
+
+def is_relative(url: str) -> bool:
+    """Whether a string is no URL for want of a scheme alone."""
+    return _SCHEME.match(url) is None
+
+
+def resolve_location(location: str, base: str) -> str:
+    """Resolve a Location or Content-Location field against the URL that sent it, as browsers do.
+
+    See RFC 9110 §10.2.2 and URL §4.4. A value that is not a URL is returned as it is: `read` says why.
+    """
+    # The bytes of a field beyond ASCII are decoded as Latin-1; they become the escapes that browsers send.
+    escaped = _BEYOND_ASCII.sub(lambda byte: f"%{ord(byte[0]):02X}", location)
+    return _resolved(escaped, base) or location
+
+
+def origin(url: str) -> str:
+    """Scheme, host and port of a URL; the empty string where it names none."""
+    address = read(url)
+    return address.origin if isinstance(address, Address) else ""
+
+
+def read_origin(url: str) -> str | Defect:
+    """Read an origin as people write it, `https://host:port`; say what is wrong with any other string."""
+    address = read(url)
+    if isinstance(address, Defect):
+        return address
+    if address.userinfo or address.url != f"{address.origin}/" or "#" in url:
+        return _bad("an origin is a scheme, a host and a port, and nothing else")
+    return address.origin
+
+
+def without_userinfo(url: str) -> str:
+    """Return a URL, or a reference to one, without user and password; the rest stays as it is."""
+    return _USERINFO.sub(r"\1", url, count=1) if "@" in url else url
+
+
+def source_without_userinfo(source: str) -> str:
+    """Return a source as a caller gave it, a URL or a text of several, without user and password."""
+    return without_userinfo(source) if len(source.split(None, 1)) == 1 else without_credentials(source)
+
+
+def without_signature(url: str) -> str:
+    """A URL, or a reference to one, without user, password and what only signs it."""
+    reference, hash_mark, fragment = url.partition("#")
+    path, mark, query = reference.partition("?")
+    left = unsigned(query)
+    return without_userinfo(path) + (mark if left == query or left else "") + left + hash_mark + fragment
+
+
+def with_credentials_of(other: str, url: str) -> str:
+    """`url` with user and password of another URL, if that is of the same origin."""
+    here, there = read(url), read(other)
+    if not (isinstance(here, Address) and isinstance(there, Address)):
+        return url
+    if here.userinfo or not there.userinfo or here.origin != there.origin:
+        return url
+    return url.replace("//", f"//{there.userinfo}@", 1)
+
+
+def blocked_port(port: int) -> BlockedPort | None:
+    """Say what is wrong with a port that browsers block (Fetch §2.9): its service speaks another protocol."""
+    if port not in BLOCKED_PORTS:
+        return None
+    message = f"port {port} is blocked, as browsers block it: it belongs to another protocol than HTTP"
+    return BlockedPort(Reason.BAD_URL, message)
+
+
+def redact(url: str) -> str:
+    """Any URL, however broken, as it may be printed."""
+    address = read(url)
+    if isinstance(address, Address):
+        return address.shown
+    shown = without_credentials(without_userinfo(url[:_LONGEST_BROKEN])).partition("?")[0]
+    return printable(shown)[:120]
+
+
+BLOCKED_PORTS = frozenset(
+    {
+        0, 1, 7, 9, 11, 13, 15, 17, 19, 20, 21, 22, 23, 25, 37, 42, 43, 53, 69, 77, 79, 87, 95, 101,
+        102, 103, 104, 109, 110, 111, 113, 115, 117, 119, 123, 135, 137, 139, 143, 161, 179, 389, 427,
+        465, 512, 513, 514, 515, 526, 530, 531, 532, 540, 548, 554, 556, 563, 587, 601, 636, 989, 990,
+        993, 995, 1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667,
+        6668, 6669, 6679, 6697, 10080,
+    }
+)  # fmt: skip
+"""The bad ports of the Fetch standard, §2.9 port blocking."""
+
+_PORTS = {"http": 80, "https": 443}
+
+# Not without regard to case: then \u017f would be an s, and \u212a a k.
+_URL = re.compile(
+    r"(?P<scheme>[Hh][Tt][Tt][Pp][Ss]?)://(?P<userinfo>[!-.0-;=A-Z\[\]_a-z~]*@)?"
+    r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::(?P<port>[0-9]{0,5}))?"
+    r"(?P<target>[/?][!-\"$-~]*)?(?:#.*)?",
+    re.DOTALL,
+)
+
+# A value is shown where it is a small number, as widths and qualities are; all else may be a signature.
+_QUERY_VALUE = re.compile(r"=(?![0-9]{1,5}(?:&|$))[^&]*")
+
+_USERINFO = re.compile(
+    r"\A([\x00-\x20]*(?:https?:[\\/]*|[a-z][a-z0-9+.-]*:[\\/]{2,}|[\\/]{2,}))[^\\/?#]*@", re.IGNORECASE
+)
+_ODD = re.compile(r"""[\x00-\x20"<>\\^`{|}\x7f]|\A[^?#]*+\?[^#']*+'""")
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
+_MAY_BE_ESCAPED = re.compile(r"""["'<>\\^`{|}]""")
+"""Characters of a target that the URL parser writes otherwise, some only in a path or only in a query."""
+_BEYOND_ASCII = re.compile("[\x80-\xff]")
+_PLAIN_HOST = re.compile(
+    r"(?:(?!xn--)[a-z0-9_-]+\.)*+(?!xn--)[a-z_-][a-z0-9_-]*"  # the last label is not a number
+    r"|(?:(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])(?:\.(?!\Z)|\Z)){4}"
+)
+"""A host that the URL parser leaves as it is: a name in ASCII, or an IPv4 address in its usual form."""
+_ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
+_UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
+
+
+@lru_cache(_REMEMBERED)
+def _place(scheme: str, host: str, port: str) -> tuple[str, str, int, str, str] | Defect:
+    """Scheme, host, port, authority and origin, of what is written of them; what is wrong with them."""
+    scheme, host = scheme.lower(), host.lower()
+    if not _PLAIN_HOST.fullmatch(host):
+        resolved = _resolved(f"http://{host}/")
+        if resolved is None:
+            return _bad(f"not a URL: the host {host[:80]} is neither a name nor an address")
+        host = resolved[len("http://") : -1].strip("[]")
+    if ":" not in host:
+        if not all(0 < len(label) <= 63 for label in host.removesuffix(".").split(".")):
+            return _bad(
+                f"the host {host[:80]} has a label that is empty or over 63 characters (RFC 1035 §2.3.4)"
+            )
+        if len(host) > 253:
+            return _bad(f"the host {host[:80]}… is over 253 characters (RFC 1035 §2.3.4)")
+    number = int(port or _PORTS[scheme])
+    if not 0 < number < 65536:
+        return _bad(f"port {number} is not between 1 and 65,535")
+    blocked = blocked_port(number)
+    if blocked is not None:
+        return blocked
+    authority = f"[{host}]" if ":" in host else host
+    if number != _PORTS[scheme]:
+        authority += f":{number}"
+    return scheme, host, number, authority, f"{scheme}://{authority}"
+
+
+def _resolved(url: str, base: str = "") -> str | None:
+    """Return what the URL parser makes of a URL; None for any other string."""
+    from imgfetch.markup.urls import resolve  # most runs meet plain URLs alone, and need no parser
+
+    return resolve(url, base)
+
+
+def _why_not(url: str) -> str:
+    scheme = url.partition(":")[0]
+    if not _SCHEME.match(url):
+        return "not a URL: it does not begin with http:// or https://"
+    if scheme.lower() not in _PORTS:
+        return f"the scheme {scheme[:20].lower()}: is not fetched, only http: and https: are"
+    return "not a URL: the host is missing, or a character has no place in a URL"
+
+
+def _bad(message: str) -> Defect:
+    return Defect(Reason.BAD_URL, message)
+
+
+def _names(
+    origin: str, target: str, ignoring: tuple[str, ...] = (), *, signed: bool = False
+) -> tuple[Key, str]:
+    """Key and resource; no question mark where no query is left."""
+    path, mark, query = target.partition("?")
+    if query:
+        query = unsigned(query, ignoring, signatures=not signed)
+        mark = mark if query else ""
+    resource = origin + path + mark + query
+    return Key(normal_escapes(resource)), resource
+
+
+_remembered_names = lru_cache(_REMEMBERED)(_names)
+
+
+@lru_cache(_REMEMBERED)
+def _shown(url: str) -> str:
+    before, mark, query = url.partition("?")
+    return printable(before + mark + _QUERY_VALUE.sub("=…", query))
+
+
+def normal_escapes(text: str) -> str:
+    """Escapes in upper case, and none where none is needed (RFC 3986 §6.2.2.1 and §6.2.2.2)."""
+    return _ESCAPE.sub(_normal_escape, text) if "%" in text else text
+
+
+def _normal_escape(match: re.Match[str]) -> str:
+    character = unquote(match[0], encoding="latin-1")
+    return character if character in _UNRESERVED else match[0].upper()

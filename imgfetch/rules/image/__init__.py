@@ -1,0 +1,1 @@
+"""Rules about images: choice, browsers, placeholders, verification, file names."""

@@ -1,0 +1,171 @@
+"""Which candidate to fetch, why, and in which order to fall through to the others.
+
+candidates ─▶ those in a wanted format ─▶ put in the policy's order ─▶ the first, and the rest
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgfetch.errors import InputError, member
+from imgfetch.model import Choice, Policy, Reason
+from imgfetch.rules.http.urls import redact
+from imgfetch.rules.image.browser import density, single
+from imgfetch.rules.image.filenames import named_format
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Sequence
+
+    from imgfetch.model import Candidate, Format, SourceSet
+
+
+def choose(
+    source_set: SourceSet,
+    *,
+    width: int | None = None,
+    dpr: float | None = None,
+    source_size: float | None = None,
+    policy: Policy | str = Policy.COVER,
+    formats: Collection[Format | str] | None = None,
+) -> Choice:
+    """Order the candidates of one image by a policy; the first is chosen.
+
+    `width` is in device pixels, and is held against width descriptors. Candidates without one are told
+    apart by density, which is held against `dpr` (device pixels to a CSS pixel). The policies:
+
+    - `cover`: the smallest that is at least as large as asked, else the largest;
+    - `nearest`: the one that differs least from what was asked, of two equally near the larger;
+    - `largest`, `smallest`: whatever was asked;
+    - `browser`: the lowest density that covers `dpr`, else the highest; the density of a candidate with a
+      width is that over `source_size`, in CSS pixels.
+
+    Where nothing was asked that the candidates can be held against, `cover` and `nearest` choose the
+    largest, which no use can find too small. Of equal candidates the first written comes first.
+
+    `formats` leaves out the candidates whose URL ends in the extension of another format.
+
+    Raises `InputError` (`no_image`) where no candidate is left to choose from, and (`bad_input`) where
+    `browser` is not told `dpr` and `source_size`.
+    """
+    policy = member(Policy, policy)
+    if width is not None and not _is_width(width):
+        raise InputError(Reason.BAD_INPUT, f"{width!r} is no width; a number, at least 1, is needed")
+    candidates = _distinct(
+        source_set.candidates
+        if formats is None
+        else [c for c in source_set.candidates if may_be(c.url, formats)]
+    )
+    if not candidates:
+        raise InputError(Reason.NO_IMAGE, _nothing_left(source_set, formats))
+
+    if policy is Policy.BROWSER and (dpr is None or source_size is None):
+        raise InputError(Reason.BAD_INPUT, "the policy browser needs a viewport")
+    if len(candidates) == 1:
+        return Choice(candidates[0], (), "it is the only candidate", policy, width, source_set)
+    ratio = None if dpr is None else single(dpr)
+    per_css_pixel = "{:g} device pixels to a CSS pixel"
+    densities = _Scale(policy, ratio, "{:.4g}x", per_css_pixel, _density(source_size or 0))
+    if policy is Policy.BROWSER:
+        first = densities
+        ordered = sorted(candidates, key=densities.rank)
+    else:
+        widths = _Scale(policy, width, "{:.0f}w", "{:.10g} device pixels", _width)
+        # A set that mixes both is an author's mistake: a density does not say how many pixels there are,
+        # so the candidates that do say come first.
+        ordered = sorted((c for c in candidates if c.width is not None), key=widths.rank)
+        ordered += sorted((c for c in candidates if c.width is None), key=densities.rank)
+        first = densities if ordered[0].width is None else widths
+    return Choice(
+        candidate=ordered[0],
+        alternatives=tuple(ordered[1:]),
+        why=first.explain(ordered[0], len(ordered)),
+        policy=policy,
+        width=width,
+        source_set=source_set,
+        formats=() if formats is None else tuple(sorted(formats)),
+    )
+
+
+def _is_width(width: object) -> bool:
+    return isinstance(width, int | float) and width >= 1
+
+
+def _nothing_left(source_set: SourceSet, formats: Collection[Format | str] | None) -> str:
+    if formats is None or not source_set.candidates:
+        return "the source set has no candidate"
+    first, *others = source_set.candidates
+    more = f" and {len(others):,} more" if others else ""
+    return f"no candidate in {', '.join(sorted(formats))}, but {redact(first.url)}{more}"
+
+
+class _Scale:
+    """A policy, how candidates are measured, and the size they are held against."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        asked: float | None,
+        size_form: str,
+        asked_form: str,
+        measure: Callable[[Candidate], float],
+    ) -> None:
+        self._undirected = asked is None and policy in (Policy.COVER, Policy.NEAREST)
+        self._policy = Policy.LARGEST if self._undirected else policy
+        self._asked = asked or 0
+        self._size_form = size_form
+        self._asked_form = asked_form
+        self._measure = measure
+
+    def rank(self, candidate: Candidate) -> tuple[float, ...]:
+        """Give the sort key: the candidate to try first has the least."""
+        size = self._measure(candidate)
+        match self._policy:
+            case Policy.COVER | Policy.BROWSER:
+                return (0, size) if size >= self._asked else (1, -size)
+            case Policy.NEAREST:
+                return (abs(size - self._asked), -size)
+            case Policy.SMALLEST:
+                return (size,)
+            case Policy.LARGEST:
+                return (-size,)
+
+    def explain(self, chosen: Candidate, count: int) -> str:
+        """Say in one sentence by what rule this one was chosen."""
+        size = self._measure(chosen)
+        name, asked = self._size_form.format(size), self._asked_form.format(self._asked)
+        if self._undirected:
+            return f"{name} is the largest of {count}; nothing was asked that it could be held against"
+        match self._policy:
+            case Policy.COVER | Policy.BROWSER if size < self._asked:
+                return f"{name} is the largest of {count}; none covers {asked}"
+            case Policy.COVER | Policy.BROWSER:
+                return f"{name} is the smallest of {count} that covers {asked}"
+            case Policy.NEAREST:
+                return f"{name} is the nearest of {count} to {asked}"
+            case Policy.LARGEST | Policy.SMALLEST:
+                return f"{name} is the {self._policy} of {count}"
+
+
+def _width(candidate: Candidate) -> float:
+    return candidate.width or 0
+
+
+def _density(source_size: float) -> Callable[[Candidate], float]:
+    """Measures candidates as browsers do, by the rule of HTML §4.8.4.3.9."""
+    return lambda candidate: density(candidate.width, candidate.density, source_size)
+
+
+def may_be(url: str, formats: Collection[Format | str]) -> bool:
+    """Whether a URL names one of the formats, or none."""
+    named = named_format(url)
+    return named is None or named in formats
+
+
+def _distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
+    """Leave out candidates whose URL an earlier one has: a dead URL is not worth a second try."""
+    if len(candidates) < 2:
+        return [*candidates]
+    first: dict[str, Candidate] = {}
+    for candidate in candidates:
+        first.setdefault(candidate.url, candidate)
+    return list(first.values())

@@ -1,0 +1,72 @@
+"""What a name says of an image, and names for copies that people will look at."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from imgfetch.model import Format
+from imgfetch.rules.http.urls import without_userinfo
+
+if TYPE_CHECKING:
+    from imgfetch.model import Digest
+
+
+def named_format(url: str) -> Format | None:
+    """The format whose extension the path of a URL ends in; None where it names none of ours."""
+    return _EXTENSIONS.get(_path(url).rpartition(".")[2].lower())
+
+
+def file_name(url: str, sha256: Digest, image_format: Format) -> str:
+    """A readable name for a copy of an image: `harbour-lg_1280-3f2a91c07b5d.webp`.
+
+    Of the URL only letters, digits, `_` and `-` of its last segment are taken, so that nothing in it can
+    lead out of a directory, hide a file, or name a device. The digest tells apart what the URL does not;
+    the extension is the format's, whatever the URL says.
+    """
+    last = _path(without_userinfo(url)).rstrip("/").rpartition("/")[2]
+    stem = re.sub(r"[^A-Za-z0-9_]+", "-", last.rpartition(".")[0] or last).strip("-")[:80]
+    return "-".join(part for part in (stem, sha256[:12]) if part) + f".{image_format.extension}"
+
+
+def is_left_by_the_system(name: str) -> bool:
+    """Whether a file or folder of that name is one that systems leave in folders by themselves."""
+    return name in _LEFT or name.startswith(_LEFT_WITH_A_NUMBER)
+
+
+_LEFT = frozenset(
+    {
+        # File systems: what fsck finds (e2fsck(8)), quotas (quotacheck(8)), snapshots (btrfs, ONTAP, ZFS).
+        *("lost+found", "aquota.user", "aquota.group", "quota.user", "quota.group"),
+        *(".snapshot", ".snapshots", ".zfs"),
+        # macOS.
+        *(".DS_Store", ".fseventsd", ".Spotlight-V100", ".TemporaryItems", ".Trashes"),
+        *(".DocumentRevisions-V100", ".apdisk", ".localized", ".VolumeIcon.icns"),
+        # Windows.
+        *("$RECYCLE.BIN", "System Volume Information", "Thumbs.db", "desktop.ini"),
+        # Desktops (the Trash specification), and network storage.
+        *(".Trash", ".directory", "@eaDir", "#recycle", "#snapshot"),
+    }
+)
+_LEFT_WITH_A_NUMBER = (
+    ".nfs",  # a file that was deleted while open (nfs(5))
+    ".fuse_hidden",  # the same of FUSE
+    ".Trash-",
+    "._",  # AppleDouble, beside a file on a volume without extended attributes
+)
+
+
+def _path(url: str) -> str:
+    return url.partition("#")[0].partition("?")[0]
+
+
+_EXTENSIONS = {
+    "jpg": Format.JPEG,
+    "jpeg": Format.JPEG,
+    "jfif": Format.JPEG,
+    "png": Format.PNG,
+    "apng": Format.PNG,
+    "gif": Format.GIF,
+    "webp": Format.WEBP,
+    "avif": Format.AVIF,
+}

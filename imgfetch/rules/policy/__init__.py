@@ -1,0 +1,1 @@
+"""Decisions about a whole fetch: use the stored response, send, retry, redirect."""

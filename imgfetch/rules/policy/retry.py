@@ -1,0 +1,69 @@
+"""What to do after a failure: wait and ask again, or give up."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgfetch.frozen import dataclass, replace
+from imgfetch.model import Failed, Level, Reason
+from imgfetch.rules.http.urls import redact
+
+if TYPE_CHECKING:
+    from imgfetch.model import Defect, Limits
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """Ask again after so many seconds."""
+
+    seconds: float
+
+
+def failure(reason: Reason, message: str, url: str, *, hint: str | None = None) -> Failed:
+    """Make a failure of what went wrong with `url`, with a word on whether asking again may help."""
+    return Failed(reason, message, redact(url), retryable=reason in _MAY_PASS | DAMAGED, hint=hint)
+
+
+def failure_of_bytes(defect: Defect, url: str) -> Failed:
+    """Make a failure of what is wrong with the bytes that came from `url`."""
+    hint = None if defect.kept_at is None else LESS_CHECKING[defect.kept_at]
+    return failure(defect.reason, defect.message, url, hint=hint)
+
+
+LESS_CHECKING = {level: f'verify="{level}" would keep it' for level in (Level.NONE, Level.STRUCTURE)}
+"""Hints for bytes that less checking would keep, by the level that they name."""
+
+
+def opted_out(said: str, url: str) -> Failed:
+    """Make a failure of what the owner says against being asked for it, or against its use."""
+    hint = "with its owner's leave, --robots ignore takes it all the same"
+    return Failed(Reason.OPTED_OUT, f"the origin does not want it taken: {said}", redact(url), hint=hint)
+
+
+def advise(
+    failed: Failed, *, spent: float, limits: Limits, chance: float, fresh: bool = False
+) -> Wait | Failed:
+    """What to do after `failed.attempts` requests, `spent` seconds into the time limit: wait, or give up.
+
+    Exponential backoff with full jitter: a wait drawn evenly (`chance`, from 0 to 1) between nothing and
+    `backoff_base` × 2^(attempts − 1), at most `backoff_cap`. A Retry-After is waited out in full.
+
+    Damaged bytes are asked for once more, `fresh`: a cache or a cut may have damaged them on the way. If
+    they come damaged again, that is what the origin has.
+    """
+    if not failed.retryable or failed.attempts > limits.retries or (fresh and failed.reason in DAMAGED):
+        return failed
+    # 2.0 ** 1024 overflows; no cap is that far away.
+    backoff = chance * min(limits.backoff_cap, limits.backoff_base * 2.0 ** min(failed.attempts - 1, 64))
+    asked = failed.retry_after or 0.0
+    if spent + max(backoff, asked) < limits.total_timeout:
+        return Wait(max(backoff, asked))
+    if asked > backoff:
+        beyond = f"{failed.message}: Retry-After of {asked:.7g} s is beyond the time limit"
+        return replace(failed, message=beyond)
+    return failed
+
+
+_MAY_PASS = frozenset({Reason.CONNECT, Reason.TIMEOUT, Reason.RESET, Reason.INCOMPLETE, Reason.PROTOCOL})
+DAMAGED = frozenset({Reason.CORRUPT, Reason.TRUNCATED, Reason.BAD_ENCODING, Reason.INTEGRITY})
+"""What may have happened to the bytes on their way."""

@@ -1,0 +1,225 @@
+"""Records: what is written down of a run, one JSON object a line, and read again by another.
+
+    a source set, a way to choose ─▶ members of an object ─▶ a line ─▶ the same │ `ValueError`
+
+Only what differs from its default is written, so that lines stay short and two of the same are equal.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from imgfetch.frozen import by_name
+from imgfetch.model import Candidate, Format, Kind, Policy, Source, SourceSet, Viewport
+from imgfetch.rules.http.urls import without_userinfo
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from enum import StrEnum
+
+T = TypeVar("T")
+E = TypeVar("E", bound="StrEnum")
+
+
+def line(members: Mapping[str, Any]) -> str:
+    """An object as a line: members sorted, ASCII only, a line feed at its end."""
+    import json
+
+    return json.dumps(members, ensure_ascii=True, sort_keys=True) + "\n"
+
+
+def members_of(text: str) -> dict[str, Any]:
+    """The members of the object that a line holds. Raises `ValueError`, in words for a reader."""
+    import json
+
+    try:
+        found = json.loads(text)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    except ValueError as error:
+        raise ValueError(f"not JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError(f"{_shown(found)} where an object was expected")  # noqa: TRY004 (read, not passed)
+    return found
+
+
+def member(
+    members: Mapping[str, Any], name: str, kind: type[T] | tuple[type[T], ...], default: T | None = None
+) -> T:
+    """A member of an object, of some type; `default` where it is absent. Raises `ValueError`."""
+    value = members.get(name)
+    if value is None:
+        if default is None:
+            raise ValueError(f"{name!r} is missing")
+        return default
+    if not isinstance(value, kind) or (isinstance(value, bool) and kind is not bool):
+        raise ValueError(f"{name!r} is {_shown(value)}")
+    return value
+
+
+def may_begin(first: bytes, beginning: bytes) -> bool:
+    """Return whether the first line of a file was cut, and agrees with how a file of a kind begins.
+
+    An empty file agrees with every kind.
+    """
+    is_cut = not first.endswith(b"\n")
+    return is_cut and (first.startswith(beginning) or beginning.startswith(first))
+
+
+def may_be_report(first: bytes) -> bool:
+    """Return whether a file that begins with this line may be a report of a run."""
+    if may_begin(first, b'{"ask": {'):
+        return True
+    try:
+        members = members_of(first.decode())
+        member(members, "ask", dict)
+        member(members, "error", dict)
+    except ValueError:
+        return False
+    return True
+
+
+# ---------------------------------------------------------------------------------------------------
+# How to choose
+
+
+def asked(choosing: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the keywords of a choice as members: those of `api.jobs.Choosing`, without credentials."""
+    viewport, formats = choosing.get("viewport"), choosing.get("formats")
+    names = (formats,) if isinstance(formats, str) else formats
+    policy = str(choosing.get("policy") or Policy.COVER)
+    return _bare(
+        {
+            "width": choosing.get("width"),
+            "viewport": viewport and _different(viewport, Viewport(0, 0)),
+            "policy": policy if policy != Policy.COVER else None,
+            "formats": None if names is None else sorted(map(str, names)),
+            "every": choosing.get("every") or None,
+            "base_url": without_userinfo(choosing.get("base_url") or "") or None,
+        }
+    )
+
+
+def choosing_of(members: Mapping[str, Any]) -> dict[str, Any]:
+    """The keywords again. Raises `ValueError`."""
+    found: dict[str, Any] = {}
+    if "width" in members:
+        found["width"] = member(members, "width", int)
+    if "viewport" in members:
+        found["viewport"] = _viewport(member(members, "viewport", dict))
+    if "policy" in members:
+        found["policy"] = _one_of(Policy, members["policy"])
+    if "formats" in members:
+        found["formats"] = frozenset(_one_of(Format, name) for name in member(members, "formats", list))
+    if "every" in members:
+        found["every"] = member(members, "every", bool)
+    if "base_url" in members:
+        found["base_url"] = member(members, "base_url", str)
+    return found
+
+
+def _viewport(members: dict[str, Any]) -> Viewport:
+    known = members.keys() & Viewport.__match_args__
+    values: dict[str, Any] = {
+        name: member(members, name, str if name == "color_scheme" else (int, float)) for name in known
+    }
+    try:
+        return Viewport(**values)
+    except TypeError as error:
+        raise ValueError("'viewport' has no width or no height") from error
+
+
+# ---------------------------------------------------------------------------------------------------
+# What is offered
+
+
+def offered(source_set: SourceSet) -> dict[str, Any]:
+    """Return a source set as members: all that a choice rests on, without credentials."""
+    return _bare(
+        {
+            "kind": str(source_set.kind),
+            "sizes": source_set.sizes or None,
+            "candidates": _candidates(source_set.candidates),
+            "sources": [
+                _bare(
+                    {
+                        "media": source.media or None,
+                        "type": source.type or None,
+                        "sizes": source.sizes or None,
+                        "candidates": _candidates(source.candidates),
+                    }
+                )
+                for source in source_set.sources
+            ]
+            or None,
+        }
+    )
+
+
+def source_set_of(members: Mapping[str, Any]) -> SourceSet:
+    """The source set again. Raises `ValueError`."""
+    return SourceSet(
+        _read_candidates(members),
+        kind=_one_of(Kind, members.get("kind", Kind.TEXT)),
+        sizes=member(members, "sizes", str, ""),
+        sources=tuple(
+            Source(
+                _read_candidates(source),
+                media=member(source, "media", str, ""),
+                type=member(source, "type", str, ""),
+                sizes=member(source, "sizes", str, ""),
+            )
+            for source in _objects(members, "sources")
+        ),
+    )
+
+
+def _candidates(candidates: Iterable[Candidate]) -> list[dict[str, Any]]:
+    return [
+        {**_different(candidate, Candidate("")), "url": without_userinfo(candidate.url)}
+        for candidate in candidates
+    ]
+
+
+def _read_candidates(members: Mapping[str, Any]) -> tuple[Candidate, ...]:
+    return tuple(
+        Candidate(
+            member(candidate, "url", str),
+            width=member(candidate, "width", int) if "width" in candidate else None,
+            height=member(candidate, "height", int) if "height" in candidate else None,
+            density=member(candidate, "density", (int, float)) if "density" in candidate else None,
+        )
+        for candidate in _objects(members, "candidates")
+    )
+
+
+def _objects(members: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    found: list[Any] = member(members, name, list, [])
+    if not all(isinstance(each, dict) for each in found):
+        raise ValueError(f"{name!r} holds something that is no object")
+    return found
+
+
+def _different(value: Any, default: Any) -> dict[str, Any]:  # noqa: ANN401 (a frozen dataclass and its like)
+    """The fields of a value that are not those of `default`; whole numbers as such."""
+    return {
+        name: int(found) if isinstance(found, float) and found.is_integer() else found
+        for name, found in by_name(value).items()
+        if found != getattr(default, name)
+    }
+
+
+def _one_of(names: type[E], name: Any) -> E:  # noqa: ANN401 (whatever was read)
+    try:
+        return names(name)
+    except ValueError as error:
+        raise ValueError(f"{_shown(name)} is none of {', '.join(names)}") from error
+
+
+def _bare(members: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in members.items() if value is not None}
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:59]}…"

@@ -1,0 +1,1 @@
+"""The operating system: clock, threads, atomic files, copies, versions."""

@@ -1,0 +1,187 @@
+"""HTTP, spoken through httpx's transport API: a proxy's, or what a caller plugs in.
+
+Both dial for themselves, where the guard cannot see; a `GuardedTransport` that is plugged in brings it along.
+
+Redirects, retries, cookies and content codings are the engine's and the rules' business. httpx's Client
+would add them all, and a good share of the cost of a small download; so the transport is called directly.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import ssl
+from contextlib import asynccontextmanager
+from copy import copy
+from typing import TYPE_CHECKING, TypeVar
+
+import httpx
+
+from imgfetch.errors import (
+    ImgfetchError,
+    InputError,
+    NetworkError,
+    PolicyError,
+    Unreachable,
+)
+from imgfetch.http.connect import tls_hint, why
+from imgfetch.http.plain import encoded
+from imgfetch.http.pool import progress
+from imgfetch.http.resolver import too_many_open_files
+from imgfetch.model import Head, Reason
+from imgfetch.rules.http import urls
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from imgfetch.model import Ask, Limits
+
+
+_PIECE = 64 * 1024
+
+
+class HttpTransport:
+    """`ports.Transport` on any `httpx.AsyncBaseTransport`."""
+
+    def __init__(self, limits: Limits, transport: httpx.AsyncBaseTransport) -> None:
+        self._transport = transport
+        self._limits = limits
+        # The name, TCP, TLS, and an answer.
+        self._head_timeout = 3 * limits.connect_timeout + limits.read_timeout
+        self._timeout = {
+            "connect": limits.connect_timeout,
+            "read": limits.read_timeout,
+            "write": limits.read_timeout,
+            "pool": limits.total_timeout,
+        }
+
+    @asynccontextmanager
+    async def send(self, ask: Ask) -> AsyncIterator[HttpReply]:
+        """Send one GET and give its response while the block lasts."""
+        try:
+            request = httpx.Request(
+                "GET", ask.url, headers=encoded(ask.headers), extensions={"timeout": self._timeout}
+            )
+            # Each read has its own time limit; a head that comes byte by byte would never exceed it.
+            async with asyncio.timeout(self._head_timeout):
+                response = await self._transport.handle_async_request(request)
+        except TimeoutError as error:
+            late = f"connected, but no whole head of an answer within {self._head_timeout:g} s"
+            raise NetworkError(Reason.TIMEOUT, late) from error
+        except _LIBRARY_ERRORS as error:
+            raise _head_error(error, self._limits) from error
+        try:
+            yield HttpReply(response, ask.url)
+        finally:
+            await response.aclose()
+
+    async def close(self) -> None:
+        """Drop every connection."""
+        await self._transport.aclose()
+
+
+class HttpReply:
+    """`ports.Reply` on an httpx response."""
+
+    def __init__(self, response: httpx.Response, url: str) -> None:
+        self._response = response
+        self.head = Head(
+            url,
+            response.status_code,
+            tuple(
+                (name.decode("latin-1").lower(), value.decode("latin-1"))
+                for name, value in response.headers.raw
+            ),
+        )
+
+    async def body(self) -> AsyncIterator[bytes]:
+        """Give the body as the origin sent it."""
+        received = 0
+        stream = self._response.stream  # not aiter_raw(): that gives nothing of a body that was there at once
+        assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 (an asynchronous transport gave it)
+        try:
+            async for chunk in stream:
+                for start in range(0, len(chunk), _PIECE):
+                    piece = chunk[start : start + _PIECE]
+                    received += len(piece)
+                    yield piece
+        except _LIBRARY_ERRORS as error:
+            raise _body_error(error, received, self.head.get("content-length")) from error
+
+
+def through(proxy: str, tls: ssl.SSLContext) -> httpx.AsyncBaseTransport:
+    """The way through a proxy. Raises `InputError`."""
+    try:
+        return httpx.AsyncHTTPTransport(verify=tls, proxy=proxy)
+    except (ValueError, ImportError, httpx.InvalidURL) as error:
+        shown = urls.redact(proxy)
+        raise InputError(Reason.BAD_INPUT, f"not a proxy that can be used: {error}", shown) from error
+
+
+# ---------------------------------------------------------------------------------------------------
+# What goes wrong, in our words.
+
+_LIBRARY_ERRORS = (
+    httpx.HTTPError,
+    httpx.InvalidURL,
+    ssl.SSLError,  # after the handshake, httpx translates none
+    UnicodeError,  # a host that IDNA cannot encode
+)
+
+
+def _head_error(error: Exception, limits: Limits) -> ImgfetchError:
+    """What went wrong before the response's head was in."""
+    ours = cause_of(error, ImgfetchError)
+    if ours is not None:  # a `GuardedTransport` was plugged in
+        return copy(ours)  # itself it would be the cause of its own cause
+    match error:
+        case httpx.ConnectTimeout():
+            return Unreachable(Reason.TIMEOUT, f"no connection within {limits.connect_timeout:g} s")
+        case httpx.TimeoutException():
+            return NetworkError(Reason.TIMEOUT, f"connected, but no answer within {limits.read_timeout:g} s")
+        case httpx.ConnectError() | httpx.ProxyError():
+            refused = cause_of(error, ssl.SSLError)
+            if refused is not None:
+                return NetworkError(Reason.TLS, f"no TLS connection: {why(refused)}", hint=tls_hint(refused))
+            refusal = cause_of(error, OSError)
+            if refusal is not None and refusal.errno in (errno.EMFILE, errno.ENFILE):
+                return too_many_open_files()
+            return Unreachable(Reason.CONNECT, f"cannot connect: {why(cause_of(error, OSError) or error)}")
+        case httpx.InvalidURL() | httpx.UnsupportedProtocol() | UnicodeError():
+            return PolicyError(Reason.BAD_URL, f"not a URL that can be asked for: {error}")
+        case httpx.RemoteProtocolError() if "disconnected" in str(error):
+            return NetworkError(Reason.RESET, "the connection was closed before an answer came")
+        case httpx.ProtocolError():
+            return NetworkError(Reason.PROTOCOL, f"not HTTP as it should be: {error}")
+        case _:
+            broken = cause_of(error, ssl.SSLError)
+            if broken is not None:
+                return NetworkError(Reason.RESET, f"TLS broke off before an answer came: {why(broken)}")
+            return NetworkError(Reason.RESET, "the connection was reset before an answer came")
+
+
+def _body_error(error: Exception, received: int, length: str | None) -> ImgfetchError:
+    """What went wrong in the middle of a body."""
+    got = progress(received, length)
+    match error:
+        case httpx.TimeoutException():
+            return NetworkError(Reason.TIMEOUT, f"{got}, then silence")
+        case httpx.RemoteProtocolError() if "closed" not in str(error):
+            return NetworkError(Reason.PROTOCOL, f"{got}, then not HTTP as it should be: {error}")
+        case _:
+            broken = cause_of(error, ssl.SSLError)
+            ended = "the connection ended" if broken is None else f"TLS broke off: {why(broken)}"
+            return NetworkError(Reason.INCOMPLETE, f"{got}, then {ended}")
+
+
+T = TypeVar("T", bound=BaseException)
+
+
+def cause_of(error: BaseException, kind: type[T]) -> T | None:
+    """The innermost exception of a kind that led to `error`."""
+    found: T | None = None
+    link: BaseException | None = error
+    while link is not None:
+        found = link if isinstance(link, kind) else found
+        link = link.__cause__ or link.__context__
+    return found

@@ -1,0 +1,375 @@
+"""The cache behind any httpx code: an httpx transport around another.
+
+    request ─▶ transit.consider ─▶ Give, from the store
+                    └─▶ Forward ─▶ the one within ─▶ transit.hear ─▶ Keep: to the caller and to scratch,
+                                                                    proved, and kept when it is whole
+
+What cannot be kept is given all the same: a cache is no reason for a request to fail. Only where something
+else stands in its place is that said, before anything is asked.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import ExitStack, aclosing, suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, assert_never
+
+import httpx
+
+from imgfetch.errors import CacheError, CheckDueError, PolicyError
+from imgfetch.frozen import replace
+from imgfetch.model import Defect, Filing, Head, Level, Origin, Reason, Verified
+from imgfetch.rules.http import credentials, freshness, stored_headers
+from imgfetch.rules.image import verify
+from imgfetch.rules.policy import proxy_policy
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Awaitable, Callable
+
+    from imgfetch.model import Buffer, Digest, Entry, Key, Scratch
+    from imgfetch.ports import Clock, Runner
+    from imgfetch.store.disk_store import DiskStore
+
+Prove: TypeAlias = "Callable[[Buffer, Digest, Scratch, int | None], Awaitable[Verified | Defect]]"
+"""Proves bytes behind a ticket, of which the origin promised so many."""
+
+_PIECE = 64 * 1024
+
+
+class CachingLayer(httpx.AsyncBaseTransport):
+    """An httpx transport that answers from `store` what it may, and keeps what it can. Needs asyncio.
+
+    `response.extensions["imgfetch"]` is a dictionary: `origin` (fetched, cached, revalidated, stale), and
+    `path` of the object, None while there is none; `problem` says why a body was not kept. Of what is
+    fetched they are filled in when the body has been read to its end.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: DiskStore,
+        transport: httpx.AsyncBaseTransport,
+        clock: Clock,
+        runner: Runner,
+        prove: Prove,
+        level: Level,
+        max_bytes: int,
+        key_ignore: tuple[str, ...] = (),
+        ignore_signatures: bool = False,
+    ) -> None:
+        self._store = store
+        self._transport = transport
+        self._clock = clock
+        self._runner = runner
+        self._prove = prove
+        self._level = level
+        self._max_bytes = max_bytes
+        self._key_ignore = key_ignore
+        self._ignore_signatures = ignore_signatures
+        self._in_background: dict[asyncio.Task[None], tuple[Key, str, proxy_policy.Fields]] = {}
+        """Who asks, and about which entry that was given stale."""
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Answer from the cache, or by way of the transport within."""
+        asked = replace(
+            _read(request), key_ignore=self._key_ignore, ignore_signatures=self._ignore_signatures
+        )
+        key = asked.key
+        return await self._answer(request, asked, None if key is None else await self._find(key, asked))
+
+    async def _answer(
+        self, request: httpx.Request, asked: proxy_policy.Request, entry: Entry | None
+    ) -> httpx.Response:
+        considered = proxy_policy.consider(asked, entry, level=self._level, now=self._clock.now())
+        match considered:
+            case proxy_policy.Give():
+                given = self._give(asked, considered)
+                if given is None:
+                    return await self._answer(request, asked, None)
+                if considered.refresh:
+                    self._refresh_later(request, asked, considered.entry)
+                return given
+            case proxy_policy.Forward():
+                return await self._forward(request, asked, considered)
+            case proxy_policy.Unavailable():
+                return httpx.Response(504, extensions={"imgfetch": {"origin": None, "path": None}})
+            case _:
+                assert_never(considered)
+
+    async def aclose(self) -> None:
+        """End what goes on in the background, close the transport within, let go of the cache."""
+        tasks = tuple(self._in_background)
+        for task in tasks:
+            task.cancel()
+        try:
+            await asyncio.gather(*tasks, return_exceptions=True)
+        finally:
+            try:
+                await self._transport.aclose()
+            finally:
+                await asyncio.to_thread(self._store.close)  # there may be something to evict
+
+    async def _find(self, key: Key, asked: proxy_policy.Request) -> Entry | None:
+        try:
+            look = partial(self._store.find, key, asked.selectable, selector=self._selector(asked))
+            try:
+                return look(at_once=True)
+            except CheckDueError:
+                return await self._runner.run(look)
+        except CacheError as error:
+            if error.kind is Reason.NOT_A_CACHE:
+                raise
+            return None
+
+    def _selector(self, asked: proxy_policy.Request) -> str:
+        """Return the hash that selects the response to what a caller sends. Raises `CacheError`."""
+        secrets = asked.secrets
+        return credentials.selector(secrets, self._store.salt(), redirected=False) if secrets.sent else ""
+
+    async def _forward(
+        self, request: httpx.Request, asked: proxy_policy.Request, forward: proxy_policy.Forward
+    ) -> httpx.Response:
+        asked_at = self._clock.now()
+        try:
+            response = await self._transport.handle_async_request(_with(request, forward.headers))
+        except httpx.TransportError as error:
+            if isinstance(error.__cause__, PolicyError):  # we declined to try
+                raise
+            standing_in = proxy_policy.unreached(asked, forward, now=self._clock.now())
+            given = None if standing_in is None else self._stale(asked, standing_in.entry)
+            if given is None:
+                raise
+            return given
+        try:
+            return await self._heard(request, asked, forward, response, asked_at)
+        except BaseException:
+            await response.aclose()
+            raise
+
+    async def _heard(
+        self,
+        request: httpx.Request,
+        asked: proxy_policy.Request,
+        forward: proxy_policy.Forward,
+        response: httpx.Response,
+        asked_at: float,
+    ) -> httpx.Response:
+        received_at = self._clock.now()
+        head = _head(request, response)
+        for key in proxy_policy.invalidated(asked, head):
+            with suppress(CacheError):  # the origin has done what it was asked for
+                await self._runner.run(partial(self._store.remove, key))
+        heard = proxy_policy.hear(asked, forward, head, level=self._level, now=received_at)
+        match heard:
+            case proxy_policy.Pass():
+                return self._passed(response)
+            case proxy_policy.Keep(length):
+                return self._tee(asked, response, head, length, asked_at, received_at)
+            case proxy_policy.Again(forward):
+                await response.aclose()
+                return await self._forward(request, asked, forward)
+            case proxy_policy.StandIn(entry):
+                given = self._stale(asked, entry)
+                if given is None:
+                    return self._passed(response)
+                await response.aclose()
+                return given
+            case proxy_policy.Refresh(held):
+                await response.aclose()
+                times = {"asked_at": asked_at, "received_at": received_at}
+                entry = stored_headers.refreshed(held, head, **times)
+                with suppress(CacheError):  # it is asked about again when it is next wanted
+                    await self._runner.run(partial(self._store.refresh, held, head, **times))
+                fields = proxy_policy.answer_fields(entry, now=received_at, confirmed=True)
+                given = self._give(asked, proxy_policy.Give(entry, fields, Origin.REVALIDATED))
+                return given or await self._forward(request, asked, proxy_policy.Forward(asked.headers))
+            case _:
+                assert_never(heard)
+
+    def _passed(self, response: httpx.Response) -> httpx.Response:
+        response.extensions["imgfetch"] = {"origin": Origin.FETCHED.value, "path": None}
+        return response
+
+    def _stale(self, asked: proxy_policy.Request, entry: Entry) -> httpx.Response | None:
+        fields = proxy_policy.answer_fields(entry, now=self._clock.now())
+        return self._give(asked, proxy_policy.Give(entry, fields, Origin.STALE))
+
+    def _give(self, asked: proxy_policy.Request, give: proxy_policy.Give) -> httpx.Response | None:
+        """The answer; None where its object was evicted a moment ago. One that is open outlives its name."""
+        path = self._store.path(give.entry)
+        try:
+            file = path.open("rb")
+        except OSError:
+            return None
+        start, stop = give.span or (0, give.entry.facts.bytes)
+        return httpx.Response(
+            give.entry.head.status if give.span is None else 206,
+            headers=_encoded(give.fields),
+            stream=_Part(file, start, start if asked.method == "HEAD" else stop),
+            extensions={"imgfetch": {"origin": give.origin.value, "path": path}},
+        )
+
+    def _tee(
+        self,
+        asked: proxy_policy.Request,
+        response: httpx.Response,
+        head: Head,
+        length: int | None,
+        asked_at: float,
+        received_at: float,
+    ) -> httpx.Response:
+        told: dict[str, Any] = {"origin": Origin.FETCHED.value, "path": None}
+
+        async def keep(scratch: Scratch) -> None:
+            try:
+                await self._keep(asked, scratch, head, length, asked_at, received_at, told)
+            except CacheError as error:
+                told["problem"] = error.message
+
+        return httpx.Response(
+            response.status_code,
+            headers=response.headers.raw,
+            stream=_Tee(response, self._store, keep, self._max_bytes),
+            extensions={**response.extensions, "imgfetch": told},
+        )
+
+    async def _keep(
+        self,
+        asked: proxy_policy.Request,
+        scratch: Scratch,
+        head: Head,
+        length: int | None,
+        asked_at: float,
+        received_at: float,
+        told: dict[str, Any],
+    ) -> None:
+        with ExitStack() as contents:
+            look = partial(contents.enter_context, self._store.contents(scratch))
+            data, digest = look() if verify.is_quick(length) else await self._runner.run(look)
+            proved = await self._prove(data, digest, scratch, length)
+        if isinstance(proved, Defect):
+            told["problem"] = f"{proved.reason}: {proved.message}"
+            return
+        key = asked.key
+        assert key is not None  # noqa: S101 (or it would not be kept)
+        filing = Filing(
+            proved,
+            key,
+            stored_headers.storable(head, asked.resource, signed=not asked.ignore_signatures),
+            asked_at,
+            received_at,
+            freshness.selecting(head, asked.selectable),
+            selector=self._selector(asked),
+        )
+        (kept,) = await self._runner.run(partial(self._store.keep_all, [filing]))
+        if isinstance(kept, CacheError):
+            raise kept
+        told["path"] = self._store.path(kept)
+
+    def _refresh_later(self, request: httpx.Request, asked: proxy_policy.Request, entry: Entry) -> None:
+        what = entry.key, entry.selector, entry.selected
+        if what in self._in_background.values():
+            return
+        forward = proxy_policy.forward(asked, entry)
+
+        async def refresh() -> None:
+            with suppress(httpx.HTTPError, CacheError):  # it is asked about again when it is next wanted
+                async with aclosing(await self._forward(request, asked, forward)) as response:
+                    await response.aread()
+
+        task = asyncio.create_task(refresh())
+        self._in_background[task] = what
+        task.add_done_callback(self._in_background.pop)
+
+
+class _Part(httpx.AsyncByteStream):
+    """The bytes of an open file, from one offset up to another."""
+
+    def __init__(self, file: BinaryIO, start: int, stop: int) -> None:
+        self._file = file
+        self._start = start
+        self._stop = stop
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        at = self._file.seek(self._start)
+        while piece := self._file.read(min(_PIECE, self._stop - at)):
+            at += len(piece)
+            yield piece
+
+    async def aclose(self) -> None:
+        self._file.close()
+
+
+class _Tee(httpx.AsyncByteStream):
+    """A body on its way to the caller, and into scratch beside."""
+
+    def __init__(
+        self,
+        response: httpx.Response,
+        store: DiskStore,
+        keep: Callable[[Scratch], Any],
+        max_bytes: int,
+    ) -> None:
+        self._response = response
+        self._store = store
+        self._keep = keep
+        self._max_bytes = max_bytes
+        self._scratch: Scratch | None = None
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        stream = self._response.stream
+        assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 (an asynchronous transport gave it)
+        with suppress(CacheError):
+            self._scratch = self._store.begin()
+        async for chunk in stream:
+            self._take(chunk)
+            yield chunk
+        if self._scratch is not None:
+            await self._keep(self._scratch)
+
+    async def aclose(self) -> None:
+        self._drop()
+        await self._response.aclose()
+
+    def _take(self, chunk: bytes) -> None:
+        if self._scratch is None:
+            return
+        try:
+            if self._store.append(self._scratch, chunk) > self._max_bytes:
+                self._drop()
+        except CacheError:
+            self._drop()
+
+    def _drop(self) -> None:
+        scratch, self._scratch = self._scratch, None
+        if scratch is not None:
+            self._store.discard(scratch)
+
+
+def _read(request: httpx.Request) -> proxy_policy.Request:
+    headers = tuple(
+        (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in request.headers.raw
+    )
+    return proxy_policy.Request(request.method.upper(), str(request.url), headers)
+
+
+def _with(request: httpx.Request, headers: proxy_policy.Fields) -> httpx.Request:
+    return httpx.Request(
+        request.method,
+        request.url,
+        headers=_encoded(headers),
+        stream=request.stream,
+        extensions=request.extensions,
+    )
+
+
+def _head(request: httpx.Request, response: httpx.Response) -> Head:
+    fields = tuple(
+        (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw
+    )
+    return Head(str(request.url), response.status_code, fields)
+
+
+def _encoded(fields: proxy_policy.Fields) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in fields]
