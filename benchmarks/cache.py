@@ -44,8 +44,10 @@ from hishel.httpx import AsyncCacheTransport
 from PIL import Image
 
 from imgfetch import Client
-from imgfetch.model import Digest, Entry, Facts, Filing, Format, Head, Key, Verified
-from imgfetch.rules.policy.fetch_policy import unasked_until
+from imgfetch.model.image import Entry, Facts, Format, PendingEntry, Verified
+from imgfetch.model.request import Head
+from imgfetch.model.values import Digest, Key
+from imgfetch.rules.policy.fetch_policy import fresh_until
 from imgfetch.store import index as index_room
 from imgfetch.store.disk_store import INDEX, DiskStore
 from imgfetch.store.index import Index
@@ -180,7 +182,7 @@ def entries(folder: Path, options: argparse.Namespace) -> Iterator[dict[str, Any
 
 def _fill_index(root: Path, count: int) -> None:
     with closing(DiskStore(root)) as store:
-        store.discard(store.begin())
+        store.discard(store.open())
     model = _entry(_key(0), b"")
     fields = (
         480,
@@ -191,7 +193,7 @@ def _fill_index(root: Path, count: int) -> None:
         200,
         index_room._lines(model.head.headers),
     )
-    times = (model.asked_at, model.received_at, "", None, unasked_until(model))
+    times = (model.request_time, model.response_time, "", None, fresh_until(model))
     with closing(sqlite3.connect(root / INDEX, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("BEGIN")
@@ -405,10 +407,12 @@ def _fill(root: Path, urls: list[str], pictures: list[bytes]) -> None:
     with closing(DiskStore(root)) as store:
         for url, data in zip(urls, pictures, strict=True):
             entry = _entry(Key(url), data)
-            ticket = store.begin()
-            store.append(ticket, data)
+            ticket = store.open()
+            store.write(ticket, data)
             proof = Verified(entry.facts, ticket)
-            store.keep_all([Filing(proof, entry.key, entry.head, entry.asked_at, entry.received_at)])
+            store.commit(
+                [PendingEntry(proof, entry.key, entry.head, entry.request_time, entry.response_time)]
+            )
     os.utime(root / INDEX, (time() - 60, time() - 60))
 
 

@@ -24,7 +24,7 @@ from imgfetch.api.current_src import current_sources
 from imgfetch.api.images import choose, find_images
 from imgfetch.markup.html import read_page
 from imgfetch.markup.srcset import parse_srcset
-from imgfetch.model import Viewport
+from imgfetch.model.markup import Viewport
 
 if TYPE_CHECKING:
     from collections.abc import Callable

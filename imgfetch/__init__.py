@@ -23,7 +23,6 @@ if TYPE_CHECKING:
     from imgfetch.api.images import choose as choose
     from imgfetch.api.images import find_images as find_images
     from imgfetch.api.lock import Lock as Lock
-    from imgfetch.api.results import Failure as Failure
     from imgfetch.api.results import Image as Image
     from imgfetch.errors import CacheError as CacheError
     from imgfetch.errors import Cancelled as Cancelled
@@ -35,12 +34,13 @@ if TYPE_CHECKING:
     from imgfetch.errors import PolicyError as PolicyError
     from imgfetch.markup.sizes import source_size as source_size
     from imgfetch.markup.srcset import parse_srcset as parse_srcset
-    from imgfetch.model import Candidate as Candidate
-    from imgfetch.model import Choice as Choice
-    from imgfetch.model import Facts as Facts
-    from imgfetch.model import Limits as Limits
-    from imgfetch.model import SourceSet as SourceSet
-    from imgfetch.model import Viewport as Viewport
+    from imgfetch.model.image import Facts as Facts
+    from imgfetch.model.markup import Candidate as Candidate
+    from imgfetch.model.markup import Choice as Choice
+    from imgfetch.model.markup import SourceSet as SourceSet
+    from imgfetch.model.markup import Viewport as Viewport
+    from imgfetch.model.request import Limits as Limits
+    from imgfetch.model.result import Failure as Failure
     from imgfetch.transports.guarded import GuardedTransport as GuardedTransport
 
 __version__ = "0.1.0"
@@ -54,7 +54,7 @@ _HOMES = {
     "imgfetch.api.current_src": ("current_sources", "preload_sources", "source_set"),
     "imgfetch.api.check_image": ("check_image",),
     "imgfetch.api.images": ("choose", "find_images"),
-    "imgfetch.api.results": ("Failure", "Image"),
+    "imgfetch.api.results": ("Image",),
     "imgfetch.errors": (
         "CacheError",
         "Cancelled",
@@ -67,7 +67,10 @@ _HOMES = {
     ),
     "imgfetch.markup.sizes": ("source_size",),
     "imgfetch.markup.srcset": ("parse_srcset",),
-    "imgfetch.model": ("Candidate", "Choice", "Facts", "Limits", "SourceSet", "Viewport"),
+    "imgfetch.model.image": ("Facts",),
+    "imgfetch.model.markup": ("Candidate", "Choice", "SourceSet", "Viewport"),
+    "imgfetch.model.request": ("Limits",),
+    "imgfetch.model.result": ("Failure",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

@@ -1,6 +1,6 @@
 """The exceptions a caller can meet: one root, and a child for each thing that can be done about it.
 
-An expected failure is a `Failed` value inside the house; it becomes one of these only where a caller
+An expected failure is a `Failure` value inside the house; it becomes one of these only where a caller
 asked for one image and cannot have it (`Client.get`, `fetch`), or where there is no fetch to go on with.
 """
 
@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
-from imgfetch.model import Failed, Reason
+from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.redaction import without_credentials
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ class ImgfetchError(Exception):
 
     def __init__(
         self,
-        kind: Reason,
+        kind: ErrorKind,
         message: str,
         url: str = "",
         *,
@@ -46,9 +46,9 @@ class ImgfetchError(Exception):
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.failed())
 
-    def failed(self) -> Failed:
+    def failed(self) -> Failure:
         """The same, as a value."""
-        return Failed(
+        return Failure(
             self.kind,
             self.message,
             self.url,
@@ -98,9 +98,9 @@ class Cancelled(ImgfetchError):
     """Somebody asked us to stop."""
 
 
-def error_for(failed: Failed) -> ImgfetchError:
+def error_for(failed: Failure) -> ImgfetchError:
     """The exception of the right class that says what `failed` says."""
-    return _rebuild(_CLASSES[failed.reason], failed)
+    return _rebuild(_CLASSES[failed.kind], failed)
 
 
 def member(names: type[E], name: str) -> E:
@@ -110,7 +110,7 @@ def member(names: type[E], name: str) -> E:
     try:
         return names(name)
     except ValueError as error:
-        raise InputError(Reason.BAD_INPUT, f"{name!r} is none of {', '.join(names)}") from error
+        raise InputError(ErrorKind.BAD_INPUT, f"{name!r} is none of {', '.join(names)}") from error
 
 
 def several(texts: Collection[str], name: str) -> tuple[str, ...]:
@@ -136,9 +136,9 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def _rebuild(cls: type[ImgfetchError], failed: Failed) -> ImgfetchError:
+def _rebuild(cls: type[ImgfetchError], failed: Failure) -> ImgfetchError:
     return cls(
-        failed.reason,
+        failed.kind,
         failed.message,
         failed.url,
         http_status=failed.http_status,
@@ -148,55 +148,55 @@ def _rebuild(cls: type[ImgfetchError], failed: Failed) -> ImgfetchError:
     )
 
 
-REASONS: dict[type[ImgfetchError], tuple[Reason, ...]] = {
+KINDS: dict[type[ImgfetchError], tuple[ErrorKind, ...]] = {
     NetworkError: (
-        Reason.DNS,
-        Reason.CONNECT,
-        Reason.TIMEOUT,
-        Reason.RESET,
-        Reason.INCOMPLETE,
-        Reason.PROTOCOL,
-        Reason.TLS,
+        ErrorKind.DNS,
+        ErrorKind.CONNECT,
+        ErrorKind.TIMEOUT,
+        ErrorKind.RESET,
+        ErrorKind.INCOMPLETE,
+        ErrorKind.PROTOCOL,
+        ErrorKind.TLS,
     ),
     HTTPError: (
-        Reason.HTTP_STATUS,
-        Reason.RATE_LIMITED,
-        Reason.TOO_MANY_REDIRECTS,
-        Reason.BAD_REDIRECT,
+        ErrorKind.HTTP_STATUS,
+        ErrorKind.RATE_LIMITED,
+        ErrorKind.TOO_MANY_REDIRECTS,
+        ErrorKind.BAD_REDIRECT,
     ),
     PolicyError: (
-        Reason.BAD_URL,
-        Reason.BLOCKED,
-        Reason.OPTED_OUT,
-        Reason.TOO_LARGE,
-        Reason.TOO_MANY_PIXELS,
-        Reason.TOO_MANY_FRAMES,
-        Reason.TOO_MANY_IMAGES,
-        Reason.UNSUPPORTED_FORMAT,
-        Reason.OFFLINE,
-        Reason.NOT_LOCKED,
+        ErrorKind.BAD_URL,
+        ErrorKind.BLOCKED,
+        ErrorKind.OPTED_OUT,
+        ErrorKind.TOO_LARGE,
+        ErrorKind.TOO_MANY_PIXELS,
+        ErrorKind.TOO_MANY_FRAMES,
+        ErrorKind.TOO_MANY_IMAGES,
+        ErrorKind.UNSUPPORTED_FORMAT,
+        ErrorKind.OFFLINE,
+        ErrorKind.NOT_LOCKED,
     ),
     ContentError: (
-        Reason.EMPTY,
-        Reason.NOT_IMAGE,
-        Reason.NOT_PAGE,
-        Reason.CORRUPT,
-        Reason.TRUNCATED,
-        Reason.BAD_ENCODING,
-        Reason.INTEGRITY,
-        Reason.WIDTH_MISMATCH,
-        Reason.PLACEHOLDER,
+        ErrorKind.EMPTY,
+        ErrorKind.NOT_IMAGE,
+        ErrorKind.NOT_PAGE,
+        ErrorKind.CORRUPT,
+        ErrorKind.TRUNCATED,
+        ErrorKind.BAD_ENCODING,
+        ErrorKind.INTEGRITY,
+        ErrorKind.WIDTH_MISMATCH,
+        ErrorKind.PLACEHOLDER,
     ),
     CacheError: (
-        Reason.DISK_FULL,
-        Reason.PERMISSION,
-        Reason.CACHE_LOCKED,
-        Reason.CACHE_CORRUPT,
-        Reason.CACHE_VERSION,
-        Reason.NOT_A_CACHE,
-        Reason.IO,
+        ErrorKind.DISK_FULL,
+        ErrorKind.PERMISSION,
+        ErrorKind.CACHE_LOCKED,
+        ErrorKind.CACHE_CORRUPT,
+        ErrorKind.CACHE_VERSION,
+        ErrorKind.NOT_A_CACHE,
+        ErrorKind.IO,
     ),
-    InputError: (Reason.BAD_INPUT, Reason.NO_IMAGE),
-    Cancelled: (Reason.CANCELLED,),
+    InputError: (ErrorKind.BAD_INPUT, ErrorKind.NO_IMAGE),
+    Cancelled: (ErrorKind.CANCELLED,),
 }
-_CLASSES = {reason: cls for cls, reasons in REASONS.items() for reason in reasons}
+_CLASSES = {reason: cls for cls, reasons in KINDS.items() for reason in reasons}

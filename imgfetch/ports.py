@@ -14,30 +14,15 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgfetch.errors import CacheError
-    from imgfetch.model import (
-        Ask,
-        Buffer,
-        DecodeLoad,
-        Defect,
-        Digest,
-        Entry,
-        Facts,
-        Filing,
-        Format,
-        Head,
-        Key,
-        Lease,
-        Limits,
-        Partial,
-        Rendition,
-        Scratch,
-        Seen,
-    )
+    from imgfetch.model.image import DecodeLoad, Defect, Entry, Facts, Format, Lookup, PendingEntry
+    from imgfetch.model.markup import Rendition
+    from imgfetch.model.request import Head, Lease, Limits, Partial, Request
+    from imgfetch.model.values import Buffer, Digest, Key, StagingId
 
 T = TypeVar("T")
 
 
-class Reply(Protocol):
+class Response(Protocol):
     """A response whose head has come and whose body is still on the wire."""
 
     @property
@@ -69,7 +54,7 @@ class AddressBusy(Exception):
 class Transport(Protocol):
     """Speaks HTTP. Follows no redirect, keeps no cookie, retries nothing, dials no blocked address."""
 
-    def send(self, ask: Ask) -> AbstractAsyncContextManager[Reply]:
+    def send(self, ask: Request) -> AbstractAsyncContextManager[Response]:
         """One request and its response.
 
         Raises `NetworkError`, `PolicyError` for a blocked address, and `AddressBusy`.
@@ -107,22 +92,22 @@ class Store(Protocol):
         `CheckDueError` where they are many.
         """
 
-    def look_at(self, keys: Sequence[Key], *, now: float) -> Seen:
+    def lookup(self, keys: Sequence[Key], *, now: float) -> Lookup:
         """Of what is kept under `keys`, all that answers at `now` whatever it is asked with.
 
-        That is, until the time that `fetch_policy.unasked_until` gives, and where the same bytes are not kept
+        That is, until the time that `fetch_policy.fresh_until` gives, and where the same bytes are not kept
         so often that `placeholders` might mind. Of these `find` gives the same, and of what is absent
         nothing, whatever it is given. What has a selector is neither.
         """
 
     @staticmethod
-    def told(record: tuple[object, ...]) -> Entry:
+    def entry_of(record: tuple[object, ...]) -> Entry:
         """The entry of what `look_at` saw, whatever has become of it since. Never fails."""
 
-    def sharing(self, facts: Facts) -> tuple[Key, ...]:
+    def keys_sharing(self, facts: Facts) -> tuple[Key, ...]:
         """The keys under which the bytes with these facts are kept, in no order, and 100 of them at most."""
 
-    def stand_ins(
+    def substitutes(
         self,
         offered: tuple[Rendition, ...],
         headers: tuple[tuple[str, str], ...],
@@ -139,32 +124,32 @@ class Store(Protocol):
     def path(self, entry: Entry) -> Path:
         """Where the bytes of an entry found or kept by this store lie."""
 
-    def begin(self) -> Scratch:
+    def open(self) -> StagingId:
         """A ticket for new bytes, private to the caller."""
 
-    def append(self, scratch: Scratch, chunk: bytes) -> int:
+    def write(self, scratch: StagingId, chunk: bytes) -> int:
         """Add bytes behind a ticket, and say how many there are now."""
 
-    def contents(self, scratch: Scratch) -> AbstractContextManager[tuple[Buffer, Digest]]:
+    def read(self, scratch: StagingId) -> AbstractContextManager[tuple[Buffer, Digest]]:
         """All bytes behind a ticket, in memory no second time, and their digest."""
 
-    def keep_all(self, filings: Sequence[Filing]) -> list[Entry | CacheError]:
+    def commit(self, filings: Sequence[PendingEntry]) -> list[Entry | CacheError]:
         """Make bytes visible under their digests, durably, then index them; or say why some are not kept.
 
         Spends their tickets. An entry that depends on no field of the request takes the place of every
         variant under its key and selector.
         """
 
-    def refresh(self, entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:
+    def refresh(self, entry: Entry, head: Head, *, request_time: float, response_time: float) -> Entry:
         """Take the fields of a 304 into a kept entry (RFC 9111 §3.2)."""
 
-    def mark(self, scratch: Scratch, key: Key, head: Head) -> None:
+    def make_resumable(self, scratch: StagingId, key: Key, head: Head) -> None:
         """Note of what the bytes behind a ticket are the beginning, so that they can be gone on with.
 
         From now on they outlive their writer, for an hour or so. A store that cannot do this does nothing.
         """
 
-    def suspend(self, scratch: Scratch) -> None:
+    def suspend(self, scratch: StagingId) -> None:
         """Let go of a ticket: of bytes that are marked for another time, of others for good."""
 
     def resume(self, key: Key) -> Partial | None:
@@ -174,10 +159,10 @@ class Store(Protocol):
         may be seen a second later.
         """
 
-    def discard(self, scratch: Scratch) -> None:
+    def discard(self, scratch: StagingId) -> None:
         """Forget a ticket and its bytes. A spent or unknown ticket is no error."""
 
-    def lease(self, key: Key, headers: tuple[tuple[str, str], ...]) -> Lease:
+    def acquire(self, key: Key, headers: tuple[tuple[str, str], ...]) -> Lease:
         """Be the one that fetches `key` with such fields, or hear who is, in this process or another.
 
         Ours until it is released, or we die. It only saves work, and never fails: a store that cannot tell
@@ -250,14 +235,14 @@ class Clock(Protocol):
         """A number drawn evenly from 0 to 1."""
 
 
-class Runner(Protocol):
+class Executor(Protocol):
     """Runs work that would block the event loop: decoding, syncing, renaming."""
 
     async def run(self, work: Callable[[], T]) -> T:
         """What `work()` returns or raises, run elsewhere."""
 
 
-class DecodeRunner(Runner, Protocol):
+class DecodeRunner(Executor, Protocol):
     """Runs decodes too, within a budget of memory."""
 
     async def decode(

@@ -16,11 +16,13 @@ from zlib import crc32
 
 from imgfetch.decode.pillow import PillowDecoder
 from imgfetch.formats import walk
-from imgfetch.model import Format, Limits
+from imgfetch.model.request import Limits
 from pictures import animation, banded, encoded, save
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+
+    from imgfetch.model.image import Format
 
     Damage: TypeAlias = Callable[[bytes, random.Random], bytes]
 

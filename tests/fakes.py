@@ -10,18 +10,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from imgfetch.errors import CacheError
-from imgfetch.model import Digest, Entry, Head, Lease, Partial, Reason, Scratch, Seen
+from imgfetch.model.image import Entry, Lookup
+from imgfetch.model.request import Head, Lease, Partial
+from imgfetch.model.result import ErrorKind
+from imgfetch.model.values import Digest, StagingId
 from imgfetch.ports import ignore_warning, never_stop
 from imgfetch.rules.http.freshness import matches
 from imgfetch.rules.http.stored_headers import refreshed
-from imgfetch.rules.image.placeholders import MANY, MOST_BYTES
+from imgfetch.rules.image.placeholders import MANY_KEYS, MOST_BYTES
 from imgfetch.rules.image.renditions import identity, substitutes
-from imgfetch.rules.policy.fetch_policy import unasked_until
+from imgfetch.rules.policy.fetch_policy import fresh_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence
 
-    from imgfetch.model import Ask, Buffer, DecodeLoad, Defect, Facts, Filing, Format, Key, Limits, Rendition
+    from imgfetch.model.image import DecodeLoad, Defect, Facts, Format, PendingEntry
+    from imgfetch.model.markup import Rendition
+    from imgfetch.model.request import Limits, Request
+    from imgfetch.model.values import Buffer, Key
     from imgfetch.ports import Checkpoint, Warn
 
 T = TypeVar("T")
@@ -33,14 +39,14 @@ class MemoryStore:
     def __init__(self) -> None:
         self.objects: dict[Digest, bytes] = {}
         self.entries: dict[tuple[Key, str, tuple[tuple[str, str], ...]], Entry] = {}
-        self.scratch: dict[Scratch, bytearray] = {}
+        self.scratch: dict[StagingId, bytearray] = {}
         self.begun: dict[Key, tuple[bytearray, Head]] = {}
         """What was suspended, to be gone on with."""
         self.source_sets: dict[Key, str] = {}
         """For which source set each was fetched."""
         self.leases: dict[tuple[Key, tuple[tuple[str, str], ...]], Lease] = {}
         """Who fetches what; a test may put others in."""
-        self._marks: dict[Scratch, tuple[Key, Head]] = {}
+        self._marks: dict[StagingId, tuple[Key, Head]] = {}
         self._begun = 0
 
     def salt(self) -> bytes:
@@ -54,7 +60,7 @@ class MemoryStore:
         selector: str | None = "",
         at_once: bool = False,
     ) -> Entry | None:
-        latest = sorted(self.entries.values(), key=lambda entry: -entry.received_at)
+        latest = sorted(self.entries.values(), key=lambda entry: -entry.response_time)
         of_selector = [e for e in latest if e.key == key and selector in (None, e.selector)]
         variants = [e for e in of_selector if headers is None or matches(e, headers)]
         entry = variants[0] if variants else None
@@ -62,30 +68,30 @@ class MemoryStore:
             return None
         return entry
 
-    def look_at(self, keys: Sequence[Key], *, now: float) -> Seen:
+    def lookup(self, keys: Sequence[Key], *, now: float) -> Lookup:
         found = {key: entry for key in keys if (entry := self.find(key, None)) is not None}
         answers = {
             key: (self.path(entry), (entry,)) for key, entry in found.items() if self._is_unasked(entry, now)
         }
-        return Seen(answers, {*keys}.difference(entry.key for entry in self.entries.values()), now)
+        return Lookup(answers, {*keys}.difference(entry.key for entry in self.entries.values()), now)
 
     @staticmethod
-    def told(record: tuple[object, ...]) -> Entry:
+    def entry_of(record: tuple[object, ...]) -> Entry:
         (entry,) = record
         assert isinstance(entry, Entry)
         return entry
 
     def _is_unasked(self, entry: Entry, now: float) -> bool:
-        until = unasked_until(entry)
+        until = fresh_until(entry)
         same = [other for other in self.entries.values() if other.facts.sha256 == entry.facts.sha256]
-        may_be_fake = entry.facts.bytes <= MOST_BYTES and len(same) >= MANY
-        return until is not None and entry.received_at <= now < until and not may_be_fake
+        may_be_fake = entry.facts.bytes <= MOST_BYTES and len(same) >= MANY_KEYS
+        return until is not None and entry.response_time <= now < until and not may_be_fake
 
-    def sharing(self, facts: Facts) -> tuple[Key, ...]:
+    def keys_sharing(self, facts: Facts) -> tuple[Key, ...]:
         keys = {entry.key for entry in self.entries.values() if entry.facts.sha256 == facts.sha256}
         return tuple(keys)[:100]
 
-    def stand_ins(
+    def substitutes(
         self,
         offered: tuple[Rendition, ...],
         headers: tuple[tuple[str, str], ...],
@@ -102,54 +108,54 @@ class MemoryStore:
     def path(self, entry: Entry) -> Path:
         return Path("/memory") / f"{entry.facts.sha256}.{entry.facts.format.extension}"
 
-    def begin(self) -> Scratch:
+    def open(self) -> StagingId:
         self._begun += 1
-        ticket = Scratch(f"{id(self):x}-{self._begun}")
+        ticket = StagingId(f"{id(self):x}-{self._begun}")
         self.scratch[ticket] = bytearray()
         return ticket
 
-    def append(self, scratch: Scratch, chunk: bytes) -> int:
+    def write(self, scratch: StagingId, chunk: bytes) -> int:
         data = self._behind(scratch)
         data += chunk
         return len(data)
 
     @contextmanager
-    def contents(self, scratch: Scratch) -> Iterator[tuple[Buffer, Digest]]:
+    def read(self, scratch: StagingId) -> Iterator[tuple[Buffer, Digest]]:
         data = self._behind(scratch)
         yield bytes(data), _digest(data)
 
-    def keep_all(self, filings: Sequence[Filing]) -> list[Entry | CacheError]:
+    def commit(self, filings: Sequence[PendingEntry]) -> list[Entry | CacheError]:
         return [self._kept(filing) for filing in filings]
 
-    def _kept(self, filing: Filing) -> Entry | CacheError:
-        entry, scratch = filing.entry, filing.verified.scratch
+    def _kept(self, filing: PendingEntry) -> Entry | CacheError:
+        entry, scratch = filing.entry, filing.verified.staging_id
         try:
             data = bytes(self._behind(scratch))
         except CacheError as error:
             return error
         self.discard(scratch)
         if (_digest(data), len(data)) != (entry.facts.sha256, entry.facts.bytes):
-            return CacheError(Reason.IO, "what is to be kept is not what was verified")
+            return CacheError(ErrorKind.IO, "what is to be kept is not what was verified")
         self.objects[entry.facts.sha256] = data
         for other in tuple(self.entries):
-            if other[:2] == (entry.key, entry.selector) and not (other[2] and entry.selected):
+            if other[:2] == (entry.key, entry.selector) and not (other[2] and entry.vary_values):
                 del self.entries[other]
-        self.entries[entry.key, entry.selector, entry.selected] = entry
+        self.entries[entry.key, entry.selector, entry.vary_values] = entry
         self.source_sets[entry.key] = identity(filing.renditions)
         return entry
 
-    def refresh(self, entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:
-        fresh = refreshed(entry, head, asked_at=asked_at, received_at=received_at)
-        held = self.entries.get((entry.key, entry.selector, entry.selected))
+    def refresh(self, entry: Entry, head: Head, *, request_time: float, response_time: float) -> Entry:
+        fresh = refreshed(entry, head, request_time=request_time, response_time=response_time)
+        held = self.entries.get((entry.key, entry.selector, entry.vary_values))
         if held is not None and held.facts.sha256 == entry.facts.sha256:
-            self.entries[entry.key, entry.selector, entry.selected] = fresh
+            self.entries[entry.key, entry.selector, entry.vary_values] = fresh
         return fresh
 
-    def mark(self, scratch: Scratch, key: Key, head: Head) -> None:
+    def make_resumable(self, scratch: StagingId, key: Key, head: Head) -> None:
         assert self._behind(scratch)
         self._marks[scratch] = key, head
 
-    def suspend(self, scratch: Scratch) -> None:
+    def suspend(self, scratch: StagingId) -> None:
         data, mark = self.scratch.pop(scratch, None), self._marks.pop(scratch, None)
         if data is not None and mark is not None:
             self.begun[mark[0]] = data, mark[1]
@@ -158,16 +164,16 @@ class MemoryStore:
         if key not in self.begun:
             return None
         data, head = self.begun.pop(key)
-        ticket = self.begin()
+        ticket = self.open()
         self.scratch[ticket] = data
         self._marks[ticket] = key, head
         return Partial(ticket, len(data), head)
 
-    def discard(self, scratch: Scratch) -> None:
+    def discard(self, scratch: StagingId) -> None:
         self.scratch.pop(scratch, None)
         self._marks.pop(scratch, None)
 
-    def lease(self, key: Key, headers: tuple[tuple[str, str], ...]) -> Lease:
+    def acquire(self, key: Key, headers: tuple[tuple[str, str], ...]) -> Lease:
         other = self.leases.get((key, headers))
         if other is not None:
             return replace(other, ours=False)
@@ -183,9 +189,9 @@ class MemoryStore:
         for ticket in tuple(self.scratch):
             self.suspend(ticket)
 
-    def _behind(self, scratch: Scratch) -> bytearray:
+    def _behind(self, scratch: StagingId) -> bytearray:
         if scratch not in self.scratch:
-            raise CacheError(Reason.IO, "a ticket that is spent, or another store's")
+            raise CacheError(ErrorKind.IO, "a ticket that is spent, or another store's")
         return self.scratch[scratch]
 
 
@@ -213,7 +219,7 @@ class FakeTransport:
 
     def __init__(self) -> None:
         self.answers: dict[str, list[FakeReply | Exception]] = {}
-        self.asks: list[Ask] = []
+        self.asks: list[Request] = []
         self.under_way = self.most_under_way = 0
         self.closed = False
 
@@ -224,7 +230,7 @@ class FakeTransport:
         ]
 
     @asynccontextmanager
-    async def send(self, ask: Ask) -> AsyncIterator[FakeReply]:
+    async def send(self, ask: Request) -> AsyncIterator[FakeReply]:
         self.asks.append(ask)
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)

@@ -9,10 +9,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgfetch.decode import sandbox_worker
-from imgfetch.model import Defect, Reason
+from imgfetch.model.image import Defect
+from imgfetch.model.result import ErrorKind
 
 if TYPE_CHECKING:
-    from imgfetch.model import Buffer
+    from imgfetch.model.values import Buffer
 
 
 class HostileDecoder:
@@ -27,14 +28,14 @@ class HostileDecoder:
             case "sleep":
                 time.sleep(600)
             case "eat":
-                return Defect(Reason.CORRUPT, str(len(bytearray(int(rest)))))
+                return Defect(ErrorKind.CORRUPT, str(len(bytearray(int(rest)))))
             case "say":
                 os.write(1, rest.encode())
                 time.sleep(600)
             case "blame":
-                return Defect(Reason.DISK_FULL, "\x1b[2J" + "x" * 1_000)
+                return Defect(ErrorKind.DISK_FULL, "\x1b[2J" + "x" * 1_000)
             case "tell":
-                return Defect(Reason.CORRUPT, _told(rest))
+                return Defect(ErrorKind.CORRUPT, _told(rest))
         return None
 
 

@@ -6,9 +6,12 @@ import hashlib
 from typing import TYPE_CHECKING
 
 from imgfetch.errors import CacheError
-from imgfetch.model import Digest, Entry, Facts, Filing, Format, Head, Key, Rendition, Scratch, Verified
+from imgfetch.model.image import Entry, Facts, Format, PendingEntry, Verified
+from imgfetch.model.request import Head
+from imgfetch.model.values import Digest, Key, StagingId
 
 if TYPE_CHECKING:
+    from imgfetch.model.markup import Rendition
     from imgfetch.ports import Store
 
 CAT = Key("https://photos.example/cat.webp")
@@ -24,23 +27,23 @@ def facts(data: bytes, *, verified: tuple[str, ...] = ("length", "structure", "d
     return Facts(Format.WEBP, 480, 320, 1, len(data), digest(data), verified)
 
 
-def written(store: Store, *chunks: bytes) -> Scratch:
+def written(store: Store, *chunks: bytes) -> StagingId:
     """A ticket with these bytes behind it."""
-    ticket = store.begin()
+    ticket = store.open()
     for chunk in chunks:
-        store.append(ticket, chunk)
+        store.write(ticket, chunk)
     return ticket
 
 
-def filing(store: Store, key: Key, data: bytes) -> Filing:
+def pending_entry(store: Store, key: Key, data: bytes) -> PendingEntry:
     """Bytes in scratch, on their way to `key`."""
-    return Filing(Verified(facts(data), written(store, data)), key, HEAD, 10.25, 10.5)
+    return PendingEntry(Verified(facts(data), written(store, data)), key, HEAD, 10.25, 10.5)
 
 
 def keep(store: Store, key: Key, data: bytes, head: Head = HEAD) -> Entry:
     """Take bytes all the way into the store."""
     proof = Verified(facts(data), written(store, data))
-    return keep_proved(store, proof, key, head, asked_at=10.25, received_at=10.5)
+    return keep_proved(store, proof, key, head, request_time=10.25, response_time=10.5)
 
 
 def keep_proved(
@@ -49,16 +52,18 @@ def keep_proved(
     key: Key,
     head: Head,
     *,
-    asked_at: float,
-    received_at: float,
+    request_time: float,
+    response_time: float,
     selected: tuple[tuple[str, str], ...] = (),
     bound: float | None = None,
     renditions: tuple[Rendition, ...] = (),
     selector: str = "",
 ) -> Entry:
     """Keep one rendition. Raises `CacheError`."""
-    filing = Filing(verified, key, head, asked_at, received_at, selected, bound, renditions, selector)
-    (kept,) = store.keep_all([filing])
+    pending_entry = PendingEntry(
+        verified, key, head, request_time, response_time, selected, bound, renditions, selector
+    )
+    (kept,) = store.commit([pending_entry])
     if isinstance(kept, CacheError):
         raise kept
     return kept

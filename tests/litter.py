@@ -8,7 +8,8 @@ import sqlite3
 from contextlib import closing
 from typing import TYPE_CHECKING, NamedTuple
 
-from imgfetch.model import Format, Key
+from imgfetch.model.image import Format
+from imgfetch.model.values import Key
 from imgfetch.store import disk_store
 from keeping import CAT, digest, keep
 
@@ -45,8 +46,9 @@ def fill(store: DiskStore, count: int) -> None:
         connection.execute("PRAGMA synchronous = OFF")
         connection.executemany("INSERT INTO object VALUES (?, 'webp', ?, ?, ?, 0)", rows())
         connection.executemany(
-            "INSERT INTO entry (key, sha256, width, height, frames, verified, url, status, headers, asked_at,"
-            " received_at) VALUES (?, ?, 1, 1, 1, '', '', 200, '', 0, 0)",
+            "INSERT INTO entry (key, sha256, width, height, frames, verified, url, status, headers,"
+            " request_time,"
+            " response_time) VALUES (?, ?, 1, 1, 1, '', '', 200, '', 0, 0)",
             ((key(number), digest(b"%d" % number)) for number in range(count)),
         )
 

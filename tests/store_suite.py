@@ -15,8 +15,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgfetch.errors import CacheError
-from imgfetch.model import Digest, Entry, Facts, Format, Head, Key, Rendition, Scratch, Verified
-from keeping import CAT, DOG, HEAD, digest, facts, filing, keep, keep_proved, written
+from imgfetch.model.image import Entry, Facts, Format, Verified
+from imgfetch.model.markup import Rendition
+from imgfetch.model.request import Head
+from imgfetch.model.values import Digest, Key, StagingId
+from keeping import CAT, DOG, HEAD, digest, facts, keep, keep_proved, pending_entry, written
 
 if TYPE_CHECKING:
     from imgfetch.ports import Store
@@ -59,30 +62,30 @@ class StoreSuite:
 
     def test_several_are_kept_at_once_and_one_that_cannot_be_harms_no_other(self, store: Store) -> None:
         filings = [
-            filing(store, Key(f"{CAT}/{number}"), data)
+            pending_entry(store, Key(f"{CAT}/{number}"), data)
             for number, data in enumerate((b"a cat", b"a dog", b"a cat", b"a bird", b"a fish"))
         ]
-        store.append(filings[1].verified.scratch, b"!")
+        store.write(filings[1].verified.staging_id, b"!")
         spent = filings[4]._replace(key=DOG)
-        kept = store.keep_all([*filings, spent])
+        kept = store.commit([*filings, spent])
         assert [isinstance(entry, Entry) for entry in kept] == [True, False, True, True, True, False]
         for each, entry in zip([*filings, spent], kept, strict=True):
             found = store.find(each.key)
             assert found == (entry if isinstance(entry, Entry) else None)
             assert found is None or digest(self.bytes_of(store, found)) == each.verified.facts.sha256
-        assert store.keep_all([]) == []
+        assert store.commit([]) == []
         with pytest.raises(CacheError):
-            store.append(filings[0].verified.scratch, b"!")
+            store.write(filings[0].verified.staging_id, b"!")
 
     def test_a_hundred_of_the_keys_of_the_same_bytes_are_told(self, store: Store) -> None:
-        assert store.sharing(facts(b"a cat")) == ()
+        assert store.keys_sharing(facts(b"a cat")) == ()
         keep(store, CAT, b"a cat")
         keep(store, DOG, b"a cat")
         keep(store, Key("http://h/other"), b"a dog")
-        assert sorted(store.sharing(facts(b"a cat"))) == sorted([CAT, DOG])
+        assert sorted(store.keys_sharing(facts(b"a cat"))) == sorted([CAT, DOG])
         for number in range(110):
             keep(store, Key(f"http://h/{number}"), b"a cat")
-        assert len(set(store.sharing(facts(b"a cat")))) == 100
+        assert len(set(store.keys_sharing(facts(b"a cat")))) == 100
 
     def test_what_answers_whatever_it_is_asked_with_is_found_for_many_keys_at_once(
         self, store: Store
@@ -90,34 +93,34 @@ class StoreSuite:
         keys = [Key(f"https://photos.example/{number}.webp") for number in range(150)]
         lasting = replace(HEAD, headers=(("cache-control", "max-age=60"),))
         kept = {key: keep(store, key, key.encode(), head=lasting) for key in keys}
-        assert store.look_at([], now=20).answers == {}
+        assert store.lookup([], now=20).hits == {}
         for asked in ([*keys, DOG, keys[0]], keys[:1]):
-            answers = store.look_at(asked, now=20).answers
-            assert {key: store.told(record) for key, (_, record) in answers.items()} == {
+            answers = store.lookup(asked, now=20).hits
+            assert {key: store.entry_of(record) for key, (_, record) in answers.items()} == {
                 key: kept[key] for key in asked if key in kept
             }
             assert {path for path, _ in answers.values()} == {store.path(kept[key]) for key in answers}
-        assert store.look_at(keys, now=10).answers == store.look_at(keys, now=100).answers == {}
+        assert store.lookup(keys, now=10).hits == store.lookup(keys, now=100).hits == {}
         self.lose(store, kept[keys[1]])
         self.change(store, kept[keys[2]], b"no picture")
         varying = replace(HEAD, headers=(*lasting.headers, ("vary", "accept")))
         keep(store, keys[3], b"a cat", head=varying)
-        assert store.look_at(keys, now=20).answers.keys() == {*keys} - {*keys[1:4]}
+        assert store.lookup(keys, now=20).hits.keys() == {*keys} - {*keys[1:4]}
 
     def test_under_which_keys_nothing_is_kept_is_seen_of_many_at_once(self, store: Store) -> None:
         keys = [Key(f"https://photos.example/{number}.webp") for number in range(150)]
-        assert {*store.look_at(keys, now=20).absent} == {*keys}
+        assert {*store.lookup(keys, now=20).missing} == {*keys}
         keep(store, keys[0], b"a cat", head=replace(HEAD, headers=(("cache-control", "max-age=60"),)))
         keep(store, keys[1], b"a dog", head=replace(HEAD, headers=(("cache-control", "no-cache"),)))
         bird = Verified(facts(b"a bird"), written(store, b"a bird"))
         selected = (("accept", "image/png"),)
-        keep_proved(store, bird, keys[149], HEAD, asked_at=10.25, received_at=10.5, selected=selected)
+        keep_proved(store, bird, keys[149], HEAD, request_time=10.25, response_time=10.5, selected=selected)
         for now in (1, 20, 100):
-            seen = store.look_at([*keys, keys[2]], now=now)
+            seen = store.lookup([*keys, keys[2]], now=now)
             assert seen.at == now
-            assert {*seen.absent} == {*keys[2:149]}
-            assert {*store.look_at(keys[1:2], now=now).absent} == set()
-            assert {*store.look_at(keys[2:3], now=now).absent} == {keys[2]}
+            assert {*seen.missing} == {*keys[2:149]}
+            assert {*store.lookup(keys[1:2], now=now).missing} == set()
+            assert {*store.lookup(keys[2:3], now=now).missing} == {keys[2]}
 
     def test_of_small_files_that_stand_under_many_keys_nothing_is_said(self, store: Store) -> None:
         lasting = replace(HEAD, headers=(("cache-control", "max-age=60"),))
@@ -125,9 +128,9 @@ class StoreSuite:
         for data, many in ((b"a cat", False), (b"a cat" * 10_000, True)):
             for key in keys[:4]:
                 keep(store, key, data, head=lasting)
-            assert store.look_at(keys[:4], now=20).answers.keys() == {*keys[:4]}
+            assert store.lookup(keys[:4], now=20).hits.keys() == {*keys[:4]}
             keep(store, keys[4], data, head=lasting)
-            assert len(store.look_at(keys, now=20).answers) == (5 if many else 0)
+            assert len(store.lookup(keys, now=20).hits) == (5 if many else 0)
 
     def test_an_entry_answers_only_for_its_own_selector(self, store: Store) -> None:
         lasting = replace(HEAD, headers=(("cache-control", "max-age=60"),))
@@ -135,7 +138,7 @@ class StoreSuite:
         def kept(data: bytes, selector: str) -> Entry:
             proof = Verified(facts(data), written(store, data))
             return keep_proved(
-                store, proof, CAT, lasting, asked_at=10.25, received_at=10.5, selector=selector
+                store, proof, CAT, lasting, request_time=10.25, response_time=10.5, selector=selector
             )
 
         alice = kept(b"of alice", "alice")
@@ -144,14 +147,14 @@ class StoreSuite:
         assert store.find(CAT, None) is None
         assert store.find(CAT, selector="bob") is None
         assert store.find(CAT, selector="alice") == store.find(CAT, selector=None) == alice
-        seen = store.look_at([CAT], now=20)
-        assert (dict(seen.answers), {*seen.absent}) == ({}, set())
+        seen = store.lookup([CAT], now=20)
+        assert (dict(seen.hits), {*seen.missing}) == ({}, set())
         plain, bob = kept(b"of all", ""), kept(b"of bob", "bob")
         assert store.find(CAT) == plain
         assert store.find(CAT, selector="bob") == bob
         assert store.find(CAT, selector="alice") == alice
-        assert store.told(store.look_at([CAT], now=20).answers[CAT][1]) == plain
-        fresh = store.refresh(bob, Head(HEAD.url, 304, (("etag", '"2"'),)), asked_at=20, received_at=21)
+        assert store.entry_of(store.lookup([CAT], now=20).hits[CAT][1]) == plain
+        fresh = store.refresh(bob, Head(HEAD.url, 304, (("etag", '"2"'),)), request_time=20, response_time=21)
         assert store.find(CAT, selector="bob") == fresh
         assert store.find(CAT, selector="alice") == alice
         assert kept(b"of alice now", "alice") == store.find(CAT, selector="alice")
@@ -165,32 +168,32 @@ class StoreSuite:
         assert store.path(keep(store, CAT, b"a cat")).name == f"{digest(b'a cat')}.webp"
 
     def test_bytes_add_up_in_the_order_they_came(self, store: Store) -> None:
-        ticket = store.begin()
+        ticket = store.open()
         chunks = (b"one", b"", b"three", b"x" * 200_000)
-        assert [store.append(ticket, chunk) for chunk in chunks] == [3, 3, 8, 200_008]
+        assert [store.write(ticket, chunk) for chunk in chunks] == [3, 3, 8, 200_008]
         whole = b"onethree" + b"x" * 200_000
-        with store.contents(ticket) as (data, found):
+        with store.read(ticket) as (data, found):
             assert (bytes(data), found) == (whole, digest(whole))
-        store.append(ticket, b"y")
-        with store.contents(ticket) as (data, found):
+        store.write(ticket, b"y")
+        with store.read(ticket) as (data, found):
             assert (bytes(data), found) == (whole + b"y", digest(whole + b"y"))
 
     def test_nothing_can_be_looked_at_too(self, store: Store) -> None:
-        with store.contents(store.begin()) as (data, found):
+        with store.read(store.open()) as (data, found):
             assert (bytes(data), found) == (b"", digest(b""))
 
     def test_a_look_that_outlives_its_door_harms_nothing(self, store: Store) -> None:
-        with store.contents(written(store, b"a cat")) as (data, _):
+        with store.read(written(store, b"a cat")) as (data, _):
             view = memoryview(data)
         assert bytes(view) == b"a cat"
         view.release()
 
     def test_two_writers_do_not_see_each_other(self, store: Store) -> None:
-        first, second = store.begin(), store.begin()
+        first, second = store.open(), store.open()
         assert first != second
-        store.append(first, b"one")
-        store.append(second, b"two")
-        with store.contents(first) as (one, _), store.contents(second) as (two, _):
+        store.write(first, b"one")
+        store.write(second, b"two")
+        with store.read(first) as (one, _), store.read(second) as (two, _):
             assert (bytes(one), bytes(two)) == (b"one", b"two")
 
     def test_what_is_not_kept_is_not_found(self, store: Store) -> None:
@@ -202,33 +205,40 @@ class StoreSuite:
         ticket = written(store, b"a cat")
         store.discard(ticket)
         store.discard(ticket)
-        store.discard(Scratch("a stranger"))
+        store.discard(StagingId("a stranger"))
 
     @pytest.mark.parametrize("ticket", ["", "a stranger", "../../escape", "\0"])
     def test_a_strange_ticket_is_refused(self, store: Store, ticket: str) -> None:
         with pytest.raises(CacheError):
-            store.append(Scratch(ticket), b"")
-        with pytest.raises(CacheError), store.contents(Scratch(ticket)):
+            store.write(StagingId(ticket), b"")
+        with pytest.raises(CacheError), store.read(StagingId(ticket)):
             pass
         with pytest.raises(CacheError):
-            keep_proved(store, Verified(facts(b""), Scratch(ticket)), CAT, HEAD, asked_at=0, received_at=0)
+            keep_proved(
+                store, Verified(facts(b""), StagingId(ticket)), CAT, HEAD, request_time=0, response_time=0
+            )
 
     def test_keeping_spends_the_ticket(self, store: Store) -> None:
         ticket = written(store, b"a cat")
         verified = Verified(facts(b"a cat"), ticket)
-        keep_proved(store, verified, CAT, HEAD, asked_at=0, received_at=0)
+        keep_proved(store, verified, CAT, HEAD, request_time=0, response_time=0)
         store.discard(ticket)
         with pytest.raises(CacheError):
-            store.append(ticket, b"more")
+            store.write(ticket, b"more")
         with pytest.raises(CacheError):
-            keep_proved(store, verified, CAT, HEAD, asked_at=0, received_at=0)
+            keep_proved(store, verified, CAT, HEAD, request_time=0, response_time=0)
         assert store.find(CAT) is not None
 
     def test_only_the_bytes_that_were_verified_are_kept(self, store: Store) -> None:
         for proof in (facts(b"a dog"), facts(b"a ca")):
             with pytest.raises(CacheError):
                 keep_proved(
-                    store, Verified(proof, written(store, b"a cat")), CAT, HEAD, asked_at=0, received_at=0
+                    store,
+                    Verified(proof, written(store, b"a cat")),
+                    CAT,
+                    HEAD,
+                    request_time=0,
+                    response_time=0,
                 )
             assert store.find(CAT) is None
 
@@ -248,29 +258,29 @@ class StoreSuite:
                 proof,
                 CAT,
                 head,
-                asked_at=number,
-                received_at=number,
+                request_time=number,
+                response_time=number,
                 selected=selected,
                 bound=float(number),
             )
         webp, png = (store.find(CAT, (("Accept", name),)) for name in ("image/webp", "image/png"))
         assert webp is not None
         assert png is not None
-        assert (self.bytes_of(store, webp), webp.bound) == (b"image/webp", 0.0)
-        assert (self.bytes_of(store, png), png.selected) == (b"image/png", (("accept", "image/png"),))
+        assert (self.bytes_of(store, webp), webp.redirect_lifetime) == (b"image/webp", 0.0)
+        assert (self.bytes_of(store, png), png.vary_values) == (b"image/png", (("accept", "image/png"),))
         assert store.find(CAT) is store.find(CAT, (("accept", "image/gif"),)) is None
         assert store.find(CAT, None) == png
-        store.refresh(webp, Head(HEAD.url, 304, (("x", "y"),)), asked_at=20, received_at=21)
+        store.refresh(webp, Head(HEAD.url, 304, (("x", "y"),)), request_time=20, response_time=21)
         refreshed = store.find(CAT, None)
         assert refreshed is not None
-        assert (refreshed.selected, refreshed.received_at) == (webp.selected, 21)
+        assert (refreshed.vary_values, refreshed.response_time) == (webp.vary_values, 21)
 
     def test_what_depends_on_no_field_takes_the_place_of_every_variant(self, store: Store) -> None:
         for number, selected in enumerate(((("a", "1"),), (("a", "2"),), ())):
             name = f"{number}".encode()
             head = Head(HEAD.url, 200, (("vary", "a"),) if selected else ())
             proof = Verified(facts(name), written(store, name))
-            keep_proved(store, proof, CAT, head, asked_at=0, received_at=0, selected=selected)
+            keep_proved(store, proof, CAT, head, request_time=0, response_time=0, selected=selected)
         for value in ("1", "2", "3"):
             found = store.find(CAT, (("a", value),))
             assert found is not None
@@ -283,11 +293,11 @@ class StoreSuite:
         varying = Head(HEAD.url, 200, (("vary", "accept-language"),))
         filings = []
         for value in ("", "en", "de", last):
-            of_any = filing(store, CAT, f"{value or 'any'} of many".encode())
+            of_any = pending_entry(store, CAT, f"{value or 'any'} of many".encode())
             filings.append(
-                of_any._replace(head=varying, selected=(("accept-language", value),)) if value else of_any
+                of_any._replace(head=varying, vary_values=(("accept-language", value),)) if value else of_any
             )
-        assert not [kept for kept in store.keep_all(filings) if isinstance(kept, CacheError)]
+        assert not [kept for kept in store.commit(filings) if isinstance(kept, CacheError)]
         for value in ("de", "en", "fr"):
             found = store.find(CAT, (("accept-language", value),))
             if last and value == "fr":
@@ -305,7 +315,7 @@ class StoreSuite:
     def test_each_key_keeps_what_was_checked_for_it(self, store: Store) -> None:
         for key, verified in ((CAT, ("length", "structure")), (DOG, ())):
             proof = Verified(facts(b"a pet", verified=verified), written(store, b"a pet"))
-            keep_proved(store, proof, key, HEAD, asked_at=0, received_at=0)
+            keep_proved(store, proof, key, HEAD, request_time=0, response_time=0)
         for key, verified in ((CAT, ("length", "structure")), (DOG, ())):
             found = store.find(key)
             assert found is not None
@@ -329,7 +339,9 @@ class StoreSuite:
         stored = (*of_bytes, ("age", "1"), ("age", "2"), ("x", "y"))
         entry = keep(store, CAT, b"a cat", Head("https://cdn.example/cat.webp", 200, stored))
         fields = (("content-length", "0"), ("age", "0"), ("content-type", "text/html"), ("date", "today"))
-        fresh = store.refresh(entry, Head("https://other.example/", 304, fields), asked_at=20, received_at=21)
+        fresh = store.refresh(
+            entry, Head("https://other.example/", 304, fields), request_time=20, response_time=21
+        )
         headers = (*of_bytes, ("x", "y"), ("age", "0"), ("date", "today"))
         assert fresh == Entry(CAT, entry.facts, Head("https://cdn.example/cat.webp", 200, headers), 20, 21)
         assert store.find(CAT) == fresh
@@ -342,35 +354,40 @@ class StoreSuite:
             ("transfer-encoding", "chunked"),
             ("etag", '"2"'),
         )
-        fresh = store.refresh(entry, Head(HEAD.url, 304, fields), asked_at=20, received_at=21)
+        fresh = store.refresh(entry, Head(HEAD.url, 304, fields), request_time=20, response_time=21)
         assert fresh.head.headers == (("content-type", "image/webp"), ("etag", '"2"'))
 
     def test_refreshing_what_has_been_replaced_leaves_the_newer(self, store: Store) -> None:
         old = keep(store, CAT, b"a cat")
         new = keep(store, CAT, b"an older cat")
-        store.refresh(old, Head(HEAD.url, 304, (("x", "y"),)), asked_at=20, received_at=21)
+        store.refresh(old, Head(HEAD.url, 304, (("x", "y"),)), request_time=20, response_time=21)
         assert store.find(CAT) == new
 
     def test_what_is_marked_and_suspended_can_be_gone_on_with_once(self, store: Store) -> None:
         ticket = written(store, b"a ", b"c")
-        store.mark(ticket, CAT, HEAD)
-        store.mark(ticket, CAT, HEAD)
+        store.make_resumable(ticket, CAT, HEAD)
+        store.make_resumable(ticket, CAT, HEAD)
         assert store.resume(CAT) is None
-        assert store.append(ticket, b"a") == 4
+        assert store.write(ticket, b"a") == 4
         store.suspend(ticket)
         store.suspend(ticket)
         with pytest.raises(CacheError):
-            store.append(ticket, b"t")
+            store.write(ticket, b"t")
         assert (store.find(CAT), store.resume(DOG)) == (None, None)
         partial = store.resume(CAT)
         assert partial is not None
         assert (partial.length, partial.head) == (4, HEAD)
         assert store.resume(CAT) is None
-        assert store.append(partial.scratch, b"t") == 5
-        with store.contents(partial.scratch) as (data, found):
+        assert store.write(partial.staging_id, b"t") == 5
+        with store.read(partial.staging_id) as (data, found):
             assert (bytes(data), found) == (b"a cat", digest(b"a cat"))
         entry = keep_proved(
-            store, Verified(facts(b"a cat"), partial.scratch), CAT, HEAD, asked_at=10.25, received_at=10.5
+            store,
+            Verified(facts(b"a cat"), partial.staging_id),
+            CAT,
+            HEAD,
+            request_time=10.25,
+            response_time=10.5,
         )
         assert self.bytes_of(store, entry) == b"a cat"
         assert store.resume(CAT) is None
@@ -378,18 +395,18 @@ class StoreSuite:
     def test_what_is_not_marked_or_discarded_cannot_be_gone_on_with(self, store: Store) -> None:
         store.suspend(written(store, b"a c"))
         ticket = written(store, b"a c")
-        store.mark(ticket, CAT, HEAD)
+        store.make_resumable(ticket, CAT, HEAD)
         store.discard(ticket)
         store.suspend(ticket)
-        store.suspend(Scratch("a stranger"))
+        store.suspend(StagingId("a stranger"))
         assert store.resume(CAT) is None
         with pytest.raises(CacheError):
-            store.mark(ticket, CAT, HEAD)
+            store.make_resumable(ticket, CAT, HEAD)
 
     def test_of_a_head_all_is_remembered(self, store: Store) -> None:
         head = Head("https://h.example/é\ud800", 200, (("x", "caf\xe9\n\0"), ("x", '"2"'), ("", "")))
         ticket = written(store, b"a c")
-        store.mark(ticket, CAT, head)
+        store.make_resumable(ticket, CAT, head)
         store.suspend(ticket)
         partial = store.resume(CAT)
         assert partial is not None
@@ -402,11 +419,11 @@ class StoreSuite:
             data = rendition.key.encode()
             proof = Verified(replace(facts(data), width=real), written(store, data))
             return keep_proved(
-                store, proof, rendition.key, HEAD, asked_at=0, received_at=0, renditions=offered
+                store, proof, rendition.key, HEAD, request_time=0, response_time=0, renditions=offered
             )
 
         def found(*asked: Rendition, least: int) -> list[tuple[Rendition, Entry]]:
-            return [*store.stand_ins(asked, (), chosen=asked[0].key, least=least)]
+            return [*store.substitutes(asked, (), chosen=asked[0].key, least=least)]
 
         assert found(*offered, least=200) == []
         widest = kept(offered[2], real=950)
@@ -423,28 +440,28 @@ class StoreSuite:
     def test_a_lease_is_one_askers_until_it_is_released(self, store: Store) -> None:
         keep(store, DOG, b"a dog")
         fields = (("accept-language", "de"),)
-        first, other = store.lease(CAT, ()), store.lease(CAT, fields)
+        first, other = store.acquire(CAT, ()), store.acquire(CAT, fields)
         assert first.ours
         assert other.ours
-        assert store.lease(DOG, ()).ours
-        second = store.lease(CAT, ())
+        assert store.acquire(DOG, ()).ours
+        second = store.acquire(CAT, ())
         assert (second.ours, second.holder) == (False, first.holder)
         store.release(second)
-        assert not store.lease(CAT, ()).ours
+        assert not store.acquire(CAT, ()).ours
         store.release(first)
-        third = store.lease(CAT, ())
+        third = store.acquire(CAT, ())
         assert third.ours
         store.release(first)
-        assert not store.lease(CAT, ()).ours
-        assert not store.lease(CAT, fields).ours
+        assert not store.acquire(CAT, ()).ours
+        assert not store.acquire(CAT, fields).ours
         store.close()
-        assert store.lease(CAT, ()).ours
+        assert store.acquire(CAT, ()).ours
 
     def test_closing_discards_what_was_not_kept(self, store: Store) -> None:
         ticket = written(store, b"a cat")
         store.close()
         with pytest.raises(CacheError):
-            store.append(ticket, b"more")
+            store.write(ticket, b"more")
         store.close()
 
     def test_many_threads_may_use_one_store(self, store: Store) -> None:
@@ -465,7 +482,7 @@ class StoreSuite:
     def test_an_entry_is_found_as_it_was_kept(self, store: Store) -> None:
         @settings(max_examples=40, deadline=None)
         @given(_HEADS, _FACTS, _TIMES, _TIMES)
-        def check(head: Head, seen: Facts, asked_at: float, received_at: float) -> None:
+        def check(head: Head, seen: Facts, request_time: float, response_time: float) -> None:
             content = seen.format.encode()
             proof = replace(seen, bytes=len(content), sha256=digest(content))
             kept = keep_proved(
@@ -473,10 +490,10 @@ class StoreSuite:
                 Verified(proof, written(store, content)),
                 CAT,
                 head,
-                asked_at=asked_at,
-                received_at=received_at,
+                request_time=request_time,
+                response_time=response_time,
             )
-            assert kept == Entry(CAT, proof, head, asked_at, received_at)
+            assert kept == Entry(CAT, proof, head, request_time, response_time)
             assert store.find(CAT) == kept
 
         check()

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING
 import pytest
 
 from imgfetch.errors import NetworkError, Unreachable
-from imgfetch.http.connect import Dialler
-from imgfetch.http.pool import WireTransport
+from imgfetch.http.connect import Connector
+from imgfetch.http.pool import Http1Pool
 from imgfetch.http.tls import trust
-from imgfetch.model import Ask, Key, Limits
+from imgfetch.model.request import Limits, Request
+from imgfetch.model.values import Key
 from imgfetch.ports import AddressBusy
 from imgfetch.rules.crawl.address_table import canonical
 from pictures import encoded
@@ -39,9 +40,9 @@ class World:
         self.writers: list[asyncio.StreamWriter] = []
         self.addresses = ["127.0.0.1"]
         elapsed = asyncio.get_running_loop().time
-        self.transport = WireTransport(
+        self.transport = Http1Pool(
             Limits(per_address=2),
-            Dialler(("127.0.0.0/8",), elapsed, lambda _: self.addresses),
+            Connector(("127.0.0.0/8",), elapsed, lambda _: self.addresses),
             lambda: trust(None),
             elapsed,
             idle=99,
@@ -66,7 +67,7 @@ class World:
     async def get(self, name: str) -> AsyncIterator[bytes]:
         """Ask for an image by the name of its host, and hold its connection for the block."""
         url = f"http://{name}.example:{self.port}/a"
-        async with self.transport.send(Ask(Key(url), url, ())) as reply:
+        async with self.transport.send(Request(Key(url), url, ())) as reply:
             yield b"".join([bytes(piece) async for piece in reply.body()])
 
     async def busy(self, name: str) -> AddressBusy:
@@ -150,7 +151,7 @@ async def test_what_comes_to_no_connection_takes_no_part() -> None:
         it.port = port
         for _ in range(3):
             with pytest.raises(NetworkError):
-                async with it.transport.send(Ask(Key(""), f"https://a.example:{port}/a", ())):
+                async with it.transport.send(Request(Key(""), f"https://a.example:{port}/a", ())):
                     pass
         it.answers = False
         asking = [asyncio.create_task(it.get(name).__aenter__()) for name in "ab"]

@@ -14,7 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgfetch.model import Defect, Reason
+from imgfetch.model.image import Defect
+from imgfetch.model.result import ErrorKind
 from imgfetch.rules.crawl import address_guard, address_table
 from imgfetch.rules.http import urls
 
@@ -35,7 +36,7 @@ def same_key(*spellings: str) -> None:
 def refused(url: str, *words: str) -> None:
     read = urls.read(url)
     assert isinstance(read, Defect)
-    assert read.reason is Reason.BAD_URL
+    assert read.kind is ErrorKind.BAD_URL
     for word in words:
         assert word in read.message
 
@@ -233,7 +234,7 @@ PUBLIC = [
 def test_an_internal_address_is_refused_in_every_dress(ip: str) -> None:
     defect = address_guard.judge("name.example", [ip])
     assert defect is not None
-    assert defect.reason is Reason.BLOCKED
+    assert defect.kind is ErrorKind.BLOCKED
     assert defect.message == (
         f"name.example is at {ip}, an internal address; allow it with --allow-host name.example"
     )

@@ -17,10 +17,10 @@ from hypothesis import strategies as st
 
 from children import running
 from imgfetch import Client, InputError
-from imgfetch.api.jobs import Errand, errands_of
+from imgfetch.api.jobs import Job, jobs_of
 from imgfetch.cli import main
 from imgfetch.errors import CacheError
-from imgfetch.model import Form
+from imgfetch.model.markup import RowFormat
 from imgfetch.outputs.manifest_file import NAME, Manifest
 from imgfetch.readers.input_rows import form_of, rows
 from imgfetch.readers.lines import LONGEST
@@ -75,7 +75,7 @@ def listed(origin: Origin, *paths: str) -> str:
 # The rows of an input
 
 
-def read(text: str | bytes, form: Form, column: str | None = None) -> list[str]:
+def read(text: str | bytes, form: RowFormat, column: str | None = None) -> list[str]:
     """The sources in an input, and what is wrong with the others."""
     data = text.encode() if isinstance(text, str) else text
     found = rows(io.BytesIO(data), form, column=column)
@@ -83,30 +83,39 @@ def read(text: str | bytes, form: Form, column: str | None = None) -> list[str]:
 
 
 def test_each_form_gives_its_rows() -> None:
-    assert read("a.webp\n\n  b.webp 1x, c.webp 2x \r\n", Form.LINES) == ["a.webp", "b.webp 1x, c.webp 2x"]
-    assert read("\ufeffa.webp", Form.LINES) == ["a.webp"]
-    assert read("id,url\n1,a.webp\n\n2,b.webp\n", Form.CSV) == ["a.webp", "b.webp"]
-    assert read('URL,caption\n"a,1.webp","two\nlines"\nb.webp,\n', Form.CSV) == ["a,1.webp", "b.webp"]
-    assert read("\ufeffcaption\turl\nx, y\ta.webp\n", Form.TSV) == ["a.webp"]
-    assert read('{"url": "a.webp"}\n\n{"srcset": "b.webp 1x", "url": "c"}\n', Form.JSONL) == [
+    assert read("a.webp\n\n  b.webp 1x, c.webp 2x \r\n", RowFormat.LINES) == [
+        "a.webp",
+        "b.webp 1x, c.webp 2x",
+    ]
+    assert read("\ufeffa.webp", RowFormat.LINES) == ["a.webp"]
+    assert read("id,url\n1,a.webp\n\n2,b.webp\n", RowFormat.CSV) == ["a.webp", "b.webp"]
+    assert read('URL,caption\n"a,1.webp","two\nlines"\nb.webp,\n', RowFormat.CSV) == ["a,1.webp", "b.webp"]
+    assert read("\ufeffcaption\turl\nx, y\ta.webp\n", RowFormat.TSV) == ["a.webp"]
+    assert read('{"url": "a.webp"}\n\n{"srcset": "b.webp 1x", "url": "c"}\n', RowFormat.JSONL) == [
         "a.webp",
         "b.webp 1x",
     ]
-    assert read('url,srcset\na.webp,\nb.webp,"c 1x, d 2x"\n', Form.CSV) == ["a.webp", "c 1x, d 2x"]
-    assert read("image,url\na.webp,b.webp\n", Form.CSV, "image") == ["a.webp"]
-    assert read('{"image": "a.webp", "url": "b"}', Form.JSONL, "image") == ["a.webp"]
+    assert read('url,srcset\na.webp,\nb.webp,"c 1x, d 2x"\n', RowFormat.CSV) == ["a.webp", "c 1x, d 2x"]
+    assert read("image,url\na.webp,b.webp\n", RowFormat.CSV, "image") == ["a.webp"]
+    assert read('{"image": "a.webp", "url": "b"}', RowFormat.JSONL, "image") == ["a.webp"]
 
 
 def test_the_name_of_a_file_tells_its_form() -> None:
     for name, form in (
-        ("a.csv", Form.CSV), ("b.CSV.gz", Form.CSV), ("c.tsv", Form.TSV), ("d.jsonl", Form.JSONL),
-        ("e.ndjson.gz", Form.JSONL), ("f.txt", Form.LINES), ("-", Form.LINES), ("g.gz", Form.LINES),
+        ("a.csv", RowFormat.CSV),
+        ("b.CSV.gz", RowFormat.CSV),
+        ("c.tsv", RowFormat.TSV),
+        ("d.jsonl", RowFormat.JSONL),
+        ("e.ndjson.gz", RowFormat.JSONL),
+        ("f.txt", RowFormat.LINES),
+        ("-", RowFormat.LINES),
+        ("g.gz", RowFormat.LINES),
     ):  # fmt: skip
         assert form_of(name) == form
 
 
 def test_a_row_that_cannot_be_read_stands_for_itself() -> None:
-    assert read('{"url": "a"}\n{"url"\n[]\n{"url": 5}\n{}\n{"url": "b"}', Form.JSONL) == [
+    assert read('{"url": "a"}\n{"url"\n[]\n{"url": 5}\n{}\n{"url": "b"}', RowFormat.JSONL) == [
         "a",
         "!line 2: not JSON: Expecting ':' delimiter: line 2 column 1 (char 7)",
         "!line 3: not a JSON object",
@@ -114,29 +123,32 @@ def test_a_row_that_cannot_be_read_stands_for_itself() -> None:
         "!line 5: no text under url",
         "b",
     ]
-    assert read("id,url\n1\n2,a\n3,\n", Form.CSV) == [
+    assert read("id,url\n1\n2,a\n3,\n", RowFormat.CSV) == [
         "!line 2: no text under url",
         "a",
         "!line 4: no text under url",
     ]
     with pytest.raises(InputError, match="no header in the first line: field larger"):
-        read("x" * 200_000, Form.CSV)
-    assert read("\u00fc" * LONGEST + "\na", Form.LINES)[1:] == ["a"]
-    assert read("\u00fc" * LONGEST, Form.LINES)[0].startswith("!line 1: more than")
+        read("x" * 200_000, RowFormat.CSV)
+    assert read("\u00fc" * LONGEST + "\na", RowFormat.LINES)[1:] == ["a"]
+    assert read("\u00fc" * LONGEST, RowFormat.LINES)[0].startswith("!line 1: more than")
     long = "x" * (3 * LONGEST)
-    assert [row[:30] for row in read(f"{long}\na\n", Form.LINES)] == ["!line 1: more than 1,000,000 b", "a"]
-    assert read(f"url\n{long}\na\n", Form.CSV) == ["!line 2: more than 1,000,000 bytes in a row", "a"]
-    assert read(f"{long}\n" + '{"url": "a"}', Form.JSONL) == [
+    assert [row[:30] for row in read(f"{long}\na\n", RowFormat.LINES)] == [
+        "!line 1: more than 1,000,000 b",
+        "a",
+    ]
+    assert read(f"url\n{long}\na\n", RowFormat.CSV) == ["!line 2: more than 1,000,000 bytes in a row", "a"]
+    assert read(f"{long}\n" + '{"url": "a"}', RowFormat.JSONL) == [
         "!line 1: more than 1,000,000 bytes in a line",
         "a",
     ]
-    assert read("[" * 100_000, Form.JSONL)[0].startswith("!line 1: not JSON")
+    assert read("[" * 100_000, RowFormat.JSONL)[0].startswith("!line 1: not JSON")
     with pytest.raises(InputError, match="no column image; it has id, url; name the column with --column"):
-        read("id,url\n1,a", Form.CSV, "image")
+        read("id,url\n1,a", RowFormat.CSV, "image")
 
 
 def test_a_quote_that_never_ends_does_not_swallow_the_memory() -> None:
-    found = read('url\n"' + "a.webp\n" * 100_000 + "\n", Form.CSV)
+    found = read('url\n"' + "a.webp\n" * 100_000 + "\n", RowFormat.CSV)
     assert found[0].startswith("!line ")
     assert "field larger than field limit" in found[0]
     assert found[-1] == "a.webp"
@@ -144,7 +156,7 @@ def test_a_quote_that_never_ends_does_not_swallow_the_memory() -> None:
 
 def test_a_row_of_quoted_lines_that_never_ends_does_not_swallow_the_memory() -> None:
     # each line closes the field that the line before has opened, so that no field is long
-    found = read("url\n" + '"' + 'a","b\n' * 400_000, Form.CSV)
+    found = read("url\n" + '"' + 'a","b\n' * 400_000, RowFormat.CSV)
     assert found[0].endswith("more than 1,000,000 bytes in a row")
 
 
@@ -172,14 +184,14 @@ class Endless(io.RawIOBase):
 @pytest.mark.parametrize(
     ("form", "head", "row"),
     [
-        (Form.LINES, b"", b"a"),
-        (Form.CSV, b"url\n", b"a"),
-        (Form.TSV, b"url\n", b"a"),
-        (Form.JSONL, b"", b'{"url": "a"}'),
+        (RowFormat.LINES, b"", b"a"),
+        (RowFormat.CSV, b"url\n", b"a"),
+        (RowFormat.TSV, b"url\n", b"a"),
+        (RowFormat.JSONL, b"", b'{"url": "a"}'),
     ],
 )
 def test_a_line_that_never_ends_is_one_failure_and_takes_no_memory(
-    form: Form, head: bytes, row: bytes
+    form: RowFormat, head: bytes, row: bytes
 ) -> None:
     stream = io.BufferedReader(Endless(head + b'"', 60_000_000, b"\n" + row + b"\n"))
     tracemalloc.start()
@@ -195,20 +207,20 @@ def test_a_line_that_never_ends_is_one_failure_and_takes_no_memory(
 
 
 @settings(deadline=None)
-@given(st.binary(max_size=200), st.sampled_from(Form))
-def test_any_bytes_are_rows(data: bytes, form: Form) -> None:
+@given(st.binary(max_size=200), st.sampled_from(RowFormat))
+def test_any_bytes_are_rows(data: bytes, form: RowFormat) -> None:
     assert all(read(b"url\n" + data, form))
 
 
 def test_a_row_never_names_a_file(tmp_path: Path) -> None:
     page = tmp_path / "page.html"
     page.write_text("<img src=https://h.example/a.webp>")
-    (errand,) = errands_of(page, 0)
-    assert not hasattr(errand.choice, "reason")
-    (errand,) = errands_of(str(page), 0)
-    assert getattr(errand.choice, "reason", None) == "bad_url"
-    (errand,) = errands_of("../a%20b.webp", 0, base_url="https://h.example/x/y/")
-    assert getattr(errand.choice, "url", None) == "https://h.example/x/a%20b.webp"
+    (job,) = jobs_of(page, 0)
+    assert not hasattr(job.choice, "reason")
+    (job,) = jobs_of(str(page), 0)
+    assert getattr(job.choice, "kind", None) == "bad_url"
+    (job,) = jobs_of("../a%20b.webp", 0, base_url="https://h.example/x/y/")
+    assert getattr(job.choice, "url", None) == "https://h.example/x/a%20b.webp"
 
 
 # A run
@@ -445,7 +457,7 @@ def test_what_is_held_of_the_rows_before_an_input_breaks_off_is_served(
     assert ran.files == PICTURES
 
 
-async def _settled(groups: Iterator[Sequence[Errand]], lot: int) -> int:
+async def _settled(groups: Iterator[Sequence[Job]], lot: int) -> int:
     taken = 0
     most = 64 + 3 + (0 if lot == 1 else 2 * lot)  # of a lot as they were given, and as they were seen
     gc.collect()  # what other tests have left
@@ -454,7 +466,7 @@ async def _settled(groups: Iterator[Sequence[Errand]], lot: int) -> int:
             taken += len(outcomes)
             assert len(group) == len(outcomes)
             if taken % 500 == 0:
-                alive = sum(isinstance(thing, Errand) for thing in gc.get_objects())
+                alive = sum(isinstance(thing, Job) for thing in gc.get_objects())
                 assert alive <= most, taken
     return taken
 
@@ -462,10 +474,10 @@ async def _settled(groups: Iterator[Sequence[Errand]], lot: int) -> int:
 @pytest.mark.anyio
 @pytest.mark.parametrize("lot", [1, 64])
 async def test_no_more_rows_are_held_than_are_under_way(lot: int) -> None:
-    def groups() -> Iterator[Sequence[Errand]]:
+    def groups() -> Iterator[Sequence[Job]]:
         for index in range(3_000):
             word = f"https://h.example/{index}.webp" if index % 3 else "no image"
-            yield tuple(errands_of(word, index))
+            yield tuple(jobs_of(word, index))
 
     assert await _settled(groups(), lot) == 3_000
 

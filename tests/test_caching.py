@@ -15,8 +15,8 @@ import imgfetch
 from fakes import FakeClock
 from hostile import apng
 from imgfetch import CachingTransport, Client
-from imgfetch.api.runtime import Assembly
-from imgfetch.model import Limits, Settings
+from imgfetch.api.runtime import Runtime
+from imgfetch.model.request import Limits, Settings
 from imgfetch.rules.policy import proxy_policy
 from imgfetch.store.disk_store import DiskStore
 from imgfetch.system.clock import SystemClock
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
     from pathlib import Path
 
-    from imgfetch.model import Key
+    from imgfetch.model.values import Key
     from imgfetch.ports import Clock
 
 pytestmark = pytest.mark.anyio
@@ -404,7 +404,7 @@ async def test_a_transport_that_cannot_be_closed_keeps_nothing_else_open(tmp_pat
         await transport._threads.run(lambda: None)
     assert transport._store._index._reading.connection is None
 
-    assembly = Assembly(
+    assembly = Runtime(
         DiskStore(tmp_path / "cache"), Settings(), Network(transport=Stuck(answer())), lambda _: None
     )
     with pytest.raises(OSError, match="stuck"):

@@ -35,7 +35,7 @@ from test_disk import mounted
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from imgfetch.model import Digest
+    from imgfetch.model.values import Digest
 
 pytestmark = pytest.mark.usefixtures("home")
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgfetch import Candidate, InputError, SourceSet, Viewport, choose, parse_srcset
-from imgfetch.model import Policy
+from imgfetch.model.markup import Policy
 
 WEB = "480.webp 480w, 768.webp 768w, 1280.webp 1280w, 1920.webp 1920w"
 

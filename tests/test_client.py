@@ -17,9 +17,11 @@ import pytest
 
 import imgfetch
 from imgfetch import Client, Failure, Image, ImgfetchError, Limits
-from imgfetch.api.jobs import errands, errands_of_page
-from imgfetch.engine.events import Event, Received
-from imgfetch.model import Choice, Head, Page, Reason
+from imgfetch.api.jobs import jobs, jobs_of_page
+from imgfetch.engine.events import BytesReceived, Event
+from imgfetch.model.markup import Choice
+from imgfetch.model.request import Head
+from imgfetch.model.result import ErrorKind, Page
 from imgfetch.store.disk_store import DiskStore
 from origin import (
     Answer,
@@ -204,7 +206,7 @@ async def test_nobody_there_is_a_connect_error(client: Client) -> None:
 async def test_a_name_that_does_not_resolve_is_a_dns_error(client: Client) -> None:
     with pytest.raises(imgfetch.NetworkError, match="cannot find the host nowhere.invalid") as caught:
         await client.get("http://nowhere.invalid/a.webp")
-    assert caught.value.kind is Reason.DNS
+    assert caught.value.kind is ErrorKind.DNS
 
 
 @pytest.mark.parametrize(
@@ -216,7 +218,7 @@ async def test_an_internal_address_is_not_contacted_unless_it_is_allowed(
     async with Client(cache, limits=QUICK) as guarded:
         with pytest.raises(imgfetch.PolicyError, match="internal address") as caught:
             await guarded.get(f"http://{host}:{origin.port}/a")
-    assert caught.value.kind is Reason.BLOCKED
+    assert caught.value.kind is ErrorKind.BLOCKED
     assert origin.asked() == 0
     assert not cache.exists()
 
@@ -301,7 +303,7 @@ async def test_a_list_of_images_that_are_not_there_is_looked_up_many_at_a_time(
 
         return look
 
-    for name in ("look_at", "find"):
+    for name in ("lookup", "find"):
         monkeypatch.setattr(DiskStore, name, counted(name))
     urls = [origin.route(f"/{number}", whole(encoded("png", 9 + number, 9))) for number in range(100)]
     page = "".join(f"<img src='{url}'>" for url in urls)
@@ -312,7 +314,7 @@ async def test_a_list_of_images_that_are_not_there_is_looked_up_many_at_a_time(
     }[kind]
     outcomes = [outcome async for outcome in client.get_many(sources)]
     assert [type(outcome) for outcome in outcomes] == [Image] * 100
-    assert looks["look_at"] <= 4
+    assert looks["lookup"] <= 4
     assert looks["find"] <= 101
     assert origin.asked() == 100 + (kind == "a page")
 
@@ -358,7 +360,7 @@ async def test_many_sources_give_one_outcome_each_and_a_bad_one_stops_none(
         (0, False), (0, False), (1, True), (2, True), (3, False),
     ]  # fmt: skip
     kinds = {outcome.index: outcome.kind for outcome in outcomes if isinstance(outcome, Failure)}
-    assert kinds == {1: Reason.BAD_URL, 2: Reason.HTTP_STATUS}
+    assert kinds == {1: ErrorKind.BAD_URL, 2: ErrorKind.HTTP_STATUS}
 
 
 async def test_sources_may_come_asynchronously(origin: Origin, client: Client) -> None:
@@ -383,7 +385,7 @@ async def test_a_transport_may_answer_with_a_body_that_is_there_at_once(cache: P
     pieces: list[int] = []
 
     def observe(event: Event) -> None:
-        pieces.extend([event.bytes] if isinstance(event, Received) else ())
+        pieces.extend([event.bytes] if isinstance(event, BytesReceived) else ())
 
     transport = httpx.MockTransport(lambda _: httpx.Response(200, content=large))
     async with Client(cache, transport=transport, observe=observe) as client:
@@ -454,12 +456,12 @@ async def test_the_event_loop_goes_on_while_a_large_page_is_read(
     async with Client(cache, allow_hosts=["127.0.0.1"]) as client:
         await client.get(origin.url + "/a")
         executor.asked = 0  # once for the address
-        looked = await client.look(next(errands([url])))
-        assert [errand.place for errand in looked] == [*range(20)]
+        looked = await client.probe_page(next(jobs([url])))
+        assert [job.place for job in looked] == [*range(20)]
         assert executor.asked == threads
         outcomes = [outcome async for outcome in client.get_many([url])]
-        assert [outcome.place for outcome in outcomes] == [*range(20)]
-        assert (await client.get(url)).place == 0
+        assert [outcome.position for outcome in outcomes] == [*range(20)]
+        assert (await client.get(url)).position == 0
         assert executor.asked == 3 * threads
 
 
@@ -477,12 +479,12 @@ async def test_of_a_page_with_too_many_images_the_rest_is_one_failure(origin: Or
                 assert isinstance(last, Image)
             else:
                 assert isinstance(last, Failure)
-                assert (last.kind, last.place, last.retryable) == ("too_many_images", most, False)
+                assert (last.kind, last.position, last.retryable) == ("too_many_images", most, False)
                 assert last.message == f"more than {most} images in a page; the rest of them is left out"
             # what the caller has at hand is not counted
             files = [outcome async for outcome in client.get_many([page.decode()], base_url=url)]
             assert len([image for image in files if isinstance(image, Image)]) == 9
-            assert (await client.get(url)).place == 0
+            assert (await client.get(url)).position == 0
 
 
 MILLION = "<img data-src={width} data-widths='" + ",".join(str(n % 9 + 1) for n in range(100)) + "'>"
@@ -492,11 +494,11 @@ MILLION = "<img data-src={width} data-widths='" + ",".join(str(n % 9 + 1) for n 
 def test_nothing_is_made_of_an_image_before_its_turn() -> None:
     text = "<html>" + MILLION * 1_000
     head = Head("https://h.example/", 200)
-    page = Page(head, text.encode(), Failure(Reason.NOT_IMAGE, "", ""))
-    (errand,) = errands(["https://h.example/"], every=True)
+    page = Page(head, text.encode(), Failure(ErrorKind.NOT_IMAGE, "", ""))
+    (job,) = jobs(["https://h.example/"], every=True)
     for found, most in (
-        (errands_of_page(errand, page, most=10_000), 12_000_000),
-        (errands([text], every=True, base_url="https://h.example/"), 12_000_000),
+        (jobs_of_page(job, page, most=10_000), 12_000_000),
+        (jobs([text], every=True, base_url="https://h.example/"), 12_000_000),
     ):
         tracemalloc.start()
         try:
@@ -606,10 +608,10 @@ async def test_who_waits_for_an_image_or_a_page_hears_that_the_client_is_closed(
 ) -> None:
     origin.route(path, stall())
     url = origin.url + "/a"
-    errand = next(errands([url]))
+    job = next(jobs([url]))
     robots = path == "/robots.txt"
     async with Client(cache, limits=QUICK, allow_hosts=["127.0.0.1"], robots=robots) as client:
-        waiting = [asyncio.create_task(work) for work in (client.get(url), client.look(errand))]
+        waiting = [asyncio.create_task(work) for work in (client.get(url), client.probe_page(job))]
         while origin.asked() < requests:
             await asyncio.sleep(0.01)
     for task in waiting:
@@ -633,7 +635,7 @@ async def test_a_digest_binds_a_url_to_a_file_even_where_a_page_of_images_comes(
     assert (await client.get(page)).path.read_bytes() == WEBP
     with pytest.raises(ImgfetchError) as caught:
         await client.get(page, sha256="ab" * 32)
-    assert caught.value.kind is Reason.NOT_IMAGE
+    assert caught.value.kind is ErrorKind.NOT_IMAGE
 
 
 async def test_a_failure_has_all_it_takes_to_ask_again_and_does_not_show_it(
@@ -684,6 +686,6 @@ async def test_a_text_never_opens_a_file(secret: str, client: Client, origin: Or
 def test_a_path_and_an_open_file_are_read(secret: str) -> None:
     with Path(secret).open("rb") as binary, Path(secret).open(encoding="utf-8") as text:
         for source in (Path(secret), binary, text):
-            (errand,) = errands([source])
-            assert isinstance(errand.choice, Choice)
-            assert errand.choice.url == "https://elsewhere.example/a.webp"
+            (job,) = jobs([source])
+            assert isinstance(job.choice, Choice)
+            assert job.choice.url == "https://elsewhere.example/a.webp"

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from imgfetch import Client, Failure, Image, ImgfetchError, InputError, Limits
-from imgfetch.engine.events import Received
-from imgfetch.model import Reason
+from imgfetch.engine.events import BytesReceived
+from imgfetch.model.result import ErrorKind
 from imgfetch.rules.crawl import robots
 from origin import Origin, cut, endless, gzip, head, raw, redirect, reset, stall, status, whole
 from pictures import encoded
@@ -165,7 +165,7 @@ async def test_it_holds_for_a_day_and_its_absence_for_ten_minutes() -> None:
     world.transport.answer(H + "/a", (404, b""))
     world.transport.answer(H + "/robots.txt", (500, b""), (500, b""), (500, b""), (200, b""))
     failed = await world.failed("/a")
-    assert (failed.reason, failed.retryable, failed.attempts) == (Reason.HTTP_STATUS, True, 0)
+    assert (failed.kind, failed.retryable, failed.attempts) == (ErrorKind.HTTP_STATUS, True, 0)
     world.clock.time += 590
     await world.failed("/a")
     assert world.urls() == ["/robots.txt"] * 3
@@ -180,7 +180,7 @@ async def test_images_that_come_together_share_one_question() -> None:
     world = World(robots="imgfetch")
     world.transport.answer(H + "/robots.txt", (200, NOBODY))
     outcomes = await asyncio.gather(*(world.failed(f"/{number}") for number in range(20)))
-    assert {failed.reason for failed in outcomes} == {Reason.OPTED_OUT}
+    assert {failed.kind for failed in outcomes} == {ErrorKind.OPTED_OUT}
     assert world.urls() == ["/robots.txt"]
 
 
@@ -220,7 +220,7 @@ async def test_an_image_whose_owner_is_against_it_is_not_read(
         error = await refused(client, origin.url + "/no.webp")
         assert "the origin does not want it taken" in str(error)
         assert "--robots ignore" in str(error)
-    assert not [event for event in events if isinstance(event, Received)]
+    assert not [event for event in events if isinstance(event, BytesReceived)]
     assert origin.asked("/no.webp") == 1
     assert not (cache / "objects-v1").exists()
 

@@ -20,7 +20,7 @@ from imgfetch import CachingTransport, Client, Image, InputError, Limits
 from imgfetch.cli import main
 from imgfetch.cli.fast_path import answer as answer_at_once
 from imgfetch.cli.options import parse
-from imgfetch.model import NO_SECRETS, Secrets, Settings, SourceOrigin
+from imgfetch.model.request import NO_SECRETS, Secrets, Settings, SourceOrigin
 from imgfetch.rules.http import credentials, urls
 from imgfetch.store.disk_store import DiskStore
 from origin import Answer, Origin, Request, cut, head, redirect, status, whole
@@ -447,7 +447,7 @@ async def test_no_fast_way_serves_what_credentials_brought(home: Path, origin: O
     with closing(DiskStore(cache)) as store:
         key = urls.key(url)
         assert key is not None
-        assert not store.look_at([key], now=1e10).answers
+        assert not store.lookup([key], now=1e10).hits
         assert store.find(key) is None
         assert store.find(key, None) is None
     async with Client(cache, **OPEN, offline=True) as client:

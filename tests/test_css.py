@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgfetch.markup.css import find_css_images
-from imgfetch.model import Candidate, Kind, Source
+from imgfetch.model.markup import Candidate, Source, SourceKind
 
 
 def check(css: str, *expected: str) -> None:
@@ -141,7 +141,7 @@ def test_urls_are_made_absolute() -> None:
     )
     assert first.candidates == (Candidate("https://x.test/a"),)
     assert second.sources == (Source((Candidate("https://x.test/css/b", density=1.0),), type="c"),)
-    assert first.kind is second.kind is Kind.CSS
+    assert first.kind is second.kind is SourceKind.CSS
 
 
 @pytest.mark.parametrize(

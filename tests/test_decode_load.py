@@ -16,7 +16,8 @@ from PIL import Image
 from imgfetch import Limits
 from imgfetch.formats import walk
 from imgfetch.formats.footprint import decode_load
-from imgfetch.model import DecodeLoad, Format, Reason, Structure
+from imgfetch.model.image import DecodeLoad, Format, Structure
+from imgfetch.model.result import ErrorKind
 from imgfetch.rules.image.decode_budget import has_room, is_light, refusal
 from pictures import animation, encoded, samples
 
@@ -68,7 +69,7 @@ import json, re, sys
 from pathlib import Path
 from imgfetch.decode.pillow import PillowDecoder, load_plugins
 from imgfetch.formats import walk
-from imgfetch.model import Limits
+from imgfetch.model.request import Limits
 
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
@@ -124,7 +125,7 @@ def test_what_needs_more_than_the_budget_is_refused_by_its_header() -> None:
     structure = walk(data)._replace(width=8_000, height=6_000)
     defect = refusal(decode_load(data, structure), structure, Limits())
     assert defect is not None
-    assert defect.reason is Reason.TOO_MANY_PIXELS
+    assert defect.kind is ErrorKind.TOO_MANY_PIXELS
     needed = "8000 x 6000 pixels need 913,000,000 bytes of memory to decode"
     assert defect.message == f"{needed}, the limit is 448,000,000 for one image"
     assert refusal(decode_load(data, structure), structure, Limits(decode_memory=1_100_000_000)) is None

@@ -12,9 +12,9 @@ import pytest
 
 from imgfetch.errors import CacheError, PolicyError, Unreachable
 from imgfetch.http import connect
-from imgfetch.http.connect import Dialler
+from imgfetch.http.connect import Connector
 from imgfetch.http.resolver import Names
-from imgfetch.model import Reason
+from imgfetch.model.result import ErrorKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -106,16 +106,16 @@ async def test_who_is_cancelled_takes_the_answer_from_nobody() -> None:
 
 
 async def test_one_internal_address_among_others_refuses_the_name() -> None:
-    dialler = Dialler((), clock()[1], Resolver(("192.0.2.1", "8.8.8.8", "127.0.0.1")).look_up)
+    dialler = Connector((), clock()[1], Resolver(("192.0.2.1", "8.8.8.8", "127.0.0.1")).look_up)
     with pytest.raises(PolicyError) as caught:
         await dialler.connect(asyncio.Protocol, "h.example", 80, timeout=1)
-    assert caught.value.kind is Reason.BLOCKED
+    assert caught.value.kind is ErrorKind.BLOCKED
 
 
 async def test_the_address_that_was_judged_is_the_one_that_is_dialled() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         resolver = Resolver(("127.0.0.1",), ("127.0.0.9",))
-        dialler = Dialler(("127.0.0.1",), clock()[1], resolver.look_up)
+        dialler = Connector(("127.0.0.1",), clock()[1], resolver.look_up)
         await hang_up(await dialler.connect(Spoken, "h.example", listener.getsockname()[1], timeout=1))
         assert resolver.asked == ["h.example"]
 
@@ -124,7 +124,7 @@ async def test_the_next_address_is_tried_and_a_name_whose_addresses_are_all_dead
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         resolver = Resolver(("127.0.0.9", "127.0.0.1"))
-        dialler = Dialler(("127.0.0.0/8",), clock()[1], resolver.look_up)
+        dialler = Connector(("127.0.0.0/8",), clock()[1], resolver.look_up)
         await hang_up(await dialler.connect(Spoken, "h.example", port, timeout=1))
     for _ in range(2):
         with pytest.raises(Unreachable, match="cannot connect: connection refused"):
@@ -140,10 +140,10 @@ async def test_a_resolver_that_gives_no_answer_is_named_and_not_asked_again_mean
         answer.wait()
         return ["192.0.2.1"]
 
-    dialler, names = Dialler((), clock()[1], look_up), Names(clock()[1], look_up)
+    dialler, names = Connector((), clock()[1], look_up), Names(clock()[1], look_up)
     with pytest.raises(Unreachable, match=r"h.example: no answer from the resolver within 0.01 s") as caught:
         await dialler.connect(asyncio.Protocol, "h.example", 80, timeout=0.01)
-    assert caught.value.kind is Reason.DNS
+    assert caught.value.kind is ErrorKind.DNS
     with pytest.raises(Unreachable):
         await names.resolve("i.example", 0.01)
     answer.set()
@@ -180,7 +180,7 @@ async def test_each_address_has_time_enough_for_a_connection(
 ) -> None:
     time, elapsed = clock()
     resolver = Resolver(tuple(f"203.0.114.{number}" for number in range(addresses)))
-    dialler = Dialler((), elapsed, resolver.look_up)
+    dialler = Connector((), elapsed, resolver.look_up)
     nowhere = Nowhere(time, monkeypatch)
     with pytest.raises(Unreachable, match="no connection within"):
         await dialler.connect(asyncio.Protocol, "h.example", 80, timeout=seconds)
@@ -190,7 +190,7 @@ async def test_each_address_has_time_enough_for_a_connection(
 async def test_addresses_of_both_families_are_tried_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
     time, elapsed = clock()
     v6, v4 = [f"2606:4700::{number}" for number in range(1, 5)], ["8.8.8.8", "8.8.4.4"]
-    dialler = Dialler((), elapsed, Resolver((*v6, *v4)).look_up)
+    dialler = Connector((), elapsed, Resolver((*v6, *v4)).look_up)
     nowhere = Nowhere(time, monkeypatch)
     with pytest.raises(Unreachable, match="no connection within 10 s"):
         await dialler.connect(asyncio.Protocol, "h.example", 80, timeout=10)

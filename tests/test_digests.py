@@ -9,8 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgfetch.model import Defect, Digest, Head, Reason
-from imgfetch.rules.http.digests import claims, weigh
+from imgfetch.model.image import Defect
+from imgfetch.model.request import Head
+from imgfetch.model.result import ErrorKind
+from imgfetch.model.values import Digest
+from imgfetch.rules.http.digests import check, claims
 
 BODY = b"a cat"
 SHA256 = Digest(hashlib.sha256(BODY).hexdigest())
@@ -25,7 +28,7 @@ def base64(algorithm: str, body: bytes = BODY) -> str:
 
 
 def weighed(*headers: tuple[str, str], body: bytes = BODY) -> tuple[str, ...] | Defect:
-    return weigh(claims(Head("", 200, headers)), body, Digest(hashlib.sha256(body).hexdigest()))
+    return check(claims(Head("", 200, headers)), body, Digest(hashlib.sha256(body).hexdigest()))
 
 
 EVERY = (
@@ -59,7 +62,7 @@ def test_another_body_contradicts_all_but_an_etag(field: tuple[str, str]) -> Non
         assert found == ()
     else:
         assert isinstance(found, Defect)
-        assert found.reason is Reason.INTEGRITY
+        assert found.kind is ErrorKind.INTEGRITY
         assert f"{field[0]} promised" in found.message
 
 

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgfetch.markup.discovery import find_page_images
-from imgfetch.model import Candidate, Kind, SourceSet
+from imgfetch.model.markup import Candidate, SourceKind, SourceSet
 from measuring import cpu_seconds
 
 PIXEL = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"
@@ -250,7 +250,7 @@ def test_what_a_noscript_says_amiss_is_where_it_begins(image: str) -> None:
     before = "<p>\n<img src=a><p>\n"
     (_, plain) = find_page_images(f"{before}<noscript>\n\n{image}</noscript>")
     (problem,) = plain.problems
-    assert (plain.kind, problem.found) == (Kind.NOSCRIPT, "c 3q")
+    assert (plain.kind, problem.found) == (SourceKind.NOSCRIPT, "c 3q")
     assert (problem.position, problem.line, problem.column) == (len(before), 3, 1)
 
 
@@ -294,7 +294,7 @@ def test_a_hostile_page_is_searched_whole(markup: str) -> None:
 @given(st.lists(st.sampled_from(["<img src=a>", f"<img src='{PIXEL}' data-src=b>", "<noscript>", "</noscript>", "<picture>", "</picture>", "<source srcset='s 1x'>", "<amp-img src=c>", "</amp-img>", "<p style='a:url(d)'>", "x", "<svg>", "<image href=e>", "<template>", "</template>", "<style>", "</style>", "<script type=application/ld+json>", "</script>", '{"image":"f"}', "\ud800", "<base href='http://['>"])))  # fmt: skip
 def test_any_page_is_searched(pieces: list[str]) -> None:
     for image in find_page_images("".join(pieces), base_url=BASE):
-        assert image.kind in Kind
+        assert image.kind in SourceKind
         assert image.candidates or image.sources or image.problems
 
 

@@ -25,13 +25,15 @@ import pytest
 
 from fakes import FakeClock
 from imgfetch.errors import CacheError
-from imgfetch.model import Key, Reason, Verified
+from imgfetch.model.image import Verified
+from imgfetch.model.result import ErrorKind
+from imgfetch.model.values import Key
 from imgfetch.store import disk_store
 from imgfetch.store.disk_store import DiskStore
 from imgfetch.store.staging import IN_MEMORY
 from imgfetch.system import atomic_files
 from imgfetch.system.clock import SystemClock
-from keeping import CAT, DOG, HEAD, digest, facts, filing, keep, keep_proved, written
+from keeping import CAT, DOG, HEAD, digest, facts, keep, keep_proved, pending_entry, written
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -54,7 +56,7 @@ def store(root: Path) -> Iterator[DiskStore]:
         yield store
 
 
-def fails(reason: Reason, work: Callable[[], object], *named: object) -> str:
+def fails(reason: ErrorKind, work: Callable[[], object], *named: object) -> str:
     """`work` fails for that reason, in one line that names these things."""
     with pytest.raises(CacheError) as caught:
         work()
@@ -192,7 +194,7 @@ def test_no_descriptor_is_left_open(root: Path) -> None:
     for number in range(5):
         keep(store, CAT, b"%d" % number)
         store.discard(written(store, b"a dog"))
-        with store.contents(written(store, b"a bird")):
+        with store.read(written(store, b"a bird")):
             pass
     store.find(CAT)
     store.close()
@@ -206,15 +208,15 @@ def test_no_descriptor_is_left_open(root: Path) -> None:
 def check_refused(path: Path, *, seen: str) -> None:
     """The path is no cache: neither reading nor writing changes what stands there."""
     with closing(DiskStore(path)) as store:
-        assert seen in fails(Reason.NOT_A_CACHE, lambda: store.find(CAT), path)
+        assert seen in fails(ErrorKind.NOT_A_CACHE, lambda: store.find(CAT), path)
         for work in (
-            store.begin,
+            store.open,
             store.stats,
             lambda: store.remove(CAT),
             lambda: list(store.entries()),
             lambda: list(store.verify(deep=True)),
         ):
-            assert seen in fails(Reason.NOT_A_CACHE, work, path)
+            assert seen in fails(ErrorKind.NOT_A_CACHE, work, path)
 
 
 def test_a_file_is_no_cache(tmp_path: Path) -> None:
@@ -443,7 +445,7 @@ def test_a_damaged_index_can_be_met_first_by_a_writer(store: DiskStore, root: Pa
     for path in root.glob("index-v1*"):
         path.unlink()
     index_of(root).write_bytes(b"noise")
-    entry = keep_proved(store, Verified(facts(b"a dog"), ticket), DOG, HEAD, asked_at=0, received_at=0)
+    entry = keep_proved(store, Verified(facts(b"a dog"), ticket), DOG, HEAD, request_time=0, response_time=0)
     assert store.find(DOG) == entry
     assert len(store.notices) == 1
 
@@ -481,9 +483,9 @@ def test_an_index_of_the_future_is_left_alone(store: DiskStore, root: Path) -> N
     shutil.rmtree(root / "scratch-v1")
     before = tree(root)
     with closing(DiskStore(root)) as later:
-        fails(Reason.CACHE_VERSION, lambda: later.find(CAT), index_of(root), "version 3")
-        fails(Reason.CACHE_VERSION, later.begin, index_of(root), "version 3")
-        fails(Reason.CACHE_VERSION, lambda: list(later.entries()))
+        fails(ErrorKind.CACHE_VERSION, lambda: later.find(CAT), index_of(root), "version 3")
+        fails(ErrorKind.CACHE_VERSION, later.open, index_of(root), "version 3")
+        fails(ErrorKind.CACHE_VERSION, lambda: list(later.entries()))
         assert later.notices == []
     assert tree(root) == before
 
@@ -522,13 +524,13 @@ def test_a_cache_deleted_under_us_is_made_again(store: DiskStore, root: Path) ->
     assert store.find(CAT) is None
     entry = keep(store, CAT, b"a cat")
     assert store.find(CAT) == entry
-    in_memory = filing(store, DOG, b"a dog")
-    in_a_file = filing(store, CAT, bytes(IN_MEMORY + 1))
+    in_memory = pending_entry(store, DOG, b"a dog")
+    in_a_file = pending_entry(store, CAT, bytes(IN_MEMORY + 1))
     shutil.rmtree(root)
-    dog, lost = store.keep_all([in_memory, in_a_file])
+    dog, lost = store.commit([in_memory, in_a_file])
     assert store.find(DOG) == dog
     assert isinstance(lost, CacheError)
-    assert lost.kind is Reason.IO
+    assert lost.kind is ErrorKind.IO
     assert store.find(keep(store, CAT, b"a cat").key) is not None
     shutil.rmtree(root)
     assert store.find(keep(store, DOG, bytes(IN_MEMORY + 1)).key) is not None
@@ -572,13 +574,13 @@ def test_four_processes_may_keep_the_same_images_at_once(root: Path) -> None:
 def test_what_was_cut_short_before_it_is_looked_at_is_an_error_of_the_cache(
     store: DiskStore, root: Path
 ) -> None:
-    ticket = store.begin()
-    store.append(ticket, bytes(IN_MEMORY + 1))
+    ticket = store.open()
+    store.write(ticket, bytes(IN_MEMORY + 1))
     (path,) = root.rglob("*.part")
     os.truncate(path, 10)
     with pytest.raises(CacheError, match="cut short") as caught:
-        store.contents(ticket)
-    assert caught.value.kind is Reason.IO
+        store.read(ticket)
+    assert caught.value.kind is ErrorKind.IO
     store.discard(ticket)
 
 
@@ -587,7 +589,7 @@ def test_a_store_made_before_a_fork_gives_no_name_twice(store: DiskStore, root: 
     code = """
         import os
         child = os.fork()
-        store.append(store.begin(), bytes(300_000))
+        store.write(store.open(), bytes(300_000))
         assert not child or os.wait()
         os._exit(0)  # the file stays
     """
@@ -600,7 +602,9 @@ def test_a_writer_waits_for_another_and_says_so_when_it_takes_too_long(store: Di
     with closing(sqlite3.connect(index_of(root), isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
         assert store.find(CAT) == entry
-        fails(Reason.CACHE_LOCKED, lambda: keep(store, DOG, b"a dog"), index_of(root), "0.05 s", "try again")
+        fails(
+            ErrorKind.CACHE_LOCKED, lambda: keep(store, DOG, b"a dog"), index_of(root), "0.05 s", "try again"
+        )
         os.utime(store.path(entry), ns=(1, 1))
         assert store.find(CAT) == entry  # it could not be mended, and is served all the same
         other.execute("ROLLBACK")
@@ -649,9 +653,9 @@ def test_litter_is_swept_away_after_an_hour_by_the_clock_that_files_are_dated_by
         with closing(DiskStore(root, clock=clock)) as store:
             assert store.find(CAT) is None
             assert old.exists()
-            store.begin()
+            store.open()
             assert (old.exists(), young.exists()) == (False, True)
-        assert busy.append(ticket, b"!") == 6
+        assert busy.write(ticket, b"!") == 6
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -663,9 +667,10 @@ _KEEP_ON = """
     for number in range(first, first + 1000):
         content = random.Random(number).randbytes(number * 997 % 200_000)
         ticket = written(store, content[:70_000], content[70_000:])
-        with store.contents(ticket) as (data, found):
+        with store.read(ticket) as (data, found):
             proof = Verified(facts(bytes(data)), ticket)
-        keep_proved(store, proof, Key(f"https://photos.example/{number}"), HEAD, asked_at=1, received_at=2)
+        key = Key(f"https://photos.example/{number}")
+        keep_proved(store, proof, key, HEAD, request_time=1, response_time=2)
 """
 
 
@@ -794,7 +799,7 @@ def test_bytes_are_on_the_disk_before_their_name_and_the_name_before_the_row(
 _KEEP_MANY = """
     contents = [random.Random(number).randbytes(number * 997) for number in range(1, 13)]
     keys = [Key(f"https://photos.example/{number}") for number in range(1, 13)]
-    store.keep_all([filing(store, key, content) for key, content in zip(keys, contents)])
+    store.commit([pending_entry(store, key, content) for key, content in zip(keys, contents)])
     store.close()
     print("done")
 """
@@ -848,7 +853,7 @@ def test_a_disk_that_cannot_sync_keeps_nothing(root: Path, tmp_path: Path) -> No
     together(tmp_path)
     code = """
         keys = [Key(f"https://photos.example/{number}") for number in range(5)]
-        kept = store.keep_all([filing(store, key, key.encode()) for key in keys])
+        kept = store.commit([pending_entry(store, key, key.encode()) for key in keys])
         print(*(error.kind for error in kept))
         store.close()
     """
@@ -859,9 +864,9 @@ def test_a_disk_that_cannot_sync_keeps_nothing(root: Path, tmp_path: Path) -> No
 
 
 _KEEP_TWO_IN_A_FOLDER = """
-    one, two = (filing(store, Key(f"https://photos.example/{text}"), text) for text in (b"1", b"12"))
+    one, two = (pending_entry(store, Key(f"https://photos.example/{text}"), text) for text in (b"1", b"12"))
     for batch in ([one, two],) if sys.argv[2] == "together" else ([one], [two]):
-        print(*(type(kept).__name__ for kept in store.keep_all(batch)))
+        print(*(type(kept).__name__ for kept in store.commit(batch)))
     store.close()
 """
 
@@ -912,9 +917,9 @@ def test_where_all_objects_were_deleted_under_us_their_folder_is_durable_too(
 ) -> None:
     code = """
         import shutil
-        ticket = filing(store, CAT, b"a cat")
+        ticket = pending_entry(store, CAT, b"a cat")
         shutil.rmtree(f"{sys.argv[1]}/objects-v1")
-        print(*(type(kept).__name__ for kept in store.keep_all([ticket])))
+        print(*(type(kept).__name__ for kept in store.commit([ticket])))
         store.close()
     """
     said, told = traced(code, root, log=tmp_path / "calls")
@@ -943,9 +948,9 @@ def test_what_is_evicted_while_it_is_kept_anew_is_there_in_the_end(root: Path) -
     clock = Meddling()
     with closing(DiskStore(root, clock=clock)) as store:
         path = store.path(keep(store, CAT, b"a cat"))
-        anew = filing(store, DOG, b"a cat")
+        anew = pending_entry(store, DOG, b"a cat")
         clock.meddle = path.unlink
-        (kept,) = store.keep_all([anew])
+        (kept,) = store.commit([anew])
         assert clock.meddle is None
         with closing(sqlite3.connect(index_of(root))) as connection:
             (mtime_ns,) = connection.execute("SELECT mtime_ns FROM object").fetchone()
@@ -960,13 +965,13 @@ def test_who_failed_alone_is_told_so_though_all_fail_later(root: Path) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with closing(DiskStore(root, clock=clock)) as store:
-        spent, whole = filing(store, CAT, b"a cat"), filing(store, DOG, b"a dog")
-        store.discard(spent.verified.scratch)
+        spent, whole = pending_entry(store, CAT, b"a cat"), pending_entry(store, DOG, b"a dog")
+        store.discard(spent.verified.staging_id)
         clock.meddle = fail
-        one, other = store.keep_all([spent, whole])
+        one, other = store.commit([spent, whole])
         assert isinstance(one, CacheError)
         assert isinstance(other, CacheError)
-        assert (one.kind, other.kind) == (Reason.IO, Reason.DISK_FULL)
+        assert (one.kind, other.kind) == (ErrorKind.IO, ErrorKind.DISK_FULL)
         assert "needed 5 bytes" in other.message
 
 
@@ -976,7 +981,7 @@ def test_who_failed_alone_is_told_so_though_all_fail_later(root: Path) -> None:
 
 def suspended(store: DiskStore) -> None:
     ticket = written(store, b"a c")
-    store.mark(ticket, CAT, HEAD)
+    store.make_resumable(ticket, CAT, HEAD)
     store.suspend(ticket)
 
 
@@ -989,7 +994,7 @@ def grow_older(root: Path, seconds: float) -> None:
 def sweep(root: Path) -> None:
     """As the first of all writers does in each process."""
     with closing(DiskStore(root)) as store:
-        store.discard(store.begin())
+        store.discard(store.open())
 
 
 def test_a_note_lives_as_long_as_the_bytes_it_tells_of(store: DiskStore, root: Path) -> None:
@@ -998,14 +1003,14 @@ def test_a_note_lives_as_long_as_the_bytes_it_tells_of(store: DiskStore, root: P
     partial = store.resume(CAT)
     assert partial is not None
     grow_older(root, 3000)
-    store.append(partial.scratch, b"a")  # slowly: the note has not been written to for long
-    store.suspend(partial.scratch)
+    store.write(partial.staging_id, b"a")  # slowly: the note has not been written to for long
+    store.suspend(partial.staging_id)
     grow_older(root, 700)
     sweep(root)
     partial = store.resume(CAT)
     assert partial is not None
     assert partial.length == 4
-    store.suspend(partial.scratch)
+    store.suspend(partial.staging_id)
     grow_older(root, 3700)
     sweep(root)
     assert list((root / disk_store.SCRATCH).iterdir()) == []
@@ -1025,18 +1030,18 @@ def test_bytes_that_cannot_be_read_back_are_an_error_of_the_cache(store: DiskSto
     partial = store.resume(CAT)
     assert partial is not None
     unreadable = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(unreadable, store._writers[partial.scratch].settle())
+    os.dup2(unreadable, store._writers[partial.staging_id].settle())
     os.close(unreadable)
 
     def look() -> None:
-        with store.contents(partial.scratch):
+        with store.read(partial.staging_id):
             pass
 
-    fails(Reason.IO, look, "Bad file descriptor")
-    verified = Verified(facts(b"a c"), partial.scratch)
+    fails(ErrorKind.IO, look, "Bad file descriptor")
+    verified = Verified(facts(b"a c"), partial.staging_id)
     fails(
-        Reason.IO,
-        lambda: keep_proved(store, verified, CAT, HEAD, asked_at=1, received_at=1),
+        ErrorKind.IO,
+        lambda: keep_proved(store, verified, CAT, HEAD, request_time=1, response_time=1),
         "Bad file descriptor",
     )
 
@@ -1064,33 +1069,33 @@ def test_a_full_disk_is_named_and_nothing_is_left_half_done(tmp_path: Path) -> N
         root = disk_of_ours / "cache"
         with closing(DiskStore(root)) as store:
             entry = keep(store, CAT, b"a cat")
-            ticket = store.begin()
+            ticket = store.open()
             chunk = bytes(50_000)
 
             def fill() -> None:
                 for _ in range(20):
-                    store.append(ticket, chunk)
+                    store.write(ticket, chunk)
 
-            text = fails(Reason.DISK_FULL, fill, root)
+            text = fails(ErrorKind.DISK_FULL, fill, root)
             assert re.search(r"needed \d+,\d{3} bytes", text)
             assert store.stats().scratch_files == 0
             assert store.find(CAT) == entry
             with (disk_of_ours / "ballast").open("wb", buffering=0) as ballast, suppress(OSError):
                 while ballast.write(bytes(4096)):
                     pass
-            fails(Reason.DISK_FULL, lambda: keep(store, DOG, b"a dog" * 1000), root)
+            fails(ErrorKind.DISK_FULL, lambda: keep(store, DOG, b"a dog" * 1000), root)
             assert store.find(CAT) == entry
             assert all_whole(store)
         with closing(DiskStore(root)) as store:
             assert store.find(CAT) == entry
-            fails(Reason.DISK_FULL, lambda: keep(store, DOG, b"a dog" * 1000), root)
+            fails(ErrorKind.DISK_FULL, lambda: keep(store, DOG, b"a dog" * 1000), root)
             (disk_of_ours / "ballast").unlink()
             assert keep(store, DOG, b"a dog" * 1000) == store.find(DOG)
             assert store.find(CAT) == entry
             assert store.notices == []
 
 
-def keep_four(store: DiskStore) -> Reason | None:
+def keep_four(store: DiskStore) -> ErrorKind | None:
     """What kept us from keeping four images."""
     try:
         for number in range(4):
@@ -1107,7 +1112,7 @@ def test_a_disk_may_be_full_at_any_point(tmp_path: Path) -> None:
         with mounted(disk_of_ours, "-t", "tmpfs", "-o", f"size={size}k", "none"):
             for _ in range(2):
                 with closing(DiskStore(disk_of_ours / "cache")) as store:
-                    assert {keep_four(store) for _ in range(2)} <= {None, Reason.DISK_FULL}
+                    assert {keep_four(store) for _ in range(2)} <= {None, ErrorKind.DISK_FULL}
                     assert all_whole(store)
                     entries = list(store.entries())
                     assert all(store.find(entry.key) == entry for entry in entries)
@@ -1143,9 +1148,9 @@ def check_read_only(root: Path) -> None:
         entry = store.find(CAT)
         assert entry is not None
         assert store.path(entry).read_bytes() == b"a cat"
-        fails(Reason.PERMISSION, store.begin, root)
-        fails(Reason.PERMISSION, lambda: store.refresh(entry, HEAD, asked_at=3, received_at=4), root)
-        fails(Reason.PERMISSION, lambda: store.remove(CAT), root)
+        fails(ErrorKind.PERMISSION, store.open, root)
+        fails(ErrorKind.PERMISSION, lambda: store.refresh(entry, HEAD, request_time=3, response_time=4), root)
+        fails(ErrorKind.PERMISSION, lambda: store.remove(CAT), root)
         assert store.find(CAT) == entry
         assert [found.key for found in store.entries()] == [CAT]
         assert all_whole(store)
@@ -1168,7 +1173,7 @@ def test_a_filled_cache_serves_hits_where_it_cannot_be_written(root: Path, tmp_p
                 assert store.find(CAT) is not None
         index_of(root).write_bytes(b"noise")
         with closing(DiskStore(copy)) as store:
-            fails(Reason.CACHE_CORRUPT, lambda: store.find(CAT), index_of(copy), "make the cache writable")
+            fails(ErrorKind.CACHE_CORRUPT, lambda: store.find(CAT), index_of(copy), "make the cache writable")
         assert index_of(root).read_bytes() == b"noise"
 
 
@@ -1207,11 +1212,11 @@ def test_a_cache_that_is_not_ours_to_see_is_named(for_everyone: Path) -> None:
     root = for_everyone / "cache"
     root.mkdir(mode=0o000)
     code = """
-        fails(Reason.PERMISSION, lambda: store.find(CAT), sys.argv[1])
-        fails(Reason.PERMISSION, store.begin, sys.argv[1])
+        fails(ErrorKind.PERMISSION, lambda: store.find(CAT), sys.argv[1])
+        fails(ErrorKind.PERMISSION, store.open, sys.argv[1])
         store = DiskStore(sys.argv[1] + "-below-a-folder-of-others")
         assert store.find(CAT) is None
-        fails(Reason.PERMISSION, store.begin, sys.argv[1])
+        fails(ErrorKind.PERMISSION, store.open, sys.argv[1])
     """
     for_everyone.chmod(0o555)
     as_nobody(code, root)
@@ -1232,11 +1237,11 @@ def test_what_a_file_system_says_of_a_file_as_it_is_closed_fails_nothing(
         if is_written:
             raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
 
-    filings = [filing(store, CAT, large), filing(store, DOG, b"another dog")]
+    filings = [pending_entry(store, CAT, large), pending_entry(store, DOG, b"another dog")]
     dropped, left = written(store, large), written(store, large)
-    store.mark(left, CAT, HEAD)
+    store.make_resumable(left, CAT, HEAD)
     monkeypatch.setattr(os, "close", late)
-    kept = store.keep_all(filings)
+    kept = store.commit(filings)
     store.discard(dropped)
     store.suspend(left)
     monkeypatch.undo()
@@ -1251,7 +1256,7 @@ def test_what_was_written_in_part_is_not_written_once_more_behind_that(
 ) -> None:
     keep(store, DOG, b"a dog")
     large, write = b"a large cat" * 50_000, os.write
-    filings = [filing(store, CAT, b"a cat"), filing(store, DOG, b"another dog")]
+    filings = [pending_entry(store, CAT, b"a cat"), pending_entry(store, DOG, b"another dog")]
     ticket, failed = written(store, large), False
 
     def half(descriptor: int, data: bytes) -> int:
@@ -1263,11 +1268,11 @@ def test_what_was_written_in_part_is_not_written_once_more_behind_that(
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))  # as of a file on another machine
 
     monkeypatch.setattr(os, "write", half)
-    cat, dog = store.keep_all(filings)
+    cat, dog = store.commit(filings)
     assert isinstance(cat, CacheError)
     assert dog == store.find(DOG)
     failed = False
-    fails(Reason.IO, lambda: store.append(ticket, large))
+    fails(ErrorKind.IO, lambda: store.write(ticket, large))
     monkeypatch.undo()
     assert all_whole(store)
     assert list((root / "scratch-v1").iterdir()) == []
@@ -1279,7 +1284,7 @@ def test_too_many_open_files_fail_one_by_one(store: DiskStore, root: Path) -> No
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
     free = os.dup(0)
     os.close(free)
-    ended: list[Reason | None] = []
+    ended: list[ErrorKind | None] = []
     for allowed in range(8):
         resource.setrlimit(resource.RLIMIT_NOFILE, (free + allowed, limits[1]))
         try:
@@ -1290,8 +1295,8 @@ def test_too_many_open_files_fail_one_by_one(store: DiskStore, root: Path) -> No
         assert store.notices == []
         assert all_whole(store)
         store.close()
-    assert (ended[0], ended[-1]) == (Reason.IO, None)
-    assert set(ended) == {Reason.IO, None}
+    assert (ended[0], ended[-1]) == (ErrorKind.IO, None)
+    assert set(ended) == {ErrorKind.IO, None}
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -1348,7 +1353,7 @@ def test_a_damaged_object_can_be_put_in_quarantine(store: DiskStore, root: Path)
     assert store.stats() == disk_store.Stats(0, 0, 0, 0, 0, 1)
     store.quarantine(store.path(keep(store, CAT, b"a cat")), "again")
     assert store.stats().quarantined == 1
-    fails(Reason.IO, lambda: store.quarantine(path, "it is gone"), path)
+    fails(ErrorKind.IO, lambda: store.quarantine(path, "it is gone"), path)
 
 
 def test_removing_a_key_frees_bytes_that_no_other_key_stands_for(store: DiskStore) -> None:
@@ -1374,6 +1379,6 @@ def test_what_is_gone_can_be_forgotten(store: DiskStore) -> None:
 def test_hashes_are_of_the_bytes_that_were_written(store: DiskStore) -> None:
     content = random.Random(1).randbytes(300_001)
     ticket = written(store, *(content[at : at + 1013] for at in range(0, len(content), 1013)))
-    with store.contents(ticket) as (data, found):
+    with store.read(ticket) as (data, found):
         assert found == hashlib.sha256(data).hexdigest() == digest(content)
         assert data[-1] == content[-1]

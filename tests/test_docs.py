@@ -15,7 +15,7 @@ import pytest
 import imgfetch
 from imgfetch.cli import main, options
 from imgfetch.errors import error_for
-from imgfetch.model import Failed, Reason
+from imgfetch.model.result import ErrorKind, Failure
 
 if TYPE_CHECKING:
     from origin import Origin
@@ -81,7 +81,7 @@ def test_every_kind_of_error_is_in_the_documentation_under_its_class() -> None:
         if match:
             section = match[1] or section
             documented[match[2]] = section
-    assert documented == {reason: type(error_for(Failed(reason, "", ""))).__name__ for reason in Reason}
+    assert documented == {reason: type(error_for(Failure(reason, "", ""))).__name__ for reason in ErrorKind}
 
 
 def test_every_public_name_can_be_imported_and_has_a_docstring() -> None:

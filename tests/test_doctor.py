@@ -27,7 +27,9 @@ from imgfetch.cli.commands.doctor import tell
 from imgfetch.decode.pillow import libraries
 from imgfetch.decode.sandbox import SandboxedDecoder
 from imgfetch.formats.samples import SMALLEST
-from imgfetch.model import Defect, Format, Limits, Reason
+from imgfetch.model.image import Defect, Format
+from imgfetch.model.request import Limits
+from imgfetch.model.result import ErrorKind
 from imgfetch.ports import ignore_warning, never_stop
 from imgfetch.rules.store.requirements import FLOORS, Finding, Status, of_version
 from imgfetch.store.disk_store import DiskStore
@@ -39,9 +41,9 @@ from oldest import oldest, requirements
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from imgfetch.model import Buffer
+    from imgfetch.model.values import Buffer
     from imgfetch.ports import Checkpoint, Decoder, Warn
-    from imgfetch.store.filesystem import Ground
+    from imgfetch.store.filesystem import FileSystem
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -54,7 +56,7 @@ def found(
     decoder: Decoder | None = None,
     sandbox: Decoder | None = None,
     room: int = 1,
-    ground: Ground | None = None,
+    ground: FileSystem | None = None,
 ) -> dict[str, Finding]:
     """The findings by name, all in order but for what is given."""
     at_hand = sandbox or FakeDecoder()
@@ -227,7 +229,7 @@ class Lacking(FakeDecoder):
         warn: Warn = ignore_warning,
     ) -> Defect | None:
         assert data == SMALLEST[format]
-        return Defect(Reason.CORRUPT, "AVIF support not installed") if format is self.lacks else None
+        return Defect(ErrorKind.CORRUPT, "AVIF support not installed") if format is self.lacks else None
 
 
 def test_warnings_of_libjpeg_that_cannot_be_read_are_named() -> None:

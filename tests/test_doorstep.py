@@ -18,7 +18,9 @@ from hypothesis import strategies as st
 from configured import of_user
 from imgfetch.cli import dispatch, main
 from imgfetch.cli.fast_path import answer
-from imgfetch.model import Entry, Head, Key, Verified
+from imgfetch.model.image import Entry, Verified
+from imgfetch.model.request import Head
+from imgfetch.model.values import Key
 from imgfetch.rules.image.placeholders import MOST_BYTES
 from imgfetch.rules.store.eviction import GRANULARITY
 from imgfetch.store.disk_store import INDEX, DiskStore
@@ -49,14 +51,14 @@ def keep(
     data: bytes,
     headers: tuple[tuple[str, str], ...] = LASTING,
     *,
-    received_at: float = 0,
+    response_time: float = 0,
     selected: tuple[tuple[str, str], ...] = (),
     verified: tuple[str, ...] = ("length", "structure", "decode"),
 ) -> Entry:
-    at = received_at or time() - 10
+    at = response_time or time() - 10
     proof = Verified(facts(data, verified=verified), written(store, data))
     head = Head(url, 200, headers)
-    return keep_proved(store, proof, Key(url), head, asked_at=at, received_at=at, selected=selected)
+    return keep_proved(store, proof, Key(url), head, request_time=at, response_time=at, selected=selected)
 
 
 def rest(seconds: float = 10) -> None:
@@ -139,11 +141,11 @@ def test_nothing_is_written() -> None:
 
 def test_a_304_is_heard_of() -> None:
     with closing(DiskStore("cache")) as store:
-        old = keep(store, CAT, b"a cat", (("cache-control", "max-age=60"),), received_at=time() - 100)
+        old = keep(store, CAT, b"a cat", (("cache-control", "max-age=60"),), response_time=time() - 100)
         rest()
         assert answer(["get", CAT]) is None
         now = time()
-        store.refresh(old, Head(CAT, 304, LASTING), asked_at=now, received_at=now)
+        store.refresh(old, Head(CAT, 304, LASTING), request_time=now, response_time=now)
     rest()
     assert answer(["get", CAT]) is not None
 
@@ -206,7 +208,7 @@ def test_what_is_not_fresh_for_everybody_is_left_to_the_program(
     headers: tuple[tuple[str, str], ...], age: float
 ) -> None:
     with closing(DiskStore("cache")) as store:
-        keep(store, CAT, b"a cat", headers, received_at=time() - age)
+        keep(store, CAT, b"a cat", headers, response_time=time() - age)
     rest()
     assert answer(["get", CAT]) is None
 
@@ -319,7 +321,7 @@ def test_an_object_that_is_not_as_it_was_is_left_to_the_program(damage: str) -> 
         "PRAGMA user_version = 3",
         "PRAGMA application_id = 7",
         "UPDATE entry SET sha256 = '../../../../etc/passwd'",
-        "UPDATE entry SET unasked_until = 'for ever'",
+        "UPDATE entry SET fresh_until = 'for ever'",
         "DROP TABLE object",
     ],
 )

@@ -12,33 +12,21 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fakes import FakeClock, FakeDecoder, FakeReply, FakeTransport, InlineRunner, MemoryStore
-from imgfetch.decode.executor import ThreadRunner
-from imgfetch.engine.concurrency import all_of, each, many
+from imgfetch.decode.executor import ThreadExecutor
+from imgfetch.engine.concurrency import iterate, map_as_completed, map_ordered
 from imgfetch.engine.engine import Engine
-from imgfetch.engine.events import Asked, Event, FellThrough, Waiting
-from imgfetch.engine.host_limiter import Lanes
+from imgfetch.engine.events import Event, FellThrough, RequestSent, RetryScheduled
+from imgfetch.engine.host_limiter import HostLimiter
 from imgfetch.engine.lookup import look_up
-from imgfetch.engine.single_flight import Flights
-from imgfetch.engine.time_budget import Patience
+from imgfetch.engine.single_flight import SingleFlight
+from imgfetch.engine.time_budget import TimeBudget
 from imgfetch.engine.turns import Turns
 from imgfetch.errors import NetworkError, Unreachable
-from imgfetch.model import (
-    Ask,
-    Candidate,
-    Choice,
-    Defect,
-    Digest,
-    Entry,
-    Failed,
-    Head,
-    Key,
-    Limits,
-    Origin,
-    Reason,
-    Served,
-    Settings,
-    SourceSet,
-)
+from imgfetch.model.image import Defect, Entry
+from imgfetch.model.markup import Candidate, Choice, SourceSet
+from imgfetch.model.request import Head, Limits, Request, Settings
+from imgfetch.model.result import CacheStatus, ErrorKind, Failure, Served
+from imgfetch.model.values import Digest, Key
 from imgfetch.ports import AddressBusy, Ports
 from imgfetch.rules.image.choose import choose
 from pictures import encoded
@@ -68,13 +56,13 @@ class World:
         return Engine(ports, replace(self.settings, **settings), self.events.append)  # type: ignore[arg-type]
 
     async def served(self, *names: str, width: int = 12) -> Served:
-        outcome = await self.engine.bring(choice_of(*names, width=width))
+        outcome = await self.engine.fetch(choice_of(*names, width=width))
         assert isinstance(outcome, Served), outcome
         return outcome
 
-    async def failed(self, *names: str) -> Failed:
-        outcome = await self.engine.bring(choice_of(*names))
-        assert isinstance(outcome, Failed), outcome
+    async def failed(self, *names: str) -> Failure:
+        outcome = await self.engine.fetch(choice_of(*names))
+        assert isinstance(outcome, Failure), outcome
         return outcome
 
     def urls(self) -> list[str]:
@@ -92,7 +80,7 @@ async def test_an_image_is_asked_for_proved_and_kept() -> None:
     world = World()
     world.transport.answer(H + "/a", (200, PIXEL))
     served = await world.served("/a")
-    assert (served.origin, served.attempts, served.bytes) == (Origin.FETCHED, 1, len(PIXEL))
+    assert (served.origin, served.attempts, served.bytes) == (CacheStatus.FETCHED, 1, len(PIXEL))
     assert served.verified == ("structure", "decode")
     assert world.store.objects[served.sha256] == PIXEL
     assert not world.store.scratch
@@ -103,7 +91,7 @@ async def test_what_is_kept_is_served_without_a_request() -> None:
     world.transport.answer(H + "/a", (200, PIXEL))
     await world.served("/a")
     again = await world.served("/a")
-    assert (again.origin, again.attempts, world.urls()) == (Origin.CACHED, 0, ["/a"])
+    assert (again.origin, again.attempts, world.urls()) == (CacheStatus.CACHED, 0, ["/a"])
 
 
 class Watched(MemoryStore):
@@ -131,12 +119,12 @@ async def test_what_was_just_seen_to_be_absent_is_looked_for_as_its_turn_comes_a
         choice = choice_of("/a")
         seen = look_up([choice], store, world.settings, now=world.clock.now() - age)
         store.finds = 0
-        outcome = await world.another().bring(choice, seen=seen)
+        outcome = await world.another().fetch(choice, seen=seen)
         assert isinstance(outcome, Served)
-        assert (outcome.origin, store.finds) == (Origin.FETCHED, finds)
-        again = await world.another().bring(choice, seen=seen)
+        assert (outcome.origin, store.finds) == (CacheStatus.FETCHED, finds)
+        again = await world.another().fetch(choice, seen=seen)
         assert isinstance(again, Served)
-        assert (again.origin, again.attempts, world.urls()) == (Origin.CACHED, 0, ["/a"])
+        assert (again.origin, again.attempts, world.urls()) == (CacheStatus.CACHED, 0, ["/a"])
 
 
 async def test_a_refresh_that_is_answered_304_keeps_the_file() -> None:
@@ -144,9 +132,9 @@ async def test_a_refresh_that_is_answered_304_keeps_the_file() -> None:
     head = Head(H + "/a", 200, (("etag", '"1"'),))
     world.transport.answer(H + "/a", FakeReply(head, (PIXEL,)), FakeReply(Head(H + "/a", 304)))
     await world.served("/a")
-    outcome = await world.another(refresh=True).bring(choice_of("/a"))
+    outcome = await world.another(refresh=True).fetch(choice_of("/a"))
     assert isinstance(outcome, Served)
-    assert outcome.origin is Origin.REVALIDATED
+    assert outcome.origin is CacheStatus.REVALIDATED
     assert dict(world.transport.asks[1].headers)["if-none-match"] == '"1"'
 
 
@@ -158,7 +146,7 @@ async def test_a_dead_candidate_is_passed_over_for_the_next_and_the_result_says_
     served = await world.served("/a", "/b", "/c")
     assert served.url == H + "/c"
     assert served.choice.url == H + "/a"
-    assert [failed.reason for failed in served.tried] == [Reason.HTTP_STATUS, Reason.NOT_IMAGE]
+    assert [failed.kind for failed in served.tried] == [ErrorKind.HTTP_STATUS, ErrorKind.NOT_IMAGE]
     assert served.warnings[0] == f"passed over {H}/a: HTTP 404"
     assert [event.to.url for event in world.events if isinstance(event, FellThrough)] == [H + "/b", H + "/c"]
 
@@ -174,7 +162,7 @@ async def test_when_no_candidate_is_left_the_failure_is_the_chosen_ones_and_tell
 
 async def test_a_host_that_is_down_is_not_asked_for_its_other_candidates_but_another_host_is() -> None:
     world = World()
-    world.transport.answer(H + "/a", NetworkError(Reason.DNS, "cannot find the host"))
+    world.transport.answer(H + "/a", NetworkError(ErrorKind.DNS, "cannot find the host"))
     world.transport.answer("http://mirror.example/c", (200, PIXEL))
     served = await world.served("/a", "/b", "http://mirror.example/c")
     assert served.url == "http://mirror.example/c"
@@ -183,18 +171,18 @@ async def test_a_host_that_is_down_is_not_asked_for_its_other_candidates_but_ano
 
 async def test_a_passing_failure_is_asked_again_after_a_longer_wait_each_time() -> None:
     world = World()
-    world.transport.answer(H + "/a", (500, b""), NetworkError(Reason.RESET, "reset"), (200, PIXEL))
+    world.transport.answer(H + "/a", (500, b""), NetworkError(ErrorKind.RESET, "reset"), (200, PIXEL))
     served = await world.served("/a")
     assert served.attempts == 3
     assert world.clock.sleeps == [1.0, 2.0]
-    assert [event.seconds for event in world.events if isinstance(event, Waiting)] == [1.0, 2.0]
+    assert [event.seconds for event in world.events if isinstance(event, RetryScheduled)] == [1.0, 2.0]
 
 
 async def test_after_the_last_retry_it_is_given_up_with_the_count_of_requests() -> None:
     world = World()
     world.transport.answer(H + "/a", (500, b""))
     failed = await world.failed("/a")
-    assert (failed.reason, failed.http_status, failed.attempts) == (Reason.HTTP_STATUS, 500, 3)
+    assert (failed.kind, failed.http_status, failed.attempts) == (ErrorKind.HTTP_STATUS, 500, 3)
     assert failed.retryable
     assert len(world.urls()) == 3
 
@@ -219,7 +207,7 @@ async def test_a_retry_after_beyond_the_time_limit_is_not_slept_on() -> None:
     world.transport.answer(H + "/a", FakeReply(Head(H + "/a", 429, (("retry-after", "86400"),))))
     failed = await world.failed("/a")
     assert "Retry-After of 86400 s" in failed.message
-    assert (failed.reason, world.clock.sleeps) == (Reason.RATE_LIMITED, [])
+    assert (failed.kind, world.clock.sleeps) == (ErrorKind.RATE_LIMITED, [])
 
 
 async def test_waits_count_against_the_time_limit_of_the_image() -> None:
@@ -235,7 +223,7 @@ async def test_redirects_are_followed_and_the_answer_is_kept_under_the_url_first
     world.transport.answer(H + "/b", (200, PIXEL))
     served = await world.served("/a")
     assert (served.entry.key, served.entry.head.url, served.attempts) == (H + "/a", H + "/b", 1)
-    assert (await world.served("/a")).origin is Origin.CACHED
+    assert (await world.served("/a")).origin is CacheStatus.CACHED
 
 
 async def test_damaged_bytes_are_asked_for_once_more_past_every_cache() -> None:
@@ -247,10 +235,10 @@ async def test_damaged_bytes_are_asked_for_once_more_past_every_cache() -> None:
 
 async def test_nothing_that_fails_its_proof_is_kept() -> None:
     world = World()
-    world.decoder.defect = Defect(Reason.CORRUPT, "a frame does not decode")
+    world.decoder.defect = Defect(ErrorKind.CORRUPT, "a frame does not decode")
     world.transport.answer(H + "/a", (200, PIXEL))
     failed = await world.failed("/a")
-    assert (failed.reason, failed.message, failed.attempts) == (Reason.CORRUPT, "a frame does not decode", 2)
+    assert (failed.kind, failed.message, failed.attempts) == (ErrorKind.CORRUPT, "a frame does not decode", 2)
     assert not world.store.objects
     assert not world.store.entries
     assert not world.store.scratch
@@ -258,10 +246,10 @@ async def test_nothing_that_fails_its_proof_is_kept() -> None:
 
 async def test_a_body_that_breaks_off_leaves_nothing_behind() -> None:
     world = World(limits=replace(LIMITS, retries=0))
-    cut = FakeReply(Head(H + "/a", 200), (PIXEL[:9], NetworkError(Reason.INCOMPLETE, "got 9 of 90 bytes")))
+    cut = FakeReply(Head(H + "/a", 200), (PIXEL[:9], NetworkError(ErrorKind.INCOMPLETE, "got 9 of 90 bytes")))
     world.transport.answer(H + "/a", cut)
     failed = await world.failed("/a")
-    assert (failed.reason, failed.message) == (Reason.INCOMPLETE, "got 9 of 90 bytes")
+    assert (failed.kind, failed.message) == (ErrorKind.INCOMPLETE, "got 9 of 90 bytes")
     assert not world.store.scratch
 
 
@@ -275,14 +263,14 @@ async def test_an_endless_body_is_stopped_at_the_limit() -> None:
 
     world.transport.answer(H + "/a", Endless(Head(H + "/a", 200)))
     failed = await world.failed("/a")
-    assert (failed.reason, failed.message, failed.attempts) == (Reason.TOO_LARGE, "more than 5,000 bytes", 1)
+    assert (failed.kind, failed.message, failed.attempts) == (ErrorKind.TOO_LARGE, "more than 5,000 bytes", 1)
     assert not world.store.scratch
 
 
 async def test_twenty_who_ask_for_one_url_share_one_request() -> None:
     world = World()
     world.transport.answer(H + "/a", (200, PIXEL))
-    outcomes = await asyncio.gather(*(world.engine.bring(choice_of("/a")) for _ in range(20)))
+    outcomes = await asyncio.gather(*(world.engine.fetch(choice_of("/a")) for _ in range(20)))
     assert all(isinstance(outcome, Served) for outcome in outcomes)
     assert world.urls() == ["/a"]
 
@@ -291,7 +279,7 @@ async def test_who_asks_with_other_credentials_makes_a_request_of_its_own() -> N
     world = World()
     world.transport.answer(H + "/a", (200, PIXEL))
     asked = [choice_of(f"http://{user}@h.example/a") for user in ("u:a", "v:b")]
-    await asyncio.gather(*(world.engine.bring(choice) for choice in asked))
+    await asyncio.gather(*(world.engine.fetch(choice) for choice in asked))
     assert len({dict(ask.headers)["authorization"] for ask in world.transport.asks}) == 2
 
 
@@ -304,12 +292,12 @@ async def test_who_comes_aboard_late_is_not_bound_by_the_patience_of_who_was_fir
             yield b""
 
     world.transport.answer(H + "/a", Slow(Head(H + "/a", 200)), (200, PIXEL))
-    first = asyncio.create_task(world.engine.bring(choice_of("/a")))
+    first = asyncio.create_task(world.engine.fetch(choice_of("/a")))
     await asyncio.sleep(0.15)
-    second = await world.engine.bring(choice_of("/a"))
+    second = await world.engine.fetch(choice_of("/a"))
     outcome = await first
-    assert isinstance(outcome, Failed)
-    assert outcome.reason is Reason.TIMEOUT
+    assert isinstance(outcome, Failure)
+    assert outcome.kind is ErrorKind.TIMEOUT
     assert isinstance(second, Served)
 
 
@@ -320,11 +308,11 @@ async def test_no_more_than_the_limits_allow_are_under_way_to_a_host_and_in_all(
         for number in range(10):
             world.transport.answer(f"{host}/{number}", (200, PIXEL))
     await asyncio.gather(
-        *(world.engine.bring(choice_of(f"{hosts[0]}/{number}")) for number in range(10)),
+        *(world.engine.fetch(choice_of(f"{hosts[0]}/{number}")) for number in range(10)),
     )
     assert world.transport.most_under_way == 3
     await asyncio.gather(
-        *(world.engine.bring(choice_of(f"{host}/{number}")) for host in hosts[1:] for number in range(10)),
+        *(world.engine.fetch(choice_of(f"{host}/{number}")) for host in hosts[1:] for number in range(10)),
     )
     assert world.transport.most_under_way == 5
 
@@ -338,7 +326,7 @@ async def test_a_caller_who_is_cancelled_leaves_nothing_behind() -> None:
             await asyncio.sleep(60)
 
     world.transport.answer(H + "/a", Stalled(Head(H + "/a", 200)))
-    task = asyncio.create_task(world.engine.bring(choice_of("/a")))
+    task = asyncio.create_task(world.engine.fetch(choice_of("/a")))
     while not world.store.scratch:
         await asyncio.sleep(0)
     task.cancel()
@@ -358,8 +346,8 @@ async def test_the_time_limit_ends_an_image_that_never_ends() -> None:
 
     world.transport.answer(H + "/a", Stalled(Head(H + "/a", 200)))
     failed = await world.failed("/a")
-    assert (failed.reason, failed.message) == (
-        Reason.TIMEOUT,
+    assert (failed.kind, failed.message) == (
+        ErrorKind.TIMEOUT,
         "no whole image within the time limit of 0.05 s",
     )
     assert not world.store.scratch
@@ -368,21 +356,21 @@ async def test_the_time_limit_ends_an_image_that_never_ends() -> None:
 async def test_the_callers_digest_decides() -> None:
     world = World()
     world.transport.answer(H + "/a", (200, PIXEL))
-    wrong = await world.engine.bring(choice_of("/a"), sha256=Digest("0" * 64))
-    assert isinstance(wrong, Failed)
-    assert wrong.reason is Reason.INTEGRITY
+    wrong = await world.engine.fetch(choice_of("/a"), sha256=Digest("0" * 64))
+    assert isinstance(wrong, Failure)
+    assert wrong.kind is ErrorKind.INTEGRITY
     assert not world.store.objects
     first = await world.served("/a")
-    right = await world.engine.bring(choice_of("/a"), sha256=first.sha256)
+    right = await world.engine.fetch(choice_of("/a"), sha256=first.sha256)
     assert isinstance(right, Served)
-    assert right.origin is Origin.CACHED
+    assert right.origin is CacheStatus.CACHED
 
 
 async def test_a_secret_in_a_url_is_in_no_event_and_no_failure() -> None:
     world = World(limits=replace(LIMITS, retries=1))
     world.transport.answer(H + "/a?sig=SECRET", (500, b""))
     failed = await world.failed("http://u:SECRET@h.example/a?sig=SECRET")
-    shown = [event.url for event in world.events if isinstance(event, Asked)]
+    shown = [event.url for event in world.events if isinstance(event, RequestSent)]
     assert shown == [H + "/a?sig=…"] * 2
     assert "SECRET" not in repr(failed)
 
@@ -407,7 +395,7 @@ def no_complaints() -> Iterator[None]:
 
 
 async def test_a_passenger_may_leave_and_the_flight_goes_on() -> None:
-    flights: Flights[str] = Flights()
+    flights: SingleFlight[str] = SingleFlight()
     landing = asyncio.Event()
     departures = 0
 
@@ -417,7 +405,7 @@ async def test_a_passenger_may_leave_and_the_flight_goes_on() -> None:
         await landing.wait()
         return "landed"
 
-    first, second = (asyncio.create_task(flights.board("x", depart)) for _ in range(2))
+    first, second = (asyncio.create_task(flights.run("x", depart)) for _ in range(2))
     await asyncio.sleep(0)
     first.cancel()
     await asyncio.sleep(0)
@@ -427,7 +415,7 @@ async def test_a_passenger_may_leave_and_the_flight_goes_on() -> None:
 
 
 async def test_a_flight_without_passengers_goes_down_and_a_new_one_may_depart() -> None:
-    flights: Flights[str] = Flights()
+    flights: SingleFlight[str] = SingleFlight()
     ended: list[str] = []
 
     async def depart() -> str:
@@ -437,7 +425,7 @@ async def test_a_flight_without_passengers_goes_down_and_a_new_one_may_depart() 
             ended.append("down")
         return "landed"
 
-    task = asyncio.create_task(flights.board("x", depart))
+    task = asyncio.create_task(flights.run("x", depart))
     await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -447,24 +435,24 @@ async def test_a_flight_without_passengers_goes_down_and_a_new_one_may_depart() 
     async def at_once() -> str:
         return "there"
 
-    assert await flights.board("x", at_once) == "there"
+    assert await flights.run("x", at_once) == "there"
 
 
 async def test_who_boards_as_flights_are_grounded_does_not_wait_for_ever() -> None:
-    flights: Flights[str] = Flights()
+    flights: SingleFlight[str] = SingleFlight()
 
     async def depart() -> str:
         return "landed"
 
-    aboard = asyncio.create_task(flights.board("x", depart))
-    grounded = asyncio.create_task(flights.ground())
+    aboard = asyncio.create_task(flights.run("x", depart))
+    grounded = asyncio.create_task(flights.close())
     with pytest.raises(asyncio.CancelledError):
         await asyncio.wait_for(aboard, 5)
     await grounded
 
 
 async def test_who_leaves_in_a_hurry_hears_no_error_of_the_flight_either() -> None:
-    flights: Flights[str] = Flights()
+    flights: SingleFlight[str] = SingleFlight()
     going_down = asyncio.Event()
 
     async def depart() -> str:
@@ -472,10 +460,10 @@ async def test_who_leaves_in_a_hurry_hears_no_error_of_the_flight_either() -> No
             await asyncio.sleep(60)
         finally:
             await going_down.wait()
-            raise NetworkError(Reason.RESET, "on the way down")
+            raise NetworkError(ErrorKind.RESET, "on the way down")
 
     with no_complaints():
-        task = asyncio.create_task(flights.board("x", depart))
+        task = asyncio.create_task(flights.run("x", depart))
         await asyncio.sleep(0.01)
         for _ in range(2):
             task.cancel()
@@ -487,16 +475,16 @@ async def test_who_leaves_in_a_hurry_hears_no_error_of_the_flight_either() -> No
 
 
 async def test_an_error_of_a_flight_on_its_way_down_is_nobodys() -> None:
-    flights: Flights[str] = Flights()
+    flights: SingleFlight[str] = SingleFlight()
 
     async def depart() -> str:
         try:
             await asyncio.sleep(60)
         finally:
-            raise NetworkError(Reason.RESET, "on the way down")
+            raise NetworkError(ErrorKind.RESET, "on the way down")
 
     with no_complaints():
-        task = asyncio.create_task(flights.board("x", depart))
+        task = asyncio.create_task(flights.run("x", depart))
         await asyncio.sleep(0)
         await asyncio.sleep(0)
         task.cancel()
@@ -505,15 +493,15 @@ async def test_an_error_of_a_flight_on_its_way_down_is_nobodys() -> None:
 
 
 async def test_an_error_that_comes_as_the_last_passenger_leaves_is_nobodys() -> None:
-    flights: Flights[str] = Flights()
+    flights: SingleFlight[str] = SingleFlight()
     landing = asyncio.Event()
 
     async def depart() -> str:
         await landing.wait()
-        raise NetworkError(Reason.RESET, "too late")
+        raise NetworkError(ErrorKind.RESET, "too late")
 
     with no_complaints():
-        task = asyncio.create_task(flights.board("x", depart))
+        task = asyncio.create_task(flights.run("x", depart))
         await asyncio.sleep(0.01)
         landing.set()
         await asyncio.sleep(0)
@@ -523,7 +511,7 @@ async def test_an_error_that_comes_as_the_last_passenger_leaves_is_nobodys() -> 
 
 
 async def test_what_a_flight_does_on_its_way_down_is_not_broken_off() -> None:
-    flights: Flights[None] = Flights()
+    flights: SingleFlight[None] = SingleFlight()
     ended: list[str] = []
 
     async def depart(what: str, steps: int) -> None:
@@ -535,11 +523,11 @@ async def test_what_a_flight_does_on_its_way_down_is_not_broken_off() -> None:
             ended.append(what)
 
     aboard = [
-        asyncio.create_task(flights.board(what, lambda what=what, steps=steps: depart(what, steps)))  # type: ignore[misc]
+        asyncio.create_task(flights.run(what, lambda what=what, steps=steps: depart(what, steps)))  # type: ignore[misc]
         for what, steps in (("x", 3), ("y", 20))
     ]
     await asyncio.sleep(0.01)
-    grounding = asyncio.create_task(flights.ground())
+    grounding = asyncio.create_task(flights.close())
     await asyncio.sleep(0)
     aboard[1].cancel()
     await grounding
@@ -548,7 +536,7 @@ async def test_what_a_flight_does_on_its_way_down_is_not_broken_off() -> None:
 
 
 async def test_where_flights_are_grounded_none_is_left_and_none_departs() -> None:
-    flights: Flights[str] = Flights()
+    flights: SingleFlight[str] = SingleFlight()
     ended: list[str] = []
 
     async def depart() -> str:
@@ -559,11 +547,11 @@ async def test_where_flights_are_grounded_none_is_left_and_none_departs() -> Non
             ended.append("down")
         return "landed"
 
-    aboard = [asyncio.create_task(flights.board(what, depart)) for what in "xxy"]
+    aboard = [asyncio.create_task(flights.run(what, depart)) for what in "xxy"]
     await asyncio.sleep(0.01)
-    await flights.ground()
+    await flights.close()
     assert ended == ["down", "down"]
-    for late in (flights.board("x", depart), flights.board("z", depart)):
+    for late in (flights.run("x", depart), flights.run("z", depart)):
         with pytest.raises(asyncio.CancelledError):
             await late
     assert all(
@@ -577,8 +565,8 @@ async def test_where_flights_are_grounded_none_is_left_and_none_departs() -> Non
 
 async def test_the_time_of_an_image_is_limited() -> None:
     with pytest.raises(NetworkError) as raised:
-        await Patience(0.01, FakeClock()).spend(asyncio.Event().wait())
-    assert raised.value.kind is Reason.TIMEOUT
+        await TimeBudget(0.01, FakeClock()).run(asyncio.Event().wait())
+    assert raised.value.kind is ErrorKind.TIMEOUT
 
 
 async def test_a_timeout_of_somebody_else_is_not_that_of_the_image() -> None:
@@ -586,20 +574,20 @@ async def test_a_timeout_of_somebody_else_is_not_that_of_the_image() -> None:
         raise TimeoutError("the observer's own")
 
     with pytest.raises(TimeoutError, match="the observer's own"):
-        await Patience(60, FakeClock()).spend(watch())
+        await TimeBudget(60, FakeClock()).run(watch())
 
 
 # Threads
 
 
 async def test_work_is_waited_for_however_often_its_caller_is_cancelled() -> None:
-    runner, begun, go_on, ended = ThreadRunner(1_000_000), threading.Event(), threading.Event(), []
+    runner, begun, go_on, ended = ThreadExecutor(1_000_000), threading.Event(), threading.Event(), []
 
     def work() -> None:
         begun.set()
         go_on.wait(10)
         ended.append(1)
-        raise NetworkError(Reason.RESET, "nobody hears it")
+        raise NetworkError(ErrorKind.RESET, "nobody hears it")
 
     with no_complaints():
         task = asyncio.create_task(runner.run(work))
@@ -636,16 +624,16 @@ class Sleepers:
 
 async def test_many_yields_each_as_it_finishes_and_begins_no_more_than_its_window() -> None:
     sleepers = Sleepers()
-    done = [result async for result in many([0.05, 0.0, 0.0, 0.0], sleepers.work, window=2)]
+    done = [result async for result in map_as_completed([0.05, 0.0, 0.0, 0.0], sleepers.work, window=2)]
     assert done == [0.0, 0.0, 0.0, 0.05]
     assert sleepers.most == 2
 
 
 async def test_all_of_some_come_in_their_order_and_no_more_than_a_window_is_under_way() -> None:
     sleepers = Sleepers()
-    assert await all_of([0.05, 0.0, 0.02, 0.0], sleepers.work, window=2) == [0.05, 0.0, 0.02, 0.0]
+    assert await map_ordered([0.05, 0.0, 0.02, 0.0], sleepers.work, window=2) == [0.05, 0.0, 0.02, 0.0]
     assert sleepers.most == 2
-    assert await all_of([], sleepers.work, window=2) == []
+    assert await map_ordered([], sleepers.work, window=2) == []
 
 
 async def test_many_draws_from_an_endless_source_only_what_it_needs() -> None:
@@ -664,7 +652,7 @@ async def test_many_draws_from_an_endless_source_only_what_it_needs() -> None:
         await asyncio.sleep(0)
         return number
 
-    results = many(source(), work, window=4)
+    results = map_as_completed(source(), work, window=4)
     first = [await anext(results) for _ in range(20)]
     await results.aclose()
     assert len(first) == 20
@@ -682,7 +670,7 @@ async def test_many_cancels_what_is_under_way_when_its_reader_stops() -> None:
             raise
         return number
 
-    results = many(range(3), work, window=3)
+    results = map_as_completed(range(3), work, window=3)
     assert await anext(results) == 0
     await results.aclose()
     assert sorted(cancelled) == [1, 2]
@@ -695,12 +683,12 @@ async def test_of_many_errors_one_is_raised_and_the_others_are_not_complained_of
         try:
             await go_on.wait()
         finally:
-            raise NetworkError(Reason.RESET, f"gone {number}")
+            raise NetworkError(ErrorKind.RESET, f"gone {number}")
 
     with no_complaints():
         asyncio.get_running_loop().call_later(0.01, go_on.set)
         with pytest.raises(NetworkError):
-            async for _ in many(range(5), work, window=64):
+            async for _ in map_as_completed(range(5), work, window=64):
                 pass
 
 
@@ -719,9 +707,9 @@ async def test_many_closes_what_it_draws_from_when_its_reader_stops() -> None:
         await asyncio.sleep(0)
         return number
 
-    for source in (numbers(), each(numbers()), each(each(numbers()))):
+    for source in (numbers(), iterate(numbers()), iterate(iterate(numbers()))):
         closed.clear()
-        results = many(source, work, window=2)
+        results = map_as_completed(source, work, window=2)
         await anext(results)
         await results.aclose()
         assert closed == ["asynchronous"]
@@ -732,12 +720,12 @@ async def test_a_plain_generator_stays_its_owners() -> None:
         return number
 
     numbers = (number for number in range(9))
-    drawn = each(numbers)
+    drawn = iterate(numbers)
     assert await anext(drawn) == 0
     await drawn.aclose()
     assert next(numbers) == 1
     for at_once in (lambda number: number, lambda _: None):
-        results = many(numbers, work, window=1, at_once=at_once)
+        results = map_as_completed(numbers, work, window=1, at_once=at_once)
         first = await anext(results)
         await results.aclose()
         assert next(numbers) == first + 1
@@ -755,7 +743,7 @@ async def test_what_is_answered_at_once_holds_up_nobody_for_long() -> None:
         return -1
 
     numbers = iter(range(10_000))
-    results = many(numbers, work, window=2, at_once=lambda number: number or None)
+    results = map_as_completed(numbers, work, window=2, at_once=lambda number: number or None)
     answered = [number async for number in results]
     assert answered.index(-1) < 1000
     assert sorted(answered) == [-1, *range(1, 10_000)]
@@ -776,7 +764,7 @@ async def test_work_begins_before_all_is_drawn() -> None:
         await asyncio.sleep(0)
         return number
 
-    async with aclosing(many(numbers(), work, window=100)) as results:
+    async with aclosing(map_as_completed(numbers(), work, window=100)) as results:
         assert sorted([number async for number in results]) == [*range(1, 200)]
     assert max(begun) < 10
 
@@ -785,21 +773,21 @@ async def test_work_begins_before_all_is_drawn() -> None:
 
 
 class Road:
-    """Lanes of our own, and a clock that moves when it is slept on."""
+    """HostLimiter of our own, and a clock that moves when it is slept on."""
 
     def __init__(self, limits: Limits = LIMITS) -> None:
         self.clock = FakeClock()
-        self.lanes = Lanes(limits, self.clock)
+        self.lanes = HostLimiter(limits, self.clock)
 
-    def patience(self, limit: float = 60) -> Patience:
-        return Patience(limit, self.clock)
+    def budget(self, limit: float = 60) -> TimeBudget:
+        return TimeBudget(limit, self.clock)
 
     async def go(
-        self, failed: Failed | None = None, *, reached: bool = True, origin: str = H
-    ) -> Failed | None:
+        self, failed: Failure | None = None, *, reached: bool = True, origin: str = H
+    ) -> Failure | None:
         """Make a request that ends so. The failure, where there was no turn for it."""
-        async with self.lanes.turn(origin, self.patience()) as turn:
-            if isinstance(turn, Failed):
+        async with self.lanes.slot(origin, self.budget()) as turn:
+            if isinstance(turn, Failure):
                 return turn
             turn.learn(failed, reached=reached)
             return None
@@ -810,8 +798,8 @@ class Road:
 
         async def guest() -> None:
             nonlocal within, most
-            async with self.lanes.turn(H, self.patience()) as turn:
-                assert not isinstance(turn, Failed)
+            async with self.lanes.slot(H, self.budget()) as turn:
+                assert not isinstance(turn, Failure)
                 within += 1
                 most = max(most, within)
                 for _ in range(5):
@@ -822,16 +810,16 @@ class Road:
         return most
 
 
-def busy(retry_after: float | None = None) -> Failed:
-    return Failed(Reason.RATE_LIMITED, "HTTP 503", H, 503, retryable=True, retry_after=retry_after)
+def busy(retry_after: float | None = None) -> Failure:
+    return Failure(ErrorKind.RATE_LIMITED, "HTTP 503", H, 503, retryable=True, retry_after=retry_after)
 
 
-GONE = Failed(Reason.CONNECT, "cannot connect", H, retryable=True)
+GONE = Failure(ErrorKind.CONNECT, "cannot connect", H, retryable=True)
 
 
 async def test_a_lane_is_taken_down_when_the_last_guest_leaves() -> None:
     road = Road()
-    async with road.lanes.turn(H, road.patience()), road.lanes.turn(H, road.patience()):
+    async with road.lanes.slot(H, road.budget()), road.lanes.slot(H, road.budget()):
         assert len(road.lanes._lanes) == 1
     assert not road.lanes._lanes
 
@@ -854,7 +842,7 @@ async def test_guests_are_let_in_in_the_order_they_came() -> None:
     order: list[int] = []
 
     async def guest(number: int) -> None:
-        async with road.lanes.turn(H, road.patience()):
+        async with road.lanes.slot(H, road.budget()):
             order.append(number)
             await asyncio.sleep(0)
 
@@ -864,7 +852,7 @@ async def test_guests_are_let_in_in_the_order_they_came() -> None:
 
 async def test_a_guest_who_is_cancelled_in_the_queue_lets_the_next_one_pass() -> None:
     road = Road(replace(LIMITS, per_host=1))
-    async with road.lanes.turn(H, road.patience()):
+    async with road.lanes.slot(H, road.budget()):
         first, second = (asyncio.create_task(road.go()) for _ in range(2))
         await asyncio.sleep(0)
         first.cancel()
@@ -890,7 +878,7 @@ async def test_a_host_that_sends_all_away_for_a_day_is_left_alone_after_the_thir
         assert await road.go(busy(86400)) is None
     refused = await road.go()
     assert refused is not None
-    assert (refused.reason, refused.retry_after) == (Reason.RATE_LIMITED, 86400)
+    assert (refused.kind, refused.retry_after) == (ErrorKind.RATE_LIMITED, 86400)
     assert refused.message == "not asked, after HTTP 503"
     assert road.clock.sleeps == []
 
@@ -914,9 +902,9 @@ async def test_a_host_that_is_gone_is_left_alone_and_looked_for_again_after_a_wh
 async def test_a_batch_for_a_host_that_is_gone_makes_few_requests_and_ends_soon() -> None:
     world = World()
     for number in range(200):
-        world.transport.answer(f"{H}/{number}", Unreachable(Reason.CONNECT, "cannot connect: refused"))
-    outcomes = [await world.engine.bring(choice_of(f"/{number}")) for number in range(200)]
-    assert all(isinstance(outcome, Failed) and outcome.reason is Reason.CONNECT for outcome in outcomes)
+        world.transport.answer(f"{H}/{number}", Unreachable(ErrorKind.CONNECT, "cannot connect: refused"))
+    outcomes = [await world.engine.fetch(choice_of(f"/{number}")) for number in range(200)]
+    assert all(isinstance(outcome, Failure) and outcome.kind is ErrorKind.CONNECT for outcome in outcomes)
     assert len(world.transport.asks) < 100
 
 
@@ -941,25 +929,25 @@ async def test_who_waits_for_an_address_keeps_no_place_from_another_host_and_spe
     full = Full()
     tries = 0
 
-    async def make(ask: Ask) -> str:
+    async def make(ask: Request) -> str:
         nonlocal tries
         tries += 1
         if not full.room.is_set():
             raise full
         return "made"
 
-    patience = road.patience(10)
-    first = asyncio.create_task(turns.take(Ask(Key(H), H + "/a", ()), patience, make))
-    second = asyncio.create_task(turns.take(Ask(Key(H), H + "/b", ()), road.patience(), make))
+    budget = road.budget(10)
+    first = asyncio.create_task(turns.take(Request(Key(H), H + "/a", ()), budget, make))
+    second = asyncio.create_task(turns.take(Request(Key(H), H + "/b", ()), road.budget(), make))
     await asyncio.sleep(0.01)
     assert tries == 1  # the other waits behind it in the queue of their host
     assert await road.go(origin="http://other.example") is None
     road.clock.time += 60
     full.room.set()
     assert [await first, await second] == ["made", "made"]
-    assert patience.left == 10
+    assert budget.remaining == 10
     assert full.passed_on == 1
-    assert [type(event) for event in seen] == [Asked, Asked]
+    assert [type(event) for event in seen] == [RequestSent, RequestSent]
 
 
 async def test_who_is_cancelled_while_an_address_is_busy_gives_back_what_is_his_and_no_more() -> None:
@@ -967,10 +955,10 @@ async def test_who_is_cancelled_while_an_address_is_busy_gives_back_what_is_his_
     turns = Turns(road.lanes, lambda _: None)
     full = Full()
 
-    async def make(ask: Ask) -> str:
+    async def make(ask: Request) -> str:
         raise full
 
-    waiting = asyncio.create_task(turns.take(Ask(Key(H), H + "/a", ()), road.patience(), make))
+    waiting = asyncio.create_task(turns.take(Request(Key(H), H + "/a", ()), road.budget(), make))
     await asyncio.sleep(0.01)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -983,7 +971,7 @@ async def test_who_is_cancelled_while_an_address_is_busy_gives_back_what_is_his_
 async def test_a_broken_download_goes_on_where_it_stopped() -> None:
     world = World()
     fields = (("etag", '"1"'), ("content-length", str(len(PIXEL))))
-    broken = FakeReply(Head(H + "/a", 200, fields), (PIXEL[:9], NetworkError(Reason.INCOMPLETE, "got 9")))
+    broken = FakeReply(Head(H + "/a", 200, fields), (PIXEL[:9], NetworkError(ErrorKind.INCOMPLETE, "got 9")))
     span = f"bytes 9-{len(PIXEL) - 1}/{len(PIXEL)}"
     rest = FakeReply(Head(H + "/a", 206, (("etag", '"1"'), ("content-range", span))), (PIXEL[9:],))
     world.transport.answer(H + "/a", broken, rest)
@@ -1011,14 +999,14 @@ class Slow(FakeDecoder):
 
 
 async def test_the_time_limit_covers_the_decode_which_nobody_waits_for_after_it() -> None:
-    world, runner = World(limits=Limits(retries=3, total_timeout=0.2)), ThreadRunner(512_000_000)
+    world, runner = World(limits=Limits(retries=3, total_timeout=0.2)), ThreadExecutor(512_000_000)
     world.decoder = decoder = Slow()
     world.transport.answer(H + "/a", (200, PIXEL))
     ports = Ports(world.transport, world.store, decoder, world.clock, runner)
     engine = Engine(ports, world.settings, world.events.append)
-    failed = await asyncio.wait_for(engine.bring(choice_of("/a")), 10)
-    assert isinstance(failed, Failed)
-    assert failed.reason is Reason.TIMEOUT
+    failed = await asyncio.wait_for(engine.fetch(choice_of("/a")), 10)
+    assert isinstance(failed, Failure)
+    assert failed.kind is ErrorKind.TIMEOUT
     assert failed.message == "the image was not decoded within the time limit of 0.2 s"
     assert not world.store.scratch
     runner.close()
@@ -1029,6 +1017,6 @@ async def test_what_a_decode_may_not_take_is_refused_before_it_begins() -> None:
     world = World(limits=Limits(decode_memory=100_000))
     world.transport.answer(H + "/a", (200, PIXEL))
     failed = await world.failed("/a")
-    assert failed.reason is Reason.TOO_MANY_PIXELS
+    assert failed.kind is ErrorKind.TOO_MANY_PIXELS
     assert "of memory to decode, the limit is 87,500 for one image" in failed.message
     assert not world.decoder.decoded

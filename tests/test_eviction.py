@@ -5,17 +5,17 @@ from __future__ import annotations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgfetch.model import Format
+from imgfetch.model.image import Format
 from imgfetch.rules.store.eviction import (
     GRACE,
     GRANULARITY,
     LONGEST_RUN,
-    Held,
-    Sighting,
-    doomed,
-    is_on_record,
-    sighted,
-    spared_since,
+    IndexTime,
+    StoredObject,
+    advance_clock,
+    is_persisted,
+    protected_since,
+    select_victims,
 )
 from keeping import digest
 
@@ -24,8 +24,8 @@ YEAR = 365 * DAY
 NOW = 1_700_000_000
 
 
-def held(number: int, size: int, age: int, *, pinned: bool = False) -> Held:
-    return Held(digest(b"%d" % number), Format.WEBP, size, 0, NOW - age, pinned)
+def held(number: int, size: int, age: int, *, pinned: bool = False) -> StoredObject:
+    return StoredObject(digest(b"%d" % number), Format.WEBP, size, 0, NOW - age, pinned)
 
 
 _HELD = st.lists(
@@ -34,7 +34,7 @@ _HELD = st.lists(
 ).map(lambda found: sorted(found, key=lambda each: each.used_at))
 
 
-def sizes(found: list[Held]) -> int:
+def sizes(found: list[StoredObject]) -> int:
     return sum(each.bytes for each in found)
 
 
@@ -46,11 +46,11 @@ def sizes(found: list[Held]) -> int:
     st.integers(0, 1000),
 )
 def test_no_more_goes_than_must_and_the_least_recently_used_first(
-    found: list[Held], target: int | None, max_age: int | None, grace: int
+    found: list[StoredObject], target: int | None, max_age: int | None, grace: int
 ) -> None:
     spared = NOW - grace
     total = sizes(found)
-    gone = list(doomed(found, total=total, target=target, max_age=max_age, spared=spared, now=NOW))
+    gone = list(select_victims(found, total=total, target=target, max_age=max_age, spared=spared, now=NOW))
     kept = [each for each in found if all(each is not other for other in gone)]
     assert not any(each.pinned or each.used_at > spared for each in gone)
     free = [each for each in found if not each.pinned and each.used_at <= spared]
@@ -70,7 +70,7 @@ def test_no_more_goes_than_must_and_the_least_recently_used_first(
 def test_the_rest_is_not_even_looked_at() -> None:
     looked_at = []
 
-    def listing() -> list[Held]:
+    def listing() -> list[StoredObject]:
         return [held(number, 10, 1000 - number) for number in range(100)]
 
     def drawn() -> object:
@@ -78,7 +78,7 @@ def test_the_rest_is_not_even_looked_at() -> None:
             looked_at.append(each)
             yield each
 
-    gone = list(doomed(drawn(), total=1000, target=970, max_age=None, spared=NOW, now=NOW))  # type: ignore[arg-type]
+    gone = list(select_victims(drawn(), total=1000, target=970, max_age=None, spared=NOW, now=NOW))  # type: ignore[arg-type]
     assert (len(gone), len(looked_at)) == (3, 4)
 
 
@@ -86,7 +86,7 @@ def test_what_a_run_was_served_is_spared_for_a_day_and_what_anybody_was_for_ten_
     def spares(used: float, *, on_record: float, began: float) -> bool:
         """Whether it is spared, used so long ago and on record since so long, in a run begun so long ago."""
         assert used <= on_record <= used + GRANULARITY
-        return NOW - on_record > spared_since(NOW, run_began=NOW - began)
+        return NOW - on_record > protected_since(NOW, run_began=NOW - began)
 
     assert spares(0, on_record=GRANULARITY - 1, began=0)
     assert spares(GRACE - 1, on_record=GRACE + GRANULARITY - 2, began=0)
@@ -96,9 +96,9 @@ def test_what_a_run_was_served_is_spared_for_a_day_and_what_anybody_was_for_ten_
 
 
 def test_a_use_stands_for_those_of_an_hour() -> None:
-    assert is_on_record(NOW - 3600, now=NOW)
-    assert not is_on_record(NOW - 3601, now=NOW)
-    assert not is_on_record(NOW + 3601, now=NOW)
+    assert is_persisted(NOW - 3600, now=NOW)
+    assert not is_persisted(NOW - 3601, now=NOW)
+    assert not is_persisted(NOW + 3601, now=NOW)
 
 
 # The clock
@@ -106,10 +106,10 @@ def test_a_use_stands_for_those_of_an_hour() -> None:
 
 def read(*readings: float) -> list[float]:
     """The time of an index after each of these readings."""
-    seen: Sighting | None = None
+    seen: IndexTime | None = None
     times = []
     for reading in readings:
-        seen = sighted(seen, reading)
+        seen = advance_clock(seen, reading)
         times.append(seen.time)
     return times
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from imgfetch.cli import main
-from imgfetch.model import Settings
+from imgfetch.model.request import Settings
 from imgfetch.rules.policy.explain import duration, explain
 from origin import Origin, whole
 from pictures import encoded

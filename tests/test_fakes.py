@@ -14,7 +14,10 @@ from damage import FORMS, picture
 from imgfetch import Client, Failure, Image, ImgfetchError, check_image
 from imgfetch.api.cache import Cache
 from imgfetch.cli import main
-from imgfetch.model import Candidate, Digest, Facts, Fake, Format, Key, Reason, SourceSet
+from imgfetch.model.image import Facts, Format, Placeholder
+from imgfetch.model.markup import Candidate, SourceSet
+from imgfetch.model.result import ErrorKind
+from imgfetch.model.values import Digest, Key
 from imgfetch.rules.image import placeholders
 from origin import Origin, redirect, whole
 from pictures import encoded, flat, samples, save
@@ -32,7 +35,7 @@ NOTICE = encoded("png", 160, 80)
 
 
 def check(
-    *expected: Fake,
+    *expected: Placeholder,
     facts: Facts = FACTS,
     promised: int | None = None,
     found: str = URL,
@@ -40,7 +43,7 @@ def check(
     **changes: Any,  # noqa: ANN401 (what Facts has)
 ) -> None:
     facts = replace(facts, **changes)
-    seen = placeholders.signs(facts, promised, asked=URL, found=found, sharing=[Key(url) for url in sharing])
+    seen = placeholders.detect(facts, promised, asked=URL, found=found, sharing=[Key(url) for url in sharing])
     assert tuple(seen) == expected, seen
     assert all(why.isprintable() for why in seen.values())
 
@@ -50,15 +53,15 @@ def words(text: str) -> list[str]:
 
 
 def test_a_pixel_is_a_tracking_pixel_whatever_was_promised() -> None:
-    check(Fake.TRACKING_PIXEL, width=1, height=1)
-    check(Fake.TRACKING_PIXEL, width=2, height=2, promised=480)
+    check(Placeholder.TRACKING_PIXEL, width=1, height=1)
+    check(Placeholder.TRACKING_PIXEL, width=2, height=2, promised=480)
     check(width=1, height=600)  # the strip of a background
     check(width=3, height=3)
 
 
 def test_a_picture_far_narrower_than_promised_is_what_is_shown_until_it_comes() -> None:
-    check(Fake.BLUR_PLACEHOLDER, width=32, height=18, promised=480)
-    check(Fake.BLUR_PLACEHOLDER, width=20, height=11, promised=80)
+    check(Placeholder.BLUR_PLACEHOLDER, width=32, height=18, promised=480)
+    check(Placeholder.BLUR_PLACEHOLDER, width=20, height=11, promised=80)
     check(width=32, height=18)
     check(width=32, height=18, promised=64)
     check(width=240, height=135, promised=1920)  # wrong, and a picture: `width_mismatch` says so
@@ -73,7 +76,7 @@ def test_a_picture_far_narrower_than_promised_is_what_is_shown_until_it_comes() 
     ),
 )
 def test_a_redirect_to_a_notice_is_known_by_its_name(name: str) -> None:
-    check(Fake.REMOVED, found=f"https://i.h.example/x/{name}?1")
+    check(Placeholder.REMOVED, found=f"https://i.h.example/x/{name}?1")
 
 
 @pytest.mark.parametrize(
@@ -89,13 +92,13 @@ def test_a_redirect_to_a_picture_is_none_to_a_notice(name: str) -> None:
 
 def test_a_notice_that_was_asked_for_by_its_name_is_what_was_wanted() -> None:
     asked = Key("https://h.example/removed.png")
-    assert placeholders.signs(FACTS, None, asked=asked, found="https://h.example/removed.png#x") == {}
+    assert placeholders.detect(FACTS, None, asked=asked, found="https://h.example/removed.png#x") == {}
 
 
 def test_the_same_bytes_under_five_names_of_one_host_are_a_notice() -> None:
     others = [f"https://h.example/{number}.webp" for number in range(4)]
-    check(Fake.REPEATED, sharing=others)
-    check(Fake.REPEATED, sharing=[URL, *others])
+    check(Placeholder.REPEATED, sharing=others)
+    check(Placeholder.REPEATED, sharing=[URL, *others])
     check(sharing=others[:3])
     check(sharing=others, bytes=100_000)
     check(sharing=[f"https://h{number}.example/{number}.webp" for number in range(9)])
@@ -118,13 +121,13 @@ def test_whatever_they_are_given_the_signs_are_few_and_steady(
 ) -> None:
     facts = replace(FACTS, width=width, height=height)
     keys = tuple(map(Key, sharing))
-    seen = placeholders.signs(facts, promised, asked=URL, found=found, sharing=keys)
-    assert seen == placeholders.signs(facts, promised, asked=URL, found=found, sharing=keys[::-1])
-    assert not {Fake.TRACKING_PIXEL, Fake.BLUR_PLACEHOLDER} <= seen.keys()
+    seen = placeholders.detect(facts, promised, asked=URL, found=found, sharing=keys)
+    assert seen == placeholders.detect(facts, promised, asked=URL, found=found, sharing=keys[::-1])
+    assert not {Placeholder.TRACKING_PIXEL, Placeholder.BLUR_PLACEHOLDER} <= seen.keys()
     if promised in (None, width):
-        assert Fake.BLUR_PLACEHOLDER not in seen
+        assert Placeholder.BLUR_PLACEHOLDER not in seen
     if width > 64:
-        assert not {Fake.TRACKING_PIXEL, Fake.BLUR_PLACEHOLDER} & seen.keys()
+        assert not {Placeholder.TRACKING_PIXEL, Placeholder.BLUR_PLACEHOLDER} & seen.keys()
 
 
 def test_no_sound_picture_is_called_a_fake() -> None:
@@ -132,7 +135,7 @@ def test_no_sound_picture_is_called_a_fake() -> None:
     pictures += [picture(form, seed) for form in FORMS for seed in range(3)]
     for data in pictures:
         facts = check_image(data)
-        assert not placeholders.signs(facts, facts.width, asked=URL, found=URL)
+        assert not placeholders.detect(facts, facts.width, asked=URL, found=URL)
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -156,10 +159,10 @@ def client(cache: Path, **options: bool) -> Client:
     return Client(cache, allow_hosts=["127.0.0.1"], **options)  # type: ignore[arg-type]
 
 
-def found(image: Image) -> tuple[Fake, ...]:
+def found(image: Image) -> tuple[Placeholder, ...]:
     """By what it is known; the warnings begin with the same words."""
     slugs = [warning.partition(":")[0] for warning in image.warnings]
-    assert [slug for slug in slugs if slug in tuple(Fake)] == [*image.fakes]
+    assert [slug for slug in slugs if slug in tuple(Placeholder)] == [*image.fakes]
     return image.fakes
 
 
@@ -169,9 +172,9 @@ async def test_a_fake_is_kept_and_reported_the_first_time_and_every_time(
     blurred = SourceSet((Candidate(f"{origin.url}/blur.webp", 480),))
     for _ in range(2):
         async with client(tmp_path) as running:
-            assert found(await running.get(f"{origin.url}/a.gif")) == (Fake.TRACKING_PIXEL,)
-            assert found(await running.get(blurred)) == (Fake.BLUR_PLACEHOLDER,)
-            assert found(await running.get(f"{origin.url}/gone.jpg")) == (Fake.REMOVED,)
+            assert found(await running.get(f"{origin.url}/a.gif")) == (Placeholder.TRACKING_PIXEL,)
+            assert found(await running.get(blurred)) == (Placeholder.BLUR_PLACEHOLDER,)
+            assert found(await running.get(f"{origin.url}/gone.jpg")) == (Placeholder.REMOVED,)
             assert found(await running.get(f"{origin.url}/removed.png")) == ()
             assert found(await running.get(f"{origin.url}/b.webp")) == ()
     assert origin.asked() == 6
@@ -182,8 +185,8 @@ async def test_a_notice_under_many_names_is_reported_once_there_are_enough(
 ) -> None:
     async with client(tmp_path) as running:
         reported = [found(await running.get(f"{origin.url}/dead-{number}.png")) for number in range(6)]
-        assert reported == [(), (), (), (), (Fake.REPEATED,), (Fake.REPEATED,)]
-        assert found(await running.get(f"{origin.url}/dead-0.png")) == (Fake.REPEATED,)
+        assert reported == [(), (), (), (), (Placeholder.REPEATED,), (Placeholder.REPEATED,)]
+        assert found(await running.get(f"{origin.url}/dead-0.png")) == (Placeholder.REPEATED,)
 
 
 async def test_where_fakes_are_rejected_the_next_candidate_is_taken(origin: Origin, tmp_path: Path) -> None:
@@ -191,12 +194,12 @@ async def test_where_fakes_are_rejected_the_next_candidate_is_taken(origin: Orig
     async with client(tmp_path, reject_fakes=True) as running:
         image = await running.get(both, width=400)
         assert image.url == f"{origin.url}/b.webp"
-        assert [failed.kind for failed in image.tried] == [Reason.PLACEHOLDER]
+        assert [failed.kind for failed in image.tried] == [ErrorKind.PLACEHOLDER]
         assert image.fakes == ()
         outcomes = [
             outcome async for outcome in running.get_many([f"{origin.url}/a.gif", f"{origin.url}/gone.jpg"])
         ]
-    assert {outcome.kind for outcome in outcomes if isinstance(outcome, Failure)} == {Reason.PLACEHOLDER}
+    assert {outcome.kind for outcome in outcomes if isinstance(outcome, Failure)} == {ErrorKind.PLACEHOLDER}
     assert len(outcomes) == 2
     assert origin.asked("/a.gif") == 1  # it is what the origin has
     assert [entry.key for entry in Cache(tmp_path).entries()] == [f"{origin.url}/b.webp"]
@@ -210,7 +213,7 @@ async def test_a_fake_that_was_kept_is_not_served_to_who_rejects_it(origin: Orig
             await running.get(f"{origin.url}/a.gif")
     assert (caught.value.kind, caught.value.message) == ("placeholder", "tracking_pixel: 1 x 1 pixels")
     async with client(tmp_path, offline=True) as running:
-        assert found(await running.get(f"{origin.url}/a.gif")) == (Fake.TRACKING_PIXEL,)
+        assert found(await running.get(f"{origin.url}/a.gif")) == (Placeholder.TRACKING_PIXEL,)
 
 
 def test_the_command_line_says_it_in_words_and_in_json(

@@ -29,7 +29,7 @@ from alone import Alone
 from costs import Met, deadline, meet
 from faults import COSTS, DOCUMENT, FAULTS, GOOD, IMAGE, LENGTH, OTHER, Fault, table
 from imgfetch import Client, ImgfetchError, Limits
-from imgfetch.engine.events import Received
+from imgfetch.engine.events import BytesReceived
 from origin import Origin, gzip, head, raw, status, whole
 from pictures import encoded
 
@@ -323,7 +323,7 @@ def test_tls_that_is_damaged_after_the_handshake(
         url = f"https://127.0.0.1:{listener.getsockname()[1]}/a"
 
         def observe(event: Event) -> None:
-            if isinstance(event, Received):
+            if isinstance(event, BytesReceived):
                 heard.release()
 
         fails(kind, words, url, cache, ca_bundle=str(tmp_path / "ca.pem"), observe=observe)
@@ -390,10 +390,10 @@ def test_too_many_open_files_are_an_error_of_each_image_and_not_of_the_run(
 ) -> None:
     code = """if True:
         import resource, sys
-        from imgfetch.http.connect import Dialler
+        from imgfetch.http.connect import Connector
         from imgfetch.cli import main
 
-        dial, spare = Dialler.connect, []
+        dial, spare = Connector.connect, []
 
         async def dial_with_nothing_to_spare(*arguments, **options):
             resource.setrlimit(resource.RLIMIT_NOFILE, (64, 64))
@@ -403,7 +403,7 @@ def test_too_many_open_files_are_an_error_of_each_image_and_not_of_the_run(
             except OSError:
                 return await dial(*arguments, **options)
 
-        Dialler.connect = dial_with_nothing_to_spare
+        Connector.connect = dial_with_nothing_to_spare
         sys.exit(main(sys.argv[1:]))
     """
     urls = [origin.route(f"/{number}", GOOD) for number in range(3)]

@@ -13,7 +13,7 @@ import pytest
 
 from imgfetch import InputError, Lock
 from imgfetch.system import atomic_files
-from imgfetch.system.export import place
+from imgfetch.system.export import copy_to
 from origin import Origin, status, whole
 from pictures import encoded
 
@@ -106,7 +106,7 @@ def test_a_copy_is_readable_as_far_as_the_umask_says_and_leaves_nothing_else(tmp
     for umask, mode in ((0o022, 0o644), (0o077, 0o600), (0, 0o644)):
         before = os.umask(umask)
         try:
-            copy = place(tmp_path / "object", tmp_path / "out", "name.webp")
+            copy = copy_to(tmp_path / "object", tmp_path / "out", "name.webp")
         finally:
             os.umask(before)
         assert copy.read_bytes() == b"bytes" * 9

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import pytest
 from PIL import Image
 
-from imgfetch.model import Key, Verified
+from imgfetch.model.image import Verified
+from imgfetch.model.values import Key
 from imgfetch.store.disk_store import DiskStore
 from keeping import HEAD, facts, keep_proved, written
 from origin import Origin, whole
@@ -179,4 +180,4 @@ def keep_fresh(root: Path) -> None:
             data = b"%d" % number
             proved = Verified(facts(data), written(store, data))
             key = Key(f"https://photos.example/{number}.webp")
-            keep_proved(store, proved, key, head, asked_at=time() - 60, received_at=time() - 60)
+            keep_proved(store, proved, key, head, request_time=time() - 60, response_time=time() - 60)

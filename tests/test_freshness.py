@@ -8,7 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgfetch.model import Digest, Entry, Facts, Format, Head, Key
+from imgfetch.model.image import Entry, Facts, Format
+from imgfetch.model.request import Head
+from imgfetch.model.values import Digest, Key
 from imgfetch.rules.http import dates, freshness
 from imgfetch.rules.http.freshness import (
     DAY,
@@ -18,15 +20,15 @@ from imgfetch.rules.http.freshness import (
     Basis,
     Heuristic,
     Reuse,
-    bound_of,
     control,
+    fresh_until,
     may_keep,
     may_reuse,
     may_stand_in,
+    redirect_lifetime_of,
     request_control,
     selecting,
     standing,
-    unasked_until,
 )
 
 T = 1_700_000_000.0  # Tue, 14 Nov 2023 22:13:20 GMT
@@ -46,7 +48,7 @@ def head(*fields: tuple[str, str], status: int = 200) -> Head:
 def held(
     *fields: tuple[str, str], status: int = 200, at: float = T, took: float = 0.0, bound: float | None = None
 ) -> Entry:
-    return Entry(Key(URL), FACTS, head(*fields, status=status), at - took, at, bound=bound)
+    return Entry(Key(URL), FACTS, head(*fields, status=status), at - took, at, redirect_lifetime=bound)
 
 
 def cc(value: str) -> tuple[str, str]:
@@ -261,10 +263,10 @@ def test_a_response_is_fresh_until_its_time_and_no_longer(
 ) -> None:
     heuristic = OF_IMAGES if image else OF_ANYTHING
     entry = held(*fields, at=at, took=took)
-    until = unasked_until(entry, heuristic=heuristic)
-    for now in (entry.received_at, entry.received_at + later, *((until - 1, until + 1) if until else ())):
+    until = fresh_until(entry, heuristic=heuristic)
+    for now in (entry.response_time, entry.response_time + later, *((until - 1, until + 1) if until else ())):
         fresh = may_reuse(entry, standing(entry, now=now, heuristic=heuristic)) is Reuse.FRESH
-        if now >= entry.received_at and (until is None or abs(now - until) > 1e-3):
+        if now >= entry.response_time and (until is None or abs(now - until) > 1e-3):
             assert fresh == (until is not None and now < until)
 
 
@@ -303,8 +305,8 @@ def test_what_a_redirect_led_to_is_fresh_no_longer_than_the_redirect() -> None:
 def test_how_long_a_redirect_may_be_followed_unasked(
     status: int, fields: list[tuple[str, str]], bound: float
 ) -> None:
-    assert bound_of(head(*fields, status=status), None, received_at=T) == bound
-    assert bound_of(head(*fields, status=status), 5.0, received_at=T) == min(5.0, bound)
+    assert redirect_lifetime_of(head(*fields, status=status), None, response_time=T) == bound
+    assert redirect_lifetime_of(head(*fields, status=status), 5.0, response_time=T) == min(5.0, bound)
 
 
 # What may be reused

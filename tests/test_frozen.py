@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 import imgfetch
 from imgfetch import frozen
-from imgfetch.model import Candidate, Failed, Reason, Viewport
+from imgfetch.model.markup import Candidate, Viewport
+from imgfetch.model.result import ErrorKind, Failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -168,6 +169,8 @@ def test_the_first_value_may_be_one_of_a_derived_class() -> None:
 
 
 def test_a_secret_is_not_shown() -> None:
-    failed = Failed(Reason.DNS, "no such host", "https://h.example/", given="https://h.example/?token=secret")
+    failed = Failure(
+        ErrorKind.DNS, "no such host", "https://h.example/", given="https://h.example/?token=secret"
+    )
     assert "secret" not in repr(failed)
     assert "secret" in failed.given

@@ -15,7 +15,7 @@ import pytest
 import trustme
 
 from imgfetch import CachingTransport, Client, GuardedTransport, InputError, NetworkError, PolicyError
-from imgfetch.http.connect import Dialler
+from imgfetch.http.connect import Connector
 from imgfetch.transports import guarded
 from origin import Origin, redirect, whole
 from pictures import encoded
@@ -77,7 +77,7 @@ async def echo() -> AsyncIterator[Echo]:
 def resolving(resolver: Resolver, transport: GuardedTransport) -> GuardedTransport:
     """Let a transport ask a resolver that stands in for the system's."""
     dialler = transport._backend._dialler
-    transport._backend._dialler = Dialler(dialler._allowed, dialler._elapsed, resolver.look_up)
+    transport._backend._dialler = Connector(dialler._allowed, dialler._elapsed, resolver.look_up)
     return transport
 
 

@@ -11,21 +11,11 @@ from hypothesis import strategies as st
 
 from fakes import MemoryStore
 from imgfetch.engine.lookup import consult, held, look_up, wanted_of
-from imgfetch.model import (
-    Candidate,
-    Choice,
-    Digest,
-    Facts,
-    Format,
-    Head,
-    Key,
-    Level,
-    Policy,
-    Served,
-    Settings,
-    SourceSet,
-    Verified,
-)
+from imgfetch.model.image import Facts, Format, Verified, VerifyLevel
+from imgfetch.model.markup import Candidate, Choice, Policy, SourceSet
+from imgfetch.model.request import Head, Settings
+from imgfetch.model.result import Served
+from imgfetch.model.values import Digest, Key
 from imgfetch.store.disk_store import DiskStore
 from keeping import digest, keep_proved, written
 
@@ -81,7 +71,7 @@ _ASKED = st.lists(
 )
 _SETTINGS = st.builds(
     Settings,
-    level=st.sampled_from(Level),
+    level=st.sampled_from(VerifyLevel),
     strict_width=st.booleans(),
     reject_fakes=st.booleans(),
     refresh=st.sampled_from([False, False, False, True]),
@@ -111,7 +101,7 @@ def check(store: Store, kept: list[_Kept], asked: _Asked, wanted: Settings, late
         head = Head(found or url, status, fields)
         proof = Verified(seen, written(store, data))
         keep_proved(
-            store, proof, Key(url), head, asked_at=T - 1, received_at=T, selected=selected, bound=bound
+            store, proof, Key(url), head, request_time=T - 1, response_time=T, selected=selected, bound=bound
         )
     choices = [_choice(url, width) for url, width, _ in asked]
     together = look_up(choices, store, wanted, now=T + later)
@@ -121,7 +111,7 @@ def check(store: Store, kept: list[_Kept], asked: _Asked, wanted: Settings, late
         asked_with = wanted_of(choice.candidate, wanted, sha256)
         considered = consult(choice.url, store, asked_with, wanted, now=T + later)
         assert consult(choice.url, store, asked_with, wanted, now=T + later, seen=together) == considered
-    return len(together.answers)
+    return len(together.hits)
 
 
 def _choice(url: str, width: int | None) -> Choice:
@@ -155,7 +145,7 @@ def test_what_was_seen_a_while_ago_is_looked_at_again() -> None:
     seen = Facts(Format.WEBP, 480, 480, 1, 5, digest(b"small"), ("structure", "decode"))
     head = Head(_URLS[0], 200, (("cache-control", "max-age=60"),))
     keep_proved(
-        store, Verified(seen, written(store, b"small")), Key(_URLS[0]), head, asked_at=T, received_at=T
+        store, Verified(seen, written(store, b"small")), Key(_URLS[0]), head, request_time=T, response_time=T
     )
     choice = _choice(_URLS[0], None)
     together = look_up([choice], store, wanted, now=T + 59)

@@ -23,7 +23,11 @@ from imgfetch import CachingTransport, Client, Lock
 from imgfetch.cli import main
 from imgfetch.cli.fast_path import answer
 from imgfetch.errors import CacheError
-from imgfetch.model import Head, Key, Reason, Rendition, Verified
+from imgfetch.model.image import Verified
+from imgfetch.model.markup import Rendition
+from imgfetch.model.request import Head
+from imgfetch.model.result import ErrorKind
+from imgfetch.model.values import Key
 from imgfetch.store.disk_store import INDEX, DiskStore
 from imgfetch.store.index import Index
 from imgfetch.store.leases import Leases
@@ -54,8 +58,8 @@ def fill(url: str = CAT) -> None:
                 proof,
                 Key(key),
                 Head(key, 200, LASTING),
-                asked_at=now,
-                received_at=now,
+                request_time=now,
+                response_time=now,
                 renditions=(Rendition(Key(url), width), Rendition(DOG, width + 1)),
             )
         store.pin(Key(url))
@@ -120,8 +124,8 @@ TYPES = ("null", "int", "real", "text", "blob", "huge")
 
 COLUMNS = {
     "object": "sha256 format bytes mtime_ns used_at checked_at",
-    "entry": "key selector variant sha256 width height frames verified url status headers asked_at"
-    " received_at bound unasked_until source_set",
+    "entry": "key selector variant sha256 width height frames verified url status headers request_time"
+    " response_time bound fresh_until source_set",
     "pin": "key",
     "clock": "time doubted",
     "total": "objects bytes",
@@ -185,10 +189,10 @@ def test_whatever_stands_in_a_row_it_is_served_right_or_not_at_all(
                 if entry is not None:
                     assert store.path(entry).read_bytes() == WEBP
                     assert type(entry.facts.width) is type(entry.head.status) is int
-                    assert type(entry.asked_at) is float
-            for path, record in store.look_at([CAT, DOG], now=time.time()).answers.values():
+                    assert type(entry.request_time) is float
+            for path, record in store.lookup([CAT, DOG], now=time.time()).hits.values():
                 assert path.read_bytes() == WEBP
-                assert type(store.told(record).facts.frames) is int
+                assert type(store.entry_of(record).facts.frames) is int
             assert isinstance(store._index.total().bytes, int)
             assert len(store.salt()) == 32
             for held in store._index.by_use():
@@ -321,7 +325,7 @@ def test_a_folder_whose_tag_is_a_fifo_is_no_cache() -> None:
     Path("cache").mkdir()
     os.mkfifo("cache/CACHEDIR.TAG")
     with closing(DiskStore("cache")) as store, pytest.raises(CacheError, match="other things in it"):
-        store.begin()
+        store.open()
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -332,7 +336,7 @@ SCHEMAS = {
         DROP TABLE entry;
         CREATE VIEW entry AS {FOREVER} SELECT x AS id, '{CAT}' AS key, '' AS selector, '' AS variant,
         x AS sha256, 1 AS width, 1 AS height, 1 AS frames, '' AS verified, '' AS url, 200 AS status,
-        '' AS headers, 1.0 AS asked_at, 1.0 AS received_at, NULL AS bound, 9e9 AS unasked_until FROM n;
+        '' AS headers, 1.0 AS request_time, 1.0 AS response_time, NULL AS bound, 9e9 AS fresh_until FROM n;
     """,
     "a view of much": f"""
         DROP TABLE object;
@@ -407,7 +411,7 @@ def test_a_question_without_end_is_given_up() -> None:
     index = endless(Path("cache").absolute())
     with closing(index), pytest.raises(CacheError, match="given up") as raised:
         index._rows(f"{FOREVER} SELECT count(*) FROM n")
-    assert raised.value.kind is Reason.CACHE_CORRUPT
+    assert raised.value.kind is ErrorKind.CACHE_CORRUPT
     with closing(index):
         assert index.count() == 1
 

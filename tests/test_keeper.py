@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, TypeVar
 import pytest
 
 from fakes import MemoryStore
-from imgfetch.engine.group_commit import Keeper
+from imgfetch.engine.group_commit import GroupCommitter
 from imgfetch.errors import CacheError
-from imgfetch.model import Entry, Filing, Key, Reason
-from keeping import filing
+from imgfetch.model.image import Entry, PendingEntry
+from imgfetch.model.result import ErrorKind
+from imgfetch.model.values import Key
+from keeping import pending_entry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -29,11 +31,11 @@ class Store(MemoryStore):
         self.batches: list[list[Key]] = []
         self.fails: Exception | None = None
 
-    def keep_all(self, filings: Sequence[Filing]) -> list[Entry | CacheError]:
-        self.batches.append([filing.key for filing in filings])
+    def commit(self, entries: Sequence[PendingEntry]) -> list[Entry | CacheError]:
+        self.batches.append([entry.key for entry in entries])
         if self.fails is not None:
             raise self.fails
-        return super().keep_all(filings)
+        return super().commit(entries)
 
 
 class Gate:
@@ -47,8 +49,8 @@ class Gate:
         return work()
 
 
-def numbered(store: Store, number: int) -> Filing:
-    return filing(store, Key(f"https://h.example/{number}"), b"%d" % number)
+def numbered(store: Store, number: int) -> PendingEntry:
+    return pending_entry(store, Key(f"https://h.example/{number}"), b"%d" % number)
 
 
 async def turns(count: int = 5) -> None:
@@ -58,17 +60,17 @@ async def turns(count: int = 5) -> None:
 
 async def test_what_comes_while_a_batch_is_being_kept_shares_the_next() -> None:
     store, gate = Store(), Gate()
-    keeper = Keeper(store, gate)
-    first = asyncio.create_task(keeper.keep(numbered(store, 0)))
+    keeper = GroupCommitter(store, gate)
+    first = asyncio.create_task(keeper.commit(numbered(store, 0)))
     await turns()
-    rest = [asyncio.create_task(keeper.keep(numbered(store, number))) for number in range(1, 5)]
+    rest = [asyncio.create_task(keeper.commit(numbered(store, number))) for number in range(1, 5)]
     await turns()
     assert store.batches == []
     gate.open.set()
     entries = await asyncio.gather(first, *rest)
     assert [len(batch) for batch in store.batches] == [1, 4]
     assert [store.find(entry.key) for entry in entries] == entries
-    await keeper.keep(numbered(store, 9))
+    await keeper.commit(numbered(store, 9))
     assert len(store.batches[-1]) == 1
 
 
@@ -78,7 +80,7 @@ class Ticking:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.store, self.gate = Store(), Gate()
         self.gate.open.set()
-        self.keeper = Keeper(self.store, self.gate)
+        self.keeper = GroupCommitter(self.store, self.gate)
         self.time = 1000.0
         self._coming: list[asyncio.Task[Entry]] = []
         monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: self.time)
@@ -86,7 +88,7 @@ class Ticking:
     async def come(self, count: int) -> None:
         for _ in range(count):
             self._coming.append(
-                asyncio.create_task(self.keeper.keep(numbered(self.store, len(self._coming))))
+                asyncio.create_task(self.keeper.commit(numbered(self.store, len(self._coming))))
             )
         await turns(10)
 
@@ -172,10 +174,10 @@ async def test_those_who_came_while_one_was_kept_alone_wait_no_longer(
 
 async def test_one_that_cannot_be_kept_fails_alone() -> None:
     store, gate = Store(), Gate()
-    keeper = Keeper(store, gate)
+    keeper = GroupCommitter(store, gate)
     good, bad = numbered(store, 0), numbered(store, 1)
-    store.discard(bad.verified.scratch)
-    kept = [asyncio.create_task(keeper.keep(each)) for each in (good, bad)]
+    store.discard(bad.verified.staging_id)
+    kept = [asyncio.create_task(keeper.commit(each)) for each in (good, bad)]
     gate.open.set()
     outcomes = await asyncio.gather(*kept, return_exceptions=True)
     assert isinstance(outcomes[0], Entry)
@@ -185,22 +187,22 @@ async def test_one_that_cannot_be_kept_fails_alone() -> None:
 async def test_a_store_that_fails_altogether_fails_each_and_is_tried_again() -> None:
     store, gate = Store(), Gate()
     gate.open.set()
-    keeper = Keeper(store, gate)
-    store.fails = CacheError(Reason.IO, "the disk is gone")
+    keeper = GroupCommitter(store, gate)
+    store.fails = CacheError(ErrorKind.IO, "the disk is gone")
     outcomes = await asyncio.gather(
-        *(keeper.keep(numbered(store, number)) for number in range(3)), return_exceptions=True
+        *(keeper.commit(numbered(store, number)) for number in range(3)), return_exceptions=True
     )
     assert [str(outcome) for outcome in outcomes] == ["the disk is gone"] * 3
     store.fails = None
-    assert isinstance(await keeper.keep(numbered(store, 3)), Entry)
+    assert isinstance(await keeper.commit(numbered(store, 3)), Entry)
 
 
 async def test_who_leaves_before_its_batch_takes_its_place_with_it() -> None:
     store, gate = Store(), Gate()
-    keeper = Keeper(store, gate)
-    under_way, waiting = (asyncio.create_task(keeper.keep(numbered(store, number))) for number in range(2))
+    keeper = GroupCommitter(store, gate)
+    under_way, waiting = (asyncio.create_task(keeper.commit(numbered(store, number))) for number in range(2))
     await turns()
-    late = asyncio.create_task(keeper.keep(numbered(store, 2)))
+    late = asyncio.create_task(keeper.commit(numbered(store, 2)))
     await turns()
     late.cancel()
     await turns()
@@ -212,8 +214,8 @@ async def test_who_leaves_before_its_batch_takes_its_place_with_it() -> None:
 
 async def test_who_leaves_while_its_batch_is_being_kept_waits_until_nobody_has_its_ticket() -> None:
     store, gate = Store(), Gate()
-    keeper = Keeper(store, gate)
-    leaving = asyncio.create_task(keeper.keep(numbered(store, 0)))
+    keeper = GroupCommitter(store, gate)
+    leaving = asyncio.create_task(keeper.commit(numbered(store, 0)))
     await turns()
     for _ in range(3):
         leaving.cancel()
@@ -228,22 +230,22 @@ async def test_who_leaves_while_its_batch_is_being_kept_waits_until_nobody_has_i
 @pytest.mark.parametrize("late", range(6))
 async def test_who_leaves_while_its_batch_ends_is_in_nobodys_way(late: int) -> None:
     store, gate = Store(), Gate()
-    keeper = Keeper(store, gate)
-    leaving, staying = (asyncio.create_task(keeper.keep(numbered(store, number))) for number in range(2))
+    keeper = GroupCommitter(store, gate)
+    leaving, staying = (asyncio.create_task(keeper.commit(numbered(store, number))) for number in range(2))
     await turns()
     gate.open.set()
     await turns(late)
     leaving.cancel()
     assert isinstance(await staying, Entry)
     await asyncio.wait([leaving])
-    assert isinstance(await keeper.keep(numbered(store, 2)), Entry)
+    assert isinstance(await keeper.commit(numbered(store, 2)), Entry)
 
 
 async def test_a_batch_that_is_cancelled_is_the_end_of_all_who_wait_for_it() -> None:
     store, gate = Store(), Gate()
-    keeper = Keeper(store, gate)
+    keeper = GroupCommitter(store, gate)
     before = asyncio.all_tasks()
-    kept = [asyncio.create_task(keeper.keep(numbered(store, number))) for number in range(2)]
+    kept = [asyncio.create_task(keeper.commit(numbered(store, number))) for number in range(2)]
     await turns()
     (batch,) = asyncio.all_tasks() - {*before, *kept}
     batch.cancel()

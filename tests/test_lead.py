@@ -21,9 +21,12 @@ import pytest
 
 from children import running
 from imgfetch import Client, Limits
-from imgfetch.engine.events import Followed
+from imgfetch.engine.events import WaitingForOtherProcess
 from imgfetch.errors import CacheError
-from imgfetch.model import Failed, Head, Key, Lease, Origin, Reason, Seen, Served, SourceOrigin, Verified
+from imgfetch.model.image import Lookup, Verified
+from imgfetch.model.request import Head, Lease, SourceOrigin
+from imgfetch.model.result import CacheStatus, ErrorKind, Failure, Served
+from imgfetch.model.values import Key
 from imgfetch.store import leases
 from imgfetch.store.disk_store import LEASES, DiskStore
 from keeping import CAT, DOG, facts, keep, keep_proved, written
@@ -56,7 +59,7 @@ class Beside(World):
     def __init__(self, **settings: object) -> None:
         super().__init__(**settings)
         self.transport.answer(H + "/a", reply(cache_control="max-age=60"))
-        self.other = Lease(ours=True, holder="the other", ticket="its own")
+        self.other = Lease(ours=True, holder="the other", token="its own")
         self.transport.answer(H + "/probe", (200, PIXEL))
 
     async def lead_by_another(self) -> None:
@@ -68,7 +71,9 @@ class Beside(World):
         """Let the other process be done."""
         self.store.release(self.other)
         proof, now = Verified(facts(PIXEL), written(self.store, PIXEL)), self.clock.now()
-        keep_proved(self.store, proof, Key(H + "/a"), Head(H + "/a", 200), asked_at=now, received_at=now)
+        keep_proved(
+            self.store, proof, Key(H + "/a"), Head(H + "/a", 200), request_time=now, response_time=now
+        )
 
     def when_it_has_waited(self, deed: Callable[[], None]) -> None:
         """Do something at the third look at who leads."""
@@ -88,22 +93,24 @@ async def test_what_another_process_fetches_is_waited_for_and_taken() -> None:
 
     world.when_it_has_waited(world.has_landed)
     served = await world.served("/a")
-    assert (served.origin, served.attempts, world.urls()) == (Origin.CACHED, 0, ["/probe"])
-    assert [event for event in world.events if isinstance(event, Followed)] == [Followed(H + "/a")]
+    assert (served.origin, served.attempts, world.urls()) == (CacheStatus.CACHED, 0, ["/probe"])
+    assert [event for event in world.events if isinstance(event, WaitingForOtherProcess)] == [
+        WaitingForOtherProcess(H + "/a")
+    ]
     assert not world.store.leases
 
 
 async def test_what_came_while_we_had_no_lead_is_not_fetched_again() -> None:
     world = Beside()
-    lease = world.store.lease
+    lease = world.store.acquire
 
     def just_then(key: Key, headers: tuple[tuple[str, str], ...]) -> Lease:
         world.has_landed()
         return lease(key, headers)
 
-    world.store.lease = just_then  # type: ignore[method-assign]
+    world.store.acquire = just_then  # type: ignore[method-assign]
     served = await world.served("/a")
-    assert (served.origin, served.attempts, world.urls()) == (Origin.CACHED, 0, [])
+    assert (served.origin, served.attempts, world.urls()) == (CacheStatus.CACHED, 0, [])
     assert not world.store.leases
 
 
@@ -112,7 +119,7 @@ async def test_who_waits_takes_over_where_the_leader_has_brought_nothing() -> No
     await world.lead_by_another()
     world.when_it_has_waited(lambda: world.store.release(world.other))
     served = await world.served("/a")
-    assert (served.origin, served.attempts, world.urls()) == (Origin.FETCHED, 1, ["/probe", "/a"])
+    assert (served.origin, served.attempts, world.urls()) == (CacheStatus.FETCHED, 1, ["/probe", "/a"])
     assert not world.store.leases
 
 
@@ -122,10 +129,10 @@ async def test_who_comes_after_a_leader_that_brought_nothing_is_not_waited_for()
 
     def another_leads() -> None:
         for what in world.store.leases:
-            world.store.leases[what] = Lease(ours=True, holder="a third", ticket="3")
+            world.store.leases[what] = Lease(ours=True, holder="a third", token="3")
 
     world.when_it_has_waited(another_leads)
-    assert (await world.served("/a")).origin is Origin.FETCHED
+    assert (await world.served("/a")).origin is CacheStatus.FETCHED
     assert len(world.clock.sleeps) == 3
     assert [lease.holder for lease in world.store.leases.values()] == ["a third"]
 
@@ -133,11 +140,11 @@ async def test_who_comes_after_a_leader_that_brought_nothing_is_not_waited_for()
 async def test_a_leader_that_never_ends_is_waited_for_within_the_time_limit_and_only_once() -> None:
     world = Beside()
     await world.lead_by_another()
-    assert (await world.served("/a")).origin is Origin.FETCHED
+    assert (await world.served("/a")).origin is CacheStatus.FETCHED
     assert 30 <= sum(world.clock.sleeps) < 31  # half of the 60 s there are
     world.store.entries.clear()
     world.clock.sleeps.clear()
-    assert (await world.served("/a")).origin is Origin.FETCHED
+    assert (await world.served("/a")).origin is CacheStatus.FETCHED
     assert world.clock.sleeps == []
 
 
@@ -146,11 +153,11 @@ async def test_who_waits_for_nobody_any_more_does_not_fetch_what_has_come_since_
     await world.lead_by_another()
     await world.served("/a")
     world.store.entries.clear()
-    seen = Seen({}, {Key(H + "/a")}, world.clock.now())
+    seen = Lookup({}, {Key(H + "/a")}, world.clock.now())
     world.has_landed()
-    served = await world.engine.bring(choice_of("/a"), seen=seen)
+    served = await world.engine.fetch(choice_of("/a"), seen=seen)
     assert isinstance(served, Served)
-    assert (served.origin, served.attempts, world.urls()) == (Origin.CACHED, 0, ["/probe", "/a"])
+    assert (served.origin, served.attempts, world.urls()) == (CacheStatus.CACHED, 0, ["/probe", "/a"])
 
 
 async def test_who_asks_with_other_fields_or_to_refresh_waits_for_nobody() -> None:
@@ -158,9 +165,9 @@ async def test_who_asks_with_other_fields_or_to_refresh_waits_for_nobody() -> No
     await world.lead_by_another()
     for settings in ({"headers": (("Accept-Language", "de"),)}, {"refresh": True}):
         engine = world.another(**settings)
-        outcome = await engine.bring(choice_of("/a"), source_origin=SourceOrigin(H))
+        outcome = await engine.fetch(choice_of("/a"), source_origin=SourceOrigin(H))
         assert isinstance(outcome, Served)
-        assert outcome.origin is Origin.FETCHED
+        assert outcome.origin is CacheStatus.FETCHED
         world.store.entries.clear()
     assert world.clock.sleeps == []
 
@@ -173,16 +180,16 @@ async def test_a_cache_that_fails_while_another_leads_is_a_failure_of_that_image
 
     def broken_once(*_: object, **__: object) -> None:
         world.store.find = find  # type: ignore[method-assign]
-        raise CacheError(Reason.IO, "it has gone")
+        raise CacheError(ErrorKind.IO, "it has gone")
 
     def end() -> None:
         world.store.release(world.other)
         world.store.find = broken_once  # type: ignore[method-assign]
 
     world.when_it_has_waited(end)
-    outcome = await world.engine.bring(choice_of("/a"))
-    assert isinstance(outcome, Failed)
-    assert (outcome.reason, outcome.message) == (Reason.IO, "it has gone")
+    outcome = await world.engine.fetch(choice_of("/a"))
+    assert isinstance(outcome, Failure)
+    assert (outcome.kind, outcome.message) == (ErrorKind.IO, "it has gone")
     assert not world.store.leases
 
 
@@ -197,7 +204,7 @@ async def test_who_waits_holds_no_turn() -> None:
     assert not waiting.done()
     assert world.urls() == ["/probe", "/b"]
     world.store.release(world.other)
-    assert (await waiting).origin is Origin.FETCHED
+    assert (await waiting).origin is CacheStatus.FETCHED
 
 
 async def test_who_is_cancelled_while_it_waits_leaves_nothing_behind() -> None:
@@ -218,7 +225,7 @@ async def test_a_lease_is_let_go_of_however_a_request_ends(answer: tuple[int, by
     world = World()
     world.transport.answer(H + "/a", answer)
     with suppress(ValueError):
-        await world.engine.bring(choice_of("/a"))
+        await world.engine.fetch(choice_of("/a"))
     assert world.urls()
     assert not world.store.leases
 
@@ -237,23 +244,23 @@ def stores(stack: ExitStack, count: int) -> list[DiskStore]:
 def test_a_lease_that_was_let_go_of_is_a_new_one_and_one_whose_holder_died_is_the_same(folder: Path) -> None:
     with ExitStack() as stack:
         one, two, three = stores(stack, 3)
-        first = one.lease(DOG, ())
+        first = one.acquire(DOG, ())
         for other in (two, three):
-            assert other.lease(DOG, ()) == replace(first, ours=False, ticket="")
+            assert other.acquire(DOG, ()) == replace(first, ours=False, token="")
         one.close()  # lets go of its locks as the kernel does of those of who dies
-        second = two.lease(DOG, ())
+        second = two.acquire(DOG, ())
         assert (second.ours, second.holder) == (True, first.holder)
-        assert three.lease(DOG, ()) == replace(second, ours=False, ticket="")
+        assert three.acquire(DOG, ()) == replace(second, ours=False, token="")
         two.release(second)
         two.release(second)
-        third = two.lease(DOG, ())
+        third = two.acquire(DOG, ())
         two.release(second)
         assert third.ours
         assert third.holder != first.holder
-        seen = three.lease(DOG, ())
+        seen = three.acquire(DOG, ())
         assert (seen.ours, seen.holder) == (False, third.holder)
         two.release(third)
-        assert three.lease(DOG, ()).holder not in (first.holder, third.holder)
+        assert three.acquire(DOG, ()).holder not in (first.holder, third.holder)
         assert list((folder / "cache/scratch-v1").iterdir()) == []
         assert (folder / "cache/leases-v1").read_bytes() == b""
 
@@ -263,7 +270,7 @@ def test_a_lease_that_is_let_go_of_while_another_asks_who_has_it_goes_to_the_oth
 ) -> None:
     with ExitStack() as stack:
         one, two = stores(stack, 2)
-        held, lock = [one.lease(DOG, ())], fcntl.fcntl
+        held, lock = [one.acquire(DOG, ())], fcntl.fcntl
 
         def let_go_first(descriptor: int, operation: int, what: bytes) -> bytes:
             if held and operation == leases._GET:
@@ -271,9 +278,9 @@ def test_a_lease_that_is_let_go_of_while_another_asks_who_has_it_goes_to_the_oth
             return lock(descriptor, operation, what)
 
         monkeypatch.setattr(fcntl, "fcntl", let_go_first)
-        assert two.lease(DOG, ()).ours
+        assert two.acquire(DOG, ()).ours
         assert not held
-        assert not one.lease(DOG, ()).ours
+        assert not one.acquire(DOG, ()).ours
 
 
 def test_a_thousand_leases_of_a_process_are_told_apart_and_those_of_two_processes_too() -> None:
@@ -282,7 +289,7 @@ def test_a_thousand_leases_of_a_process_are_told_apart_and_those_of_two_processe
         holders = set()
         for store in (one, two):
             for _ in range(1000):
-                lease = store.lease(DOG, ())
+                lease = store.acquire(DOG, ())
                 holders.add(lease.holder)
                 store.release(lease)
         assert len(holders) == 2000
@@ -295,12 +302,12 @@ def test_a_process_that_was_forked_neither_has_its_parents_leases_nor_holds_them
         import os, signal, sys
         from imgfetch.store.disk_store import DiskStore
         store = DiskStore("cache")
-        lease = store.lease("a dog", ())
+        lease = store.acquire("a dog", ())
         assert lease.ours
         if os.fork():
             signal.pause()
         store.release(lease)
-        print(store.lease("a dog", ()).ours, store.lease("a cat", ()).ours, flush=True)
+        print(store.acquire("a dog", ()).ours, store.acquire("a cat", ()).ours, flush=True)
         sys.stdin.read()
         print("still there")
     """
@@ -317,14 +324,14 @@ def test_a_process_that_was_forked_neither_has_its_parents_leases_nor_holds_them
             assert parent.stdout is not None
             try:
                 assert parent.stdout.readline() == "False True\n"
-                before = store.lease(Key("a dog"), ())
+                before = store.acquire(Key("a dog"), ())
                 assert not before.ours
             finally:
                 parent.kill()
                 parent.wait()
-            after = store.lease(Key("a dog"), ())
+            after = store.acquire(Key("a dog"), ())
             assert (after.ours, after.holder) == (True, before.holder)
-            assert not store.lease(Key("a cat"), ()).ours
+            assert not store.acquire(Key("a cat"), ()).ours
             parent.stdin.close()
             assert parent.stdout.read() == "still there\n"
 
@@ -348,8 +355,8 @@ def test_where_there_is_no_cache_or_no_lock_everybody_leads_and_nothing_is_made(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with closing(DiskStore(folder / "cache")) as one, closing(DiskStore(folder / "cache")) as two:
-        assert one.lease(CAT, ()).ours
-        assert two.lease(CAT, ()).ours
+        assert one.acquire(CAT, ()).ours
+        assert two.acquire(CAT, ()).ours
         assert not (folder / "cache").exists()
 
         def no_locks(*_: object) -> None:
@@ -357,8 +364,8 @@ def test_where_there_is_no_cache_or_no_lock_everybody_leads_and_nothing_is_made(
 
         monkeypatch.setattr(fcntl, "fcntl", no_locks)
         keep(one, CAT, b"a cat")
-        assert one.lease(CAT, ()).ours
-        assert two.lease(CAT, ()).ours
+        assert one.acquire(CAT, ()).ours
+        assert two.acquire(CAT, ()).ours
 
 
 @pytest.mark.parametrize("number", [errno.EROFS, errno.EMFILE, errno.EACCES])
@@ -393,7 +400,7 @@ def test_where_something_else_has_the_name_of_the_file_of_leases_everybody_leads
 def check_everybody_leads(*stores: DiskStore) -> None:
     for number, store in enumerate(stores):
         entry = keep(store, Key(f"{CAT}/{number}"), b"a cat")
-        assert store.lease(DOG, ()).ours
+        assert store.acquire(DOG, ()).ours
         assert store.find(entry.key) == entry
 
 
@@ -401,9 +408,9 @@ def test_a_lease_that_came_before_the_first_writing_outlives_it() -> None:
     with ExitStack() as stack:
         one, two = stores(stack, 2)
         one.close()
-        assert one.lease(DOG, ()).ours
-        one.begin()
-        assert not two.lease(DOG, ()).ours
+        assert one.acquire(DOG, ()).ours
+        one.open()
+        assert not two.acquire(DOG, ()).ours
 
 
 # Several processes
@@ -453,7 +460,9 @@ async def test_when_the_leader_is_killed_one_that_waits_takes_over_at_once(folde
                 "cache",
                 limits=Limits(total_timeout=3600),
                 allow_hosts=["127.0.0.1"],
-                observe=lambda event: followed.append(event) if isinstance(event, Followed) else None,
+                observe=lambda event: (
+                    followed.append(event) if isinstance(event, WaitingForOtherProcess) else None
+                ),
             )
             for _ in range(3)
         ]

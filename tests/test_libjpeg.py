@@ -17,7 +17,8 @@ from imgfetch.decode import libjpeg
 from imgfetch.decode.libjpeg import WarningCounter, Warnings
 from imgfetch.decode.pillow import PillowDecoder
 from imgfetch.formats.samples import SMALLEST
-from imgfetch.model import Format, Limits
+from imgfetch.model.image import Format
+from imgfetch.model.request import Limits
 from pictures import encoded, samples
 
 VALID = [
@@ -156,7 +157,8 @@ def test_a_process_that_opens_no_more_files_can_still_read_warnings() -> None:
     script = """if True:
         import resource, sys
         from imgfetch.decode.pillow import PillowDecoder, load_plugins
-        from imgfetch.model import Format, Limits
+        from imgfetch.model.image import Format
+        from imgfetch.model.request import Limits
 
         load_plugins()
         data = sys.stdin.buffer.read()

@@ -20,7 +20,9 @@ import damage
 from imgfetch.decode import libwebp, pillow
 from imgfetch.decode.libwebp import Libwebp, disagreement
 from imgfetch.formats.samples import SMALLEST
-from imgfetch.model import Defect, Format, Limits, Reason
+from imgfetch.model.image import Defect, Format
+from imgfetch.model.request import Limits
+from imgfetch.model.result import ErrorKind
 from pictures import Sample, encoded, flat, photo, samples, save
 
 IMAGES = [sample for sample in samples(((24, 16), (1, 1), (33, 17))) if sample.format == "webp"]
@@ -193,7 +195,7 @@ def test_the_limits_hold_for_what_it_sees() -> None:
     data = encoded("webp", 24, 16)
     defect = pillow.PillowDecoder().decode(data, Format.WEBP, Limits(max_pixels=383))
     assert defect
-    assert defect.reason is Reason.TOO_MANY_PIXELS
+    assert defect.kind is ErrorKind.TOO_MANY_PIXELS
 
 
 def test_of_a_large_still_no_picture_is_made() -> None:
@@ -201,7 +203,8 @@ def test_of_a_large_still_no_picture_is_made() -> None:
     script = """if True:
         import resource, sys
         from imgfetch.decode.pillow import PillowDecoder
-        from imgfetch.model import Format, Limits
+        from imgfetch.model.image import Format
+        from imgfetch.model.request import Limits
 
         decoder, before = PillowDecoder(), 0
         for data in sys.stdin.buffer.read().split(b"|||"):

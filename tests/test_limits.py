@@ -15,7 +15,8 @@ import pytest
 
 import litter
 from fakes import FakeClock
-from imgfetch.model import Key, Reason
+from imgfetch.model.result import ErrorKind
+from imgfetch.model.values import Key
 from imgfetch.rules.store.eviction import IN_USE, Bounds
 from imgfetch.store import disk_store
 from imgfetch.store.disk_store import DiskStore
@@ -144,7 +145,7 @@ def test_a_use_that_cannot_be_put_on_record_fails_nothing(
     with mounted(copy, "-o", "bind,ro", str(root)):
         with closing(DiskStore(copy, clock=clock, bounds=Bounds(1, 1.0))) as store:
             assert store.find(CAT)
-        fails(Reason.PERMISSION, lambda: prune(copy, clock, 1), copy)
+        fails(ErrorKind.PERMISSION, lambda: prune(copy, clock, 1), copy)
     with closing(sqlite3.connect(index_of(root), isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with closing(DiskStore(root, clock=clock)) as store:
@@ -446,8 +447,8 @@ def test_what_is_no_cache_is_not_pruned(root: Path, store: DiskStore) -> None:
     root.mkdir()
     (root / "objects-v0").mkdir()
     (root / "thesis.tex").write_text("")
-    fails(Reason.NOT_A_CACHE, lambda: store.prune(Bounds(0)), root)
-    fails(Reason.NOT_A_CACHE, lambda: store.pin(CAT), root)
+    fails(ErrorKind.NOT_A_CACHE, lambda: store.prune(Bounds(0)), root)
+    fails(ErrorKind.NOT_A_CACHE, lambda: store.pin(CAT), root)
     assert (root / "objects-v0").exists()
 
 

@@ -21,7 +21,8 @@ from hypothesis import strategies as st
 from imgfetch import Client, Failure, Image, ImgfetchError, Lock
 from imgfetch.cli import main
 from imgfetch.errors import InputError
-from imgfetch.model import Candidate, Digest, Kind, SourceSet
+from imgfetch.model.markup import Candidate, SourceKind, SourceSet
+from imgfetch.model.values import Digest
 from imgfetch.rules.http import urls
 from imgfetch.rules.store import lockfile
 from imgfetch.rules.store.lockfile import Pin, PinKey
@@ -371,7 +372,7 @@ def test_a_lock_is_read_as_it_was_written_and_the_order_of_pins_is_its_own(
 
 def test_a_key_is_of_what_was_offered_and_asked() -> None:
     def key(url: str = "a", **choosing: object) -> PinKey:
-        return lockfile.key_of("s", choosing, SourceSet((Candidate(url, 480),), kind=Kind.TEXT))
+        return lockfile.key_of("s", choosing, SourceSet((Candidate(url, 480),), kind=SourceKind.TEXT))
 
     assert key() == key(width=None, policy="cover", base_url="https://h.example/")
     assert key(url="https://u:pw@h.example/a") == key(url="https://h.example/a")

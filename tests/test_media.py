@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgfetch.markup.media import matches
-from imgfetch.model import Viewport
+from imgfetch.model.markup import Viewport
 from measuring import cpu_seconds
 
 LAPTOP = Viewport(1280, 720, 2.0)

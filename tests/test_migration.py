@@ -8,13 +8,16 @@ import subprocess
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING
 
 import pytest
 
-from imgfetch.model import Key, Rendition, Verified
+from imgfetch.model.image import Verified
+from imgfetch.model.markup import Rendition
+from imgfetch.model.values import Key
 from imgfetch.store.disk_store import INDEX, DiskStore
-from imgfetch.store.index import version_at
+from imgfetch.store.index import _READ_VERSION_1, _RENAMED, Index, version_at
 from imgfetch.store.lookup_sql import VERSION, glance
 from keeping import CAT, DOG, HEAD, facts, keep, keep_proved, written
 from test_disk import child, mounted, strace
@@ -39,8 +42,10 @@ def of_version_1(root: Path) -> Path:
         connection.execute("ATTACH ? AS new", (str(new),))
         for table in ("object", "entry", "pin"):
             names = [row[1] for row in connection.execute(f"PRAGMA main.table_info({table})")]
-            listed = ", ".join(names)
-            connection.execute(f"INSERT INTO main.{table} ({listed}) SELECT {listed} FROM new.{table}")
+            today = ", ".join(_RENAMED.get(name, name) for name in names)
+            connection.execute(
+                f"INSERT INTO main.{table} ({', '.join(names)}) SELECT {today} FROM new.{table}"
+            )
         connection.execute("INSERT INTO main.rendition (key, image, width) VALUES (?, 1, 100)", (DOG,))
     new.unlink()
     old.rename(new)
@@ -57,8 +62,8 @@ def fill(store: Store) -> None:
             Verified(facts(data), written(store, data)),
             DOG,
             HEAD,
-            asked_at=10,
-            received_at=11,
+            request_time=10,
+            response_time=11,
             selected=selected,
             renditions=(Rendition(DOG, 100), Rendition(CAT, 200)),
         )
@@ -113,7 +118,7 @@ def test_an_old_index_that_cannot_be_written_is_read_as_it_is(tmp_path: Path) ->
         cat = store.find(CAT)
         assert cat is not None
         assert cat.selector == ""
-        assert store.look_at([CAT, DOG], now=20).answers == {}  # it is not known when they were hashed
+        assert store.lookup([CAT, DOG], now=20).hits == {}  # it is not known when they were hashed
         assert store.find(CAT, selector="another") is None
         assert len([*store.entries()]) == 3
         assert len(store.salt()) == 32
@@ -127,21 +132,18 @@ def test_an_old_index_that_cannot_be_written_is_read_as_it_is(tmp_path: Path) ->
 
 
 def test_a_reader_of_the_old_index_sees_what_another_has_made_of_it(tmp_path: Path) -> None:
-    """The views through which a connection reads version 1 stand back behind the columns of version 2."""
-    of_version_1(tmp_path)
-    with closing(DiskStore(tmp_path)) as store:
-        from imgfetch.store import index
-
-        connection = sqlite3.connect(tmp_path / INDEX, isolation_level=None)
-        with closing(connection):
-            connection.executescript(index._READ_VERSION_1)
-            assert connection.execute("SELECT selector FROM entry WHERE key = ?", (CAT,)).fetchall() == [
-                ("",)
-            ]
+    """A connection that reads version 1 through views is opened again when its columns are gone."""
+    path = str(of_version_1(tmp_path))
+    with closing(Index(path, building=str(tmp_path), busy_timeout=1, elapsed=monotonic)) as reader:
+        reader._reading.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        reader._reading.connection.executescript(_READ_VERSION_1)
+        reader._reading.is_of_version_1 = True
+        assert [found.entry.selector for found in reader.find(CAT)] == [""]
+        with closing(DiskStore(tmp_path)) as store:
             proof = Verified(facts(b"secret"), written(store, b"secret"))
-            keep_proved(store, proof, CAT, HEAD, asked_at=1, received_at=2, selector="alice")
-            seen = connection.execute("SELECT selector FROM entry WHERE key = ?", (CAT,)).fetchall()
-            assert sorted(seen) == [("",), ("alice",)]
+            keep_proved(store, proof, CAT, HEAD, request_time=1, response_time=2, selector="alice")
+        assert [found.entry.selector for found in reader.find(CAT, "")] == [""]
+        assert [found.entry.selector for found in reader.find(CAT, "alice")] == ["alice"]
 
 
 @pytest.mark.parametrize("call", ["pwrite64", "fdatasync", "ftruncate"])

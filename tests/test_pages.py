@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from imgfetch.api.current_src import current_sources, preload_sources, source_set
 from imgfetch.errors import InputError
-from imgfetch.model import Viewport
+from imgfetch.model.markup import Viewport
 from measuring import cpu_seconds
 
 URL = "http://p.test/d/i.html"

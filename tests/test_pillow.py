@@ -23,7 +23,9 @@ from PIL import Image, ImageFile
 import damage
 from imgfetch.decode.pillow import PillowDecoder
 from imgfetch.formats import gif, walk
-from imgfetch.model import Format, Limits, Reason
+from imgfetch.model.image import Format
+from imgfetch.model.request import Limits
+from imgfetch.model.result import ErrorKind
 from imgfetch.ports import DecodingStopped
 from pictures import EXIF, Sample, animation, banded, encoded, flat, samples, save
 from test_formats import png, webp
@@ -31,7 +33,7 @@ from test_formats import png, webp
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from imgfetch.model import Buffer
+    from imgfetch.model.values import Buffer
 
 FORMS = ("webp", "jpeg", "png", "gif", "avif")
 SMALL = {form: encoded(form, 24, 16) for form in FORMS}
@@ -40,13 +42,13 @@ SEEDS = int(os.environ.get("IMGFETCH_SEEDS", "1"))
 
 
 def check(
-    data: Buffer, reason: Reason | None = None, *words: str, thorough: bool = False, **limits: int
+    data: Buffer, reason: ErrorKind | None = None, *words: str, thorough: bool = False, **limits: int
 ) -> None:
     """Decode as what the walk says it is, and hold the outcome against what is expected."""
     form = walk(data).format
     assert form
     defect = PillowDecoder().decode(data, form, Limits(**limits), thorough=thorough)
-    assert (defect.reason if defect else None) is reason, defect
+    assert (defect.kind if defect else None) is reason, defect
     for word in words:
         assert defect
         assert word in defect.message, defect.message
@@ -142,7 +144,7 @@ def test_a_jpeg_that_was_cut_and_closed_is_truncated() -> None:
         for share in (0.5, 0.8, 0.95):
             check(
                 data[: int(len(data) * share)].rstrip(b"\xff") + b"\xff\xd9",
-                Reason.TRUNCATED,
+                ErrorKind.TRUNCATED,
             )
 
 
@@ -150,10 +152,12 @@ def test_a_jpeg_with_data_to_spare_was_changed_or_padded() -> None:
     data = encoded("jpeg", 160, 120)
     scan = data.index(b"\xff\xda") + 14
     check(
-        data[:-2] + data[scan : scan + 60].replace(b"\xff", b"\0") + b"\xff\xd9", Reason.CORRUPT, "never read"
+        data[:-2] + data[scan : scan + 60].replace(b"\xff", b"\0") + b"\xff\xd9",
+        ErrorKind.CORRUPT,
+        "never read",
     )
     for junk in (bytes(100), b"\x55" * 40, bytes(30) + b"\x01" + bytes(20), bytes(20) + b"\xff\0" * 10):
-        check(data[:-2] + junk + b"\xff\xd9", Reason.CORRUPT, "never read")
+        check(data[:-2] + junk + b"\xff\xd9", ErrorKind.CORRUPT, "never read")
 
 
 @pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_rows": 1}, {"mode": "L"}])
@@ -164,7 +168,7 @@ def test_padding_before_the_end_of_a_jpeg_is_a_warning(options: dict[str, object
         padded = data[:-2] + padding + data[-2:]
         assert PillowDecoder().decode(padded, Format.JPEG, Limits(), warn=heard.append) is None
         assert heard.pop().startswith("padding: ")
-    check(data[:-2] + bytes(80) + data[-2:], Reason.CORRUPT)
+    check(data[:-2] + bytes(80) + data[-2:], ErrorKind.CORRUPT)
     for fill in (b"\xff" * 9, b"\xff" * 60):  # which no decoder skips, as it stands before any marker
         padded = data[:-2] + fill + data[-2:]
         assert PillowDecoder().decode(padded, Format.JPEG, Limits(), warn=heard.append) is None
@@ -175,10 +179,10 @@ def test_bytes_between_the_scans_of_a_jpeg_are_no_padding() -> None:
     for options in ({"progressive": True}, {"progressive": True, "restart_marker_rows": 1}):
         data = encoded("jpeg", 160, 120, **options)
         scan = data.index(b"\xff\xc4", data.index(b"\xff\xda"))
-        check(data[:scan] + bytes(30) + data[scan:], Reason.CORRUPT)
+        check(data[:scan] + bytes(30) + data[scan:], ErrorKind.CORRUPT)
     data = encoded("jpeg", 160, 120, restart_marker_rows=1)
     mark = data.index(b"\xff\xd2")
-    check(data[:mark] + bytes(30) + data[mark:], Reason.CORRUPT)
+    check(data[:mark] + bytes(30) + data[mark:], ErrorKind.CORRUPT)
 
 
 RECIPES = (
@@ -222,28 +226,28 @@ def test_a_sequential_jpeg_whose_scan_has_parameters_of_a_progressive_one_is_who
         odd = data[: end - 3] + bytes(3) + data[end:]
         check(odd)
         middle = len(odd) // 2
-        check(odd[:middle] + bytes(400) + odd[middle + 400 :], Reason.CORRUPT)
+        check(odd[:middle] + bytes(400) + odd[middle + 400 :], ErrorKind.CORRUPT)
 
 
 def test_lost_webp_data_are_seen_by_what_is_never_read() -> None:
     for lossless in (False, True):
         data = encoded("webp", 200, 150, lossless=lossless)
         for size in (128, 1500):
-            check(data[:2000] + bytes(size) + data[2000 + size :], Reason.CORRUPT)
+            check(data[:2000] + bytes(size) + data[2000 + size :], ErrorKind.CORRUPT)
     half = len(SMALL["webp"]) // 2
     assert half < 400
-    check(encoded("webp", 200, 150)[:-2000] + bytes(2000), Reason.CORRUPT, "never read")
+    check(encoded("webp", 200, 150)[:-2000] + bytes(2000), ErrorKind.CORRUPT, "never read")
 
 
 def test_a_later_frame_is_decoded_too() -> None:
     data = animation("webp", 64, 48)
     last = data.rindex(b"VP8 ") + 60
-    check(data[:last] + bytes(600) + data[last + 600 :], Reason.CORRUPT)
+    check(data[:last] + bytes(600) + data[last + 600 :], ErrorKind.CORRUPT)
     data = animation("png", 24, 16)
     last = data.rindex(b"fdAT") + 30
-    check(data[:last] + bytes(60) + data[last + 60 :], Reason.CORRUPT)
+    check(data[:last] + bytes(60) + data[last + 60 :], ErrorKind.CORRUPT)
     data = animation("gif", 24, 16)
-    check(data[: len(data) - 40] + b";", Reason.TRUNCATED)
+    check(data[: len(data) - 40] + b";", ErrorKind.TRUNCATED)
 
 
 @pytest.mark.parametrize("options", [{}, {"interlace": 1}, {"mode": "P"}, {"mode": "1"}])
@@ -251,10 +255,10 @@ def test_the_data_of_a_gif_fill_its_frame_and_no_more(options: dict[str, object]
     data = encoded("gif", 64, 48, **options)
     check(data)
     (frame,) = gif.frames(memoryview(data))
-    check(without_data(data, frame.stop - frame.start - 40), Reason.TRUNCATED, "before the frame is full")
+    check(without_data(data, frame.stop - frame.start - 40), ErrorKind.TRUNCATED, "before the frame is full")
     rows_lost = bytearray(data)
     struct.pack_into("<H", rows_lost, data.index(b",\0\0\0\0@\0\x30\0") + 7, 40)
-    check(rows_lost, Reason.CORRUPT, "never read")
+    check(rows_lost, ErrorKind.CORRUPT, "never read")
 
 
 def without_data(data: bytes, most: int) -> bytes:
@@ -267,7 +271,7 @@ def without_data(data: bytes, most: int) -> bytes:
 
 def test_a_gif_frame_is_not_filled_from_the_next_one() -> None:
     data = animation("gif", 64, 48)
-    check(without_data(data, 1000), Reason.TRUNCATED, "frame 1")
+    check(without_data(data, 1000), ErrorKind.TRUNCATED, "frame 1")
 
 
 def test_bytes_behind_the_end_make_a_webp_be_read_to_its_end() -> None:
@@ -278,7 +282,7 @@ def test_bytes_behind_the_end_make_a_webp_be_read_to_its_end() -> None:
     flipped = bytearray(encoded("webp", 240, 160))
     flipped[len(flipped) // 2] ^= 4
     check(flipped)  # what only --verify thorough sees
-    check(flipped + b"\n", Reason.CORRUPT, "never read")
+    check(flipped + b"\n", ErrorKind.CORRUPT, "never read")
 
 
 @pytest.mark.parametrize("matrix", [0, 3, 10, 11, 13, 14])
@@ -290,13 +294,13 @@ def test_an_avif_is_whole_whatever_its_matrix_coefficients_are(matrix: int) -> N
 
 def test_what_pillow_sees_is_held_to_the_limits() -> None:
     for form in FORMS:
-        check(SMALL[form], Reason.TOO_MANY_PIXELS, "24 x 16 pixels, the limit is 383", max_pixels=383)
+        check(SMALL[form], ErrorKind.TOO_MANY_PIXELS, "24 x 16 pixels, the limit is 383", max_pixels=383)
         check(SMALL[form], max_pixels=384)
     for form in ("gif", "png", "webp", "avif"):
-        check(animation(form, 24, 16, 5), Reason.TOO_MANY_FRAMES, "the limit is 4", max_frames=4)
+        check(animation(form, 24, 16, 5), ErrorKind.TOO_MANY_FRAMES, "the limit is 4", max_frames=4)
         check(animation(form, 24, 16, 5), max_frames=5)
     check(animation("png", 24, 16, 4, default_image=True), max_frames=3)
-    check(animation("gif", 24, 16, 30), Reason.TOO_MANY_PIXELS, "in all", max_total_pixels=11_000)
+    check(animation("gif", 24, 16, 30), ErrorKind.TOO_MANY_PIXELS, "in all", max_total_pixels=11_000)
 
 
 @pytest.mark.filterwarnings("error")
@@ -365,7 +369,7 @@ def test_what_the_host_program_lets_pass_is_not_let_pass(form: str) -> None:
             structure = walk(data)
             assert structure.format
             assert PillowDecoder().decode(data[:end], structure.format, Limits()), end
-    check(SMALL[form], Reason.TOO_MANY_PIXELS, max_pixels=300)
+    check(SMALL[form], ErrorKind.TOO_MANY_PIXELS, max_pixels=300)
     assert ImageFile.LOAD_TRUNCATED_IMAGES is True
     assert Image.MAX_IMAGE_PIXELS is None
 
@@ -373,8 +377,8 @@ def test_what_the_host_program_lets_pass_is_not_let_pass(form: str) -> None:
 @pytest.mark.usefixtures("lenient")
 def test_broken_data_are_refused_in_a_lenient_program_too() -> None:
     header = (b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 0))
-    check(png(header, (b"IDAT", b"not zlib at all"), (b"IEND", b"")), Reason.CORRUPT)
-    check(png(header, (b"IDAT", compress(b"\0\1\2\0\3\4")[:-7]), (b"IEND", b"")), Reason.TRUNCATED)
+    check(png(header, (b"IDAT", b"not zlib at all"), (b"IEND", b"")), ErrorKind.CORRUPT)
+    check(png(header, (b"IDAT", compress(b"\0\1\2\0\3\4")[:-7]), (b"IEND", b"")), ErrorKind.TRUNCATED)
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -410,7 +414,8 @@ def test_memory_is_given_back() -> None:
 
 def test_only_the_plugin_that_is_needed_is_imported() -> None:
     script = (
-        "import sys; from imgfetch.decode.pillow import PillowDecoder; from imgfetch.model import *\n"
+        "import sys; from imgfetch.decode.pillow import PillowDecoder\n"
+        "from imgfetch.model.image import Format; from imgfetch.model.request import Limits\n"
         "assert PillowDecoder().decode(sys.stdin.buffer.read(), Format.PNG, Limits()) is None\n"
         "print(*(m for m in sys.modules if m.startswith('PIL.') and m.endswith('Plugin')))"
     )
@@ -438,4 +443,4 @@ def test_no_damage_whatever_makes_it_raise(sample: Sample, changes: list[tuple[i
 
 
 def test_a_bitstream_of_nothing_is_refused() -> None:
-    check(webp((b"VP8 ", SMALL["webp"][20:30] + bytes(200))), Reason.CORRUPT)
+    check(webp((b"VP8 ", SMALL["webp"][20:30] + bytes(200))), ErrorKind.CORRUPT)

@@ -8,21 +8,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgfetch.model import (
-    Ask,
-    Digest,
-    Entry,
-    Facts,
-    Failed,
-    Format,
-    Head,
-    Key,
-    Level,
-    Limits,
-    Reason,
-    Settings,
-    Wanted,
-)
+from imgfetch.model.image import Entry, Facts, Format, Requirements, VerifyLevel
+from imgfetch.model.request import Head, Limits, Request, Settings
+from imgfetch.model.result import ErrorKind, Failure
+from imgfetch.model.values import Digest, Key
 from imgfetch.rules.http.credentials import source_origin_of
 from imgfetch.rules.policy import fetch_policy
 
@@ -39,22 +28,26 @@ HELD = Entry(
 )
 
 
-def ask_for(url: str = URL, entry: Entry | None = None, **changes: bool) -> Ask:
+def ask_for(url: str = URL, entry: Entry | None = None, **changes: bool) -> Request:
     settings = replace(SETTINGS, **changes)  # type: ignore[arg-type]
     source_origin = source_origin_of(url)
-    considered = fetch_policy.consider(url, entry, Wanted(), settings, now=NOW, source_origin=source_origin)
-    assert isinstance(considered, Ask)
+    considered = fetch_policy.before_request(
+        url, entry, Requirements(), settings, now=NOW, source_origin=source_origin
+    )
+    assert isinstance(considered, Request)
     return considered
 
 
-def hear(status: int, ask: Ask | None = None, **fields: str) -> fetch_policy.Heard:
+def hear(status: int, ask: Request | None = None, **fields: str) -> fetch_policy.AfterResponse:
     headers = tuple((name.replace("_", "-"), value) for name, value in fields.items())
-    return fetch_policy.hear(ask or ask_for(), Head(URL, status, headers), SETTINGS, now=1_700_000_000)
+    return fetch_policy.after_response(
+        ask or ask_for(), Head(URL, status, headers), SETTINGS, now=1_700_000_000
+    )
 
 
-def refusal(status: int, ask: Ask | None = None, **fields: str) -> Failed:
+def refusal(status: int, ask: Request | None = None, **fields: str) -> Failure:
     heard = hear(status, ask, **fields)
-    assert isinstance(heard, fetch_policy.Refuse)
+    assert isinstance(heard, fetch_policy.Reject)
     assert heard.failed.http_status == status
     return heard.failed
 
@@ -63,7 +56,9 @@ def refusal(status: int, ask: Ask | None = None, **fields: str) -> Failed:
 
 
 def test_what_is_held_is_served_without_a_request() -> None:
-    assert fetch_policy.consider(URL, HELD, Wanted(), SETTINGS, now=NOW) == fetch_policy.Serve(HELD)
+    assert fetch_policy.before_request(
+        URL, HELD, Requirements(), SETTINGS, now=NOW
+    ) == fetch_policy.UseStored(HELD)
 
 
 def test_what_is_not_held_is_asked_for_with_our_headers_and_the_callers() -> None:
@@ -105,59 +100,67 @@ def test_what_is_served_unasked_is_served_up_to_its_time(
 ) -> None:
     facts = replace(FACTS, format=form, verified=verified)
     head = Head(url, status, (("cache-control", ", ".join(stated)), ("vary", vary)))
-    entry = Entry(Key(url), facts, head, 1.0, 2.0, bound=bound)
-    until = fetch_policy.unasked_until(entry)
-    considered = fetch_policy.consider(url, entry, Wanted(), Settings(), now=2.0 + later)
+    entry = Entry(Key(url), facts, head, 1.0, 2.0, redirect_lifetime=bound)
+    until = fetch_policy.fresh_until(entry)
+    considered = fetch_policy.before_request(url, entry, Requirements(), Settings(), now=2.0 + later)
     if until is not None and 2.0 + later < until:
-        assert (url, vary, considered) == (URL, "", fetch_policy.Serve(entry))
+        assert (url, vary, considered) == (URL, "", fetch_policy.UseStored(entry))
     elif (url, vary) == (URL, ""):
-        assert considered != fetch_policy.Serve(entry)
+        assert considered != fetch_policy.UseStored(entry)
 
 
 def test_offline_serves_what_is_held_and_refuses_the_rest() -> None:
     offline = replace(SETTINGS, offline=True, refresh=True)
-    assert fetch_policy.consider(URL, HELD, Wanted(), offline, now=NOW) == fetch_policy.Serve(HELD)
-    refused = fetch_policy.consider(URL, None, Wanted(), offline, now=NOW)
-    assert isinstance(refused, fetch_policy.Refuse)
-    assert refused.failed.reason is Reason.OFFLINE
+    assert fetch_policy.before_request(URL, HELD, Requirements(), offline, now=NOW) == fetch_policy.UseStored(
+        HELD
+    )
+    refused = fetch_policy.before_request(URL, None, Requirements(), offline, now=NOW)
+    assert isinstance(refused, fetch_policy.Reject)
+    assert refused.failed.kind is ErrorKind.OFFLINE
 
 
 def test_a_held_file_that_is_not_what_is_wanted_now_is_asked_for_whole() -> None:
-    for wanted in (Wanted(sha256=Digest("b" * 64)), Wanted(width=100, strict_width=True)):
-        considered = fetch_policy.consider(URL, HELD, wanted, SETTINGS, now=NOW)
-        assert isinstance(considered, Ask)
+    for wanted in (Requirements(sha256=Digest("b" * 64)), Requirements(width=100, strict_width=True)):
+        considered = fetch_policy.before_request(URL, HELD, wanted, SETTINGS, now=NOW)
+        assert isinstance(considered, Request)
         assert considered.entry is None
 
 
 def test_only_a_webp_is_proved_further_by_a_thorough_look() -> None:
     def considered(form: Format, *verified: str) -> object:
         held = replace(HELD, facts=replace(FACTS, format=form, verified=verified))
-        return type(fetch_policy.consider(URL, held, Wanted(Level.THOROUGH), SETTINGS, now=NOW))
+        return type(
+            fetch_policy.before_request(URL, held, Requirements(VerifyLevel.THOROUGH), SETTINGS, now=NOW)
+        )
 
-    assert considered(Format.WEBP, "structure", "decode") is Ask
-    assert considered(Format.WEBP, "structure", "decode", "thorough") is fetch_policy.Serve
-    assert considered(Format.JPEG, "structure", "decode") is fetch_policy.Serve
-    assert considered(Format.JPEG, "structure") is Ask
+    assert considered(Format.WEBP, "structure", "decode") is Request
+    assert considered(Format.WEBP, "structure", "decode", "thorough") is fetch_policy.UseStored
+    assert considered(Format.JPEG, "structure", "decode") is fetch_policy.UseStored
+    assert considered(Format.JPEG, "structure") is Request
 
 
 def test_a_held_file_proved_less_far_than_is_wanted_is_asked_for_again() -> None:
     glanced_at = replace(HELD, facts=replace(FACTS, verified=("length", "structure")))
-    assert isinstance(fetch_policy.consider(URL, glanced_at, Wanted(Level.FULL), SETTINGS, now=NOW), Ask)
     assert isinstance(
-        fetch_policy.consider(URL, glanced_at, Wanted(Level.STRUCTURE), SETTINGS, now=NOW), fetch_policy.Serve
+        fetch_policy.before_request(URL, glanced_at, Requirements(VerifyLevel.FULL), SETTINGS, now=NOW),
+        Request,
+    )
+    assert isinstance(
+        fetch_policy.before_request(URL, glanced_at, Requirements(VerifyLevel.STRUCTURE), SETTINGS, now=NOW),
+        fetch_policy.UseStored,
     )
 
 
 def test_a_held_file_of_another_width_than_promised_is_served_with_a_warning() -> None:
-    served = fetch_policy.consider(URL, HELD, Wanted(width=1280), SETTINGS, now=NOW)
-    assert isinstance(served, fetch_policy.Serve)
+    served = fetch_policy.before_request(URL, HELD, Requirements(width=1280), SETTINGS, now=NOW)
+    assert isinstance(served, fetch_policy.UseStored)
     assert served.warnings == ("width_mismatch: promised 1280, real 640",)
 
 
 def test_a_bad_url_is_refused_before_anything_is_done() -> None:
-    refused = fetch_policy.consider("ftp://h/a", None, Wanted(), SETTINGS, now=NOW)
-    assert isinstance(refused, fetch_policy.Refuse)
-    assert refused.failed.reason is Reason.BAD_URL
+    refused = fetch_policy.before_request("ftp://h/a", None, Requirements(), SETTINGS, now=NOW)
+    assert isinstance(refused, fetch_policy.Reject)
+    assert refused.failed.kind is ErrorKind.BAD_URL
 
 
 def test_credentials_in_a_url_become_basic_authentication_and_stay_out_of_the_key() -> None:
@@ -170,33 +173,33 @@ def test_credentials_in_a_url_become_basic_authentication_and_stay_out_of_the_ke
 
 
 def test_200_is_received_with_the_length_it_promises() -> None:
-    assert hear(200, content_length="999") == fetch_policy.Receive(999, "")
-    assert hear(200) == fetch_policy.Receive(None, "")
-    assert hear(200, content_length="-1") == fetch_policy.Receive(None, "")
-    assert hear(200, content_encoding="GZIP", content_length="5") == fetch_policy.Receive(5, "gzip")
+    assert hear(200, content_length="999") == fetch_policy.ReadBody(999, "")
+    assert hear(200) == fetch_policy.ReadBody(None, "")
+    assert hear(200, content_length="-1") == fetch_policy.ReadBody(None, "")
+    assert hear(200, content_encoding="GZIP", content_length="5") == fetch_policy.ReadBody(5, "gzip")
 
 
 def test_a_body_that_is_too_large_is_refused_by_its_header_alone() -> None:
     failed = refusal(200, content_length="10000000000000")
-    assert failed.reason is Reason.TOO_LARGE
+    assert failed.kind is ErrorKind.TOO_LARGE
     assert failed.message == "10,000,000,000,000 bytes, the limit is 1,000"
     assert not failed.retryable
 
 
 def test_a_coding_that_was_not_asked_for_is_refused_unless_it_can_be_undone() -> None:
-    assert refusal(200, content_encoding="br").reason is Reason.BAD_ENCODING
+    assert refusal(200, content_encoding="br").kind is ErrorKind.BAD_ENCODING
 
 
 def test_206_is_taken_only_where_it_covers_everything() -> None:
-    assert hear(206, content_range="bytes 0-99/100") == fetch_policy.Receive(None, "")
+    assert hear(206, content_range="bytes 0-99/100") == fetch_policy.ReadBody(None, "")
     for wrong in ("bytes 0-98/100", "bytes 1-99/100", "bytes 0-99/*", "items 0-99/100", "bytes 0-1/\xb2", ""):
-        assert refusal(206, content_range=wrong).reason is Reason.PROTOCOL
+        assert refusal(206, content_range=wrong).kind is ErrorKind.PROTOCOL
 
 
 @pytest.mark.parametrize("status", [400, 401, 403, 404, 410, 451, 505, 999])
 def test_a_permanent_error_is_final(status: int) -> None:
     failed = refusal(status)
-    assert (failed.reason, failed.message, failed.retryable) == (Reason.HTTP_STATUS, f"HTTP {status}", False)
+    assert (failed.kind, failed.message, failed.retryable) == (ErrorKind.HTTP_STATUS, f"HTTP {status}", False)
 
 
 @pytest.mark.parametrize("status", [408, 425, 500, 502, 504, 520, 524])
@@ -207,18 +210,18 @@ def test_a_passing_error_may_be_asked_again(status: int) -> None:
 @pytest.mark.parametrize("status", [429, 503])
 def test_being_asked_to_wait_is_heard(status: int) -> None:
     failed = refusal(status, retry_after="30")
-    assert (failed.reason, failed.retryable, failed.retry_after) == (Reason.RATE_LIMITED, True, 30)
+    assert (failed.kind, failed.retryable, failed.retry_after) == (ErrorKind.RATE_LIMITED, True, 30)
     assert refusal(status, retry_after="soon").retry_after is None
 
 
 def test_204_is_empty_and_unasked_304_and_416_are_no_answers() -> None:
-    assert refusal(204).reason is Reason.EMPTY
-    assert refusal(304).reason is Reason.PROTOCOL
-    assert refusal(416).reason is Reason.PROTOCOL
+    assert refusal(204).kind is ErrorKind.EMPTY
+    assert refusal(304).kind is ErrorKind.PROTOCOL
+    assert refusal(416).kind is ErrorKind.PROTOCOL
 
 
 def test_304_to_a_refresh_confirms_what_is_held() -> None:
-    assert hear(304, ask_for(entry=HELD, refresh=True)) == fetch_policy.Refresh(HELD)
+    assert hear(304, ask_for(entry=HELD, refresh=True)) == fetch_policy.NotModified(HELD)
 
 
 # Redirects
@@ -227,7 +230,7 @@ def test_304_to_a_refresh_confirms_what_is_held() -> None:
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_is_followed_under_the_key_first_asked_for(status: int) -> None:
     heard = hear(status, location="/b.webp")
-    assert isinstance(heard, fetch_policy.Follow)
+    assert isinstance(heard, fetch_policy.Redirect)
     assert heard.ask.url == "http://h.example/b.webp"
     assert heard.ask.key == Key(URL)
     assert dict(heard.ask.headers)["x-api-key"] == "secret"
@@ -236,15 +239,15 @@ def test_a_redirect_is_followed_under_the_key_first_asked_for(status: int) -> No
 @pytest.mark.parametrize("there", ["http://other.example/", "https://h.example/", "http://h.example:81/"])
 def test_another_origin_gets_none_of_the_callers_headers(there: str) -> None:
     heard = hear(302, ask_for("http://u:p@h.example/a.webp"), location=there)
-    assert isinstance(heard, fetch_policy.Follow)
+    assert isinstance(heard, fetch_policy.Redirect)
     assert set(dict(heard.ask.headers)) == {"user-agent", "accept", "accept-encoding"}
 
 
 def test_a_redirect_back_does_not_bring_the_callers_headers_back() -> None:
     away = hear(302, location="http://other.example/")
-    assert isinstance(away, fetch_policy.Follow)
+    assert isinstance(away, fetch_policy.Redirect)
     back = hear(302, away.ask, location=URL)
-    assert isinstance(back, fetch_policy.Follow)
+    assert isinstance(back, fetch_policy.Redirect)
     assert "x-api-key" not in dict(back.ask.headers)
 
 
@@ -254,25 +257,25 @@ def test_a_validator_goes_only_to_the_url_that_gave_it() -> None:
     assert "if-none-match" not in dict(ask.headers)
     same = hear(302, ask, location="/now.webp")
     other = hear(302, ask, location="/new.webp")
-    assert isinstance(same, fetch_policy.Follow)
-    assert isinstance(other, fetch_policy.Follow)
+    assert isinstance(same, fetch_policy.Redirect)
+    assert isinstance(other, fetch_policy.Redirect)
     assert dict(same.ask.headers)["if-none-match"] == '"v1"'
-    assert isinstance(hear(304, same.ask), fetch_policy.Refresh)
+    assert isinstance(hear(304, same.ask), fetch_policy.NotModified)
     assert "if-none-match" not in dict(other.ask.headers)
-    assert refusal(304, other.ask).reason is Reason.PROTOCOL
+    assert refusal(304, other.ask).kind is ErrorKind.PROTOCOL
 
 
 def test_a_redirect_to_another_host_in_backslashes_takes_nothing_of_the_callers_along() -> None:
     given = replace(SETTINGS, headers=(("authorization", "secret"),))
-    considered = fetch_policy.consider(
-        URL, None, Wanted(), given, now=NOW, source_origin=source_origin_of(URL)
+    considered = fetch_policy.before_request(
+        URL, None, Requirements(), given, now=NOW, source_origin=source_origin_of(URL)
     )
-    assert isinstance(considered, Ask)
+    assert isinstance(considered, Request)
     assert "secret" in dict(considered.headers).values()
-    heard = fetch_policy.hear(
+    heard = fetch_policy.after_response(
         considered, Head(URL, 302, (("location", "\\\\evil.example\\a"),)), given, now=NOW
     )
-    assert isinstance(heard, fetch_policy.Follow)
+    assert isinstance(heard, fetch_policy.Redirect)
     assert heard.ask.url.partition(":")[2] == "//evil.example/a"
     assert "secret" not in dict(heard.ask.headers).values()
 
@@ -281,10 +284,10 @@ def test_redirects_are_counted() -> None:
     ask = ask_for()
     for _ in range(3):
         heard = hear(302, ask, location="/again")
-        assert isinstance(heard, fetch_policy.Follow)
+        assert isinstance(heard, fetch_policy.Redirect)
         ask = heard.ask
     failed = refusal(302, ask, location="/again")
-    assert (failed.reason, failed.message) == (Reason.TOO_MANY_REDIRECTS, "more than 3 redirects")
+    assert (failed.kind, failed.message) == (ErrorKind.TOO_MANY_REDIRECTS, "more than 3 redirects")
 
 
 @pytest.mark.parametrize(
@@ -301,7 +304,7 @@ def test_redirects_are_counted() -> None:
 )
 def test_an_unusable_location_is_a_bad_redirect_that_is_named(location: str, word: str) -> None:
     failed = refusal(302, location=location)
-    assert failed.reason is Reason.BAD_REDIRECT
+    assert failed.kind is ErrorKind.BAD_REDIRECT
     assert word in failed.message
     assert "u:p" not in failed.message
     assert not failed.retryable
@@ -310,7 +313,7 @@ def test_an_unusable_location_is_a_bad_redirect_that_is_named(location: str, wor
 def test_a_location_with_a_port_that_browsers_block_is_a_bad_url() -> None:
     for location in ("http://h.example:25/a", "//other.example:6667/a", "\\\\other.example:6667\\a"):
         failed = refusal(302, location=location)
-        assert failed.reason is Reason.BAD_URL
+        assert failed.kind is ErrorKind.BAD_URL
         assert "is blocked, as browsers block it" in failed.message
         assert not failed.retryable
 
@@ -318,42 +321,42 @@ def test_a_location_with_a_port_that_browsers_block_is_a_bad_url() -> None:
 # Falling through, and asking anew
 
 
-def falls(reason: Reason, other: str = "http://h.example/b.webp") -> bool:
-    return fetch_policy.may_fall_through(Failed(reason, "", ""), URL, other)
+def falls(reason: ErrorKind, other: str = "http://h.example/b.webp") -> bool:
+    return fetch_policy.may_fall_through(Failure(reason, "", ""), URL, other)
 
 
 def test_a_dead_or_damaged_file_says_nothing_about_its_neighbour() -> None:
     for reason in (
-        Reason.HTTP_STATUS,
-        Reason.NOT_IMAGE,
-        Reason.CORRUPT,
-        Reason.TOO_LARGE,
-        Reason.BAD_REDIRECT,
+        ErrorKind.HTTP_STATUS,
+        ErrorKind.NOT_IMAGE,
+        ErrorKind.CORRUPT,
+        ErrorKind.TOO_LARGE,
+        ErrorKind.BAD_REDIRECT,
     ):
         assert falls(reason)
 
 
 def test_a_host_out_of_reach_is_as_far_away_for_each_of_its_candidates() -> None:
     for reason in (
-        Reason.DNS,
-        Reason.CONNECT,
-        Reason.TIMEOUT,
-        Reason.TLS,
-        Reason.RATE_LIMITED,
-        Reason.BLOCKED,
+        ErrorKind.DNS,
+        ErrorKind.CONNECT,
+        ErrorKind.TIMEOUT,
+        ErrorKind.TLS,
+        ErrorKind.RATE_LIMITED,
+        ErrorKind.BLOCKED,
     ):
         assert not falls(reason)
         assert falls(reason, "http://mirror.example/b.webp")
 
 
 def test_no_candidate_helps_where_the_cache_cannot_be_written() -> None:
-    assert not falls(Reason.DISK_FULL, "http://mirror.example/b.webp")
+    assert not falls(ErrorKind.DISK_FULL, "http://mirror.example/b.webp")
 
 
 def test_after_damage_the_request_goes_past_every_cache_and_has_no_condition() -> None:
     ask = ask_for(entry=HELD, refresh=True)
-    fresh = fetch_policy.again(ask, Failed(Reason.CORRUPT, "", ""))
+    fresh = fetch_policy.next_attempt(ask, Failure(ErrorKind.CORRUPT, "", ""))
     assert dict(fresh.headers)["cache-control"] == "no-cache"
     assert "if-none-match" not in dict(fresh.headers)
     assert fresh.entry is None
-    assert fetch_policy.again(ask, Failed(Reason.RESET, "", "")) == ask
+    assert fetch_policy.next_attempt(ask, Failure(ErrorKind.RESET, "", "")) == ask

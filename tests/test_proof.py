@@ -10,14 +10,16 @@ import pytest
 from imgfetch import Facts, ImgfetchError, Limits, check_image
 from imgfetch.decode.pillow import PillowDecoder
 from imgfetch.engine.verification import conclude, decode, inspect
-from imgfetch.model import Defect, Digest, Format, Level, Reason, Scratch, Verified, Wanted
+from imgfetch.model.image import Defect, Format, Requirements, Verified, VerifyLevel
+from imgfetch.model.result import ErrorKind
+from imgfetch.model.values import Digest, StagingId
 from imgfetch.ports import never_stop
 from pictures import encoded, samples
 
 SMALL = {name: encoded(name, 24, 16) for name in ("jpeg", "png", "gif", "webp", "avif")}
 
 
-def kind_of(data: bytes, **limits: int) -> Reason:
+def kind_of(data: bytes, **limits: int) -> ErrorKind:
     with pytest.raises(ImgfetchError) as caught:
         check_image(data, limits=Limits(**limits))
     assert str(caught.value).isprintable()
@@ -60,19 +62,19 @@ def test_an_image_cut_and_another_one_appended_is_not_whole(name: str) -> None:
 @pytest.mark.parametrize(
     ("body", "reason", "word"),
     [
-        (b"", Reason.EMPTY, ""),
-        (b"<!DOCTYPE html><title>404</title>", Reason.NOT_IMAGE, "HTML"),
-        (b"  <html><body>", Reason.NOT_IMAGE, "HTML"),
-        (b'{"error": "gone"}', Reason.NOT_IMAGE, "JSON"),
-        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", Reason.UNSUPPORTED_FORMAT, "SVG"),
-        (b"%PDF-1.7\n", Reason.NOT_IMAGE, "PDF"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n", Reason.UNSUPPORTED_FORMAT, ""),
-        (b"II*\0" + b"\0" * 40, Reason.UNSUPPORTED_FORMAT, "TIFF"),
-        (b"\0" * 4000, Reason.CORRUPT, "zero"),
-        (b"\x89PNG\r\n\x1a\n" + b"\0\0\0\x0dJUNK" + b"." * 99, Reason.CORRUPT, "JUNK"),
+        (b"", ErrorKind.EMPTY, ""),
+        (b"<!DOCTYPE html><title>404</title>", ErrorKind.NOT_IMAGE, "HTML"),
+        (b"  <html><body>", ErrorKind.NOT_IMAGE, "HTML"),
+        (b'{"error": "gone"}', ErrorKind.NOT_IMAGE, "JSON"),
+        (b"<svg xmlns='http://www.w3.org/2000/svg'/>", ErrorKind.UNSUPPORTED_FORMAT, "SVG"),
+        (b"%PDF-1.7\n", ErrorKind.NOT_IMAGE, "PDF"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n", ErrorKind.UNSUPPORTED_FORMAT, ""),
+        (b"II*\0" + b"\0" * 40, ErrorKind.UNSUPPORTED_FORMAT, "TIFF"),
+        (b"\0" * 4000, ErrorKind.CORRUPT, "zero"),
+        (b"\x89PNG\r\n\x1a\n" + b"\0\0\0\x0dJUNK" + b"." * 99, ErrorKind.CORRUPT, "JUNK"),
     ],
 )
-def test_what_is_no_image_is_called_what_it_is(body: bytes, reason: Reason, word: str) -> None:
+def test_what_is_no_image_is_called_what_it_is(body: bytes, reason: ErrorKind, word: str) -> None:
     with pytest.raises(ImgfetchError) as caught:
         check_image(body)
     assert caught.value.kind is reason
@@ -84,21 +86,21 @@ def test_a_bomb_is_refused_by_its_header_before_a_pixel_is_decoded() -> None:
     bomb[16:24] = (65535).to_bytes(4, "big") * 2
     bomb[29:33] = zlib.crc32(bomb[12:29]).to_bytes(4, "big")
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    assert kind_of(bytes(bomb)) is Reason.TOO_MANY_PIXELS
-    assert kind_of(SMALL["webp"], max_pixels=24 * 16 - 1) is Reason.TOO_MANY_PIXELS
-    assert kind_of(SMALL["png"], decode_memory=1_000_000) is Reason.TOO_MANY_PIXELS
+    assert kind_of(bytes(bomb)) is ErrorKind.TOO_MANY_PIXELS
+    assert kind_of(SMALL["webp"], max_pixels=24 * 16 - 1) is ErrorKind.TOO_MANY_PIXELS
+    assert kind_of(SMALL["png"], decode_memory=1_000_000) is ErrorKind.TOO_MANY_PIXELS
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KB
 
 
 def proof(data: bytes, length: int | None = None, **options: object) -> Verified | Defect:
-    wanted, limits = Wanted(**options), Limits()  # type: ignore[arg-type]
+    wanted, limits = Requirements(**options), Limits()  # type: ignore[arg-type]
     inspected = inspect(data, Digest("a" * 64), length=length, wanted=wanted, limits=limits)
     if isinstance(inspected, Defect):
         return inspected
     decoded = decode(data, inspected, wanted, limits, PillowDecoder(), never_stop) if inspected.load else ()
     if isinstance(decoded, Defect):
         return decoded
-    return conclude(inspected, decoded, Scratch("1"), wanted)
+    return conclude(inspected, decoded, StagingId("1"), wanted)
 
 
 def facts(proved: Verified | Defect) -> Facts:
@@ -112,7 +114,7 @@ def test_a_length_that_was_promised_is_held_to() -> None:
     short, long = proof(data, len(data) + 5), proof(data, len(data) - 5)
     assert isinstance(short, Defect)
     assert isinstance(long, Defect)
-    assert (short.reason, long.reason) == (Reason.INCOMPLETE, Reason.CORRUPT)
+    assert (short.kind, long.kind) == (ErrorKind.INCOMPLETE, ErrorKind.CORRUPT)
 
 
 def test_a_warning_of_the_decoder_is_kept() -> None:
@@ -124,22 +126,26 @@ def test_a_warning_of_the_decoder_is_kept() -> None:
 
 
 def test_each_level_says_how_far_it_went() -> None:
-    assert facts(proof(SMALL["png"], level=Level.NONE)).verified == ()
-    assert facts(proof(SMALL["png"], level=Level.STRUCTURE)).verified == ("structure",)
-    assert facts(proof(SMALL["png"][:-5], level=Level.NONE)).format is Format.PNG
-    assert isinstance(proof(SMALL["png"][:-5], level=Level.STRUCTURE), Defect)
-    assert facts(proof(SMALL["png"], level=Level.THOROUGH)).verified == ("structure", "decode")
-    assert facts(proof(SMALL["webp"], level=Level.THOROUGH)).verified == ("structure", "decode", "thorough")
-    assert isinstance(proof(b"<html>", level=Level.NONE), Defect)
+    assert facts(proof(SMALL["png"], level=VerifyLevel.NONE)).verified == ()
+    assert facts(proof(SMALL["png"], level=VerifyLevel.STRUCTURE)).verified == ("structure",)
+    assert facts(proof(SMALL["png"][:-5], level=VerifyLevel.NONE)).format is Format.PNG
+    assert isinstance(proof(SMALL["png"][:-5], level=VerifyLevel.STRUCTURE), Defect)
+    assert facts(proof(SMALL["png"], level=VerifyLevel.THOROUGH)).verified == ("structure", "decode")
+    assert facts(proof(SMALL["webp"], level=VerifyLevel.THOROUGH)).verified == (
+        "structure",
+        "decode",
+        "thorough",
+    )
+    assert isinstance(proof(b"<html>", level=VerifyLevel.NONE), Defect)
 
 
 def test_a_thorough_look_finds_the_bit_that_a_decode_does_not() -> None:
     data = bytearray(encoded("webp", 240, 160))
     data[len(data) // 2] ^= 4
-    assert isinstance(proof(bytes(data), level=Level.FULL), Verified)
-    found = proof(bytes(data), level=Level.THOROUGH)
+    assert isinstance(proof(bytes(data), level=VerifyLevel.FULL), Verified)
+    found = proof(bytes(data), level=VerifyLevel.THOROUGH)
     assert isinstance(found, Defect)
-    assert found.reason is Reason.CORRUPT
+    assert found.kind is ErrorKind.CORRUPT
 
 
 def test_the_callers_digest_and_width_are_held_against_the_file() -> None:
@@ -147,10 +153,10 @@ def test_the_callers_digest_and_width_are_held_against_the_file() -> None:
     assert facts(proof(data, sha256=Digest("a" * 64))).verified[-1] == "sha256"
     wrong = proof(data, sha256=Digest("b" * 64))
     assert isinstance(wrong, Defect)
-    assert wrong.reason is Reason.INTEGRITY
+    assert wrong.kind is ErrorKind.INTEGRITY
     narrow = proof(data, width=640)
     assert isinstance(narrow, Verified)
     assert narrow.warnings == ("width_mismatch: promised 640, real 24",)
     strict = proof(data, width=640, strict_width=True)
     assert isinstance(strict, Defect)
-    assert strict.reason is Reason.WIDTH_MISMATCH
+    assert strict.kind is ErrorKind.WIDTH_MISMATCH

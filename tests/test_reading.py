@@ -14,7 +14,7 @@ from imgfetch.api.explanation import explain
 from imgfetch.api.sources import label, read_source
 from imgfetch.cli import main
 from imgfetch.markup.positions import Lines
-from imgfetch.model import Candidate, Policy, Problem, Source, SourceSet
+from imgfetch.model.markup import Candidate, Policy, Problem, Source, SourceSet
 
 BASE = "https://news.example/story/"
 

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgfetch.model import Candidate, Format, Kind, Policy, Source, SourceSet, Viewport
+from imgfetch.model.image import Format
+from imgfetch.model.markup import Candidate, Policy, Source, SourceKind, SourceSet, Viewport
 from imgfetch.rules.store import jsonl
 
 numbers = st.integers(1, 10**6)
@@ -21,7 +22,9 @@ candidates = st.lists(
     max_size=3,
 ).map(tuple)
 sources = st.lists(st.builds(Source, candidates, st.text(), st.text(), st.text()), max_size=2).map(tuple)
-source_sets = st.builds(SourceSet, candidates, kind=st.sampled_from(Kind), sizes=st.text(), sources=sources)
+source_sets = st.builds(
+    SourceSet, candidates, kind=st.sampled_from(SourceKind), sizes=st.text(), sources=sources
+)
 ways = st.fixed_dictionaries(
     {},
     optional={

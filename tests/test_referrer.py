@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgfetch.model import Ask, Head, Limits, ReferrerPolicy, Settings, Wanted
+from imgfetch.model.image import Requirements
+from imgfetch.model.markup import ReferrerPolicy
+from imgfetch.model.request import Head, Limits, Request, Settings
 from imgfetch.rules.http import urls
 from imgfetch.rules.http.referrer import referrer
 from imgfetch.rules.policy import fetch_policy
-from imgfetch.rules.policy.fetch_policy import Follow
+from imgfetch.rules.policy.fetch_policy import Redirect
 
 FULL = "the page's URL"
 ORIGIN = "its origin"
@@ -84,17 +86,17 @@ def test_a_redirect_to_another_origin_is_told_what_that_one_may_know() -> None:
     page = "https://h.example/page"
 
     def sent(ask: object) -> str | None:
-        assert isinstance(ask, Ask)
+        assert isinstance(ask, Request)
         return dict(ask.headers).get("referer")
 
-    ask = fetch_policy.consider("https://h.example/a.webp", None, Wanted(), run, now=0, page=page)
-    assert isinstance(ask, Ask)
+    ask = fetch_policy.before_request("https://h.example/a.webp", None, Requirements(), run, now=0, page=page)
+    assert isinstance(ask, Request)
     assert sent(ask) == page
     for location, told in (
         ("/b.webp", page),
         ("https://cdn.example/a.webp", "https://h.example/"),
         ("http://h.example/a.webp", None),
     ):
-        followed = fetch_policy.hear(ask, Head(ask.url, 302, (("location", location),)), run, now=0)
-        assert isinstance(followed, Follow)
+        followed = fetch_policy.after_response(ask, Head(ask.url, 302, (("location", location),)), run, now=0)
+        assert isinstance(followed, Redirect)
         assert sent(followed.ask) == told

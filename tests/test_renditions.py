@@ -16,23 +16,13 @@ from imgfetch import Cache, Client
 from imgfetch.cli import main
 from imgfetch.demo import news
 from imgfetch.engine.lookup import held
-from imgfetch.model import (
-    Candidate,
-    Choice,
-    Digest,
-    Head,
-    Key,
-    Level,
-    Policy,
-    Rendition,
-    Served,
-    Settings,
-    SourceSet,
-    Verified,
-)
+from imgfetch.model.image import Verified, VerifyLevel
+from imgfetch.model.markup import Candidate, Choice, Policy, Rendition, SourceSet
+from imgfetch.model.request import Head, Settings
+from imgfetch.model.values import Digest, Key
 from imgfetch.rules.image import renditions
 from imgfetch.rules.image.choose import choose
-from imgfetch.rules.image.renditions import identity, listed, substitutes
+from imgfetch.rules.image.renditions import identity, offered, substitutes
 from imgfetch.store.disk_store import DiskStore
 from keeping import facts, keep, keep_proved, written
 from origin import Origin as Loopback
@@ -42,6 +32,8 @@ from pictures import encoded
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
+
+    from imgfetch.model.result import Served
 
 H = "http://h.example/"
 NOW = 1000.0
@@ -100,17 +92,17 @@ def test_only_a_rendition_of_the_same_origin_may_stand_for_another(other: str, m
 def test_a_list_is_read_from_a_choice() -> None:
     signed = "?ex=65d903de&is=65c68ede&hm=" + "0" * 64
     text = SourceSet((Candidate(H + "a" + signed, 480), Candidate(H + "b", 800), Candidate("c:d", 3)))
-    assert listed(choose(text, width=400), Settings()) == of(a=480, b=800)
-    assert listed(choose(text, width=400, formats=["webp"]), Settings()) == of(a=480, b=800)
+    assert offered(choose(text, width=400), Settings()) == of(a=480, b=800)
+    assert offered(choose(text, width=400, formats=["webp"]), Settings()) == of(a=480, b=800)
     alone = SourceSet((Candidate(H + "a"),))
-    assert listed(choose(alone), Settings()) == (Rendition(Key(H + "a"), 0),)
+    assert offered(choose(alone), Settings()) == (Rendition(Key(H + "a"), 0),)
     densities = SourceSet((Candidate(H + "a", density=1.0), Candidate(H + "b", density=2.0)))
-    assert listed(choose(densities), Settings()) == ()
+    assert offered(choose(densities), Settings()) == ()
     torn = SourceSet((Candidate(H + "a?sid=1", 1), Candidate(H + "a?sid=2", 2)))
-    assert len(listed(choose(torn), Settings())) == 2
-    assert listed(choose(torn), Settings(key_ignore=("sid",))) == ()
+    assert len(offered(choose(torn), Settings())) == 2
+    assert offered(choose(torn), Settings(key_ignore=("sid",))) == ()
     endless = SourceSet(tuple(Candidate(f"{H}{n}", n) for n in range(1, renditions.MOST + 2)))
-    assert listed(choose(endless), Settings()) == ()
+    assert offered(choose(endless), Settings()) == ()
 
 
 # When one that is held answers
@@ -134,16 +126,16 @@ def hold(
     choice = choose(image, width=width)
     proof = replace(facts(data), width=real or width)
     head = Head(choice.url, 200, (("cache-control", control),) if control else ())
-    offered = listed(choice, Settings())
+    renditions = offered(choice, Settings())
     key = Key(f"{H}{width}")
     keep_proved(
         store,
         Verified(proof, written(store, data)),
         key,
         head,
-        asked_at=NOW,
-        received_at=NOW,
-        renditions=offered,
+        request_time=NOW,
+        response_time=NOW,
+        renditions=renditions,
     )
 
 
@@ -203,7 +195,7 @@ def test_one_that_is_not_fresh_or_not_proved_or_not_in_a_wanted_format_does_not_
     assert serves(store, 800) is None
     hold(store, 2000)
     assert serves(store, 800) == 2000
-    assert serves(store, 800, level=Level.NONE) == 2000
+    assert serves(store, 800, level=VerifyLevel.NONE) == 2000
     for formats, served in ((["webp"], True), (["avif"], False)):
         choice = choose(LIST, width=800, formats=formats)
         assert (answer(store, choice, REUSE) is not None) is served

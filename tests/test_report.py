@@ -16,9 +16,9 @@ import pytest
 from children import running
 from configured import of_user
 from imgfetch.cli import main
-from imgfetch.cli.summary import Tally
+from imgfetch.cli.summary import Summary
 from imgfetch.errors import InputError
-from imgfetch.model import Failed, Reason
+from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.rules.store import jsonl
 from imgfetch.system import atomic_files
 from origin import Origin, slowly, status, whole
@@ -48,9 +48,9 @@ def report(path: str = "report") -> list[dict[str, Any]]:
 # The count
 
 
-def summed(failures: list[Failed], capsys: pytest.CaptureFixture[str], *, quiet: bool = False) -> list[str]:
+def summed(failures: list[Failure], capsys: pytest.CaptureFixture[str], *, quiet: bool = False) -> list[str]:
     options = argparse.Namespace(json=False, quiet=quiet, verbose=False, directory=None, fail_under=None)
-    tally = Tally(options)
+    tally = Summary(options)
     for failed in failures:
         tally.take(failed)
     capsys.readouterr()
@@ -75,10 +75,10 @@ def test_a_run_ends_with_counts_by_kind_and_by_host(
 
 def test_thousands_of_hosts_and_kinds_are_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
     failures = [
-        Failed(Reason.HTTP_STATUS, "no", f"https://h{n}.example/a?q=…", http_status=400 + n % 90)
+        Failure(ErrorKind.HTTP_STATUS, "no", f"https://h{n}.example/a?q=…", http_status=400 + n % 90)
         for n in range(3000)
     ]
-    failures += [Failed(Reason.TIMEOUT, "slow", "https://busy.example:8443/")] * 7
+    failures += [Failure(ErrorKind.TIMEOUT, "slow", "https://busy.example:8443/")] * 7
     kinds = ", ".join(f"34 http_status {400 + n}" for n in range(8))
     hosts = ", ".join(f"1 h{n}.example" for n in (0, 1, 10, 100))
     assert summed(failures, capsys)[1:] == [
@@ -89,9 +89,9 @@ def test_thousands_of_hosts_and_kinds_are_a_few_lines(capsys: pytest.CaptureFixt
 
 
 def test_hosts_without_end_are_counted_in_bounded_memory(capsys: pytest.CaptureFixture[str]) -> None:
-    late = [Failed(Reason.TIMEOUT, "slow", "https://late.example/")] * 3
-    failures = [Failed(Reason.DNS, "no", f"https://h{n}.example/") for n in range(30_000)] + late
-    failures += [Failed(Reason.DNS, "no", f"https://i{n}.example/") for n in range(30_000)]
+    late = [Failure(ErrorKind.TIMEOUT, "slow", "https://late.example/")] * 3
+    failures = [Failure(ErrorKind.DNS, "no", f"https://h{n}.example/") for n in range(30_000)] + late
+    failures += [Failure(ErrorKind.DNS, "no", f"https://i{n}.example/") for n in range(30_000)]
     said = summed(failures, capsys)[-1]
     assert re.fullmatch(r"imgfetch: failed at: 3 late\.example(, 1 \S+){4}, 59,996 at many other hosts", said)
 
@@ -320,7 +320,7 @@ def test_a_file_that_is_no_report_is_never_replaced(text: bytes, capsys: pytest.
 
 
 def test_a_file_that_came_during_the_run_is_not_replaced_either(tmp_path: Path) -> None:
-    growing = atomic_files.Growing(tmp_path / "report", kind="report", may_replace=jsonl.may_be_report)
+    growing = atomic_files.AppendOnlyFile(tmp_path / "report", kind="report", may_replace=jsonl.may_be_report)
     growing.write("{}\n")
     (tmp_path / "report").write_text("mine\n")
     with pytest.raises(InputError, match="not replaced"):
@@ -344,8 +344,10 @@ def test_what_is_neither_file_nor_folder_is_no_place_for_a_report(capsys: pytest
 
 
 def test_two_runs_that_begin_at_once_do_not_both_write_a_report(tmp_path: Path) -> None:
-    def begin() -> atomic_files.Growing:
-        return atomic_files.Growing(tmp_path / "report", kind="report", may_replace=jsonl.may_be_report)
+    def begin() -> atomic_files.AppendOnlyFile:
+        return atomic_files.AppendOnlyFile(
+            tmp_path / "report", kind="report", may_replace=jsonl.may_be_report
+        )
 
     first = begin()
     with pytest.raises(InputError, match="another run is writing it"):

@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from children import running
 from fakes import FakeClock
 from imgfetch import Client, Limits
-from imgfetch.engine.events import Received
+from imgfetch.engine.events import BytesReceived
 from imgfetch.errors import CacheError
-from imgfetch.model import Ask, Head, Key, Partial, Scratch
+from imgfetch.model.request import Head, Partial, Request
+from imgfetch.model.values import Key, StagingId
 from imgfetch.rules.http import resume
 from imgfetch.rules.http.stored_headers import completed
 from imgfetch.store.disk_store import DiskStore
@@ -79,7 +80,7 @@ def test_only_a_file_of_known_length_and_strong_tag_is_kept_for_another_time(
 
 
 def test_the_rest_is_asked_for_on_condition_that_it_is_unchanged() -> None:
-    ask = Ask(Key(URL), URL, (("x", "y"),), partial=Partial(Scratch("s"), 400, began()))
+    ask = Request(Key(URL), URL, (("x", "y"),), partial=Partial(StagingId("s"), 400, began()))
     assert resume.ranged(ask).headers == (("x", "y"), ("range", "bytes=400-"), ("if-range", '"1"'))
 
 
@@ -87,14 +88,14 @@ def test_the_rest_is_asked_for_on_condition_that_it_is_unchanged() -> None:
     "partial",
     [
         None,
-        Partial(Scratch("s"), 400, Head("http://h.example/b.webp", 200, began().headers)),
-        Partial(Scratch("s"), 0, began()),
-        Partial(Scratch("s"), 1000, began()),
-        Partial(Scratch("s"), 400, began(etag='W/"1"')),
+        Partial(StagingId("s"), 400, Head("http://h.example/b.webp", 200, began().headers)),
+        Partial(StagingId("s"), 0, began()),
+        Partial(StagingId("s"), 1000, began()),
+        Partial(StagingId("s"), 400, began(etag='W/"1"')),
     ],
 )
 def test_the_whole_is_asked_for_where_there_is_no_rest_of_it(partial: Partial | None) -> None:
-    ask = Ask(Key(URL), URL, (), partial=partial)
+    ask = Request(Key(URL), URL, (), partial=partial)
     assert resume.ranged(ask) is ask
     assert resume.asked_for(ask) is None
 
@@ -102,7 +103,7 @@ def test_the_whole_is_asked_for_where_there_is_no_rest_of_it(partial: Partial | 
 def answered(content_range: str = "bytes 400-999/1000", **fields: str) -> str | None:
     """Why a 206 is not the rest of the 600 bytes that are missing."""
     given = {"content_length": "600", "content_range": content_range, **fields}
-    return resume.mismatch(Partial(Scratch("s"), 400, began()), began(206, **given))
+    return resume.mismatch(Partial(StagingId("s"), 400, began()), began(206, **given))
 
 
 def test_a_206_must_match_in_all_it_says() -> None:
@@ -139,7 +140,7 @@ def test_a_206_must_match_in_all_it_says() -> None:
 def test_no_field_is_too_strange(length: str, etag: str, content_range: str, control: str) -> None:
     answer = began(206, content_length=length, etag=etag, content_range=content_range, cache_control=control)
     resume.is_worth_keeping(answer, 1)
-    resume.mismatch(Partial(Scratch("s"), 400, answer), answer)
+    resume.mismatch(Partial(StagingId("s"), 400, answer), answer)
 
 
 def test_the_head_of_the_whole_takes_from_the_last_part_what_is_not_of_the_bytes() -> None:
@@ -162,9 +163,9 @@ def test_the_head_of_the_whole_takes_from_the_last_part_what_is_not_of_the_bytes
 # On disk
 
 
-def begin(store: DiskStore, data: bytes) -> Scratch:
+def begin(store: DiskStore, data: bytes) -> StagingId:
     ticket = written(store, data)
-    store.mark(ticket, CAT, HEAD)
+    store.make_resumable(ticket, CAT, HEAD)
     return ticket
 
 
@@ -182,7 +183,7 @@ def test_a_beginning_whose_writer_lives_is_not_to_be_had(tmp_path: Path) -> None
         partial = other.resume(CAT)
         assert partial is not None
         assert one.resume(CAT) is other.resume(DOG) is None
-        other.append(partial.scratch, b"at")
+        other.write(partial.staging_id, b"at")
         other.close()
         again = one.resume(CAT)
         assert again is not None
@@ -233,13 +234,13 @@ def test_a_note_for_which_there_was_no_room_is_written_later(
         return write(descriptor, data)
 
     with closing(DiskStore(tmp_path / "cache")) as store:
-        store.discard(store.begin())
+        store.discard(store.open())
         monkeypatch.setattr(os, "write", full)
         store.suspend(begin(store, bytes(BEGUN)))
         partial = store.resume(CAT)
         assert partial is not None
         assert partial.length == BEGUN
-        store.discard(partial.scratch)
+        store.discard(partial.staging_id)
         assert list(tmp_path.glob("cache/scratch-v1/*")) == []
 
 
@@ -249,7 +250,7 @@ def test_a_beginning_of_long_ago_is_swept_away_with_its_note(tmp_path: Path) -> 
     for path in tmp_path.glob("cache/scratch-v1/*"):
         os.utime(path, (0, 0))
     with closing(DiskStore(tmp_path / "cache")) as store:
-        store.discard(store.begin())
+        store.discard(store.open())
         assert store.resume(CAT) is None
     assert list(tmp_path.glob("cache/scratch-v1/*")) == []
 
@@ -262,7 +263,7 @@ def test_a_cache_that_cannot_be_written_has_no_beginnings(tmp_path: Path) -> Non
     with closing(DiskStore(tmp_path / "cache")) as store:
         assert store.resume(CAT) is None
         with pytest.raises(CacheError, match="version 99"):
-            store.begin()
+            store.open()
     assert len(list(tmp_path.glob("cache/scratch-v1/*"))) == 2
 
 
@@ -338,7 +339,7 @@ def test_what_is_in_memory_is_written_down_when_the_request_is_cancelled(tmp_pat
         begun = asyncio.Event()
 
         def observe(event: object) -> None:
-            if isinstance(event, Received):
+            if isinstance(event, BytesReceived):
                 begun.set()
 
         async with Client(cache, allow_hosts=["127.0.0.1"], observe=observe) as client:

@@ -9,16 +9,18 @@ from email.utils import formatdate
 from hypothesis import given
 from hypothesis import strategies as st
 
-from imgfetch.model import Defect, Failed, Head, Limits, Reason
+from imgfetch.model.image import Defect
+from imgfetch.model.request import Head, Limits
+from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.rules.crawl import host_limits
-from imgfetch.rules.http.content_coding import Undo
+from imgfetch.rules.http.content_coding import Decoder
 from imgfetch.rules.policy import retry
 
 LIMITS = Limits(retries=3, backoff_base=0.5, backoff_cap=30, total_timeout=120)
 
 
 def waits(
-    reason: Reason = Reason.RESET,
+    reason: ErrorKind = ErrorKind.RESET,
     *,
     attempts: int = 1,
     spent: float = 0,
@@ -28,10 +30,10 @@ def waits(
     fresh: bool = False,
 ) -> float | str:
     """The wait that is advised, or the message with which it is given up."""
-    failed = Failed(
+    failed = Failure(
         reason, "it broke", "http://h/", attempts=attempts, retryable=retryable, retry_after=retry_after
     )
-    advice = retry.advise(failed, spent=spent, limits=LIMITS, chance=chance, fresh=fresh)
+    advice = retry.decide(failed, spent=spent, limits=LIMITS, chance=chance, fresh=fresh)
     return advice.seconds if isinstance(advice, retry.Wait) else advice.message
 
 
@@ -39,8 +41,8 @@ def test_backoff_doubles_up_to_its_cap_and_gives_up_after_the_last_retry() -> No
     assert [waits(attempts=n) for n in (1, 2, 3)] == [0.5, 1.0, 2.0]
     assert waits(attempts=4) == "it broke"
     many = Limits(retries=5000, backoff_base=0.5, backoff_cap=30)
-    failed = Failed(Reason.RESET, "", "", attempts=4000, retryable=True)
-    assert retry.advise(failed, spent=0, limits=many, chance=1) == retry.Wait(30)
+    failed = Failure(ErrorKind.RESET, "", "", attempts=4000, retryable=True)
+    assert retry.decide(failed, spent=0, limits=many, chance=1) == retry.Wait(30)
 
 
 def test_jitter_is_full() -> None:
@@ -49,18 +51,31 @@ def test_jitter_is_full() -> None:
 
 
 def test_what_cannot_help_is_not_tried_again() -> None:
-    assert waits(Reason.HTTP_STATUS, retryable=False) == "it broke"
-    for reason in (Reason.DNS, Reason.TLS, Reason.NOT_IMAGE, Reason.TOO_LARGE, Reason.BLOCKED, Reason.EMPTY):
+    assert waits(ErrorKind.HTTP_STATUS, retryable=False) == "it broke"
+    for reason in (
+        ErrorKind.DNS,
+        ErrorKind.TLS,
+        ErrorKind.NOT_IMAGE,
+        ErrorKind.TOO_LARGE,
+        ErrorKind.BLOCKED,
+        ErrorKind.EMPTY,
+    ):
         assert not retry.failure(reason, "", "http://h/").retryable
-    for reason in (Reason.CONNECT, Reason.TIMEOUT, Reason.RESET, Reason.INCOMPLETE, Reason.CORRUPT):
+    for reason in (
+        ErrorKind.CONNECT,
+        ErrorKind.TIMEOUT,
+        ErrorKind.RESET,
+        ErrorKind.INCOMPLETE,
+        ErrorKind.CORRUPT,
+    ):
         assert retry.failure(reason, "", "http://h/").retryable
 
 
 def test_damaged_bytes_are_asked_for_once_more() -> None:
-    assert waits(Reason.CORRUPT, attempts=1) == 0.5
-    assert waits(Reason.CORRUPT, attempts=2) == 1.0
-    assert waits(Reason.CORRUPT, attempts=2, fresh=True) == "it broke"
-    assert waits(Reason.RESET, attempts=2, fresh=True) == 1.0
+    assert waits(ErrorKind.CORRUPT, attempts=1) == 0.5
+    assert waits(ErrorKind.CORRUPT, attempts=2) == 1.0
+    assert waits(ErrorKind.CORRUPT, attempts=2, fresh=True) == "it broke"
+    assert waits(ErrorKind.RESET, attempts=2, fresh=True) == 1.0
 
 
 def test_retry_after_is_waited_out_in_full_and_not_shortened_by_chance() -> None:
@@ -109,7 +124,7 @@ def test_no_field_makes_it_raise(value: str) -> None:
 
 
 def undone(coding: str, data: bytes, *, limit: int = 10_000, step: int = 100) -> bytes | Defect:
-    undo = Undo(coding, limit=limit)
+    undo = Decoder(coding, limit=limit)
     plain = b""
     for start in range(0, len(data), step):
         piece = undo.feed(data[start : start + step])
@@ -127,21 +142,21 @@ def test_every_coding_is_undone_in_pieces_of_any_size(body: bytes, step: int) ->
 
 
 def test_a_damaged_coding_is_named() -> None:
-    def reason(result: bytes | Defect) -> Reason:
+    def reason(result: bytes | Defect) -> ErrorKind:
         assert isinstance(result, Defect)
-        return result.reason
+        return result.kind
 
     coded = gzip.compress(b"x" * 1000)
-    assert reason(undone("gzip", coded[:-4])) is Reason.BAD_ENCODING
-    assert reason(undone("gzip", b"")) is Reason.BAD_ENCODING
-    assert reason(undone("gzip", b"not gzip at all")) is Reason.BAD_ENCODING
-    assert reason(undone("gzip", coded + b"more")) is Reason.BAD_ENCODING
+    assert reason(undone("gzip", coded[:-4])) is ErrorKind.BAD_ENCODING
+    assert reason(undone("gzip", b"")) is ErrorKind.BAD_ENCODING
+    assert reason(undone("gzip", b"not gzip at all")) is ErrorKind.BAD_ENCODING
+    assert reason(undone("gzip", coded + b"more")) is ErrorKind.BAD_ENCODING
 
 
 def test_a_bomb_is_stopped_at_the_limit_and_never_inflated_beyond_it() -> None:
     bomb = gzip.compress(b"\0" * 50_000_000)
-    undo = Undo("gzip", limit=1000)
-    assert undo.feed(bomb) == Defect(Reason.TOO_LARGE, "more than 1,000 bytes")
+    undo = Decoder("gzip", limit=1000)
+    assert undo.feed(bomb) == Defect(ErrorKind.TOO_LARGE, "more than 1,000 bytes")
     assert undone("gzip", gzip.compress(b"x" * 1000), limit=10**30) == b"x" * 1000
-    assert undone("", b"x" * 1001, limit=1000) == Defect(Reason.TOO_LARGE, "more than 1,000 bytes")
+    assert undone("", b"x" * 1001, limit=1000) == Defect(ErrorKind.TOO_LARGE, "more than 1,000 bytes")
     assert undone("", b"x" * 1000, limit=1000) == b"x" * 1000

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgfetch.model import Failed, Head, Reason
+from imgfetch.model.request import Head
+from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.rules.crawl import opt_out, robots
 from imgfetch.rules.crawl.robots import Rules, read
 
@@ -211,23 +212,23 @@ def test_we_are_called_by_the_first_word_of_our_user_agent() -> None:
 @pytest.mark.parametrize(
     ("reason", "status", "unavailable"),
     [
-        (Reason.HTTP_STATUS, 404, True),
-        (Reason.HTTP_STATUS, 401, True),
-        (Reason.HTTP_STATUS, 410, True),
-        (Reason.EMPTY, 204, True),
-        (Reason.TOO_MANY_REDIRECTS, 302, True),
-        (Reason.HTTP_STATUS, 500, False),
-        (Reason.RATE_LIMITED, 429, False),
-        (Reason.RATE_LIMITED, 503, False),
-        (Reason.TIMEOUT, None, False),
-        (Reason.BLOCKED, None, False),
-        (Reason.BAD_REDIRECT, 302, False),
+        (ErrorKind.HTTP_STATUS, 404, True),
+        (ErrorKind.HTTP_STATUS, 401, True),
+        (ErrorKind.HTTP_STATUS, 410, True),
+        (ErrorKind.EMPTY, 204, True),
+        (ErrorKind.TOO_MANY_REDIRECTS, 302, True),
+        (ErrorKind.HTTP_STATUS, 500, False),
+        (ErrorKind.RATE_LIMITED, 429, False),
+        (ErrorKind.RATE_LIMITED, 503, False),
+        (ErrorKind.TIMEOUT, None, False),
+        (ErrorKind.BLOCKED, None, False),
+        (ErrorKind.BAD_REDIRECT, 302, False),
     ],
 )
 def test_no_robots_txt_allows_all_and_one_that_cannot_be_had_allows_nothing(
-    reason: Reason, status: int | None, unavailable: bool
+    reason: ErrorKind, status: int | None, unavailable: bool
 ) -> None:
-    assert robots.is_unavailable(Failed(reason, "", "", http_status=status)) == unavailable
+    assert robots.is_unavailable(Failure(reason, "", "", http_status=status)) == unavailable
 
 
 def said(*fields: tuple[str, str]) -> str | None:

@@ -23,7 +23,9 @@ from imgfetch.decode.pillow import PillowDecoder
 from imgfetch.decode.sandbox import SandboxedDecoder
 from imgfetch.errors import CacheError
 from imgfetch.formats import walk
-from imgfetch.model import Defect, Format, Limits, Reason
+from imgfetch.model.image import Defect, Format
+from imgfetch.model.request import Limits
+from imgfetch.model.result import ErrorKind
 from imgfetch.ports import DecodingStopped
 from imgfetch.system.cores import usable_cores
 from origin import Origin, whole
@@ -38,8 +40,8 @@ SMALL = Limits(max_pixels=1_000_000, max_bytes=1_000_000)
 
 
 @contextmanager
-def hostile(seconds: int = 60, patience: float = 60) -> Iterator[SandboxedDecoder]:
-    with closing(SandboxedDecoder(SMALL, seconds=seconds, patience=patience, cell="hostile_cell")) as decoder:
+def hostile(seconds: int = 60, budget: float = 60) -> Iterator[SandboxedDecoder]:
+    with closing(SandboxedDecoder(SMALL, seconds=seconds, budget=budget, cell="hostile_cell")) as decoder:
         yield decoder
 
 
@@ -86,21 +88,21 @@ def test_the_largest_images_that_are_let_pass_have_room(tmp_path: Path) -> None:
         for form in ("jpeg", "png", "gif", "webp", "avif"):
             assert inside.decode(save(flat(2000, 2000), form), Format(form), limits) is None, form
         assert inside.decode(save(flat(2001, 2000), "png"), Format.PNG, limits) == Defect(
-            Reason.TOO_MANY_PIXELS, "2001 x 2000 pixels, the limit is 4,000,000"
+            ErrorKind.TOO_MANY_PIXELS, "2001 x 2000 pixels, the limit is 4,000,000"
         )
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGKILL])
 def test_a_crash_is_damage_of_that_image_alone(number: signal.Signals) -> None:
     with hostile() as decoder:
-        died = Defect(Reason.CORRUPT, f"the decoder died of it ({number.name})")
+        died = Defect(ErrorKind.CORRUPT, f"the decoder died of it ({number.name})")
         assert told(decoder, f"die {number}") == died
 
 
 def test_an_image_that_takes_too_long_is_damage_too() -> None:
     with hostile(seconds=1) as decoder:
         assert told(decoder, "spin").message == "decoding it took more than 1 s on the processor"
-    with hostile(patience=2) as decoder:
+    with hostile(budget=2) as decoder:
         assert told(decoder, "sleep").message == "decoding it took more than 2 s"
 
 
@@ -119,19 +121,19 @@ def test_memory_is_bounded() -> None:
     with hostile() as decoder:
         assert told(decoder, "eat 1000000").message == "1000000"
         much = told(decoder, "eat 4000000000")
-        assert much == Defect(Reason.TOO_MANY_PIXELS, "not enough memory to decode it")
+        assert much == Defect(ErrorKind.TOO_MANY_PIXELS, "not enough memory to decode it")
 
 
 @pytest.mark.parametrize("said", ["say x" + "y" * 9_000, "say corrupt and no end"])
 def test_what_makes_no_sense_is_not_believed(said: str) -> None:
-    with hostile(patience=2) as decoder:
-        assert told(decoder, said).reason is Reason.CORRUPT
+    with hostile(budget=2) as decoder:
+        assert told(decoder, said).kind is ErrorKind.CORRUPT
 
 
 def test_what_a_cell_blames_is_the_image_and_in_one_line() -> None:
     with hostile() as decoder:
         defect = told(decoder, "blame")
-        assert defect.reason is Reason.CORRUPT
+        assert defect.kind is ErrorKind.CORRUPT
         assert len(defect.message) <= 310
 
 
@@ -187,7 +189,7 @@ def test_without_a_cell_it_is_no_fault_of_the_image() -> None:
         pytest.raises(CacheError) as caught,
     ):
         decoder.decode(b"nothing", Format.PNG, SMALL)
-    assert caught.value.kind is Reason.IO
+    assert caught.value.kind is ErrorKind.IO
     assert children() == []
 
 
@@ -247,7 +249,7 @@ async def test_a_client_with_a_sandbox_gets_the_same_images_and_leaves_no_proces
     assert isinstance(third, Image)
     assert first.verified == third.verified == ("length", "structure", "decode")
     assert isinstance(second, Failure)
-    assert second.kind is Reason.CORRUPT
+    assert second.kind is ErrorKind.CORRUPT
     assert children() == []
 
 

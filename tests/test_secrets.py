@@ -23,7 +23,8 @@ from imgfetch import (
 )
 from imgfetch.cli import main
 from imgfetch.errors import one_line
-from imgfetch.model import Settings, Wanted
+from imgfetch.model.image import Requirements
+from imgfetch.model.request import Settings
 from imgfetch.redaction import without_credentials
 from imgfetch.rules.http import urls
 from imgfetch.rules.http.credentials import source_origin_of
@@ -225,7 +226,9 @@ async def test_no_repr_of_what_the_library_hands_out_has_a_secret(place: Place, 
     address = source_origin_of(f"{place.url}/8.png")
     seen += [
         settings,
-        fetch_policy.consider(f"{place.url}/8.png", None, Wanted(), settings, now=0, source_origin=address),
+        fetch_policy.before_request(
+            f"{place.url}/8.png", None, Requirements(), settings, now=0, source_origin=address
+        ),
     ]
     seen.append(proxy_policy.Request("GET", f"{place.url}/8.png", (("x-token", token),)))
     shown = [repr(each) for each in seen]

@@ -17,25 +17,16 @@ from hypothesis import strategies as st
 
 from fakes import MemoryStore
 from imgfetch import Client
-from imgfetch.api.jobs import Errand, errands_of
-from imgfetch.api.results import Failure, Image
+from imgfetch.api.jobs import Job, jobs_of
+from imgfetch.api.results import Image
 from imgfetch.api.shortcut import Batch, Shortcut
 from imgfetch.engine.lookup import held
 from imgfetch.errors import ImgfetchError
-from imgfetch.model import (
-    Choice,
-    Entry,
-    Facts,
-    Format,
-    Head,
-    Key,
-    Level,
-    Policy,
-    Reason,
-    Settings,
-    Verified,
-    Viewport,
-)
+from imgfetch.model.image import Entry, Facts, Format, Verified, VerifyLevel
+from imgfetch.model.markup import Choice, Policy, Viewport
+from imgfetch.model.request import Head, Settings
+from imgfetch.model.result import ErrorKind, Failure
+from imgfetch.model.values import Key
 from imgfetch.store import index
 from imgfetch.store.disk_store import INDEX, DiskStore
 from keeping import digest, facts, keep_proved, written
@@ -54,16 +45,16 @@ LASTING = (("cache-control", "max-age=60"), ("content-type", "image/webp"))
 
 def keep(store: Store, url: str, data: bytes, *, at: float = T) -> Entry:
     proof = Verified(facts(data), written(store, data))
-    return keep_proved(store, proof, Key(url), Head(url, 200, LASTING), asked_at=at - 1, received_at=at)
+    return keep_proved(store, proof, Key(url), Head(url, 200, LASTING), request_time=at - 1, response_time=at)
 
 
 def the_long_way(source: Source, place: int, store: Store, wanted: Settings, how: Choosing) -> Image | None:
-    errand = next(errands_of(source, place, **how))
-    if not isinstance(errand.choice, Choice):
+    job = next(jobs_of(source, place, **how))
+    if not isinstance(job.choice, Choice):
         return None
-    wanted = replace(wanted, reuse=False) if errand.is_one_of_all else wanted
-    served = held(errand.choice, store, wanted, now=T + 10)
-    signed = None if served is None else errand.sign(served)
+    wanted = replace(wanted, reuse=False) if job.is_one_of_all else wanted
+    served = held(job.choice, store, wanted, now=T + 10)
+    signed = None if served is None else job.sign(served)
     assert not isinstance(signed, Failure)
     return signed
 
@@ -81,7 +72,7 @@ _SPELLINGS: list[Callable[[str], Source]] = [
 ]
 _SETTINGS = st.builds(
     Settings,
-    level=st.sampled_from(Level),
+    level=st.sampled_from(VerifyLevel),
     expect_width=st.sampled_from([None, None, 480, 960]),
     strict_width=st.booleans(),
     reject_fakes=st.booleans(),
@@ -132,7 +123,7 @@ def test_the_short_way_gives_what_the_long_way_gives(
     store = MemoryStore()
     for url, data, form, verified, status, headers in kept:
         proof = Verified(Facts(form, 480, 270, 1, len(data), digest(data), verified), written(store, data))
-        keep_proved(store, proof, Key(url), Head(url, status, headers), asked_at=T - 1, received_at=T)
+        keep_proved(store, proof, Key(url), Head(url, status, headers), request_time=T - 1, response_time=T)
     found = Shortcut(store, wanted, how).look(asked, 7, now=T + 10).images
     assert len(found) == len(asked)
     for place, (source, image) in enumerate(zip(asked, found, strict=True), 7):
@@ -171,7 +162,7 @@ def test_what_is_there_is_found_by_the_short_way(how: Choosing, tmp_path: Path) 
         {"robots": "imgfetch"},
         {"key_ignore": ("w*",)},
         {"expect_width": 960},
-        {"level": Level.THOROUGH},
+        {"level": VerifyLevel.THOROUGH},
     ],
 )
 def test_who_wants_more_than_usual_is_left_to_the_long_way(other: dict[str, Any]) -> None:
@@ -202,8 +193,8 @@ def test_a_file_whose_name_is_a_url_is_not_read(
     assert [bool(image) for image in look.images] == [True, False]
     chosen = [
         item.choice
-        for item in Client(tmp_path / "cache", offline=True).drawn([[url], [file]])
-        if isinstance(item, Errand)
+        for item in Client(tmp_path / "cache", offline=True).jobs([[url], [file]])
+        if isinstance(item, Job)
     ]
     assert [getattr(choice, "url", None) for choice in chosen] == [url, "https://photos.example/b.webp"]
 
@@ -313,7 +304,7 @@ def test_whatever_was_kept_makes_sense(headers: tuple[tuple[str, str], ...]) -> 
         "UPDATE entry SET verified = x'00'",
         "UPDATE entry SET sha256 = '../../../etc/passwd'",
         "UPDATE object SET format = 'tiff'",
-        "UPDATE entry SET unasked_until = 'for ever'",
+        "UPDATE entry SET fresh_until = 'for ever'",
         "DELETE FROM object",
     ],
 )
@@ -364,7 +355,7 @@ async def test_what_is_taken_a_while_later_is_looked_at_again(
         rest = [outcome async for outcome in outcomes]
     second, third, fourth = sorted(rest, key=lambda each: each.index)
     assert isinstance(second, Failure)
-    assert second.reason is Reason.OFFLINE
+    assert second.kind is ErrorKind.OFFLINE
     found = [each.path for each in (first, third, fourth) if isinstance(each, Image)]
     assert found == [paths[0], paths[2], paths[0]]
     assert first.index == 0
@@ -397,12 +388,12 @@ def test_what_is_there_of_a_lot_comes_in_batches_and_all_else_as_errands(tmp_pat
     other = "https://photos.example/other.webp"
     lots = [(KEYS[0],), (KEYS[1], KEYS[2], other, KEYS[0])]
     seen: list[tuple[int, ...] | int] = []
-    for item in client.drawn(lots, width=800):
-        outcomes = client.at_once(item)
+    for item in client.jobs(lots, width=800):
+        outcomes = client.try_cached(item)
         if isinstance(item, Batch):
             assert outcomes is item
             seen.append(tuple(image.index for image in item))
         else:
             seen.append(item.index)
     assert seen == [(0,), (1, 2), 3, (4,)]
-    client.let_go()
+    client.release()

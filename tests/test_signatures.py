@@ -13,7 +13,9 @@ from hypothesis import strategies as st
 
 from imgfetch import Cache, CachingTransport, Client
 from imgfetch.cli import main
-from imgfetch.model import Head, Key, Origin, Served
+from imgfetch.model.request import Head
+from imgfetch.model.result import CacheStatus, Served
+from imgfetch.model.values import Key
 from imgfetch.rules.http import stored_headers, urls
 from imgfetch.rules.http.signed_urls import unsigned
 from origin import Origin as Loopback
@@ -208,10 +210,10 @@ async def test_a_new_signature_is_a_hit_and_the_request_bears_the_whole_url() ->
     world = World()
     for number in (1, 2):
         world.transport.answer(H + signed(number), reply(cache_control="max-age=60"))
-    assert (await world.served(signed(1))).origin is Origin.FETCHED
+    assert (await world.served(signed(1))).origin is CacheStatus.FETCHED
     again = await world.served(signed(2))
     assert (again.origin, again.candidate.url, again.entry.key) == (
-        Origin.CACHED,
+        CacheStatus.CACHED,
         H + signed(2),
         H + "/a?w=12",
     )
@@ -224,10 +226,10 @@ async def test_a_stale_image_is_asked_about_under_its_new_signature() -> None:
     world.transport.answer(H + signed(2), reply(b"", 304, cache_control="max-age=60"))
     await world.served(signed(1))
     world.clock.time += 61
-    assert (await world.served(signed(2))).origin is Origin.REVALIDATED
+    assert (await world.served(signed(2))).origin is CacheStatus.REVALIDATED
     assert world.urls() == [signed(1), signed(2)]
     assert dict(world.transport.asks[1].headers)["if-none-match"] == '"1"'
-    assert (await world.served(signed(3))).origin is Origin.CACHED
+    assert (await world.served(signed(3))).origin is CacheStatus.CACHED
 
 
 async def test_an_image_behind_a_redirect_to_a_signed_url_is_asked_about_there() -> None:
@@ -238,7 +240,7 @@ async def test_an_image_behind_a_redirect_to_a_signed_url_is_asked_about_there()
     world.transport.answer(H + signed(2), reply(b"", 304))
     await world.served("/a")
     world.clock.time += 61
-    assert (await world.served("/a")).origin is Origin.REVALIDATED
+    assert (await world.served("/a")).origin is CacheStatus.REVALIDATED
 
 
 async def test_no_signature_is_noted_in_the_index() -> None:
@@ -275,7 +277,7 @@ async def test_what_a_caller_names_is_left_out_by_each_of_the_doors(
     world = World(key_ignore=("sid",))
     world.transport.answer(H + "/a?sid=1", reply())
     await world.served("/a?sid=1")
-    assert isinstance(await world.engine.bring(choice_of("/a?sid=2")), Served)
+    assert isinstance(await world.engine.fetch(choice_of("/a?sid=2")), Served)
     assert world.urls() == ["/a?sid=1"]
     assert [entry.key for entry in world.store.entries.values()] == [Key(H + "/a")]
 

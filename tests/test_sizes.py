@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgfetch.markup.sizes import source_size
-from imgfetch.model import Viewport
+from imgfetch.model.markup import Viewport
 from measuring import cpu_seconds
 
 WINDOW = Viewport(500, 600, 2.0)

@@ -20,14 +20,14 @@ assert isinstance(ADDRESS, urls.Address)
 # Answers
 
 
-def by_h11(data: bytes) -> h11_fallback.Judged:
+def by_h11(data: bytes) -> h11_fallback.H11Body:
     assert isinstance(ADDRESS, urls.Address)
     _, answer = h11_fallback.written(ADDRESS, ())
     answer.feed(data)
     return answer
 
 
-def told(answer: plain.Counted | h11_fallback.Judged) -> object:
+def told(answer: plain.PlainBody | h11_fallback.H11Body) -> object:
     """All that an answer says: its head and body or what is wrong with them, whether it ends, and in time."""
     body = b""
     head = None
@@ -55,7 +55,7 @@ def check_answer(data: bytes) -> None:
             assert ours[1].is_all() == unread.is_all()
 
 
-def _has_head(answer: plain.Counted | h11_fallback.Judged) -> bool:
+def _has_head(answer: plain.PlainBody | h11_fallback.H11Body) -> bool:
     try:
         return answer.head() is not None
     except ImgfetchError:
@@ -148,7 +148,7 @@ def test_an_answer_that_is_plain_but_for_some_lines_is_read_as_h11_reads_it(
 )
 def test_an_ordinary_answer_needs_no_h11(head: bytes, body: bytes) -> None:
     answer = plain.answer(head + b"\r\n" + body)
-    assert isinstance(answer, plain.Counted)
+    assert isinstance(answer, plain.PlainBody)
     assert told(answer) == told(by_h11(head + b"\r\n" + body))
     assert answer.is_all()
     check_answer(head + b"\r\n" + body + b"!")
@@ -180,7 +180,7 @@ def test_an_ordinary_answer_needs_no_h11(head: bytes, body: bytes) -> None:
     ],
 )
 def test_what_is_out_of_the_ordinary_is_left_to_h11(head: bytes) -> None:
-    assert isinstance(plain.answer(head + b"\r\nimage"), h11_fallback.Judged)
+    assert isinstance(plain.answer(head + b"\r\nimage"), h11_fallback.H11Body)
     check_answer(head + b"\r\nimage")
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgfetch.markup.srcset import parse_srcset, read_srcset, urls_and_descriptors, walk
-from imgfetch.model import Candidate, Problem
+from imgfetch.model.markup import Candidate, Problem
 from measuring import cpu_seconds
 
 Row = str | tuple[str, str]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from imgfetch.model import Entry
+    from imgfetch.model.image import Entry
     from imgfetch.ports import Store
 
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from imgfetch.markup.plain_text import find_source_sets
 from imgfetch.markup.srcset import parse_srcset
-from imgfetch.model import Kind
+from imgfetch.model.markup import SourceKind
 from measuring import cpu_seconds
 
 FOLDER = (
@@ -43,7 +43,7 @@ def test_the_renditions_of_a_crawled_page_are_found() -> None:
         f"{FOLDER}-{size}-___webp_{width}.webp"
         for size, width in (("sm", 480), ("md", 768), ("lg", 1280), ("xl", 1920))
     ]
-    assert (source_set.kind, source_set.problems) == (Kind.TEXT, ())
+    assert (source_set.kind, source_set.problems) == (SourceKind.TEXT, ())
     assert CRAWLED[source_set.position :].startswith(FOLDER)
 
 

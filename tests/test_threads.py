@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from imgfetch.decode.executor import MOST_LEFT_BEHIND, DecodeThread, ThreadRunner, is_decoding
+from imgfetch.decode.executor import MOST_LEFT_BEHIND, DecodeThread, ThreadExecutor, is_decoding
 from imgfetch.decode.memory import DecodeMemory
-from imgfetch.model import DecodeLoad
+from imgfetch.model.image import DecodeLoad
 from imgfetch.ports import DecodingStopped, never_stop
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ class Stuck:
 
 
 @contextmanager
-def runner(cores: int = 2, budget: int = BUDGET, long: float = 60) -> Iterator[tuple[ThreadRunner, Stuck]]:
-    made, stuck = ThreadRunner(budget, cores=cores, memory=DecodeMemory(), long=long), Stuck()
+def runner(cores: int = 2, budget: int = BUDGET, long: float = 60) -> Iterator[tuple[ThreadExecutor, Stuck]]:
+    made, stuck = ThreadExecutor(budget, cores=cores, memory=DecodeMemory(), long=long), Stuck()
     try:
         yield made, stuck
     finally:
@@ -78,7 +78,7 @@ async def test_light_images_never_wait_for_heavy_ones() -> None:
 
 async def test_heavy_images_wait_for_memory_and_leave_some_to_light_ones() -> None:
     memory = DecodeMemory()
-    threads, stuck = ThreadRunner(BUDGET, cores=16, memory=memory), Stuck()
+    threads, stuck = ThreadExecutor(BUDGET, cores=16, memory=memory), Stuck()
     tasks = [asyncio.create_task(threads.decode(stuck.work("heavy"), HEAVY, within)) for _ in range(8)]
     await settled()
     assert len(stuck.begun) == 2  # of 300 each, where 700 of 800 are for heavy ones
@@ -105,7 +105,7 @@ async def test_a_larger_image_is_not_overtaken_for_ever_by_smaller_ones() -> Non
 
 async def test_a_caller_that_is_cancelled_goes_at_once_and_the_memory_stays_taken() -> None:
     memory = DecodeMemory()
-    threads, stuck = ThreadRunner(BUDGET, cores=1, memory=memory), Stuck()
+    threads, stuck = ThreadExecutor(BUDGET, cores=1, memory=memory), Stuck()
     task = asyncio.create_task(threads.decode(stuck.work("stuck"), HEAVY, within))
     await settled()
     task.cancel()

@@ -7,18 +7,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from damage import FORMS, matrix, table
-from imgfetch.model import Defect, Digest, Facts, Format, Limits, Reason, Scratch, Structure, Verified, Wanted
-from imgfetch.rules.image.verify import admit, judge
+from imgfetch.model.image import Defect, Facts, Format, Requirements, Structure, Verified
+from imgfetch.model.request import Limits
+from imgfetch.model.result import ErrorKind
+from imgfetch.model.values import Digest, StagingId
+from imgfetch.rules.image.verify import check, check_size
 
 DIGEST, OTHER = Digest("ab" * 32), Digest("cd" * 32)
 FACTS = Facts(Format.WEBP, 320, 200, 1, 5_000, DIGEST, ("structure", "decode"))
-FLAW = Defect(Reason.TRUNCATED, "ends after 9 bytes")
+FLAW = Defect(ErrorKind.TRUNCATED, "ends after 9 bytes")
 
 
 def admits(
     width: int, height: int, frames: int = 1, flaw: Defect | None = None, **limits: int
 ) -> Defect | None:
-    return admit(Structure(Format.PNG, width, height, frames, flaw), Limits(**limits))
+    return check_size(Structure(Format.PNG, width, height, frames, flaw), Limits(**limits))
 
 
 def test_what_is_within_the_limits_is_admitted() -> None:
@@ -31,18 +34,18 @@ def test_what_is_within_the_limits_is_admitted() -> None:
 @pytest.mark.parametrize(
     ("size", "reason", "message"),
     [
-        ((65535, 65535, 1), Reason.TOO_MANY_PIXELS, "65535 x 65535 pixels, the limit is 50,000,000"),
-        ((10_000, 5_001, 1), Reason.TOO_MANY_PIXELS, "10000 x 5001 pixels, the limit is 50,000,000"),
-        ((10, 10, 10_000), Reason.TOO_MANY_FRAMES, "10,000 frames, the limit is 1,000"),
+        ((65535, 65535, 1), ErrorKind.TOO_MANY_PIXELS, "65535 x 65535 pixels, the limit is 50,000,000"),
+        ((10_000, 5_001, 1), ErrorKind.TOO_MANY_PIXELS, "10000 x 5001 pixels, the limit is 50,000,000"),
+        ((10, 10, 10_000), ErrorKind.TOO_MANY_FRAMES, "10,000 frames, the limit is 1,000"),
         (
             (5_000, 5_000, 13),
-            Reason.TOO_MANY_PIXELS,
+            ErrorKind.TOO_MANY_PIXELS,
             "13 frames of 5000 x 5000 pixels, the limit is 300,000,000 in all",
         ),
     ],
 )
 def test_too_much_is_refused_from_the_header(
-    size: tuple[int, int, int], reason: Reason, message: str
+    size: tuple[int, int, int], reason: ErrorKind, message: str
 ) -> None:
     width, height, frames = size
     assert admits(width, height, frames) == Defect(reason, message)
@@ -54,41 +57,41 @@ def test_a_flaw_is_what_is_left_to_refuse() -> None:
 
 
 def test_what_was_wanted_is_verified() -> None:
-    assert judge(FACTS, Scratch("1"), Wanted()) == Verified(FACTS, Scratch("1"))
-    proved = judge(FACTS, Scratch("1"), Wanted(sha256=DIGEST, width=320))
+    assert check(FACTS, StagingId("1"), Requirements()) == Verified(FACTS, StagingId("1"))
+    proved = check(FACTS, StagingId("1"), Requirements(sha256=DIGEST, width=320))
     assert isinstance(proved, Verified)
     assert proved.facts.verified == ("structure", "decode", "sha256")
     assert proved.warnings == ()
 
 
 def test_another_digest_is_refused_in_few_words() -> None:
-    defect = judge(FACTS, Scratch("1"), Wanted(sha256=OTHER))
-    assert defect == Defect(Reason.INTEGRITY, "sha256 is abababababab…, where cdcdcdcdcdcd… was wanted")
+    defect = check(FACTS, StagingId("1"), Requirements(sha256=OTHER))
+    assert defect == Defect(ErrorKind.INTEGRITY, "sha256 is abababababab…, where cdcdcdcdcdcd… was wanted")
 
 
 def test_another_width_is_a_warning_or_an_error() -> None:
-    proved = judge(FACTS, Scratch("1"), Wanted(width=640))
+    proved = check(FACTS, StagingId("1"), Requirements(width=640))
     assert isinstance(proved, Verified)
     assert proved.warnings == ("width_mismatch: promised 640, real 320",)
-    strict = judge(FACTS, Scratch("1"), Wanted(width=640, strict_width=True))
-    assert strict == Defect(Reason.WIDTH_MISMATCH, "promised 640, real 320")
+    strict = check(FACTS, StagingId("1"), Requirements(width=640, strict_width=True))
+    assert strict == Defect(ErrorKind.WIDTH_MISMATCH, "promised 640, real 320")
 
 
 def test_a_note_of_the_structure_is_a_warning() -> None:
-    proved = judge(FACTS, Scratch("1"), Wanted(), notes=("bad_checksum: the CRC does not match",))
+    proved = check(FACTS, StagingId("1"), Requirements(), notes=("bad_checksum: the CRC does not match",))
     assert isinstance(proved, Verified)
     assert proved.warnings == ("bad_checksum: the CRC does not match",)
 
 
 def test_a_part_larger_than_the_image_counts_against_the_limit() -> None:
     structure = Structure(Format.GIF, 10, 10, 2, most_pixels=600)
-    assert admit(structure, Limits(max_pixels=600)) is None
-    defect = admit(structure, Limits(max_pixels=599))
-    assert defect == Defect(Reason.TOO_MANY_PIXELS, "600 pixels in a part of it, the limit is 599")
+    assert check_size(structure, Limits(max_pixels=600)) is None
+    defect = check_size(structure, Limits(max_pixels=599))
+    assert defect == Defect(ErrorKind.TOO_MANY_PIXELS, "600 pixels in a part of it, the limit is 599")
 
 
 def test_bytes_behind_the_end_are_a_warning() -> None:
-    proved = judge(FACTS, Scratch("1"), Wanted(), tail=1234)
+    proved = check(FACTS, StagingId("1"), Requirements(), tail=1234)
     assert isinstance(proved, Verified)
     assert proved.warnings == ("trailing_data: 1,234 bytes follow the end of the image",)
 
@@ -105,7 +108,7 @@ def test_nothing_beyond_the_limits_is_ever_admitted(
     width: int, height: int, frames: int, max_pixels: int, max_total_pixels: int, max_frames: int
 ) -> None:
     limits = Limits(max_pixels=max_pixels, max_total_pixels=max_total_pixels, max_frames=max_frames)
-    if admit(Structure(Format.PNG, width, height, frames), limits) is None:
+    if check_size(Structure(Format.PNG, width, height, frames), limits) is None:
         assert width * height <= max_pixels
         assert frames <= max_frames
         assert frames <= 1 or frames * width * height <= max_total_pixels

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING
 import pytest
 
 from imgfetch.errors import NetworkError, PolicyError
-from imgfetch.http.connect import Dialler
-from imgfetch.http.pool import AHEAD, IDLE, Line, WireTransport
+from imgfetch.http.connect import Connector
+from imgfetch.http.pool import AHEAD, IDLE, Connection, Http1Pool
 from imgfetch.http.tls import trust
-from imgfetch.model import Ask, Key, Limits, Reason
+from imgfetch.model.request import Limits, Request
+from imgfetch.model.result import ErrorKind
+from imgfetch.model.values import Key
 from imgfetch.transports.factory import Network
 
 if TYPE_CHECKING:
@@ -38,9 +40,9 @@ class World:
         self.writers: list[asyncio.StreamWriter] = []
         self.time = 0.0
         self.port = 0
-        self.transport = WireTransport(
+        self.transport = Http1Pool(
             Limits(read_timeout=5, connect_timeout=5),
-            Dialler(("127.0.0.0/8",), self.elapsed),
+            Connector(("127.0.0.0/8",), self.elapsed),
             lambda: trust(None),
             self.elapsed,
             idle=2,
@@ -67,7 +69,7 @@ class World:
         self, *fields: tuple[str, str], read: bool = True, host: str = "127.0.0.1"
     ) -> tuple[int, bytes]:
         url = f"http://{host}:{self.port}/a"
-        async with self.transport.send(Ask(Key(url), url, fields)) as reply:
+        async with self.transport.send(Request(Key(url), url, fields)) as reply:
             body = b"".join([bytes(piece) async for piece in reply.body()]) if read else b""
         return reply.head.status, body
 
@@ -166,7 +168,7 @@ async def test_a_new_connection_that_is_ended_unanswered_is_an_error() -> None:
     async with world(HANG_UP, WHOLE) as it:
         with pytest.raises(NetworkError, match="closed before an answer came") as caught:
             await it.get()
-        assert caught.value.kind is Reason.RESET
+        assert caught.value.kind is ErrorKind.RESET
 
 
 async def test_idle_connections_are_few_and_none_is_old() -> None:
@@ -188,14 +190,15 @@ async def test_idle_connections_are_given_up_before_there_are_too_many_open_file
     """A child may open 40 files, and asks 120 hosts in turn, six at a time."""
     code = """if True:
         import asyncio, resource, sys, time
-        from imgfetch.http.connect import Dialler
-        from imgfetch.http.pool import WireTransport
-        from imgfetch.model import Ask, Key, Limits
+        from imgfetch.http.connect import Connector
+        from imgfetch.http.pool import Http1Pool
+        from imgfetch.model.request import Limits, Request
+        from imgfetch.model.values import Key
 
         async def main():
             resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
-            dialler = Dialler(("127.0.0.0/8",), time.monotonic)
-            transport = WireTransport(Limits(), dialler, None, time.monotonic, idle=256)
+            dialler = Connector(("127.0.0.0/8",), time.monotonic)
+            transport = Http1Pool(Limits(), dialler, None, time.monotonic, idle=256)
             hosts = [f"127.0.0.{number}" for number in range(1, 121)]
             most = 0
 
@@ -203,7 +206,7 @@ async def test_idle_connections_are_given_up_before_there_are_too_many_open_file
                 nonlocal most
                 while hosts:
                     url = f"http://{hosts.pop()}:{sys.argv[1]}/a"
-                    async with transport.send(Ask(Key(url), url, ())) as reply:
+                    async with transport.send(Request(Key(url), url, ())) as reply:
                         print(reply.head.status)
                     most = max(most, len(transport._idle))
 
@@ -227,7 +230,7 @@ def test_most_files_are_left_to_others() -> None:
         for files, jobs, idle in ((1024, 32, 256), (1024, 512, 512), (256, 32, 64), (256, 100, 100)):
             resource.setrlimit(resource.RLIMIT_NOFILE, (files, limits[1]))
             transport = Network().open(Limits(jobs=jobs))
-            assert isinstance(transport, WireTransport)
+            assert isinstance(transport, Http1Pool)
             assert transport._most_idle == idle
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, limits)
@@ -271,7 +274,7 @@ REQUEST = b"GET /a HTTP/1.1\r\nHost: h.example\r\n\r\n"
 class Pipe:
     """A transport as uvloop's: none of asyncio's own classes, and no good once it is closed."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: Connection) -> None:
         self.reading = True
         self.closed = False
         self._line = line
@@ -297,19 +300,19 @@ class Pipe:
             raise RuntimeError("the handler is closed")
 
 
-def connected() -> tuple[Line, Pipe]:
-    line = Line(("http", "h.example", 80), 5.0, memoryview(bytearray(2 * AHEAD)))
+def connected() -> tuple[Connection, Pipe]:
+    line = Connection(("http", "h.example", 80), 5.0, memoryview(bytearray(2 * AHEAD)))
     pipe = Pipe(line)
     line.connection_made(pipe)  # type: ignore[arg-type] # that is the point
     return line, pipe
 
 
-def receive(line: Line, data: bytes) -> None:
+def receive(line: Connection, data: bytes) -> None:
     line.get_buffer(-1)[: len(data)] = data
     line.buffer_updated(len(data))
 
 
-async def answered(fields: bytes, body: bytes) -> tuple[Line, Pipe]:
+async def answered(fields: bytes, body: bytes) -> tuple[Connection, Pipe]:
     line, pipe = connected()
     line.ask(REQUEST)
     receive(line, b"HTTP/1.1 200 OK\r\n" + fields + b"\r\n" + body)
@@ -317,7 +320,7 @@ async def answered(fields: bytes, body: bytes) -> tuple[Line, Pipe]:
     return line, pipe
 
 
-async def body_of(line: Line) -> bytes:
+async def body_of(line: Connection) -> bytes:
     body = b""
     while (data := await line.data()) is not None:
         body += data
@@ -402,7 +405,7 @@ async def test_each_wait_has_its_own_time_though_one_timer_does_for_many() -> No
     await hours.move(1)
     with pytest.raises(NetworkError) as caught:
         await last
-    assert caught.value.kind is Reason.TIMEOUT
+    assert caught.value.kind is ErrorKind.TIMEOUT
 
 
 async def test_a_wait_may_end_before_the_one_that_set_the_timer() -> None:
@@ -445,14 +448,14 @@ async def test_what_we_hang_up_on_is_not_whole() -> None:
     line.drop()
     with pytest.raises(NetworkError) as caught:
         await rest
-    assert caught.value.kind is Reason.INCOMPLETE
+    assert caught.value.kind is ErrorKind.INCOMPLETE
 
 
 async def test_who_is_cancelled_while_he_closes_leaves_the_connections_to_their_end() -> None:
     surprises: list[object] = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: surprises.append(context))
     server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0)
-    transport = WireTransport(Limits(), Dialler(("127.0.0.0/8",), _now), lambda: trust(None), _now, idle=2)
+    transport = Http1Pool(Limits(), Connector(("127.0.0.0/8",), _now), lambda: trust(None), _now, idle=2)
     line = await transport._connect(("http", "127.0.0.1", server.sockets[0].getsockname()[1]))
     closing = asyncio.create_task(transport.close())
     await asyncio.sleep(0)

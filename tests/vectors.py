@@ -31,13 +31,13 @@ from imgfetch.markup.links import parse_link_header
 from imgfetch.markup.media import matches
 from imgfetch.markup.sizes import source_size
 from imgfetch.markup.srcset import parse_srcset
-from imgfetch.model import Viewport
+from imgfetch.model.markup import Viewport
 from imgfetch.rules.image.browser import rank
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from imgfetch.model import Candidate
+    from imgfetch.model.markup import Candidate
 
 FOLDER = Path(__file__).parent / "vectors"
 BASE = "https://wpt.test/p"

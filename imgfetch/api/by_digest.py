@@ -8,14 +8,20 @@ from typing import TYPE_CHECKING
 
 from imgfetch.engine.lookup import wanted_of
 from imgfetch.errors import CheckDueError
-from imgfetch.model import Defect, Entry, Head, Key, Served
+from imgfetch.model.image import Defect, Entry
+from imgfetch.model.request import Head
+from imgfetch.model.result import Served
+from imgfetch.model.values import Key
 from imgfetch.rules.policy import fetch_policy
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from imgfetch.model import Choice, Digest, Limits, Settings, Wanted
+    from imgfetch.model.image import Requirements
+    from imgfetch.model.markup import Choice
+    from imgfetch.model.request import Limits, Settings
+    from imgfetch.model.values import Digest
     from imgfetch.store.disk_store import DiskStore
 
 
@@ -42,7 +48,7 @@ def kept(
             yield _proved(path, choice.url, sha256, wanted, settings.limits)
 
     for each in told():
-        considered = None if each is None else fetch_policy.consider_bytes(each, wanted, settings)
+        considered = None if each is None else fetch_policy.before_request_for_bytes(each, wanted, settings)
         if considered is not None:
             warnings = considered.warnings
             return Served(
@@ -51,19 +57,19 @@ def kept(
     return None
 
 
-def _proved(path: Path, url: str, sha256: Digest, wanted: Wanted, limits: Limits) -> Entry | None:
+def _proved(path: Path, url: str, sha256: Digest, wanted: Requirements, limits: Limits) -> Entry | None:
     """Return an entry, which no index has, for bytes that prove to be an image within the time limit."""
     from imgfetch.decode.executor import DecodeThread
     from imgfetch.decode.memory import OF_PROCESS
     from imgfetch.decode.pillow import PillowDecoder
-    from imgfetch.engine.verification import prove
+    from imgfetch.engine.verification import verify_bytes
 
     try:
         data = path.read_bytes()
     except OSError:  # it has gone in this moment: then it must be asked for
         return None
     room, decoder = OF_PROCESS.taken, PillowDecoder()
-    work = partial(prove, data, sha256, wanted=wanted, limits=limits, decoder=decoder, room=room)
+    work = partial(verify_bytes, data, sha256, wanted=wanted, limits=limits, decoder=decoder, room=room)
     with closing(DecodeThread()) as thread:
         proved = thread.run(lambda checkpoint: work(checkpoint=checkpoint), seconds=limits.total_timeout)
     return (

@@ -13,19 +13,10 @@ from imgfetch.api.normalize import spelled
 from imgfetch.engine.lookup import find
 from imgfetch.errors import CacheError, InputError, several
 from imgfetch.frozen import dataclass, replace
-from imgfetch.model import (
-    NO_SECRETS,
-    Candidate,
-    Defect,
-    Failed,
-    Format,
-    Level,
-    Limits,
-    Reason,
-    Settings,
-    SourceSet,
-    Wanted,
-)
+from imgfetch.model.image import Defect, Format, Requirements, VerifyLevel
+from imgfetch.model.markup import Candidate, SourceSet
+from imgfetch.model.request import NO_SECRETS, Limits, Settings
+from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.rules.http import credentials, freshness, urls
 from imgfetch.rules.http.signed_urls import may_want_a_signature
 from imgfetch.rules.policy.explain import explain
@@ -38,8 +29,10 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgfetch.api.client import Client
-    from imgfetch.api.results import Failure, Image
-    from imgfetch.model import Buffer, Digest, Entry, Rendition, Verified
+    from imgfetch.api.results import Image
+    from imgfetch.model.image import Entry, Verified
+    from imgfetch.model.markup import Rendition
+    from imgfetch.model.values import Buffer, Digest
     from imgfetch.ports import Decoder
     from imgfetch.rules.policy.explain import Explanation
     from imgfetch.store.disk_store import Checked, Stats
@@ -117,7 +110,7 @@ class Cache:
         url = spelled(url)
         address = urls.read(url)
         if isinstance(address, Defect):
-            raise InputError(Reason.BAD_INPUT, address.message, urls.redact(url))
+            raise InputError(ErrorKind.BAD_INPUT, address.message, urls.redact(url))
         key, source_origin = address.key(self._key_ignore), credentials.source_origin_of(url)
         entry = find(url, self._store, settings, source_origin=source_origin)
         explained = explain(url, entry, settings, now=SystemClock().now(), source_origin=source_origin)
@@ -192,7 +185,7 @@ class Cache:
         if repair is not None:
             self._check_client(repair)
         damaged = []
-        wanted = Wanted(Level.FULL if deep else Level.STRUCTURE)
+        wanted = Requirements(VerifyLevel.FULL if deep else VerifyLevel.STRUCTURE)
         with _proving(wanted, sandbox=sandbox) as prove:
             for checked in self._store.verify(deep=True):
                 verdict = self._judged(checked, prove)
@@ -210,12 +203,14 @@ class Cache:
 
     def _check_client(self, client: Client) -> None:
         if client.cache != self.path:
-            raise InputError(Reason.BAD_INPUT, f"a client on {client.cache} cannot repair {self.path}")
+            raise InputError(ErrorKind.BAD_INPUT, f"a client on {client.cache} cannot repair {self.path}")
         import asyncio
 
         with suppress(RuntimeError):
             asyncio.get_running_loop()
-            raise InputError(Reason.BAD_INPUT, "repairing blocks, and an event loop is running; use a thread")
+            raise InputError(
+                ErrorKind.BAD_INPUT, "repairing blocks, and an event loop is running; use a thread"
+            )
 
     def _judged(self, checked: Checked, prove: Prove) -> Verdict:
         problem = checked.problem or _look(checked, prove)
@@ -239,17 +234,17 @@ def _varying(entry: Entry) -> str:
 
 
 @contextmanager
-def _proving(wanted: Wanted, *, sandbox: bool) -> Iterator[Prove]:
+def _proving(wanted: Requirements, *, sandbox: bool) -> Iterator[Prove]:
     """Prove bytes with one decoder, in a thread of its own: this one can act on a signal within a frame.
 
     One image at a time, and with no bound of memory: what needs more than a budget has is not damaged.
     """
-    from imgfetch.engine.verification import prove
+    from imgfetch.engine.verification import verify_bytes
 
     with ExitStack() as stack:
         decoder = stack.enter_context(_decoding(sandbox=sandbox))
         room = lambda *_: nullcontext()  # noqa: E731
-        common = partial(prove, wanted=wanted, limits=_UNBOUNDED, decoder=decoder, room=room)
+        common = partial(verify_bytes, wanted=wanted, limits=_UNBOUNDED, decoder=decoder, room=room)
         if not wanted.level.decodes:
             yield common
             return
@@ -300,7 +295,7 @@ def _repaired(damaged: list[Verdict], client: Client) -> Iterator[Verdict]:
     async def fetch() -> None:
         async with client:
             async for outcome in client.get_many(wanted):
-                came[outcome.index] = _with_hint(outcome) if isinstance(outcome, Failed) else outcome
+                came[outcome.index] = _with_hint(outcome) if isinstance(outcome, Failure) else outcome
 
     unusable: Failure | None = None
     if wanted:

@@ -7,11 +7,13 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgfetch.api.bounds import bounds_of, check_age_of
-from imgfetch.decode.executor import ThreadRunner
+from imgfetch.decode.executor import ThreadExecutor
 from imgfetch.decode.sandbox import SandboxedDecoder
 from imgfetch.engine.verification import conclude, decode, inspect
 from imgfetch.errors import InputError, several
-from imgfetch.model import Defect, Facts, Format, Level, Limits, Reason, Verified, Wanted
+from imgfetch.model.image import Defect, Facts, Format, Requirements, Verified, VerifyLevel
+from imgfetch.model.request import Limits
+from imgfetch.model.result import ErrorKind
 from imgfetch.rules.image import verify as verification
 from imgfetch.rules.store.check_age import CHECK_AGE
 from imgfetch.store.disk_store import DiskStore
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
     import httpx
 
-    from imgfetch.model import Buffer, Digest, Scratch
+    from imgfetch.model.values import Buffer, Digest, StagingId
     from imgfetch.ports import Clock
     from imgfetch.transports.caching import Prove
 
@@ -49,7 +51,7 @@ class CachingTransport(CachingLayer):
         self,
         cache: str | Path = "cache",
         *,
-        verify: Level | str = Level.FULL,
+        verify: VerifyLevel | str = VerifyLevel.FULL,
         transport: httpx.AsyncBaseTransport | None = None,
         allow_hosts: Collection[str] = (),
         limits: Limits | None = None,
@@ -62,9 +64,9 @@ class CachingTransport(CachingLayer):
         sandbox: bool = False,
     ) -> None:
         if transport is not None and allow_hosts:
-            raise InputError(Reason.BAD_INPUT, "a transport dials for itself; give allow_hosts to it")
-        level, limits = Level(verify), limits or Limits()
-        self._threads = ThreadRunner(limits.decode_memory)
+            raise InputError(ErrorKind.BAD_INPUT, "a transport dials for itself; give allow_hosts to it")
+        level, limits = VerifyLevel(verify), limits or Limits()
+        self._threads = ThreadExecutor(limits.decode_memory)
         self._sandbox = SandboxedDecoder(limits) if sandbox else None
         image = _image(level, limits, self._sandbox, self._threads)
         super().__init__(
@@ -72,7 +74,7 @@ class CachingTransport(CachingLayer):
             transport=transport or GuardedTransport(allow_hosts),
             clock=clock or SystemClock(),
             runner=self._threads,
-            prove=_anything(image) if level is Level.NONE else image,
+            prove=_anything(image) if level is VerifyLevel.NONE else image,
             level=level,
             max_bytes=limits.max_bytes,
             key_ignore=several(key_ignore, "key_ignore"),
@@ -92,10 +94,12 @@ class CachingTransport(CachingLayer):
 _Decoded: TypeAlias = "Defect | tuple[str, ...]"
 
 
-def _image(level: Level, limits: Limits, sandbox: SandboxedDecoder | None, runner: ThreadRunner) -> Prove:
+def _image(
+    level: VerifyLevel, limits: Limits, sandbox: SandboxedDecoder | None, runner: ThreadExecutor
+) -> Prove:
     from imgfetch.decode.pillow import PillowDecoder
 
-    decoder, wanted = sandbox or PillowDecoder(), Wanted(level)
+    decoder, wanted = sandbox or PillowDecoder(), Requirements(level)
 
     async def within(work: Awaitable[_Decoded]) -> _Decoded:
         try:
@@ -103,9 +107,11 @@ def _image(level: Level, limits: Limits, sandbox: SandboxedDecoder | None, runne
                 return await work
         except TimeoutError:
             limit = f"{limits.total_timeout:g} s"
-            return Defect(Reason.TIMEOUT, f"the image was not decoded within the time limit of {limit}")
+            return Defect(ErrorKind.TIMEOUT, f"the image was not decoded within the time limit of {limit}")
 
-    async def proof(data: Buffer, digest: Digest, scratch: Scratch, length: int | None) -> Verified | Defect:
+    async def proof(
+        data: Buffer, digest: Digest, scratch: StagingId, length: int | None
+    ) -> Verified | Defect:
         look = partial(inspect, data, digest, length=length, wanted=wanted, limits=limits)
         inspected = look() if verification.is_quick(len(data)) else await runner.run(look)
         if isinstance(inspected, Defect):
@@ -122,11 +128,13 @@ def _image(level: Level, limits: Limits, sandbox: SandboxedDecoder | None, runne
 def _anything(image: Prove) -> Prove:
     """Whatever it is, if it is all there; an image goes under the name it would have been given anyway."""
 
-    async def proof(data: Buffer, digest: Digest, scratch: Scratch, length: int | None) -> Verified | Defect:
+    async def proof(
+        data: Buffer, digest: Digest, scratch: StagingId, length: int | None
+    ) -> Verified | Defect:
         proved = await image(data, digest, scratch, length)
-        if isinstance(proved, Verified) or proved.reason is Reason.INCOMPLETE:
+        if isinstance(proved, Verified) or proved.kind is ErrorKind.INCOMPLETE:
             return proved
         facts = Facts(Format.OTHER, 0, 0, 0, len(data), digest, ())
-        return verification.judge(facts, scratch, Wanted(Level.NONE))
+        return verification.check(facts, scratch, Requirements(VerifyLevel.NONE))
 
     return proof

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING
 
 from imgfetch.decode.memory import OF_PROCESS
 from imgfetch.decode.pillow import PillowDecoder
-from imgfetch.engine.verification import prove
+from imgfetch.engine.verification import verify_bytes
 from imgfetch.errors import InputError, error_for
-from imgfetch.model import Defect, Digest, Facts, Failed, Limits, Reason, Wanted
+from imgfetch.model.image import Defect, Facts, Requirements
+from imgfetch.model.request import Limits
+from imgfetch.model.result import ErrorKind, Failure
+from imgfetch.model.values import Digest
 
 if TYPE_CHECKING:
-    from imgfetch.model import Buffer
+    from imgfetch.model.values import Buffer
 
 
 def check_image(data: Buffer, *, limits: Limits | None = None) -> Facts:
@@ -27,15 +30,15 @@ def check_image(data: Buffer, *, limits: Limits | None = None) -> Facts:
         digest = hashlib.sha256(data).hexdigest()
     except TypeError as error:
         found = f"a {type(data).__name__}"
-        raise InputError(Reason.BAD_INPUT, "no bytes; those of an image were expected", found) from error
-    proved = prove(
+        raise InputError(ErrorKind.BAD_INPUT, "no bytes; those of an image were expected", found) from error
+    proved = verify_bytes(
         data,
         Digest(digest),
-        wanted=Wanted(),
+        wanted=Requirements(),
         limits=limits or Limits(),
         decoder=PillowDecoder(),
         room=OF_PROCESS.taken,
     )
     if isinstance(proved, Defect):
-        raise error_for(Failed(proved.reason, proved.message, ""))
+        raise error_for(Failure(proved.kind, proved.message, ""))
     return proved.facts

@@ -18,15 +18,17 @@ from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
 import imgfetch
 from imgfetch.api.bounds import bounds_of, check_age_of
 from imgfetch.api.headers import headers_of
-from imgfetch.api.jobs import Choosing, Errand, errands_of, errands_of_page, parse_digest
+from imgfetch.api.jobs import Choosing, Job, jobs_of, jobs_of_page, parse_digest
 from imgfetch.api.normalize import spelled
-from imgfetch.api.results import Failure, Image
 from imgfetch.api.shortcut import Batch, Shortcut
 from imgfetch.api.sources import lots
 from imgfetch.engine.lookup import held, is_recent, look_up, was_seen
 from imgfetch.errors import CheckDueError, InputError, error_for, member, printable, several
 from imgfetch.frozen import by_name, replace
-from imgfetch.model import Defect, Level, Limits, Policy, Reason, ReferrerPolicy, Served, Settings
+from imgfetch.model.image import Defect, VerifyLevel
+from imgfetch.model.markup import Policy, ReferrerPolicy
+from imgfetch.model.request import Limits, Settings
+from imgfetch.model.result import ErrorKind, Failure, Served
 from imgfetch.rules.http import urls
 from imgfetch.rules.store.check_age import CHECK_AGE
 from imgfetch.store.disk_store import DiskStore
@@ -50,11 +52,14 @@ if TYPE_CHECKING:
     import httpx
 
     from imgfetch.api.lock import Lock
-    from imgfetch.api.runtime import Assembly
+    from imgfetch.api.results import Image
+    from imgfetch.api.runtime import Runtime
     from imgfetch.api.sources import Source
     from imgfetch.engine.engine import Engine
     from imgfetch.engine.events import Event
-    from imgfetch.model import Choice, Format, Page, Seen, Viewport
+    from imgfetch.model.image import Format, Lookup
+    from imgfetch.model.markup import Choice, Viewport
+    from imgfetch.model.result import Page
 
 
 def fetch(
@@ -85,20 +90,20 @@ def fetch(
         "base_url": base_url,
     }
     with closing(client._store):
-        (errand,) = client._looked_up([_first(source, sha256, choosing)])
-        held = client._at_once(errand, may_block=True)
+        (job,) = client._looked_up([_first(source, sha256, choosing)])
+        held = client._at_once(job, may_block=True)
     if held is not None:
         return _image_or_raise(held[0])
     import asyncio
 
     async def run() -> list[Image | Failure]:
         async with client:
-            return await client.settle(errand)
+            return await client.run_job(job)
 
     with suppress(RuntimeError):
         asyncio.get_running_loop()
         raise InputError(
-            Reason.BAD_INPUT, "fetch blocks, and an event loop is running; await Client.get there"
+            ErrorKind.BAD_INPUT, "fetch blocks, and an event loop is running; await Client.get there"
         )
     return _image_or_raise(asyncio.run(run())[0])
 
@@ -135,7 +140,7 @@ class Client:
         cache: str | Path = "cache",
         *,
         limits: Limits | None = None,
-        verify: Level | str = Level.FULL,
+        verify: VerifyLevel | str = VerifyLevel.FULL,
         strict_width: bool = False,
         expect_width: int | None = None,
         reject_fakes: bool = False,
@@ -163,10 +168,10 @@ class Client:
         check_age: float = CHECK_AGE,
     ) -> None:
         if locked and lock is None:
-            raise InputError(Reason.BAD_INPUT, "locked needs a lock; Lock.read(path) gives one")
+            raise InputError(ErrorKind.BAD_INPUT, "locked needs a lock; Lock.read(path) gives one")
         if transport is not None and (allow_hosts or proxy or ca_bundle):
             raise InputError(
-                Reason.BAD_INPUT,
+                ErrorKind.BAD_INPUT,
                 "a transport dials for itself: what it may reach, and by which way, is said to it",
                 "allow_hosts" if allow_hosts else "proxy" if proxy else "ca_bundle",
             )
@@ -174,7 +179,7 @@ class Client:
         own, for_origins = headers_of(headers or {})
         self._settings = Settings(
             limits=_checked(limits or Limits()),
-            level=member(Level, verify),
+            level=member(VerifyLevel, verify),
             strict_width=strict_width,
             expect_width=expect_width,
             reject_fakes=reject_fakes,
@@ -199,7 +204,7 @@ class Client:
         self._lock = lock
         self._locked = locked
         self._way = Shortcut(self._store, self._settings, {}, is_open=lock is None)
-        self._assembly: Assembly | None = None
+        self._assembly: Runtime | None = None
         self._closed = False
 
     async def __aenter__(self) -> Self:
@@ -217,7 +222,7 @@ class Client:
         """The directory that images are kept in, absolute."""
         return self._store.root
 
-    def let_go(self) -> list[str]:
+    def release(self) -> list[str]:
         """Write down what was used, and let go of the cache until something is asked of it again.
 
         What the user should hear of it, in one line each, and once.
@@ -254,8 +259,8 @@ class Client:
             (image,), seen = look.images, look.seen
             if image is not None:
                 return image
-        (errand,) = self._looked_up([_first(source, sha256, choosing, seen)])
-        return _image_or_raise((self._at_once(errand) or await self.settle(errand))[0])
+        (job,) = self._looked_up([_first(source, sha256, choosing, seen)])
+        return _image_or_raise((self._at_once(job) or await self.run_job(job))[0])
 
     async def get_many(
         self, sources: Iterable[Source] | AsyncIterable[Source], **choosing: Unpack[Choosing]
@@ -274,22 +279,22 @@ class Client:
                     yield outcome
 
     async def run(
-        self, todo: Iterable[Batch | Errand] | AsyncIterable[Errand]
+        self, todo: Iterable[Batch | Job] | AsyncIterable[Job]
     ) -> AsyncGenerator[Image | Failure, None]:
-        """Yield what becomes of each errand, as it finishes, and the images of each batch."""
+        """Yield what becomes of each job, as it finishes, and the images of each batch."""
         async with aclosing(self._run(todo)) as batches:
             async for batch in batches:
                 for outcome in batch:
                     yield outcome
 
-    def _run(self, todo: Iterable[Batch | Errand] | AsyncIterable[Batch | Errand]) -> _Batches:
-        from imgfetch.engine.concurrency import many
+    def _run(self, todo: Iterable[Batch | Job] | AsyncIterable[Batch | Job]) -> _Batches:
+        from imgfetch.engine.concurrency import map_as_completed
 
-        return many(todo, self._work, window=self._window, at_once=self.at_once, size=_size)
+        return map_as_completed(todo, self._work, window=self._window, at_once=self.try_cached, size=_size)
 
-    def drawn(
+    def jobs(
         self, lots: Iterable[Sequence[Source | InputError]], **choosing: Unpack[Choosing]
-    ) -> Iterator[Batch | Errand]:
+    ) -> Iterator[Batch | Job]:
         """What sources come to, in their order; those of a lot are drawn, and looked for, together.
 
         A batch is to be handed out before what comes after it is drawn. Raises `CacheError`.
@@ -304,15 +309,13 @@ class Client:
         if isinstance(sources, AsyncIterable):
             return self._run(self._drawn(sources, choosing))
         most = _AHEAD if isinstance(sources, list | tuple) else 1
-        return self._run(self.drawn(lots(sources, most), **choosing))
+        return self._run(self.jobs(lots(sources, most), **choosing))
 
-    async def _drawn(
-        self, sources: AsyncIterable[Source], choosing: Choosing
-    ) -> AsyncIterator[Batch | Errand]:
-        from imgfetch.engine.concurrency import each
+    async def _drawn(self, sources: AsyncIterable[Source], choosing: Choosing) -> AsyncIterator[Batch | Job]:
+        from imgfetch.engine.concurrency import iterate
 
         way, index = self._shortcut(choosing), 0
-        async with aclosing(each(sources)) as drawn:
+        async with aclosing(iterate(sources)) as drawn:
             async for source in drawn:
                 for part in self._parts(way, (source,), index, choosing):
                     yield part
@@ -320,7 +323,7 @@ class Client:
 
     def _parts(
         self, way: Shortcut, some: Sequence[Source | InputError], first: int, choosing: Choosing
-    ) -> Iterator[Batch | Errand]:
+    ) -> Iterator[Batch | Job]:
         """What some sources come to, in their order, those that are there by the short way in batches."""
         clock = SystemClock()
         now = clock.now()
@@ -333,87 +336,87 @@ class Client:
                 yield batch
                 places = places[batch.taken :]  # what was left for so long is looked up again
             yield from self._looked_up(
-                errand
+                job
                 for place in places
-                for errand in errands_of(some[place], first + place, seen=look.seen, **choosing)
+                for job in jobs_of(some[place], first + place, seen=look.seen, **choosing)
             )
 
-    def _looked_up(self, errands: Iterable[Errand]) -> Iterator[Errand]:
+    def _looked_up(self, jobs: Iterable[Job]) -> Iterator[Job]:
         """The same errands, each with what was just seen of it: of those that have none, many at one look.
 
         Each is to be seen to before the next is drawn. Raises `CacheError`.
         """
-        left = iter(errands)
-        for errand in left:
-            if self._was_seen(errand):
-                yield errand
+        left = iter(jobs)
+        for job in left:
+            if self._was_seen(job):
+                yield job
                 continue
-            some = deque((errand, *islice(left, _AHEAD - 1)))
+            some = deque((job, *islice(left, _AHEAD - 1)))
             while some:
                 seen = self._look_up(some)
                 yield replace(some.popleft(), seen=seen)
                 while some and is_recent(seen, now=SystemClock().now()):
                     yield replace(some.popleft(), seen=seen)
 
-    def _looked_up_together(self, groups: Sequence[Sequence[Errand]]) -> Iterator[Sequence[Errand]]:
-        errands = self._looked_up(chain.from_iterable(groups))
+    def _looked_up_together(self, groups: Sequence[Sequence[Job]]) -> Iterator[Sequence[Job]]:
+        jobs = self._looked_up(chain.from_iterable(groups))
         for group in groups:
-            yield tuple(islice(errands, len(group)))
+            yield tuple(islice(jobs, len(group)))
 
-    def _was_seen(self, errand: Errand) -> bool:
-        choice, seen = errand.choice, errand.seen
+    def _was_seen(self, job: Job) -> bool:
+        choice, seen = job.choice, job.seen
         if isinstance(choice, Failure):
             return True
         return seen is not None and was_seen(choice, seen, self._settings, now=SystemClock().now())
 
-    def _work(self, item: Batch | Errand) -> Coroutine[Any, Any, Iterable[Image | Failure]]:
-        assert isinstance(item, Errand)  # noqa: S101 (a batch was answered at once)
-        return self.settle(item)
+    def _work(self, item: Batch | Job) -> Coroutine[Any, Any, Iterable[Image | Failure]]:
+        assert isinstance(item, Job)  # noqa: S101 (a batch was answered at once)
+        return self.run_job(item)
 
-    async def look(self, errand: Errand) -> Iterable[Errand]:
+    async def probe_page(self, job: Job) -> Iterable[Job]:
         """Return what an errand comes to: one for each image of the page at its URL, else itself.
 
         No image is fetched. Raises `CacheError`.
         """
-        if isinstance(errand.choice, Failure) or not errand.may_be_a_page:
-            return [errand]
-        found = await self._engine().look(errand.choice.url, errand.source_origin)
+        if isinstance(job.choice, Failure) or not job.may_be_a_page:
+            return [job]
+        found = await self._engine().fetch_page(job.choice.url, job.source_origin)
         if not isinstance(found, Failure):
-            return await self._errands_of_page(errand, found)
-        return [errand if found.reason is Reason.NOT_PAGE else replace(errand, choice=found)]
+            return await self._errands_of_page(job, found)
+        return [job if found.kind is ErrorKind.NOT_PAGE else replace(job, choice=found)]
 
     async def run_together(
-        self, groups: Iterable[Sequence[Errand]], *, lot: int = 1
-    ) -> AsyncGenerator[tuple[Sequence[Errand], list[Image | Failure]], None]:
+        self, groups: Iterable[Sequence[Job]], *, lot: int = 1
+    ) -> AsyncGenerator[tuple[Sequence[Job], list[Image | Failure]], None]:
         """Yield each group of errands with what becomes of all of them, as the last of it finishes.
 
         So many groups as make a `lot` are drawn, and looked up, together.
         """
-        from imgfetch.engine.concurrency import many
+        from imgfetch.engine.concurrency import map_as_completed
 
-        async def work(group: Sequence[Errand]) -> _Settled:
+        async def work(group: Sequence[Job]) -> _Settled:
             alone = len(group) == 1
-            return group, await (self.settle(group[0]) if alone else self._settle_all(group, self.settle))
+            return group, await (self.run_job(group[0]) if alone else self._settle_all(group, self.run_job))
 
-        def at_once(group: Sequence[Errand]) -> _Settled | None:
-            found = [self._at_once(errand) for errand in group]
+        def at_once(group: Sequence[Job]) -> _Settled | None:
+            found = [self._at_once(job) for job in group]
             held = [outcomes for outcomes in found if outcomes is not None]
             return (group, list(chain.from_iterable(held))) if len(held) == len(found) else None
 
         drawn = (group for some in lots(groups, lot) for group in self._looked_up_together(some))
-        async with aclosing(many(drawn, work, window=self._window, at_once=at_once)) as settled:
+        async with aclosing(map_as_completed(drawn, work, window=self._window, at_once=at_once)) as settled:
             async for one in settled:
                 yield one
 
-    def at_once(self, item: Batch | Errand) -> Iterable[Image | Failure] | None:
+    def try_cached(self, item: Batch | Job) -> Iterable[Image | Failure] | None:
         """What becomes of an errand, if that needs no request. Raises `CacheError`."""
         return item if isinstance(item, Batch) else self._at_once(item)
 
-    def _at_once(self, errand: Errand, *, may_block: bool = False) -> list[Image | Failure] | None:
-        if errand.seen is None:
-            errand = replace(errand, seen=self._look_up((errand,)))
+    def _at_once(self, job: Job, *, may_block: bool = False) -> list[Image | Failure] | None:
+        if job.seen is None:
+            job = replace(job, seen=self._look_up((job,)))
         outcomes = []
-        for bound in self._bound(errand):
+        for bound in self._bound(job):
             choice = bound.choice
             outcome = (
                 choice if isinstance(choice, Failure) else self._held(bound, choice, may_block=may_block)
@@ -429,56 +432,56 @@ class Client:
             return Shortcut(self._store, self._settings, choosing, is_open=self._lock is None)
         return self._way
 
-    def _look_up(self, errands: Iterable[Errand]) -> Seen:
+    def _look_up(self, jobs: Iterable[Job]) -> Lookup:
         """What answers for any of the errands, whatever it is asked with: the store is asked once."""
-        choices = [errand.choice for errand in errands if not isinstance(errand.choice, Failure)]
+        choices = [job.choice for job in jobs if not isinstance(job.choice, Failure)]
         return look_up(() if self._locked else choices, self._store, self._settings, now=SystemClock().now())
 
-    def settle(self, errand: Errand) -> Coroutine[Any, Any, list[Image | Failure]]:
+    def run_job(self, job: Job) -> Coroutine[Any, Any, list[Image | Failure]]:
         """What becomes of an errand, over the network where it must be; of a page, of its images.
 
         Raises `CacheError`.
         """
-        bound = self._bound(errand)
+        bound = self._bound(job)
         return self._settle(bound[0]) if len(bound) == 1 else self._settle_all(bound, self._settle)
 
     async def _settle_all(
         self,
-        errands: Iterable[Errand],
-        settle: Callable[[Errand], Coroutine[Any, Any, list[Image | Failure]]],
+        jobs: Iterable[Job],
+        settle: Callable[[Job], Coroutine[Any, Any, list[Image | Failure]]],
     ) -> list[Image | Failure]:
         """What becomes of many, in their order."""
-        from imgfetch.engine.concurrency import all_of
+        from imgfetch.engine.concurrency import map_ordered
 
-        return [*chain.from_iterable(await all_of(errands, settle, window=self._window))]
+        return [*chain.from_iterable(await map_ordered(jobs, settle, window=self._window))]
 
-    async def _settle(self, errand: Errand) -> list[Image | Failure]:
-        if isinstance(errand.choice, Failure):
-            return [self._signed(errand, errand.choice)]
+    async def _settle(self, job: Job) -> list[Image | Failure]:
+        if isinstance(job.choice, Failure):
+            return [self._signed(job, job.choice)]
         if self._locked:
             import asyncio
 
-            served = await asyncio.to_thread(self._held, errand, errand.choice, may_block=True)
+            served = await asyncio.to_thread(self._held, job, job.choice, may_block=True)
             if served is not None:
-                return [self._signed(errand, served)]
-        choice, sha256 = errand.choice, errand.sha256
-        outcome = await self._engine().bring(
+                return [self._signed(job, served)]
+        choice, sha256 = job.choice, job.sha256
+        outcome = await self._engine().fetch(
             choice,
             sha256=sha256,
-            page=errand.may_be_a_page,
-            seen=errand.seen,
-            source_origin=errand.source_origin,
+            page=job.may_be_a_page,
+            seen=job.seen,
+            source_origin=job.source_origin,
         )
         if isinstance(outcome, Served | Failure):
-            return [self._signed(errand, outcome)]
-        found = await self._errands_of_page(errand, outcome)
-        wanted = self._looked_up(islice(found, 1 if errand.only_first else None))
+            return [self._signed(job, outcome)]
+        found = await self._errands_of_page(job, outcome)
+        wanted = self._looked_up(islice(found, 1 if job.only_first else None))
         return await self._settle_all(wanted, self._answer)
 
-    async def _errands_of_page(self, errand: Errand, page: Page) -> Iterator[Errand]:
+    async def _errands_of_page(self, job: Job, page: Page) -> Iterator[Job]:
         """Its images; a large page is read on a thread, so that nothing under way has to wait for it."""
         most = self._settings.limits.max_images
-        found = errands_of_page(errand, page, most=most, robots=self._settings.robots)
+        found = jobs_of_page(job, page, most=most, robots=self._settings.robots)
         if len(page.data) < _LARGE_PAGE:
             return found
         import asyncio
@@ -487,28 +490,28 @@ class Client:
         first = await asyncio.to_thread(next, found, None)
         return found if first is None else chain((first,), found)
 
-    async def _answer(self, errand: Errand) -> list[Image | Failure]:
+    async def _answer(self, job: Job) -> list[Image | Failure]:
         """What becomes of an image of a page."""
-        if not (self._locked or isinstance(errand.choice, Failure)):
-            served = self._held(errand, errand.choice)
+        if not (self._locked or isinstance(job.choice, Failure)):
+            served = self._held(job, job.choice)
             if served is not None:
-                return [self._signed(errand, served)]
-        return await self._settle(errand)
+                return [self._signed(job, served)]
+        return await self._settle(job)
 
-    def _bound(self, errand: Errand) -> list[Errand]:
+    def _bound(self, job: Job) -> list[Job]:
         """The errand, or what it comes to where only what is locked is wanted."""
-        return self._lock.bound(errand) if self._lock is not None and self._locked else [errand]
+        return self._lock.bound(job) if self._lock is not None and self._locked else [job]
 
-    def _held(self, errand: Errand, choice: Choice, *, may_block: bool = False) -> Served | None:
+    def _held(self, job: Job, choice: Choice, *, may_block: bool = False) -> Served | None:
         """What needs no request; of what is locked, whatever has the digest.
 
         Where it `may_block`, large files are hashed if that is due, and what is locked is proved if need be.
         """
-        if self._locked and errand.sha256 is not None and not self._settings.refresh:
+        if self._locked and job.sha256 is not None and not self._settings.refresh:
             from imgfetch.api.by_digest import kept
 
-            return kept(choice, errand.sha256, self._store, self._settings, anew=may_block)
-        settings = replace(self._settings, reuse=False) if errand.is_one_of_all else self._settings
+            return kept(choice, job.sha256, self._store, self._settings, anew=may_block)
+        settings = replace(self._settings, reuse=False) if job.is_one_of_all else self._settings
         now = SystemClock().now()
         try:
             return held(
@@ -516,23 +519,23 @@ class Client:
                 self._store,
                 settings,
                 now=now,
-                sha256=errand.sha256,
-                seen=errand.seen,
-                source_origin=errand.source_origin,
+                sha256=job.sha256,
+                seen=job.seen,
+                source_origin=job.source_origin,
                 at_once=not may_block,
             )
         except CheckDueError:  # the engine looks it up again, in a thread
             return None
 
-    def _signed(self, errand: Errand, outcome: Served | Failure) -> Image | Failure:
+    def _signed(self, job: Job, outcome: Served | Failure) -> Image | Failure:
         """An outcome as the caller sees it, noted in the lock."""
         if self._lock is not None and not self._locked:
-            self._lock.take(errand, outcome)
+            self._lock.take(job, outcome)
         if self._locked and isinstance(outcome, Failure):
             from imgfetch.api.lock import changed
 
             outcome = changed(outcome)
-        return errand.sign(outcome)
+        return job.sign(outcome)
 
     @property
     def _window(self) -> int:
@@ -543,17 +546,17 @@ class Client:
         if self._closed:
             raise RuntimeError("this Client is closed")
         if self._assembly is None:
-            from imgfetch.api.runtime import Assembly
+            from imgfetch.api.runtime import Runtime
             from imgfetch.transports.factory import Network
 
-            self._assembly = Assembly(
+            self._assembly = Runtime(
                 self._store, self._settings, Network(*self._network), self._observe, sandbox=self._sandbox
             )
         return self._assembly.engine
 
 
 _Batches: TypeAlias = "AsyncGenerator[Iterable[Image | Failure], None]"
-_Settled: TypeAlias = "tuple[Sequence[Errand], list[Image | Failure]]"
+_Settled: TypeAlias = "tuple[Sequence[Job], list[Image | Failure]]"
 
 _AHEAD = 64
 """Errands that are looked up together."""
@@ -569,14 +572,14 @@ def _checked(limits: Limits) -> Limits:
         kinds, needed = (int, "a whole number, ") if name in _WHOLE else (int | float, "")
         if not isinstance(value, kinds) or not least <= value < float("inf"):
             message = f"{value!r} is no limit; {needed}at least {least} is needed"
-            raise InputError(Reason.BAD_INPUT, message, name)
+            raise InputError(ErrorKind.BAD_INPUT, message, name)
     return limits
 
 
 def _checked_contact(contact: str) -> str:
     """A contact that an owner can write to, and that ends where we end it. Raises `InputError`."""
     if not re.fullmatch(r"(?:https?://|[!-'*-;=?A-~]+@)[!-'*-;=?A-~]+", contact):
-        raise InputError(Reason.BAD_INPUT, "neither a URL nor a mail address", printable(contact)[:80])
+        raise InputError(ErrorKind.BAD_INPUT, "neither a URL nor a mail address", printable(contact)[:80])
     return contact
 
 
@@ -584,7 +587,7 @@ def _checked_page(url: str) -> str:
     page = spelled(url)
     address = urls.read(page) if page else None
     if isinstance(address, Defect):
-        raise InputError(Reason.BAD_INPUT, address.message, urls.redact(url))
+        raise InputError(ErrorKind.BAD_INPUT, address.message, urls.redact(url))
     return page
 
 
@@ -606,12 +609,12 @@ _LEAST |= dict.fromkeys(
 )
 
 
-def _size(item: Batch | Errand) -> int:
+def _size(item: Batch | Job) -> int:
     return len(item) if isinstance(item, Batch) else 1
 
 
-def _first(source: Source, sha256: str | None, choosing: Choosing, seen: Seen | None = None) -> Errand:
-    first = next(errands_of(source, 0, seen=seen, **choosing))
+def _first(source: Source, sha256: str | None, choosing: Choosing, seen: Lookup | None = None) -> Job:
+    first = next(jobs_of(source, 0, seen=seen, **choosing))
     return replace(first, sha256=parse_digest(sha256), only_first=True)
 
 

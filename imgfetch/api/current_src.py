@@ -18,14 +18,14 @@ from imgfetch.markup.encoding import decode, find_encoding, output_encoding
 from imgfetch.markup.html import read_page
 from imgfetch.markup.sizes import may_contain_auto, source_size
 from imgfetch.markup.srcset import urls_and_descriptors
-from imgfetch.model import Browser
+from imgfetch.model.markup import Browser
 from imgfetch.rules.image import browser as rule
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from imgfetch.markup.html import Attr, Image, Link
-    from imgfetch.model import Descriptors, Viewport
+    from imgfetch.model.markup import Descriptors, Viewport
 
 _HTML_SPACE = " \t\n\f\r"
 

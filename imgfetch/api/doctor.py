@@ -15,14 +15,15 @@ from typing import TYPE_CHECKING
 import imgfetch
 from imgfetch.errors import CacheError, InputError, printable
 from imgfetch.formats.samples import SMALLEST
-from imgfetch.model import Format, Limits
+from imgfetch.model.image import Format
+from imgfetch.model.request import Limits
 from imgfetch.rules.store.requirements import FLOORS, Finding, Status, of_version
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
     from imgfetch.ports import Decoder
-    from imgfetch.store.filesystem import Ground
+    from imgfetch.store.filesystem import FileSystem
 
 
 def examine(
@@ -33,7 +34,7 @@ def examine(
     decoder: Decoder | None = None,
     reads_warnings: bool | None = None,
     sandbox: Callable[[], Decoder] | None = None,
-    survey: Callable[[str, Collection[str]], Ground] | None = None,
+    survey: Callable[[str, Collection[str]], FileSystem] | None = None,
     ca_bundle: str | None = None,
     structures: Callable[[], str | None] | None = None,
 ) -> Iterator[Finding]:
@@ -178,7 +179,7 @@ def _trusted(ca_bundle: str | None) -> Iterator[Finding]:
 _BUNDLE = "correct --ca-bundle, SSL_CERT_FILE or SSL_CERT_DIR"
 
 
-def _cache(path: Path, room: int, survey: Callable[[str, Collection[str]], Ground]) -> Iterator[Finding]:
+def _cache(path: Path, room: int, survey: Callable[[str, Collection[str]], FileSystem]) -> Iterator[Finding]:
     from imgfetch.store.disk_store import INDEX, OBJECTS, SCRATCH, DiskStore
 
     store = DiskStore(path)
@@ -197,13 +198,13 @@ def _cache(path: Path, room: int, survey: Callable[[str, Collection[str]], Groun
         yield from _ground(ground, room)
 
 
-def _survey(path: str, parts: Collection[str]) -> Ground:
+def _survey(path: str, parts: Collection[str]) -> FileSystem:
     from imgfetch.store.filesystem import survey
 
     return survey(path, parts)
 
 
-def _place(path: str, ground: Ground, *, there: bool) -> Finding:
+def _place(path: str, ground: FileSystem, *, there: bool) -> Finding:
     if ground.barred is not None:
         why = f"{ground.barred} may not be written"
         return Finding("cache", "cache", path, Status.MISSING, why, _NAME_ANOTHER)
@@ -224,7 +225,7 @@ def _index(path: Path) -> Finding:
     return Finding("cache", "index", found, Status.OK)
 
 
-def _ground(ground: Ground, room: int) -> Iterator[Finding]:
+def _ground(ground: FileSystem, room: int) -> Iterator[Finding]:
     where = f" on {ground.file_system}" if ground.file_system else ""
     enough = ground.free >= room
     yield Finding(

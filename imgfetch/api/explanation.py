@@ -5,14 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.api.images import choose, source_size_of, standing, weigh
-from imgfetch.model import Policy
+from imgfetch.model.markup import Policy
 from imgfetch.rules.image.browser import density
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
     from imgfetch.api.images import Weighed
-    from imgfetch.model import Candidate, Choice, Format, Viewport
+    from imgfetch.model.image import Format
+    from imgfetch.model.markup import Candidate, Choice, Viewport
 
 
 class Explanation(NamedTuple):

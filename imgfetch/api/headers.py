@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from imgfetch.api.normalize import spelled
 from imgfetch.errors import InputError
-from imgfetch.model import Defect, Reason
+from imgfetch.model.image import Defect
+from imgfetch.model.result import ErrorKind
 from imgfetch.rules.http import urls
 
 if TYPE_CHECKING:
@@ -30,5 +31,5 @@ def _checked_origin(url: str) -> str:
     """Return an origin in its one spelling. Raises `InputError`."""
     origin = urls.read_origin(spelled(url))
     if isinstance(origin, Defect):
-        raise InputError(Reason.BAD_INPUT, f"not an origin: {origin.message}", urls.redact(url))
+        raise InputError(ErrorKind.BAD_INPUT, f"not an origin: {origin.message}", urls.redact(url))
     return origin

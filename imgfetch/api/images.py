@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING, NamedTuple
 from imgfetch.api.normalize import all_spelled
 from imgfetch.errors import member
 from imgfetch.frozen import replace
-from imgfetch.model import Format, Policy
+from imgfetch.model.image import Format
+from imgfetch.model.markup import Policy
 from imgfetch.rules.image import choose as rule
 from imgfetch.rules.image.browser import can_show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
-    from imgfetch.model import Candidate, Choice, Source, SourceSet, Viewport
+    from imgfetch.model.markup import Candidate, Choice, Source, SourceSet, Viewport
 
 
 def find_images(

@@ -15,7 +15,10 @@ from imgfetch.api.results import Image
 from imgfetch.api.sources import label, name_of, read_source
 from imgfetch.errors import ImgfetchError, InputError, PolicyError
 from imgfetch.frozen import dataclass, replace
-from imgfetch.model import NO_SOURCE_ORIGIN, Choice, Digest, Failed, Kind, Policy, Reason, Served
+from imgfetch.model.markup import Choice, Policy, SourceKind
+from imgfetch.model.request import NO_SOURCE_ORIGIN
+from imgfetch.model.result import ErrorKind, Failure, Served
+from imgfetch.model.values import Digest
 from imgfetch.rules.crawl.opt_out import said_by_page
 from imgfetch.rules.http import credentials
 from imgfetch.rules.http.urls import is_relative, redact
@@ -26,7 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from imgfetch.api.sources import Source
-    from imgfetch.model import Format, Page, Problem, Seen, SourceOrigin, SourceSet, Viewport
+    from imgfetch.model.image import Format, Lookup
+    from imgfetch.model.markup import Problem, SourceSet, Viewport
+    from imgfetch.model.request import SourceOrigin
+    from imgfetch.model.result import Page
 
 
 class Keywords(TypedDict, total=False):
@@ -53,10 +59,10 @@ _KEYWORDS = frozenset(Choosing.__annotations__)
 
 
 @dataclass(frozen=True, slots=True)
-class Errand:
+class Job:
     """One image to fetch, or the failure of a source that offers none."""
 
-    choice: Choice | Failed
+    choice: Choice | Failure
     source: str
     index: int
     choosing: Choosing
@@ -71,7 +77,7 @@ class Errand:
     """Whether the others of its source are not wanted."""
     problems: tuple[Problem, ...] = ()
     """What could not be read of the image, whether it can be chosen from or not."""
-    seen: Seen | None = None
+    seen: Lookup | None = None
     """Where it was looked for in the cache, if it was."""
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN
     """The origin that the caller's headers and userinfo belong to."""
@@ -85,14 +91,14 @@ class Errand:
     @property
     def is_a_url(self) -> bool:
         """Whether the caller gave a bare URL."""
-        return isinstance(self.choice, Choice) and self.choice.source_set.kind is Kind.URL
+        return isinstance(self.choice, Choice) and self.choice.source_set.kind is SourceKind.URL
 
     @property
     def is_one_of_all(self) -> bool:
         """Whether the caller wants every rendition, so that none stands for another."""
         return bool(self.choosing.get("every"))
 
-    def sign(self, outcome: Served | Failed) -> Image | Failed:
+    def sign(self, outcome: Served | Failure) -> Image | Failure:
         """Give an outcome the name of the source it belongs to, and a failure all it takes to ask again."""
         if isinstance(outcome, Served):
             return Image.of(outcome, source=self.source, index=self.index, place=self.place)
@@ -100,22 +106,22 @@ class Errand:
             outcome,
             source=self.source,
             index=self.index,
-            place=self.place,
+            position=self.place,
             given=name_of(self.given),
-            choice=None if isinstance(self.choice, Failed) else self.choice,
+            choice=None if isinstance(self.choice, Failure) else self.choice,
             source_origin=self.source_origin,
         )
 
 
-def errands(sources: Iterable[Source | InputError], **choosing: Unpack[Choosing]) -> Iterator[Errand]:
+def jobs(sources: Iterable[Source | InputError], **choosing: Unpack[Choosing]) -> Iterator[Job]:
     """Draw sources as they are needed; one that cannot be read gives one errand that has failed."""
     for index, source in enumerate(sources):
-        yield from errands_of(source, index, **choosing)
+        yield from jobs_of(source, index, **choosing)
 
 
-def errands_of(
-    source: Source | InputError, index: int, *, seen: Seen | None = None, **choosing: Unpack[Choosing]
-) -> Iterator[Errand]:
+def jobs_of(
+    source: Source | InputError, index: int, *, seen: Lookup | None = None, **choosing: Unpack[Choosing]
+) -> Iterator[Job]:
     """Yield an errand for each image that `source` offers; what cannot be read or chosen from has failed.
 
     An `InputError` stands for a source that could not be read from its list.
@@ -123,7 +129,7 @@ def errands_of(
     if not choosing.keys() <= _KEYWORDS:
         raise TypeError(f"no such keyword: {', '.join(sorted(choosing.keys() - _KEYWORDS))}")
     if isinstance(source, InputError):
-        yield Errand(source.failed(), source.url, index, choosing)
+        yield Job(source.failed(), source.url, index, choosing)
         return
     name = label(source)
     try:
@@ -133,7 +139,7 @@ def errands_of(
         source_origin = _source_origin(source, first, choosing)
         for place, source_set in enumerate(_images(chain(first, found), choosing)):
             choice = _choice_or_failure(source_set, choosing, name, page)
-            yield Errand(
+            yield Job(
                 choice,
                 name,
                 index,
@@ -145,11 +151,11 @@ def errands_of(
                 source_origin=source_origin,
             )
     except ImgfetchError as error:
-        yield Errand(error.failed(), name, index, choosing, given=source)
+        yield Job(error.failed(), name, index, choosing, given=source)
 
 
-def errands_of_page(errand: Errand, page: Page, *, most: int, robots: str = "") -> Iterator[Errand]:
-    """Yield an errand for each image of the page that came for `errand`.
+def jobs_of_page(job: Job, page: Page, *, most: int, robots: str = "") -> Iterator[Job]:
+    """Yield an errand for each image of the page that came for `job`.
 
     Where it offers none, the page is a failure: it was to be an image. Of more than `most` images, the rest
     is one errand that has failed. What the page says against us who go by the name of `robots` holds for its
@@ -163,24 +169,24 @@ def errands_of_page(errand: Errand, page: Page, *, most: int, robots: str = "") 
     text = decode(page.data, page.head.get("content-type"))
     against = said_by_page(metas(text), robots) if robots else None
     if against is not None:
-        yield replace(errand, choice=replace(opted_out(against, url), attempts=1))
+        yield replace(job, choice=replace(opted_out(against, url), attempts=1))
         return
     said = page.head.get("link")
     found = each_image(text, base_url=url, media_type="text/html", link_headers=(said,) if said else ())
     first = next(found, None)
     if first is None:
-        yield replace(errand, choice=replace(page.failed, attempts=1))
+        yield replace(job, choice=replace(page.failed, attempts=1))
         return
     bare = map(credentials.without_userinfo, chain((first,), found))
-    for place, source_set in enumerate(_images(bare, errand.choosing)):
+    for place, source_set in enumerate(_images(bare, job.choosing)):
         if place == most:
             why = f"more than {most:,} images in a page; the rest of them is left out"
-            failed = PolicyError(Reason.TOO_MANY_IMAGES, why, redact(url)).failed()
-            yield replace(errand, choice=replace(failed, attempts=1), place=place)
+            failed = PolicyError(ErrorKind.TOO_MANY_IMAGES, why, redact(url)).failed()
+            yield replace(job, choice=replace(failed, attempts=1), place=place)
             return
-        choice = _choice_or_failure(source_set, errand.choosing, redact(url), url)
+        choice = _choice_or_failure(source_set, job.choosing, redact(url), url)
         yield replace(
-            errand,
+            job,
             choice=choice,
             place=place,
             problems=source_set.problems,
@@ -203,7 +209,7 @@ def _source_origin(source: Source, found: Sequence[SourceSet], choosing: Choosin
     whose URLs are all on one origin. `found` is all that such a srcset offers, and else the first image.
     """
     base_url, of_folder = choosing.get("base_url", ""), choosing.get("base_of_folder", False)
-    if len(found) == 1 and found[0].kind is Kind.URL:
+    if len(found) == 1 and found[0].kind is SourceKind.URL:
         if of_folder and isinstance(source, str) and is_relative(source.strip()):
             return NO_SOURCE_ORIGIN
         return credentials.source_origin_of(found[0].candidates[0].url)
@@ -231,7 +237,7 @@ def _renditions(source_set: SourceSet, formats: Collection[Format | str] | None)
         yield replace(source_set, candidates=tuple(offered), sources=())
 
 
-def _choice_or_failure(source_set: SourceSet, choosing: Choosing, name: str, page: str) -> Choice | Failed:
+def _choice_or_failure(source_set: SourceSet, choosing: Choosing, name: str, page: str) -> Choice | Failure:
     try:
         choice = choose(
             source_set,
@@ -250,5 +256,5 @@ def parse_digest(sha256: str | None) -> Digest | None:
     if sha256 is None:
         return None
     if not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
-        raise InputError(Reason.BAD_INPUT, "not a SHA-256 in 64 hexadecimal digits", sha256[:80])
+        raise InputError(ErrorKind.BAD_INPUT, "not a SHA-256 in 64 hexadecimal digits", sha256[:80])
     return Digest(sha256.lower())

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Self
 from imgfetch.api.sources import name_of
 from imgfetch.errors import InputError
 from imgfetch.frozen import replace
-from imgfetch.model import Candidate, Choice, Failed, Reason
+from imgfetch.model.markup import Candidate, Choice
+from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.rules.http import urls
 from imgfetch.rules.store import lockfile
 from imgfetch.system import atomic_files
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
 
-    from imgfetch.api.jobs import Errand
-    from imgfetch.model import Served
+    from imgfetch.api.jobs import Job
+    from imgfetch.model.result import Served
     from imgfetch.rules.store.lockfile import Pin, PinKey
 
 
@@ -43,11 +44,13 @@ class Lock:
         """The lock in a file; where there is none, an empty one if `missing_ok`. Raises `InputError`."""
         text = atomic_files.read(path)
         if text is None and not missing_ok:
-            raise InputError(Reason.BAD_INPUT, "no such file; imgfetch get --lock FILE writes one", str(path))
+            raise InputError(
+                ErrorKind.BAD_INPUT, "no such file; imgfetch get --lock FILE writes one", str(path)
+            )
         try:
             return cls() if text is None else cls(lockfile.parse(text))
         except ValueError as error:
-            raise InputError(Reason.BAD_INPUT, f"not a lock file: {error}", str(path)) from error
+            raise InputError(ErrorKind.BAD_INPUT, f"not a lock file: {error}", str(path)) from error
 
     def write(self, path: str | Path) -> None:
         """Replace a lock file at once; leave an equal one alone. Raises `InputError`.
@@ -62,7 +65,7 @@ class Lock:
                 lockfile.check_version(there)
             except ValueError as error:
                 raise InputError(
-                    Reason.BAD_INPUT,
+                    ErrorKind.BAD_INPUT,
                     f"not a lock file, and so not replaced: {error}",
                     str(path),
                     hint="name another file, or move this one away",
@@ -78,39 +81,39 @@ class Lock:
             if key in self._offered or (key.source, key.asked) not in self._given
         )
 
-    def take(self, errand: Errand, outcome: Served | Failed) -> None:
+    def take(self, job: Job, outcome: Served | Failure) -> None:
         """Note what became of an errand."""
-        if isinstance(errand.choice, Failed):
+        if isinstance(job.choice, Failure):
             return
-        key = _key(errand, errand.choice)
+        key = _key(job, job.choice)
         again, old = key in self._offered, self._pins.get(key)
         self._offered.add(key)
-        if isinstance(outcome, Failed):
-            if errand.is_a_url:
+        if isinstance(outcome, Failure):
+            if job.is_a_url:
                 return  # it may be a page, and its images what they were
         else:
             facts, url = outcome.entry.facts, urls.without_userinfo(outcome.url)
             # A page may offer an image twice, and locks it once.
-            place = min(errand.place, old.place) if again and old is not None else errand.place
+            place = min(job.place, old.place) if again and old is not None else job.place
             self._pins[key] = lockfile.Pin(key, place, url, facts.sha256, facts.width)
             self._sources = None
-        if not errand.only_first:
+        if not job.only_first:
             self._given.add((key.source, key.asked))
 
-    def bound(self, errand: Errand) -> list[Errand]:
+    def bound(self, job: Job) -> list[Job]:
         """The errands that bring just what is locked; one that has failed where nothing is."""
-        if isinstance(errand.choice, Failed):
-            return [errand]
-        pins = self._of(_key(errand, errand.choice), errand)
-        return [_bind(errand, errand.choice, pin) for pin in pins] or [
-            replace(errand, choice=self._not_locked(errand.choice, _key(errand, errand.choice)))
+        if isinstance(job.choice, Failure):
+            return [job]
+        pins = self._of(_key(job, job.choice), job)
+        return [_bind(job, job.choice, pin) for pin in pins] or [
+            replace(job, choice=self._not_locked(job.choice, _key(job, job.choice)))
         ]
 
-    def _of(self, key: PinKey, errand: Errand) -> list[Pin]:
-        if not errand.is_a_url:
+    def _of(self, key: PinKey, job: Job) -> list[Pin]:
+        if not job.is_a_url:
             return [self._pins[key]] if key in self._pins else []
         pins = [pin for pin in self._by_source().get(key.source, []) if pin.key.asked == key.asked]
-        return [pin for pin in pins if pin.place == 0][:1] if errand.only_first else pins
+        return [pin for pin in pins if pin.place == 0][:1] if job.only_first else pins
 
     def _by_source(self) -> dict[str, list[Pin]]:
         if self._sources is None:
@@ -119,7 +122,7 @@ class Lock:
                 self._sources.setdefault(pin.key.source, []).append(pin)
         return self._sources
 
-    def _not_locked(self, choice: Choice, key: PinKey) -> Failed:
+    def _not_locked(self, choice: Choice, key: PinKey) -> Failure:
         pins = self._by_source().get(key.source, [])
         ways = sorted({pin.key.asked for pin in pins})
         if not pins:
@@ -128,27 +131,27 @@ class Lock:
             message = f"not in the lock for {key.asked}, but for {' and '.join(ways[:3])}"
         else:
             message = "the source offers an image that is not in the lock"
-        return Failed(Reason.NOT_LOCKED, message, urls.redact(choice.url), hint=_HINT)
+        return Failure(ErrorKind.NOT_LOCKED, message, urls.redact(choice.url), hint=_HINT)
 
 
 _HINT = "run with --lock and without --locked to lock what is there now"
 
 
-def changed(failed: Failed) -> Failed:
+def changed(failed: Failure) -> Failure:
     """A failure of what is locked, with a word on what to do where the bytes are others."""
-    return replace(failed, hint=_HINT) if failed.reason is Reason.INTEGRITY else failed
+    return replace(failed, hint=_HINT) if failed.kind is ErrorKind.INTEGRITY else failed
 
 
-def _key(errand: Errand, choice: Choice) -> PinKey:
-    return lockfile.key_of(name_of(errand.given), errand.choosing, choice.source_set)
+def _key(job: Job, choice: Choice) -> PinKey:
+    return lockfile.key_of(name_of(job.given), job.choosing, choice.source_set)
 
 
-def _bind(errand: Errand, choice: Choice, pin: Pin) -> Errand:
-    if errand.sha256 not in (None, pin.sha256):
-        message = f"sha256 is {pin.sha256[:12]}… in the lock, where {str(errand.sha256)[:12]}… was wanted"
-        return replace(errand, choice=Failed(Reason.INTEGRITY, message, urls.redact(pin.url), hint=_HINT))
+def _bind(job: Job, choice: Choice, pin: Pin) -> Job:
+    if job.sha256 not in (None, pin.sha256):
+        message = f"sha256 is {pin.sha256[:12]}… in the lock, where {str(job.sha256)[:12]}… was wanted"
+        return replace(job, choice=Failure(ErrorKind.INTEGRITY, message, urls.redact(pin.url), hint=_HINT))
     candidate = Candidate(urls.with_credentials_of(choice.url, pin.url), width=pin.width)
     why = "the lock names it"
     return replace(
-        errand, choice=replace(choice, candidate=candidate, alternatives=(), why=why), sha256=pin.sha256
+        job, choice=replace(choice, candidate=candidate, alternatives=(), why=why), sha256=pin.sha256
     )

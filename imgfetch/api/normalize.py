@@ -8,7 +8,7 @@ from imgfetch.frozen import replace
 from imgfetch.rules.http.urls import is_plain
 
 if TYPE_CHECKING:
-    from imgfetch.model import Candidate, SourceSet
+    from imgfetch.model.markup import Candidate, SourceSet
 
 
 def spelled(url: str) -> str:

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any
 
 from imgfetch.api.sources import label
 from imgfetch.frozen import replace
-from imgfetch.model import Candidate, Failed, Origin, Served
+from imgfetch.model.markup import Candidate
+from imgfetch.model.result import CacheStatus, Served
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import PIL.Image
 
-    from imgfetch.model import Choice, Entry, Sight
-
-Failure: TypeAlias = Failed
-"""An image that could not be had: `reason` is the stable slug, `message` one printable line."""
+    from imgfetch.model.image import Entry, Hit
+    from imgfetch.model.markup import Choice
 
 
 class Likeness:
@@ -79,7 +78,7 @@ class Image(_Sighted):
         )
 
     @staticmethod
-    def sighted(sight: Sight, url: str, index: int, likeness: Likeness) -> Image:
+    def sighted(sight: Hit, url: str, index: int, likeness: Likeness) -> Image:
         """What a store saw under `url`, the source of that index."""
         image = object.__new__(Image)
         path, record = sight
@@ -108,11 +107,11 @@ _MAKE: dict[str, Callable[[Any], object]] = {
     "choice": _choice,
     "candidate": lambda image: Candidate(image._url),
     "entry": lambda image: image._likeness.told(image._record),
-    "origin": lambda _: Origin.CACHED,
+    "origin": lambda _: CacheStatus.CACHED,
     "attempts": lambda _: 0,
     "tried": lambda _: (),
     "warnings": lambda _: (),
     "source": lambda image: label(image._url),
-    "place": lambda _: 0,
+    "position": lambda _: 0,
 }
 """What a field of a sighted image is made by."""

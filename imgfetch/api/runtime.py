@@ -6,8 +6,8 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from imgfetch.decode.executor import ThreadRunner
-from imgfetch.decode.malloc import keep_freed_memory
+from imgfetch.decode.executor import ThreadExecutor
+from imgfetch.decode.malloc import raise_thresholds
 from imgfetch.engine.engine import Engine
 from imgfetch.ports import Ports
 from imgfetch.system.clock import SystemClock
@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
     from imgfetch.decode.sandbox import SandboxedDecoder
     from imgfetch.engine.events import Event
-    from imgfetch.model import Defect, Level, Limits, Settings
+    from imgfetch.model.image import Defect, VerifyLevel
+    from imgfetch.model.request import Limits, Settings
     from imgfetch.ports import Decoder, Store
     from imgfetch.transports.factory import Network
 
 
-class Assembly:
+class Runtime:
     """An engine with everything it needs of the world, to be closed when the run is over."""
 
     def __init__(
@@ -34,9 +35,9 @@ class Assembly:
         *,
         sandbox: bool = False,
     ) -> None:
-        keep_freed_memory()
+        raise_thresholds()
         self._transport = network.open(settings.limits)
-        self._runner = ThreadRunner(settings.limits.decode_memory)
+        self._runner = ThreadExecutor(settings.limits.decode_memory)
         self._sandbox = _sandbox(settings.limits) if sandbox else None
         decoder = self._sandbox or _decoder(settings.level)
         ports = Ports(self._transport, store, decoder, SystemClock(), self._runner)
@@ -49,7 +50,7 @@ class Assembly:
                 left.callback(self._sandbox.close)
             left.push_async_callback(asyncio.to_thread, self._runner.close)  # it waits for disk work
             left.push_async_callback(self._transport.close)
-            await self.engine.ground()
+            await self.engine.close()
 
 
 def _sandbox(limits: Limits) -> SandboxedDecoder:
@@ -58,7 +59,7 @@ def _sandbox(limits: Limits) -> SandboxedDecoder:
     return SandboxedDecoder(limits)
 
 
-def _decoder(level: Level) -> Decoder:
+def _decoder(level: VerifyLevel) -> Decoder:
     """Pillow's, which is imported only where something will be decoded."""
     if not level.decodes:
         return _Idle()

@@ -1,10 +1,10 @@
 """The short way to what the cache answers for: many URLs at one look, without an errand for each.
 
     sources ─▶ the URLs that are keys of what may be served unasked ─▶ sighted images
-        └────▶ all others: the long way, by `errands`
+        └────▶ all others: the long way, by `jobs`
 
 A key is a URL in its one spelling, and what is on file to be served unasked is so whatever it is asked with
-(`fetch_policy.unasked_until`). So a source that is a key needs no reading, and what it comes to is what the
+(`fetch_policy.fresh_until`). So a source that is a key needs no reading, and what it comes to is what the
 long way would come to (tests/test_shortcut.py lets both answer).
 """
 
@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from imgfetch.api.jobs import errands_of
+from imgfetch.api.jobs import jobs_of
 from imgfetch.api.results import Image, Likeness
 from imgfetch.engine.lookup import JUST
-from imgfetch.model import Choice, Key
+from imgfetch.model.markup import Choice
+from imgfetch.model.values import Key
 from imgfetch.rules.http import urls
 from imgfetch.rules.policy import fetch_policy
 
@@ -25,7 +26,8 @@ if TYPE_CHECKING:
     from imgfetch.api.jobs import Choosing
     from imgfetch.api.sources import Source
     from imgfetch.errors import InputError
-    from imgfetch.model import Seen, Settings
+    from imgfetch.model.image import Lookup
+    from imgfetch.model.request import Settings
     from imgfetch.ports import Clock, Store
 
 
@@ -48,11 +50,11 @@ class Shortcut:
         if not self._is_open:
             return Look([None] * len(sources))
         keys = _keys(sources)
-        seen = self._store.look_at(keys, now=now) if any(keys) else None
-        likeness = self._alike() if seen is not None and seen.answers else None
+        seen = self._store.lookup(keys, now=now) if any(keys) else None
+        likeness = self._alike() if seen is not None and seen.hits else None
         if seen is None or likeness is None:
             return Look([None] * len(sources), seen)
-        get, image = seen.answers.get, Image.sighted
+        get, image = seen.hits.get, Image.sighted
         images = [
             None if (sight := get(key)) is None else image(sight, key, index, likeness)
             for index, key in enumerate(keys, first)
@@ -62,9 +64,9 @@ class Shortcut:
     def _alike(self) -> Likeness | None:
         """What all have in common; None where nothing can be chosen in this way."""
         if self._likeness is None:
-            errand = next(errands_of("http://localhost/", 0, **self._choosing))
-            if isinstance(errand.choice, Choice):
-                self._likeness = Likeness(errand.choice, self._store.told)
+            job = next(jobs_of("http://localhost/", 0, **self._choosing))
+            if isinstance(job.choice, Choice):
+                self._likeness = Likeness(job.choice, self._store.entry_of)
         return self._likeness
 
 
@@ -73,7 +75,7 @@ class Look(NamedTuple):
 
     images: list[Image | None]
     """Of each source the image, where it is there."""
-    seen: Seen | None = None
+    seen: Lookup | None = None
     """What was seen of the keys that the sources may be; None where none of them may be one."""
 
 

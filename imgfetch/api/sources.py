@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from imgfetch.api.images import each_image
 from imgfetch.api.normalize import all_spelled, spelled
 from imgfetch.errors import InputError, one_line, printable
-from imgfetch.model import Candidate, Defect, Kind, Reason, SourceSet
+from imgfetch.model.image import Defect
+from imgfetch.model.markup import Candidate, SourceKind, SourceSet
+from imgfetch.model.result import ErrorKind
 from imgfetch.rules.http import urls
 
 if TYPE_CHECKING:
@@ -63,12 +65,12 @@ def read_source(source: Source, *, base_url: str = "") -> Iterator[SourceSet]:
     if not isinstance(source, str):
         if not hasattr(source, "read"):
             raise InputError(
-                Reason.BAD_INPUT, "no str, Path, SourceSet or open file", f"a {type(source).__name__}"
+                ErrorKind.BAD_INPUT, "no str, Path, SourceSet or open file", f"a {type(source).__name__}"
             )
         return read_stream(source, name=label(source), base_url=base_url)
     text = source.strip()
     if not text:
-        raise InputError(Reason.BAD_INPUT, "an empty text; a URL, a file or a srcset was expected")
+        raise InputError(ErrorKind.BAD_INPUT, "an empty text; a URL, a file or a srcset was expected")
     if _WORD.fullmatch(text):
         return _read_word(text, base_url=base_url)
     return read_text(source, name=label(source), base_url=base_url)
@@ -79,14 +81,14 @@ def read_file(path: Path, *, base_url: str = "") -> Iterator[SourceSet]:
     name = printable(str(path))
     try:
         if path.is_dir():
-            raise InputError(Reason.BAD_INPUT, "a directory; name a file in it", name)
+            raise InputError(ErrorKind.BAD_INPUT, "a directory; name a file in it", name)
         with path.open("rb") as file:
             return read_stream(file, name=name, base_url=base_url)
     except FileNotFoundError as error:
-        raise InputError(Reason.BAD_INPUT, NO_FILE, name) from error
+        raise InputError(ErrorKind.BAD_INPUT, NO_FILE, name) from error
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InputError(Reason.BAD_INPUT, f"cannot be read: {why}", name) from error
+        raise InputError(ErrorKind.BAD_INPUT, f"cannot be read: {why}", name) from error
 
 
 def is_url_like(text: str) -> bool:
@@ -98,9 +100,9 @@ def read_stream(stream: BinaryIO | TextIO, *, name: str, base_url: str = "") -> 
     """Return every image that the text in an open file offers. Raises `InputError`."""
     data = stream.read(MAX_TEXT)
     if len(data) == MAX_TEXT:
-        raise InputError(Reason.BAD_INPUT, f"larger than {MAX_TEXT // 1_000_000} MB; split it", name)
+        raise InputError(ErrorKind.BAD_INPUT, f"larger than {MAX_TEXT // 1_000_000} MB; split it", name)
     if not data.strip():
-        raise InputError(Reason.BAD_INPUT, "empty; a text with image URLs was expected", name)
+        raise InputError(ErrorKind.BAD_INPUT, "empty; a text with image URLs was expected", name)
     media_type = "text/css" if name.lower().endswith(".css") else None
     text = data if isinstance(data, str) else _decode(data, name)
     return read_text(text, name=name, base_url=base_url, media_type=media_type)
@@ -116,7 +118,7 @@ def read_text(
         expected = (
             "expected a page, or lines such as “https://host/a-480.webp 480w, https://host/a-960.webp 960w”"
         )
-        raise InputError(Reason.NO_IMAGE, f"no image in the text; {expected}", name)
+        raise InputError(ErrorKind.NO_IMAGE, f"no image in the text; {expected}", name)
     return chain((first,), found)
 
 
@@ -171,8 +173,8 @@ def _read_word(word: str, *, base_url: str) -> Iterator[SourceSet]:
     address = urls.read(url)
     if isinstance(address, Defect):
         hint = None if _URL_LIKE.fullmatch(word) else FILES_ARE_PATHS
-        raise InputError(address.reason, address.message, label(word), hint=hint)
-    return iter((SourceSet((Candidate(url),), kind=Kind.URL),))
+        raise InputError(address.kind, address.message, label(word), hint=hint)
+    return iter((SourceSet((Candidate(url),), kind=SourceKind.URL),))
 
 
 NO_FILE = "no such file"
@@ -184,7 +186,7 @@ FILES_ARE_PATHS = "a file is given as a pathlib.Path"
 def _decode(data: bytes, name: str) -> str:
     """Text as a browser would read it, where it is no UTF-8; bytes that stand for nothing are replaced."""
     if b"\0" in data and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InputError(Reason.BAD_INPUT, "binary data; a text with image URLs was expected", name)
+        raise InputError(ErrorKind.BAD_INPUT, "binary data; a text with image URLs was expected", name)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from imgfetch.api.client import Client
 from imgfetch.cli import output
 from imgfetch.cli.headers import headers_of
-from imgfetch.model import Limits
+from imgfetch.model.request import Limits
 
 if TYPE_CHECKING:
     import argparse
@@ -54,7 +54,7 @@ def getting_client_for(options: argparse.Namespace, **others: Any) -> Client:  #
 
 def let_go(client: Client, *, quiet: bool) -> None:
     """Let go of the cache, and say what is to be said of it."""
-    for notice in client.let_go():
+    for notice in client.release():
         if not quiet:
             output.say(notice)
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgfetch.cli.config_file import LARGEST, of_folder, of_user, user_file
 from imgfetch.errors import InputError, one_line, printable
-from imgfetch.model import Reason
+from imgfetch.model.result import ErrorKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -66,7 +66,7 @@ def read(known: Callable[[], AbstractSet[str]]) -> Configuration:
     if user is not None:
         name, table = user[0], _table(*user, is_of_user=True)
         for key in table.keys() - known():
-            raise InputError(Reason.BAD_INPUT, f"{_shown(key)} is no option; see docs/cli.md", name)
+            raise InputError(ErrorKind.BAD_INPUT, f"{_shown(key)} is no option; see docs/cli.md", name)
         options |= {key: Configured(value, name) for key, value in table.items()}
     return Configuration(options, notices)
 
@@ -99,19 +99,19 @@ def _table(name: str, text: bytes, *, is_of_user: bool) -> dict[str, Any]:
     import tomllib
 
     if len(text) > LARGEST:
-        raise InputError(Reason.BAD_INPUT, f"larger than {LARGEST:,} bytes", name)
+        raise InputError(ErrorKind.BAD_INPUT, f"larger than {LARGEST:,} bytes", name)
     if re.search(_DEEP_KEY, text):
-        raise InputError(Reason.BAD_INPUT, f"a key of more than {_DEEPEST} parts", name)
+        raise InputError(ErrorKind.BAD_INPUT, f"a key of more than {_DEEPEST} parts", name)
     try:
         top: Any = tomllib.loads(text.decode())
     except (ValueError, RecursionError) as error:  # not TOML, not UTF-8, or an integer of too many digits
-        raise InputError(Reason.BAD_INPUT, f"not TOML: {error}", name) from error
+        raise InputError(ErrorKind.BAD_INPUT, f"not TOML: {error}", name) from error
     table = top.get("tool")
     table = table.get("imgfetch") if isinstance(table, dict) else None
     if table is None and is_of_user:
         table = top
     if not isinstance(table, dict):
-        raise InputError(Reason.BAD_INPUT, "no table [tool.imgfetch] in it", name)
+        raise InputError(ErrorKind.BAD_INPUT, "no table [tool.imgfetch] in it", name)
     return {str(key).replace("_", "-"): value for key, value in table.items()}
 
 

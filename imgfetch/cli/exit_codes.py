@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from enum import IntEnum
 
-from imgfetch.model import Reason
+from imgfetch.model.result import ErrorKind
 
-OF_INPUT = frozenset({Reason.BAD_INPUT, Reason.BAD_URL, Reason.NO_IMAGE})
+OF_INPUT = frozenset({ErrorKind.BAD_INPUT, ErrorKind.BAD_URL, ErrorKind.NO_IMAGE})
 """What the caller must mend: where nothing else came of a run, it was of no use."""
 
 

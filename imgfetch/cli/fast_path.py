@@ -5,7 +5,7 @@
 
 It knows a part of what the program knows, and says of that part what the program would say, byte for byte,
 in a fifth of the time: it loads none of its modules, nor argparse, re or dataclasses. All else it leaves to
-the program. What may be served unasked, and until when, `fetch_policy.unasked_until` has written into the
+the program. What may be served unasked, and until when, `fetch_policy.fresh_until` has written into the
 index; nothing of it is decided here.
 """
 

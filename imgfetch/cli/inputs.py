@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from imgfetch.api.sources import is_url_like, lots
 from imgfetch.errors import InputError
-from imgfetch.model import Reason
+from imgfetch.model.result import ErrorKind
 
 if TYPE_CHECKING:
     import argparse
@@ -29,7 +29,7 @@ def lots_of(options: argparse.Namespace) -> Iterator[Sequence[Source | InputErro
     for an answer.
     """
     if not options.sources and options.input_file is None:
-        raise InputError(Reason.BAD_INPUT, f"no SOURCE was given; see imgfetch {options.command} --help")
+        raise InputError(ErrorKind.BAD_INPUT, f"no SOURCE was given; see imgfetch {options.command} --help")
     for source in options.sources:
         yield (_standard_input() if source == "-" else meant(source, options.base),)
     if options.input_file is not None:
@@ -85,9 +85,9 @@ def rows_of(options: argparse.Namespace) -> Iterator[str | InputError]:
         raise InputError(error.kind, error.message, name, hint=error.hint) from error
     except (OSError, EOFError, zlib.error) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InputError(Reason.BAD_INPUT, f"cannot be read: {why}", name) from error
+        raise InputError(ErrorKind.BAD_INPUT, f"cannot be read: {why}", name) from error
     if not found:
-        raise InputError(Reason.BAD_INPUT, "empty; a source a row was expected", name)
+        raise InputError(ErrorKind.BAD_INPUT, "empty; a source a row was expected", name)
 
 
 def _opened(name: str) -> BinaryIO:
@@ -115,7 +115,7 @@ def choosing_of(options: argparse.Namespace) -> Choosing:
 
 def _standard_input() -> BinaryIO:
     if sys.stdin is None:
-        raise InputError(Reason.BAD_INPUT, "closed", "standard input")
+        raise InputError(ErrorKind.BAD_INPUT, "closed", "standard input")
     return sys.stdin.buffer
 
 
@@ -134,6 +134,6 @@ def _lines(name: str) -> Iterator[str | InputError]:
                     found = True
                     yield line.decode("utf-8", "replace").strip()
     except OSError as error:
-        raise InputError(Reason.BAD_INPUT, f"cannot be read: {error.strerror}", name) from error
+        raise InputError(ErrorKind.BAD_INPUT, f"cannot be read: {error.strerror}", name) from error
     if not found:
-        raise InputError(Reason.BAD_INPUT, "empty; a source a line was expected", name)
+        raise InputError(ErrorKind.BAD_INPUT, "empty; a source a line was expected", name)

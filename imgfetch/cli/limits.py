@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 from imgfetch.api.sources import FILES_ARE_PATHS, NO_FILE
 from imgfetch.frozen import replace
-from imgfetch.model import Reason
+from imgfetch.model.result import ErrorKind
 from imgfetch.rules.policy.retry import LESS_CHECKING
 
 if TYPE_CHECKING:
-    from imgfetch.api.results import Failure
+    from imgfetch.model.result import Failure
 
 
 def with_option(failed: Failure) -> Failure:
@@ -24,10 +24,10 @@ def with_option(failed: Failure) -> Failure:
         return replace(failed, hint=_LESS_CHECKING[failed.hint])
     if failed.hint is not None:
         return failed
-    if failed.reason is Reason.BAD_INPUT and failed.message == NO_FILE:
+    if failed.kind is ErrorKind.BAD_INPUT and failed.message == NO_FILE:
         return replace(failed, hint="nor is it a URL, which begins with http:// or https://")
     for reason, words, option in _SET_BY:
-        if failed.reason is reason and words in failed.message:
+        if failed.kind is reason and words in failed.message:
             return replace(failed, hint=f"{option} sets the limit")
     return failed
 
@@ -37,18 +37,18 @@ _FILES = "a file is an argument of get; with --files a line of get -i and a repo
 _LESS_CHECKING = {hint: f"--verify {level} would keep it" for level, hint in LESS_CHECKING.items()}
 
 _SET_BY = (
-    (Reason.TOO_LARGE, "", "--max-bytes"),
-    (Reason.TOO_MANY_PIXELS, "of memory to decode", "--decode-memory"),
-    (Reason.TOO_MANY_PIXELS, "in all", "--max-total-pixels"),
-    (Reason.TOO_MANY_PIXELS, "the limit is", "--max-pixels"),
-    (Reason.TOO_MANY_IMAGES, "", "--max-images"),
-    (Reason.TOO_MANY_FRAMES, "", "--max-frames"),
-    (Reason.TOO_MANY_REDIRECTS, "", "--max-redirects"),
-    (Reason.RATE_LIMITED, "beyond the time limit", "--total-timeout"),
-    (Reason.TLS, "no TLS handshake within", "--connect-timeout"),
-    (Reason.TIMEOUT, "no connection within", "--connect-timeout"),
-    (Reason.TIMEOUT, "within the time limit", "--total-timeout"),
-    (Reason.TIMEOUT, "too slow", "--lowest-speed"),
-    (Reason.TIMEOUT, "", "--read-timeout"),
+    (ErrorKind.TOO_LARGE, "", "--max-bytes"),
+    (ErrorKind.TOO_MANY_PIXELS, "of memory to decode", "--decode-memory"),
+    (ErrorKind.TOO_MANY_PIXELS, "in all", "--max-total-pixels"),
+    (ErrorKind.TOO_MANY_PIXELS, "the limit is", "--max-pixels"),
+    (ErrorKind.TOO_MANY_IMAGES, "", "--max-images"),
+    (ErrorKind.TOO_MANY_FRAMES, "", "--max-frames"),
+    (ErrorKind.TOO_MANY_REDIRECTS, "", "--max-redirects"),
+    (ErrorKind.RATE_LIMITED, "beyond the time limit", "--total-timeout"),
+    (ErrorKind.TLS, "no TLS handshake within", "--connect-timeout"),
+    (ErrorKind.TIMEOUT, "no connection within", "--connect-timeout"),
+    (ErrorKind.TIMEOUT, "within the time limit", "--total-timeout"),
+    (ErrorKind.TIMEOUT, "too slow", "--lowest-speed"),
+    (ErrorKind.TIMEOUT, "", "--read-timeout"),
 )
 """Reasons, what their messages say, and options, the first that fits first."""

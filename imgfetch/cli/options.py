@@ -19,7 +19,10 @@ from imgfetch.cli import config
 from imgfetch.cli.config import Configured, variable_of
 from imgfetch.cli.config_file import FOLDER_FILES
 from imgfetch.errors import InputError, printable
-from imgfetch.model import Defect, Form, Format, Level, Limits, Policy, Reason, ReferrerPolicy, Viewport
+from imgfetch.model.image import Defect, Format, VerifyLevel
+from imgfetch.model.markup import Policy, ReferrerPolicy, RowFormat, Viewport
+from imgfetch.model.request import Limits
+from imgfetch.model.result import ErrorKind
 from imgfetch.rules.http.urls import read_origin, redact
 from imgfetch.rules.store.check_age import CHECK_AGE
 from imgfetch.rules.store.eviction import IN_USE
@@ -44,7 +47,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         # argparse would refer to the help of the whole program, which has no options.
         words = ("imgfetch", options.command, *filter(None, [getattr(options, "action", None)]))
         what = f"unrecognized arguments: {' '.join(unknown)}; see {' '.join(words)} --help"
-        raise InputError(Reason.BAD_INPUT, what)
+        raise InputError(ErrorKind.BAD_INPUT, what)
     is_given = any(word.partition("=")[0] == "--base" for word in arguments)
     options.base_of_folder = set_by.get("base") in FOLDER_FILES and not is_given
     options.notices = [*notices, *_unknown_variables()]
@@ -158,7 +161,7 @@ class _Parser(argparse.ArgumentParser):
         return super().format_help()
 
     def error(self, message: str) -> NoReturn:
-        raise InputError(Reason.BAD_INPUT, f"{message}; see {self.prog} --help")
+        raise InputError(ErrorKind.BAD_INPUT, f"{message}; see {self.prog} --help")
 
 
 def _build(
@@ -430,9 +433,9 @@ def _add_rows(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--input-format",
-        type=_one_of(Form),
+        type=_one_of(RowFormat),
         metavar="NAME",
-        help=f"{_names(Form)} (by the name of INPUT)",
+        help=f"{_names(RowFormat)} (by the name of INPUT)",
     )
     parser.add_argument("--column", metavar="NAME", help="where the sources are (srcset, else url)")
     parser.add_argument("--base", metavar="URL", default="", help="what relative URLs are relative to")
@@ -466,7 +469,11 @@ def _add_getting(parser: argparse.ArgumentParser) -> None:
     )
     _add_sandbox(parser)
     parser.add_argument(
-        "--verify", type=_one_of(Level), metavar="LEVEL", default=Level.FULL, help=f"{_names(Level)} (full)"
+        "--verify",
+        type=_one_of(VerifyLevel),
+        metavar="LEVEL",
+        default=VerifyLevel.FULL,
+        help=f"{_names(VerifyLevel)} (full)",
     )
 
 
@@ -716,7 +723,7 @@ def _configure(parser: argparse.ArgumentParser, configured: dict[str, Configured
             try:
                 action.default = _default(action, value)
             except argparse.ArgumentTypeError as error:
-                raise InputError(Reason.BAD_INPUT, str(error), blamed) from error
+                raise InputError(ErrorKind.BAD_INPUT, str(error), blamed) from error
     return set_by
 
 

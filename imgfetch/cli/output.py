@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from imgfetch.errors import printable
 from imgfetch.frozen import by_name
-from imgfetch.model import Failed
+from imgfetch.model.result import Failure
 from imgfetch.redaction import without_credentials
 from imgfetch.rules.http.urls import without_userinfo
 
 if TYPE_CHECKING:
     from imgfetch.api.explanation import Explanation
-    from imgfetch.api.results import Failure, Image
-    from imgfetch.model import Candidate, Choice, Problem
+    from imgfetch.api.results import Image
+    from imgfetch.model.markup import Candidate, Choice, Problem
 
 
 def result(line: str) -> None:
@@ -53,11 +53,11 @@ def json_of(outcome: Image | Failure, path: str | None = None) -> str:
 
 def fields_of(outcome: Image | Failure, path: str | None = None) -> dict[str, Any]:
     """An outcome of `get`, as JSON has it."""
-    failed = outcome if isinstance(outcome, Failed) else None
-    image = None if isinstance(outcome, Failed) else outcome
+    failed = outcome if isinstance(outcome, Failure) else None
+    image = None if isinstance(outcome, Failure) else outcome
     return {
         "index": outcome.index,
-        "place": outcome.place,
+        "place": outcome.position,
         "source": outcome.source,
         "url": without_userinfo(outcome.url),
         "status": "error" if failed else "ok",

@@ -30,7 +30,7 @@ class Watcher:
         """Leave the terminal as it was."""
 
 
-class Narrator(Watcher):
+class EventLog(Watcher):
     """Says each event in a line."""
 
     def observe(self, event: Event) -> None:
@@ -38,15 +38,15 @@ class Narrator(Watcher):
         from imgfetch.engine import events
 
         match event:
-            case events.Asked(url, offset):
+            case events.RequestSent(url, offset):
                 say(f"asking {url}" + (f" from byte {offset:,} on" if offset else ""))
-            case events.Waiting(failed, seconds):
+            case events.RetryScheduled(failed, seconds):
                 say(f"{failed.url}: {failed.message}; asking again in {seconds:.1f} s")
             case events.FellThrough(failed, to):
                 say(f"{failed.url}: {failed.message}; trying {urls.redact(to.url)}")
-            case events.Followed(url):
+            case events.WaitingForOtherProcess(url):
                 say(f"{url}: another process is fetching it; waiting for it")
-            case events.Received():
+            case events.BytesReceived():
                 pass
 
 
@@ -77,12 +77,12 @@ class Display(Watcher):
         from imgfetch.engine import events
 
         match event:
-            case events.Asked():
+            case events.RequestSent():
                 self._requests += 1
                 self._progress.update(self._task, requests=self._requests)
-            case events.Received(size):
+            case events.BytesReceived(size):
                 self._progress.advance(self._task, size)
-            case events.Waiting() | events.FellThrough() | events.Followed():
+            case events.RetryScheduled() | events.FellThrough() | events.WaitingForOtherProcess():
                 pass
 
     def __exit__(
@@ -94,5 +94,5 @@ class Display(Watcher):
 def watcher_for(options: argparse.Namespace) -> Watcher:
     """The watcher that suits the options and the terminal."""
     if options.verbose:
-        return Narrator()
+        return EventLog()
     return Watcher() if options.quiet or sys.stderr is None or not sys.stderr.isatty() else Display()

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
 
-    from imgfetch.api.results import Failure
-    from imgfetch.system.atomic_files import Growing
+    from imgfetch.model.result import Failure
+    from imgfetch.system.atomic_files import AppendOnlyFile
 
 
 class Report:
@@ -29,15 +29,15 @@ class Report:
     def __init__(self, path: str | None, how: Callable[[int], dict[str, Any]]) -> None:
         self._path = path
         self._how = how
-        self._file: Growing | None = None
+        self._file: AppendOnlyFile | None = None
         self._count = self._worth = 0
 
     def __enter__(self) -> Self:
         if self._path is not None:
             from imgfetch.rules.store.jsonl import may_be_report
-            from imgfetch.system.atomic_files import Growing
+            from imgfetch.system.atomic_files import AppendOnlyFile
 
-            self._file = Growing(self._path, kind="report", may_replace=may_be_report)
+            self._file = AppendOnlyFile(self._path, kind="report", may_replace=may_be_report)
         return self
 
     def __exit__(

@@ -9,17 +9,17 @@ from imgfetch.cli import output
 from imgfetch.cli.exit_codes import OF_INPUT, Exit
 from imgfetch.cli.limits import with_option
 from imgfetch.errors import CacheError, error_for
-from imgfetch.model import Failed, Reason
+from imgfetch.model.result import ErrorKind, Failure
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Callable, Iterator
 
-    from imgfetch.api.results import Failure, Image
+    from imgfetch.api.results import Image
     from imgfetch.cli.report import Report
 
 
-class Tally:
+class Summary:
     """Takes outcomes as they come."""
 
     def __init__(self, options: argparse.Namespace, report: Report | None = None) -> None:
@@ -33,7 +33,7 @@ class Tally:
         self.passed_over = 0
         """Images that are there from an earlier run, and of which this one has nothing to print."""
         self._count: Counter[str] = Counter()
-        self._failures: Counter[Reason] = Counter()
+        self._failures: Counter[ErrorKind] = Counter()
         self._answered = False
         """Whether an origin answered one that failed: then the caller's input was of use."""
         self._kinds: Counter[str] = Counter()
@@ -46,7 +46,7 @@ class Tally:
 
         Raises `CacheError` where the cache failed: it will fail the others too.
         """
-        if isinstance(outcome, Failed):
+        if isinstance(outcome, Failure):
             self._fail(outcome)
             return None
         self._count[outcome.origin] += 1
@@ -66,7 +66,7 @@ class Tally:
             return Exit.OK
         reasons = set(self._failures)
         of_input = reasons <= OF_INPUT and not self._answered
-        if self._there() or not (of_input or reasons == {Reason.IO}):
+        if self._there() or not (of_input or reasons == {ErrorKind.IO}):
             return Exit.FAILED
         return Exit.USAGE if of_input else Exit.CACHE
 
@@ -100,9 +100,9 @@ class Tally:
         error = error_for(failed)
         if self._json:
             output.result(output.json_of(failed))
-        if isinstance(error, CacheError) and failed.reason is not Reason.IO:
+        if isinstance(error, CacheError) and failed.kind is not ErrorKind.IO:
             raise error
-        self._failures[failed.reason] += 1
+        self._failures[failed.kind] += 1
         self._answered |= failed.http_status is not None
         self._kinds[_kind(failed)] += 1
         host = _host(failed.url)
@@ -128,7 +128,7 @@ _HOSTS = 20_000
 
 
 def _kind(failed: Failure) -> str:
-    return f"http_status {failed.http_status}" if failed.reason is Reason.HTTP_STATUS else failed.reason
+    return f"http_status {failed.http_status}" if failed.kind is ErrorKind.HTTP_STATUS else failed.kind
 
 
 def _host(url: str) -> str:
@@ -156,9 +156,9 @@ def _placer(directory: str | None) -> Callable[[Image], str]:
     if directory is None:
         return lambda image: str(image.path)
     from imgfetch.rules.image.filenames import file_name
-    from imgfetch.system.export import place
+    from imgfetch.system.export import copy_to
 
     def copy(image: Image) -> str:
-        return str(place(image.path, directory, file_name(image.url, image.sha256, image.format)))
+        return str(copy_to(image.path, directory, file_name(image.url, image.sha256, image.format)))
 
     return copy

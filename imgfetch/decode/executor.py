@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from imgfetch.decode.memory import DecodeMemory
-    from imgfetch.model import DecodeLoad
+    from imgfetch.model.image import DecodeLoad
     from imgfetch.ports import Checkpoint
 
 T = TypeVar("T")
@@ -40,7 +40,7 @@ _LONG = 1.0
 """Seconds after which a decode that was taken for a light one leaves its slot to the next."""
 
 
-class ThreadRunner:
+class ThreadExecutor:
     """`ports.Runner` on threads: image decoders and disk syncs let go of the interpreter lock.
 
     `budget` is the bytes that all decodes of this process may take. `cores` is how many light images, and how

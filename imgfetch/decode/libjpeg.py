@@ -27,7 +27,7 @@ from struct import iter_unpack
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgfetch.formats.samples import SMALLEST
-from imgfetch.model import Format
+from imgfetch.model.image import Format
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Self
 
-    from imgfetch.model import Buffer
+    from imgfetch.model.values import Buffer
     from imgfetch.ports import Checkpoint
 
 _DECODER, _DEMUX = 0x0209, 0x0107

@@ -22,7 +22,7 @@ _LARGEST = 32 << 20
 
 
 @cache
-def keep_freed_memory() -> None:
+def raise_thresholds() -> None:
     """Raise the thresholds, once for the process; not where the environment sets them, nor without glibc."""
     if any(
         name in os.environ for name in ("MALLOC_TRIM_THRESHOLD_", "MALLOC_MMAP_THRESHOLD_", "GLIBC_TUNABLES")

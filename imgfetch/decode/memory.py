@@ -15,7 +15,7 @@ from imgfetch.rules.image.decode_budget import has_room, is_light
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from imgfetch.model import DecodeLoad
+    from imgfetch.model.image import DecodeLoad
 
 
 class DecodeMemory:

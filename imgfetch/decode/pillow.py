@@ -26,17 +26,19 @@ from imgfetch.decode.libwebp import Libwebp
 from imgfetch.errors import printable
 from imgfetch.formats import gif, jpeg
 from imgfetch.formats.footprint import NO_SECOND_TRY
-from imgfetch.formats.walker import Flaw
+from imgfetch.formats.walker import FormatError
 from imgfetch.formats.webp import bitstreams, in_doubt
-from imgfetch.model import Defect, Format, Reason, Structure
+from imgfetch.model.image import Defect, Format, Structure
+from imgfetch.model.result import ErrorKind
 from imgfetch.ports import DecodingStopped, ignore_warning, never_stop
-from imgfetch.rules.image.verify import admit
+from imgfetch.rules.image.verify import check_size
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
-    from imgfetch.model import Buffer, Limits
+    from imgfetch.model.request import Limits
+    from imgfetch.model.values import Buffer
     from imgfetch.ports import Checkpoint, Warn
 
 
@@ -72,12 +74,12 @@ class PillowDecoder:
                     return _decode(image, format, limits, checkpoint)
             except DecodingStopped:
                 raise
-            except Flaw as flaw:
+            except FormatError as flaw:
                 return flaw.defect
             except MemoryError:
-                return Defect(Reason.TOO_MANY_PIXELS, "not enough memory to decode it")
+                return Defect(ErrorKind.TOO_MANY_PIXELS, "not enough memory to decode it")
             except Image.DecompressionBombError as error:  # of WebP and GIF, whatever our own limit
-                return Defect(Reason.TOO_MANY_PIXELS, _one_line(error))
+                return Defect(ErrorKind.TOO_MANY_PIXELS, _one_line(error))
             except Exception as error:  # plugins let out what their parsers met: TypeError, zlib.error, …
                 return _defect(error)
 
@@ -132,9 +134,9 @@ def _decode(
         except EOFError:
             if number < announced:
                 cut = f"{announced:,} frames are announced, {number:,} can be decoded"
-                return Defect(Reason.TRUNCATED, cut)
+                return Defect(ErrorKind.TRUNCATED, cut)
             return None
-        defect = admit(Structure(form, image.width, image.height, number + 1 - extra), limits)
+        defect = check_size(Structure(form, image.width, image.height, number + 1 - extra), limits)
         if defect is not None:
             return defect
         _decode_frame(image, form)
@@ -165,11 +167,11 @@ def _decode_webp(data: Buffer, limits: Limits, checkpoint: Checkpoint) -> Defect
     library = Libwebp.of_pillow()
     canvas = library and library.canvas(data)
     if library and canvas:
-        defect = admit(Structure(Format.WEBP, *canvas), limits)
+        defect = check_size(Structure(Format.WEBP, *canvas), limits)
         if defect is not None or library.can_decode(data, checkpoint):
             return defect
         if canvas.width * canvas.height >= NO_SECOND_TRY:
-            return Defect(Reason.CORRUPT, "cannot be decoded: failed to read next frame")
+            return Defect(ErrorKind.CORRUPT, "cannot be decoded: failed to read next frame")
     with closing(_open(memoryview(data), Format.WEBP)) as image:
         return _decode(image, Format.WEBP, limits, checkpoint)
 
@@ -184,7 +186,7 @@ def _unread(view: memoryview, checkpoint: Checkpoint, *, thorough: bool) -> Defe
         checkpoint()
         doubted = length > _MIN_BITSTREAM and (thorough or in_doubt(view, at, length))
         if doubted and _can_decode(fourcc, bytes(view[at : at + length - _SPARE])):
-            return Defect(Reason.CORRUPT, _unread_bytes(_SPARE))
+            return Defect(ErrorKind.CORRUPT, _unread_bytes(_SPARE))
     return None
 
 
@@ -218,7 +220,7 @@ def _unread_bytes(number: int) -> str:
 def _defect(error: Exception) -> Defect:
     said = _one_line(error)
     cut = isinstance(error, EOFError) or "truncated" in said.lower()
-    return Defect(Reason.TRUNCATED if cut else Reason.CORRUPT, f"cannot be decoded: {said}")
+    return Defect(ErrorKind.TRUNCATED if cut else ErrorKind.CORRUPT, f"cannot be decoded: {said}")
 
 
 def _one_line(error: Exception) -> str:
@@ -271,9 +273,9 @@ def _decode_jpeg(view: memoryview, limits: Limits, checkpoint: Checkpoint, warn:
     """
     from PIL.JpegImagePlugin import JpegImageFile
 
-    outline = jpeg.outline(view)
+    outline = jpeg.scan_layout(view)
     with closing(JpegImageFile(_file(_essential_segments(view, outline.end)))) as image:
-        defect = admit(Structure(Format.JPEG, image.width, image.height, 1), limits)
+        defect = check_size(Structure(Format.JPEG, image.width, image.height, 1), limits)
         if defect is not None:
             return defect
         # every coefficient is read all the same; what is saved is turning them into colours
@@ -298,35 +300,35 @@ def _feed_jpeg(
     while file.left > _LAST:
         checkpoint()
         if fed.feed(file.read(min(_PIECE, file.left - _LAST))):
-            return Defect(Reason.CORRUPT, _unread_bytes(_LAST))
+            return Defect(ErrorKind.CORRUPT, _unread_bytes(_LAST))
         if counter and counter.read(codec).number > outline.odd_scans:
-            return Defect(Reason.CORRUPT, _REPAIRED)
+            return Defect(ErrorKind.CORRUPT, _REPAIRED)
     last = file.read()
     if counter is None:
         return _feed_last_without_warnings(fed, last, single=outline.single)
     if not fed.feed(last + _EOI):
-        return Defect(Reason.TRUNCATED, _NOT_WHOLE)
+        return Defect(ErrorKind.TRUNCATED, _NOT_WHOLE)
     after = counter.read(codec)
     if after.number <= outline.odd_scans:
         return None
     skipped = after.extraneous(_EOI[1])
     if not skipped:
-        return Defect(Reason.TRUNCATED, _NOT_WHOLE)
+        return Defect(ErrorKind.TRUNCATED, _NOT_WHOLE)
     if after.number == outline.odd_scans + 1 and _is_padding(last[-skipped:]):
         warn(f"padding: {skipped:,} bytes before the end of the image are no part of it")
         return None
-    return Defect(Reason.CORRUPT, _unread_bytes(skipped))
+    return Defect(ErrorKind.CORRUPT, _unread_bytes(skipped))
 
 
 def _feed_last_without_warnings(fed: _Fed, last: bytes, *, single: bool) -> Defect | None:
     done = fed.feed(last[:-_AHEAD])
     spare = last[-_AHEAD:]
     if done:
-        return None if _is_padding(spare) else Defect(Reason.CORRUPT, _unread_bytes(_AHEAD))
+        return None if _is_padding(spare) else Defect(ErrorKind.CORRUPT, _unread_bytes(_AHEAD))
     whole = fed.feed(spare + bytes(_AHEAD))
     if not single:  # the first row waits for the last scan, and that for EOI
         whole = fed.satisfied and fed.feed(_EOI)
-    return None if whole else Defect(Reason.TRUNCATED, _NOT_WHOLE)
+    return None if whole else Defect(ErrorKind.TRUNCATED, _NOT_WHOLE)
 
 
 def _is_padding(data: bytes) -> bool:
@@ -399,7 +401,7 @@ def _decode_gif(view: memoryview, limits: Limits, checkpoint: Checkpoint) -> Def
     """
     for number, frame in enumerate(gif.frames(view), 1):
         checkpoint()
-        defect = admit(Structure(Format.GIF, frame.width, frame.height, number), limits)
+        defect = check_size(Structure(Format.GIF, frame.width, frame.height, number), limits)
         defect = defect or _decode_gif_frame(view, frame, number)
         if defect is not None:
             return defect
@@ -408,7 +410,7 @@ def _decode_gif(view: memoryview, limits: Limits, checkpoint: Checkpoint) -> Def
 
 def _decode_gif_frame(view: memoryview, frame: gif.Frame, number: int) -> Defect | None:
     if not frame.width or not frame.height:
-        return Defect(Reason.CORRUPT, f"frame {number} has {frame.width} x {frame.height} pixels")
+        return Defect(ErrorKind.CORRUPT, f"frame {number} has {frame.width} x {frame.height} pixels")
     size = (frame.width, frame.height)
     codec = _CORE.gif_decoder("P", frame.bits, frame.interlaced, -1)
     codec.setimage(_CORE.new("P", size), (0, 0, *size))
@@ -417,12 +419,12 @@ def _decode_gif_frame(view: memoryview, frame: gif.Frame, number: int) -> Defect
         for data in (most, gif.sub_blocks(last[:-_MOST_UNREAD])):
             filled = _fill(codec, data)
             if filled:
-                return Defect(Reason.CORRUPT, f"frame {number}: {_unread_bytes(_MOST_UNREAD)}")
+                return Defect(ErrorKind.CORRUPT, f"frame {number}: {_unread_bytes(_MOST_UNREAD)}")
             if filled is None:
-                return Defect(Reason.TRUNCATED, _not_full(number))
+                return Defect(ErrorKind.TRUNCATED, _not_full(number))
         if _fill(codec, gif.sub_blocks(last[-_MOST_UNREAD:])):
             return None
-        return Defect(Reason.TRUNCATED, _not_full(number))
+        return Defect(ErrorKind.TRUNCATED, _not_full(number))
     finally:
         codec.cleanup()
 

@@ -23,12 +23,15 @@ from subprocess import DEVNULL, PIPE, Popen
 from typing import TYPE_CHECKING
 
 from imgfetch.errors import CacheError, printable
-from imgfetch.model import Defect, Reason
+from imgfetch.model.image import Defect
+from imgfetch.model.result import ErrorKind
 from imgfetch.ports import ignore_warning, never_stop
 from imgfetch.system.cores import usable_cores
 
 if TYPE_CHECKING:
-    from imgfetch.model import Buffer, Format, Limits
+    from imgfetch.model.image import Format
+    from imgfetch.model.request import Limits
+    from imgfetch.model.values import Buffer
     from imgfetch.ports import Checkpoint, Warn
 
 
@@ -36,7 +39,7 @@ class SandboxedDecoder:
     """A `Decoder` whose images are decoded elsewhere. May be called from any thread that outlives its cells.
 
     `limits` are those of the images to come: a cell has memory for the largest of them. `seconds` is how
-    long one may take on the processor, and `patience` how long in all. `cell` is the module that is run.
+    long one may take on the processor, and `budget` how long in all. `cell` is the module that is run.
     """
 
     def __init__(
@@ -44,13 +47,13 @@ class SandboxedDecoder:
         limits: Limits,
         *,
         seconds: int = 60,
-        patience: float = 240,
+        budget: float = 240,
         cell: str = "imgfetch.decode.sandbox_worker",
     ) -> None:
-        self._cells: LifoQueue[_Cell] = LifoQueue()  # the one used last is the one whose memory is warm
+        self._cells: LifoQueue[_Worker] = LifoQueue()  # the one used last is the one whose memory is warm
         self._number = 2 * usable_cores()
         for _ in range(self._number):
-            self._cells.put(_Cell(cell, _memory_for(limits), seconds, patience))
+            self._cells.put(_Worker(cell, _memory_for(limits), seconds, budget))
 
     def decode(
         self,
@@ -79,7 +82,7 @@ class SandboxedDecoder:
             answer = cell.decode(data, " ".join(map(str, words)).encode() + b"\n", checkpoint)
         except OSError as error:
             cell.stop()
-            raise CacheError(Reason.IO, f"cannot decode in a sandbox: {error}") from error
+            raise CacheError(ErrorKind.IO, f"cannot decode in a sandbox: {error}") from error
         except BaseException:
             cell.stop()
             raise
@@ -87,7 +90,7 @@ class SandboxedDecoder:
             self._cells.put(cell)
         return answer if isinstance(answer, Defect) else _warned(answer, warn)
 
-    def _idle_cell(self, checkpoint: Checkpoint) -> _Cell:
+    def _idle_cell(self, checkpoint: Checkpoint) -> _Worker:
         """Wait for a cell that decodes nothing."""
         while True:
             try:
@@ -111,13 +114,13 @@ def _memory_for(limits: Limits) -> int:
     return min(256_000_000 + limits.max_bytes + pixels, 2**62)  # setrlimit takes no more
 
 
-class _Cell:
+class _Worker:
     """A process, or the place for one."""
 
-    def __init__(self, module: str, memory: int, seconds: int, patience: float) -> None:
+    def __init__(self, module: str, memory: int, seconds: int, budget: float) -> None:
         self._module = module
         self._bounds = (memory, seconds)
-        self._patience = patience
+        self._patience = budget
         self._process: Popen[bytes] | None = None
         self._memory = -1
 
@@ -133,9 +136,9 @@ class _Cell:
             answer = self._hear(checkpoint)
         except TimeoutError:
             self.stop()
-            return Defect(Reason.CORRUPT, f"decoding it took more than {self._patience:g} s")
+            return Defect(ErrorKind.CORRUPT, f"decoding it took more than {self._patience:g} s")
         if answer is None:
-            return Defect(Reason.CORRUPT, self._cause_of_death())
+            return Defect(ErrorKind.CORRUPT, self._cause_of_death())
         os.ftruncate(self._memory, 0)
         return answer
 
@@ -219,8 +222,13 @@ def _warned(answer: str, warn: Warn) -> Defect | None:
     if reason == "warning":
         warn(printable(message)[:300])
         return None
-    known = reason in (Reason.CORRUPT, Reason.TRUNCATED, Reason.TOO_MANY_PIXELS, Reason.TOO_MANY_FRAMES)
-    return Defect(Reason(reason) if known else Reason.CORRUPT, printable(message)[:300])
+    known = reason in (
+        ErrorKind.CORRUPT,
+        ErrorKind.TRUNCATED,
+        ErrorKind.TOO_MANY_PIXELS,
+        ErrorKind.TOO_MANY_FRAMES,
+    )
+    return Defect(ErrorKind(reason) if known else ErrorKind.CORRUPT, printable(message)[:300])
 
 
 def _environment() -> dict[str, str]:

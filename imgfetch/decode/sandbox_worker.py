@@ -18,7 +18,9 @@ from mmap import ACCESS_COPY, mmap
 from typing import TYPE_CHECKING
 
 from imgfetch.decode.pillow import PillowDecoder, load_plugins
-from imgfetch.model import Defect, Format, Limits, Reason
+from imgfetch.model.image import Defect, Format
+from imgfetch.model.request import Limits
+from imgfetch.model.result import ErrorKind
 
 if TYPE_CHECKING:
     from imgfetch.ports import Warn
@@ -39,7 +41,7 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (_lower(most, hard), hard))
         warnings: list[str] = []
         defect = _decode(*line.split(), warn=warnings.append)
-        answer = f"{defect.reason} {defect.message}" if defect else ""
+        answer = f"{defect.kind} {defect.message}" if defect else ""
         if warnings and not defect:
             answer = f"warning {warnings[0]}"
         os.write(1, answer.encode() + b"\n")
@@ -62,7 +64,7 @@ def _decode(
         with mmap(MEMORY, int(length), access=ACCESS_COPY) as data:
             return PillowDecoder().decode(data, Format(form), limits, thorough=thorough == "1", warn=warn)
     except MemoryError:
-        return Defect(Reason.TOO_MANY_PIXELS, "not enough memory to decode it")
+        return Defect(ErrorKind.TOO_MANY_PIXELS, "not enough memory to decode it")
 
 
 def _confine(descriptor: int, memory: int, parent: int) -> None:

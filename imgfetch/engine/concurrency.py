@@ -15,7 +15,7 @@ T = TypeVar("T")
 R = TypeVar("R")
 
 
-async def many(
+async def map_as_completed(
     items: Iterable[T] | AsyncIterable[T],
     work: Callable[[T], Coroutine[Any, Any, R]],
     *,
@@ -75,13 +75,15 @@ async def many(
             await asyncio.gather(*under_way, return_exceptions=True)
 
 
-async def all_of(items: Iterable[T], work: Callable[[T], Coroutine[Any, Any, R]], *, window: int) -> list[R]:
+async def map_ordered(
+    items: Iterable[T], work: Callable[[T], Coroutine[Any, Any, R]], *, window: int
+) -> list[R]:
     """What `work` makes of all items, in their order; at most `window` are under way."""
 
     async def numbered(item: tuple[int, T]) -> tuple[int, R]:
         return item[0], await work(item[1])
 
-    async with aclosing(many(enumerate(items), numbered, window=window)) as results:
+    async with aclosing(map_as_completed(enumerate(items), numbered, window=window)) as results:
         made = {place: result async for place, result in results}
     return [made[place] for place in range(len(made))]
 
@@ -148,7 +150,7 @@ class _Waiting(Generic[T]):
             await self.items.aclose()
 
 
-async def each(items: Iterable[T] | AsyncIterable[T]) -> AsyncGenerator[T, None]:
+async def iterate(items: Iterable[T] | AsyncIterable[T]) -> AsyncGenerator[T, None]:
     """The items of either kind of iterable, asynchronously. Closes an asynchronous generator with itself.
 
     A plain one stays its owner's, and if it has none, it is closed as soon as we let go of it; what is

@@ -11,16 +11,18 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgfetch.engine.download import Exchange, Landed
-from imgfetch.engine.events import FellThrough, Waiting
-from imgfetch.engine.host_limiter import Lanes
+from imgfetch.engine.download import Downloader, Fetched
+from imgfetch.engine.events import FellThrough, RetryScheduled
+from imgfetch.engine.host_limiter import HostLimiter
 from imgfetch.engine.lookup import consult, find_for, shared, wanted_of, without_blocking
-from imgfetch.engine.retrying import persist
-from imgfetch.engine.single_flight import Flights
-from imgfetch.engine.time_budget import Patience
+from imgfetch.engine.retrying import retry_while_advised
+from imgfetch.engine.single_flight import SingleFlight
+from imgfetch.engine.time_budget import TimeBudget
 from imgfetch.engine.turns import Turns
 from imgfetch.frozen import replace
-from imgfetch.model import NO_SOURCE_ORIGIN, Failed, Page, Reason, Served, Wanted
+from imgfetch.model.image import Requirements
+from imgfetch.model.request import NO_SOURCE_ORIGIN
+from imgfetch.model.result import ErrorKind, Failure, Page, Served
 from imgfetch.rules.http import urls
 from imgfetch.rules.image import renditions
 from imgfetch.rules.policy import fetch_policy, retry
@@ -30,18 +32,11 @@ if TYPE_CHECKING:
 
     from imgfetch.engine.events import Event
     from imgfetch.engine.robots import Robots
-    from imgfetch.model import (
-        Ask,
-        Candidate,
-        Choice,
-        Digest,
-        Entry,
-        Outcome,
-        Rendition,
-        Seen,
-        Settings,
-        SourceOrigin,
-    )
+    from imgfetch.model.image import Entry, Lookup
+    from imgfetch.model.markup import Candidate, Choice, Rendition
+    from imgfetch.model.request import Request, Settings, SourceOrigin
+    from imgfetch.model.result import Outcome
+    from imgfetch.model.values import Digest
     from imgfetch.ports import Ports
 
 
@@ -54,18 +49,18 @@ class Engine:
         self._clock = ports.clock
         self._settings = settings
         self._observe = observe
-        self._flights: Flights[Landed | Failed | Page] = Flights()
-        turns = Turns(Lanes(settings.limits, ports.clock), observe)
+        self._flights: SingleFlight[Fetched | Failure | Page] = SingleFlight()
+        turns = Turns(HostLimiter(settings.limits, ports.clock), observe)
         self._robots = _robots(ports, turns, settings) if settings.robots else None
-        self._exchange = Exchange(ports, turns, self._robots, settings, observe)
+        self._exchange = Downloader(ports, turns, self._robots, settings, observe)
 
-    async def bring(
+    async def fetch(
         self,
         choice: Choice,
         *,
         sha256: Digest | None = None,
         page: bool = False,
-        seen: Seen | None = None,
+        seen: Lookup | None = None,
         source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
     ) -> Outcome | Page:
         """Serve the chosen candidate, or the first of the others that can be had.
@@ -74,21 +69,21 @@ class Engine:
         will do as well, one that comes is handed over as it came. `seen` is where it was just looked for;
         what the caller gives is sent to `source_origin` alone.
         """
-        patience = Patience(self._settings.limits.total_timeout, self._clock)
-        tried: list[tuple[Candidate, Failed]] = []
-        offered = renditions.listed(choice, self._settings)
+        budget = TimeBudget(self._settings.limits.total_timeout, self._clock)
+        tried: list[tuple[Candidate, Failure]] = []
+        offered = renditions.offered(choice, self._settings)
         for candidate in (choice.candidate, *choice.alternatives):
             if not all(fetch_policy.may_fall_through(failed, c.url, candidate.url) for c, failed in tried):
                 continue
             if tried:
                 self._observe(FellThrough(tried[-1][1], candidate))
             wanted = wanted_of(candidate, self._settings, sha256, page=page)
-            landed = await self._have(
-                candidate.url, wanted, patience, source_origin, choice.page, offered, seen
+            landed = await self._from_cache_or_network(
+                candidate.url, wanted, budget, source_origin, choice.page, offered, seen
             )
             if isinstance(landed, Page):
                 return landed
-            if isinstance(landed, Landed):
+            if isinstance(landed, Fetched):
                 return Served(
                     choice,
                     candidate,
@@ -110,33 +105,35 @@ class Engine:
             tried=failures if len(failures) > 1 else (),
         )
 
-    async def ground(self) -> None:
+    async def close(self) -> None:
         """Cancel what is under way, and all who wait for it; nothing is asked for any more."""
         if self._robots is not None:
-            await self._robots.ground()
-        await self._flights.ground()
+            await self._robots.close()
+        await self._flights.close()
 
-    async def look(self, url: str, source_origin: SourceOrigin = NO_SOURCE_ORIGIN) -> Page | Failed:
+    async def fetch_page(self, url: str, source_origin: SourceOrigin = NO_SOURCE_ORIGIN) -> Page | Failure:
         """The page at `url`; what says that it is none is not read."""
-        patience = Patience(self._settings.limits.total_timeout, self._clock)
-        landed = await self._have(url, Wanted(page=True, image=False), patience, source_origin)
-        if isinstance(landed, Landed):  # its fields said that it was a page, or it lay in the store
-            return retry.failure(Reason.NOT_PAGE, "an image, and a page was wanted", url)
+        budget = TimeBudget(self._settings.limits.total_timeout, self._clock)
+        landed = await self._from_cache_or_network(
+            url, Requirements(page=True, image=False), budget, source_origin
+        )
+        if isinstance(landed, Fetched):  # its fields said that it was a page, or it lay in the store
+            return retry.failure(ErrorKind.NOT_PAGE, "an image, and a page was wanted", url)
         return landed
 
-    async def _have(
+    async def _from_cache_or_network(
         self,
         url: str,
-        wanted: Wanted,
-        patience: Patience,
+        wanted: Requirements,
+        budget: TimeBudget,
         source_origin: SourceOrigin,
         page: str = "",
         offered: tuple[Rendition, ...] = (),
-        seen: Seen | None = None,
-    ) -> Landed | Failed | Page:
+        seen: Lookup | None = None,
+    ) -> Fetched | Failure | Page:
         now, settings = self._clock.now(), self._settings
 
-        def look(at_once: bool) -> fetch_policy.Serve | Ask | fetch_policy.Refuse:
+        def look(at_once: bool) -> fetch_policy.UseStored | Request | fetch_policy.Reject:
             return consult(
                 url,
                 self._store,
@@ -152,66 +149,72 @@ class Engine:
 
         considered = await without_blocking(look, self._runner)
         match considered:
-            case fetch_policy.Serve(entry, warnings, origin):
-                return Landed(entry, origin, warnings)
-            case fetch_policy.Refuse(failed):
+            case fetch_policy.UseStored(entry, warnings, origin):
+                return Fetched(entry, origin, warnings)
+            case fetch_policy.Reject(failed):
                 return failed
             case ask:
-                refused = await self._robots.judge(ask.url) if self._robots is not None else None
-                landed = refused or await self._fly(ask, wanted, patience)
-                return await self._stand_in(landed, ask, wanted) if isinstance(landed, Failed) else landed
+                refused = await self._robots.check(ask.url) if self._robots is not None else None
+                landed = refused or await self._single_flight(ask, wanted, budget)
+                return (
+                    await self._stale_if_error(landed, ask, wanted) if isinstance(landed, Failure) else landed
+                )
 
-    async def _fly(self, ask: Ask, wanted: Wanted, patience: Patience) -> Landed | Failed | Page:
+    async def _single_flight(
+        self, ask: Request, wanted: Requirements, budget: TimeBudget
+    ) -> Fetched | Failure | Page:
         """Share one flight with all who ask the same; who came aboard is not bound by another's patience."""
         departed = False
 
-        def depart() -> Coroutine[None, None, Landed | Failed | Page]:
+        def depart() -> Coroutine[None, None, Fetched | Failure | Page]:
             nonlocal departed
             departed = True
-            return self._fetch(ask, wanted, patience)
+            return self._with_retries(ask, wanted, budget)
 
         while True:
             # Two callers share one where all that is sent, here and after redirects, is the same.
             what = ask.key, ask.headers, ask.source_origin, ask.secrets, wanted
-            landed = await self._flights.board(what, depart)
-            if departed or not (isinstance(landed, Failed) and landed.reason is Reason.TIMEOUT):
+            landed = await self._flights.run(what, depart)
+            if departed or not (isinstance(landed, Failure) and landed.kind is ErrorKind.TIMEOUT):
                 return landed
 
-    async def _stand_in(self, failed: Failed, ask: Ask, wanted: Wanted) -> Landed | Failed:
+    async def _stale_if_error(self, failed: Failure, ask: Request, wanted: Requirements) -> Fetched | Failure:
         def look(at_once: bool) -> Entry | None:
             return find_for(ask, self._store, self._settings, at_once=at_once)
 
         entry = await without_blocking(look, self._runner)
         sharing = () if entry is None else shared(entry.facts, self._store)
-        standing_in = fetch_policy.stand_in(
+        standing_in = fetch_policy.stale_if_error(
             failed, entry, wanted, self._settings, now=self._clock.now(), sharing=sharing
         )
-        if isinstance(standing_in, Failed):
+        if isinstance(standing_in, Failure):
             return standing_in
-        return Landed(standing_in.entry, standing_in.origin, standing_in.warnings, failed.attempts)
+        return Fetched(standing_in.entry, standing_in.origin, standing_in.warnings, failed.attempts)
 
-    async def _fetch(self, ask: Ask, wanted: Wanted, patience: Patience) -> Landed | Failed | Page:
-        async def attempt(attempts: int) -> Landed | Failed | Page | retry.Wait:
+    async def _with_retries(
+        self, ask: Request, wanted: Requirements, budget: TimeBudget
+    ) -> Fetched | Failure | Page:
+        async def attempt(attempts: int) -> Fetched | Failure | Page | retry.Wait:
             nonlocal ask
-            landed = await self._exchange.make(ask, wanted, patience)
+            landed = await self._exchange.download(ask, wanted, budget)
             if isinstance(landed, Page):
                 return landed
-            if isinstance(landed, Landed):
+            if isinstance(landed, Fetched):
                 return landed._replace(attempts=attempts - 1 + landed.attempts)
             failed = replace(landed, url=urls.redact(ask.url), attempts=attempts)
-            advice = retry.advise(
+            advice = retry.decide(
                 failed,
-                spent=patience.spent,
+                spent=budget.spent,
                 limits=self._settings.limits,
                 chance=self._clock.chance(),
-                fresh=ask.fresh,
+                fresh=ask.bypass_caches,
             )
             if isinstance(advice, retry.Wait):
-                self._observe(Waiting(failed, advice.seconds))
-                ask = fetch_policy.again(ask, failed)
+                self._observe(RetryScheduled(failed, advice.seconds))
+                ask = fetch_policy.next_attempt(ask, failed)
             return advice
 
-        return await persist(attempt, patience)
+        return await retry_while_advised(attempt, budget)
 
 
 def _robots(ports: Ports, turns: Turns, settings: Settings) -> Robots:

@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, TypeAlias
 from imgfetch.frozen import dataclass
 
 if TYPE_CHECKING:
-    from imgfetch.model import Candidate, Failed
+    from imgfetch.model.markup import Candidate
+    from imgfetch.model.result import Failure
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class RequestSent:
     """A request is about to be sent."""
 
     url: str
@@ -21,17 +22,17 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Received:
+class BytesReceived:
     """So many more bytes came over the wire."""
 
     bytes: int
 
 
 @dataclass(frozen=True, slots=True)
-class Waiting:
+class RetryScheduled:
     """A request failed, and will be made again after a wait."""
 
-    failed: Failed
+    failed: Failure
     seconds: float
 
 
@@ -39,16 +40,16 @@ class Waiting:
 class FellThrough:
     """A candidate is given up, and the next one of the same image is tried."""
 
-    failed: Failed
+    failed: Failure
     to: Candidate
 
 
 @dataclass(frozen=True, slots=True)
-class Followed:
+class WaitingForOtherProcess:
     """Another process is fetching it, and is waited for."""
 
     url: str
     """Without secrets."""
 
 
-Event: TypeAlias = Asked | Received | Waiting | FellThrough | Followed
+Event: TypeAlias = RequestSent | BytesReceived | RetryScheduled | FellThrough | WaitingForOtherProcess

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING, TypeAlias
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from imgfetch.model import Entry, Filing
-    from imgfetch.ports import Runner, Store
+    from imgfetch.model.image import Entry, PendingEntry
+    from imgfetch.ports import Executor, Store
 
 _MOST = 128
 """Renditions in a batch: their files are open, and the index waits for all of them."""
@@ -32,13 +32,13 @@ _APART = 0.01
 """Seconds between two looks: a sync costs CPU time on any disk."""
 
 
-class Keeper:
+class GroupCommitter:
     """Keeps what many exchanges have proved."""
 
-    def __init__(self, store: Store, runner: Runner) -> None:
+    def __init__(self, store: Store, runner: Executor) -> None:
         self._store = store
         self._runner = runner
-        self._waiting: dict[_Outcome, Filing] = {}
+        self._waiting: dict[_Outcome, PendingEntry] = {}
         self._working: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         """Of the next look at who is waiting, where there is to be one."""
@@ -49,7 +49,7 @@ class Keeper:
         self._seen = 0
         """How many were waiting at the last look."""
 
-    async def keep(self, filing: Filing) -> Entry:
+    async def commit(self, filing: PendingEntry) -> Entry:
         """Keep one rendition. Raises `CacheError`. Who is cancelled waits until nobody has its ticket."""
         kept: _Outcome = asyncio.get_running_loop().create_future()
         self._waiting[kept] = filing
@@ -90,10 +90,10 @@ class Keeper:
             self._not_before = loop.time() + _APART if self._shared else 0.0
             self._working = loop.create_task(self._keep_all(batch))
 
-    async def _keep_all(self, batch: dict[_Outcome, Filing]) -> None:
+    async def _keep_all(self, batch: dict[_Outcome, PendingEntry]) -> None:
         outcomes: Sequence[Entry | BaseException]
         try:
-            outcomes = await self._runner.run(partial(self._store.keep_all, [*batch.values()]))
+            outcomes = await self._runner.run(partial(self._store.commit, [*batch.values()]))
         except BaseException as error:
             outcomes = [error] * len(batch)
             if not isinstance(error, Exception):

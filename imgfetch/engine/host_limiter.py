@@ -16,39 +16,40 @@ from imgfetch.rules.crawl import host_limits
 if TYPE_CHECKING:
     from collections.abc import Awaitable
 
-    from imgfetch.engine.time_budget import Patience
-    from imgfetch.model import Failed, Limits
+    from imgfetch.engine.time_budget import TimeBudget
+    from imgfetch.model.request import Limits
+    from imgfetch.model.result import Failure
     from imgfetch.ports import Clock
 
 
-class Lanes:
+class HostLimiter:
     """The turns of one run. First come, first served, within each origin."""
 
     def __init__(self, limits: Limits, clock: Clock) -> None:
         self.limits = limits
         self.clock = clock
         self._all = asyncio.Semaphore(limits.jobs)
-        self._lanes: dict[str, _Lane] = {}
+        self._lanes: dict[str, _Host] = {}
 
-    def turn(self, origin: str, patience: Patience) -> Turn:
+    def slot(self, origin: str, budget: TimeBudget) -> Slot:
         """Wait for a turn with `origin` (scheme, host and port), and hold it for the block.
 
-        A Failed where there will be none. Time that the origin has asked for is spent of `patience`.
+        A Failed where there will be none. Time that the origin has asked for is spent of `budget`.
         """
-        return Turn(self, origin, patience)
+        return Slot(self, origin, budget)
 
-    def enter(self, origin: str) -> _Lane:
+    def host(self, origin: str) -> _Host:
         """The lane of an origin."""
         lane = self._lanes.get(origin)
         if lane is None:
-            lane = self._lanes[origin] = _Lane(host_limits.first_met(self.limits))
+            lane = self._lanes[origin] = _Host(host_limits.initial_state(self.limits))
         return lane
 
-    async def wait(self, lane: _Lane, patience: Patience) -> Failed | None:
+    async def wait(self, lane: _Host, budget: TimeBudget) -> Failure | None:
         """Get a place in a lane, to be given back, and in all; or hear why there will be none."""
-        if not lane.queue and isinstance(self._admit(lane, patience), host_limits.Go):
+        if not lane.queue and isinstance(self._admit(lane, budget), host_limits.Proceed):
             lane.under_way += 1
-        elif (refused := await self._queue(lane, patience)) is not None:
+        elif (refused := await self._queue(lane, budget)) is not None:
             return refused
         try:
             # The lane first: who waits for a busy host must not keep a place from an idle one.
@@ -58,7 +59,7 @@ class Lanes:
             raise
         return None
 
-    def give_back(self, lane: _Lane, *, in_all: bool) -> None:
+    def release(self, lane: _Host, *, in_all: bool) -> None:
         """Let others have the place in a lane, and the place in all if it is taken."""
         if in_all:
             self._all.release()
@@ -70,14 +71,14 @@ class Lanes:
         await waiting
         await self._all.acquire()
 
-    def leave(self, origin: str, lane: _Lane) -> None:
+    def leave(self, origin: str, lane: _Host) -> None:
         """Let the others go on, and take a lane down that nobody needs."""
         if lane.queue:
             lane.call()
         elif not lane.under_way:
             self._forget(origin, lane)
 
-    async def _queue(self, lane: _Lane, patience: Patience) -> Failed | None:
+    async def _queue(self, lane: _Host, budget: TimeBudget) -> Failure | None:
         """Wait behind who came before; the first in the queue waits for what the origin asks of all."""
         called = asyncio.Event()
         lane.queue.append(called)
@@ -88,15 +89,15 @@ class Lanes:
                 called.clear()
                 if lane.queue[0] is not called:
                     continue
-                match self._admit(lane, patience):
-                    case host_limits.Go():
+                match self._admit(lane, budget):
+                    case host_limits.Proceed():
                         lane.under_way += 1
                         return None
-                    case host_limits.Stay():
+                    case host_limits.Queue():
                         await called.wait()
-                    case host_limits.Hold(seconds):
-                        await patience.wait(seconds)
-                    case host_limits.Refuse(failed):
+                    case host_limits.Delay(seconds):
+                        await budget.sleep(seconds)
+                    case host_limits.FailFast(failed):
                         return failed
                     case other:
                         assert_never(other)
@@ -105,12 +106,12 @@ class Lanes:
             lane.call()
 
     def _admit(
-        self, lane: _Lane, patience: Patience
-    ) -> host_limits.Go | host_limits.Stay | host_limits.Hold | host_limits.Refuse:
+        self, lane: _Host, budget: TimeBudget
+    ) -> host_limits.Proceed | host_limits.Queue | host_limits.Delay | host_limits.FailFast:
         now = self.clock.elapsed()
-        return host_limits.admit(lane.standing, under_way=lane.under_way, now=now, left=patience.left)
+        return host_limits.admit(lane.standing, under_way=lane.under_way, now=now, left=budget.remaining)
 
-    def _forget(self, origin: str, lane: _Lane) -> None:
+    def _forget(self, origin: str, lane: _Host) -> None:
         """Take a lane down that nobody is in, if there is nothing to remember of it."""
         if self._lanes.get(origin) is not lane:
             return
@@ -119,19 +120,19 @@ class Lanes:
             del self._lanes[origin]
 
 
-class Turn:
+class Slot:
     """A place in the lane of an origin, waited for, and held for the length of a block."""
 
-    def __init__(self, lanes: Lanes, origin: str, patience: Patience) -> None:
+    def __init__(self, lanes: HostLimiter, origin: str, budget: TimeBudget) -> None:
         self._lanes = lanes
         self._origin = origin
-        self._patience = patience
-        self._lane = lanes.enter(origin)
+        self._patience = budget
+        self._lane = lanes.host(origin)
         self._is_held = False
         self._is_aside = False
         self._began = 0.0
 
-    async def __aenter__(self) -> Turn | Failed:
+    async def __aenter__(self) -> Slot | Failure:
         try:
             refused = await self._lanes.wait(self._lane, self._patience)
         except BaseException:
@@ -145,7 +146,7 @@ class Turn:
 
     async def __aexit__(self, *_: object) -> None:
         if self._is_held:
-            self._lanes.give_back(self._lane, in_all=not self._is_aside)
+            self._lanes.release(self._lane, in_all=not self._is_aside)
         self._lanes.leave(self._origin, self._lane)
 
     async def aside(self, waiting: Awaitable[None]) -> None:
@@ -155,7 +156,7 @@ class Turn:
         self._is_aside = False
         self._began = self._lanes.clock.elapsed()
 
-    def learn(self, failed: Failed | None, *, reached: bool = True) -> None:
+    def learn(self, failed: Failure | None, *, reached: bool = True) -> None:
         """Take in how the request has ended; `reached` is whether there was a connection."""
         self._lane.standing = host_limits.after(
             self._lane.standing,
@@ -167,10 +168,10 @@ class Turn:
         )
 
 
-class _Lane:
+class _Host:
     """One origin: how we stand with it, how many requests are under way, and who waits."""
 
-    def __init__(self, standing: host_limits.Standing) -> None:
+    def __init__(self, standing: host_limits.HostState) -> None:
         self.standing = standing
         self.under_way = 0
         self.queue: deque[asyncio.Event] = deque()
@@ -182,4 +183,4 @@ class _Lane:
 
 
 _MOST = 4096
-"""Lanes that are remembered."""
+"""HostLimiter that are remembered."""

@@ -16,15 +16,16 @@ from imgfetch.errors import CacheError
 from imgfetch.rules.http import credentials
 
 if TYPE_CHECKING:
-    from imgfetch.engine.time_budget import Patience
-    from imgfetch.model import Ask, Lease, Wanted
+    from imgfetch.engine.time_budget import TimeBudget
+    from imgfetch.model.image import Requirements
+    from imgfetch.model.request import Lease, Request
     from imgfetch.ports import Store
 
 
-class Lead:
+class LeaseHolder:
     """Who goes first with one request."""
 
-    def __init__(self, store: Store, ask: Ask, *, alone: bool) -> None:
+    def __init__(self, store: Store, ask: Request, *, alone: bool) -> None:
         """`alone`: whatever others do."""
         self._store = store
         self._what = ask.key, _telling_apart(ask, store)
@@ -32,28 +33,28 @@ class Lead:
         self._alone = alone
         self._waits = True
 
-    def take(self) -> bool:
+    def acquire(self) -> bool:
         """Whether to go ahead with the request: nobody else makes it, or it has been waited for."""
         if self._alone:
             return True
         if self._lease is None or not self._lease.ours:
-            self._lease = self._store.lease(*self._what)
+            self._lease = self._store.acquire(*self._what)
         return self._lease.ours or not self._waits
 
-    async def follow(self, patience: Patience) -> bool:
+    async def wait_for_holder(self, budget: TimeBudget) -> bool:
         """Wait for who leads to be done, or to die; false where it still leads after half of what is left.
 
         Whoever takes over from one that has died is waited for as well: it has the same lease.
         """
         self._waits = False
         assert self._lease is not None  # noqa: S101 (it is another's)
-        pause, ends, leader = _PAUSE, patience.left / 2, self._lease.holder
+        pause, ends, leader = _PAUSE, budget.remaining / 2, self._lease.holder
         while not self._lease.ours and self._lease.holder == leader:
-            if patience.left < ends:
+            if budget.remaining < ends:
                 return False
-            await patience.wait(pause)
+            await budget.sleep(pause)
             pause = min(pause * 1.5, _LONGEST_PAUSE)
-            self._lease = self._store.lease(*self._what)
+            self._lease = self._store.acquire(*self._what)
         return True
 
     def release(self) -> None:
@@ -62,7 +63,7 @@ class Lead:
             self._store.release(self._lease)
 
 
-def _telling_apart(ask: Ask, store: Store) -> tuple[tuple[str, str], ...]:
+def _telling_apart(ask: Request, store: Store) -> tuple[tuple[str, str], ...]:
     """Return what tells requests for one key apart, without credentials: their hash stands for them."""
     try:
         selector = selector_of(ask, store)
@@ -72,7 +73,7 @@ def _telling_apart(ask: Ask, store: Store) -> tuple[tuple[str, str], ...]:
     return (*fields, ("", selector)) if selector else fields
 
 
-class Leads:
+class LeaseHolders:
     """The leads of one run."""
 
     def __init__(self, store: Store, *, sought: bool) -> None:
@@ -80,9 +81,9 @@ class Leads:
         self._sought = sought
         self._alone = False
 
-    def of(self, ask: Ask, wanted: Wanted) -> Lead | None:
+    def of(self, ask: Request, wanted: Requirements) -> LeaseHolder | None:
         """A lead in one request, to be released. None where none is sought, or nothing will be kept."""
-        return Lead(self._store, ask, alone=self._alone) if self._sought and wanted.image else None
+        return LeaseHolder(self._store, ask, alone=self._alone) if self._sought and wanted.image else None
 
     def give_up(self) -> None:
         """Wait for nobody any more: who is waited for in vain once is not going to be done with the next."""

@@ -9,7 +9,9 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from imgfetch.errors import CheckDueError
-from imgfetch.model import NO_SECRETS, NO_SOURCE_ORIGIN, Served, Wanted
+from imgfetch.model.image import Requirements
+from imgfetch.model.request import NO_SECRETS, NO_SOURCE_ORIGIN
+from imgfetch.model.result import Served
 from imgfetch.rules.http import credentials, urls
 from imgfetch.rules.image import placeholders, renditions
 from imgfetch.rules.policy import fetch_policy
@@ -17,29 +19,19 @@ from imgfetch.rules.policy import fetch_policy
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from imgfetch.model import (
-        Ask,
-        Candidate,
-        Choice,
-        Digest,
-        Entry,
-        Facts,
-        Key,
-        Rendition,
-        Secrets,
-        Seen,
-        Settings,
-        SourceOrigin,
-    )
-    from imgfetch.ports import Runner, Store
+    from imgfetch.model.image import Entry, Facts, Lookup
+    from imgfetch.model.markup import Candidate, Choice, Rendition
+    from imgfetch.model.request import Request, Secrets, Settings, SourceOrigin
+    from imgfetch.model.values import Digest, Key
+    from imgfetch.ports import Executor, Store
 
 T = TypeVar("T")
 
 
-def look_up(choices: Iterable[Choice], store: Store, settings: Settings, *, now: float) -> Seen:
+def look_up(choices: Iterable[Choice], store: Store, settings: Settings, *, now: float) -> Lookup:
     """Look for all the chosen candidates at once, which costs little more than looking for one."""
     keys = {key for choice in choices if (key := urls.key(choice.url, settings.key_ignore)) is not None}
-    return store.look_at(() if settings.refresh else tuple(keys), now=now)
+    return store.lookup(() if settings.refresh else tuple(keys), now=now)
 
 
 def held(
@@ -49,7 +41,7 @@ def held(
     *,
     now: float,
     sha256: Digest | None = None,
-    seen: Seen | None = None,
+    seen: Lookup | None = None,
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
     at_once: bool = False,
 ) -> Served | None:
@@ -63,12 +55,16 @@ def held(
         return None
     key = urls.key(choice.url, settings.key_ignore)
     just = seen if seen is not None and is_recent(seen, now=now) else None
-    if just is None or key not in just.absent:
+    if just is None or key not in just.missing:
         wanted = wanted_of(choice.candidate, settings, sha256)
-        sight = None if just is None or key is None else just.answers.get(key)
+        sight = None if just is None or key is None else just.hits.get(key)
         if sight is not None and _secrets(choice.url, settings, source_origin) != NO_SECRETS:
             sight = None  # what answers whatever it is asked with answers no credentials
-        serve = None if sight is None else fetch_policy.consider_bytes(store.told(sight[1]), wanted, settings)
+        serve = (
+            None
+            if sight is None
+            else fetch_policy.before_request_for_bytes(store.entry_of(sight[1]), wanted, settings)
+        )
         serve = serve or answer(
             choice.url,
             store,
@@ -87,13 +83,13 @@ def held(
     return _stand_in(choice, store, settings, least=least, now=now)
 
 
-def was_seen(choice: Choice, seen: Seen, settings: Settings, *, now: float) -> bool:
+def was_seen(choice: Choice, seen: Lookup, settings: Settings, *, now: float) -> bool:
     """Whether anything was just seen of the chosen candidate: that it is there, or that nothing is."""
     key = urls.key(choice.url, settings.key_ignore)
-    return is_recent(seen, now=now) and (key in seen.absent or key in seen.answers)
+    return is_recent(seen, now=now) and (key in seen.missing or key in seen.hits)
 
 
-def is_recent(seen: Seen, *, now: float) -> bool:
+def is_recent(seen: Lookup, *, now: float) -> bool:
     """Whether what was seen may be taken for what is."""
     return 0 <= now - seen.at <= JUST
 
@@ -107,20 +103,22 @@ def _stand_in(choice: Choice, store: Store, settings: Settings, *, least: int, n
     address = urls.read(choice.url)
     if not isinstance(address, urls.Address):
         return None
-    offered = renditions.listed(choice, settings)
-    fields = fetch_policy.fields(address, settings, choice.page)
+    offered = renditions.offered(choice, settings)
+    fields = fetch_policy.request_fields(address, settings, choice.page)
     chosen = address.key(settings.key_ignore)
-    for rendition, entry in store.stand_ins(offered, fields, chosen=chosen, least=least):
+    for rendition, entry in store.substitutes(offered, fields, chosen=chosen, least=least):
         candidate = renditions.candidate_for(rendition, choice, settings)
         wanted = wanted_of(candidate, settings, None)
         sharing = shared(entry.facts, store)
-        considered = fetch_policy.consider(candidate.url, entry, wanted, settings, now=now, sharing=sharing)
-        if isinstance(considered, fetch_policy.Serve) and fetch_policy.may_stand_for(considered, choice):
+        considered = fetch_policy.before_request(
+            candidate.url, entry, wanted, settings, now=now, sharing=sharing
+        )
+        if isinstance(considered, fetch_policy.UseStored) and fetch_policy.may_substitute(considered, choice):
             return _served(choice, candidate, considered, store)
     return None
 
 
-def _served(choice: Choice, candidate: Candidate, serve: fetch_policy.Serve, store: Store) -> Served:
+def _served(choice: Choice, candidate: Candidate, serve: fetch_policy.UseStored, store: Store) -> Served:
     path = store.path(serve.entry)
     return Served(choice, candidate, serve.entry, path, serve.origin, warnings=serve.warnings)
 
@@ -128,25 +126,25 @@ def _served(choice: Choice, candidate: Candidate, serve: fetch_policy.Serve, sto
 def consult(
     url: str,
     store: Store,
-    wanted: Wanted,
+    wanted: Requirements,
     settings: Settings,
     *,
     now: float,
     page: str = "",
     offered: tuple[Rendition, ...] = (),
-    seen: Seen | None = None,
+    seen: Lookup | None = None,
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
     at_once: bool = False,
-) -> fetch_policy.Serve | Ask | fetch_policy.Refuse:
+) -> fetch_policy.UseStored | Request | fetch_policy.Reject:
     """Put what the store holds of `url` before `plan.consider`, for a request on behalf of `page`.
 
     What was `seen` to be absent within this second is not looked for again. `at_once` as in `find`.
     """
     key = urls.key(url, settings.key_ignore)
-    absent = seen is not None and is_recent(seen, now=now) and key in seen.absent
+    absent = seen is not None and is_recent(seen, now=now) and key in seen.missing
     entry = None if absent else find(url, store, settings, page, source_origin, at_once=at_once)
     sharing = () if entry is None else shared(entry.facts, store)
-    return fetch_policy.consider(
+    return fetch_policy.before_request(
         url,
         entry,
         wanted,
@@ -162,40 +160,40 @@ def consult(
 def answer(
     url: str,
     store: Store,
-    wanted: Wanted,
+    wanted: Requirements,
     settings: Settings,
     *,
     now: float,
     page: str = "",
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
     at_once: bool = False,
-) -> fetch_policy.Serve | None:
+) -> fetch_policy.UseStored | None:
     """The same, where it matters only whether what is held will do."""
     entry = find(url, store, settings, page, source_origin, at_once=at_once)
     return _answer(url, entry, store, wanted, settings, now=now)
 
 
 def answer_to(
-    ask: Ask, store: Store, wanted: Wanted, settings: Settings, *, now: float, at_once: bool = False
-) -> fetch_policy.Serve | None:
+    ask: Request, store: Store, wanted: Requirements, settings: Settings, *, now: float, at_once: bool = False
+) -> fetch_policy.UseStored | None:
     """Return what is held by now, and will do, of what was to be asked for."""
     entry = find_for(ask, store, settings, at_once=at_once)
     return _answer(ask.url, entry, store, wanted, settings, now=now)
 
 
 def _answer(
-    url: str, entry: Entry | None, store: Store, wanted: Wanted, settings: Settings, *, now: float
-) -> fetch_policy.Serve | None:
+    url: str, entry: Entry | None, store: Store, wanted: Requirements, settings: Settings, *, now: float
+) -> fetch_policy.UseStored | None:
     if entry is None:
         return None
     sharing = shared(entry.facts, store)
-    considered = fetch_policy.consider(url, entry, wanted, settings, now=now, sharing=sharing)
-    return considered if isinstance(considered, fetch_policy.Serve) else None
+    considered = fetch_policy.before_request(url, entry, wanted, settings, now=now, sharing=sharing)
+    return considered if isinstance(considered, fetch_policy.UseStored) else None
 
 
 def shared(facts: Facts, store: Store) -> tuple[Key, ...]:
     """Under which keys a store holds the same bytes, where it matters."""
-    return store.sharing(facts) if facts.bytes <= placeholders.MOST_BYTES else ()
+    return store.keys_sharing(facts) if facts.bytes <= placeholders.MOST_BYTES else ()
 
 
 def find(
@@ -216,12 +214,14 @@ def find(
     if not isinstance(address, urls.Address):
         return None
     secrets = credentials.secrets(address, settings, source_origin)
-    headers = None if settings.offline else fetch_policy.fields(address, settings, page, source_origin)
+    headers = (
+        None if settings.offline else fetch_policy.request_fields(address, settings, page, source_origin)
+    )
     key = address.key(settings.key_ignore)
     return find_selected(key, store, headers, secrets, at_once=at_once)
 
 
-def find_for(ask: Ask, store: Store, settings: Settings, *, at_once: bool = False) -> Entry | None:
+def find_for(ask: Request, store: Store, settings: Settings, *, at_once: bool = False) -> Entry | None:
     """Return what the store holds for a request that was made, with all that it carries."""
     headers = None if settings.offline else ask.headers
     return find_selected(ask.key, store, headers, ask.secrets, at_once=at_once)
@@ -252,12 +252,12 @@ def find_selected(
     latest = found(redirected=True)
     if secrets.redirected:
         direct = found(redirected=False)
-        if direct is not None and direct.bound is None:
-            return direct if latest is None or latest.received_at <= direct.received_at else latest
+        if direct is not None and direct.redirect_lifetime is None:
+            return direct if latest is None or latest.response_time <= direct.response_time else latest
     return latest
 
 
-def selector_of(ask: Ask, store: Store, *, redirected: bool = True) -> str:
+def selector_of(ask: Request, store: Store, *, redirected: bool = True) -> str:
     """Return the hash that selects the response to a request, or a part of it; empty without credentials.
 
     Raises `CacheError`.
@@ -274,7 +274,7 @@ def _secrets(url: str, settings: Settings, source_origin: SourceOrigin) -> Secre
     return credentials.secrets(address, settings, source_origin)
 
 
-async def without_blocking(look: Callable[[bool], T], runner: Runner) -> T:
+async def without_blocking(look: Callable[[bool], T], runner: Executor) -> T:
     """Return what `look(at_once)` finds; where it would hash many bytes, look again in a thread."""
     try:
         return look(True)
@@ -284,10 +284,10 @@ async def without_blocking(look: Callable[[bool], T], runner: Runner) -> T:
 
 def wanted_of(
     candidate: Candidate, settings: Settings, sha256: Digest | None, *, page: bool = False
-) -> Wanted:
+) -> Requirements:
     """What the bytes of one candidate must be, where a `page` may come in its place."""
     width = settings.expect_width or candidate.width
-    return Wanted(
+    return Requirements(
         settings.level,
         sha256,
         width=width,

@@ -7,23 +7,26 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from imgfetch.engine.retrying import persist
-from imgfetch.engine.single_flight import Flights
-from imgfetch.engine.time_budget import Patience
+from imgfetch.engine.retrying import retry_while_advised
+from imgfetch.engine.single_flight import SingleFlight
+from imgfetch.engine.time_budget import TimeBudget
 from imgfetch.frozen import replace
-from imgfetch.model import Ask, Defect, Failed, Key
+from imgfetch.model.image import Defect
+from imgfetch.model.request import Request
+from imgfetch.model.result import Failure
+from imgfetch.model.values import Key
 from imgfetch.rules.crawl import robots
 from imgfetch.rules.http import urls
-from imgfetch.rules.http.content_coding import Undo
+from imgfetch.rules.http.content_coding import Decoder
 from imgfetch.rules.policy import fetch_policy, retry
 
 if TYPE_CHECKING:
     from imgfetch.engine.turns import Turns
-    from imgfetch.model import Settings
-    from imgfetch.ports import Ports, Reply
+    from imgfetch.model.request import Settings
+    from imgfetch.ports import Ports, Response
     from imgfetch.rules.crawl.robots import Rules
 
-_Verdict: TypeAlias = "Rules | Failed"
+_Verdict: TypeAlias = "Rules | Failure"
 
 
 class _Known(NamedTuple):
@@ -45,84 +48,82 @@ class Robots:
         self._settings = replace(
             settings, limits=limits, referer="", robots="", headers=(), headers_for=(), allow_downgrade=True
         )
-        self._flights: Flights[_Verdict] = Flights()
+        self._flights: SingleFlight[_Verdict] = SingleFlight()
         self._known: dict[str, _Known] = {}
         """Those asked last at the end."""
         self._weight = 0
 
-    async def judge(self, url: str) -> Failed | None:
+    async def check(self, url: str) -> Failure | None:
         """Why `url` may not be asked for, or None where it may."""
         address = urls.read(url)
         if isinstance(address, Defect):
             return None
         verdict = await self._verdict(address.origin)
-        if isinstance(verdict, Failed):
+        if isinstance(verdict, Failure):
             message = f"no robots.txt, so nothing may be asked for: {verdict.message}"
             return replace(verdict, message=message, url=urls.redact(url), attempts=0)
         if verdict.allows(address.target):
             return None
         return retry.opted_out(f"robots.txt disallows it for {self._token}", url)
 
-    async def ground(self) -> None:
+    async def close(self) -> None:
         """Cancel what is under way; nothing is asked for any more."""
-        await self._flights.ground()
+        await self._flights.close()
 
     async def _verdict(self, origin: str) -> _Verdict:
         known = self._known.get(origin)
         if known is not None and self._clock.elapsed() < known.until:
             return known.verdict
-        return await self._flights.board(origin, lambda: self._ask(origin))
+        return await self._flights.run(origin, lambda: self._ask(origin))
 
     async def _ask(self, origin: str) -> _Verdict:
-        patience = Patience(self._limits.total_timeout, self._clock)
+        budget = TimeBudget(self._limits.total_timeout, self._clock)
         url = origin + "/robots.txt"
         headers = (
             ("user-agent", self._settings.user_agent),
             ("accept", "text/plain,*/*;q=0.5"),
             ("accept-encoding", "identity"),
         )
-        ask = Ask(Key(url), url, headers)
+        ask = Request(Key(url), url, headers)
 
         async def attempt(attempts: int) -> _Verdict | retry.Wait:
-            walked = await self._walk(ask, patience)
-            if not isinstance(walked, Failed):
+            walked = await self._walk(ask, budget)
+            if not isinstance(walked, Failure):
                 return walked
             if robots.is_unavailable(walked):
                 return robots.Rules()
             failed = replace(walked, attempts=attempts)
-            return retry.advise(
-                failed, spent=patience.spent, limits=self._limits, chance=self._clock.chance()
-            )
+            return retry.decide(failed, spent=budget.spent, limits=self._limits, chance=self._clock.chance())
 
-        verdict: _Verdict = await persist(attempt, patience)
+        verdict: _Verdict = await retry_while_advised(attempt, budget)
         self._remember(origin, verdict)
         return verdict
 
-    async def _walk(self, ask: Ask, patience: Patience) -> _Verdict:
+    async def _walk(self, ask: Request, budget: TimeBudget) -> _Verdict:
         while True:
-            hop = await self._turns.take(ask, patience, self._hop)
-            if not isinstance(hop, fetch_policy.Follow):
+            hop = await self._turns.take(ask, budget, self._hop)
+            if not isinstance(hop, fetch_policy.Redirect):
                 return hop
             ask = hop.ask
 
-    async def _hop(self, ask: Ask) -> _Verdict | fetch_policy.Follow:
+    async def _hop(self, ask: Request) -> _Verdict | fetch_policy.Redirect:
         async with self._transport.send(ask) as reply:
-            heard = fetch_policy.hear(ask, reply.head, self._settings, now=self._clock.now())
+            heard = fetch_policy.after_response(ask, reply.head, self._settings, now=self._clock.now())
             match heard:
-                case fetch_policy.Receive(coding=coding):
-                    data = await _beginning(reply, Undo(coding, limit=4 * robots.LONGEST))
-                case fetch_policy.Refuse(failed):
+                case fetch_policy.ReadBody(coding=coding):
+                    data = await _beginning(reply, Decoder(coding, limit=4 * robots.LONGEST))
+                case fetch_policy.Reject(failed):
                     return failed
-                case fetch_policy.Follow():
+                case fetch_policy.Redirect():
                     return heard
-                case fetch_policy.Refresh():
+                case fetch_policy.NotModified():
                     raise AssertionError("nothing is held of a robots.txt")
         if isinstance(data, Defect):
-            return retry.failure(data.reason, data.message, ask.url)
+            return retry.failure(data.kind, data.message, ask.url)
         return await self._runner.run(lambda: robots.read(data, self._token))
 
     def _remember(self, origin: str, verdict: _Verdict) -> None:
-        lasts = _UNREACHABLE if isinstance(verdict, Failed) else robots.LIFETIME
+        lasts = _UNREACHABLE if isinstance(verdict, Failure) else robots.LIFETIME
         self._forget(origin)
         self._known[origin] = _Known(verdict, self._clock.elapsed() + lasts)
         self._weight += _weight(verdict)
@@ -135,7 +136,7 @@ class Robots:
             self._weight -= _weight(known.verdict)
 
 
-async def _beginning(reply: Reply, undo: Undo) -> bytes | Defect:
+async def _beginning(reply: Response, undo: Decoder) -> bytes | Defect:
     """As much of a body as is read of a robots.txt."""
     data = bytearray()
     async for chunk in reply.body():
@@ -150,7 +151,7 @@ async def _beginning(reply: Reply, undo: Undo) -> bytes | Defect:
 
 def _weight(verdict: _Verdict) -> int:
     """About how many rules fit into the memory that it takes."""
-    return 4 + (0 if isinstance(verdict, Failed) else len(verdict.rules))
+    return 4 + (0 if isinstance(verdict, Failure) else len(verdict.rules))
 
 
 _MOST = 100_000

@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, TypeVar
 
 from imgfetch.errors import NetworkError
-from imgfetch.model import Reason
+from imgfetch.model.result import ErrorKind
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class Patience:
+class TimeBudget:
     """What is left of the time limit of one image."""
 
     def __init__(self, limit: float, clock: Clock) -> None:
@@ -25,17 +25,17 @@ class Patience:
         self.spent = 0.0
 
     @property
-    def left(self) -> float:
+    def remaining(self) -> float:
         """Seconds; none where it is negative."""
         return self._limit - self.spent
 
-    async def spend(self, work: Awaitable[T], missing: str = "no whole image") -> T:
+    async def run(self, work: Awaitable[T], missing: str = "no whole image") -> T:
         """Return what comes of `work`, within the time that is left. Raises `NetworkError` (`timeout`).
 
         `missing` is what the message says there is none of.
         """
         began = self._clock.elapsed()
-        limit = asyncio.timeout(self.left)
+        limit = asyncio.timeout(self.remaining)
         try:
             async with limit:
                 return await work
@@ -43,12 +43,12 @@ class Patience:
             if not limit.expired():  # somebody else's, an observer's say
                 raise
             raise NetworkError(
-                Reason.TIMEOUT, f"{missing} within the time limit of {self._limit:g} s"
+                ErrorKind.TIMEOUT, f"{missing} within the time limit of {self._limit:g} s"
             ) from error
         finally:
             self.spent += self._clock.elapsed() - began
 
-    async def wait(self, seconds: float) -> None:
+    async def sleep(self, seconds: float) -> None:
         """Spend time doing nothing."""
         await self._clock.sleep(seconds)
         self.spent += seconds

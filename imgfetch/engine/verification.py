@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.formats import walk
 from imgfetch.formats.footprint import decode_load
-from imgfetch.model import Defect, Facts, Level, Reason, Scratch
+from imgfetch.model.image import Defect, Facts, VerifyLevel
+from imgfetch.model.result import ErrorKind
+from imgfetch.model.values import StagingId
 from imgfetch.ports import never_stop
 from imgfetch.rules.http import digests
 from imgfetch.rules.image import decode_budget, verify
@@ -22,7 +24,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from imgfetch.model import Buffer, DecodeLoad, Digest, Limits, Structure, Verified, Wanted
+    from imgfetch.model.image import DecodeLoad, Requirements, Structure, Verified
+    from imgfetch.model.request import Limits
+    from imgfetch.model.values import Buffer, Digest
     from imgfetch.ports import Checkpoint, Decoder
     from imgfetch.rules.http.digests import Claim
 
@@ -36,11 +40,11 @@ class Inspected(NamedTuple):
     """Of the decode that is wanted; None where none is."""
 
 
-def prove(
+def verify_bytes(
     data: Buffer,
     digest: Digest,
     *,
-    wanted: Wanted,
+    wanted: Requirements,
     limits: Limits,
     decoder: Decoder,
     room: Callable[[DecodeLoad, int], AbstractContextManager[None]],
@@ -59,7 +63,7 @@ def prove(
             decoded = decode(data, inspected, wanted, limits, decoder, checkpoint)
     if isinstance(decoded, Defect):
         return decoded
-    return conclude(inspected, decoded, Scratch(""), wanted)
+    return conclude(inspected, decoded, StagingId(""), wanted)
 
 
 def inspect(
@@ -67,7 +71,7 @@ def inspect(
     digest: Digest,
     *,
     length: int | None,
-    wanted: Wanted,
+    wanted: Requirements,
     limits: Limits,
     claims: tuple[Claim, ...] = (),
 ) -> Inspected | Defect:
@@ -81,12 +85,12 @@ def inspect(
         return _other_length(len(data), length)
     structure = walk(data)
     if structure.format is None:
-        return structure.defect or Defect(Reason.NOT_IMAGE, "the body is no image")
-    if wanted.level is not Level.NONE:
-        defect = verify.admit(structure, limits)
+        return structure.defect or Defect(ErrorKind.NOT_IMAGE, "the body is no image")
+    if wanted.level is not VerifyLevel.NONE:
+        defect = verify.check_size(structure, limits)
         if defect is not None:
-            return verify.excusable(defect, Level.NONE)
-    weighed = digests.weigh(claims, data, digest)
+            return verify.excusable(defect, VerifyLevel.NONE)
+    weighed = digests.check(claims, data, digest)
     if isinstance(weighed, Defect):
         return weighed
     load = decode_load(data, structure) if wanted.level.decodes else None
@@ -101,7 +105,7 @@ def inspect(
         frames=structure.frames,
         bytes=len(data),
         sha256=digest,
-        verified=(*checks, *verify.proofs(structure.format, wanted.level), *weighed),
+        verified=(*checks, *verify.checks_of(structure.format, wanted.level), *weighed),
     )
     return Inspected(structure, facts, load)
 
@@ -109,7 +113,7 @@ def inspect(
 def decode(
     data: Buffer,
     inspected: Inspected,
-    wanted: Wanted,
+    wanted: Requirements,
     limits: Limits,
     decoder: Decoder,
     checkpoint: Checkpoint,
@@ -120,23 +124,23 @@ def decode(
         data,
         inspected.facts.format,
         limits,
-        thorough=wanted.level is Level.THOROUGH,
+        thorough=wanted.level is VerifyLevel.THOROUGH,
         checkpoint=checkpoint,
         warn=notes.append,
     )
-    return tuple(notes) if defect is None else verify.excusable(defect, Level.STRUCTURE)
+    return tuple(notes) if defect is None else verify.excusable(defect, VerifyLevel.STRUCTURE)
 
 
 def conclude(
-    inspected: Inspected, notes: tuple[str, ...], scratch: Scratch, wanted: Wanted
+    inspected: Inspected, notes: tuple[str, ...], scratch: StagingId, wanted: Requirements
 ) -> Verified | Defect:
     """Judge what was inspected and, where that is wanted, decoded with these warnings."""
     structure = inspected.structure
     all_notes = (*structure.notes, *notes)
-    return verify.judge(inspected.facts, scratch, wanted, tail=structure.tail, notes=all_notes)
+    return verify.check(inspected.facts, scratch, wanted, tail=structure.tail, notes=all_notes)
 
 
 def _other_length(real: int, promised: int) -> Defect:
     if real < promised:
-        return Defect(Reason.INCOMPLETE, f"got {real:,} of {promised:,} bytes")
-    return Defect(Reason.CORRUPT, f"got {real:,} bytes, {promised:,} were promised")
+        return Defect(ErrorKind.INCOMPLETE, f"got {real:,} of {promised:,} bytes")
+    return Defect(ErrorKind.CORRUPT, f"got {real:,} bytes, {promised:,} were promised")

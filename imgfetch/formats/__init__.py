@@ -16,13 +16,14 @@ import struct
 from functools import cache
 from typing import TYPE_CHECKING
 
-from imgfetch.formats.walker import Flaw, Seen
-from imgfetch.model import Defect, Format, Reason, Structure
+from imgfetch.formats.walker import FormatError, WalkState
+from imgfetch.model.image import Defect, Format, Structure
+from imgfetch.model.result import ErrorKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from imgfetch.model import Buffer
+    from imgfetch.model.values import Buffer
 
 
 def walk(data: Buffer) -> Structure:
@@ -33,8 +34,8 @@ def walk(data: Buffer) -> Structure:
         if form is None:
             from imgfetch.formats import other_types
 
-            return Structure(None, defect=other_types.recognise(head, len(view)))
-        seen = Seen()
+            return Structure(None, defect=other_types.describe(head, len(view)))
+        seen = WalkState()
         defect = _flaw(_walker(form), view, seen)
         return Structure(
             form,
@@ -74,18 +75,20 @@ _HEAD = 4096
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
 
 
-def _flaw(walker: Callable[[memoryview, Seen], None], view: memoryview, seen: Seen) -> Defect | None:
+def _flaw(
+    walker: Callable[[memoryview, WalkState], None], view: memoryview, seen: WalkState
+) -> Defect | None:
     try:
         walker(view, seen)
-    except Flaw as flaw:
+    except FormatError as flaw:
         return flaw.defect
     except (struct.error, IndexError):  # a walker reads what must be there, and finds the end of the file
-        return Defect(Reason.TRUNCATED, f"ends after {len(view):,} bytes, in the middle of a header")
+        return Defect(ErrorKind.TRUNCATED, f"ends after {len(view):,} bytes, in the middle of a header")
     return None
 
 
 @cache
-def _walker(form: Format) -> Callable[[memoryview, Seen], None]:
+def _walker(form: Format) -> Callable[[memoryview, WalkState], None]:
     """Imported when met: most programs meet one or two formats."""
     match form:
         case Format.WEBP:

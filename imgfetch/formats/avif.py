@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING
 from imgfetch.formats.av1 import coded
 from imgfetch.formats.walker import (
     MOST_PARTS,
-    Flaw,
+    FormatError,
     corrupt,
     name,
     refuse_second_file,
@@ -37,10 +37,10 @@ from imgfetch.formats.walker import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from imgfetch.formats.walker import Seen
+    from imgfetch.formats.walker import WalkState
 
 
-def walk(data: memoryview, seen: Seen) -> None:
+def walk(data: memoryview, seen: WalkState) -> None:
     """Walk a file that begins with an `ftyp` box."""
     boxes, whole = _outermost(data, seen), data
     sequence = bytes(data[8:12]) == b"avis"
@@ -68,7 +68,7 @@ _LONG = Struct(">Q")
 _Span = tuple[int, int]
 
 
-def _outermost(data: memoryview, seen: Seen) -> dict[bytes, _Span]:
+def _outermost(data: memoryview, seen: WalkState) -> dict[bytes, _Span]:
     """Return the boxes of the file, and let `seen` have the number of bytes behind the last of them."""
     boxes: dict[bytes, _Span] = {}
     at = 0
@@ -79,7 +79,7 @@ def _outermost(data: memoryview, seen: Seen) -> dict[bytes, _Span]:
             kind, contents, stop = _box(data, at, len(data))
             if stop > len(data):
                 raise truncated(_cut(data, at, stop, len(data)))
-        except Flaw:
+        except FormatError:
             if boxes.keys().isdisjoint((b"meta", b"moov")):
                 raise
             break  # where these bytes belonged to the image, an extent or a sample lies in them
@@ -154,7 +154,7 @@ class _Item:
     extents: list[_Span] = field(default_factory=list)
 
 
-def _still(data: memoryview, span: _Span, seen: Seen, *, sequence: bool) -> None:
+def _still(data: memoryview, span: _Span, seen: WalkState, *, sequence: bool) -> None:
     meta = _inside(data, (span[0] + 4, span[1]))
     items = {number: _Item(kind) for number, kind in _item_kinds(data, _need(meta, b"iinf"))}
     _locate(data, meta, items)
@@ -205,7 +205,7 @@ def _references(data: memoryview, meta: dict[bytes, _Span]) -> Iterator[tuple[by
         yield kind, origin, [read.take(size) for _ in range(read.take(2))]
 
 
-def _coded(data: memoryview, start: int, stop: int, seen: Seen, *, alone: bool = True) -> None:
+def _coded(data: memoryview, start: int, stop: int, seen: WalkState, *, alone: bool = True) -> None:
     """Note the size of coded data; where they `alone` make the image, refuse what is much larger."""
     said = coded(data[start:stop])
     if said is None:
@@ -269,7 +269,7 @@ def _extent(size: int, meta: dict[bytes, _Span], method: int, start: int, length
     return start, start + length if length else size
 
 
-def _properties(data: memoryview, meta: dict[bytes, _Span], items: dict[int, _Item], seen: Seen) -> None:
+def _properties(data: memoryview, meta: dict[bytes, _Span], items: dict[int, _Item], seen: WalkState) -> None:
     """Read iprp: one ipco, and one or several ipma, of different versions and flags (ISO 23008-12 §9.3.1)."""
     shared: dict[bytes, _Span] = {}
     for kind, start, stop in _boxes(data, *_need(meta, b"iprp")):
@@ -291,7 +291,7 @@ def _associate(data: memoryview, span: _Span, items: dict[int, _Item]) -> None:
 
 
 def _measure(
-    data: memoryview, meta: dict[bytes, _Span], ipco: _Span, items: dict[int, _Item], seen: Seen
+    data: memoryview, meta: dict[bytes, _Span], ipco: _Span, items: dict[int, _Item], seen: WalkState
 ) -> None:
     """The size of the primary item, from its ispe property (ISO 23008-12 §6.5.3)."""
     start, _ = _need(meta, b"pitm")
@@ -313,7 +313,7 @@ def _measure(
 # A sequence: the first picture track of a moov box (ISO 14496-12 §8.2 to §8.7)
 
 
-def _sequence(data: memoryview, span: _Span, seen: Seen) -> None:
+def _sequence(data: memoryview, span: _Span, seen: WalkState) -> None:
     for kind, start, stop in _boxes(data, *span):
         if kind == b"trak":
             media = _inside(data, _need(_inside(data, (start, stop)), b"mdia"))
@@ -330,7 +330,7 @@ _PICTURES, _AUXILIARY = (b"pict", b"vide"), b"auxv"
 """Handler types (ISO 23008-12 §7.2.2, ISO 14496-12 §12.1.1); an auxiliary track holds alpha values."""
 
 
-def _track(data: memoryview, tables: dict[bytes, _Span], seen: Seen, *, shown: bool) -> None:
+def _track(data: memoryview, tables: dict[bytes, _Span], seen: WalkState, *, shown: bool) -> None:
     """Check that every sample of a track lies inside the file; note size and number of what is `shown`."""
     entries = list(_boxes(data, _need(tables, b"stsd")[0] + 8, tables[b"stsd"][1]))
     sizes, sizes_end = _need(tables, b"stsz")

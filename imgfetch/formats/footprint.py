@@ -12,10 +12,11 @@ import struct
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from imgfetch.model import DecodeLoad, Format
+from imgfetch.model.image import DecodeLoad, Format
 
 if TYPE_CHECKING:
-    from imgfetch.model import Buffer, Structure
+    from imgfetch.model.image import Structure
+    from imgfetch.model.values import Buffer
 
 NO_SECOND_TRY = 16_000_000
 """Pixels from which on a WebP that libwebp refuses is not given to Pillow too: that takes 10 bytes each."""

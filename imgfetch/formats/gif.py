@@ -26,7 +26,7 @@ from imgfetch.formats.walker import MOST_PARTS, corrupt, truncated
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from imgfetch.formats.walker import Seen
+    from imgfetch.formats.walker import WalkState
 
 
 class Frame(NamedTuple):
@@ -45,7 +45,7 @@ class Frame(NamedTuple):
     """Where the block terminator behind the data stands."""
 
 
-def walk(data: memoryview, seen: Seen) -> None:
+def walk(data: memoryview, seen: WalkState) -> None:
     """Walk a file that begins with `GIF87a` or `GIF89a`."""
     seen.width, seen.height, _ = _SCREEN.unpack_from(data, 6)
     end = len(data)
@@ -98,7 +98,7 @@ _INTERLACED = 0x40
 _MOST_PADDING = 16
 
 
-def _look(right: int, bottom: int, bits: int, seen: Seen) -> None:
+def _look(right: int, bottom: int, bits: int, seen: WalkState) -> None:
     """Note a frame that reaches so far, before its data are looked for: a bomb may be cut there."""
     # "Each image must fit within the boundaries of the Logical Screen" (§20): where the first does not, the
     # screen grows. The limit on pixels must hold for what a reader makes of the others, too.
@@ -112,7 +112,7 @@ def _look(right: int, bottom: int, bits: int, seen: Seen) -> None:
         raise corrupt(f"frame {seen.frames} begins with codes of {bits} bits")
 
 
-def _parts(data: memoryview, seen: Seen | None = None) -> Iterator[Frame | int]:
+def _parts(data: memoryview, seen: WalkState | None = None) -> Iterator[Frame | int]:
     """Yield every frame, and last where the trailer ends. Raises `Flaw`."""
     try:
         yield from _parts_to_the_trailer(data, seen)
@@ -120,7 +120,7 @@ def _parts(data: memoryview, seen: Seen | None = None) -> Iterator[Frame | int]:
         raise truncated(f"ends after {len(data):,} bytes, without a trailer") from None
 
 
-def _parts_to_the_trailer(data: memoryview, seen: Seen | None) -> Iterator[Frame | int]:
+def _parts_to_the_trailer(data: memoryview, seen: WalkState | None) -> Iterator[Frame | int]:
     _, _, flags = _SCREEN.unpack_from(data, 6)
     at = 13 + _palette(flags)
     padding = 0

@@ -19,12 +19,12 @@ import re
 from struct import Struct
 from typing import NamedTuple
 
-from imgfetch.formats.walker import MOST_PARTS, Flaw, Seen, corrupt, refuse_zeros, truncated
+from imgfetch.formats.walker import MOST_PARTS, FormatError, WalkState, corrupt, refuse_zeros, truncated
 from imgfetch.frozen import dataclass
-from imgfetch.model import Reason
+from imgfetch.model.result import ErrorKind
 
 
-def walk(data: memoryview, seen: Seen) -> None:
+def walk(data: memoryview, seen: WalkState) -> None:
     """Walk a file that begins with `FF D8 FF`."""
     seen.tail = len(data) - _walk(data, seen).end
 
@@ -40,12 +40,12 @@ class Outline(NamedTuple):
     """The sequential scans whose header gives parameters of a progressive one. Decoders ignore them."""
 
 
-def outline(data: memoryview) -> Outline:
-    """Return the outline of a file. Raises `Flaw`."""
-    return _walk(data, Seen())
+def scan_layout(data: memoryview) -> Outline:
+    """Return the outline of a file. Raises `FormatError`."""
+    return _walk(data, WalkState())
 
 
-def _walk(data: memoryview, seen: Seen) -> Outline:
+def _walk(data: memoryview, seen: WalkState) -> Outline:
     at = 2
     frame: _Frame | None = None
     interval = scans = odd_scans = 0
@@ -169,7 +169,9 @@ def _frame(data: memoryview, code: int, at: int, stop: int) -> _Frame:
         raise corrupt(f"{width} x {height} pixels in its frame header")
     if code not in _DECODABLE or bits != 8 or count not in (1, 3, 4):
         process = f"FF {code:02X}, {bits} bits, {count} components"
-        raise Flaw(Reason.UNSUPPORTED_FORMAT, f"the body is a JPEG image of a kind not in use ({process})")
+        raise FormatError(
+            ErrorKind.UNSUPPORTED_FORMAT, f"the body is a JPEG image of a kind not in use ({process})"
+        )
     sampling = {}
     for component in range(at + 8, stop, 3):
         across, down = data[component + 1] >> 4, data[component + 1] & 15
@@ -227,7 +229,7 @@ def _restarts(scan: memoryview, mcus: int, interval: int) -> None:
         raise corrupt(f"{len(found):,} restart markers in a scan that has {due:,}: part of it is missing")
 
 
-def _cut(data: memoryview) -> Flaw:
+def _cut(data: memoryview) -> FormatError:
     if len(data) > 1024 and not any(data[-512:]):
         return corrupt("ends in zero bytes, without an end-of-image marker")
     return truncated(f"ends after {len(data):,} bytes, without an end-of-image marker")

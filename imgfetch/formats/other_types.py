@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import re
 
-from imgfetch.model import Defect, Reason
+from imgfetch.model.image import Defect
+from imgfetch.model.result import ErrorKind
 
 
-def recognise(head: bytes, size: int) -> Defect:
+def describe(head: bytes, size: int) -> Defect:
     """Why bytes that begin with `head`, `size` of them in all, are no image of ours."""
     if not size:
-        return Defect(Reason.EMPTY, "the body is empty")
+        return Defect(ErrorKind.EMPTY, "the body is empty")
     if size < 32 and any(magic.startswith(head) for magic in _OURS):
-        return Defect(Reason.TRUNCATED, f"{size} bytes, the beginning of an image")
+        return Defect(ErrorKind.TRUNCATED, f"{size} bytes, the beginning of an image")
     if not head.strip(b"\0"):
-        return Defect(Reason.CORRUPT, f"the first {len(head):,} bytes are zero")
+        return Defect(ErrorKind.CORRUPT, f"the first {len(head):,} bytes are zero")
     for magic, what in _IMAGES.items():
         if head.startswith(magic):
-            return Defect(Reason.UNSUPPORTED_FORMAT, f"the body is {what}")
+            return Defect(ErrorKind.UNSUPPORTED_FORMAT, f"the body is {what}")
     for magic, what in _OTHERS.items():
         if head.startswith(magic):
-            return Defect(Reason.NOT_IMAGE, f"the body is {what}")
+            return Defect(ErrorKind.NOT_IMAGE, f"the body is {what}")
     if head[4:8] == b"ftyp":
         return _media(head)
     return _text(head)
@@ -79,10 +80,10 @@ def _media(head: bytes) -> Defect:
     # a file with a `mini` box names its codec where others have the minor version (ISO 23008-12)
     if head[8:12] == b"mif3":
         what = "AVIF" if head[12:16] == b"avif" else "HEIF"
-        return Defect(Reason.UNSUPPORTED_FORMAT, f"the body is a minimised {what} image (a mini box)")
+        return Defect(ErrorKind.UNSUPPORTED_FORMAT, f"the body is a minimised {what} image (a mini box)")
     if _HEIF & brands(head):
-        return Defect(Reason.UNSUPPORTED_FORMAT, "the body is an HEIF image")
-    return Defect(Reason.NOT_IMAGE, "the body is a video or another ISO media file")
+        return Defect(ErrorKind.UNSUPPORTED_FORMAT, "the body is an HEIF image")
+    return Defect(ErrorKind.NOT_IMAGE, "the body is a video or another ISO media file")
 
 
 _SVG = re.compile(rb"<(?:\w+:)?svg[\s>/]")
@@ -100,17 +101,17 @@ def _text(head: bytes) -> Defect:
     text = text.lstrip()
     if text.startswith(b"<"):
         if _HTML.match(text):
-            return Defect(Reason.NOT_IMAGE, "the body is HTML")
+            return Defect(ErrorKind.NOT_IMAGE, "the body is HTML")
         if _SVG.search(text):
-            return Defect(Reason.UNSUPPORTED_FORMAT, "the body is an SVG image")
+            return Defect(ErrorKind.UNSUPPORTED_FORMAT, "the body is an SVG image")
         if _HTML.search(text):
-            return Defect(Reason.NOT_IMAGE, "the body is HTML")
-        return Defect(Reason.NOT_IMAGE, "the body is XML or other markup")
+            return Defect(ErrorKind.NOT_IMAGE, "the body is HTML")
+        return Defect(ErrorKind.NOT_IMAGE, "the body is XML or other markup")
     if text.startswith((b"{", b"[")):
-        return Defect(Reason.NOT_IMAGE, "the body is JSON")
+        return Defect(ErrorKind.NOT_IMAGE, "the body is JSON")
     if not text.translate(None, _PRINTABLE):
-        return Defect(Reason.NOT_IMAGE, "the body is text")
-    return Defect(Reason.NOT_IMAGE, f"the body begins with {head[:8].hex(' ')}, no image known")
+        return Defect(ErrorKind.NOT_IMAGE, "the body is text")
+    return Defect(ErrorKind.NOT_IMAGE, f"the body begins with {head[:8].hex(' ')}, no image known")
 
 
 _PRINTABLE = bytes((*b"\t\n\r\f\x1b", *range(0x20, 0x7F), *range(0x80, 0x100)))

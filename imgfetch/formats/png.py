@@ -17,14 +17,14 @@ from struct import Struct
 from typing import TYPE_CHECKING
 from zlib import crc32
 
-from imgfetch.formats.walker import MOST_PARTS, Flaw, corrupt, name, truncated
-from imgfetch.model import Reason
+from imgfetch.formats.walker import MOST_PARTS, FormatError, corrupt, name, truncated
+from imgfetch.model.result import ErrorKind
 
 if TYPE_CHECKING:
-    from imgfetch.formats.walker import Seen
+    from imgfetch.formats.walker import WalkState
 
 
-def walk(data: memoryview, seen: Seen) -> None:
+def walk(data: memoryview, seen: WalkState) -> None:
     """Walk a file that begins with the PNG signature."""
     at = 8
     state = _State()
@@ -101,13 +101,15 @@ def _check(data: memoryview, kind: bytes, start: int, stop: int) -> bool:
     raise corrupt(f"the CRC of the {name(kind)} chunk at offset {start - 8:,} does not match")
 
 
-def _no_header(kind: bytes) -> Flaw:
+def _no_header(kind: bytes) -> FormatError:
     if kind == b"CgBI":
-        return Flaw(Reason.UNSUPPORTED_FORMAT, "the body is a PNG image changed by Apple's tools (CgBI)")
+        return FormatError(
+            ErrorKind.UNSUPPORTED_FORMAT, "the body is a PNG image changed by Apple's tools (CgBI)"
+        )
     return corrupt(f"its first chunk is {name(kind)}, not IHDR" if kind != b"IHDR" else "a second IHDR chunk")
 
 
-def _look(payload: memoryview, kind: bytes, state: _State, seen: Seen) -> None:
+def _look(payload: memoryview, kind: bytes, state: _State, seen: WalkState) -> None:
     match kind:
         case b"IHDR":
             _header(payload, state, seen)
@@ -134,7 +136,7 @@ def _look(payload: memoryview, kind: bytes, state: _State, seen: Seen) -> None:
                 raise corrupt(f"a critical chunk named {name(kind)}, which nobody knows")
 
 
-def _header(payload: memoryview, state: _State, seen: Seen) -> None:
+def _header(payload: memoryview, state: _State, seen: WalkState) -> None:
     """§11.2.1."""
     width, height, depth, colour, compression, filtering, interlace = _IHDR.unpack_from(payload)
     if not 0 < width < 2**31 or not 0 < height < 2**31:
@@ -158,7 +160,7 @@ def _palette(payload: memoryview, state: _State) -> None:
     state.has_palette, state.palette_due = True, False
 
 
-def _animation(payload: memoryview, state: _State, seen: Seen) -> None:
+def _animation(payload: memoryview, state: _State, seen: WalkState) -> None:
     """§11.3.6.1: "0 is not a valid value"."""
     if state.announced is not None:
         raise corrupt("a second acTL chunk")
@@ -169,7 +171,7 @@ def _animation(payload: memoryview, state: _State, seen: Seen) -> None:
         _frame(state.early, state, seen)
 
 
-def _frame(payload: memoryview, state: _State, seen: Seen) -> None:
+def _frame(payload: memoryview, state: _State, seen: WalkState) -> None:
     """§11.3.6.2: a region of the canvas, whose data comes next."""
     _in_turn(payload, state)
     if state.frame_empty:
@@ -189,7 +191,7 @@ def _in_turn(payload: memoryview, state: _State) -> None:
     state.sequence += 1
 
 
-def _complete(state: _State, seen: Seen) -> None:
+def _complete(state: _State, seen: WalkState) -> None:
     if not state.data:
         raise corrupt("no IDAT chunk in it")
     if state.palette_due:

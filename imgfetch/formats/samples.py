@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import b64decode
 
-from imgfetch.model import Format
+from imgfetch.model.image import Format
 
 SMALLEST = {
     form: b64decode(written)

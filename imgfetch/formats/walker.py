@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgfetch.model import Defect, Reason
+from imgfetch.model.image import Defect
+from imgfetch.model.result import ErrorKind
 
 if TYPE_CHECKING:
     import re
@@ -13,7 +14,7 @@ MOST_PARTS = 65_536
 """Chunks, segments, boxes or blocks of one file: fifty million bytes of PNG in pieces of 8 KiB are 6,100."""
 
 
-class Seen:
+class WalkState:
     """What a walk knows of an image, filled in on the way, so that a flaw does not undo it."""
 
     __slots__ = ("frames", "height", "most_pixels", "notes", "plane_bytes", "tail", "width")
@@ -24,22 +25,22 @@ class Seen:
         self.notes: list[str] = []
 
 
-class Flaw(Exception):
+class FormatError(Exception):
     """The first thing wrong with a file: ends the walk. Never leaves this package."""
 
-    def __init__(self, reason: Reason, message: str) -> None:
+    def __init__(self, reason: ErrorKind, message: str) -> None:
         self.defect = Defect(reason, message)
         super().__init__(message)
 
 
-def truncated(message: str) -> Flaw:
+def truncated(message: str) -> FormatError:
     """The file stops before its end."""
-    return Flaw(Reason.TRUNCATED, message)
+    return FormatError(ErrorKind.TRUNCATED, message)
 
 
-def corrupt(message: str) -> Flaw:
+def corrupt(message: str) -> FormatError:
     """The file says something of itself that is not so."""
-    return Flaw(Reason.CORRUPT, message)
+    return FormatError(ErrorKind.CORRUPT, message)
 
 
 def name(fourcc: bytes) -> str:

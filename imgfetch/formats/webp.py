@@ -35,10 +35,10 @@ from imgfetch.formats.walker import (
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from imgfetch.formats.walker import Seen
+    from imgfetch.formats.walker import WalkState
 
 
-def walk(data: memoryview, seen: Seen) -> None:
+def walk(data: memoryview, seen: WalkState) -> None:
     """Walk a file that begins with `RIFF????WEBP`."""
     riff_size, _, fourcc, length = _HEADER.unpack_from(data, 4)
     end = 8 + riff_size
@@ -117,7 +117,7 @@ def _still(data: memoryview, start: int, end: int, size: tuple[int, int]) -> Non
         raise corrupt("no VP8 or VP8L chunk in it")
 
 
-def _animation(data: memoryview, end: int, seen: Seen) -> None:
+def _animation(data: memoryview, end: int, seen: WalkState) -> None:
     for fourcc, at, length in _chunks(data, 12, end):
         if fourcc == b"ANMF":
             seen.frames += 1
@@ -126,7 +126,7 @@ def _animation(data: memoryview, end: int, seen: Seen) -> None:
         raise corrupt("an animation without a frame")
 
 
-def _frame(data: memoryview, at: int, length: int, seen: Seen) -> None:
+def _frame(data: memoryview, at: int, length: int, seen: WalkState) -> None:
     if length < 16:
         raise corrupt(f"the ANMF chunk at offset {at - 8:,} has {length} bytes, 16 are needed")
     x, x_high, y, y_high, width, width_high, height, height_high = _FRAME.unpack_from(data, at)

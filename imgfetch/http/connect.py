@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from imgfetch.errors import NetworkError, PolicyError, Unreachable
 from imgfetch.http.resolver import Names, look_up, too_many_open_files
-from imgfetch.model import Reason
+from imgfetch.model.result import ErrorKind
 from imgfetch.rules.crawl import address_guard
 from imgfetch.rules.http import urls
 
@@ -31,7 +31,7 @@ L = TypeVar("L")
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
-class Dialler:
+class Connector:
     """Makes connections, and none to an internal address unless its host is allowed.
 
     It sits below redirects, retries and connection reuse: no connection is made by any other way.
@@ -73,10 +73,10 @@ class Dialler:
             )
         except ConnectionAbortedError as error:  # asyncio's word for a handshake that took too long
             late = f"no TLS handshake within {timeout:g} s"
-            raise NetworkError(Reason.TLS, late, hint="is this a port for plain http:?") from error
+            raise NetworkError(ErrorKind.TLS, late, hint="is this a port for plain http:?") from error
         except OSError as error:  # ssl.SSLError is one
             raise NetworkError(
-                Reason.TLS, f"no TLS connection: {why(error)}", hint=tls_hint(error)
+                ErrorKind.TLS, f"no TLS connection: {why(error)}", hint=tls_hint(error)
             ) from error
         return spoken
 
@@ -96,11 +96,11 @@ class Dialler:
         """
         blocked = urls.blocked_port(port)
         if blocked is not None:
-            raise PolicyError(blocked.reason, blocked.message)
+            raise PolicyError(blocked.kind, blocked.message)
         addresses = await self._names.resolve(host, timeout)
         defect = address_guard.judge(host, addresses, allowed=self._allowed)
         if defect is not None:
-            raise PolicyError(defect.reason, defect.message)
+            raise PolicyError(defect.kind, defect.message)
         failure: OSError = TimeoutError()
         busy = ""
         until = self._elapsed() + timeout
@@ -121,10 +121,10 @@ class Dialler:
             raise slot.busy(busy)
         self._names.forget(host)  # it may have moved
         if isinstance(failure, TimeoutError):
-            raise Unreachable(Reason.TIMEOUT, f"no connection within {timeout:g} s") from failure
+            raise Unreachable(ErrorKind.TIMEOUT, f"no connection within {timeout:g} s") from failure
         if failure.errno in (errno.EMFILE, errno.ENFILE):
             raise too_many_open_files() from failure
-        raise Unreachable(Reason.CONNECT, f"cannot connect: {why(failure)}") from failure
+        raise Unreachable(ErrorKind.CONNECT, f"cannot connect: {why(failure)}") from failure
 
 
 async def _connected(address: str, port: int, seconds: float) -> socket.socket:

@@ -10,17 +10,17 @@ import h11
 
 from imgfetch.errors import HTTPError, ImgfetchError, PolicyError
 from imgfetch.http.plain import Malformed, encoded
-from imgfetch.model import Reason
+from imgfetch.model.result import ErrorKind
 
 if TYPE_CHECKING:
     from imgfetch.http.plain import Fields
-    from imgfetch.model import Buffer
+    from imgfetch.model.values import Buffer
     from imgfetch.rules.http.urls import Address
 
 
-def written(address: Address, fields: Fields) -> tuple[bytes, Judged]:
+def written(address: Address, fields: Fields) -> tuple[bytes, H11Body]:
     """Any GET that can be made, and how its answer is read. Raises `PolicyError`."""
-    http = h11.Connection(h11.CLIENT, max_incomplete_event_size=Judged.LONGEST_HEAD)
+    http = h11.Connection(h11.CLIENT, max_incomplete_event_size=H11Body.LONGEST_HEAD)
     try:
         request = h11.Request(
             method="GET",
@@ -29,21 +29,21 @@ def written(address: Address, fields: Fields) -> tuple[bytes, Judged]:
         )
         data = (http.send(request) or b"") + (http.send(h11.EndOfMessage()) or b"")
     except h11.LocalProtocolError as error:
-        raise PolicyError(Reason.BAD_URL, f"not a request that can be made: {error}") from error
-    return data, Judged(http)
+        raise PolicyError(ErrorKind.BAD_URL, f"not a request that can be made: {error}") from error
+    return data, H11Body(http)
 
 
-def answer(data: Buffer) -> Judged:
+def answer(data: Buffer) -> H11Body:
     """How the answer to a plain GET is read that begins with these bytes."""
-    http = h11.Connection(h11.CLIENT, max_incomplete_event_size=Judged.LONGEST_HEAD)
+    http = h11.Connection(h11.CLIENT, max_incomplete_event_size=H11Body.LONGEST_HEAD)
     http.send(_PLAIN_REQUEST)
     http.send(h11.EndOfMessage())
-    judged = Judged(http)
+    judged = H11Body(http)
     judged.feed(data)
     return judged
 
 
-class Judged:
+class H11Body:
     """An answer of whatever kind, read by h11.
 
     h11 bounds each head, but keeps no count of interim responses (1xx), of which there may be no end; and
@@ -82,7 +82,7 @@ class Judged:
             self._fault = Malformed("no status line")
         elif self._received > self.LONGEST_HEAD and not self._blank:
             if self._beginning[9:10] == b"3":
-                self._fault = HTTPError(Reason.BAD_REDIRECT, "a redirect with a head of more than 100 KB")
+                self._fault = HTTPError(ErrorKind.BAD_REDIRECT, "a redirect with a head of more than 100 KB")
             else:
                 self._fault = Malformed("a head of more than 100 KB")
         elif self._received > self.LIMIT:

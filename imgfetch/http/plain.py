@@ -15,12 +15,12 @@ from collections import deque
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgfetch.errors import NetworkError
-from imgfetch.model import Reason
+from imgfetch.model.result import ErrorKind
 from imgfetch.rules.http import response_head
 
 if TYPE_CHECKING:
-    from imgfetch.http.h11_fallback import Judged
-    from imgfetch.model import Buffer
+    from imgfetch.http.h11_fallback import H11Body
+    from imgfetch.model.values import Buffer
     from imgfetch.rules.http.urls import Address
 
 Fields: TypeAlias = "tuple[tuple[str, str], ...]"
@@ -30,7 +30,7 @@ class Malformed(NetworkError):
     """What comes is no HTTP, or none that was asked for."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(Reason.PROTOCOL, f"not HTTP as it should be: {what}")
+        super().__init__(ErrorKind.PROTOCOL, f"not HTTP as it should be: {what}")
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -69,17 +69,17 @@ _NOT_PLAIN = frozenset(
 # Answers
 
 
-def answer(data: Buffer) -> Counted | Judged:
+def answer(data: Buffer) -> PlainBody | H11Body:
     """How the answer to a plain GET is read that begins with these bytes. What is kept of them is copied."""
     head = response_head.plain(data)
     if head is not None:
-        return Counted(head, data)
+        return PlainBody(head, data)
     from imgfetch.http import h11_fallback
 
     return h11_fallback.answer(data)
 
 
-class Counted:
+class PlainBody:
     """A plain answer: its head is in, and of its body we know how much there is of it."""
 
     def __init__(self, head: response_head.Plain, data: Buffer) -> None:

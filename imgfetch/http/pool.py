@@ -16,16 +16,18 @@ from typing import TYPE_CHECKING, Self, TypeAlias, cast
 from imgfetch.errors import CacheError, NetworkError, PolicyError
 from imgfetch.http import plain
 from imgfetch.http.address_slots import AddressSlots
-from imgfetch.http.connect import Dialler, why
-from imgfetch.model import Defect, Head, Reason
+from imgfetch.http.connect import Connector, why
+from imgfetch.model.image import Defect
+from imgfetch.model.request import Head
+from imgfetch.model.result import ErrorKind
 from imgfetch.rules.http import urls
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from imgfetch.http.address_slots import Slot
-    from imgfetch.http.h11_fallback import Judged
-    from imgfetch.model import Ask, Limits
+    from imgfetch.http.h11_fallback import H11Body
+    from imgfetch.model.request import Limits, Request
 
 Place: TypeAlias = "tuple[str, str, int]"
 """Scheme, host and port."""
@@ -37,13 +39,13 @@ AHEAD = 256 * 1024
 """Bytes that a connection reads before anybody wants them, and at once."""
 
 
-class WireTransport:
+class Http1Pool:
     """`ports.Transport` with the address guard below it, and connections that are used again."""
 
     def __init__(
         self,
         limits: Limits,
-        dialler: Dialler,
+        dialler: Connector,
         tls: Callable[[], ssl.SSLContext],
         elapsed: Callable[[], float],
         *,
@@ -60,26 +62,26 @@ class WireTransport:
         # The name, TCP, TLS, and an answer.
         self._head_timeout = 3 * limits.connect_timeout + limits.read_timeout
         self._most_idle = idle
-        self._idle: dict[Line, float] = {}
+        self._idle: dict[Connection, float] = {}
         """Since when nobody uses each: the longest first."""
-        self._to: dict[Place, dict[Line, None]] = {}
+        self._to: dict[Place, dict[Connection, None]] = {}
         """Of the idle ones, those that lead to a place: the one used last at the end."""
         self._slots = AddressSlots(limits.per_address, self._idle_at)
-        self._lines: set[Line] = set()
+        self._lines: set[Connection] = set()
         self._closed = False
         self._buffer = memoryview(bytearray(AHEAD))
         """Where all lines read, each in its turn: what one read there is taken out before another reads."""
         self._fields_of = lru_cache(maxsize=256)(plain.fields_of)
 
-    def send(self, ask: Ask) -> WireReply:
+    def send(self, ask: Request) -> PooledResponse:
         """Send one GET and give its response while the block lasts."""
-        return WireReply(self, ask)
+        return PooledResponse(self, ask)
 
-    async def answered(self, ask: Ask) -> tuple[Line, Head]:
+    async def answered(self, ask: Request) -> tuple[Connection, Head]:
         """The head of the answer to a request, and the line on which its body comes."""
         address = urls.read(ask.url)
         if isinstance(address, Defect):
-            raise PolicyError(address.reason, address.message)
+            raise PolicyError(address.kind, address.message)
         place = (address.scheme, address.host, address.port)
         until = asyncio.get_running_loop().time() + self._head_timeout
         while True:
@@ -109,7 +111,7 @@ class WireTransport:
         if gone:
             await asyncio.wait(gone)  # who is cancelled here takes none of them along
 
-    def _written(self, address: urls.Address, ask: Ask) -> tuple[bytes, Judged | None]:
+    def _written(self, address: urls.Address, ask: Request) -> tuple[bytes, H11Body | None]:
         """The bytes of a request; and how its answer is read, where that is out of the ordinary."""
         fields = self._fields_of(address.authority, ask.headers)
         if fields is not None:
@@ -118,7 +120,7 @@ class WireTransport:
 
         return h11_fallback.written(address, ask.headers)
 
-    async def _connect(self, place: Place) -> Line:
+    async def _connect(self, place: Place) -> Connection:
         self._drop_old()
         while True:
             try:
@@ -136,12 +138,12 @@ class WireTransport:
             await asyncio.wait(closing, return_when=asyncio.FIRST_COMPLETED)
         return bool(closing)
 
-    async def _dial(self, place: Place) -> Line:
+    async def _dial(self, place: Place) -> Connection:
         scheme, host, port = place
         slot = self._slots.slot()
         try:
             line = await self._dialler.connect(
-                lambda: Line(place, self._limits.read_timeout, self._buffer),
+                lambda: Connection(place, self._limits.read_timeout, self._buffer),
                 host,
                 port,
                 timeout=self._limits.connect_timeout,
@@ -156,7 +158,7 @@ class WireTransport:
         line.gone.add_done_callback(lambda _: self._forget(line))
         return line
 
-    def _take(self, place: Place) -> Line | None:
+    def _take(self, place: Place) -> Connection | None:
         """The idle line to a place that was used last, unless that is too long ago."""
         lines = self._to.get(place)
         if lines is None:
@@ -167,7 +169,7 @@ class WireTransport:
         self._wake(line)
         return line
 
-    def put_back(self, line: Line) -> None:
+    def put_back(self, line: Connection) -> None:
         """Keep a line for another request, if it is good for one."""
         if self._closed or not line.start_again():
             line.drop()
@@ -186,14 +188,14 @@ class WireTransport:
                 return
             self._hang_up(line)
 
-    def _wake(self, line: Line) -> None:
+    def _wake(self, line: Connection) -> None:
         """Take a line out of the idle ones, if it is among them."""
         if self._idle.pop(line, None) is not None:
             del self._to[line.place][line]
             if not self._to[line.place]:
                 del self._to[line.place]
 
-    def _forget(self, line: Line) -> None:
+    def _forget(self, line: Connection) -> None:
         self._wake(line)
         self._lines.discard(line)
         if line.slot is not None:
@@ -206,20 +208,20 @@ class WireTransport:
                 return line.slot
         return None
 
-    def _hang_up(self, line: Line) -> asyncio.Future[None]:
+    def _hang_up(self, line: Connection) -> asyncio.Future[None]:
         """Close a connection that no request uses; return what is done when it is closed."""
         self._wake(line)
         line.drop()
         return line.gone
 
 
-class WireReply:
+class PooledResponse:
     """`ports.Reply` on a line, for the length of a block."""
 
-    _line: Line
+    _line: Connection
     head: Head
 
-    def __init__(self, wire: WireTransport, ask: Ask) -> None:
+    def __init__(self, wire: Http1Pool, ask: Request) -> None:
         self._wire = wire
         self._ask = ask
         self._received = 0
@@ -231,11 +233,11 @@ class WireReply:
     async def __aexit__(self, *_: object) -> None:
         self._wire.put_back(self._line)
 
-    def body(self) -> WireReply:
+    def body(self) -> PooledResponse:
         """Give the body as the origin sent it."""
         return self
 
-    def __aiter__(self) -> WireReply:
+    def __aiter__(self) -> PooledResponse:
         return self
 
     async def __anext__(self) -> bytes:
@@ -258,7 +260,7 @@ class _Broken(NetworkError):
     """The body ended before its end; `message` says how."""
 
 
-class Line(asyncio.BufferedProtocol):
+class Connection(asyncio.BufferedProtocol):
     """A connection: one request and its response at a time."""
 
     def __init__(self, place: Place, read_timeout: float, buffer: memoryview) -> None:
@@ -288,7 +290,7 @@ class Line(asyncio.BufferedProtocol):
         self._asked = False
         self._heard = False
         """Whether anything came since then."""
-        self._answer: plain.Counted | Judged | None = None
+        self._answer: plain.PlainBody | H11Body | None = None
 
     # What the loop tells
 
@@ -336,7 +338,7 @@ class Line(asyncio.BufferedProtocol):
 
     # What is asked of it
 
-    def ask(self, request: bytes, answer: Judged | None = None) -> None:
+    def ask(self, request: bytes, answer: H11Body | None = None) -> None:
         """Send a request; its `answer` is read so, where it is not a plain one."""
         self._asked, self._heard, self._answer = True, False, answer
         self._transport.write(request)
@@ -358,10 +360,10 @@ class Line(asyncio.BufferedProtocol):
         except TimeoutError as error:
             if self._loop.time() >= until:
                 raise NetworkError(
-                    Reason.TIMEOUT, "connected, but no whole head of an answer in time"
+                    ErrorKind.TIMEOUT, "connected, but no whole head of an answer in time"
                 ) from error
             late = f"connected, but no answer within {self._read_timeout:g} s"
-            raise NetworkError(Reason.TIMEOUT, late) from error
+            raise NetworkError(ErrorKind.TIMEOUT, late) from error
 
     async def data(self) -> bytes | None:
         """More of the body; None at its end. Raises `_Broken`."""
@@ -371,12 +373,12 @@ class Line(asyncio.BufferedProtocol):
                 if not self.ended:
                     await self._more()
                 elif self._error is not None or not self._answer.end():
-                    raise _Broken(Reason.INCOMPLETE, self._how_it_ended())
+                    raise _Broken(ErrorKind.INCOMPLETE, self._how_it_ended())
         except TimeoutError as error:
-            raise _Broken(Reason.TIMEOUT, "silence") from error
+            raise _Broken(ErrorKind.TIMEOUT, "silence") from error
         except plain.Malformed as error:
             if self.ended:
-                raise _Broken(Reason.INCOMPLETE, self._how_it_ended()) from error
+                raise _Broken(ErrorKind.INCOMPLETE, self._how_it_ended()) from error
             raise _Broken(error.kind, error.message) from error
         return data
 
@@ -427,10 +429,10 @@ class Line(asyncio.BufferedProtocol):
     def _no_answer(self) -> NetworkError:
         kind = NetworkError if self._heard else _HungUp
         if self._error is None:
-            return kind(Reason.RESET, "the connection was closed before an answer came")
+            return kind(ErrorKind.RESET, "the connection was closed before an answer came")
         if isinstance(self._error, ssl.SSLError):
-            return kind(Reason.RESET, f"TLS broke off before an answer came: {why(self._error)}")
-        return kind(Reason.RESET, "the connection was reset before an answer came")
+            return kind(ErrorKind.RESET, f"TLS broke off before an answer came: {why(self._error)}")
+        return kind(ErrorKind.RESET, "the connection was reset before an answer came")
 
     def _how_it_ended(self) -> str:
         return (

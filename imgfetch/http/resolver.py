@@ -18,7 +18,7 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgfetch.errors import CacheError, Unreachable
-from imgfetch.model import Reason
+from imgfetch.model.result import ErrorKind
 from imgfetch.rules.crawl import name_lookups
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Names:
                 self.forget(host)
         if not lookup.answer.done():
             late = f"cannot find the host {host}: no answer from the resolver within {timeout:g} s"
-            raise Unreachable(Reason.DNS, late)
+            raise Unreachable(ErrorKind.DNS, late)
         answer = lookup.answer.result()
         if isinstance(answer, list):
             return answer
@@ -77,7 +77,7 @@ class Names:
         if not _may_open():
             raise too_many_open_files() from answer
         why = answer.strerror if isinstance(answer, OSError) and answer.strerror else str(answer)
-        raise Unreachable(Reason.DNS, f"cannot find the host {host}: {why}") from answer
+        raise Unreachable(ErrorKind.DNS, f"cannot find the host {host}: {why}") from answer
 
     def forget(self, host: str) -> None:
         """Ask again the next time."""
@@ -187,7 +187,7 @@ class Lookups:
 def too_many_open_files() -> CacheError:
     """Make the error for a process that may open no more files."""
     hint = "lower --jobs, or raise the limit with ulimit -n"
-    return CacheError(Reason.IO, "too many open files", hint=hint)
+    return CacheError(ErrorKind.IO, "too many open files", hint=hint)
 
 
 def _is_address(host: str) -> bool:

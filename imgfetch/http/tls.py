@@ -7,7 +7,7 @@ import ssl
 from functools import cache
 
 from imgfetch.errors import InputError, printable
-from imgfetch.model import Reason
+from imgfetch.model.result import ErrorKind
 
 
 @cache  # reading what the system trusts takes longer than a small download
@@ -25,7 +25,7 @@ def trust(ca_bundle: str | None) -> ssl.SSLContext:
     except OSError as error:  # ssl.SSLError is one, for a file without certificates
         why = error.strerror if not isinstance(error, ssl.SSLError) else "no certificate is in it"
         raise InputError(
-            Reason.BAD_INPUT,
+            ErrorKind.BAD_INPUT,
             f"not a file of certificate authorities: {why}",
             printable(ca_bundle or "SSL_CERT_FILE or SSL_CERT_DIR"),
         ) from error

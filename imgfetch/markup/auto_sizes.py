@@ -16,7 +16,7 @@ from imgfetch.markup.css_values import ALL_MATH, quantity
 
 if TYPE_CHECKING:
     from imgfetch.markup.html import Attr
-    from imgfetch.model import Viewport
+    from imgfetch.model.markup import Viewport
 
 _DECLARATION = re.compile(r"""(?:^|;)\s*+((?:min-|max-)?width)\s*+:\s*+([^;!]*+)""", re.IGNORECASE)
 _DIMENSION = re.compile(r"[ \t\n\f\r]*+\+?([0-9]++(?:\.[0-9]++)?)(%?)")

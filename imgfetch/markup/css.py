@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from imgfetch.markup import urls
 from imgfetch.markup.css_tokens import CLOSING, name_of, tokenize, unescaped
 from imgfetch.markup.srcset import excerpt
-from imgfetch.model import Candidate, Kind, Problem, Source, SourceSet
+from imgfetch.model.markup import Candidate, Problem, Source, SourceKind, SourceSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -204,14 +204,14 @@ class _Scanner:
             inside.options[-1].invalid = True
             return None
         found = excerpt(self._css[start : min(end, start + 200)])
-        return SourceSet((), Kind.CSS, problems=(Problem(start, found, reason),), position=start)
+        return SourceSet((), SourceKind.CSS, problems=(Problem(start, found, reason),), position=start)
 
     def _image(self, url: str, position: int) -> SourceSet | None:
         inside = self._open[-1] if self._open else None
         if inside is not None and inside.options:
             inside.options[-1].add_url(url)
         elif url.strip() and not url.startswith("#"):  # url(#clip) is a part of the document itself
-            return SourceSet((Candidate(url),), Kind.CSS, position=position)
+            return SourceSet((Candidate(url),), SourceKind.CSS, position=position)
         return None
 
 
@@ -247,7 +247,7 @@ def _image_set(css: str, options: list[_Option], end: int) -> SourceSet | None:
     if not (candidates or sources or problems):
         return None
     return SourceSet(
-        candidates, Kind.CSS, problems=tuple(problems), position=options[0].start, sources=sources
+        candidates, SourceKind.CSS, problems=tuple(problems), position=options[0].start, sources=sources
     )
 
 

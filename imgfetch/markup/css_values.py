@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
     from imgfetch.markup.css_tokens import Token
-    from imgfetch.model import Viewport
+    from imgfetch.model.markup import Viewport
 
 FLT_MAX = 3.4028234663852886e38
 """The largest number of a browser, which replaces any larger one (CSS Values 4 §5.1)."""

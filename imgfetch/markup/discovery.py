@@ -35,7 +35,7 @@ from imgfetch.markup.positions import Lines
 from imgfetch.markup.sizes import sizes_problems
 from imgfetch.markup.srcset import excerpt, parse_srcset, read_srcset
 from imgfetch.markup.structured_data import json_ld_images, meta_images
-from imgfetch.model import Candidate, Kind, Problem, Source, SourceSet
+from imgfetch.model.markup import Candidate, Problem, Source, SourceKind, SourceSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -56,7 +56,7 @@ _ICONS = frozenset({"icon", "apple-touch-icon", "apple-touch-icon-precomposed", 
 _META_LINKS = frozenset({"image_src", "thumbnail"})
 _LEGACY_BACKGROUND = frozenset({"body", "table", "thead", "tbody", "tfoot", "tr", "td", "th"})
 _BGSET_MEDIA = re.compile(r"\[[^\]]*+\]?|\|")
-_SHOWN = frozenset({Kind.IMG, Kind.PICTURE, Kind.LAZY, Kind.AMP})
+_SHOWN = frozenset({SourceKind.IMG, SourceKind.PICTURE, SourceKind.LAZY, SourceKind.AMP})
 """The kinds of images that a `noscript` may repeat."""
 
 
@@ -99,7 +99,7 @@ def _has_content(image: SourceSet) -> bool:
 
 def _names_an_image(found: SourceSet) -> bool:
     """Return False for broken CSS or JSON-LD, which may have no image at all."""
-    return bool(found.candidates or found.sources) or found.kind not in (Kind.CSS, Kind.JSON_LD)
+    return bool(found.candidates or found.sources) or found.kind not in (SourceKind.CSS, SourceKind.JSON_LD)
 
 
 def _base(document: turbohtml.Document, base_url: str, lines: Lines, problems: list[Problem]) -> str:
@@ -183,11 +183,11 @@ def _other_images(element: turbohtml.Element, tag: str, attributes: Attributes) 
         case "script" if attributes.get("type", "").strip().lower() == "application/ld+json":
             yield from json_ld_images(element.text)
         case "video" | "amp-video":
-            yield from single(Kind.POSTER, first(attributes, "poster", "data-poster"))
+            yield from single(SourceKind.POSTER, first(attributes, "poster", "data-poster"))
         case "input" if attributes.get("type", "").lower() == "image":
-            yield from single(Kind.IMG, first(attributes, *LAZY_SRC, "src"))
+            yield from single(SourceKind.IMG, first(attributes, *LAZY_SRC, "src"))
         case "image" | "feImage":
-            yield from single(Kind.SVG, first(attributes, "href", "xlink:href"))
+            yield from single(SourceKind.SVG, first(attributes, "href", "xlink:href"))
 
 
 def _image(
@@ -204,12 +204,12 @@ def _image(
     lazy = lazy_candidates(attributes, problems) if is_lazy else ()
     backgrounds = list(_background(tag, attributes))
 
-    kind = Kind.PICTURE if sources else Kind.IMG
+    kind = SourceKind.PICTURE if sources else SourceKind.IMG
     if lazy and not (show_something(own) and lazy[0].url == src):
         own, src = lazy, ""
-        kind, sizes = Kind.LAZY, first(attributes, *LAZY_SIZES) or sizes
+        kind, sizes = SourceKind.LAZY, first(attributes, *LAZY_SIZES) or sizes
     if tag != "img":
-        kind = Kind.AMP
+        kind = SourceKind.AMP
     problems += located("sizes", sizes_problems(sizes))
     candidates = own if show_something(own) and src.startswith("data:") else with_src(own, src)
     in_place = [written, *(c.url for c in candidates), *_data_urls(backgrounds)]
@@ -257,16 +257,16 @@ def _background(tag: str, attributes: Attributes) -> Iterator[SourceSet]:
     yield from find_css_images(attributes.get("style", ""))
     if not has_lazy_attributes(attributes):
         legacy = attributes.get("background") if tag in _LEGACY_BACKGROUND else None
-        yield from single(Kind.IMG, legacy or "")
+        yield from single(SourceKind.IMG, legacy or "")
         return
     bgset = _BGSET_MEDIA.sub(",", attributes.get("data-bgset", ""))
     if candidates := parse_srcset(bgset):
-        yield SourceSet(candidates, Kind.LAZY, sizes=first(attributes, *LAZY_SIZES))
+        yield SourceSet(candidates, SourceKind.LAZY, sizes=first(attributes, *LAZY_SIZES))
     background = first(attributes, *LAZY_BACKGROUND)
     if background[:4].lower() == "url(":
-        yield from (replace(each, kind=Kind.LAZY) for each in find_css_images(background))
+        yield from (replace(each, kind=SourceKind.LAZY) for each in find_css_images(background))
     elif "/" in background or "." in background:  # data-background may also be a color or a flag
-        yield from single(Kind.LAZY, background)
+        yield from single(SourceKind.LAZY, background)
 
 
 def _link_images(attributes: Attributes) -> Iterator[SourceSet]:
@@ -279,13 +279,13 @@ def _link_images(attributes: Attributes) -> Iterator[SourceSet]:
             candidates = with_src(candidates_of(attributes, "imagesrcset", problems), href)
             sizes = attributes.get("imagesizes", "")
             problems += condition_problems(attributes, sizes)
-            yield SourceSet(candidates, Kind.PRELOAD, sizes=sizes, problems=tuple(problems))
+            yield SourceSet(candidates, SourceKind.PRELOAD, sizes=sizes, problems=tuple(problems))
     elif relations & _ICONS and not href.startswith("data:,"):
         width = NUMBER.match(attributes.get("sizes", "").strip())
         if href:
-            yield SourceSet((Candidate(href, int(width[0]) or None if width else None),), Kind.ICON)
+            yield SourceSet((Candidate(href, int(width[0]) or None if width else None),), SourceKind.ICON)
     elif relations & _META_LINKS or attributes.get("itemprop", "").lower() == "image":
-        yield from single(Kind.META, href)
+        yield from single(SourceKind.META, href)
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -295,7 +295,7 @@ def _link_images(attributes: Attributes) -> Iterator[SourceSet]:
 def _noscript(element: turbohtml.Element) -> Iterator[_Found]:
     is_adjacent = _is_next_to_an_image(element)
     for found in _read(html.parse(element.text, scripting=False)):
-        image = replace(found.source_set, kind=Kind.NOSCRIPT)
+        image = replace(found.source_set, kind=SourceKind.NOSCRIPT)
         yield found._replace(source_set=image, is_adjacent=is_adjacent)
 
 
@@ -330,16 +330,16 @@ def _join(found: Iterable[_Found]) -> Iterator[_Found]:
 def _joined(one: _Found, other: _Found) -> _Found | None:
     """Join a lazy image and the image of a `noscript`; return None if they are not the same image."""
     match one.source_set.kind, other.source_set.kind:
-        case (shown, Kind.NOSCRIPT) if shown in _SHOWN:
+        case (shown, SourceKind.NOSCRIPT) if shown in _SHOWN:
             lazy, plain = one, other
-        case (Kind.NOSCRIPT, shown) if shown in _SHOWN:
+        case (SourceKind.NOSCRIPT, shown) if shown in _SHOWN:
             lazy, plain = other, one
         case _:
             return None
     image, fallback = lazy.source_set, plain.source_set
     alt = image.alt or fallback.alt
     if image.candidates or image.sources:
-        is_same = lazy.urls & plain.urls or (plain.is_adjacent and image.kind is Kind.LAZY)
+        is_same = lazy.urls & plain.urls or (plain.is_adjacent and image.kind is SourceKind.LAZY)
         return lazy._replace(source_set=replace(image, alt=alt)) if is_same else None
     if not (plain.is_adjacent and image.placeholder):
         return None

@@ -14,13 +14,13 @@ from imgfetch.frozen import replace
 from imgfetch.markup.media import media_problems
 from imgfetch.markup.sizes import sizes_problems
 from imgfetch.markup.srcset import excerpt, read_srcset
-from imgfetch.model import Candidate, Problem, SourceSet
+from imgfetch.model.markup import Candidate, Problem, SourceSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import TypeAlias
 
-    from imgfetch.model import Kind
+    from imgfetch.model.markup import SourceKind
 
     Attributes: TypeAlias = Mapping[str, str]
     """The attributes of an element by name; one without a value is an empty string."""
@@ -106,7 +106,7 @@ def first(attributes: Attributes, *names: str) -> str:
     return ""
 
 
-def single(kind: Kind, url: str) -> Iterator[SourceSet]:
+def single(kind: SourceKind, url: str) -> Iterator[SourceSet]:
     """Yield the source set of one URL, unless the URL is empty or names a part of the page."""
     url = url.strip(_HTML_SPACE)
     if url and not url.startswith("#"):

@@ -9,7 +9,7 @@ import re
 
 from imgfetch.markup.html import Link
 from imgfetch.markup.srcset import excerpt
-from imgfetch.model import Problem
+from imgfetch.model.markup import Problem
 
 _BLANK = r"[ \t\r\n]"
 _TARGET = re.compile(rf"{_BLANK}*+<([^>]*+)>")

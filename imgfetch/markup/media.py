@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from imgfetch.markup.css_tokens import entries, entries_with_offsets, without_space
 from imgfetch.markup.media_features import Window
 from imgfetch.markup.srcset import excerpt
-from imgfetch.model import Problem, Viewport
+from imgfetch.model.markup import Problem, Viewport
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence

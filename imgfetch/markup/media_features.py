@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from imgfetch.markup.css_tokens import Token
-    from imgfetch.model import Viewport
+    from imgfetch.model.markup import Viewport
 
 
 class Window:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from imgfetch.frozen import replace
 from imgfetch.markup.srcset import read_srcset, walk
-from imgfetch.model import Candidate, Problem, SourceSet
+from imgfetch.model.markup import Candidate, Problem, SourceSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

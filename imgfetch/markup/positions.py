@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from imgfetch.frozen import replace
 
 if TYPE_CHECKING:
-    from imgfetch.model import Problem
+    from imgfetch.model.markup import Problem
 
 _END = re.compile(r"\r\n|[\r\n]")
 

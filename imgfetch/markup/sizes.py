@@ -15,7 +15,7 @@ from imgfetch.markup import media
 from imgfetch.markup.css_tokens import entries, entries_with_offsets, without_space
 from imgfetch.markup.css_values import ALL_MATH, CHROMIUM_SIZES, quantity
 from imgfetch.markup.srcset import excerpt
-from imgfetch.model import Problem, Viewport
+from imgfetch.model.markup import Problem, Viewport
 
 if TYPE_CHECKING:
     from imgfetch.markup.css_tokens import Token

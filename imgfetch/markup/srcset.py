@@ -13,13 +13,13 @@ from functools import lru_cache
 from itertools import starmap
 from typing import TYPE_CHECKING
 
-from imgfetch.model import Candidate, Problem
+from imgfetch.model.markup import Candidate, Problem
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import TypeAlias
 
-    from imgfetch.model import Descriptors
+    from imgfetch.model.markup import Descriptors
 
     Matches: TypeAlias = Iterable[tuple[str, str, str, str]]
     Fields: TypeAlias = tuple[str, int | None, int | None, float | None]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from imgfetch.markup.image_attributes import NUMBER, first, single
 from imgfetch.markup.srcset import excerpt
-from imgfetch.model import Candidate, Kind, Problem, SourceSet
+from imgfetch.model.markup import Candidate, Problem, SourceKind, SourceSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -40,7 +40,7 @@ def meta_images(attributes: Attributes) -> Iterator[SourceSet]:
     """Yield the image of a `<meta>`."""
     names = (attributes.get(name) for name in ("property", "name", "itemprop"))
     if any(name is not None and name.strip().lower() in _META_NAMES for name in names):
-        yield from single(Kind.META, first(attributes, "content"))
+        yield from single(SourceKind.META, first(attributes, "content"))
 
 
 def json_ld_images(text: str) -> Iterator[SourceSet]:
@@ -49,7 +49,7 @@ def json_ld_images(text: str) -> Iterator[SourceSet]:
         stack = [json.loads(text.strip().removesuffix(";"), strict=False)]
     except (ValueError, RecursionError) as error:
         reason = f"not JSON: {error}" if isinstance(error, ValueError) else "nested too deep"
-        yield SourceSet((), Kind.JSON_LD, problems=(Problem(0, excerpt(text.strip()), reason),))
+        yield SourceSet((), SourceKind.JSON_LD, problems=(Problem(0, excerpt(text.strip()), reason),))
         return
     while stack:
         value = stack.pop()
@@ -69,14 +69,16 @@ def json_ld_images(text: str) -> Iterator[SourceSet]:
 def _image_of(value: object) -> Iterator[SourceSet]:
     """Yield the image of the value of a schema.org property: a URL, or an ImageObject."""
     if isinstance(value, str):
-        yield from single(Kind.JSON_LD, value)
+        yield from single(SourceKind.JSON_LD, value)
     elif isinstance(value, dict):
         url = next(
             (value[key] for key in ("url", "contentUrl", "@id") if isinstance(value.get(key), str)), ""
         )
         width = NUMBER.match(str(value.get("width", ""))[:20])
         if url.strip():
-            yield SourceSet((Candidate(url.strip(), int(width[0]) or None if width else None),), Kind.JSON_LD)
+            yield SourceSet(
+                (Candidate(url.strip(), int(width[0]) or None if width else None),), SourceKind.JSON_LD
+            )
 
 
 def _as_list(value: object) -> list[object]:

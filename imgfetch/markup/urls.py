@@ -15,12 +15,12 @@ from urllib.parse import urljoin
 
 from imgfetch.frozen import replace
 from imgfetch.markup.srcset import excerpt
-from imgfetch.model import Candidate, Problem, Source
+from imgfetch.model.markup import Candidate, Problem, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from imgfetch.model import SourceSet
+    from imgfetch.model.markup import SourceSet
 
 _ABSOLUTE = re.compile(r"[\x00-\x20]*[A-Za-z][A-Za-z0-9+.\-]*:")
 _HIERARCHICAL = re.compile(r"[A-Za-z][A-Za-z0-9+.\-]*:/")

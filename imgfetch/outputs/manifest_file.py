@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Self
 
 from imgfetch.errors import CacheError
-from imgfetch.model import Reason
+from imgfetch.model.result import ErrorKind
 from imgfetch.rules.store import manifest as rule
 from imgfetch.system.atomic_files import create_temporary, make_folders
 
@@ -94,7 +94,7 @@ class Manifest:
             with open(self._path, "rb", opener=_open_regular) as old:
                 if not rule.may_be_manifest(old.readline(_LONGEST)):
                     raise CacheError(
-                        Reason.IO,
+                        ErrorKind.IO,
                         "not a manifest of imgfetch, and so not changed",
                         str(self._path),
                         hint=_ANOTHER,
@@ -152,12 +152,12 @@ def _take(descriptor: int, folder: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
-        raise CacheError(Reason.CACHE_LOCKED, "another batch is writing to it", str(folder)) from error
+        raise CacheError(ErrorKind.CACHE_LOCKED, "another batch is writing to it", str(folder)) from error
     except OSError:
         pass
 
 
 def _unusable(path: Path, error: OSError) -> CacheError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    reason = Reason.DISK_FULL if full else Reason.IO
+    reason = ErrorKind.DISK_FULL if full else ErrorKind.IO
     return CacheError(reason, f"cannot be written: {error.strerror or error}", str(path))

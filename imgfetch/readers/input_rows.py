@@ -12,7 +12,8 @@ import json
 from typing import TYPE_CHECKING, Any, Self
 
 from imgfetch.errors import InputError, one_line
-from imgfetch.model import Form, Reason
+from imgfetch.model.markup import RowFormat
+from imgfetch.model.result import ErrorKind
 from imgfetch.readers.lines import LONGEST, bounded_lines, too_long
 
 if TYPE_CHECKING:
@@ -23,27 +24,30 @@ COLUMNS = ("srcset", "url")
 """The columns that are looked for, in any case; the second where the first is empty."""
 
 
-def form_of(name: str) -> Form:
+def form_of(name: str) -> RowFormat:
     """The form that the name of a file tells of; a source a line where it tells of none."""
     suffix = name.lower().removesuffix(".gz").rpartition(".")[2]
-    return {"csv": Form.CSV, "tsv": Form.TSV, "jsonl": Form.JSONL, "ndjson": Form.JSONL}.get(
-        suffix, Form.LINES
-    )
+    return {
+        "csv": RowFormat.CSV,
+        "tsv": RowFormat.TSV,
+        "jsonl": RowFormat.JSONL,
+        "ndjson": RowFormat.JSONL,
+    }.get(suffix, RowFormat.LINES)
 
 
-def rows(file: BinaryIO, form: Form, *, column: str | None = None) -> Iterator[str | InputError]:
+def rows(file: BinaryIO, form: RowFormat, *, column: str | None = None) -> Iterator[str | InputError]:
     """The source of each row that is not blank, or what is wrong with the row.
 
     `column` is what the source is called, if not one of `COLUMNS`. Raises `InputError` where no row could be
     read.
     """
     match form:
-        case Form.LINES:
+        case RowFormat.LINES:
             yield from _of_lines(file)
-        case Form.JSONL:
+        case RowFormat.JSONL:
             yield from _of_objects(file, column)
-        case Form.CSV | Form.TSV:
-            yield from _of_table(file, column, "," if form is Form.CSV else "\t")
+        case RowFormat.CSV | RowFormat.TSV:
+            yield from _of_table(file, column, "," if form is RowFormat.CSV else "\t")
 
 
 def _of_lines(file: BinaryIO) -> Iterator[str | InputError]:
@@ -80,13 +84,13 @@ def _of_table(file: BinaryIO, column: str | None, delimiter: str) -> Iterator[st
     try:
         header = next(table, [])
     except csv.Error as error:
-        raise InputError(Reason.BAD_INPUT, f"no header in the first line: {error}") from error
+        raise InputError(ErrorKind.BAD_INPUT, f"no header in the first line: {error}") from error
     names = _columns(header, column)
     if not names:
         has = one_line("", ", ".join(header), limit=100)
         hint = "name the column with --column"
         wanted = column or " or ".join(COLUMNS)
-        raise InputError(Reason.BAD_INPUT, f"no column {wanted}; it has {has or 'none'}", hint=hint)
+        raise InputError(ErrorKind.BAD_INPUT, f"no column {wanted}; it has {has or 'none'}", hint=hint)
     places = [header.index(name) for name in names]
     while True:
         lines.begin_row()
@@ -116,7 +120,7 @@ def _source(found: Any, number: int, names: Sequence[str]) -> str | InputError: 
 
 
 def _unusable(number: int, why: str) -> InputError:
-    return InputError(Reason.BAD_INPUT, why, f"line {number}")
+    return InputError(ErrorKind.BAD_INPUT, why, f"line {number}")
 
 
 def _lines(file: BinaryIO) -> Iterator[str | None]:

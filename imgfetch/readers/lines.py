@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgfetch.errors import InputError
-from imgfetch.model import Reason
+from imgfetch.model.result import ErrorKind
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -34,4 +34,4 @@ def bounded_lines(file: BinaryIO) -> Iterator[bytes | None]:
 
 def too_long(number: int) -> InputError:
     """Return the failure of a line that is too long."""
-    return InputError(Reason.BAD_INPUT, f"more than {LONGEST:,} bytes in a line", f"line {number}")
+    return InputError(ErrorKind.BAD_INPUT, f"more than {LONGEST:,} bytes in a line", f"line {number}")

@@ -15,13 +15,13 @@ from threading import Lock, Timer
 from typing import TYPE_CHECKING
 
 from imgfetch.errors import CacheError
-from imgfetch.model import Reason
-from imgfetch.rules.store.eviction import GRANULARITY, is_on_record
+from imgfetch.model.result import ErrorKind
+from imgfetch.rules.store.eviction import GRANULARITY, is_persisted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from imgfetch.model import Digest
+    from imgfetch.model.values import Digest
     from imgfetch.ports import Clock
     from imgfetch.store.index import Index
 
@@ -34,7 +34,7 @@ _MOST_CHECKS = 100_000
 """Of how many objects it is remembered that they were hashed, where that cannot be written down."""
 
 
-class Usage:
+class AccessTimes:
     """What this process uses, on its way into `index`, by the time of that."""
 
     def __init__(self, index: Index, clock: Clock) -> None:
@@ -60,7 +60,7 @@ class Usage:
         if self._told is None or elapsed - self._told[1] > GRANULARITY:
             earlier = 0.0 if self._told is None else self._told[0] + elapsed - self._told[1]
             told = self._index.tell(self._clock.now())
-            self._told = (max(told, earlier) if is_on_record(told, now=earlier) else told, elapsed)
+            self._told = (max(told, earlier) if is_persisted(told, now=earlier) else told, elapsed)
         return self._told[0] + elapsed - self._told[1]
 
     def began(self) -> float:
@@ -73,12 +73,12 @@ class Usage:
             return
         now = self._clock.now()
         times = used.values()
-        if is_on_record(min(times), now=now) and is_on_record(max(times), now=now):
+        if is_persisted(min(times), now=now) and is_persisted(max(times), now=now):
             return  # and so are those in between
         new = {
             sha256: used_at
             for sha256, used_at in used.items()
-            if sha256 not in self._noted and not is_on_record(used_at, now=now)
+            if sha256 not in self._noted and not is_persisted(used_at, now=now)
         }
         self._noted |= new
         if new:
@@ -131,7 +131,7 @@ class Usage:
             try:
                 self._file(noted)
             except (CacheError, OSError) as error:
-                if isinstance(error, CacheError) and error.kind is Reason.CACHE_LOCKED:
+                if isinstance(error, CacheError) and error.kind is ErrorKind.CACHE_LOCKED:
                     return  # some other time
             with self.lock:  # until now they were to be found here, from now on in the index
                 for sha256 in noted:
@@ -143,7 +143,7 @@ class Usage:
             for some in _parts(checked):
                 self._index.record_checks(some)
         except (CacheError, OSError) as error:
-            if isinstance(error, CacheError) and error.kind is Reason.CACHE_LOCKED:
+            if isinstance(error, CacheError) and error.kind is ErrorKind.CACHE_LOCKED:
                 return  # some other time
             recorded = False
         with self.lock:
@@ -153,7 +153,7 @@ class Usage:
 
     def _file(self, noted: dict[Digest, int]) -> None:
         now = self.time()
-        used = [sha256 for sha256, used_at in noted.items() if not is_on_record(used_at, now=now)]
+        used = [sha256 for sha256, used_at in noted.items() if not is_persisted(used_at, now=now)]
         for start in range(0, len(used), _BATCH):
             self._index.touch(used[start : start + _BATCH], now)
 

@@ -26,26 +26,18 @@ from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, TypeVarTuple
 
 from imgfetch.errors import CacheError, CheckDueError
-from imgfetch.model import (
-    Digest,
-    Entry,
-    Filing,
-    Format,
-    Head,
-    Lease,
-    Partial,
-    Reason,
-    Rendition,
-    Scratch,
-    Seen,
-)
+from imgfetch.model.image import Entry, Format, Lookup, PendingEntry
+from imgfetch.model.markup import Rendition
+from imgfetch.model.request import Head, Lease, Partial
+from imgfetch.model.result import ErrorKind
+from imgfetch.model.values import Digest, StagingId
 from imgfetch.rules.http.freshness import matches
 from imgfetch.rules.http.stored_headers import refreshed
 from imgfetch.rules.image.filenames import is_left_by_the_system
 from imgfetch.rules.image.renditions import identity, substitutes
 from imgfetch.rules.store.check_age import AT_ONCE, CHECK_AGE, is_due
 from imgfetch.rules.store.eviction import GRACE, IN_USE, Bounds
-from imgfetch.store.access_times import Usage
+from imgfetch.store.access_times import AccessTimes
 from imgfetch.store.evictor import Evictor
 from imgfetch.store.index import Index, told
 from imgfetch.store.leases import Leases
@@ -58,9 +50,10 @@ from imgfetch.system.clock import SystemClock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from imgfetch.model import Facts, Key, Sight
+    from imgfetch.model.image import Facts, Hit
+    from imgfetch.model.values import Key
     from imgfetch.ports import Clock
-    from imgfetch.rules.store.eviction import Held
+    from imgfetch.rules.store.eviction import StoredObject
     from imgfetch.store.index import Object
     from imgfetch.store.maintenance import Pruned
 
@@ -133,7 +126,7 @@ class Checked(NamedTuple):
 class _Keeping:
     """Something that is being kept, and how far it has come."""
 
-    def __init__(self, filing: Filing, writer: Writer, path: str) -> None:
+    def __init__(self, filing: PendingEntry, writer: Writer, path: str) -> None:
         """`path`: where the object is to lie."""
         self.entry = filing.entry
         self.source_set = identity(filing.renditions)
@@ -194,12 +187,12 @@ class DiskStore:
             busy_timeout=busy_timeout,
             elapsed=self._clock.elapsed,
         )
-        self._usage = Usage(self._index, self._clock)
+        self._usage = AccessTimes(self._index, self._clock)
         self._check_age = check_age
         self._evictor = Evictor(
             self._index, self._usage, bounds or Bounds(), self._unlink_unused, self._clock.elapsed
         )
-        self._writers: dict[Scratch, Writer] = {}
+        self._writers: dict[StagingId, Writer] = {}
         self._new_folders: set[str] = set()
         """Of objects; their names may not be durable yet, whatever has become of those they were made for."""
         self._leases = Leases(f"{self._root}/{LEASES}")
@@ -273,14 +266,14 @@ class DiskStore:
         except OSError as error:
             raise self._translated(error) from error
 
-    def look_at(self, keys: Sequence[Key], *, now: float) -> Seen:
+    def lookup(self, keys: Sequence[Key], *, now: float) -> Lookup:
         """Of what is kept under `keys`, all that answers at `now` whatever it is asked with.
 
         Where the same bytes are not kept so often that `placeholders` might mind, where their size and time
         are those the index remembers, and where they were hashed not long ago. Of these `find` gives the
         same, and of what is absent nothing.
         """
-        whole: dict[Key, Sight] = {}
+        whole: dict[Key, Hit] = {}
         used: dict[Digest, int] = {}
         with self._translating:
             checked = self._clock.now() - self._check_age, self._clock.now() + self._check_age
@@ -299,21 +292,21 @@ class DiskStore:
                         used[sha256] = used_at
                         whole[key] = _folder(folder) / name, row
                 self._usage.note(used)
-        return Seen(whole, absent, now)
+        return Lookup(whole, absent, now)
 
     @staticmethod
-    def told(record: tuple[object, ...]) -> Entry:
+    def entry_of(record: tuple[object, ...]) -> Entry:
         """The entry of what `look_at` saw, whatever has become of it since."""
         return told(record)
 
-    def sharing(self, facts: Facts) -> tuple[Key, ...]:
+    def keys_sharing(self, facts: Facts) -> tuple[Key, ...]:
         """The keys under which the bytes with these facts are kept, in no order, and 100 of them at most."""
         if not os.access(self._place(facts), os.F_OK):  # of most bytes the index need not be asked
             return ()
         with self._translating:
             return self._index.sharing(facts.sha256)
 
-    def stand_ins(
+    def substitutes(
         self,
         offered: tuple[Rendition, ...],
         headers: tuple[tuple[str, str], ...],
@@ -367,7 +360,7 @@ class DiskStore:
                         return Path(path), found.entry if found is not None else None
         return None
 
-    def _place(self, facts: Facts | Object | Held) -> str:
+    def _place(self, facts: Facts | Object | StoredObject) -> str:
         return f"{self._objects}/{facts.sha256[:2]}/{facts.sha256}.{_EXTENSION_OF[facts.format]}"
 
     # ------------------------------------------------------------------------------------------------
@@ -420,7 +413,7 @@ class DiskStore:
     # ------------------------------------------------------------------------------------------------
     # Writing
 
-    def begin(self) -> Scratch:
+    def open(self) -> StagingId:
         """A ticket for new bytes, private to the caller."""
         if not self._ready:
             with self._translating:
@@ -429,7 +422,7 @@ class DiskStore:
         self._writers[ticket] = Writer(f"{self._scratch}/{ticket}.part")
         return ticket
 
-    def append(self, scratch: Scratch, chunk: bytes) -> int:
+    def write(self, scratch: StagingId, chunk: bytes) -> int:
         """Add bytes behind a ticket, and say how many there are now. A failure spends the ticket."""
         writer = self._writer(scratch)
         try:
@@ -442,19 +435,19 @@ class DiskStore:
             raise
         return writer.length
 
-    def contents(self, scratch: Scratch) -> Contents:
+    def read(self, scratch: StagingId) -> Contents:
         """All bytes behind a ticket, in memory no second time, and their digest."""
         with self._translating:
             return self._writer(scratch).contents()
 
-    def keep_all(self, filings: Sequence[Filing]) -> list[Entry | CacheError]:
+    def commit(self, filings: Sequence[PendingEntry]) -> list[Entry | CacheError]:
         """Make bytes visible under their digests, durably, then index them, or say why some are not kept.
 
         Spends all tickets. An entry that depends on no field of the request takes the place of every variant
         under its key. They share what is dear: the syncing of files and folders, and the transaction.
         """
         # Spent now, so that nobody else closes a file while we sync.
-        writers = [self._writers.pop(filing.verified.scratch, _SPENT) for filing in filings]
+        writers = [self._writers.pop(filing.verified.staging_id, _SPENT) for filing in filings]
         paths = [self._place(filing.verified.facts) for filing in filings]
         keepings = [_Keeping(*each) for each in zip(filings, writers, paths, strict=True)]
         try:
@@ -492,7 +485,7 @@ class DiskStore:
         if writer is _SPENT:
             raise self._spent()
         if (writer.digest(), writer.length) != (facts.sha256, facts.bytes):
-            raise CacheError(Reason.IO, f"{self._root}: what is to be kept is not what was verified")
+            raise CacheError(ErrorKind.IO, f"{self._root}: what is to be kept is not what was verified")
 
     def _publish(self, keepings: Sequence[_Keeping]) -> None:
         """See to it that every object is there, whole and durable, and note when it was last changed."""
@@ -545,20 +538,20 @@ class DiskStore:
             self._publish(gone)
             self._file(gone)
 
-    def refresh(self, entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:
+    def refresh(self, entry: Entry, head: Head, *, request_time: float, response_time: float) -> Entry:
         """Take the fields of a 304 into a kept entry (RFC 9111 §3.2)."""
-        fresh = refreshed(entry, head, asked_at=asked_at, received_at=received_at)
+        fresh = refreshed(entry, head, request_time=request_time, response_time=response_time)
         with self._translating:
             self._index.refresh(fresh)
         return fresh
 
-    def mark(self, scratch: Scratch, key: Key, head: Head) -> None:
+    def make_resumable(self, scratch: StagingId, key: Key, head: Head) -> None:
         """Note of what the bytes behind a ticket are the beginning, so that they can be gone on with."""
         writer = self._writer(scratch)
         if not writer.is_marked:
             writer.mark(key, head)
 
-    def suspend(self, scratch: Scratch) -> None:
+    def suspend(self, scratch: StagingId) -> None:
         """Let go of a ticket: of bytes that are marked for another time, of others for good."""
         writer = self._writers.pop(scratch, None)
         if writer is not None:
@@ -620,13 +613,13 @@ class DiskStore:
         self._writers[ticket] = writer
         return Partial(ticket, writer.length, head)
 
-    def discard(self, scratch: Scratch) -> None:
+    def discard(self, scratch: StagingId) -> None:
         """Forget a ticket and its bytes. A spent or unknown ticket is no error."""
         writer = self._writers.pop(scratch, None)
         if writer is not None:
             writer.drop()
 
-    def lease(self, key: Key, headers: tuple[tuple[str, str], ...]) -> Lease:
+    def acquire(self, key: Key, headers: tuple[tuple[str, str], ...]) -> Lease:
         """Be the one that fetches `key` with such fields, or hear who is, in this process or another.
 
         Where there is no cache yet, or no lock to be had, everybody leads.
@@ -653,18 +646,18 @@ class DiskStore:
         """Leave what is still to be evicted to another run: somebody is in a hurry."""
         self._evictor.finish(early=True)
 
-    def _new_ticket(self) -> Scratch:
+    def _new_ticket(self) -> StagingId:
         """One that no store has given before: not in a process that this one was forked from, either."""
-        return Scratch(os.urandom(16).hex())
+        return StagingId(os.urandom(16).hex())
 
-    def _writer(self, scratch: Scratch) -> Writer:
+    def _writer(self, scratch: StagingId) -> Writer:
         writer = self._writers.get(scratch)
         if writer is None:
             raise self._spent()
         return writer
 
     def _spent(self) -> CacheError:
-        return CacheError(Reason.IO, f"{self._root}: a ticket that is spent, or another store's")
+        return CacheError(ErrorKind.IO, f"{self._root}: a ticket that is spent, or another store's")
 
     def _in_place(self, work: Callable[[*Ts], T], *args: *Ts) -> T:
         """What comes of what may make a file in scratch, which is made anew where it is missing."""
@@ -746,7 +739,9 @@ class DiskStore:
 
     def _not_a_cache(self, why: str) -> CacheError:
         return CacheError(
-            Reason.NOT_A_CACHE, f"{self._root} {why}", hint="name a new or an empty directory for the cache"
+            ErrorKind.NOT_A_CACHE,
+            f"{self._root} {why}",
+            hint="name a new or an empty directory for the cache",
         )
 
     def _introduce(self, path: str, text: str) -> None:
@@ -880,11 +875,11 @@ class DiskStore:
             pruning = Pruning(self._root, self._index, self._evictor, self._place, self._unlink, self._clock)
             return pruning.prune(bounds, spared=now - grace, now=now, dry_run=dry_run)
 
-    def _unlink(self, known: Object | Held) -> None:
+    def _unlink(self, known: Object | StoredObject) -> None:
         with suppress(FileNotFoundError):
             os.unlink(self._place(known))
 
-    def _unlink_unused(self, held: Held) -> bool:
+    def _unlink_unused(self, held: StoredObject) -> bool:
         """Delete an object, unless it is just being used by us, or kept anew by anybody."""
         path = self._place(held)
         with self._usage.lock:
@@ -940,14 +935,14 @@ class DiskStore:
             case errno.ENOSPC | errno.EDQUOT | errno.EFBIG:
                 wanted = "" if needed is None else f": needed {needed:,} bytes"
                 return CacheError(
-                    Reason.DISK_FULL, f"no space left on {self._root}{wanted} ({what})", hint="make room"
+                    ErrorKind.DISK_FULL, f"no space left on {self._root}{wanted} ({what})", hint="make room"
                 )
             case errno.EACCES | errno.EPERM | errno.EROFS:
-                return CacheError(Reason.PERMISSION, f"{where}: {what}", hint="name another directory")
+                return CacheError(ErrorKind.PERMISSION, f"{where}: {what}", hint="name another directory")
             case errno.ELOOP:
                 return self._not_a_cache("is a symbolic link that leads round in a circle")
             case _:
-                return CacheError(Reason.IO, f"{where}: {what}")
+                return CacheError(ErrorKind.IO, f"{where}: {what}")
 
 
 def _difference(path: str, size: int, known: Object | None, expected: Digest, actual: Digest) -> str | None:

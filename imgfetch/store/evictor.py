@@ -11,14 +11,14 @@ from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.errors import CacheError
-from imgfetch.model import Reason
-from imgfetch.rules.store.eviction import LOW_WATER, doomed, spared_since
+from imgfetch.model.result import ErrorKind
+from imgfetch.rules.store.eviction import LOW_WATER, protected_since, select_victims
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from imgfetch.rules.store.eviction import Bounds, Held
-    from imgfetch.store.access_times import Usage
+    from imgfetch.rules.store.eviction import Bounds, StoredObject
+    from imgfetch.store.access_times import AccessTimes
     from imgfetch.store.index import Index
 
 _BATCH = 100
@@ -41,9 +41,9 @@ class Evictor:
     def __init__(
         self,
         index: Index,
-        usage: Usage,
+        usage: AccessTimes,
         bounds: Bounds,
-        unlink: Callable[[Held], bool],
+        unlink: Callable[[StoredObject], bool],
         elapsed: Callable[[], float],
     ) -> None:
         self._index = index
@@ -106,7 +106,7 @@ class Evictor:
         with suppress(CacheError, OSError):  # it is no reason to fail for what is being fetched
             self._usage.flush()
             now = self._usage.time()
-            spared = spared_since(now, run_began=self._usage.began())
+            spared = protected_since(now, run_began=self._usage.began())
             self.evict(target=target, max_age=self._bounds.max_age, spared=spared, now=now)
         if self._over():
             self._not_before = self._elapsed() + _IN_VAIN
@@ -117,7 +117,7 @@ class Evictor:
         objects = freed = 0
         while not self._enough.is_set():
             # The total is asked for anew: others may be evicting too, and what they take is not to go twice.
-            going = doomed(
+            going = select_victims(
                 by_use,
                 total=self._index.total().bytes,
                 target=target,
@@ -139,7 +139,7 @@ class Evictor:
         A missing object costs no more than its row.
         """
         total = self._index.total().bytes
-        going = doomed(
+        going = select_victims(
             self._index.by_use(),
             total=total,
             target=bounds.max_bytes,
@@ -150,13 +150,13 @@ class Evictor:
         for held in islice(going, _BATCH):
             self._unlink(held)
 
-    def _let_go(self, batch: list[Held]) -> list[Held]:
+    def _let_go(self, batch: list[StoredObject]) -> list[StoredObject]:
         if not batch:
             return []
         try:
             return self._index.evict(batch, self._unlink)
         except CacheError as error:
-            if error.kind is not Reason.DISK_FULL:
+            if error.kind is not ErrorKind.DISK_FULL:
                 raise
         for held in batch:
             self._unlink(held)

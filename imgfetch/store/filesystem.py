@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 
-class Ground(NamedTuple):
+class FileSystem(NamedTuple):
     """Of a folder, or of the nearest one above it that is there."""
 
     barred: str | None
@@ -31,7 +31,7 @@ class Ground(NamedTuple):
     """What leases are made of; None where there are none."""
 
 
-def survey(path: str, parts: Iterable[str] = ()) -> Ground:
+def survey(path: str, parts: Iterable[str] = ()) -> FileSystem:
     """Look at the ground under `path`, and whether `parts` of it, if they are there, may be written.
 
     Raises `OSError`.
@@ -42,7 +42,7 @@ def survey(path: str, parts: Iterable[str] = ()) -> Ground:
     space = os.statvfs(folder)
     descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
-        return Ground(
+        return FileSystem(
             barred=_barred(folder, [f"{path}/{part}" for part in parts]),
             free=space.f_bavail * space.f_frsize,
             file_system=file_system_of(folder),

@@ -23,10 +23,13 @@ from threading import Lock
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, TypeVar
 
 from imgfetch.errors import CacheError
-from imgfetch.model import Digest, Entry, Facts, Format, Head, Key, Reason
-from imgfetch.rules.image.placeholders import MANY, MOST_BYTES
-from imgfetch.rules.policy.fetch_policy import unasked_until
-from imgfetch.rules.store.eviction import Held, Sighting, is_on_record, sighted
+from imgfetch.model.image import Entry, Facts, Format
+from imgfetch.model.request import Head
+from imgfetch.model.result import ErrorKind
+from imgfetch.model.values import Digest, Key
+from imgfetch.rules.image.placeholders import MANY_KEYS, MOST_BYTES
+from imgfetch.rules.policy.fetch_policy import fresh_until
+from imgfetch.rules.store.eviction import IndexTime, StoredObject, advance_clock, is_persisted
 from imgfetch.store.lookup_sql import APPLICATION as APPLICATION
 from imgfetch.store.lookup_sql import VERSION as VERSION
 from imgfetch.store.lookup_sql import sqlite3
@@ -58,10 +61,10 @@ _SCHEMA = f"""
         url         TEXT NOT NULL,
         status      INTEGER NOT NULL,
         headers     TEXT NOT NULL,
-        asked_at    REAL NOT NULL,
-        received_at REAL NOT NULL,
-        bound       REAL,
-        unasked_until REAL,
+        request_time    REAL NOT NULL,
+        response_time REAL NOT NULL,
+        redirect_lifetime REAL,
+        fresh_until REAL,
         source_set  TEXT,
         UNIQUE (key, selector, variant)
     );
@@ -88,24 +91,25 @@ _SCHEMA = f"""
 
 _COLUMNS = """
     e.key, e.sha256, o.format, o.bytes, o.mtime_ns, o.used_at, o.checked_at, e.width, e.height, e.frames,
-    e.verified, e.url, e.status, e.headers, e.asked_at, e.received_at, e.bound
+    e.verified, e.url, e.status, e.headers, e.request_time, e.response_time,
+    e.redirect_lifetime
 """
 _FROM = "FROM entry e JOIN object o USING (sha256)"
 _ENTRIES = f"SELECT {_COLUMNS}, e.variant, e.selector, e.id {_FROM}"
-_FIND = f"{_ENTRIES} WHERE e.key = ? AND e.selector = ? ORDER BY e.received_at DESC, e.id DESC"
-_FIND_ANY = f"{_ENTRIES} WHERE e.key = ? ORDER BY e.received_at DESC, e.id DESC"
+_FIND = f"{_ENTRIES} WHERE e.key = ? AND e.selector = ? ORDER BY e.response_time DESC, e.id DESC"
+_FIND_ANY = f"{_ENTRIES} WHERE e.key = ? ORDER BY e.response_time DESC, e.id DESC"
 _LOOK_AT = f"""
     SELECT {_COLUMNS}, e.variant, e.selector,
         e.selector = '' AND e.variant = ''
-        AND e.received_at <= ? AND e.unasked_until > ? AND e.unasked_until < 9e99
+        AND e.response_time <= ? AND e.fresh_until > ? AND e.fresh_until < 9e99
         AND o.checked_at > ? AND o.checked_at < ?
         AND (o.bytes > {MOST_BYTES}
-            OR NOT EXISTS (SELECT 1 FROM entry s WHERE s.sha256 = o.sha256 LIMIT 1 OFFSET {MANY - 1}))
+            OR NOT EXISTS (SELECT 1 FROM entry s WHERE s.sha256 = o.sha256 LIMIT 1 OFFSET {MANY_KEYS - 1}))
     {_FROM} WHERE e.key IN ({{}})
 """  # noqa: S608 (our own columns and numbers)
 _LOOKED_AT_AT_ONCE = 64
 _LOOK_AT_ONE, _LOOK_AT_MANY = (_LOOK_AT.format(",".join("?" * n)) for n in (1, _LOOKED_AT_AT_ONCE))
-_ABOUT = f"{_ENTRIES} WHERE e.sha256 = ? ORDER BY e.received_at DESC, e.id DESC LIMIT 1"
+_ABOUT = f"{_ENTRIES} WHERE e.sha256 = ? ORDER BY e.response_time DESC, e.id DESC LIMIT 1"
 _SHARING = "SELECT DISTINCT key FROM entry WHERE sha256 = ? LIMIT 100"
 _LIST = f"{_ENTRIES} WHERE e.id > ? ORDER BY e.id LIMIT 500"
 _OBJECT = "SELECT sha256, format, bytes, mtime_ns, checked_at FROM object WHERE sha256 = ?"
@@ -130,8 +134,8 @@ _PUT_OBJECT = """
 _PUT_ENTRY = """
     INSERT OR REPLACE INTO entry
     (key, sha256, width, height, frames, verified,
-     url, status, headers, asked_at, received_at, selector, variant, bound,
-     unasked_until, source_set) VALUES {}
+     url, status, headers, request_time, response_time, selector, variant,
+     redirect_lifetime, fresh_until, source_set) VALUES {}
 """
 # What depends on nothing stands for every request; what depends on something leaves the other variants.
 _DROP_OTHERS = """
@@ -154,7 +158,8 @@ _RENDITIONS = """
 """
 _REFRESH = """
     UPDATE entry
-    SET url = ?, status = ?, headers = ?, asked_at = ?, received_at = ?, bound = ?, unasked_until = ?
+    SET url = ?, status = ?, headers = ?, request_time = ?, response_time = ?, redirect_lifetime = ?,
+        fresh_until = ?
     WHERE key = ? AND selector = ? AND variant = ? AND sha256 = ?
 """
 _ONLY_UNDER = """
@@ -177,7 +182,14 @@ _TABLES_OF_VERSION_1 = {
     "clock": "time, doubted",
     "total": "",
 }
-"""The columns of each that are copied."""
+"""The columns of each table that are copied."""
+_RENAMED = {
+    "asked_at": "request_time",
+    "received_at": "response_time",
+    "bound": "redirect_lifetime",
+    "unasked_until": "fresh_until",
+}
+"""Columns of version 1 by their names today."""
 _DIGEST_OF_VERSION_1 = "576f4113d40b0869c09c425c4d588d6bbca5d647c04449ec86564825bc5a3583"
 """SHA-256 of its SQL, each statement in a line, with single spaces, in order."""
 # What SQLite makes for itself has no SQL (an index of a UNIQUE), or is a table of what ANALYZE found.
@@ -188,13 +200,16 @@ _OBJECTS_OF_SCHEMA = """
 _NAMES_OF_VERSION_1 = (
     "SELECT type, name FROM sqlite_master WHERE type IN ('trigger', 'index') AND sql IS NOT NULL"
 )
-# For a connection that cannot write. Where a column is there already, because another process has migrated
-# the index in the meantime, the name stands for that one, which comes first.
-_READ_VERSION_1 = """
+# For a connection that cannot write. After another process has migrated the index, these views name columns
+# that are gone: the connection is opened again then.
+_READ_VERSION_1 = f"""
     CREATE TEMP VIEW object AS SELECT o.*, 0 AS checked_at FROM main.object o;
-    CREATE TEMP VIEW entry AS SELECT e.*, '' AS selector, NULL AS source_set FROM main.entry e;
+    CREATE TEMP VIEW entry AS
+        SELECT e.*, {", ".join(f"e.{old} AS {new}" for old, new in _RENAMED.items())},
+            '' AS selector, NULL AS source_set
+        FROM main.entry e;
     CREATE TEMP VIEW salt AS SELECT NULL AS value LIMIT 0;
-"""
+"""  # noqa: S608 (our own columns)
 
 T = TypeVar("T")
 Row: TypeAlias = "tuple[Any, ...]"
@@ -299,8 +314,11 @@ class _Way:
         """Device and inode of what was opened, or was to be: its name may come to stand for another file."""
         self.frozen = False
         """Whether it was opened as a file that nobody writes to."""
+        self.is_of_version_1 = False
+        """Whether the connection reads an index of version 1 through views."""
 
     def close(self) -> None:
+        self.is_of_version_1 = False
         if self.connection is not None:
             self.connection.close()
             self.connection = None
@@ -462,10 +480,10 @@ class Index:
     def refresh(self, entry: Entry) -> None:
         """Take over the head and the times of `entry`, where its key still stands for the same bytes."""
         head = entry.head
-        times = (entry.asked_at, entry.received_at, entry.bound, unasked_until(entry))
+        times = (entry.request_time, entry.response_time, entry.redirect_lifetime, fresh_until(entry))
         fields = (head.url, head.status, _lines(head.headers), *times)
         self._write(
-            (_REFRESH, (*fields, entry.key, entry.selector, _lines(entry.selected), entry.facts.sha256))
+            (_REFRESH, (*fields, entry.key, entry.selector, _lines(entry.vary_values), entry.facts.sha256))
         )
 
     def record_checks(self, checked: Mapping[Digest, tuple[int, float]]) -> None:
@@ -499,9 +517,9 @@ class Index:
     def tell(self, reading: float) -> float:
         """The time of this index when the clock of the machine reads `reading`: `eviction.sighted`."""
         rows = self._rows(_CLOCK)
-        seen = Sighting(*rows[0]) if rows and _is_a_sighting(rows[0]) else None
-        now = sighted(seen, reading)
-        if seen is None or now.doubted != seen.doubted or not is_on_record(seen.time, now=now.time):
+        seen = IndexTime(*rows[0]) if rows and _is_a_sighting(rows[0]) else None
+        now = advance_clock(seen, reading)
+        if seen is None or now.doubted != seen.doubted or not is_persisted(seen.time, now=now.time):
             back = max(0.0, seen.time - now.time) if seen else 0.0
             with suppress(CacheError, OSError):  # where it cannot be written, no use can be filed either
                 self._aside(lambda connection: _set_clock(connection, rows, now, back))
@@ -513,7 +531,7 @@ class Index:
         values = [(int(used_at), sha256) for sha256 in used]
         self._aside(lambda connection: connection.executemany(touch, values))
 
-    def by_use(self) -> Iterator[Held]:
+    def by_use(self) -> Iterator[StoredObject]:
         """Every object, the least recently used first."""
         last: tuple[object, ...] = (-(2**63), "")
         while rows := self._rows(_BY_USE, last):
@@ -522,7 +540,7 @@ class Index:
                 sha256, format_, size, mtime_ns, used_at, pinned = row
                 with suppress(ValueError):
                     if _types(row) == _OF_A_USE:
-                        yield Held(
+                        yield StoredObject(
                             _digest(sha256), Format(format_), size, mtime_ns, used_at, pinned=bool(pinned)
                         )
 
@@ -570,10 +588,12 @@ class Index:
     # other order he would leave an object that nobody knows of. And who keeps the same bytes at that moment
     # waits with his row for the end of the transaction, and then finds that the object is gone.
 
-    def evict(self, batch: Iterable[Held], unlink: Callable[[Held], bool]) -> list[Held]:
+    def evict(
+        self, batch: Iterable[StoredObject], unlink: Callable[[StoredObject], bool]
+    ) -> list[StoredObject]:
         """Forget those that have been neither used nor pinned since they were read; which `unlink` let go."""
 
-        def work(connection: sqlite3.Connection) -> list[Held]:
+        def work(connection: sqlite3.Connection) -> list[StoredObject]:
             gone = []
             for held in batch:
                 unused = connection.execute(_IS_UNUSED, (held.sha256, held.used_at)).fetchone()
@@ -652,6 +672,9 @@ class Index:
                 return self._answered(statement, values)
             except sqlite3.Error as error:
                 if _is_busy(error):
+                    return self._rows_later(error, statement, values)
+                if self._reading.is_of_version_1 and _code(error) == sqlite3.SQLITE_ERROR:
+                    self._reading.close()  # another process has migrated the index
                     return self._rows_later(error, statement, values)
                 self._recover(error, self._reading)
                 return []
@@ -763,7 +786,7 @@ class Index:
         (version,) = connection.execute("PRAGMA user_version").fetchone()
         if version > VERSION:
             raise CacheError(
-                Reason.CACHE_VERSION,
+                ErrorKind.CACHE_VERSION,
                 f"{self._path} is of version {version}, and this imgfetch knows version {VERSION}",
                 hint="use a newer imgfetch, or another directory",
             )
@@ -787,6 +810,7 @@ class Index:
             if not only_reading or _code(error) not in _NO_ROOM_FOR_A_LOG:
                 raise
             connection.executescript(_READ_VERSION_1)
+            self._reading.is_of_version_1 = True
             return
         finally:
             self._reading.watch.is_limited = True
@@ -852,7 +876,7 @@ class Index:
                     self._set_aside(error)
         except OSError as refusal:
             raise CacheError(
-                Reason.CACHE_CORRUPT,
+                ErrorKind.CACHE_CORRUPT,
                 f"{self._path} is damaged ({error}), and cannot be moved aside: {refusal.strerror}",
                 hint="make the cache writable, or name another directory",
             ) from error
@@ -878,26 +902,26 @@ class Index:
         match _code(error):
             case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED | sqlite3.SQLITE_PROTOCOL:
                 return CacheError(
-                    Reason.CACHE_LOCKED,
+                    ErrorKind.CACHE_LOCKED,
                     f"{self._path} is held by another process: waited {self._busy_timeout:g} s",
                     hint="try again when the other has ended, or end it",
                 )
             case sqlite3.SQLITE_FULL:
-                return CacheError(Reason.DISK_FULL, f"no space left for {self._path}")
+                return CacheError(ErrorKind.DISK_FULL, f"no space left for {self._path}")
             case sqlite3.SQLITE_READONLY | sqlite3.SQLITE_PERM:
-                return CacheError(Reason.PERMISSION, f"{self._path} cannot be written: {error}")
+                return CacheError(ErrorKind.PERMISSION, f"{self._path} cannot be written: {error}")
             case sqlite3.SQLITE_CANTOPEN if not self._is_open_to_us():
-                return CacheError(Reason.PERMISSION, f"{self._path} cannot be opened: permission denied")
+                return CacheError(ErrorKind.PERMISSION, f"{self._path} cannot be opened: permission denied")
             case sqlite3.SQLITE_INTERRUPT:
                 return CacheError(
-                    Reason.CACHE_CORRUPT,
+                    ErrorKind.CACHE_CORRUPT,
                     f"{self._path}: a question was given up that was not answered in {_LONGEST:g} s",
                     hint="delete the index: the images are kept, and are asked for once more",
                 )
             case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
-                return CacheError(Reason.CACHE_CORRUPT, f"{self._path} is damaged: {error}")
+                return CacheError(ErrorKind.CACHE_CORRUPT, f"{self._path} is damaged: {error}")
             case _:
-                return CacheError(Reason.IO, f"{self._path}: {error}")
+                return CacheError(ErrorKind.IO, f"{self._path}: {error}")
 
     def _is_open_to_us(self) -> bool:
         return all(os.access(place, os.R_OK | os.W_OK) for place in (self._path, os.path.dirname(self._path)))
@@ -937,8 +961,8 @@ def _told(
     url: str,
     status: int,
     headers: str,
-    asked_at: float,
-    received_at: float,
+    request_time: float,
+    response_time: float,
     bound: float | None,
     variant: str = "",
     selector: str = "",
@@ -947,7 +971,7 @@ def _told(
     facts = Facts(_FORMATS[format_], width, height, frames, size, _digest(sha256), _words(verified))
     head = Head(url, status, _fields(headers))
     selected = _fields(variant) if variant else ()
-    return Entry(key, facts, head, asked_at, received_at, selected, bound, selector)
+    return Entry(key, facts, head, request_time, response_time, selected, bound, selector)
 
 
 def _makes_sense(row: Row) -> bool:
@@ -1007,12 +1031,12 @@ def _row(entry: Entry, source_set: str) -> Row:
         head.url,
         head.status,
         _lines(head.headers),
-        entry.asked_at,
-        entry.received_at,
+        entry.request_time,
+        entry.response_time,
         entry.selector,
-        _lines(entry.selected),
-        entry.bound,
-        unasked_until(entry),
+        _lines(entry.vary_values),
+        entry.redirect_lifetime,
+        fresh_until(entry),
         source_set or None,
     )
 
@@ -1164,7 +1188,8 @@ def _migrate(connection: sqlite3.Connection, salt: bytes) -> None:
     connection.execute("INSERT INTO salt (value) VALUES (?)", (salt,))
     for table, columns in _TABLES_OF_VERSION_1.items():
         if columns:
-            connection.execute(f"INSERT INTO {table} ({columns}) SELECT {columns} FROM old_{table}")  # noqa: S608
+            names = ", ".join(_RENAMED.get(column, column) for column in columns.split(", "))
+            connection.execute(f"INSERT INTO {table} ({names}) SELECT {columns} FROM old_{table}")  # noqa: S608
         connection.execute(f"DROP TABLE old_{table}")
 
 
@@ -1183,7 +1208,7 @@ def _execute(connection: sqlite3.Connection, statements: Iterable[_Statement]) -
         connection.execute(statement, values)
 
 
-def _set_clock(connection: sqlite3.Connection, before: list[Row], now: Sighting, back: float) -> None:
+def _set_clock(connection: sqlite3.Connection, before: list[Row], now: IndexTime, back: float) -> None:
     """Note what was seen of the clock, unless another process did so since it was `before`."""
     if connection.execute(_CLOCK).fetchall() == before:
         connection.execute("DELETE FROM clock")

@@ -23,7 +23,7 @@ from contextlib import suppress
 from threading import Lock
 from typing import NamedTuple
 
-from imgfetch.model import Lease
+from imgfetch.model.request import Lease
 from imgfetch.store.staging import sha256
 from imgfetch.system.atomic_files import open_regular
 
@@ -87,7 +87,7 @@ class Leases:
             ticket, name = f"{id(self):x}-{self._taken}", self._name(place, length)
             self._followed.pop(place, None)
             self._ours[ticket], self._names[place] = (place, length), name
-            return Lease(ours=True, holder=name, ticket=ticket)
+            return Lease(ours=True, holder=name, token=ticket)
 
     def release(self, lease: Lease) -> None:
         """Let go of a lease, or do without another's; of one that was let go of already nothing happens."""
@@ -95,8 +95,8 @@ class Leases:
             if not lease.ours:
                 others = self._followed.items()
                 self._followed = {place: leader for place, leader in others if leader.name != lease.holder}
-            elif lease.ticket in self._ours:
-                place, length = self._ours.pop(lease.ticket)
+            elif lease.token in self._ours:
+                place, length = self._ours.pop(lease.token)
                 del self._names[place]
                 with suppress(OSError):  # it goes with the descriptor
                     self._set(fcntl.F_UNLCK, place * _ROOM, length)

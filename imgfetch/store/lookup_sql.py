@@ -30,7 +30,7 @@ APPLICATION = 0x696D6766
 
 _FIND = """
     SELECT o.sha256, replace(o.format, 'jpeg', 'jpg'), o.bytes, o.mtime_ns, o.used_at, o.checked_at,
-        e.received_at, e.unasked_until
+        e.response_time, e.fresh_until
     FROM entry e JOIN object o USING (sha256)
     WHERE e.key = ? AND e.selector = '' AND (o.bytes > 32768 OR 5 >
     (SELECT count(*) FROM (SELECT DISTINCT key FROM entry s WHERE s.sha256 = o.sha256 LIMIT 5)))

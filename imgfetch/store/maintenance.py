@@ -19,8 +19,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from imgfetch.errors import CacheError
-from imgfetch.model import Reason
-from imgfetch.rules.store.eviction import doomed
+from imgfetch.model.result import ErrorKind
+from imgfetch.rules.store.eviction import select_victims
 from imgfetch.store.disk_store import (
     INDEX,
     OBJECTS,
@@ -35,7 +35,7 @@ from imgfetch.store.disk_store import (
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from imgfetch.model import Digest
+    from imgfetch.model.values import Digest
     from imgfetch.ports import Clock
     from imgfetch.rules.store.eviction import Bounds
     from imgfetch.store.evictor import Evictor
@@ -129,7 +129,7 @@ class Pruning:
         try:
             self.index.recount()
         except CacheError as error:
-            if error.kind is not Reason.DISK_FULL:
+            if error.kind is not ErrorKind.DISK_FULL:
                 raise
             self.evictor.drop_files(bounds, spared=spared, now=now)
             self.index.recount()
@@ -183,7 +183,7 @@ class Pruning:
             return Cleared(
                 *self.evictor.evict(target=bounds.max_bytes, max_age=bounds.max_age, spared=spared, now=now)
             )
-        going = doomed(
+        going = select_victims(
             self.index.by_use(),
             total=self.index.total().bytes,
             target=bounds.max_bytes,

@@ -18,13 +18,14 @@ from functools import cache
 from mmap import ACCESS_COPY, mmap
 from typing import TYPE_CHECKING
 
-from imgfetch.model import Digest, Head
+from imgfetch.model.request import Head
+from imgfetch.model.values import Digest
 from imgfetch.system.atomic_files import open_regular
 
 if TYPE_CHECKING:
     import hashlib
 
-    from imgfetch.model import Buffer, Key
+    from imgfetch.model.values import Buffer, Key
 
 IN_MEMORY = 256 * 1024
 """Bytes up to which a body stays in memory: most images do, and a thousand at once are as many MB as a few

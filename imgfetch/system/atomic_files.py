@@ -12,7 +12,7 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 from imgfetch.errors import InputError
-from imgfetch.model import Reason
+from imgfetch.model.result import ErrorKind
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
@@ -45,12 +45,12 @@ def read(path: str | Path, *, may_be_pipe: bool = False) -> str | None:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         raise _unusable("read", name, error) from error
     if len(data) == MAX_TEXT:
-        raise InputError(Reason.BAD_INPUT, f"larger than {MAX_TEXT // 1_000_000} MB", name)
+        raise InputError(ErrorKind.BAD_INPUT, f"larger than {MAX_TEXT // 1_000_000} MB", name)
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(Reason.BAD_INPUT, f"line {line}: not UTF-8", name) from error
+        raise InputError(ErrorKind.BAD_INPUT, f"line {line}: not UTF-8", name) from error
 
 
 def expect_to_write(path: str | Path) -> None:
@@ -114,7 +114,7 @@ def replace(path: str | Path, text: str) -> None:
                 os.unlink(partial)
 
 
-class Growing:
+class AppendOnlyFile:
     """A file that is written line by line under a temporary name, and gets its own name when it is whole.
 
     The temporary name is `FILE.<32 random digits>.part`. The file is readable for its owner alone. A run that
@@ -143,7 +143,7 @@ class Growing:
             os.close(self._descriptor)
             taken = isinstance(error, BlockingIOError)
             why = "another run is writing it" if taken else f"cannot be written: {error.strerror}"
-            raise InputError(Reason.BAD_INPUT, why, self._path) from error
+            raise InputError(ErrorKind.BAD_INPUT, why, self._path) from error
 
     def _check(self) -> None:
         """Raise `InputError` where there is a file that must not be replaced."""
@@ -153,7 +153,7 @@ class Growing:
             raise _unusable("written", self._path, error) from error
         if first is not None and not self._may_replace(first):
             raise InputError(
-                Reason.BAD_INPUT,
+                ErrorKind.BAD_INPUT,
                 f"not a {self._kind} of imgfetch, and so not replaced",
                 self._path,
                 hint="name another file, or move this one away",
@@ -341,4 +341,4 @@ def _syncfs() -> Callable[[int], int] | None:
 
 def _unusable(done: str, name: str, error: OSError | ValueError) -> InputError:
     why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-    return InputError(Reason.BAD_INPUT, f"cannot be {done}: {why}", name)
+    return InputError(ErrorKind.BAD_INPUT, f"cannot be {done}: {why}", name)

@@ -7,11 +7,11 @@ from contextlib import suppress
 from pathlib import Path
 
 from imgfetch.errors import CacheError
-from imgfetch.model import Reason
+from imgfetch.model.result import ErrorKind
 from imgfetch.system.atomic_files import create_temporary, make_folders
 
 
-def place(path: Path, directory: str | Path, name: str) -> Path:
+def copy_to(path: Path, directory: str | Path, name: str) -> Path:
     """Copy the file at `path` to `directory` under `name`; a file of that name is replaced at once.
 
     A copy, never a link: an edit of the copy must not change the object in the cache. Others may read it as
@@ -26,7 +26,9 @@ def place(path: Path, directory: str | Path, name: str) -> Path:
             shutil.copyfileobj(original, copy, _AT_ONCE)
         Path(partial).replace(target)
     except OSError as error:
-        raise CacheError(Reason.IO, f"cannot be written: {error.strerror or error}", str(target)) from error
+        raise CacheError(
+            ErrorKind.IO, f"cannot be written: {error.strerror or error}", str(target)
+        ) from error
     finally:
         if partial is not None:
             with suppress(OSError):  # it was renamed

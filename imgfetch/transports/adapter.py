@@ -28,13 +28,14 @@ from imgfetch.http.connect import tls_hint, why
 from imgfetch.http.plain import encoded
 from imgfetch.http.pool import progress
 from imgfetch.http.resolver import too_many_open_files
-from imgfetch.model import Head, Reason
+from imgfetch.model.request import Head
+from imgfetch.model.result import ErrorKind
 from imgfetch.rules.http import urls
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from imgfetch.model import Ask, Limits
+    from imgfetch.model.request import Limits, Request
 
 
 _PIECE = 64 * 1024
@@ -56,7 +57,7 @@ class HttpTransport:
         }
 
     @asynccontextmanager
-    async def send(self, ask: Ask) -> AsyncIterator[HttpReply]:
+    async def send(self, ask: Request) -> AsyncIterator[HttpReply]:
         """Send one GET and give its response while the block lasts."""
         try:
             request = httpx.Request(
@@ -67,7 +68,7 @@ class HttpTransport:
                 response = await self._transport.handle_async_request(request)
         except TimeoutError as error:
             late = f"connected, but no whole head of an answer within {self._head_timeout:g} s"
-            raise NetworkError(Reason.TIMEOUT, late) from error
+            raise NetworkError(ErrorKind.TIMEOUT, late) from error
         except _LIBRARY_ERRORS as error:
             raise _head_error(error, self._limits) from error
         try:
@@ -115,7 +116,7 @@ def through(proxy: str, tls: ssl.SSLContext) -> httpx.AsyncBaseTransport:
         return httpx.AsyncHTTPTransport(verify=tls, proxy=proxy)
     except (ValueError, ImportError, httpx.InvalidURL) as error:
         shown = urls.redact(proxy)
-        raise InputError(Reason.BAD_INPUT, f"not a proxy that can be used: {error}", shown) from error
+        raise InputError(ErrorKind.BAD_INPUT, f"not a proxy that can be used: {error}", shown) from error
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -136,28 +137,32 @@ def _head_error(error: Exception, limits: Limits) -> ImgfetchError:
         return copy(ours)  # itself it would be the cause of its own cause
     match error:
         case httpx.ConnectTimeout():
-            return Unreachable(Reason.TIMEOUT, f"no connection within {limits.connect_timeout:g} s")
+            return Unreachable(ErrorKind.TIMEOUT, f"no connection within {limits.connect_timeout:g} s")
         case httpx.TimeoutException():
-            return NetworkError(Reason.TIMEOUT, f"connected, but no answer within {limits.read_timeout:g} s")
+            return NetworkError(
+                ErrorKind.TIMEOUT, f"connected, but no answer within {limits.read_timeout:g} s"
+            )
         case httpx.ConnectError() | httpx.ProxyError():
             refused = cause_of(error, ssl.SSLError)
             if refused is not None:
-                return NetworkError(Reason.TLS, f"no TLS connection: {why(refused)}", hint=tls_hint(refused))
+                return NetworkError(
+                    ErrorKind.TLS, f"no TLS connection: {why(refused)}", hint=tls_hint(refused)
+                )
             refusal = cause_of(error, OSError)
             if refusal is not None and refusal.errno in (errno.EMFILE, errno.ENFILE):
                 return too_many_open_files()
-            return Unreachable(Reason.CONNECT, f"cannot connect: {why(cause_of(error, OSError) or error)}")
+            return Unreachable(ErrorKind.CONNECT, f"cannot connect: {why(cause_of(error, OSError) or error)}")
         case httpx.InvalidURL() | httpx.UnsupportedProtocol() | UnicodeError():
-            return PolicyError(Reason.BAD_URL, f"not a URL that can be asked for: {error}")
+            return PolicyError(ErrorKind.BAD_URL, f"not a URL that can be asked for: {error}")
         case httpx.RemoteProtocolError() if "disconnected" in str(error):
-            return NetworkError(Reason.RESET, "the connection was closed before an answer came")
+            return NetworkError(ErrorKind.RESET, "the connection was closed before an answer came")
         case httpx.ProtocolError():
-            return NetworkError(Reason.PROTOCOL, f"not HTTP as it should be: {error}")
+            return NetworkError(ErrorKind.PROTOCOL, f"not HTTP as it should be: {error}")
         case _:
             broken = cause_of(error, ssl.SSLError)
             if broken is not None:
-                return NetworkError(Reason.RESET, f"TLS broke off before an answer came: {why(broken)}")
-            return NetworkError(Reason.RESET, "the connection was reset before an answer came")
+                return NetworkError(ErrorKind.RESET, f"TLS broke off before an answer came: {why(broken)}")
+            return NetworkError(ErrorKind.RESET, "the connection was reset before an answer came")
 
 
 def _body_error(error: Exception, received: int, length: str | None) -> ImgfetchError:
@@ -165,13 +170,13 @@ def _body_error(error: Exception, received: int, length: str | None) -> Imgfetch
     got = progress(received, length)
     match error:
         case httpx.TimeoutException():
-            return NetworkError(Reason.TIMEOUT, f"{got}, then silence")
+            return NetworkError(ErrorKind.TIMEOUT, f"{got}, then silence")
         case httpx.RemoteProtocolError() if "closed" not in str(error):
-            return NetworkError(Reason.PROTOCOL, f"{got}, then not HTTP as it should be: {error}")
+            return NetworkError(ErrorKind.PROTOCOL, f"{got}, then not HTTP as it should be: {error}")
         case _:
             broken = cause_of(error, ssl.SSLError)
             ended = "the connection ended" if broken is None else f"TLS broke off: {why(broken)}"
-            return NetworkError(Reason.INCOMPLETE, f"{got}, then {ended}")
+            return NetworkError(ErrorKind.INCOMPLETE, f"{got}, then {ended}")
 
 
 T = TypeVar("T", bound=BaseException)

@@ -19,7 +19,9 @@ import httpx
 
 from imgfetch.errors import CacheError, CheckDueError, PolicyError
 from imgfetch.frozen import replace
-from imgfetch.model import Defect, Filing, Head, Level, Origin, Reason, Verified
+from imgfetch.model.image import Defect, PendingEntry, Verified, VerifyLevel
+from imgfetch.model.request import Head
+from imgfetch.model.result import CacheStatus, ErrorKind
 from imgfetch.rules.http import credentials, freshness, stored_headers
 from imgfetch.rules.image import verify
 from imgfetch.rules.policy import proxy_policy
@@ -27,11 +29,12 @@ from imgfetch.rules.policy import proxy_policy
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
-    from imgfetch.model import Buffer, Digest, Entry, Key, Scratch
-    from imgfetch.ports import Clock, Runner
+    from imgfetch.model.image import Entry
+    from imgfetch.model.values import Buffer, Digest, Key, StagingId
+    from imgfetch.ports import Clock, Executor
     from imgfetch.store.disk_store import DiskStore
 
-Prove: TypeAlias = "Callable[[Buffer, Digest, Scratch, int | None], Awaitable[Verified | Defect]]"
+Prove: TypeAlias = "Callable[[Buffer, Digest, StagingId, int | None], Awaitable[Verified | Defect]]"
 """Proves bytes behind a ticket, of which the origin promised so many."""
 
 _PIECE = 64 * 1024
@@ -51,9 +54,9 @@ class CachingLayer(httpx.AsyncBaseTransport):
         store: DiskStore,
         transport: httpx.AsyncBaseTransport,
         clock: Clock,
-        runner: Runner,
+        runner: Executor,
         prove: Prove,
-        level: Level,
+        level: VerifyLevel,
         max_bytes: int,
         key_ignore: tuple[str, ...] = (),
         ignore_signatures: bool = False,
@@ -81,16 +84,16 @@ class CachingLayer(httpx.AsyncBaseTransport):
     async def _answer(
         self, request: httpx.Request, asked: proxy_policy.Request, entry: Entry | None
     ) -> httpx.Response:
-        considered = proxy_policy.consider(asked, entry, level=self._level, now=self._clock.now())
+        considered = proxy_policy.before_request(asked, entry, level=self._level, now=self._clock.now())
         match considered:
-            case proxy_policy.Give():
+            case proxy_policy.UseStored():
                 given = self._give(asked, considered)
                 if given is None:
                     return await self._answer(request, asked, None)
                 if considered.refresh:
                     self._refresh_later(request, asked, considered.entry)
                 return given
-            case proxy_policy.Forward():
+            case proxy_policy.Send():
                 return await self._forward(request, asked, considered)
             case proxy_policy.Unavailable():
                 return httpx.Response(504, extensions={"imgfetch": {"origin": None, "path": None}})
@@ -118,7 +121,7 @@ class CachingLayer(httpx.AsyncBaseTransport):
             except CheckDueError:
                 return await self._runner.run(look)
         except CacheError as error:
-            if error.kind is Reason.NOT_A_CACHE:
+            if error.kind is ErrorKind.NOT_A_CACHE:
                 raise
             return None
 
@@ -128,9 +131,9 @@ class CachingLayer(httpx.AsyncBaseTransport):
         return credentials.selector(secrets, self._store.salt(), redirected=False) if secrets.sent else ""
 
     async def _forward(
-        self, request: httpx.Request, asked: proxy_policy.Request, forward: proxy_policy.Forward
+        self, request: httpx.Request, asked: proxy_policy.Request, forward: proxy_policy.Send
     ) -> httpx.Response:
-        asked_at = self._clock.now()
+        request_time = self._clock.now()
         try:
             response = await self._transport.handle_async_request(_with(request, forward.headers))
         except httpx.TransportError as error:
@@ -142,7 +145,7 @@ class CachingLayer(httpx.AsyncBaseTransport):
                 raise
             return given
         try:
-            return await self._heard(request, asked, forward, response, asked_at)
+            return await self._heard(request, asked, forward, response, request_time)
         except BaseException:
             await response.aclose()
             raise
@@ -151,51 +154,51 @@ class CachingLayer(httpx.AsyncBaseTransport):
         self,
         request: httpx.Request,
         asked: proxy_policy.Request,
-        forward: proxy_policy.Forward,
+        forward: proxy_policy.Send,
         response: httpx.Response,
-        asked_at: float,
+        request_time: float,
     ) -> httpx.Response:
-        received_at = self._clock.now()
+        response_time = self._clock.now()
         head = _head(request, response)
         for key in proxy_policy.invalidated(asked, head):
             with suppress(CacheError):  # the origin has done what it was asked for
                 await self._runner.run(partial(self._store.remove, key))
-        heard = proxy_policy.hear(asked, forward, head, level=self._level, now=received_at)
+        heard = proxy_policy.after_response(asked, forward, head, level=self._level, now=response_time)
         match heard:
-            case proxy_policy.Pass():
+            case proxy_policy.PassThrough():
                 return self._passed(response)
-            case proxy_policy.Keep(length):
-                return self._tee(asked, response, head, length, asked_at, received_at)
-            case proxy_policy.Again(forward):
+            case proxy_policy.Store(length):
+                return self._tee(asked, response, head, length, request_time, response_time)
+            case proxy_policy.SendAgain(forward):
                 await response.aclose()
                 return await self._forward(request, asked, forward)
-            case proxy_policy.StandIn(entry):
+            case proxy_policy.StaleIfError(entry):
                 given = self._stale(asked, entry)
                 if given is None:
                     return self._passed(response)
                 await response.aclose()
                 return given
-            case proxy_policy.Refresh(held):
+            case proxy_policy.NotModified(held):
                 await response.aclose()
-                times = {"asked_at": asked_at, "received_at": received_at}
+                times = {"request_time": request_time, "response_time": response_time}
                 entry = stored_headers.refreshed(held, head, **times)
                 with suppress(CacheError):  # it is asked about again when it is next wanted
                     await self._runner.run(partial(self._store.refresh, held, head, **times))
-                fields = proxy_policy.answer_fields(entry, now=received_at, confirmed=True)
-                given = self._give(asked, proxy_policy.Give(entry, fields, Origin.REVALIDATED))
-                return given or await self._forward(request, asked, proxy_policy.Forward(asked.headers))
+                fields = proxy_policy.answer_fields(entry, now=response_time, confirmed=True)
+                given = self._give(asked, proxy_policy.UseStored(entry, fields, CacheStatus.REVALIDATED))
+                return given or await self._forward(request, asked, proxy_policy.Send(asked.headers))
             case _:
                 assert_never(heard)
 
     def _passed(self, response: httpx.Response) -> httpx.Response:
-        response.extensions["imgfetch"] = {"origin": Origin.FETCHED.value, "path": None}
+        response.extensions["imgfetch"] = {"origin": CacheStatus.FETCHED.value, "path": None}
         return response
 
     def _stale(self, asked: proxy_policy.Request, entry: Entry) -> httpx.Response | None:
         fields = proxy_policy.answer_fields(entry, now=self._clock.now())
-        return self._give(asked, proxy_policy.Give(entry, fields, Origin.STALE))
+        return self._give(asked, proxy_policy.UseStored(entry, fields, CacheStatus.STALE))
 
-    def _give(self, asked: proxy_policy.Request, give: proxy_policy.Give) -> httpx.Response | None:
+    def _give(self, asked: proxy_policy.Request, give: proxy_policy.UseStored) -> httpx.Response | None:
         """The answer; None where its object was evicted a moment ago. One that is open outlives its name."""
         path = self._store.path(give.entry)
         try:
@@ -216,14 +219,14 @@ class CachingLayer(httpx.AsyncBaseTransport):
         response: httpx.Response,
         head: Head,
         length: int | None,
-        asked_at: float,
-        received_at: float,
+        request_time: float,
+        response_time: float,
     ) -> httpx.Response:
-        told: dict[str, Any] = {"origin": Origin.FETCHED.value, "path": None}
+        told: dict[str, Any] = {"origin": CacheStatus.FETCHED.value, "path": None}
 
-        async def keep(scratch: Scratch) -> None:
+        async def keep(scratch: StagingId) -> None:
             try:
-                await self._keep(asked, scratch, head, length, asked_at, received_at, told)
+                await self._keep(asked, scratch, head, length, request_time, response_time, told)
             except CacheError as error:
                 told["problem"] = error.message
 
@@ -237,38 +240,38 @@ class CachingLayer(httpx.AsyncBaseTransport):
     async def _keep(
         self,
         asked: proxy_policy.Request,
-        scratch: Scratch,
+        scratch: StagingId,
         head: Head,
         length: int | None,
-        asked_at: float,
-        received_at: float,
+        request_time: float,
+        response_time: float,
         told: dict[str, Any],
     ) -> None:
         with ExitStack() as contents:
-            look = partial(contents.enter_context, self._store.contents(scratch))
+            look = partial(contents.enter_context, self._store.read(scratch))
             data, digest = look() if verify.is_quick(length) else await self._runner.run(look)
             proved = await self._prove(data, digest, scratch, length)
         if isinstance(proved, Defect):
-            told["problem"] = f"{proved.reason}: {proved.message}"
+            told["problem"] = f"{proved.kind}: {proved.message}"
             return
         key = asked.key
         assert key is not None  # noqa: S101 (or it would not be kept)
-        filing = Filing(
+        filing = PendingEntry(
             proved,
             key,
             stored_headers.storable(head, asked.resource, signed=not asked.ignore_signatures),
-            asked_at,
-            received_at,
+            request_time,
+            response_time,
             freshness.selecting(head, asked.selectable),
             selector=self._selector(asked),
         )
-        (kept,) = await self._runner.run(partial(self._store.keep_all, [filing]))
+        (kept,) = await self._runner.run(partial(self._store.commit, [filing]))
         if isinstance(kept, CacheError):
             raise kept
         told["path"] = self._store.path(kept)
 
     def _refresh_later(self, request: httpx.Request, asked: proxy_policy.Request, entry: Entry) -> None:
-        what = entry.key, entry.selector, entry.selected
+        what = entry.key, entry.selector, entry.vary_values
         if what in self._in_background.values():
             return
         forward = proxy_policy.forward(asked, entry)
@@ -308,20 +311,20 @@ class _Tee(httpx.AsyncByteStream):
         self,
         response: httpx.Response,
         store: DiskStore,
-        keep: Callable[[Scratch], Any],
+        keep: Callable[[StagingId], Any],
         max_bytes: int,
     ) -> None:
         self._response = response
         self._store = store
         self._keep = keep
         self._max_bytes = max_bytes
-        self._scratch: Scratch | None = None
+        self._scratch: StagingId | None = None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         stream = self._response.stream
         assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 (an asynchronous transport gave it)
         with suppress(CacheError):
-            self._scratch = self._store.begin()
+            self._scratch = self._store.open()
         async for chunk in stream:
             self._take(chunk)
             yield chunk
@@ -336,7 +339,7 @@ class _Tee(httpx.AsyncByteStream):
         if self._scratch is None:
             return
         try:
-            if self._store.append(self._scratch, chunk) > self._max_bytes:
+            if self._store.write(self._scratch, chunk) > self._max_bytes:
                 self._drop()
         except CacheError:
             self._drop()

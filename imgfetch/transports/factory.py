@@ -7,15 +7,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from imgfetch.frozen import dataclass
-from imgfetch.http.connect import Dialler
-from imgfetch.http.pool import WireTransport
+from imgfetch.http.connect import Connector
+from imgfetch.http.pool import Http1Pool
 from imgfetch.http.tls import trust
 from imgfetch.system.clock import SystemClock
 
 if TYPE_CHECKING:
     import httpx
 
-    from imgfetch.model import Limits
+    from imgfetch.model.request import Limits
     from imgfetch.ports import Transport
 
 
@@ -41,9 +41,9 @@ class Network:
         if self.ca_bundle is not None:
             trust(self.ca_bundle)  # what is wrong with it is said at once
         elapsed = SystemClock().elapsed
-        dialler = Dialler(self.allow_hosts, elapsed)
+        dialler = Connector(self.allow_hosts, elapsed)
         trusted = partial(trust, self.ca_bundle)
-        return WireTransport(limits, dialler, trusted, elapsed, idle=_idle(limits.jobs))
+        return Http1Pool(limits, dialler, trusted, elapsed, idle=_idle(limits.jobs))
 
 
 def _idle(jobs: int) -> int:

@@ -15,9 +15,9 @@ import httpcore
 import httpx
 
 from imgfetch.errors import ImgfetchError, several
-from imgfetch.http.connect import Dialler, why
+from imgfetch.http.connect import Connector, why
 from imgfetch.http.tls import trust
-from imgfetch.model import Reason
+from imgfetch.model.result import ErrorKind
 from imgfetch.system.clock import SystemClock
 from imgfetch.transports.adapter import cause_of
 
@@ -130,7 +130,7 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
     """Seconds for a connection whose caller sets no limit."""
 
     def __init__(self, allowed: Collection[str]) -> None:
-        self._dialler = Dialler(allowed, SystemClock().elapsed)
+        self._dialler = Connector(allowed, SystemClock().elapsed)
         self._backend = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -155,5 +155,5 @@ class _GuardedBackend(httpcore.AsyncNetworkBackend):
                 host, port, self.LONGEST if timeout is None else timeout, connected
             )
         except ImgfetchError as error:
-            late = error.kind is Reason.TIMEOUT
+            late = error.kind is ErrorKind.TIMEOUT
             raise (httpcore.ConnectTimeout if late else httpcore.ConnectError)(str(error)) from error

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from chromium import chromium
 from drawing import draw
 from imgfetch.api.current_src import current_sources, preload_sources
-from imgfetch.model import Viewport
+from imgfetch.model.markup import Viewport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

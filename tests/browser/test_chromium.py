@@ -12,7 +12,7 @@ from importlib.util import find_spec
 
 import pytest
 
-from imgfetch.model import Viewport
+from imgfetch.model.markup import Viewport
 
 CASES = int(os.environ.get("IMGFETCH_BROWSER_CASES", "250" if os.environ.get("CI") else "30"))
 FIRST = int(os.environ.get("IMGFETCH_BROWSER_SEED", "1"))

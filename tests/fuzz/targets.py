@@ -27,24 +27,13 @@ from imgfetch.markup.media import matches
 from imgfetch.markup.plain_text import find_source_sets
 from imgfetch.markup.sizes import source_size
 from imgfetch.markup.srcset import read_srcset
-from imgfetch.model import (
-    Ask,
-    Defect,
-    Digest,
-    Entry,
-    Facts,
-    Format,
-    Head,
-    Key,
-    Limits,
-    Partial,
-    Scratch,
-    Settings,
-    Viewport,
-)
+from imgfetch.model.image import Defect, Entry, Facts, Format
+from imgfetch.model.markup import Viewport
+from imgfetch.model.request import Head, Limits, Partial, Request, Settings
+from imgfetch.model.values import Digest, Key, StagingId
 from imgfetch.rules.crawl import host_limits
 from imgfetch.rules.http import dates, digests, freshness, resume, stored_headers, urls
-from imgfetch.rules.http.content_coding import Undo
+from imgfetch.rules.http.content_coding import Decoder
 from imgfetch.rules.policy import fetch_policy
 from imgfetch.rules.policy.explain import explain
 from pictures import samples
@@ -54,7 +43,7 @@ from test_srcset import by_the_letter, check_ladder
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from imgfetch.model import SourceSet
+    from imgfetch.model.markup import SourceSet
 
 NOW = 1_700_000_000.0
 BASE = "https://h.example/a/b.html?c"
@@ -165,7 +154,7 @@ def head(data: bytes) -> None:
     fields = _fields(data)
     answer = Head("https://h.example/a", 200, fields)
     facts = Facts(Format.PNG, 1, 1, 1, 100, Digest("ab" * 32), ("decode",))
-    ask = Ask(Key("https://h.example/a"), "https://h.example/a", (("accept", "*/*"),))
+    ask = Request(Key("https://h.example/a"), "https://h.example/a", (("accept", "*/*"),))
     entry = Entry(ask.key, facts, answer, NOW - 5, NOW - 4, freshness.selecting(answer, ask.headers))
     for now in (NOW, NOW - 1e6, NOW + 1e9):
         standing = freshness.standing(entry, now=now)
@@ -185,9 +174,9 @@ def head(data: bytes) -> None:
     freshness.may_be_confirmed(answer)
     for status in (200, 206, 302, 304, 416, 429, 503, 599):
         given = Head(ask.url, status, fields)
-        for asked in (ask, _partial(ask), Ask(ask.key, ask.url, ask.headers, entry)):
-            heard = fetch_policy.hear(asked, given, Settings(), now=NOW)
-            if isinstance(heard, fetch_policy.Refuse):
+        for asked in (ask, _partial(ask), Request(ask.key, ask.url, ask.headers, entry)):
+            heard = fetch_policy.after_response(asked, given, Settings(), now=NOW)
+            if isinstance(heard, fetch_policy.Reject):
                 assert heard.failed.message.isprintable()
     kept = stored_headers.storable(answer, ask.url)
     assert stored_headers.storable(kept, ask.url) == kept
@@ -207,23 +196,23 @@ def coding(data: bytes) -> None:
     name = ("gzip", "deflate")[len(data) % 2]
 
     def undone(step: int) -> bytes | str:
-        undo, out = Undo(name, limit=50_000), b""
+        undo, out = Decoder(name, limit=50_000), b""
         for at in range(0, len(data), step):
             piece = undo.feed(data[at : at + step])
             if isinstance(piece, Defect):
-                return piece.reason
+                return piece.kind
             out += piece
         ended = undo.end()
-        return out if ended is None else ended.reason
+        return out if ended is None else ended.kind
 
     whole = undone(1 << 20)
     assert len(whole) <= 50_000
     assert whole == undone(7)
 
 
-def _partial(ask: Ask) -> Ask:
+def _partial(ask: Request) -> Request:
     begun = Head(ask.url, 200, (("etag", '"1"'), ("content-length", "100")))
-    asked = Ask(ask.key, ask.url, ask.headers, partial=Partial(Scratch("1"), 50, begun))
+    asked = Request(ask.key, ask.url, ask.headers, partial=Partial(StagingId("1"), 50, begun))
     assert resume.asked_for(asked)
     return asked
 

@@ -12,15 +12,15 @@ from contextlib import aclosing
 from itertools import count
 from typing import TYPE_CHECKING
 
-from imgfetch.api.jobs import Errand, errands_of
+from imgfetch.api.jobs import Job, jobs_of
 from imgfetch.cli import output, run_async
 from imgfetch.cli.client_factory import getting_client_for, let_go
 from imgfetch.cli.inputs import choosing_of, lot_of, rows_of
 from imgfetch.cli.progress import watcher_for
 from imgfetch.cli.report import Report
-from imgfetch.cli.summary import Tally
+from imgfetch.cli.summary import Summary
 from imgfetch.errors import InputError
-from imgfetch.model import Reason
+from imgfetch.model.result import ErrorKind
 from imgfetch.outputs.manifest_file import NAME, Manifest
 from imgfetch.rules.store import jsonl
 from imgfetch.rules.store import manifest as rule
@@ -30,19 +30,20 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from imgfetch.api.client import Client
-    from imgfetch.api.results import Failure, Image
+    from imgfetch.api.results import Image
     from imgfetch.cli.exit_codes import Exit
+    from imgfetch.model.result import Failure
 
 
 def run(options: argparse.Namespace) -> Exit:
     """Fetch what the rows of an input offer into a folder, but for what is there."""
     if options.directory is None:
-        raise InputError(Reason.BAD_INPUT, "no --to DEST was given; see imgfetch batch --help")
+        raise InputError(ErrorKind.BAD_INPUT, "no --to DEST was given; see imgfetch batch --help")
     if not (options.contact or options.user_agent or options.quiet or options.offline):
         output.say("nobody to write to: --contact URL tells origins who asks, and whom to ask to stop")
     how = jsonl.asked(choosing_of(options))
     with Manifest(options.directory) as manifest, Report(options.report, lambda _: how) as report:
-        batch = _Batch(options, manifest, Tally(options, report))
+        batch = _Batch(options, manifest, Summary(options, report))
         with watcher_for(options) as watcher:
             client = getting_client_for(options, observe=watcher.observe)
             try:
@@ -55,7 +56,7 @@ def run(options: argparse.Namespace) -> Exit:
 class _Batch:
     """One run over an input."""
 
-    def __init__(self, options: argparse.Namespace, manifest: Manifest, tally: Tally) -> None:
+    def __init__(self, options: argparse.Namespace, manifest: Manifest, tally: Summary) -> None:
         self._options = options
         self._choosing = choosing_of(options)
         self._how = jsonl.asked(self._choosing)
@@ -66,8 +67,8 @@ class _Batch:
         """Bring what is not there."""
         lot = lot_of(self._options.input)
         async with client, aclosing(client.run_together(self._todo(), lot=lot)) as brought:
-            async for errands, outcomes in brought:
-                self._take(errands[0], outcomes)
+            async for jobs, outcomes in brought:
+                self._take(jobs[0], outcomes)
 
     def close(self) -> Exit:
         """Say what it came to."""
@@ -75,18 +76,18 @@ class _Batch:
             output.say(f"{self._tally.passed_over} done before, as {self._options.directory}/{NAME} says")
         return self._tally.close()
 
-    def _todo(self) -> Iterator[Sequence[Errand]]:
+    def _todo(self) -> Iterator[Sequence[Job]]:
         """The errands of each row that is not done."""
         for index, row in zip(count(), rows_of(self._options)):
             if isinstance(row, InputError):
-                yield (Errand(row.failed(), row.url, index, {}),)
+                yield (Job(row.failed(), row.url, index, {}),)
             elif not self._options.refresh and self._manifest.has(rule.identity(row, self._how)):
                 self._tally.passed_over += 1
             else:
-                yield tuple(errands_of(row, index, **self._choosing))
+                yield tuple(jobs_of(row, index, **self._choosing))
 
-    def _take(self, errand: Errand, outcomes: Sequence[Image | Failure]) -> None:
-        row = rule.identity(str(errand.given), self._how)
+    def _take(self, job: Job, outcomes: Sequence[Image | Failure]) -> None:
+        row = rule.identity(str(job.given), self._how)
         written = ""
         for part, outcome in enumerate(outcomes, 1):
             path = self._tally.take(outcome)

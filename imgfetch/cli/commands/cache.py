@@ -12,7 +12,7 @@ from imgfetch.cli.client_factory import client_for
 from imgfetch.cli.exit_codes import Exit
 from imgfetch.cli.limits import with_option
 from imgfetch.errors import CacheError, error_for
-from imgfetch.model import Failed, Reason
+from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.rules.http import urls
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from imgfetch.api.cache import Verdict
-    from imgfetch.api.results import Failure, Image
+    from imgfetch.api.results import Image
 
 
 def run(options: argparse.Namespace) -> Exit:
@@ -28,7 +28,7 @@ def run(options: argparse.Namespace) -> Exit:
     cache = Cache(options.cache, key_ignore=options.key_ignore)
     try:
         if options.action in _OF_ALL and not cache.exists():
-            raise CacheError(Reason.NOT_A_CACHE, "no cache is there", str(cache.path), hint=_NAME_ONE)
+            raise CacheError(ErrorKind.NOT_A_CACHE, "no cache is there", str(cache.path), hint=_NAME_ONE)
         match options.action:
             case "info":
                 return _info(cache, as_json=options.json)
@@ -76,7 +76,7 @@ def _list(cache: Cache, *, as_json: bool) -> Exit:
         facts, pinned = entry.facts, entry.key in pins
         if as_json:
             renditions = [{"url": each.key, "width": each.width} for each in cache.renditions(entry.key)]
-            fields = {"received_at": entry.received_at, "pinned": pinned, "renditions": renditions}
+            fields = {"response_time": entry.response_time, "pinned": pinned, "renditions": renditions}
             output.result(json.dumps({"url": entry.key, **asdict(facts), **fields}))
         else:
             size = f"{facts.width}x{facts.height}"
@@ -150,8 +150,8 @@ def _fields(verdict: Verdict) -> dict[str, Any]:
         "urls": verdict.urls,
         "indexed": verdict.indexed,
         "repaired": [
-            {"error": outcome.reason, "message": outcome.message, "hint": outcome.hint}
-            if isinstance(outcome, Failed)
+            {"error": outcome.kind, "message": outcome.message, "hint": outcome.hint}
+            if isinstance(outcome, Failure)
             else {"path": str(outcome.path)}
             for outcome in verdict.repaired
         ],
@@ -159,6 +159,6 @@ def _fields(verdict: Verdict) -> dict[str, Any]:
 
 
 def _outcome(outcome: Image | Failure) -> str:
-    if isinstance(outcome, Failed):
+    if isinstance(outcome, Failure):
         return f"not repaired: {error_for(with_option(outcome))}"
     return f"repaired: {urls.redact(outcome.url)} is {outcome.path}"

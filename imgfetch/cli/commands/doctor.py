@@ -14,7 +14,7 @@ from imgfetch.cli import output
 from imgfetch.cli.config_file import of_user, user_file
 from imgfetch.cli.exit_codes import Exit
 from imgfetch.cli.options import Setting, in_force
-from imgfetch.model import Limits
+from imgfetch.model.request import Limits
 from imgfetch.rules.store.requirements import Finding, Status
 
 if TYPE_CHECKING:

@@ -54,7 +54,7 @@ def _print(cache: Cache, explanation: Explanation) -> None:
             for name, value in explanation.sends:
                 output.result(f"    {name}: {value}")
     if entry is not None:
-        came = output.utc(entry.received_at)
+        came = output.utc(entry.response_time)
         output.result(f"  what came back last time, at {came}, from {urls.redact(entry.head.url)}:")
         output.result(f"    HTTP {entry.head.status}")
         for name, value in entry.head.headers:
@@ -76,5 +76,5 @@ def _fields(cache: Cache, explanation: Explanation) -> dict[str, Any]:
         "lifetime": standing and standing.lifetime,
         "basis": standing and standing.basis,
         "sends": dict(explanation.sends),
-        "answer": entry and {**asdict(entry.head), "received_at": entry.received_at},
+        "answer": entry and {**asdict(entry.head), "response_time": entry.response_time},
     }

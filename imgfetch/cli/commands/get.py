@@ -13,15 +13,15 @@ from contextlib import aclosing
 from itertools import chain
 from typing import TYPE_CHECKING
 
-from imgfetch.api.jobs import errands, parse_digest
+from imgfetch.api.jobs import jobs, parse_digest
 from imgfetch.cli.client_factory import getting_client_for, let_go
 from imgfetch.cli.inputs import choosing_of, lots_of, sources_of
 from imgfetch.cli.progress import watcher_for
 from imgfetch.cli.report import Report
-from imgfetch.cli.summary import Tally
+from imgfetch.cli.summary import Summary
 from imgfetch.errors import InputError
 from imgfetch.frozen import replace
-from imgfetch.model import Reason
+from imgfetch.model.result import ErrorKind
 from imgfetch.rules.store import jsonl
 from imgfetch.system import atomic_files
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from imgfetch.api.client import Client
-    from imgfetch.api.jobs import Errand
+    from imgfetch.api.jobs import Job
     from imgfetch.api.lock import Lock
     from imgfetch.api.shortcut import Batch
     from imgfetch.cli.exit_codes import Exit
@@ -40,18 +40,18 @@ def run(options: argparse.Namespace) -> Exit:
     """Fetch what the sources offer, and print a line for each image."""
     choosing = choosing_of(options)
 
-    def todo(client: Client) -> Iterator[Batch | Errand]:
+    def todo(client: Client) -> Iterator[Batch | Job]:
         if options.sha256 is None:
-            return client.drawn(lots_of(options), **choosing)
-        return the_one(errands(sources_of(options), **choosing), options.sha256)
+            return client.jobs(lots_of(options), **choosing)
+        return the_one(jobs(sources_of(options), **choosing), options.sha256)
 
     how = jsonl.asked(choosing) | ({} if options.sha256 is None else {"sha256": options.sha256})
     with Report(options.report, lambda _: how) as report:
-        return bring(options, todo, Tally(options, report))
+        return bring(options, todo, Summary(options, report))
 
 
 def bring(
-    options: argparse.Namespace, todo_of: Callable[[Client], Iterator[Batch | Errand]], tally: Tally
+    options: argparse.Namespace, todo_of: Callable[[Client], Iterator[Batch | Job]], tally: Summary
 ) -> Exit:
     """Do what there is to do, with the options of `get`, and give the exit code that it comes to."""
     watcher = watcher_for(options)
@@ -60,7 +60,7 @@ def bring(
     try:
         todo = todo_of(client)
         for item in todo:
-            outcomes = client.at_once(item)
+            outcomes = client.try_cached(item)
             if outcomes is None:
                 with watcher:
                     _fetch(client, chain([item], todo), tally)
@@ -85,7 +85,7 @@ def _lock_of(options: argparse.Namespace) -> Lock | None:
     return Lock.read(options.lock or "imgfetch.lock", missing_ok=not options.locked)
 
 
-def _fetch(client: Client, todo: Iterable[Batch | Errand], tally: Tally) -> None:
+def _fetch(client: Client, todo: Iterable[Batch | Job], tally: Summary) -> None:
     from imgfetch.cli import run_async
 
     async def go() -> None:
@@ -96,11 +96,11 @@ def _fetch(client: Client, todo: Iterable[Batch | Errand], tally: Tally) -> None
     run_async.run(go())
 
 
-def the_one(todo: Iterator[Errand], sha256: str) -> Iterator[Errand]:
+def the_one(todo: Iterator[Job], sha256: str) -> Iterator[Job]:
     """The only errand there is, bound to a digest. Raises `InputError`."""
     digest = parse_digest(sha256)
     first, second = next(todo, None), next(todo, None)
     if first is None or second is not None:
         offer = "none" if first is None else "more"
-        raise InputError(Reason.BAD_INPUT, f"--sha256 goes with one image, and the sources offer {offer}")
+        raise InputError(ErrorKind.BAD_INPUT, f"--sha256 goes with one image, and the sources offer {offer}")
     yield replace(first, sha256=digest)

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from imgfetch.api.explanation import explain
-from imgfetch.api.jobs import errands
+from imgfetch.api.jobs import jobs
 from imgfetch.cli import output
 from imgfetch.cli.client_factory import client_for
 from imgfetch.cli.exit_codes import OF_INPUT, Exit
@@ -18,7 +18,8 @@ from imgfetch.cli.inputs import choosing_of, sources_of
 from imgfetch.cli.limits import with_option
 from imgfetch.cli.progress import watcher_for
 from imgfetch.errors import error_for
-from imgfetch.model import Failed, Kind
+from imgfetch.model.markup import SourceKind
+from imgfetch.model.result import Failure
 from imgfetch.rules.http.urls import without_userinfo
 from imgfetch.rules.image.filenames import named_format
 
@@ -27,39 +28,38 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from imgfetch.api.explanation import Explanation
-    from imgfetch.api.jobs import Errand
-    from imgfetch.model import Candidate, Choice, Problem, Reason
+    from imgfetch.api.jobs import Job
+    from imgfetch.model.markup import Candidate, Choice, Problem
+    from imgfetch.model.result import ErrorKind
 
 
 def run(options: argparse.Namespace) -> Exit:
     """Print the URL that would be fetched for each image, with the reason under it."""
     teller = _Teller(options)
-    todo = errands(sources_of(options), **choosing_of(options))
-    for errand in todo:
-        if _may_be_a_page(errand) and not options.offline:
-            _look(options, errand, todo, teller)
+    todo = jobs(sources_of(options), **choosing_of(options))
+    for job in todo:
+        if _may_be_a_page(job) and not options.offline:
+            _look(options, job, todo, teller)
             break
-        teller.tell(errand)
+        teller.tell(job)
     return teller.exit()
 
 
-def _may_be_a_page(errand: Errand) -> bool:
-    return (
-        errand.may_be_a_page and not isinstance(errand.choice, Failed) and not named_format(errand.choice.url)
-    )
+def _may_be_a_page(job: Job) -> bool:
+    return job.may_be_a_page and not isinstance(job.choice, Failure) and not named_format(job.choice.url)
 
 
-def _look(options: argparse.Namespace, errand: Errand, others: Iterator[Errand], teller: _Teller) -> None:
+def _look(options: argparse.Namespace, job: Job, others: Iterator[Job], teller: _Teller) -> None:
     """Tell of an errand and the others, asking for what may be a page; it passes through a folder of ours."""
     from imgfetch.cli import run_async
 
     async def go() -> None:
         with TemporaryDirectory(prefix="imgfetch-") as scratch, watcher_for(options) as watcher:
             async with client_for(options, cache=scratch, observe=watcher.observe) as client:
-                for page in await client.look(errand):
+                for page in await client.probe_page(job):
                     teller.tell(page)
                 for other in others:
-                    for each in await client.look(other) if _may_be_a_page(other) else [other]:
+                    for each in await client.probe_page(other) if _may_be_a_page(other) else [other]:
                         teller.tell(each)
 
     run_async.run(go())
@@ -71,26 +71,26 @@ class _Teller:
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self._picked = 0
-        self._failures: set[Reason] = set()
+        self._failures: set[ErrorKind] = set()
 
-    def tell(self, errand: Errand) -> None:
+    def tell(self, job: Job) -> None:
         """Say what would be chosen for an errand, or why nothing would."""
-        self._tell_choice(errand)
+        self._tell_choice(job)
         if self._options.verbose:
-            for problem in errand.problems:
-                output.say(_unread(errand.source, problem))
+            for problem in job.problems:
+                output.say(_unread(job.source, problem))
 
-    def _tell_choice(self, errand: Errand) -> None:
-        choice = errand.choice
-        if isinstance(choice, Failed):
-            self._failures.add(choice.reason)
+    def _tell_choice(self, job: Job) -> None:
+        choice = job.choice
+        if isinstance(choice, Failure):
+            self._failures.add(choice.kind)
             output.say(str(error_for(with_option(choice))))
             return
         self._picked += 1
         options = self._options
         explanation = explain(choice, viewport=options.viewport, formats=options.formats)
         if options.json:
-            output.result(output.json_of_choice(errand.index, errand.source, choice, explanation))
+            output.result(output.json_of_choice(job.index, job.source, choice, explanation))
         elif options.quiet:
             output.result(without_userinfo(choice.url))
         else:
@@ -139,8 +139,8 @@ def _descriptor(candidate: Candidate) -> str:
     return "" if candidate.density is None else f"{candidate.density:g}x "
 
 
-_PLAIN = frozenset({Kind.IMG, Kind.PICTURE, Kind.TEXT, Kind.URL})
+_PLAIN = frozenset({SourceKind.IMG, SourceKind.PICTURE, SourceKind.TEXT, SourceKind.URL})
 """The kinds that need no word of where they were found."""
 
-_LAID_OUT = frozenset({*_PLAIN, Kind.LAZY, Kind.NOSCRIPT, Kind.AMP, Kind.PRELOAD})
+_LAID_OUT = frozenset({*_PLAIN, SourceKind.LAZY, SourceKind.NOSCRIPT, SourceKind.AMP, SourceKind.PRELOAD})
 """The kinds whose `sizes` say how wide the image is shown."""

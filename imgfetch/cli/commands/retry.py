@@ -9,16 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from imgfetch.api.jobs import errands_of, parse_digest
+from imgfetch.api.jobs import jobs_of, parse_digest
 from imgfetch.api.normalize import spelled
 from imgfetch.cli.commands import get
 from imgfetch.cli.inputs import meant
 from imgfetch.cli.options import HOW
 from imgfetch.cli.report import Report
-from imgfetch.cli.summary import Tally
+from imgfetch.cli.summary import Summary
 from imgfetch.errors import ImgfetchError, InputError
 from imgfetch.frozen import dataclass, replace
-from imgfetch.model import Digest, Reason, SourceOrigin, SourceSet
+from imgfetch.model.request import SourceOrigin
+from imgfetch.model.result import ErrorKind
 from imgfetch.rules.http import credentials
 from imgfetch.rules.store import jsonl
 from imgfetch.system import atomic_files
@@ -27,9 +28,11 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from imgfetch.api.jobs import Errand
+    from imgfetch.api.jobs import Job
     from imgfetch.api.sources import Source
     from imgfetch.cli.exit_codes import Exit
+    from imgfetch.model.markup import SourceSet
+    from imgfetch.model.values import Digest
 
 
 def run(options: argparse.Namespace) -> Exit:
@@ -44,15 +47,15 @@ def run(options: argparse.Namespace) -> Exit:
         for request in again:
             if not (request.may_pass or rest):
                 report.keep(request.line)
-        todo: Iterator[Errand] = (
-            errand
+        todo: Iterator[Job] = (
+            job
             for index, request in enumerate(again)
             if request.may_pass or rest
-            for errand in request.errands(index, files=options.files)
+            for job in request.jobs(index, files=options.files)
         )
         if options.sha256 is not None:
             todo = get.the_one(todo, options.sha256)
-        return get.bring(options, lambda _: todo, Tally(options, report))
+        return get.bring(options, lambda _: todo, Summary(options, report))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,20 +93,20 @@ class _Request:
             choosing["base_of_folder"] = False
         return replace(self, choosing=choosing, offered=offered, origin=origin)
 
-    def errands(self, index: int, *, files: bool) -> Iterator[Errand]:
+    def jobs(self, index: int, *, files: bool) -> Iterator[Job]:
         """Yield what there is to fetch, under the name that its source had; it may be a file if `files`."""
         source: Source = self.given if self.offered is None else self.offered
         if files and isinstance(source, str):
             source = meant(source, self.choosing.get("base_url", ""))
-        for errand in errands_of(source, index, **self.choosing):
+        for job in jobs_of(source, index, **self.choosing):
             yield replace(
-                errand,
+                job,
                 source=self.name,
                 given=self.given,
                 place=self.place,
                 sha256=self.sha256,
-                only_first=not errand.is_a_url,  # the other images of a text or a page are not asked for
-                source_origin=errand.source_origin if self.offered is None else SourceOrigin(self.origin),
+                only_first=not job.is_a_url,  # the other images of a text or a page are not asked for
+                source_origin=job.source_origin if self.offered is None else SourceOrigin(self.origin),
             )
 
 
@@ -111,7 +114,7 @@ def _read(path: str) -> list[_Request]:
     """What a report has. Raises `InputError`, naming the line that cannot be used."""
     text = atomic_files.read(path, may_be_pipe=True)
     if text is None:
-        raise InputError(Reason.BAD_INPUT, "no such file; get --report FILE writes one", path)
+        raise InputError(ErrorKind.BAD_INPUT, "no such file; get --report FILE writes one", path)
     *whole, rest = text.split("\n")
     if rest and not _is_whole(rest):
         rest = ""  # the run that wrote it was killed in the middle of a line
@@ -148,4 +151,4 @@ def _request(line: str, where: str) -> _Request:
             origin=jsonl.member(ask, "origin", str, ""),
         )
     except (ValueError, ImgfetchError) as why:
-        raise InputError(Reason.BAD_INPUT, f"not a line of a report: {why}", where) from why
+        raise InputError(ErrorKind.BAD_INPUT, f"not a line of a report: {why}", where) from why

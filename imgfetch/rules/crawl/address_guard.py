@@ -9,7 +9,8 @@ from __future__ import annotations
 from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from typing import TYPE_CHECKING, TypeAlias
 
-from imgfetch.model import Defect, Reason
+from imgfetch.model.image import Defect
+from imgfetch.model.result import ErrorKind
 from imgfetch.rules.crawl import address_table as table
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def judge(host: str, addresses: Collection[str], *, allowed: Collection[str] = (
     for address in addresses:
         if not _may_connect(ip_address(address.partition("%")[0]), networks):
             what = f"{host} is" if address == host else f"{host} is at {address},"
-            return Defect(Reason.BLOCKED, f"{what} an internal address; allow it with --allow-host {host}")
+            return Defect(ErrorKind.BLOCKED, f"{what} an internal address; allow it with --allow-host {host}")
     return None
 
 

@@ -12,15 +12,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgfetch.frozen import dataclass, replace
-from imgfetch.model import Failed, Reason
+from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.rules.http import dates
 
 if TYPE_CHECKING:
-    from imgfetch.model import Head, Limits
+    from imgfetch.model.request import Head, Limits
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class HostState:
     """How we stand with an origin: scheme, host and port."""
 
     width: float
@@ -33,40 +33,42 @@ class Standing:
     missed: int = 0
     """How many rounds of requests in a row have not reached it."""
     missed_at: float = float("-inf")
-    failed: Failed | None = None
+    failed: Failure | None = None
     """The last reason to leave it alone."""
 
 
 @dataclass(frozen=True, slots=True)
-class Go:
+class Proceed:
     """Ask now."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stay:
+class Queue:
     """Wait until another request is back."""
 
 
 @dataclass(frozen=True, slots=True)
-class Hold:
+class Delay:
     """Wait for so many seconds."""
 
     seconds: float
 
 
 @dataclass(frozen=True, slots=True)
-class Refuse:
+class FailFast:
     """Do not ask: the origin wants to be left alone for longer than there is time, or is not there."""
 
-    failed: Failed
+    failed: Failure
 
 
-def first_met(limits: Limits) -> Standing:
+def initial_state(limits: Limits) -> HostState:
     """How we stand with an origin that we know nothing of."""
-    return Standing(width=limits.per_host)
+    return HostState(width=limits.per_host)
 
 
-def admit(standing: Standing, *, under_way: int, now: float, left: float) -> Go | Stay | Hold | Refuse:
+def admit(
+    standing: HostState, *, under_way: int, now: float, left: float
+) -> Proceed | Queue | Delay | FailFast:
     """Whether one more request may go out, where `under_way` are not back and its image has `left` seconds.
 
     An origin that was missed again and again is left alone for a second, then for two, at most for half a
@@ -75,24 +77,24 @@ def admit(standing: Standing, *, under_way: int, now: float, left: float) -> Go 
     held = standing.held_until - now
     if held > 0 and standing.failed is not None:
         if held >= left:
-            return Refuse(_left_alone(standing.failed, held))
-        return Hold(held)
+            return FailFast(_left_alone(standing.failed, held))
+        return Delay(held)
     if standing.missed >= _DEAD and standing.failed is not None:
         if standing.missed_at + _rest(standing) > now:
-            return Refuse(_left_alone(standing.failed))
-        return Stay() if under_way else Go()
-    return Go() if under_way < max(1, int(standing.width)) else Stay()
+            return FailFast(_left_alone(standing.failed))
+        return Queue() if under_way else Proceed()
+    return Proceed() if under_way < max(1, int(standing.width)) else Queue()
 
 
 def after(
-    standing: Standing, failed: Failed | None, *, reached: bool, began: float, now: float, limits: Limits
-) -> Standing:
+    standing: HostState, failed: Failure | None, *, reached: bool, began: float, now: float, limits: Limits
+) -> HostState:
     """How we stand after a request that `began` then has ended: in a failure, or well.
 
     `reached` is whether a connection was made. What fails of one burst counts once: its requests were on
     their way before the first of them could tell.
     """
-    if failed is None or failed.reason not in _OF_THE_ORIGIN:
+    if failed is None or failed.kind not in _OF_THE_ORIGIN:
         wider = min(float(limits.per_host), standing.width + 1 / standing.width)
         if wider == standing.width and not (standing.turned_away or standing.missed):
             return standing  # as it is nearly always
@@ -114,24 +116,24 @@ def after(
     return replace(standing, held_until=max(standing.held_until, now + failed.retry_after))
 
 
-def is_forgettable(standing: Standing, *, now: float, limits: Limits) -> bool:
+def is_forgettable(standing: HostState, *, now: float, limits: Limits) -> bool:
     """Whether we stand with an origin as with one that we know nothing of."""
     quiet = not (standing.missed or standing.turned_away) and standing.held_until <= now
     return quiet and standing.width >= limits.per_host
 
 
-def _rest(standing: Standing) -> float:
+def _rest(standing: HostState) -> float:
     return min(30.0, 2.0 ** min(standing.missed - _DEAD, 5))
 
 
-def _left_alone(failed: Failed, seconds: float | None = None) -> Failed:
+def _left_alone(failed: Failure, seconds: float | None = None) -> Failure:
     return replace(failed, message=f"not asked, after {failed.message}", retry_after=seconds)
 
 
 _DEAD = 4
 """Rounds that did not reach an origin after which it is taken to be dead: more than one image makes."""
 _TURNED_AWAY = 3
-_OF_THE_ORIGIN = frozenset({Reason.RATE_LIMITED, Reason.TIMEOUT, Reason.CONNECT, Reason.DNS})
+_OF_THE_ORIGIN = frozenset({ErrorKind.RATE_LIMITED, ErrorKind.TIMEOUT, ErrorKind.CONNECT, ErrorKind.DNS})
 """Failures that tell of the origin, and not of what it was asked for."""
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgfetch.model import Defect, Reason
+from imgfetch.model.image import Defect
+from imgfetch.model.result import ErrorKind
 
 if TYPE_CHECKING:
-    from imgfetch.model import Limits
+    from imgfetch.model.request import Limits
 
 
-class Pace:
+class MinimumSpeed:
     """Holds a body to `lowest_speed`, in each `lowest_speed_time` anew. Times are of a clock never set."""
 
     def __init__(self, limits: Limits, *, now: float) -> None:
@@ -27,7 +28,7 @@ class Pace:
         if self._received < self._lowest:
             lowest = self._lowest / self._time
             return Defect(
-                Reason.TIMEOUT,
+                ErrorKind.TIMEOUT,
                 f"too slow: {self._received:,} bytes in {now - self._began:.3g} s,"
                 f" where {lowest:,.7g} bytes a second are the least",
             )

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from imgfetch.model import Head
+    from imgfetch.model.request import Head
 
 
 def said_by_head(head: Head, token: str) -> str | None:

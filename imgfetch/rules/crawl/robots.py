@@ -13,13 +13,13 @@ import re
 from typing import TYPE_CHECKING
 
 from imgfetch.frozen import dataclass
-from imgfetch.model import Reason
+from imgfetch.model.result import ErrorKind
 from imgfetch.rules.http.urls import normal_escapes
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from imgfetch.model import Failed
+    from imgfetch.model.result import Failure
 
 LONGEST = 500 * 1024
 """Bytes of a robots.txt that are read; the rest is passed over (RFC 9309 §2.5)."""
@@ -100,14 +100,14 @@ def token(user_agent: str) -> str:
     return found if found not in ("", "mozilla") else "imgfetch"
 
 
-def is_unavailable(failed: Failed) -> bool:
+def is_unavailable(failed: Failure) -> bool:
     """Whether there is no robots.txt, so that all is allowed; else nothing is (RFC 9309 §2.3.1.3, §2.3.1.4).
 
     Who answers 429 has one, but not now.
     """
-    if failed.reason is Reason.HTTP_STATUS:
+    if failed.kind is ErrorKind.HTTP_STATUS:
         return 400 <= (failed.http_status or 0) < 500
-    return failed.reason in (Reason.EMPTY, Reason.TOO_MANY_REDIRECTS)
+    return failed.kind in (ErrorKind.EMPTY, ErrorKind.TOO_MANY_REDIRECTS)
 
 
 _FIELDS = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import zlib
 
-from imgfetch.model import Defect, Reason
+from imgfetch.model.image import Defect
+from imgfetch.model.result import ErrorKind
 
 _WINDOW = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 
@@ -12,7 +13,7 @@ _MOST = 2**31 - 1
 """Bytes that zlib can be told to stop at, on any machine. No chunk that is read at once means as many."""
 
 
-class Undo:
+class Decoder:
     """Takes coded bytes in pieces and gives the bytes that were meant, `limit` at most.
 
     `coding` may be empty: then the pieces are what was meant.
@@ -32,16 +33,16 @@ class Undo:
             try:
                 plain = self._inflate.decompress(chunk, min(self._room + 1, _MOST))
             except zlib.error as error:
-                return Defect(Reason.BAD_ENCODING, f"the {self._coding} coding is damaged: {error}")
+                return Defect(ErrorKind.BAD_ENCODING, f"the {self._coding} coding is damaged: {error}")
             if self._inflate.unused_data:
-                return Defect(Reason.BAD_ENCODING, f"bytes follow the end of the {self._coding} coding")
+                return Defect(ErrorKind.BAD_ENCODING, f"bytes follow the end of the {self._coding} coding")
         self._room -= len(plain)
         if self._room < 0:
-            return Defect(Reason.TOO_LARGE, f"more than {self._limit:,} bytes")
+            return Defect(ErrorKind.TOO_LARGE, f"more than {self._limit:,} bytes")
         return plain
 
     def end(self) -> Defect | None:
         """Say whether the coding was whole, when no bytes are left."""
         if self._inflate is None or self._inflate.eof:
             return None
-        return Defect(Reason.BAD_ENCODING, f"the {self._coding} coding is cut short")
+        return Defect(ErrorKind.BAD_ENCODING, f"the {self._coding} coding is cut short")

@@ -11,13 +11,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgfetch.frozen import replace
-from imgfetch.model import NO_SECRETS, NO_SOURCE_ORIGIN, Kind, Secrets, SourceOrigin
+from imgfetch.model.markup import SourceKind
+from imgfetch.model.request import NO_SECRETS, NO_SOURCE_ORIGIN, Secrets, SourceOrigin
 from imgfetch.rules.http import urls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from imgfetch.model import Candidate, Settings, SourceSet
+    from imgfetch.model.markup import Candidate, SourceSet
+    from imgfetch.model.request import Settings
 
 Fields: TypeAlias = "tuple[tuple[str, str], ...]"
 
@@ -133,7 +135,7 @@ def without_userinfo(source_set: SourceSet) -> SourceSet:
 
 def is_written_by_caller(source_set: SourceSet) -> bool:
     """Whether a source set is a URL or a srcset by itself, rather than what a page or a style sheet says."""
-    return source_set.kind in (Kind.URL, Kind.TEXT)
+    return source_set.kind in (SourceKind.URL, SourceKind.TEXT)
 
 
 def origin_of_all(found: Iterable[SourceSet]) -> SourceOrigin:

@@ -15,12 +15,14 @@ import re
 from typing import TYPE_CHECKING
 
 from imgfetch.frozen import dataclass
-from imgfetch.model import Defect, Reason
+from imgfetch.model.image import Defect
+from imgfetch.model.result import ErrorKind
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
 
-    from imgfetch.model import Buffer, Digest, Head
+    from imgfetch.model.request import Head
+    from imgfetch.model.values import Buffer, Digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,7 @@ def claims(head: Head) -> tuple[Claim, ...]:
     return tuple(claim for claim in offered if len(claim.digest) == _LENGTHS[claim.algorithm])
 
 
-def weigh(claims: Collection[Claim], data: Buffer, sha256: Digest) -> tuple[str, ...] | Defect:
+def check(claims: Collection[Claim], data: Buffer, sha256: Digest) -> tuple[str, ...] | Defect:
     """The fields that the bytes bear out, each once; a Defect where they contradict one.
 
     What is claimed in SHA-256 costs nothing; the others read `data` once for each algorithm.
@@ -69,7 +71,7 @@ def weigh(claims: Collection[Claim], data: Buffer, sha256: Digest) -> tuple[str,
             right[claim.field] = None
         elif claim.binding:
             return Defect(
-                Reason.INTEGRITY,
+                ErrorKind.INTEGRITY,
                 f"{claim.algorithm} is {_short(found)}, where {claim.field} promised {_short(claim.digest)}",
             )
     return tuple(right)

@@ -1,7 +1,7 @@
 """Whether an answer that is held may be given again: RFC 9111, as a private cache.
 
     head ─▶ Control (what it says of caching)
-      └───▶ standing(head, asked_at, received_at, now) ─▶ Standing (how old, how long fresh, and by what)
+      └──▶ standing(head, request_time, response_time, now) ─▶ Standing (how old, how long fresh, and by what)
               └─▶ may_reuse(…) ─▶ Reuse: FRESH, STALE (and may be served so), or NO
 
 Malformed freshness is no freshness: where an origin tried to say how long and failed, what it sent is
@@ -20,7 +20,8 @@ from imgfetch.rules.http import dates
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from imgfetch.model import Entry, Head
+    from imgfetch.model.image import Entry
+    from imgfetch.model.request import Head
 
 LONGEST = 2**31
 """Seconds that stand for "as long as can be" (RFC 9111 §1.2.2)."""
@@ -183,10 +184,10 @@ def standing(entry: Entry, *, now: float, heuristic: Heuristic = OF_IMAGES) -> S
     """How a held response stands at `now`, in seconds since the epoch by the clock of this machine."""
     stated = control(entry.head.get("cache-control"))
     born, lifetime, basis = _span(entry, stated, heuristic)
-    return Standing(born + _residence(entry.received_at, now), lifetime, basis)
+    return Standing(born + _residence(entry.response_time, now), lifetime, basis)
 
 
-def unasked_until(entry: Entry, *, heuristic: Heuristic = OF_IMAGES) -> float | None:
+def fresh_until(entry: Entry, *, heuristic: Heuristic = OF_IMAGES) -> float | None:
     """Until when a held response may be served without asking, in seconds since the epoch; None if never.
 
     As long as it is fresh, that is, from the time it was received on; what may be served stale is not in it.
@@ -195,21 +196,21 @@ def unasked_until(entry: Entry, *, heuristic: Heuristic = OF_IMAGES) -> float | 
     born, lifetime, _ = _span(entry, stated, heuristic)
     if lifetime <= born or _must_ask(entry.head, stated):
         return None
-    return entry.received_at + (lifetime - born)
+    return entry.response_time + (lifetime - born)
 
 
 def _span(entry: Entry, stated: Control, heuristic: Heuristic) -> tuple[float, float, Basis]:
     """How old a response was when it came, how old it may grow, and by what."""
-    head, received_at = entry.head, entry.received_at
+    head, response_time = entry.head, entry.response_time
     date = dates.read(head.get("date") or "")
-    lifetime, basis = _lifetime(head, stated, date, received_at, heuristic)
-    born = _age_when_received(head, date, entry.asked_at, received_at)
-    if entry.bound is not None and entry.bound < lifetime - born:
-        lifetime, basis = born + entry.bound, Basis.REDIRECT
+    lifetime, basis = _lifetime(head, stated, date, response_time, heuristic)
+    born = _age_when_received(head, date, entry.request_time, response_time)
+    if entry.redirect_lifetime is not None and entry.redirect_lifetime < lifetime - born:
+        lifetime, basis = born + entry.redirect_lifetime, Basis.REDIRECT
     return born, lifetime, basis
 
 
-def bound_of(head: Head, bound: float | None, *, received_at: float) -> float:
+def redirect_lifetime_of(head: Head, bound: float | None, *, response_time: float) -> float:
     """How long a redirect may be followed unasked, in seconds: the least of `bound` and what `head` says.
 
     A temporary redirect that states no lifetime must not be reused at all by the letter of RFC 9111 §3.
@@ -219,17 +220,17 @@ def bound_of(head: Head, bound: float | None, *, received_at: float) -> float:
     if "no-store" in stated or stated.unconditional_no_cache:
         return 0.0
     date = dates.read(head.get("date") or "")
-    lifetime, basis = _lifetime(head, stated, date, received_at, OF_IMAGES)
+    lifetime, basis = _lifetime(head, stated, date, response_time, OF_IMAGES)
     if basis is Basis.NOTHING:
         lifetime = DAY
     elif basis is Basis.HEURISTIC:
         lifetime = OF_IMAGES.most
-    left = max(0.0, lifetime - _age_when_received(head, date, received_at, received_at))
+    left = max(0.0, lifetime - _age_when_received(head, date, response_time, response_time))
     return left if bound is None else min(bound, left)
 
 
 def _lifetime(
-    head: Head, stated: Control, date: float | None, received_at: float, heuristic: Heuristic
+    head: Head, stated: Control, date: float | None, response_time: float, heuristic: Heuristic
 ) -> tuple[float, Basis]:
     """RFC 9111 §4.2.1, without s-maxage: that is for shared caches."""
     if "max-age" in stated:
@@ -240,33 +241,33 @@ def _lifetime(
         until = dates.read(expires)
         if until is None:  # "especially the value 0" is a time in the past (RFC 9111 §5.3)
             return 0.0, Basis.MALFORMED
-        since = received_at if date is None else date
+        since = response_time if date is None else date
         return min(max(0.0, until - since), float(LONGEST)), Basis.EXPIRES
     if head.status not in _HEURISTIC_STATUSES and "public" not in stated:
         return 0.0, Basis.NOTHING
     modified = dates.read(head.get("last-modified") or "")
     if modified is None and not heuristic.least:
         return 0.0, Basis.NOTHING
-    since = received_at if date is None else date
+    since = response_time if date is None else date
     share = 0.0 if modified is None else heuristic.share * (since - modified)
     return min(max(share, heuristic.least), heuristic.most), Basis.HEURISTIC
 
 
-def _age_when_received(head: Head, date: float | None, asked_at: float, received_at: float) -> float:
+def _age_when_received(head: Head, date: float | None, request_time: float, response_time: float) -> float:
     """RFC 9111 §4.2.3, corrected_initial_age."""
-    apparent = 0.0 if date is None else max(0.0, received_at - date)
-    delay = max(0.0, received_at - asked_at)
+    apparent = 0.0 if date is None else max(0.0, response_time - date)
+    delay = max(0.0, response_time - request_time)
     first = ((head.get("age") or "").split(",")[0]).strip()  # the first member of a list (RFC 9111 §5.1)
     return max(apparent, (_delta(first) or 0) + delay)
 
 
-def _residence(received_at: float, now: float) -> float:
+def _residence(response_time: float, now: float) -> float:
     """RFC 9111 §4.2.3, resident_time, for a clock that may have been set in the meantime.
 
     One that was set back has lost count: then the response counts as old as can be, since it would
     otherwise stay fresh until the clock has caught up, in ten years maybe.
     """
-    return float(LONGEST) if received_at - now > _SET_BACK else max(0.0, now - received_at)
+    return float(LONGEST) if response_time - now > _SET_BACK else max(0.0, now - response_time)
 
 
 _SET_BACK = 60.0
@@ -421,7 +422,7 @@ def selecting(head: Head, headers: Iterable[tuple[str, str]]) -> tuple[tuple[str
 
 def matches(entry: Entry, headers: Iterable[tuple[str, str]]) -> bool:
     """Whether what is held was selected by fields such as these (RFC 9111 §4.1)."""
-    return entry.selected == selecting(entry.head, headers)
+    return entry.vary_values == selecting(entry.head, headers)
 
 
 def _normal(name: str, value: str) -> str:

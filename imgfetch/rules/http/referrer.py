@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from imgfetch.model import Defect, ReferrerPolicy
+from imgfetch.model.image import Defect
+from imgfetch.model.markup import ReferrerPolicy
 from imgfetch.rules.http import urls
 
 _LONGEST = 4096

@@ -9,7 +9,7 @@ import re
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from imgfetch.model import Buffer
+    from imgfetch.model.values import Buffer
 
 
 class Plain(NamedTuple):

@@ -16,7 +16,7 @@ from imgfetch.frozen import replace
 from imgfetch.rules.http.stored_headers import content_length, listed
 
 if TYPE_CHECKING:
-    from imgfetch.model import Ask, Head, Partial
+    from imgfetch.model.request import Head, Partial, Request
 
 
 def is_worth_keeping(head: Head, received: int) -> bool:
@@ -33,7 +33,7 @@ def is_worth_keeping(head: Head, received: int) -> bool:
     )
 
 
-def asked_for(ask: Ask) -> Partial | None:
+def asked_for(ask: Request) -> Partial | None:
     """What a request asks for the rest of; None where it asks for the whole.
 
     An entity tag tells apart what one URL has given at different times, and says nothing of another URL.
@@ -44,7 +44,7 @@ def asked_for(ask: Ask) -> Partial | None:
     return partial if is_worth_keeping(partial.head, partial.length) else None
 
 
-def ranged(ask: Ask) -> Ask:
+def ranged(ask: Request) -> Request:
     """The request as it is sent: for what is missing, on the condition that the rest is unchanged.
 
     If it has changed, If-Range has the whole sent instead. It may not carry a weak tag (RFC 9110 §13.1.5).

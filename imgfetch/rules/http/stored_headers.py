@@ -6,13 +6,13 @@ import re
 from typing import TYPE_CHECKING
 
 from imgfetch.frozen import replace
-from imgfetch.model import Head
+from imgfetch.model.request import Head
 from imgfetch.rules.http.urls import without_signature, without_userinfo
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from imgfetch.model import Entry
+    from imgfetch.model.image import Entry
 
 _OF_THE_CONNECTION = frozenset(
     {
@@ -109,7 +109,7 @@ def completed(first: Head, last: Head) -> Head:
     return replace(first, headers=_without(first, names) + taken)
 
 
-def refreshed(entry: Entry, head: Head, *, asked_at: float, received_at: float) -> Entry:
+def refreshed(entry: Entry, head: Head, *, request_time: float, response_time: float) -> Entry:
     """The entry with the fields of a 304 taken in: each replaces all of its name (RFC 9111 §3.2, §4.3.4).
 
     Status and URL stay those of the response whose bytes are kept.
@@ -118,7 +118,10 @@ def refreshed(entry: Entry, head: Head, *, asked_at: float, received_at: float) 
     names = {name for name, _ in taken}
     kept = tuple((name, value) for name, value in entry.head.headers if name not in names)
     return replace(
-        entry, head=replace(entry.head, headers=kept + taken), asked_at=asked_at, received_at=received_at
+        entry,
+        head=replace(entry.head, headers=kept + taken),
+        request_time=request_time,
+        response_time=response_time,
     )
 
 

@@ -13,7 +13,9 @@ from typing import NamedTuple
 from urllib.parse import unquote
 
 from imgfetch.errors import printable
-from imgfetch.model import Defect, Key, Reason
+from imgfetch.model.image import Defect
+from imgfetch.model.result import ErrorKind
+from imgfetch.model.values import Key
 from imgfetch.redaction import without_credentials
 from imgfetch.rules.http.signed_urls import unsigned
 
@@ -174,7 +176,7 @@ def blocked_port(port: int) -> BlockedPort | None:
     if port not in BLOCKED_PORTS:
         return None
     message = f"port {port} is blocked, as browsers block it: it belongs to another protocol than HTTP"
-    return BlockedPort(Reason.BAD_URL, message)
+    return BlockedPort(ErrorKind.BAD_URL, message)
 
 
 def redact(url: str) -> str:
@@ -272,7 +274,7 @@ def _why_not(url: str) -> str:
 
 
 def _bad(message: str) -> Defect:
-    return Defect(Reason.BAD_URL, message)
+    return Defect(ErrorKind.BAD_URL, message)
 
 
 def _names(

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from imgfetch.model import Descriptors
+    from imgfetch.model.markup import Descriptors
 
 _SHOWN_BY_BOTH = frozenset(
     f"image/{name}"

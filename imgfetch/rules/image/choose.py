@@ -8,7 +8,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgfetch.errors import InputError, member
-from imgfetch.model import Choice, Policy, Reason
+from imgfetch.model.markup import Choice, Policy
+from imgfetch.model.result import ErrorKind
 from imgfetch.rules.http.urls import redact
 from imgfetch.rules.image.browser import density, single
 from imgfetch.rules.image.filenames import named_format
@@ -16,7 +17,8 @@ from imgfetch.rules.image.filenames import named_format
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from imgfetch.model import Candidate, Format, SourceSet
+    from imgfetch.model.image import Format
+    from imgfetch.model.markup import Candidate, SourceSet
 
 
 def choose(
@@ -49,17 +51,17 @@ def choose(
     """
     policy = member(Policy, policy)
     if width is not None and not _is_width(width):
-        raise InputError(Reason.BAD_INPUT, f"{width!r} is no width; a number, at least 1, is needed")
+        raise InputError(ErrorKind.BAD_INPUT, f"{width!r} is no width; a number, at least 1, is needed")
     candidates = _distinct(
         source_set.candidates
         if formats is None
         else [c for c in source_set.candidates if may_be(c.url, formats)]
     )
     if not candidates:
-        raise InputError(Reason.NO_IMAGE, _nothing_left(source_set, formats))
+        raise InputError(ErrorKind.NO_IMAGE, _nothing_left(source_set, formats))
 
     if policy is Policy.BROWSER and (dpr is None or source_size is None):
-        raise InputError(Reason.BAD_INPUT, "the policy browser needs a viewport")
+        raise InputError(ErrorKind.BAD_INPUT, "the policy browser needs a viewport")
     if len(candidates) == 1:
         return Choice(candidates[0], (), "it is the only candidate", policy, width, source_set)
     ratio = None if dpr is None else single(dpr)

@@ -10,10 +10,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgfetch.model import Defect, Reason
+from imgfetch.model.image import Defect
+from imgfetch.model.result import ErrorKind
 
 if TYPE_CHECKING:
-    from imgfetch.model import DecodeLoad, Limits, Structure
+    from imgfetch.model.image import DecodeLoad, Structure
+    from imgfetch.model.request import Limits
 
 LIGHT_PIXELS = 4_000_000
 """Pixels of all frames up to which a decode is short: about 0.2 s in the slowest of the formats."""
@@ -33,7 +35,7 @@ def refusal(load: DecodeLoad, structure: Structure, limits: Limits) -> Defect | 
         return None
     size = f"{structure.width} x {structure.height} pixels"
     needed = f"{load.memory:,} bytes of memory to decode"
-    return Defect(Reason.TOO_MANY_PIXELS, f"{size} need {needed}, the limit is {most:,} for one image")
+    return Defect(ErrorKind.TOO_MANY_PIXELS, f"{size} need {needed}, the limit is {most:,} for one image")
 
 
 def has_room(load: DecodeLoad, budget: int, *, used: int, used_by_heavy: int) -> bool:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from imgfetch.model import Format
+from imgfetch.model.image import Format
 from imgfetch.rules.http.urls import without_userinfo
 
 if TYPE_CHECKING:
-    from imgfetch.model import Digest
+    from imgfetch.model.values import Digest
 
 
 def named_format(url: str) -> Format | None:

@@ -12,40 +12,41 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from imgfetch.model import Fake
+from imgfetch.model.image import Placeholder
 from imgfetch.rules.http import urls
 
 if TYPE_CHECKING:
     from collections.abc import Collection
 
-    from imgfetch.model import Facts, Key
+    from imgfetch.model.image import Facts
+    from imgfetch.model.values import Key
 
 MOST_BYTES = 32_768
 """No larger file is taken for a notice under many URLs: a notice is small, and a photo may be repeated."""
 
-MANY = 5
+MANY_KEYS = 5
 """Files of one name may be renditions of one picture; five names are five pictures."""
 
 
-def signs(
+def detect(
     facts: Facts, promised: int | None, *, asked: Key, found: str, sharing: Collection[Key] = ()
-) -> dict[Fake, str]:
+) -> dict[Placeholder, str]:
     """By what a picture may be known for a stand-in, each with a reason in a few words.
 
     `promised` is the width its descriptor gives, in pixels; `asked` what was asked for, and `found` the URL
     that gave it after all redirects; `sharing` are keys under which the same bytes are held.
     """
     width, height = facts.width, facts.height
-    seen: dict[Fake, str] = {}
+    seen: dict[Placeholder, str] = {}
     if max(width, height) <= _PIXEL:
-        seen[Fake.TRACKING_PIXEL] = f"{width} x {height} pixels"
+        seen[Placeholder.TRACKING_PIXEL] = f"{width} x {height} pixels"
     elif promised is not None and width <= _BLUR and width * _FAR <= promised:
-        seen[Fake.BLUR_PLACEHOLDER] = f"{width} pixels wide, {promised} were promised"
+        seen[Placeholder.BLUR_PLACEHOLDER] = f"{width} pixels wide, {promised} were promised"
     if _leads_to_a_notice(asked, found):
-        seen[Fake.REMOVED] = f"redirected to {urls.redact(found)}"
-    many = facts.bytes <= MOST_BYTES and len(sharing) >= MANY - 1
-    if many and len(files := _files_of(asked, sharing)) >= MANY:
-        seen[Fake.REPEATED] = f"{len(files)} files of this host have the same bytes"
+        seen[Placeholder.REMOVED] = f"redirected to {urls.redact(found)}"
+    many = facts.bytes <= MOST_BYTES and len(sharing) >= MANY_KEYS - 1
+    if many and len(files := _files_of(asked, sharing)) >= MANY_KEYS:
+        seen[Placeholder.REPEATED] = f"{len(files)} files of this host have the same bytes"
     return seen
 
 

@@ -15,17 +15,19 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgfetch.model import Candidate, Policy, Rendition
+from imgfetch.model.markup import Candidate, Policy, Rendition
 from imgfetch.rules.http import urls
 
 if TYPE_CHECKING:
-    from imgfetch.model import Choice, Digest, Key, Settings
+    from imgfetch.model.markup import Choice
+    from imgfetch.model.request import Settings
+    from imgfetch.model.values import Digest, Key
 
 MOST = 64
 """Renditions beyond which a source set has no substitutes."""
 
 
-def listed(choice: Choice, settings: Settings) -> tuple[Rendition, ...]:
+def offered(choice: Choice, settings: Settings) -> tuple[Rendition, ...]:
     """The renditions among which `choice` was made, with the widths that their descriptors promise.
 
     A URL that stands alone has the width 0, which promises nothing. None where the list tells them apart by

@@ -8,30 +8,33 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgfetch.frozen import replace
-from imgfetch.model import Defect, Format, Level, Reason, Verified
+from imgfetch.model.image import Defect, Format, Verified, VerifyLevel
+from imgfetch.model.result import ErrorKind
 from imgfetch.rules.http.stored_headers import is_page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from imgfetch.model import Digest, Facts, Fake, Head, Limits, Scratch, Structure, Wanted
+    from imgfetch.model.image import Facts, Placeholder, Requirements, Structure
+    from imgfetch.model.request import Head, Limits
+    from imgfetch.model.values import Digest, StagingId
 
 
-def unfit(head: Head, wanted: Wanted) -> Defect | None:
+def check_content_type(head: Head, wanted: Requirements) -> Defect | None:
     """Why a body cannot be what is wanted, by the fields of its response alone."""
     if wanted.image or is_page(head):
         return None
     what = head.get("content-type") or "something without a Content-Type"
-    return Defect(Reason.NOT_PAGE, f"the answer is {what}, and a page was wanted")
+    return Defect(ErrorKind.NOT_PAGE, f"the answer is {what}, and a page was wanted")
 
 
-def proofs(form: Format, level: Level) -> tuple[str, ...]:
+def checks_of(form: Format, level: VerifyLevel) -> tuple[str, ...]:
     """What an image of that format has been checked for at that level, in the words of `Facts.verified`.
 
     Only of a WebP does a second decode tell more than the first.
     """
-    if level is Level.THOROUGH and form is Format.WEBP:
-        return (*_PROOFS[Level.FULL], "thorough")
+    if level is VerifyLevel.THOROUGH and form is Format.WEBP:
+        return (*_PROOFS[VerifyLevel.FULL], "thorough")
     return _PROOFS[level]
 
 
@@ -40,7 +43,7 @@ def is_quick(length: int | None) -> bool:
     return length is not None and length <= _FEW_BYTES
 
 
-def admit(structure: Structure, limits: Limits) -> Defect | None:
+def check_size(structure: Structure, limits: Limits) -> Defect | None:
     """Why an image must not be decoded, or kept: too much of it, or what its structure lacks.
 
     Its size comes first: a bomb is a bomb however broken, and asking again will not make it smaller.
@@ -49,34 +52,34 @@ def admit(structure: Structure, limits: Limits) -> Defect | None:
     pixels = width * height
     if pixels > limits.max_pixels:
         return Defect(
-            Reason.TOO_MANY_PIXELS, f"{width} x {height} pixels, the limit is {limits.max_pixels:,}"
+            ErrorKind.TOO_MANY_PIXELS, f"{width} x {height} pixels, the limit is {limits.max_pixels:,}"
         )
     if structure.most_pixels > limits.max_pixels:
         return Defect(
-            Reason.TOO_MANY_PIXELS,
+            ErrorKind.TOO_MANY_PIXELS,
             f"{structure.most_pixels:,} pixels in a part of it, the limit is {limits.max_pixels:,}",
         )
     if frames > limits.max_frames:
-        return Defect(Reason.TOO_MANY_FRAMES, f"{frames:,} frames, the limit is {limits.max_frames:,}")
+        return Defect(ErrorKind.TOO_MANY_FRAMES, f"{frames:,} frames, the limit is {limits.max_frames:,}")
     if frames > 1 and frames * max(pixels, structure.most_pixels) > limits.max_total_pixels:
         return Defect(
-            Reason.TOO_MANY_PIXELS,
+            ErrorKind.TOO_MANY_PIXELS,
             f"{frames:,} frames of {width} x {height} pixels, "
             f"the limit is {limits.max_total_pixels:,} in all",
         )
     return structure.defect
 
 
-def excusable(defect: Defect, level: Level) -> Defect:
+def excusable(defect: Defect, level: VerifyLevel) -> Defect:
     """Return the defect with the `level` of checking that does not look for it, unless it is a limit."""
-    return replace(defect, kept_at=level) if defect.reason in _OF_BYTES else defect
+    return replace(defect, kept_at=level) if defect.kind in _OF_BYTES else defect
 
 
-_OF_BYTES = frozenset((Reason.CORRUPT, Reason.TRUNCATED, Reason.UNSUPPORTED_FORMAT))
+_OF_BYTES = frozenset((ErrorKind.CORRUPT, ErrorKind.TRUNCATED, ErrorKind.UNSUPPORTED_FORMAT))
 
 
-def judge(
-    facts: Facts, scratch: Scratch, wanted: Wanted, *, tail: int = 0, notes: tuple[str, ...] = ()
+def check(
+    facts: Facts, scratch: StagingId, wanted: Requirements, *, tail: int = 0, notes: tuple[str, ...] = ()
 ) -> Verified | Defect:
     """Whether the bytes behind `scratch`, of which `facts` were seen, are what was wanted.
 
@@ -85,7 +88,7 @@ def judge(
     """
     if wanted.sha256 and wanted.sha256 != facts.sha256:
         return Defect(
-            Reason.INTEGRITY, f"sha256 is {_short(facts.sha256)}, where {_short(wanted.sha256)} was wanted"
+            ErrorKind.INTEGRITY, f"sha256 is {_short(facts.sha256)}, where {_short(wanted.sha256)} was wanted"
         )
     if wanted.sha256:
         facts = replace(facts, verified=(*facts.verified, "sha256"))
@@ -93,28 +96,30 @@ def judge(
     if wanted.width and wanted.width != facts.width:
         found = f"promised {wanted.width}, real {facts.width}"
         if wanted.strict_width:
-            return Defect(Reason.WIDTH_MISMATCH, found)
+            return Defect(ErrorKind.WIDTH_MISMATCH, found)
         warnings.append(f"width_mismatch: {found}")
     if tail:
         warnings.append(f"trailing_data: {tail:,} bytes follow the end of the image")
     return Verified(facts, scratch, (*warnings, *notes))
 
 
-def suspect(verified: Verified, wanted: Wanted, signs: Mapping[Fake, str]) -> Verified | Defect:
+def apply_placeholder_policy(
+    verified: Verified, wanted: Requirements, signs: Mapping[Placeholder, str]
+) -> Verified | Defect:
     """What becomes of sound bytes that bear these signs of a stand-in: a warning of each, or a Defect."""
     if not signs:
         return verified
     found = tuple(f"{sign}: {why}" for sign, why in signs.items())
     if wanted.reject_fakes:
-        return Defect(Reason.PLACEHOLDER, found[0])
+        return Defect(ErrorKind.PLACEHOLDER, found[0])
     return verified._replace(warnings=verified.warnings + found)
 
 
 _PROOFS = {
-    Level.NONE: (),
-    Level.STRUCTURE: ("structure",),
-    Level.FULL: ("structure", "decode"),
-    Level.THOROUGH: ("structure", "decode"),
+    VerifyLevel.NONE: (),
+    VerifyLevel.STRUCTURE: ("structure",),
+    VerifyLevel.FULL: ("structure", "decode"),
+    VerifyLevel.THOROUGH: ("structure", "decode"),
 }
 
 _FEW_BYTES = 256 * 1024

@@ -5,13 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgfetch.frozen import dataclass
-from imgfetch.model import NO_SOURCE_ORIGIN, Ask, Wanted
+from imgfetch.model.image import Requirements
+from imgfetch.model.request import NO_SOURCE_ORIGIN, Request
 from imgfetch.rules.http import freshness, urls
 from imgfetch.rules.http.freshness import DAY, Basis, Reuse
 from imgfetch.rules.policy import fetch_policy
 
 if TYPE_CHECKING:
-    from imgfetch.model import Entry, Key, Settings, SourceOrigin
+    from imgfetch.model.image import Entry
+    from imgfetch.model.request import Settings, SourceOrigin
+    from imgfetch.model.values import Key
     from imgfetch.rules.http.freshness import Standing
 
 
@@ -43,18 +46,20 @@ def explain(
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
 ) -> Explanation:
     """Say what a `get` of `url` would do at `now`, where `entry` is held, and why."""
-    wanted = Wanted(settings.level)
-    considered = fetch_policy.consider(url, entry, wanted, settings, now=now, source_origin=source_origin)
+    wanted = Requirements(settings.level)
+    considered = fetch_policy.before_request(
+        url, entry, wanted, settings, now=now, source_origin=source_origin
+    )
     sends: tuple[tuple[str, str], ...] = ()
     action = refusal = ""
     match considered:
-        case fetch_policy.Serve():
+        case fetch_policy.UseStored():
             action = "serve"
-        case Ask(headers=headers, secrets=secrets):
+        case Request(headers=headers, secrets=secrets):
             action = "ask"
             secret = {name for name, _ in secrets.sent}
             sends = tuple((name, "…" if name in secret else value) for name, value in headers)
-        case fetch_policy.Refuse(failed):
+        case fetch_policy.Reject(failed):
             action, refusal = "refuse", failed.message
     key = urls.key(url, settings.key_ignore)
     if entry is None:

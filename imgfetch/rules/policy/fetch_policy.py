@@ -11,22 +11,12 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from imgfetch.errors import REASONS, CacheError, NetworkError
+from imgfetch.errors import KINDS, CacheError, NetworkError
 from imgfetch.frozen import dataclass, replace
-from imgfetch.model import (
-    NO_SOURCE_ORIGIN,
-    Ask,
-    Defect,
-    Failed,
-    Format,
-    Level,
-    Origin,
-    Reason,
-    Scratch,
-    Settings,
-    Verified,
-    Wanted,
-)
+from imgfetch.model.image import Defect, Format, Requirements, Verified, VerifyLevel
+from imgfetch.model.request import NO_SOURCE_ORIGIN, Request, Settings
+from imgfetch.model.result import CacheStatus, ErrorKind, Failure
+from imgfetch.model.values import StagingId
 from imgfetch.rules.crawl import host_limits, opt_out
 from imgfetch.rules.http import credentials, freshness, resume, urls
 from imgfetch.rules.http.referrer import referrer
@@ -35,28 +25,31 @@ from imgfetch.rules.image import placeholders, verify
 from imgfetch.rules.policy import retry
 
 if TYPE_CHECKING:
-    from imgfetch.model import Choice, Entry, Head, Key, Limits, Partial, Rendition, SourceOrigin
+    from imgfetch.model.image import Entry
+    from imgfetch.model.markup import Choice, Rendition
+    from imgfetch.model.request import Head, Limits, Partial, SourceOrigin
+    from imgfetch.model.values import Key
 
 
 @dataclass(frozen=True, slots=True)
-class Serve:
+class UseStored:
     """We have it: no request is needed."""
 
     entry: Entry
     warnings: tuple[str, ...] = ()
-    origin: Origin = Origin.CACHED
+    origin: CacheStatus = CacheStatus.CACHED
 
 
 @dataclass(frozen=True, slots=True)
-class Refuse:
+class Reject:
     """It cannot be had this way; `failed` says whether asking again may help."""
 
-    failed: Failed
+    failed: Failure
     spoilt: bool = False
     """Whether what has come before cannot be gone on with."""
 
 
-class Receive(NamedTuple):
+class ReadBody(NamedTuple):
     """The body is the image, or says it is: take it in."""
 
     length: int | None
@@ -68,23 +61,23 @@ class Receive(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Follow:
+class Redirect:
     """The image is elsewhere: ask there, in a turn of its own."""
 
-    ask: Ask
+    ask: Request
 
 
 @dataclass(frozen=True, slots=True)
-class Refresh:
+class NotModified:
     """What we hold is still what the origin has."""
 
     entry: Entry
 
 
-Heard: TypeAlias = Receive | Follow | Refresh | Refuse
+AfterResponse: TypeAlias = ReadBody | Redirect | NotModified | Reject
 
 
-def fields(
+def request_fields(
     address: urls.Address,
     settings: Settings,
     page: str = "",
@@ -106,10 +99,10 @@ def _fields(
     return _last_of_each(_own_headers(user_agent, told) + given)
 
 
-def consider(
+def before_request(
     url: str,
     entry: Entry | None,
-    wanted: Wanted,
+    wanted: Requirements,
     settings: Settings,
     *,
     now: float,
@@ -117,7 +110,7 @@ def consider(
     page: str = "",
     offered: tuple[Rendition, ...] = (),
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
-) -> Serve | Ask | Refuse:
+) -> UseStored | Request | Reject:
     """Decide whether a kept rendition answers for `url` at `now`, or what to ask for.
 
     `entry` is what the store holds under the URL's key for a request with these `fields`, those of a request
@@ -130,22 +123,22 @@ def consider(
     if entry is not None and held is not None:
         reuse = freshness.may_reuse(entry, freshness.standing(entry, now=now))
         if reuse is freshness.Reuse.FRESH and (settings.offline or not settings.refresh):
-            return Serve(entry, held.warnings)
+            return UseStored(entry, held.warnings)
         if settings.offline or (reuse is freshness.Reuse.STALE and not settings.refresh):
-            return Serve(entry, held.warnings, Origin.STALE)
+            return UseStored(entry, held.warnings, CacheStatus.STALE)
     address = urls.read(url)
     if isinstance(address, Defect):
         hint = "say with --base what it is relative to" if urls.is_relative(url) else None
-        return Refuse(Failed(address.reason, address.message, urls.redact(url), hint=hint))
+        return Reject(Failure(address.kind, address.message, urls.redact(url), hint=hint))
     if settings.offline:
         hint = "run again without --offline"
-        return Refuse(Failed(Reason.OFFLINE, "not in the cache, and offline", address.shown, hint=hint))
+        return Reject(Failure(ErrorKind.OFFLINE, "not in the cache, and offline", address.shown, hint=hint))
     # A kept rendition that is not what is wanted now must come again whole: no 304 could mend it.
     sound = entry is not None and held is not None and freshness.may_be_confirmed(entry.head)
     condition = entry if sound else None
     key, resource = address.key(settings.key_ignore), address.resource(settings.key_ignore)
-    headers = _conditional(fields(address, settings, page, source_origin), resource, condition)
-    return Ask(
+    headers = _conditional(request_fields(address, settings, page, source_origin), resource, condition)
+    return Request(
         key,
         address.url,
         headers,
@@ -158,84 +151,86 @@ def consider(
     )
 
 
-def consider_bytes(entry: Entry, wanted: Wanted, settings: Settings) -> Serve | None:
+def before_request_for_bytes(entry: Entry, wanted: Requirements, settings: Settings) -> UseStored | None:
     """Decide whether kept bytes will do whatever they were asked for by, and however old they are."""
     held = _still_wanted(entry, wanted, settings, ())
-    return None if held is None else Serve(entry, held.warnings)
+    return None if held is None else UseStored(entry, held.warnings)
 
 
-def may_stand_for(serve: Serve, choice: Choice) -> bool:
+def may_substitute(serve: UseStored, choice: Choice) -> bool:
     """Whether another rendition than the chosen one may be served: fresh, and in a format that is wanted."""
-    fresh = serve.origin is Origin.CACHED
+    fresh = serve.origin is CacheStatus.CACHED
     return fresh and (not choice.formats or serve.entry.facts.format in choice.formats)
 
 
-def unasked_until(entry: Entry) -> float | None:
+def fresh_until(entry: Entry) -> float | None:
     """Until when a kept rendition answers for its key, used as a URL, whatever it is asked with.
 
-    From `received_at` up to then `consider` serves it and has nothing to add, if no more than usual is wanted
-    of it; None where there is no such time, or where it depends on the request.
+    From `response_time` up to then `before_request` serves it and has nothing to add, if no more than usual
+    is wanted of it; None where there is no such time, or where it depends on the request.
     """
     address = urls.read(entry.key)
     if isinstance(address, Defect) or address.key() != entry.key:
         return None
     held = _still_wanted(entry, _USUALLY_WANTED, _USUAL, ())
-    if held is None or held.warnings or entry.selected or freshness.varying(entry.head):
+    if held is None or held.warnings or entry.vary_values or freshness.varying(entry.head):
         return None
-    return freshness.unasked_until(entry)
+    return freshness.fresh_until(entry)
 
 
 def is_usual(settings: Settings) -> bool:
     """Whether what is served unasked is served by these settings too, and a key as a URL has no other key."""
     more = settings.refresh or settings.robots or settings.key_ignore or settings.expect_width is not None
     selects = settings.headers_for or credentials.selecting(settings.headers)
-    return not more and not selects and settings.level is not Level.THOROUGH
+    return not more and not selects and settings.level is not VerifyLevel.THOROUGH
 
 
-def stand_in(
-    failed: Failed,
+def stale_if_error(
+    failed: Failure,
     entry: Entry | None,
-    wanted: Wanted,
+    wanted: Requirements,
     settings: Settings,
     *,
     now: float,
     sharing: tuple[Key, ...] = (),
-) -> Serve | Failed:
+) -> UseStored | Failure:
     """What is held in the place of what could not be had, where RFC 9111 §4.2.4 or RFC 5861 §4 lets it.
 
     Who asked to refresh does not want it.
     """
     held = _still_wanted(entry, wanted, settings, sharing)
-    if entry is None or held is None or settings.refresh or failed.reason not in _OUT_OF_REACH:
+    if entry is None or held is None or settings.refresh or failed.kind not in _OUT_OF_REACH:
         return failed
     standing = freshness.standing(entry, now=now)
     if not freshness.may_stand_in(entry, standing, answered=failed.http_status):
         return failed
-    return Serve(entry, (f"stale: {failed.message}", *held.warnings), Origin.STALE)
+    return UseStored(entry, (f"stale: {failed.message}", *held.warnings), CacheStatus.STALE)
 
 
-def again(ask: Ask, failed: Failed) -> Ask:
+def next_attempt(ask: Request, failed: Failure) -> Request:
     """The request to make after `ask` failed so.
 
     After damage it goes past every cache on the way, and has no condition that could bring a 304.
     """
-    if failed.reason not in retry.DAMAGED:
+    if failed.kind not in retry.DAMAGED:
         return ask
     bare = _unconditional(ask)
-    return replace(bare, headers=_last_of_each((*bare.headers, ("cache-control", "no-cache"))), fresh=True)
+    return replace(
+        bare, headers=_last_of_each((*bare.headers, ("cache-control", "no-cache"))), bypass_caches=True
+    )
 
 
-def hear(ask: Ask, head: Head, settings: Settings, *, now: float) -> Heard:
+def after_response(ask: Request, head: Head, settings: Settings, *, now: float) -> AfterResponse:
     """Decide what to do with a response by its status and fields alone (RFC 9110 §15)."""
     heard = _hear(ask, head, settings, now=now)
-    if settings.robots and isinstance(heard, Receive | Refresh):
+    if settings.robots and isinstance(heard, ReadBody | NotModified):
         said = opt_out.said_by_head(head, settings.robots)
         if said is not None:
-            return Refuse(retry.opted_out(said, ask.url))
+            return Reject(retry.opted_out(said, ask.url))
     return heard
 
 
-def _hear(ask: Ask, head: Head, settings: Settings, *, now: float) -> Heard:
+def _hear(ask: Request, head: Head, settings: Settings, *, now: float) -> AfterResponse:
     partial = resume.asked_for(ask)
     match head.status:
         case 200:
@@ -246,73 +241,80 @@ def _hear(ask: Ask, head: Head, settings: Settings, *, now: float) -> Heard:
             # Nothing was asked in part; some servers answer so all the same, and mean everything.
             return _receive(ask, head, settings.limits)
         case 204 | 205:
-            return _refuse(ask, Reason.EMPTY, f"HTTP {head.status} has no body", head)
+            return _refuse(ask, ErrorKind.EMPTY, f"HTTP {head.status} has no body", head)
         case 301 | 302 | 303 | 307 | 308:
             return _follow(ask, head, settings, now=now)
         case 304 if ask.entry is not None and ask.entry.head.url == ask.resource:
             if not freshness.confirms(ask.entry.head, head):
-                return Follow(_unconditional(ask))  # it has no condition now, so this can come only once
-            return Refresh(replace(ask.entry, bound=ask.bound))
+                return Redirect(_unconditional(ask))  # it has no condition now, so this can come only once
+            return NotModified(replace(ask.entry, redirect_lifetime=ask.redirect_lifetime))
         case 416 if partial is not None:
             return _start_again(ask, f"nothing follows byte {partial.length:,}", head)
         case 206 | 304 | 416:
             return _refuse(
-                ask, Reason.PROTOCOL, f"HTTP {head.status} answers a question we did not ask", head
+                ask, ErrorKind.PROTOCOL, f"HTTP {head.status} answers a question we did not ask", head
             )
         case 429 | 503:
             wait = host_limits.retry_after(head, now=now)
             return _refuse(
-                ask, Reason.RATE_LIMITED, f"HTTP {head.status}", head, retryable=True, retry_after=wait
+                ask, ErrorKind.RATE_LIMITED, f"HTTP {head.status}", head, retryable=True, retry_after=wait
             )
         case status:
-            return _refuse(ask, Reason.HTTP_STATUS, f"HTTP {status}", head, retryable=status in _PASSING)
+            return _refuse(ask, ErrorKind.HTTP_STATUS, f"HTTP {status}", head, retryable=status in _PASSING)
 
 
-def may_fall_through(failed: Failed, url: str, other: str) -> bool:
+def may_fall_through(failed: Failure, url: str, other: str) -> bool:
     """Whether, after `url` failed so, the candidate at `other` is worth a try.
 
     A dead, damaged or refused file says nothing about its neighbour. A host that cannot be reached is
     just as far away for every candidate it has; and no candidate helps when the cache cannot be written.
     What an owner says against one rendition is said against the image.
     """
-    if failed.reason in _OF_THE_WHOLE_HOST:
+    if failed.kind in _OF_THE_WHOLE_HOST:
         return urls.origin(url) != urls.origin(other)
-    return failed.reason not in _OF_THE_WHOLE_IMAGE
+    return failed.kind not in _OF_THE_WHOLE_IMAGE
 
 
-_USUALLY_WANTED, _USUAL = Wanted(), Settings()
+_USUALLY_WANTED, _USUAL = Requirements(), Settings()
 
 _ALLOW_DOWNGRADE = "--allow-downgrade follows it"
 
-_NOTHING_NEW = Scratch("")
+_NOTHING_NEW = StagingId("")
 """The ticket of a rendition that lies in the store already."""
 
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525)})
 """Statuses that may have passed by the next request; 520 to 524 are a CDN's, of an origin that failed it."""
 
-_OUT_OF_REACH = frozenset({*REASONS[NetworkError], Reason.HTTP_STATUS, Reason.RATE_LIMITED})
+_OUT_OF_REACH = frozenset({*KINDS[NetworkError], ErrorKind.HTTP_STATUS, ErrorKind.RATE_LIMITED})
 """What an origin fails of. Not what it says on purpose, and not what we will not do or cannot keep."""
 
 _OF_THE_WHOLE_HOST = frozenset(
-    {Reason.DNS, Reason.CONNECT, Reason.TIMEOUT, Reason.TLS, Reason.RATE_LIMITED, Reason.BLOCKED}
+    {
+        ErrorKind.DNS,
+        ErrorKind.CONNECT,
+        ErrorKind.TIMEOUT,
+        ErrorKind.TLS,
+        ErrorKind.RATE_LIMITED,
+        ErrorKind.BLOCKED,
+    }
 )
 
-_OF_THE_WHOLE_IMAGE = frozenset({*REASONS[CacheError], Reason.CANCELLED, Reason.OPTED_OUT})
+_OF_THE_WHOLE_IMAGE = frozenset({*KINDS[CacheError], ErrorKind.CANCELLED, ErrorKind.OPTED_OUT})
 
 _CODINGS = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate", "identity": "", "": ""}
 
 
-def proved(entry: Entry, level: Level) -> bool:
+def proved(entry: Entry, level: VerifyLevel) -> bool:
     """Whether what is held was proved as far as `level`."""
-    return set(entry.facts.verified).issuperset(verify.proofs(entry.facts.format, level))
+    return set(entry.facts.verified).issuperset(verify.checks_of(entry.facts.format, level))
 
 
-def _unconditional(ask: Ask) -> Ask:
+def _unconditional(ask: Request) -> Request:
     return replace(ask, headers=_conditional(ask.headers, ask.resource, None), entry=None)
 
 
 def _still_wanted(
-    entry: Entry | None, wanted: Wanted, settings: Settings, sharing: tuple[Key, ...]
+    entry: Entry | None, wanted: Requirements, settings: Settings, sharing: tuple[Key, ...]
 ) -> Verified | None:
     """What is held, judged anew by what is wanted now; None where it does not do."""
     if entry is None or not proved(entry, wanted.level):
@@ -323,12 +325,12 @@ def _still_wanted(
         return None  # a caller that allowed it has kept it
     if not 200 <= entry.head.status < 300 or entry.facts.format is Format.OTHER:
         return None  # kept by `CachingTransport` for somebody else: an error's picture, or no picture
-    judged = verify.judge(entry.facts, _NOTHING_NEW, wanted)
+    judged = verify.check(entry.facts, _NOTHING_NEW, wanted)
     if isinstance(judged, Verified):
-        signs = placeholders.signs(
+        signs = placeholders.detect(
             entry.facts, wanted.width, asked=entry.key, found=entry.head.url, sharing=sharing
         )
-        judged = verify.suspect(judged, wanted, signs)
+        judged = verify.apply_placeholder_policy(judged, wanted, signs)
     return judged if isinstance(judged, Verified) else None
 
 
@@ -337,31 +339,31 @@ def _is_downgraded(entry: Entry) -> bool:
     return entry.key.startswith("https:") and entry.head.url.startswith("http:")
 
 
-def _receive(ask: Ask, head: Head, limits: Limits) -> Receive | Refuse:
+def _receive(ask: Request, head: Head, limits: Limits) -> ReadBody | Reject:
     coding = (head.get("content-encoding") or "").strip().lower()
     if coding not in _CODINGS:
-        return _refuse(ask, Reason.BAD_ENCODING, f"content coding {coding[:40]!r} was not asked for", head)
+        return _refuse(ask, ErrorKind.BAD_ENCODING, f"content coding {coding[:40]!r} was not asked for", head)
     length = content_length(head)
     if length is not None and length > limits.max_bytes:
         return _too_large(ask, length, head, limits)
-    return Receive(length, _CODINGS[coding])
+    return ReadBody(length, _CODINGS[coding])
 
 
-def _go_on(ask: Ask, partial: Partial, head: Head, limits: Limits) -> Receive | Refuse:
+def _go_on(ask: Request, partial: Partial, head: Head, limits: Limits) -> ReadBody | Reject:
     length = content_length(partial.head)
     if length is not None and length > limits.max_bytes:
         return _too_large(ask, length, head, limits)
     mismatch = resume.mismatch(partial, head)
-    return Receive(length, "", partial) if mismatch is None else _start_again(ask, mismatch, head)
+    return ReadBody(length, "", partial) if mismatch is None else _start_again(ask, mismatch, head)
 
 
-def _start_again(ask: Ask, why: str, head: Head) -> Refuse:
+def _start_again(ask: Request, why: str, head: Head) -> Reject:
     message = f"HTTP {head.status} is not the rest that was asked for: {why}"
-    return replace(_refuse(ask, Reason.PROTOCOL, message, head, retryable=True), spoilt=True)
+    return replace(_refuse(ask, ErrorKind.PROTOCOL, message, head, retryable=True), spoilt=True)
 
 
-def _too_large(ask: Ask, length: int, head: Head, limits: Limits) -> Refuse:
-    return _refuse(ask, Reason.TOO_LARGE, f"{length:,} bytes, the limit is {limits.max_bytes:,}", head)
+def _too_large(ask: Request, length: int, head: Head, limits: Limits) -> Reject:
+    return _refuse(ask, ErrorKind.TOO_LARGE, f"{length:,} bytes, the limit is {limits.max_bytes:,}", head)
 
 
 def _is_whole(head: Head) -> bool:
@@ -373,57 +375,57 @@ def _is_whole(head: Head) -> bool:
     return unit.lower() == "bytes" and span == f"0-{int(total) - 1}"
 
 
-def _follow(ask: Ask, head: Head, settings: Settings, *, now: float) -> Follow | Refuse:
+def _follow(ask: Request, head: Head, settings: Settings, *, now: float) -> Redirect | Reject:
     location = head.get("location")
     if not location:
-        return _refuse(ask, Reason.BAD_REDIRECT, f"HTTP {head.status} without a Location", head)
+        return _refuse(ask, ErrorKind.BAD_REDIRECT, f"HTTP {head.status} without a Location", head)
     if ask.hops >= settings.limits.max_redirects:
         many = f"more than {settings.limits.max_redirects} redirects"
-        return _refuse(ask, Reason.TOO_MANY_REDIRECTS, many, head)
+        return _refuse(ask, ErrorKind.TOO_MANY_REDIRECTS, many, head)
     there = urls.read(urls.resolve_location(location, ask.url))
     if isinstance(there, Defect):
-        reason = there.reason if isinstance(there, urls.BlockedPort) else Reason.BAD_REDIRECT
+        reason = there.kind if isinstance(there, urls.BlockedPort) else ErrorKind.BAD_REDIRECT
         return _refuse(ask, reason, f"redirect to {urls.redact(location)}: {there.message}", head)
     if there.userinfo:
-        return _refuse(ask, Reason.BAD_REDIRECT, f"redirect to {there.shown} carries credentials", head)
+        return _refuse(ask, ErrorKind.BAD_REDIRECT, f"redirect to {there.shown} carries credentials", head)
     here = urls.read(ask.url)
     if not settings.allow_downgrade and ask.url.startswith("https:") and there.scheme == "http":
         message = f"redirect from https: to {there.shown}, which anybody on the way can read and change"
-        refused = _refuse(ask, Reason.BAD_REDIRECT, message, head)
+        refused = _refuse(ask, ErrorKind.BAD_REDIRECT, message, head)
         return replace(refused, failed=replace(refused.failed, hint=_ALLOW_DOWNGRADE))
     same = isinstance(here, urls.Address) and here.origin == there.origin
     # What the caller gave belongs to the source's own origin: another one gets what we send to all, and what
     # the caller gave for it by its name.
     resource = there.resource(settings.key_ignore)
-    plain = ask.headers if same else fields(there, settings, ask.page)
+    plain = ask.headers if same else request_fields(there, settings, ask.page)
     headers = _conditional(plain, resource, ask.entry)
-    bound = freshness.bound_of(head, ask.bound, received_at=now)
+    bound = freshness.redirect_lifetime_of(head, ask.redirect_lifetime, response_time=now)
     if ask.key.startswith("https:") and ask.url.startswith("http:"):
         bound = 0.0  # what answered here may have been anybody
-    return Follow(
+    return Redirect(
         replace(
             ask,
             url=there.url,
             unsigned=resource,
             headers=headers,
             hops=ask.hops + 1,
-            bound=bound,
+            redirect_lifetime=bound,
             source_origin=ask.source_origin if same else NO_SOURCE_ORIGIN,
         )
     )
 
 
 def _refuse(
-    ask: Ask,
-    reason: Reason,
+    ask: Request,
+    reason: ErrorKind,
     message: str,
     head: Head,
     *,
     retryable: bool = False,
     retry_after: float | None = None,
-) -> Refuse:
-    return Refuse(
-        Failed(
+) -> Reject:
+    return Reject(
+        Failure(
             reason,
             message,
             urls.redact(ask.url),

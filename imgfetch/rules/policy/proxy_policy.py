@@ -12,12 +12,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgfetch.frozen import dataclass, field
-from imgfetch.model import NO_SECRETS, NO_SOURCE_ORIGIN, Format, Level, Origin, Secrets, Settings
+from imgfetch.model.image import Format, VerifyLevel
+from imgfetch.model.request import NO_SECRETS, NO_SOURCE_ORIGIN, Secrets, Settings
+from imgfetch.model.result import CacheStatus
 from imgfetch.rules.http import credentials, freshness, stored_headers, urls
 from imgfetch.rules.policy import fetch_policy
 
 if TYPE_CHECKING:
-    from imgfetch.model import Entry, Head, Key
+    from imgfetch.model.image import Entry
+    from imgfetch.model.request import Head
+    from imgfetch.model.values import Key
 
 Fields: TypeAlias = "tuple[tuple[str, str], ...]"
 
@@ -89,12 +93,12 @@ class Request:
 
 
 @dataclass(frozen=True, slots=True)
-class Give:
+class UseStored:
     """Answer from what is held, with these fields."""
 
     entry: Entry
     fields: Fields
-    origin: Origin
+    origin: CacheStatus
     refresh: bool = False
     """Whether to ask the origin about it in the background."""
     span: tuple[int, int] | None = None
@@ -102,7 +106,7 @@ class Give:
 
 
 @dataclass(frozen=True, slots=True)
-class Forward:
+class Send:
     """Ask the origin, with these fields; about `entry`, where one is held."""
 
     headers: Fields = field(repr=False)
@@ -115,45 +119,45 @@ class Unavailable:
 
 
 @dataclass(frozen=True, slots=True)
-class Keep:
-    """Give the answer to the caller, and keep it when it is whole."""
+class Store:
+    """UseStored the answer to the caller, and keep it when it is whole."""
 
     length: int | None
     """Bytes promised by Content-Length."""
 
 
 @dataclass(frozen=True, slots=True)
-class Refresh:
+class NotModified:
     """What is held is still what the origin has."""
 
     entry: Entry
 
 
 @dataclass(frozen=True, slots=True)
-class Again:
+class SendAgain:
     """The answer was about something else than what is held: ask without a condition."""
 
-    forward: Forward
+    forward: Send
 
 
 @dataclass(frozen=True, slots=True)
-class StandIn:
+class StaleIfError:
     """The origin failed, and what is held may be given instead."""
 
     entry: Entry
 
 
 @dataclass(frozen=True, slots=True)
-class Pass:
-    """Give the answer to the caller, and keep nothing."""
+class PassThrough:
+    """UseStored the answer to the caller, and keep nothing."""
 
 
-Heard: TypeAlias = Keep | Refresh | Again | StandIn | Pass
+AfterResponse: TypeAlias = Store | NotModified | SendAgain | StaleIfError | PassThrough
 
 
-def consider(
-    request: Request, entry: Entry | None, *, level: Level, now: float
-) -> Give | Forward | Unavailable:
+def before_request(
+    request: Request, entry: Entry | None, *, level: VerifyLevel, now: float
+) -> UseStored | Send | Unavailable:
     """Decide whether what is held under the request's key answers it."""
     entry = _usable(entry, level)
     if entry is not None:
@@ -162,25 +166,25 @@ def consider(
         if request.range is not None:
             return _consider_part(request, request.range, entry, reuse, now)
         if reuse is freshness.Reuse.FRESH:
-            return Give(entry, answer_fields(entry, now=now), Origin.CACHED)
+            return UseStored(entry, answer_fields(entry, now=now), CacheStatus.CACHED)
         if reuse is freshness.Reuse.STALE:
-            return Give(entry, answer_fields(entry, now=now), Origin.STALE, refresh=True)
+            return UseStored(entry, answer_fields(entry, now=now), CacheStatus.STALE, refresh=True)
     if "only-if-cached" in request.control:
         return Unavailable()
     return forward(request, entry)
 
 
-def forward(request: Request, entry: Entry | None) -> Forward:
+def forward(request: Request, entry: Entry | None) -> Send:
     """The request to the origin: about `entry`, where that may be given back."""
     whole = request.method == "GET" and request.range is None
     if entry is None or not whole or not freshness.may_be_confirmed(entry.head):
-        return Forward(request.headers)
-    return Forward(request.headers + fetch_policy.conditions(entry), entry)
+        return Send(request.headers)
+    return Send(request.headers + fetch_policy.conditions(entry), entry)
 
 
 def _consider_part(
     request: Request, wanted: str, entry: Entry, reuse: freshness.Reuse, now: float
-) -> Give | Forward:
+) -> UseStored | Send:
     """A part of what is held and fresh, where it is one span (RFC 9110 §14.2); no part is ever kept."""
     size = entry.facts.bytes
     span = _span(wanted, size)
@@ -189,13 +193,13 @@ def _consider_part(
         or span is None
         or (request.method, entry.head.status) != ("GET", 200)
     ):
-        return Forward(request.headers)
+        return Send(request.headers)
     fields = tuple(field for field in answer_fields(entry, now=now) if field[0] != "content-length")
     of_part = (
         ("content-length", str(span[1] - span[0])),
         ("content-range", f"bytes {span[0]}-{span[1] - 1}/{size}"),
     )
-    return Give(entry, fields + of_part, Origin.CACHED, span=span)
+    return UseStored(entry, fields + of_part, CacheStatus.CACHED, span=span)
 
 
 def _span(wanted: str, size: int) -> tuple[int, int] | None:
@@ -212,37 +216,39 @@ def _span(wanted: str, size: int) -> tuple[int, int] | None:
     return (start, stop) if start < stop else None
 
 
-def _usable(entry: Entry | None, level: Level) -> Entry | None:
+def _usable(entry: Entry | None, level: VerifyLevel) -> Entry | None:
     """What is held and proved, unless redirects led to it: whoever speaks HTTP itself wants to see those."""
-    if entry is None or entry.bound is not None or not fetch_policy.proved(entry, level):
+    if entry is None or entry.redirect_lifetime is not None or not fetch_policy.proved(entry, level):
         return None
     if entry.head.status == 206:  # the whole by its Content-Range; but that is not what was asked for here
         return None
     return entry
 
 
-def hear(request: Request, forward: Forward, head: Head, *, level: Level, now: float) -> Heard:
+def after_response(
+    request: Request, forward: Send, head: Head, *, level: VerifyLevel, now: float
+) -> AfterResponse:
     """Decide what to do with an answer by its status and fields alone."""
     if head.status == 304 and forward.entry is not None:
         same = freshness.confirms(forward.entry.head, head)
-        return Refresh(forward.entry) if same else Again(Forward(request.headers))
+        return NotModified(forward.entry) if same else SendAgain(Send(request.headers))
     if head.status >= 500 and _may_stand_in(request, forward.entry, head.status, now):
         assert forward.entry is not None  # noqa: S101 (it may stand in)
-        return StandIn(forward.entry)
+        return StaleIfError(forward.entry)
     whole = request.method == "GET" and request.range is None
     if not whole or request.key is None or not freshness.may_keep(head, request.control):
-        return Pass()
+        return PassThrough()
     coded = (head.get("content-encoding") or "identity").strip().lower() not in ("identity", "")
     # Proof is of the bytes that are kept, and these are kept as they came.
-    if level is not Level.NONE and (coded or not 200 <= head.status < 300):
-        return Pass()
-    return Keep(stored_headers.content_length(head))
+    if level is not VerifyLevel.NONE and (coded or not 200 <= head.status < 300):
+        return PassThrough()
+    return Store(stored_headers.content_length(head))
 
 
-def unreached(request: Request, forward: Forward, *, now: float) -> StandIn | None:
+def unreached(request: Request, forward: Send, *, now: float) -> StaleIfError | None:
     """What to do where no answer came: None where the failure is the caller's to hear of."""
     may = _may_stand_in(request, forward.entry, None, now)
-    return StandIn(forward.entry) if may and forward.entry is not None else None
+    return StaleIfError(forward.entry) if may and forward.entry is not None else None
 
 
 def invalidated(request: Request, head: Head) -> tuple[Key, ...]:

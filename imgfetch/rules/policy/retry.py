@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgfetch.frozen import dataclass, replace
-from imgfetch.model import Failed, Level, Reason
+from imgfetch.model.image import VerifyLevel
+from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.rules.http.urls import redact
 
 if TYPE_CHECKING:
-    from imgfetch.model import Defect, Limits
+    from imgfetch.model.image import Defect
+    from imgfetch.model.request import Limits
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,30 +21,32 @@ class Wait:
     seconds: float
 
 
-def failure(reason: Reason, message: str, url: str, *, hint: str | None = None) -> Failed:
+def failure(reason: ErrorKind, message: str, url: str, *, hint: str | None = None) -> Failure:
     """Make a failure of what went wrong with `url`, with a word on whether asking again may help."""
-    return Failed(reason, message, redact(url), retryable=reason in _MAY_PASS | DAMAGED, hint=hint)
+    return Failure(reason, message, redact(url), retryable=reason in _MAY_PASS | DAMAGED, hint=hint)
 
 
-def failure_of_bytes(defect: Defect, url: str) -> Failed:
+def failure_of_bytes(defect: Defect, url: str) -> Failure:
     """Make a failure of what is wrong with the bytes that came from `url`."""
     hint = None if defect.kept_at is None else LESS_CHECKING[defect.kept_at]
-    return failure(defect.reason, defect.message, url, hint=hint)
+    return failure(defect.kind, defect.message, url, hint=hint)
 
 
-LESS_CHECKING = {level: f'verify="{level}" would keep it' for level in (Level.NONE, Level.STRUCTURE)}
+LESS_CHECKING = {
+    level: f'verify="{level}" would keep it' for level in (VerifyLevel.NONE, VerifyLevel.STRUCTURE)
+}
 """Hints for bytes that less checking would keep, by the level that they name."""
 
 
-def opted_out(said: str, url: str) -> Failed:
+def opted_out(said: str, url: str) -> Failure:
     """Make a failure of what the owner says against being asked for it, or against its use."""
     hint = "with its owner's leave, --robots ignore takes it all the same"
-    return Failed(Reason.OPTED_OUT, f"the origin does not want it taken: {said}", redact(url), hint=hint)
+    return Failure(ErrorKind.OPTED_OUT, f"the origin does not want it taken: {said}", redact(url), hint=hint)
 
 
-def advise(
-    failed: Failed, *, spent: float, limits: Limits, chance: float, fresh: bool = False
-) -> Wait | Failed:
+def decide(
+    failed: Failure, *, spent: float, limits: Limits, chance: float, fresh: bool = False
+) -> Wait | Failure:
     """What to do after `failed.attempts` requests, `spent` seconds into the time limit: wait, or give up.
 
     Exponential backoff with full jitter: a wait drawn evenly (`chance`, from 0 to 1) between nothing and
@@ -51,7 +55,7 @@ def advise(
     Damaged bytes are asked for once more, `fresh`: a cache or a cut may have damaged them on the way. If
     they come damaged again, that is what the origin has.
     """
-    if not failed.retryable or failed.attempts > limits.retries or (fresh and failed.reason in DAMAGED):
+    if not failed.retryable or failed.attempts > limits.retries or (fresh and failed.kind in DAMAGED):
         return failed
     # 2.0 ** 1024 overflows; no cap is that far away.
     backoff = chance * min(limits.backoff_cap, limits.backoff_base * 2.0 ** min(failed.attempts - 1, 64))
@@ -64,6 +68,8 @@ def advise(
     return failed
 
 
-_MAY_PASS = frozenset({Reason.CONNECT, Reason.TIMEOUT, Reason.RESET, Reason.INCOMPLETE, Reason.PROTOCOL})
-DAMAGED = frozenset({Reason.CORRUPT, Reason.TRUNCATED, Reason.BAD_ENCODING, Reason.INTEGRITY})
+_MAY_PASS = frozenset(
+    {ErrorKind.CONNECT, ErrorKind.TIMEOUT, ErrorKind.RESET, ErrorKind.INCOMPLETE, ErrorKind.PROTOCOL}
+)
+DAMAGED = frozenset({ErrorKind.CORRUPT, ErrorKind.TRUNCATED, ErrorKind.BAD_ENCODING, ErrorKind.INTEGRITY})
 """What may have happened to the bytes on their way."""

@@ -16,7 +16,8 @@ from imgfetch.frozen import dataclass
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from imgfetch.model import Digest, Format
+    from imgfetch.model.image import Format
+    from imgfetch.model.values import Digest
 
 GRANULARITY = 3600
 """Seconds for which a use that is on record stands for those that follow it, so that these cost no write."""
@@ -51,7 +52,7 @@ class Bounds:
     max_age: float | None = None
 
 
-class Held(NamedTuple):
+class StoredObject(NamedTuple):
     """An object, as the index knows it."""
 
     sha256: Digest
@@ -63,7 +64,7 @@ class Held(NamedTuple):
     pinned: bool
 
 
-class Sighting(NamedTuple):
+class IndexTime(NamedTuple):
     """What an index has seen of the clock."""
 
     time: float
@@ -72,7 +73,7 @@ class Sighting(NamedTuple):
     """The first reading that was not; None where the last one was believed."""
 
 
-def sighted(seen: Sighting | None, reading: float) -> Sighting:
+def advance_clock(seen: IndexTime | None, reading: float) -> IndexTime:
     """What has been seen of the clock after another reading of it.
 
     A jump of more than 90 days ahead, or an hour back, is believed when the clock has stayed there for a
@@ -80,19 +81,19 @@ def sighted(seen: Sighting | None, reading: float) -> Sighting:
     that is earlier than before means that it was: the uses on record are to be moved back with it.
     """
     if seen is None or seen.time - _BACK <= reading <= seen.time + _LEAP:
-        return Sighting(reading if seen is None else max(reading, seen.time))
+        return IndexTime(reading if seen is None else max(reading, seen.time))
     first = seen.doubted
     if first is None or reading < first or (first < seen.time) is not (reading < seen.time):
-        return Sighting(seen.time, reading)
-    return Sighting(reading) if reading - first >= _CONFIRMED else seen
+        return IndexTime(seen.time, reading)
+    return IndexTime(reading) if reading - first >= _CONFIRMED else seen
 
 
-def is_on_record(used_at: float, *, now: float) -> bool:
+def is_persisted(used_at: float, *, now: float) -> bool:
     """Whether the last use on record stands for one that is made now."""
     return abs(now - used_at) <= GRANULARITY
 
 
-def spared_since(now: float, *, run_began: float) -> float:
+def protected_since(now: float, *, run_began: float) -> float:
     """When an object must last have been used, on record, to be taken for one in use.
 
     By this run, as far as it is a day long, or in the last ten minutes by anybody: each use is on record
@@ -101,15 +102,15 @@ def spared_since(now: float, *, run_began: float) -> float:
     return min(now - GRACE, max(run_began, now - LONGEST_RUN)) - GRANULARITY
 
 
-def doomed(
-    held: Iterable[Held],
+def select_victims(
+    held: Iterable[StoredObject],
     *,
     total: int,
     target: int | None,
     max_age: float | None,
     spared: float,
     now: float,
-) -> Iterator[Held]:
+) -> Iterator[StoredObject]:
     """Of all objects, the least recently used first, those that go.
 
     They go until no more than `target` of `total` bytes are left, and for as long as they were last used

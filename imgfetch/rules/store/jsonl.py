@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from imgfetch.frozen import by_name
-from imgfetch.model import Candidate, Format, Kind, Policy, Source, SourceSet, Viewport
+from imgfetch.model.image import Format
+from imgfetch.model.markup import Candidate, Policy, Source, SourceKind, SourceSet, Viewport
 from imgfetch.rules.http.urls import without_userinfo
 
 if TYPE_CHECKING:
@@ -160,7 +161,7 @@ def source_set_of(members: Mapping[str, Any]) -> SourceSet:
     """The source set again. Raises `ValueError`."""
     return SourceSet(
         _read_candidates(members),
-        kind=_one_of(Kind, members.get("kind", Kind.TEXT)),
+        kind=_one_of(SourceKind, members.get("kind", SourceKind.TEXT)),
         sizes=member(members, "sizes", str, ""),
         sources=tuple(
             Source(

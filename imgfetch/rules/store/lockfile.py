@@ -13,14 +13,15 @@ import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgfetch.frozen import dataclass
-from imgfetch.model import Defect, Digest
+from imgfetch.model.image import Defect
+from imgfetch.model.values import Digest
 from imgfetch.rules.http import urls
 from imgfetch.rules.store import jsonl
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from imgfetch.model import SourceSet
+    from imgfetch.model.markup import SourceSet
 
 VERSION = 1
 

@@ -1,0 +1,1 @@
+"""The values that the packages exchange: frozen, without behaviour beyond derived properties."""
