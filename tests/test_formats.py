@@ -176,11 +176,11 @@ def test_jpeg() -> None:
     check(jpeg_with(b"\xff" * 40))  # fill bytes
     check(jpeg_with(b"\xff" * 30, at=len(data) - 2))
     for stray in (b"\0", b"\0junk", bytes(100), b"\xff" * 30 + b"\0" * 3):
-        check(jpeg_with(stray, at=scan), ErrorKind.CORRUPT, "no segment")
+        check(jpeg_with(stray, at=scan), ErrorKind.CORRUPT, "not a segment")
     comment = b"\xff\xfe\0\3c"
     check(jpeg_with(comment, bytes(64), at=len(data) - 2))
     for stray in (bytes(65), b"\1", b"\0\1\0"):
-        check(jpeg_with(comment, stray, at=len(data) - 2), ErrorKind.CORRUPT, "no segment")
+        check(jpeg_with(comment, stray, at=len(data) - 2), ErrorKind.CORRUPT, "not a segment")
     check(jpeg_with(b"\xff\xfe\0\1"), ErrorKind.CORRUPT, "impossible length")
     check(jpeg_with(data, at=len(data) - 40), ErrorKind.CORRUPT, "another image begins")
     check(jpeg_with(b"\xff\xd0", at=len(data) - 20), ErrorKind.CORRUPT, "restart marker")
@@ -207,7 +207,7 @@ def test_a_progressive_jpeg_that_lacks_its_last_scans_is_truncated() -> None:
 def test_restart_markers_are_counted() -> None:
     data = encoded("jpeg", 64, 48, restart_marker_blocks=1)
     first, third = data.index(b"\xff\xd0"), data.index(b"\xff\xd2")
-    check(data[:first] + data[third:], ErrorKind.CORRUPT, "out of turn")
+    check(data[:first] + data[third:], ErrorKind.CORRUPT, "out of sequence")
     ninth = data.index(b"\xff\xd0", third)
     check(data[:first] + data[ninth:], ErrorKind.CORRUPT, "part of it is missing")
     for options in ({}, {"mode": "L"}, {"subsampling": 0}, {"mode": "CMYK"}, {"progressive": True}):

@@ -264,7 +264,7 @@ def test_the_data_of_a_gif_fill_its_frame_and_no_more(options: dict[str, object]
 def without_data(data: bytes, most: int) -> bytes:
     """A GIF of which the data of the first frame stop after so many bytes, in sub-blocks that are whole."""
     frame = next(gif.frames(memoryview(data)))
-    head, last = gif.parted(memoryview(data), frame, 1 << 30)
+    head, last = gif.split_data(memoryview(data), frame, 1 << 30)
     assert not head
     return data[: frame.start] + gif.sub_blocks(last[:most]) + data[frame.stop :]
 

@@ -27,7 +27,7 @@ from imgfetch.errors import printable
 from imgfetch.formats import gif, jpeg
 from imgfetch.formats.footprint import NO_SECOND_TRY
 from imgfetch.formats.walker import FormatError
-from imgfetch.formats.webp import bitstreams, in_doubt
+from imgfetch.formats.webp import bitstreams, may_be_damaged
 from imgfetch.model.image import Defect, Format, Structure
 from imgfetch.model.result import ErrorKind
 from imgfetch.ports import DecodingStopped, ignore_warning, never_stop
@@ -184,7 +184,7 @@ def _unread(view: memoryview, checkpoint: Checkpoint, *, thorough: bool) -> Defe
     """
     for fourcc, at, length in bitstreams(view):
         checkpoint()
-        doubted = length > _MIN_BITSTREAM and (thorough or in_doubt(view, at, length))
+        doubted = length > _MIN_BITSTREAM and (thorough or may_be_damaged(view, at, length))
         if doubted and _can_decode(fourcc, bytes(view[at : at + length - _SPARE])):
             return Defect(ErrorKind.CORRUPT, _unread_bytes(_SPARE))
     return None
@@ -291,7 +291,7 @@ def _decode_jpeg(view: memoryview, limits: Limits, checkpoint: Checkpoint, warn:
 
 
 def _feed_jpeg(
-    codec: object, file: _Parts, outline: jpeg.Outline, checkpoint: Checkpoint, warn: Warn
+    codec: object, file: _Parts, outline: jpeg.ScanLayout, checkpoint: Checkpoint, warn: Warn
 ) -> Defect | None:
     """Decode all but the last bytes piece by piece, and judge by what becomes of those."""
     counter = WarningCounter.of_pillow()
@@ -333,7 +333,7 @@ def _feed_last_without_warnings(fed: _Fed, last: bytes, *, single: bool) -> Defe
 
 def _is_padding(data: bytes) -> bool:
     """Return whether `data` are what some cameras write before EOI: a few bytes, all 00 or FF."""
-    return len(data) <= jpeg.MOST_PADDING and set(data) in ({0x00}, {0xFF})
+    return len(data) <= jpeg.MAX_PADDING and set(data) in ({0x00}, {0xFF})
 
 
 class _Fed:
@@ -363,7 +363,7 @@ class _Fed:
 
 _PIECE = 65_536
 _EOI = b"\xff\xd9"
-_LAST = jpeg.MOST_PADDING + _AHEAD
+_LAST = jpeg.MAX_PADDING + _AHEAD
 _NOT_WHOLE = "image data ends before the picture is whole"
 _REPAIRED = "image data is lost or changed: libjpeg had to repair it"
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
@@ -414,7 +414,7 @@ def _decode_gif_frame(view: memoryview, frame: gif.Frame, number: int) -> Defect
     size = (frame.width, frame.height)
     codec = _CORE.gif_decoder("P", frame.bits, frame.interlaced, -1)
     codec.setimage(_CORE.new("P", size), (0, 0, *size))
-    most, last = gif.parted(view, frame, _MOST_UNREAD)
+    most, last = gif.split_data(view, frame, _MOST_UNREAD)
     try:
         for data in (most, gif.sub_blocks(last[:-_MOST_UNREAD])):
             filled = _fill(codec, data)

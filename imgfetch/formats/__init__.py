@@ -1,13 +1,13 @@
-"""What an image's bytes say: a walk over the structure of each format, without decoding a pixel.
+"""The structure check of image files: a walk over each format, without decoding a pixel.
 
     bytes ─▶ sniff ─┬▶ webp · jpeg · png · gif · avif ─▶ Structure(width, height, frames)
-                    │            └▶ the first flaw ────▶ Structure(…, defect)
-                    └▶ foreign ────────────────────────▶ Structure(None, defect)
+                    │            └▶ the first error ───▶ Structure(…, defect)
+                    └▶ another type ───────────────────▶ Structure(None, defect)
 
-A walk looks at every length, count, order and checksum that a file states of itself, from the first
-byte to the last. It never raises, is linear in the size of the file, and bounds what a file can make
-it count. It does not see what the coded pixels say; where a run of zero bytes in them is proof of lost
-data, `webp`, `jpeg` and `avif` say how they know, and why the others do not look.
+A walk checks every length, count, order and checksum in a file, from the first byte to the last. It never
+raises, takes time linear in the size of the file, and bounds every count. It does not decode pixels. A run of
+zero bytes in coded pixels can prove lost data: `webp`, `jpeg` and `avif` explain the proof, the other two why
+they do not search.
 """
 
 from __future__ import annotations
@@ -27,31 +27,31 @@ if TYPE_CHECKING:
 
 
 def walk(data: Buffer) -> Structure:
-    """The structure of an image, walked to its end. Never raises, and copies no more than a block."""
+    """Return the structure of an image, walked to its end. Never raises, and copies at most a block."""
     with memoryview(data) as view:
-        head = bytes(view[:_HEAD])
+        head = bytes(view[:_HEAD_SIZE])
         form = sniff(head)
         if form is None:
             from imgfetch.formats import other_types
 
             return Structure(None, defect=other_types.describe(head, len(view)))
-        seen = WalkState()
-        defect = _flaw(_walker(form), view, seen)
+        state = WalkState()
+        defect = _first_error(_walker(form), view, state)
         return Structure(
             form,
-            seen.width,
-            seen.height,
-            seen.frames,
+            state.width,
+            state.height,
+            state.frames,
             defect,
-            seen.tail,
-            seen.most_pixels,
-            tuple(seen.notes),
-            seen.plane_bytes,
+            state.tail,
+            state.most_pixels,
+            tuple(state.notes),
+            state.plane_bytes,
         )
 
 
 def sniff(head: bytes) -> Format | None:
-    """The format whose magic bytes `head` begins with, or None. 64 bytes are enough for nearly all."""
+    """Return the format whose magic bytes begin `head`, or None. 64 bytes suffice for nearly all files."""
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return Format.WEBP
     if head.startswith(b"\xff\xd8\xff"):
@@ -60,36 +60,36 @@ def sniff(head: bytes) -> Format | None:
         return Format.PNG
     if head.startswith((b"GIF87a", b"GIF89a")):
         return Format.GIF
-    if head[4:8] == b"ftyp" and _has_brand_of_avif(head):
+    if head[4:8] == b"ftyp" and _has_avif_brand(head):
         return Format.AVIF
     return None
 
 
-def _has_brand_of_avif(head: bytes) -> bool:
+def _has_avif_brand(head: bytes) -> bool:
     from imgfetch.formats.other_types import brands
 
     return not _AVIF_BRANDS.isdisjoint(brands(head))
 
 
-_HEAD = 4096
+_HEAD_SIZE = 4096
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
 
 
-def _flaw(
-    walker: Callable[[memoryview, WalkState], None], view: memoryview, seen: WalkState
+def _first_error(
+    walker: Callable[[memoryview, WalkState], None], view: memoryview, state: WalkState
 ) -> Defect | None:
     try:
-        walker(view, seen)
-    except FormatError as flaw:
-        return flaw.defect
-    except (struct.error, IndexError):  # a walker reads what must be there, and finds the end of the file
+        walker(view, state)
+    except FormatError as error:
+        return error.defect
+    except (struct.error, IndexError):  # a walker does not check before each read that the file goes on
         return Defect(ErrorKind.TRUNCATED, f"ends after {len(view):,} bytes, in the middle of a header")
     return None
 
 
 @cache
 def _walker(form: Format) -> Callable[[memoryview, WalkState], None]:
-    """Imported when met: most programs meet one or two formats."""
+    """Import the walker of a format at its first use: most programs use one or two formats."""
     match form:
         case Format.WEBP:
             from imgfetch.formats.webp import walk

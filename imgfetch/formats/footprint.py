@@ -1,9 +1,9 @@
-"""How much memory a decode takes, from the header of an image: an upper estimate, made without decoding.
+"""The memory of a decode: an upper estimate from the headers of an image, made without decoding.
 
-    bytes, Structure ─▶ bytes a pixel, by format and kind ─▶ bytes
+    bytes, Structure ─▶ bytes for each pixel, by format and kind ─▶ bytes
 
-The figures are those of the decoders that Pillow brings, as they are asked by `decode.pillow`, measured on
-images of 12 to 35 million pixels and rounded up; `tests/test_footprint_of_decoding.py` measures them anew.
+The figures are those of Pillow's decoders as `decode.pillow` calls them, measured on images of 12 to 35
+million pixels and rounded up; `tests/test_footprint_of_decoding.py` measures them again.
 """
 
 from __future__ import annotations
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from imgfetch.model.values import Buffer
 
 NO_SECOND_TRY = 16_000_000
-"""Pixels from which on a WebP that libwebp refuses is not given to Pillow too: that takes 10 bytes each."""
+"""Pixels from which Pillow does not decode a WebP that libwebp has refused: it takes 10 bytes for each."""
 
 
 def decode_load(data: Buffer, structure: Structure) -> DecodeLoad:
-    """Return what a decode of `data`, whose walk gave `structure`, takes at most."""
+    """Return the largest load of a decode of `data`, whose structure check returned `structure`."""
     pixels = max(structure.width * structure.height, structure.most_pixels)
     with memoryview(data) as view:
         try:
             memory = _memory(view, structure, pixels)
-        except (struct.error, IndexError, ZeroDivisionError):  # a header that no decoder takes either
-            memory = _MOST * pixels
+        except (struct.error, IndexError, ZeroDivisionError):  # a header that decoders refuse too
+            memory = _MAX_PIXEL_BYTES * pixels
     return DecodeLoad(int(memory) + _BASE, pixels * structure.frames)
 
 
 _BASE = 1_000_000
-_MOST = 20
+_MAX_PIXEL_BYTES = 20
 
 
 def _memory(view: memoryview, structure: Structure, pixels: int) -> float:
@@ -46,13 +46,13 @@ def _memory(view: memoryview, structure: Structure, pixels: int) -> float:
         case Format.WEBP:
             return _webp(view, pixels, structure.frames) * pixels + 2 * len(view)
         case Format.GIF:
-            return 2.5 * pixels  # each frame by itself: no picture is put together
+            return 2.5 * pixels  # each frame alone: the frames are not composed
         case _:
             return _avif(view, structure) * pixels + len(view)
 
 
 _COMPOSED = 19
-"""Of an animation that Pillow composes: the frame, the canvas before and after, and what it disposes to."""
+"""Bytes for each pixel of an animation that Pillow composes: the frame, and the canvas three times."""
 
 # ---------------------------------------------------------------------------------------------------
 # JPEG
@@ -61,32 +61,32 @@ _SEGMENT = Struct(">BBH")
 _SOF = Struct(">BHHB")
 _SOFS = frozenset((0xC0, 0xC1, 0xC2))
 _PROGRESSIVE, _SOS = 0xC2, 0xDA
-_MOST_SEGMENTS = 65_536
+_MAX_SEGMENTS = 65_536
 
 
 def _jpeg(view: memoryview) -> float:
-    """Return an eighth of each side in grey, and all coefficients at 2 bytes unless one scan has them all."""
-    at, coefficients, pixels, parts = 2, 0.0, 0, 0
+    """Return the bytes of an eighth of each side in grey, and of all coefficients unless one scan has all."""
+    offset, coefficients, pixels, parts = 2, 0.0, 0, 0
     kind = 0
-    for _ in range(_MOST_SEGMENTS):
-        while view[at] == 0xFF and view[at + 1] == 0xFF:  # fill bytes
-            at += 1
-        mark, code, length = _SEGMENT.unpack_from(view, at)
+    for _ in range(_MAX_SEGMENTS):
+        while view[offset] == 0xFF and view[offset + 1] == 0xFF:  # fill bytes
+            offset += 1
+        mark, code, length = _SEGMENT.unpack_from(view, offset)
         if mark != 0xFF:
-            at += 1
+            offset += 1
             continue
         if code in _SOFS:
             kind = code
-            _, height, width, parts = _SOF.unpack_from(view, at + 4)
+            _, height, width, parts = _SOF.unpack_from(view, offset + 4)
             pixels = width * height
-            sampling = [view[at + 11 + 3 * part] for part in range(parts)]
+            sampling = [view[offset + 11 + 3 * part] for part in range(parts)]
             whole = max(each >> 4 for each in sampling) * max(each & 15 for each in sampling)
             share = sum((each >> 4) * (each & 15) for each in sampling) / whole
             coefficients = 2 * (width + 16) * (height + 16) * share
         if code == _SOS:
-            in_one_scan = kind != _PROGRESSIVE and view[at + 4] == parts
+            in_one_scan = kind != _PROGRESSIVE and view[offset + 4] == parts
             return pixels / 64 + (0 if in_one_scan else 1.05 * coefficients)
-        at += 2 + (0 if 0xD0 <= code <= 0xD8 or code == 1 else length)
+        offset += 2 + (0 if 0xD0 <= code <= 0xD8 or code == 1 else length)
     return 1.05 * coefficients + pixels / 64
 
 
@@ -109,15 +109,15 @@ def _png(view: memoryview, frames: int) -> float:
 
 
 def _is_animated(view: memoryview) -> bool:
-    """Whether an acTL chunk stands before the first IDAT (PNG, third edition, §11.3.6.1)."""
-    at = 8
-    for _ in range(_MOST_SEGMENTS):
-        if at + 8 > len(view):
+    """Return True if an acTL chunk precedes the first IDAT (PNG, third edition, §11.3.6.1)."""
+    offset = 8
+    for _ in range(_MAX_SEGMENTS):
+        if offset + 8 > len(view):
             return False
-        length, kind = _CHUNK.unpack_from(view, at)
+        length, kind = _CHUNK.unpack_from(view, offset)
         if kind in (b"acTL", b"IDAT"):
             return bool(kind == b"acTL")
-        at += 12 + length
+        offset += 12 + length
     return False
 
 
@@ -126,7 +126,7 @@ def _is_animated(view: memoryview) -> bool:
 
 
 def _webp(view: memoryview, pixels: int, frames: int) -> float:
-    """No picture is made of a lossy one; of an alpha channel and of a lossless bitstream one is."""
+    """Return the bytes for each pixel; libwebp builds an image of alpha and of lossless bitstreams alone."""
     if pixels < NO_SECOND_TRY:
         return 12 if frames > 1 else 10
     first = bytes(view[12:16])
@@ -137,18 +137,18 @@ def _webp(view: memoryview, pixels: int, frames: int) -> float:
 # AVIF
 
 _ALPHA = b"urn:mpeg:mpegB:cicp:systems:auxiliary:alpha"
-_HEAD = 1 << 20
+_HEAD_SIZE = 1 << 20
 _REFERENCES = 9
-"""Frames that AV1 decodes from (§7.20: 8), and the one under way."""
+"""Frames in memory: 8 reference frames (AV1 §7.20), and the one that is decoded."""
 
 
 def _avif(view: memoryview, structure: Structure) -> float:
-    """Planes as the coded data say, and pixels twice: as libavif gives them, and as Pillow does."""
-    alpha = _ALPHA in bytes(view[:_HEAD])
-    planes = structure.plane_bytes or _MOST_PLANE_BYTES
+    """Return the bytes for each pixel: the coded planes, and the pixels of libavif and of Pillow."""
+    alpha = _ALPHA in bytes(view[:_HEAD_SIZE])
+    planes = structure.plane_bytes or _MAX_PLANE_BYTES
     planes += 2 * planes / 3 if alpha else 0
-    held = planes * (_REFERENCES if structure.frames > 1 else 1)
-    return held + 2 * (4 if alpha else 3) + (2 if alpha else 1.2)
+    decoded = planes * (_REFERENCES if structure.frames > 1 else 1)
+    return decoded + 2 * (4 if alpha else 3) + (2 if alpha else 1.2)
 
 
-_MOST_PLANE_BYTES = 6.0
+_MAX_PLANE_BYTES = 6.0

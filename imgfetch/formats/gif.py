@@ -2,16 +2,16 @@
 
     header ─▶ logical screen ─▶ palette? ─▶ (extension │ image)… ─▶ trailer ─▶ tail
 
-Tolerated: a few zero bytes between blocks (GIF87a passes over anything there, and some encoders leave
-them), and anything behind the trailer. Not tolerated: a missing trailer, which is how a
-file looks that was cut between two frames.
+Tolerated: a few zero bytes between blocks (GIF87a skips any bytes there, and some encoders write them), and
+any bytes behind the trailer. Not tolerated: a missing trailer, the sign of a file that was cut between two
+frames.
 
-The size is what browsers report: the logical screen, enlarged to hold the first frame. They cut off what a
-later frame has beyond it.
+The size is that of browsers: the logical screen, enlarged to contain the first frame. They crop later frames
+to it.
 
-Lost data is not searched for: zeros over the length byte of a sub-block end the image early, and the
-walk then meets a block that begins with zero. LZW data of a flat image may itself hold zeros. A decoder can
-tell more: whether the data of each of `frames` fill it.
+The walk does not search for lost data: zeros over the length byte of a sub-block end the image early, and the
+walk then finds a block that begins with zero. LZW data of a flat image may contain zeros. A decoder can check
+more: that the data of each of `frames` fill it.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Frame(NamedTuple):
-    """One image of a file, and where its LZW data are."""
+    """An image of a file, and the position of its LZW data."""
 
     left: int
     top: int
@@ -40,46 +40,46 @@ class Frame(NamedTuple):
     bits: int
     """The LZW minimum code size (§22)."""
     start: int
-    """Where the first sub-block of the data begins."""
+    """The offset of the first sub-block of the data."""
     stop: int
-    """Where the block terminator behind the data stands."""
+    """The offset of the block terminator behind the data."""
 
 
-def walk(data: memoryview, seen: WalkState) -> None:
+def walk(data: memoryview, state: WalkState) -> None:
     """Walk a file that begins with `GIF87a` or `GIF89a`."""
-    seen.width, seen.height, _ = _SCREEN.unpack_from(data, 6)
+    state.width, state.height, _ = _SCREEN.unpack_from(data, 6)
     end = len(data)
-    for part in _parts(data, seen):
-        if isinstance(part, int):
-            end = part
-        elif part.start == part.stop:
-            raise corrupt(f"frame {seen.frames} has no data")
-    if not seen.frames:
-        raise corrupt("no image in it")
-    if not seen.width or not seen.height:
-        raise corrupt(f"{seen.width} x {seen.height} pixels")
-    seen.tail = len(data) - end
+    for block in _frames_and_end(data, state):
+        if isinstance(block, int):
+            end = block
+        elif block.start == block.stop:
+            raise corrupt(f"frame {state.frames} has no data")
+    if not state.frames:
+        raise corrupt("no image in the file")
+    if not state.width or not state.height:
+        raise corrupt(f"{state.width} x {state.height} pixels")
+    state.tail = len(data) - end
 
 
 def frames(data: memoryview) -> Iterator[Frame]:
-    """Yield every frame. Raises `Flaw`, but not for a file that has been walked."""
-    return (part for part in _parts(data) if isinstance(part, Frame))
+    """Yield every frame. Raises `FormatError`, but never for a file that `walk` has accepted."""
+    return (block for block in _frames_and_end(data) if isinstance(block, Frame))
 
 
-def parted(data: memoryview, frame: Frame, least: int) -> tuple[memoryview, bytes]:
-    """Part the data of a frame: the sub-blocks of most of them, and the last bytes, without their sub-blocks.
+def split_data(data: memoryview, frame: Frame, least: int) -> tuple[memoryview, bytes]:
+    """Split the data of a frame: most of them as sub-blocks, and their last bytes without the sub-blocks.
 
-    The last bytes are `least` or more, or all.
+    The last bytes are at least `least`, or all.
     """
-    at = frame.start
+    offset = frame.start
     last: deque[tuple[int, int]] = deque()
-    behind = 0
-    while length := data[at]:
-        last.append((at, length))
-        behind += length
-        while behind - last[0][1] >= least:
-            behind -= last.popleft()[1]
-        at += length + 1
+    size = 0
+    while length := data[offset]:
+        last.append((offset, length))
+        size += length
+        while size - last[0][1] >= least:
+            size -= last.popleft()[1]
+        offset += length + 1
     joined = b"".join(data[start + 1 : start + 1 + size] for start, size in last)
     return data[frame.start : last[0][0]], joined
 
@@ -87,7 +87,8 @@ def parted(data: memoryview, frame: Frame, least: int) -> tuple[memoryview, byte
 def sub_blocks(data: bytes) -> bytes:
     """Return data as sub-blocks, each led by its length (§15)."""
     return b"".join(
-        bytes((len(part),)) + part for part in (data[at : at + 255] for at in range(0, len(data), 255))
+        bytes((len(block),)) + block
+        for block in (data[offset : offset + 255] for offset in range(0, len(data), 255))
     )
 
 
@@ -95,65 +96,65 @@ _SCREEN = Struct("<HHBxx")
 _DESCRIPTOR = Struct("<HHHHB")
 _IMAGE, _EXTENSION, _TRAILER = 0x2C, 0x21, 0x3B
 _INTERLACED = 0x40
-_MOST_PADDING = 16
+_MAX_PADDING = 16
 
 
-def _look(right: int, bottom: int, bits: int, seen: WalkState) -> None:
-    """Note a frame that reaches so far, before its data are looked for: a bomb may be cut there."""
-    # "Each image must fit within the boundaries of the Logical Screen" (§20): where the first does not, the
-    # screen grows. The limit on pixels must hold for what a reader makes of the others, too.
-    if not seen.frames:
-        seen.width, seen.height = max(seen.width, right), max(seen.height, bottom)
-    pixels = max(seen.width, right) * max(seen.height, bottom)
-    if pixels > seen.width * seen.height:
-        seen.most_pixels = max(seen.most_pixels, pixels)
-    seen.frames += 1
+def _record_frame(right: int, bottom: int, bits: int, state: WalkState) -> None:
+    """Record a frame with these bounds before its data are read: a decompression bomb may be cut there."""
+    # "Each image must fit within the boundaries of the Logical Screen" (§20): a larger first frame enlarges
+    # the screen. The limit on pixels must also hold for a decoder that enlarges it for later frames.
+    if not state.frames:
+        state.width, state.height = max(state.width, right), max(state.height, bottom)
+    pixels = max(state.width, right) * max(state.height, bottom)
+    if pixels > state.width * state.height:
+        state.most_pixels = max(state.most_pixels, pixels)
+    state.frames += 1
     if not 1 <= bits <= 11:
-        raise corrupt(f"frame {seen.frames} begins with codes of {bits} bits")
+        raise corrupt(f"frame {state.frames} begins with codes of {bits} bits")
 
 
-def _parts(data: memoryview, seen: WalkState | None = None) -> Iterator[Frame | int]:
-    """Yield every frame, and last where the trailer ends. Raises `Flaw`."""
+def _frames_and_end(data: memoryview, state: WalkState | None = None) -> Iterator[Frame | int]:
+    """Yield every frame, and last the offset behind the trailer. Raises `FormatError`."""
     try:
-        yield from _parts_to_the_trailer(data, seen)
+        yield from _read_blocks(data, state)
     except (IndexError, struct_error):
         raise truncated(f"ends after {len(data):,} bytes, without a trailer") from None
 
 
-def _parts_to_the_trailer(data: memoryview, seen: WalkState | None) -> Iterator[Frame | int]:
+def _read_blocks(data: memoryview, state: WalkState | None) -> Iterator[Frame | int]:
     _, _, flags = _SCREEN.unpack_from(data, 6)
-    at = 13 + _palette(flags)
+    offset = 13 + _palette_size(flags)
     padding = 0
     for _ in range(MOST_PARTS):
-        introducer = data[at]
+        introducer = data[offset]
         if introducer == _TRAILER:
-            yield at + 1
+            yield offset + 1
             return
         if introducer == _IMAGE:
-            left, top, width, height, flags = _DESCRIPTOR.unpack_from(data, at + 1)
-            at += 10 + _palette(flags)
-            bits, start = data[at], at + 1
-            if seen is not None:
-                _look(left + width, top + height, bits, seen)
-            at = _blocks(data, start)
-            yield Frame(left, top, width, height, bool(flags & _INTERLACED), bits, start, at - 1)
+            left, top, width, height, flags = _DESCRIPTOR.unpack_from(data, offset + 1)
+            offset += 10 + _palette_size(flags)
+            bits, start = data[offset], offset + 1
+            if state is not None:
+                _record_frame(left + width, top + height, bits, state)
+            offset = _skip_sub_blocks(data, start)
+            yield Frame(left, top, width, height, bool(flags & _INTERLACED), bits, start, offset - 1)
         elif introducer == _EXTENSION:
-            at = _blocks(data, at + 2)
-        elif introducer == 0 and padding < _MOST_PADDING:
-            at += 1
+            offset = _skip_sub_blocks(data, offset + 2)
+        elif introducer == 0 and padding < _MAX_PADDING:
+            offset += 1
             padding += 1
         else:
-            raise corrupt(f"the block at offset {at:,} begins with {introducer:02x}")
+            raise corrupt(f"the block at offset {offset:,} begins with {introducer:02x}")
     raise corrupt(f"more than {MOST_PARTS:,} blocks")
 
 
-def _palette(flags: int) -> int:
-    """Bytes of a colour table: "3 x 2^(Size of Global Color Table+1)" (§19, §21)."""
+def _palette_size(flags: int) -> int:
+    """Return the bytes of a colour table: "3 x 2^(Size of Global Color Table+1)" (§19, §21)."""
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
-def _blocks(data: memoryview, at: int) -> int:
-    """Past a chain of sub-blocks, each led by its length, and the terminator (§15, §16)."""
-    while length := data[at]:
-        at += length + 1
-    return at + 1
+def _skip_sub_blocks(data: memoryview, offset: int) -> int:
+    """Return the offset behind a chain of sub-blocks and its terminator (§15, §16)."""
+    while length := data[offset]:
+        offset += length + 1
+    return offset + 1

@@ -1,4 +1,4 @@
-"""What bytes look like that are none of our formats, so that a message can say more than "no image"."""
+"""The names of other types of data, so that a message can say more than "not an image"."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from imgfetch.model.result import ErrorKind
 
 
 def describe(head: bytes, size: int) -> Defect:
-    """Why bytes that begin with `head`, `size` of them in all, are no image of ours."""
+    """Return the defect of `size` bytes that begin with `head` and are not an image of a supported format."""
     if not size:
         return Defect(ErrorKind.EMPTY, "the body is empty")
-    if size < 32 and any(magic.startswith(head) for magic in _OURS):
+    if size < 32 and any(magic.startswith(head) for magic in _SUPPORTED):
         return Defect(ErrorKind.TRUNCATED, f"{size} bytes, the beginning of an image")
     if not head.strip(b"\0"):
         return Defect(ErrorKind.CORRUPT, f"the first {len(head):,} bytes are zero")
@@ -23,17 +23,17 @@ def describe(head: bytes, size: int) -> Defect:
         if head.startswith(magic):
             return Defect(ErrorKind.NOT_IMAGE, f"the body is {what}")
     if head[4:8] == b"ftyp":
-        return _media(head)
+        return _iso_media(head)
     return _text(head)
 
 
 def brands(head: bytes) -> frozenset[bytes]:
-    """The major and compatible brands of an ISO base media file (ISO 14496-12 §4.3)."""
+    """Return the major and compatible brands of an ISO base media file (ISO 14496-12 §4.3)."""
     size = min(int.from_bytes(head[:4]), len(head))
     return frozenset((head[8:12], *(head[at : at + 4] for at in range(16, size - 3, 4))))
 
 
-_OURS = (b"RIFF", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
+_SUPPORTED = (b"RIFF", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
 
 _IMAGES = {
     b"II*\0": "a TIFF image",
@@ -76,8 +76,8 @@ _OTHERS = {
 _HEIF = frozenset((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"))
 
 
-def _media(head: bytes) -> Defect:
-    # a file with a `mini` box names its codec where others have the minor version (ISO 23008-12)
+def _iso_media(head: bytes) -> Defect:
+    # A file with a `mini` box has its codec in the field of the minor version (ISO 23008-12).
     if head[8:12] == b"mif3":
         what = "AVIF" if head[12:16] == b"avif" else "HEIF"
         return Defect(ErrorKind.UNSUPPORTED_FORMAT, f"the body is a minimised {what} image (a mini box)")
@@ -111,7 +111,7 @@ def _text(head: bytes) -> Defect:
         return Defect(ErrorKind.NOT_IMAGE, "the body is JSON")
     if not text.translate(None, _PRINTABLE):
         return Defect(ErrorKind.NOT_IMAGE, "the body is text")
-    return Defect(ErrorKind.NOT_IMAGE, f"the body begins with {head[:8].hex(' ')}, no image known")
+    return Defect(ErrorKind.NOT_IMAGE, f"the body begins with {head[:8].hex(' ')}, as no known image does")
 
 
 _PRINTABLE = bytes((*b"\t\n\r\f\x1b", *range(0x20, 0x7F), *range(0x80, 0x100)))

@@ -1,4 +1,4 @@
-"""The smallest image of each format, one pixel, to see whether a decoder works; and an animation."""
+"""The smallest image of each format, one pixel, to test whether a decoder works; and an animation."""
 
 from __future__ import annotations
 

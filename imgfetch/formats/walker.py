@@ -1,4 +1,4 @@
-"""What the walkers share: what one has seen so far, how it stops, and the search for lost bytes."""
+"""Shared by the walkers: the state of a walk, the exception that ends it, and the search for lost data."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
     import re
 
 MOST_PARTS = 65_536
-"""Chunks, segments, boxes or blocks of one file: fifty million bytes of PNG in pieces of 8 KiB are 6,100."""
+"""Chunks, segments, boxes or blocks of one file at most: 50 MB of PNG in chunks of 8 KiB have 6,100."""
 
 
 class WalkState:
-    """What a walk knows of an image, filled in on the way, so that a flaw does not undo it."""
+    """The facts that a walk has found so far; they remain when an error ends the walk."""
 
     __slots__ = ("frames", "height", "most_pixels", "notes", "plane_bytes", "tail", "width")
 
@@ -26,7 +26,7 @@ class WalkState:
 
 
 class FormatError(Exception):
-    """The first thing wrong with a file: ends the walk. Never leaves this package."""
+    """The first error of a file, which ends the walk. Never leaves this package."""
 
     def __init__(self, reason: ErrorKind, message: str) -> None:
         self.defect = Defect(reason, message)
@@ -34,44 +34,45 @@ class FormatError(Exception):
 
 
 def truncated(message: str) -> FormatError:
-    """The file stops before its end."""
+    """Return the error of a file that stops before its end."""
     return FormatError(ErrorKind.TRUNCATED, message)
 
 
 def corrupt(message: str) -> FormatError:
-    """The file says something of itself that is not so."""
+    """Return the error of a file that contradicts itself or its specification."""
     return FormatError(ErrorKind.CORRUPT, message)
 
 
 def name(fourcc: bytes) -> str:
-    """Four bytes as they are to be read in a message."""
+    """Return four bytes in the form for messages."""
     return ascii(fourcc)[2:-1]
 
 
-def refuse_zeros(data: memoryview, start: int, stop: int, most: int) -> None:
-    """Raise where `start` to `stop` holds more than `most` zero bytes in a row: a lost write or a hole."""
-    at = zeros(data, start, stop, most + 1)
-    if at is not None:
-        raise corrupt(f"the image data is lost from offset {at:,}: over {most:,} zero bytes")
+def refuse_zeros(data: memoryview, start: int, stop: int, limit: int) -> None:
+    """Raise if over `limit` zero bytes in a row stand between `start` and `stop`: a lost write or a hole."""
+    offset = find_zeros(data, start, stop, limit + 1)
+    if offset is not None:
+        raise corrupt(f"the image data is lost from offset {offset:,}: over {limit:,} zero bytes")
 
 
 def refuse_second_file(data: memoryview, magic: re.Pattern[bytes], start: int, stop: int) -> None:
-    """Raise where `magic` begins a second file from `start` to `stop`: one that was cut and sent again."""
+    """Raise if `magic` begins a second file between `start` and `stop`: the file was cut and sent again."""
     found = magic.search(data, start)
     if found and found.start() < stop:
         raise corrupt(f"another image begins in its image data, at offset {found.start():,}")
 
 
-def zeros(data: memoryview, start: int, stop: int, run: int) -> int | None:
-    """Where the first `run` zero bytes in a row begin between `start` and `stop`."""
-    # such a run covers one byte of every `run`: only where that one is zero is there a reason to look
+def find_zeros(data: memoryview, start: int, stop: int, run: int) -> int | None:
+    """Return the offset of the first `run` zero bytes in a row between `start` and `stop`; None if absent."""
+    # Such a run covers one byte of every `run`: only around a zero one is a search needed.
     samples = bytes(data[start:stop:run])
     number = samples.find(0)
     while number >= 0:
-        at = start + number * run
-        before, after = bytes(data[max(start, at - run + 1) : at]), bytes(data[at : min(at + run, stop)])
-        first = at - len(before) + len(before.rstrip(b"\0"))
-        if at + len(after) - len(after.lstrip(b"\0")) - first >= run:
+        middle = start + number * run
+        before = bytes(data[max(start, middle - run + 1) : middle])
+        after = bytes(data[middle : min(middle + run, stop)])
+        first = middle - len(before) + len(before.rstrip(b"\0"))
+        if middle + len(after) - len(after.lstrip(b"\0")) - first >= run:
             return first
         number = samples.find(0, number + 1)
     return None

@@ -4,16 +4,16 @@
                     ─▶ VP8X ─▶ ICCP? ─▶ ALPH? (VP8 │ VP8L) ─▶ EXIF? XMP?         an extended still
                     ─▶ VP8X ─▶ ICCP? ─▶ ANIM ─▶ ANMF{ALPH? (VP8 │ VP8L)}… ─▶ …    an animation
 
-Lost data. VP8 decodes zeros without complaint, and valid files hold them: where one symbol is sure to
-follow another the arithmetic coder writes zero bytes, 27 % of a file in one run for a photograph above a
-plain area (libwebp's method 0). What all symbols of a macroblock of 16 × 16 pixels can take that way is 32
-bytes: 25 ends of block and 16 modes, of 8 bits at most each. Only a longer run is proof here, and VP8L
-has no such bound at all. `bitstreams` and `in_doubt` let a decoder ask a better question: does it read
-the data to the end? Of 1,700 valid files none let go of more than 3 of its last bytes.
+Lost data. VP8 decodes zeros without an error, and valid files contain them: the arithmetic coder writes zero
+bytes for symbols that are certain, 27 % of a file in one run for a photograph above a plain area (libwebp's
+method 0). All symbols of a macroblock of 16 × 16 pixels take at most 32 zero bytes: 25 ends of block and 16
+modes, of 8 bits at most each. Only a longer run for each is proof, and VP8L has no such bound. `bitstreams`
+and `may_be_damaged` serve a better test by a decoder: does it read the data to the end? Of 1,700 valid files,
+none has more than 3 last bytes that the decoder does not read.
 
-Tolerated: bytes behind the end that the RIFF header gives, which browsers and dwebp ignore. They may also
-come from the middle: a file that was cut and sent again, or that grew by some bytes. So where there are some,
-the coded data must hold no second file, and `in_doubt` always says yes.
+Tolerated: bytes behind the end that the RIFF header states, which browsers and dwebp ignore. They may also
+come from the middle, in a file that was cut and sent again, or into which bytes were inserted. In such a file
+the coded data must not contain a second file, and `may_be_damaged` is always true.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ from typing import TYPE_CHECKING
 from imgfetch.formats.walker import (
     MOST_PARTS,
     corrupt,
+    find_zeros,
     name,
     refuse_second_file,
     refuse_zeros,
     truncated,
-    zeros,
 )
 
 if TYPE_CHECKING:
@@ -38,39 +38,41 @@ if TYPE_CHECKING:
     from imgfetch.formats.walker import WalkState
 
 
-def walk(data: memoryview, seen: WalkState) -> None:
+def walk(data: memoryview, state: WalkState) -> None:
     """Walk a file that begins with `RIFF????WEBP`."""
     riff_size, _, fourcc, length = _HEADER.unpack_from(data, 4)
     end = 8 + riff_size
     flags = 0
     if fourcc == b"VP8X":
-        flags, seen.width, seen.height = _canvas(data, length)
+        flags, state.width, state.height = _canvas(data, length)
     else:
-        seen.width, seen.height = _bitstream(data, fourcc, 20, length)
+        state.width, state.height = _bitstream(data, fourcc, 20, length)
     if len(data) < end:
-        raise truncated(f"has {len(data):,} of the {end:,} bytes that its RIFF header gives")
+        raise truncated(f"has {len(data):,} of the {end:,} bytes that its RIFF header states")
     if flags & _ANIMATION:
-        _animation(data, end, seen)
+        _animation(data, end, state)
     else:
-        _still(data, 12, end, (seen.width, seen.height))
-        seen.frames = 1
+        _still(data, 12, end, (state.width, state.height))
+        state.frames = 1
     # "The file SHOULD NOT contain any data after the data specified by File Size" (RFC 9649 §2.4)
-    seen.tail = len(data) - end
-    if seen.tail:
-        for _, at, length in bitstreams(data):
-            refuse_second_file(data, _MAGIC, at, at + length)
+    state.tail = len(data) - end
+    if state.tail:
+        for _, offset, length in bitstreams(data):
+            refuse_second_file(data, _MAGIC, offset, offset + length)
 
 
 def bitstreams(data: memoryview) -> Iterator[tuple[bytes, int, int]]:
-    """Fourcc, offset and length of every VP8 and VP8L bitstream of a file that has been walked."""
-    for fourcc, at, length in _chunks(data, 12, _end(data)):
-        inner = _chunks(data, at + 16, at + length) if fourcc == b"ANMF" else [(fourcc, at, length)]
+    """Yield fourcc, offset and length of every VP8 and VP8L bitstream of a file that `walk` has accepted."""
+    for fourcc, offset, length in _chunks(data, 12, _end(data)):
+        inner = (
+            _chunks(data, offset + 16, offset + length) if fourcc == b"ANMF" else [(fourcc, offset, length)]
+        )
         yield from (chunk for chunk in inner if chunk[0] in (b"VP8 ", b"VP8L"))
 
 
-def in_doubt(data: memoryview, at: int, length: int) -> bool:
-    """Return whether there is a reason to ask whether a decoder reads a bitstream to its end."""
-    return len(data) > _end(data) or zeros(data, at, at + length, _DOUBTFUL) is not None
+def may_be_damaged(data: memoryview, offset: int, length: int) -> bool:
+    """Return True if it is worth a test whether a decoder reads the bitstream to its end."""
+    return len(data) > _end(data) or find_zeros(data, offset, offset + length, _LONG_ZERO_RUN) is not None
 
 
 def _end(data: memoryview) -> int:
@@ -78,7 +80,7 @@ def _end(data: memoryview) -> int:
     return 8 + int(riff_size)
 
 
-_DOUBTFUL = 64
+_LONG_ZERO_RUN = 64
 _MAGIC = re.compile(rb"RIFF....WEBP", re.DOTALL)
 _SIZE = Struct("<I")
 _HEADER = Struct("<I4s4sI")
@@ -98,52 +100,52 @@ def _canvas(data: memoryview, length: int) -> tuple[int, int, int]:
 
 
 def _still(data: memoryview, start: int, end: int, size: tuple[int, int]) -> None:
-    """One image between `start` and `end`, as large as the canvas or the frame it belongs to."""
+    """Check the image between `start` and `end`, which must be as large as its canvas or frame."""
     found = False
-    for fourcc, at, length in _chunks(data, start, end):
+    for fourcc, offset, length in _chunks(data, start, end):
         if fourcc in (b"VP8 ", b"VP8L"):
             if found:
-                raise corrupt(f"a second image begins at offset {at - 8:,}")
+                raise corrupt(f"a second image begins at offset {offset - 8:,}")
             found = True
-            real = _bitstream(data, fourcc, at, length)
-            if real != size:
-                raise corrupt(f"a frame of {size[0]} x {size[1]} holds {real[0]} x {real[1]} pixels")
+            coded = _bitstream(data, fourcc, offset, length)
+            if coded != size:
+                raise corrupt(f"a frame of {size[0]} x {size[1]} holds {coded[0]} x {coded[1]} pixels")
             if fourcc == b"VP8 ":
                 macroblocks = (size[0] + 15 >> 4) * (size[1] + 15 >> 4)
-                refuse_zeros(data, at + 10, at + length, 32 * macroblocks)
+                refuse_zeros(data, offset + 10, offset + length, 32 * macroblocks)
         elif fourcc == b"ALPH":
-            _alpha(data, at, length)
+            _alpha(data, offset, length)
     if not found:
-        raise corrupt("no VP8 or VP8L chunk in it")
+        raise corrupt("no VP8 or VP8L chunk in the file")
 
 
-def _animation(data: memoryview, end: int, seen: WalkState) -> None:
-    for fourcc, at, length in _chunks(data, 12, end):
+def _animation(data: memoryview, end: int, state: WalkState) -> None:
+    for fourcc, offset, length in _chunks(data, 12, end):
         if fourcc == b"ANMF":
-            seen.frames += 1
-            _frame(data, at, length, seen)
-    if not seen.frames:
+            state.frames += 1
+            _frame(data, offset, length, state)
+    if not state.frames:
         raise corrupt("an animation without a frame")
 
 
-def _frame(data: memoryview, at: int, length: int, seen: WalkState) -> None:
+def _frame(data: memoryview, offset: int, length: int, state: WalkState) -> None:
     if length < 16:
-        raise corrupt(f"the ANMF chunk at offset {at - 8:,} has {length} bytes, 16 are needed")
-    x, x_high, y, y_high, width, width_high, height, height_high = _FRAME.unpack_from(data, at)
+        raise corrupt(f"the ANMF chunk at offset {offset - 8:,} has {length} bytes, 16 are needed")
+    x, x_high, y, y_high, width, width_high, height, height_high = _FRAME.unpack_from(data, offset)
     # "The X coordinate of the upper left corner of the frame is Frame X * 2" (RFC 9649 §2.7.1.1)
     left, top = 2 * (x + (x_high << 16)), 2 * (y + (y_high << 16))
     width, height = 1 + width + (width_high << 16), 1 + height + (height_high << 16)
-    if left + width > seen.width or top + height > seen.height:
-        raise corrupt(f"frame {seen.frames} reaches beyond the canvas of {seen.width} x {seen.height}")
-    _still(data, at + 16, at + length, (width, height))
+    if left + width > state.width or top + height > state.height:
+        raise corrupt(f"frame {state.frames} reaches beyond the canvas of {state.width} x {state.height}")
+    _still(data, offset + 16, offset + length, (width, height))
 
 
 def _chunks(data: memoryview, start: int, end: int) -> list[tuple[bytes, int, int]]:
-    """Fourcc, offset of the payload and its length, for every chunk between `start` and `end`."""
+    """Return fourcc, offset of the payload and its length, for every chunk between `start` and `end`."""
     chunks = []
     while start < end:
         if start + 8 > end:
-            raise corrupt(f"{end - start} bytes at offset {start:,} are no chunk")
+            raise corrupt(f"{end - start} bytes at offset {start:,} are not a chunk")
         fourcc, length = _CHUNK.unpack_from(data, start)
         if start + 8 + length > end:
             raise corrupt(
@@ -153,49 +155,49 @@ def _chunks(data: memoryview, start: int, end: int) -> list[tuple[bytes, int, in
         chunks.append((fourcc, start + 8, length))
         if len(chunks) > MOST_PARTS:
             raise corrupt(f"more than {MOST_PARTS:,} chunks")
-        # "If Chunk Size is odd, a single padding byte [...] is added" (RFC 9649 §2.3). Readers forgive one
-        # that is missing at the very end.
+        # "If Chunk Size is odd, a single padding byte [...] is added" (RFC 9649 §2.3). Decoders tolerate that
+        # the last one is missing.
         start += 8 + length + (length & 1)
     return chunks
 
 
-def _bitstream(data: memoryview, fourcc: bytes, at: int, length: int) -> tuple[int, int]:
+def _bitstream(data: memoryview, fourcc: bytes, offset: int, length: int) -> tuple[int, int]:
     if fourcc == b"VP8 ":
-        return _lossy(data, at, length)
+        return _lossy(data, offset, length)
     if fourcc == b"VP8L":
-        return _lossless(data, at, length)
+        return _lossless(data, offset, length)
     raise corrupt(f"its first chunk is {name(fourcc)}, where VP8, VP8L or VP8X was due")
 
 
-def _lossy(data: memoryview, at: int, length: int) -> tuple[int, int]:
-    """The frame tag, start code and size of a key frame (RFC 6386 §9.1)."""
-    tag, tag_high, start_code, width, height = _VP8.unpack_from(data, at)
+def _lossy(data: memoryview, offset: int, length: int) -> tuple[int, int]:
+    """Check the frame tag and start code of a key frame (RFC 6386 §9.1), and return its size."""
+    tag, tag_high, start_code, width, height = _VP8.unpack_from(data, offset)
     if tag & 1:
-        raise corrupt("its VP8 data begins with no key frame")
+        raise corrupt("its VP8 data does not begin with a key frame")
     if start_code != b"\x9d\x01\x2a":
-        raise corrupt(f"the VP8 start code at offset {at + 3:,} is {start_code.hex()}, not 9d012a")
+        raise corrupt(f"the VP8 start code at offset {offset + 3:,} is {start_code.hex()}, not 9d012a")
     first_partition = (tag | tag_high << 16) >> 5
     if 10 + first_partition > length:
         raise corrupt(f"the first VP8 partition has {first_partition:,} bytes, its chunk {length:,}")
     if tag >> 1 & 7 > 3 or not tag & 0x10:
-        raise corrupt("its VP8 frame is of an unknown version, or not to be shown")
+        raise corrupt("its VP8 frame has an unknown version, or is hidden")
     width, height = width & 0x3FFF, height & 0x3FFF
     if not width or not height:
         raise corrupt(f"{width} x {height} pixels in its VP8 header")
     return width, height
 
 
-def _lossless(data: memoryview, at: int, length: int) -> tuple[int, int]:
-    """The signature, size and version of a VP8L image (RFC 9649 §3.3)."""
-    signature, bits = _VP8L.unpack_from(data, at)
+def _lossless(data: memoryview, offset: int, length: int) -> tuple[int, int]:
+    """Check the signature and version of a VP8L image (RFC 9649 §3.3), and return its size."""
+    signature, bits = _VP8L.unpack_from(data, offset)
     if signature != 0x2F or length < 5:
-        raise corrupt(f"the VP8L signature at offset {at:,} is {signature:02x}, not 2f")
+        raise corrupt(f"the VP8L signature at offset {offset:,} is {signature:02x}, not 2f")
     if bits >> 29:
         raise corrupt(f"VP8L version {bits >> 29}, only 0 is known")
     return 1 + (bits & 0x3FFF), 1 + (bits >> 14 & 0x3FFF)
 
 
-def _alpha(data: memoryview, at: int, length: int) -> None:
+def _alpha(data: memoryview, offset: int, length: int) -> None:
     # Compression method, "0: No compression. 1: Compressed using the WebP lossless format" (§2.7.1.2)
-    if not length or data[at] & 3 > 1:
-        raise corrupt(f"the ALPH chunk at offset {at - 8:,} is empty or compressed by an unknown method")
+    if not length or data[offset] & 3 > 1:
+        raise corrupt(f"the ALPH chunk at offset {offset - 8:,} is empty or compressed by an unknown method")

@@ -265,7 +265,7 @@ def _background(tag: str, attributes: Attributes) -> Iterator[SourceSet]:
     background = first(attributes, *LAZY_BACKGROUND)
     if background[:4].lower() == "url(":
         yield from (replace(each, kind=SourceKind.LAZY) for each in find_css_images(background))
-    elif "/" in background or "." in background:  # data-background may also be a color or a flag
+    elif "/" in background or "." in background:  # data-background may also be a colour or a flag
         yield from single(SourceKind.LAZY, background)
 
 
