@@ -7,7 +7,7 @@ import re
 
 def without_credentials(text: str) -> str:
     """Return a text, as it is to be shown, without the user and password of each URL in it."""
-    return _CREDENTIALS.sub(r"\1", text) if "@" in text else text
+    return re.sub(_CREDENTIALS, r"\1", text) if "@" in text else text
 
 
 # Browsers leave out tabs and line ends, which may be escapes in a text that was made printable.
@@ -18,13 +18,12 @@ _WORD_BEGINS = r"""(?<![^\s"'`(<>,;=])"""
 # What may follow a host and its port; what follows a colon and is not a port belongs to a password.
 _PORT = r"""[0-9]{0,5}(?:[\\/?\#\s"'<>,):;.…]|$)"""
 
-_CREDENTIALS = re.compile(
-    rf"""( (?<=:){_LEFT_OUT}(?:[\\/]{_LEFT_OUT}){{2,}}  # `https://`; browsers take backslashes, too
+# Compiled by its first use, which `re` remembers: most runs show no text with an `@`.
+_CREDENTIALS = rf"""(?xi)
+        ( (?<=:){_LEFT_OUT}(?:[\\/]{_LEFT_OUT}){{2,}}  # `https://`; browsers take backslashes, too
         | {_WORD_BEGINS}[\\/]{{2,}}                    # `//host`
         | (?<=http:)[\\/]? | (?<=https:)[\\/]?       # `http:host`, which browsers read as `http://host`
         | {_WORD_BEGINS}(?!mailto:)(?=[\w.%+-]{{1,255}}:[^\\/?\#\s:@"'<>,]{{1,255}}@)  # `user:password@host`
         ) (?: [^\\/?\#\s]{{1,4096}}@
         | (?!\[)[^\\/?\#\s:@]{{1,255}}:(?!\s|{_PORT})[^@,"'<>\n]{{1,255}}@  # a password that is not escaped
-        )""",
-    re.VERBOSE | re.IGNORECASE,
-)
+        )"""
