@@ -155,7 +155,7 @@ def test_what_a_text_says_amiss_is_told_with_line_and_column(
 @given(st.text("a\r\n\f\x85é"), st.data())
 def test_line_and_column_lead_to_the_offset_they_were_made_of(text: str, data: st.DataObject) -> None:
     offset = data.draw(st.integers(0, len(text)))
-    placed = Lines(text).placed(Problem(offset, "", ""))
+    placed = Lines(text).locate(Problem(offset, "", ""))
     assert Lines(text).offset(placed.line, placed.column) == offset
     if text[offset - 1 : offset + 1] != "\r\n":
         before = text[:offset].replace("\r\n", "\n").replace("\r", "\n").split("\n")

@@ -13,10 +13,10 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from imgfetch.errors import member
-from imgfetch.markup import auto_sizes, links, media, urls
+from imgfetch.markup import links, media, urls
 from imgfetch.markup.encoding import decode, find_encoding, output_encoding
 from imgfetch.markup.html import read_page
-from imgfetch.markup.sizes import may_contain_auto, source_size
+from imgfetch.markup.sizes import layout_width, may_contain_auto, source_size
 from imgfetch.markup.srcset import urls_and_descriptors
 from imgfetch.model.markup import Browser
 from imgfetch.rules.image import browser as rule
@@ -148,11 +148,11 @@ class _Screen:
         standing = self._standing_for(image) if image.before else None
         if standing is not None:
             auto = lazy and standing.is_auto
-            size = auto_sizes.image_width(attr, standing.attr, self._viewport) if auto else standing.size
+            size = layout_width(attr, standing.attr, self._viewport) if auto else standing.size
             return self._load(self._chosen_of(standing, size), lazy=lazy)
         sizes = attr("sizes") or ""
         auto = lazy and may_contain_auto(sizes)
-        width = auto_sizes.image_width(attr, None, self._viewport) if auto else None
+        width = layout_width(attr, None, self._viewport) if auto else None
         src = self._default(attr("src") or "")
         urls = self._ranked(urls_and_descriptors(attr("srcset") or ""), sizes, auto_width=width, src=src)
         return self._load(self._select(urls), lazy=lazy)

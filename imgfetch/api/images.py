@@ -105,7 +105,7 @@ def _finished(found: Iterable[SourceSet], markup: str) -> Iterator[SourceSet]:
                 from imgfetch.markup.positions import Lines
 
                 lines = Lines(markup)
-            yield replace(each, problems=tuple(map(lines.placed, each.problems)))
+            yield replace(each, problems=tuple(map(lines.locate, each.problems)))
         else:
             yield each
 

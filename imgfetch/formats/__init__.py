@@ -51,7 +51,7 @@ def walk(data: Buffer) -> Structure:
 
 
 def sniff(head: bytes) -> Format | None:
-    """Return the format whose magic bytes begin `head`, or None. 64 bytes suffice for nearly all files."""
+    """Return the format with the magic bytes that begin `head`, or None. 64 bytes suffice for nearly all."""
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return Format.WEBP
     if head.startswith(b"\xff\xd8\xff"):

@@ -23,7 +23,7 @@ NO_SECOND_TRY = 16_000_000
 
 
 def decode_load(data: Buffer, structure: Structure) -> DecodeLoad:
-    """Return the largest load of a decode of `data`, whose structure check returned `structure`."""
+    """Return the largest load of a decode of `data`, given the result of their structure check."""
     pixels = max(structure.width * structure.height, structure.most_pixels)
     with memoryview(data) as view:
         try:

@@ -169,7 +169,7 @@ def _animation(payload: memoryview, progress: _Progress, state: WalkState) -> No
 
 
 def _frame(payload: memoryview, progress: _Progress, state: WalkState) -> None:
-    """Read an fcTL chunk (§11.3.6.2): a region of the canvas, whose data follow."""
+    """Read an fcTL chunk (§11.3.6.2): a region of the canvas; its data follow."""
     _check_sequence(payload, progress)
     if progress.frame_empty:
         raise corrupt(f"frame {progress.frames} has no data")

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 _WITHOUT_IMAGES = frozenset({"import", "namespace", "charset", "font-face", "document", "-moz-document"})
-"""At-rules whose URLs name no image."""
+"""At-rules with URLs that name no image."""
 _IMAGE_SETS = frozenset({"image-set", "-webkit-image-set"})
 _WITH_A_STRING = frozenset({"url", "src", "type"})
-"""Functions whose argument is a string."""
+"""Functions that take a string."""
 _DENSITIES = {"x": 1.0, "dppx": 1.0, "dpi": 1 / 96, "dpcm": 2.54 / 96}
 
 _MAY_NAME_AN_IMAGE = re.compile(r"\\|(?:url|image-set|src)\(", re.IGNORECASE)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _BLANK = re.compile(r"(?:[ \t\n\r\f]++|/\*.*?(?:\*/|\Z))*+", re.DOTALL)
 
 _MAX_CACHED = 1_000
-"""Characters of a list whose result is cached: many elements of a page have the same short queries."""
+"""Characters of a list with a cached result: many elements of a page have the same short queries."""
 
 
 def matches(condition: str, viewport: Viewport, *, browser: str = "chromium") -> bool:

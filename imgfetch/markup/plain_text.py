@@ -1,10 +1,10 @@
-"""Source sets inside plain text: the lists of `URL descriptor, URL descriptor…` that crawlers leave behind.
+"""Source sets inside plain text: the lists of `URL descriptor, URL descriptor…` that crawlers save.
 
-    text ─▶ a descriptor after white space ─▶ the URL before it, and those a comma joins to that ─▶ the list
-            forward from there, as far as commas and descriptors reach ─▶ read_srcset ─▶ SourceSet
+    text ─▶ a descriptor after white space ─▶ the URL before it, and those that commas join to it ─▶ the list
+            forward from there, to its last comma or descriptor ─▶ read_srcset ─▶ SourceSet
 
-Prose has many URLs but few descriptors, so the search begins at the descriptors. No stretch of text is
-looked at more than a few times: the time is linear in the text.
+Prose has many URLs but few descriptors, so the search begins at the descriptors. It reads each part of the
+text a few times at most: the time is linear in the text.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 _DESCRIBED = r"(?:[0-9]++(?:\.[0-9]++)?|\.[0-9]++)[wxh](?![\w%/\\@#$+*=~^(-]|[.:]\w)"
-"""A descriptor that does not go on as something else, such as 2x2 or 480w.webp."""
+"""A descriptor that is not the beginning of another word, such as 2x2 or 480w.webp."""
 
 _DESCRIPTOR = re.compile(rf"\s{_DESCRIBED}")
 _DESCRIPTORS = re.compile(rf"(?:\s++{_DESCRIBED})++")
@@ -43,9 +43,9 @@ _RELATIVE = re.compile(
 
 
 def find_source_sets(text: str, *, base_url: str = "") -> Iterator[SourceSet]:
-    """Yield the source sets in a text; the text may be a srcset itself, or prose around any number.
+    """Yield the source sets in a text: the text may be a srcset, or prose with any number of them.
 
-    Relative URLs are resolved against `base_url`, and kept as written where there is none.
+    Relative URLs are resolved against `base_url`; if it is empty, they stay as they are written.
     """
     whole = _read_whole(text)
     for found in _find_lists(text) if whole is None else (whole,):
@@ -56,7 +56,7 @@ def find_source_sets(text: str, *, base_url: str = "") -> Iterator[SourceSet]:
 
 
 def _read_whole(text: str) -> SourceSet | None:
-    """The source set that the whole text is, if it is one to its end."""
+    """Return the source set if the whole text is one; else None."""
     candidates: list[Candidate] = []
     described = False
     for item in walk(text):
@@ -86,10 +86,13 @@ def _find_lists(text: str) -> Iterator[SourceSet]:
             yield source_set
 
 
-def _start(text: str, floor: int, descriptor: int) -> int | None:
-    """Where the list begins whose first descriptor is given: at its URL, or at one a comma joins to it."""
-    # Read backwards, a regular expression stops at the first word that no comma joins to the next.
-    chain = _CHAIN_BACKWARDS.match(text[floor:descriptor][::-1])
+def _start(text: str, lowest: int, descriptor: int) -> int | None:
+    """Return the start of the list of the `descriptor`: its URL, or an earlier one that commas join to it.
+
+    It is not before `lowest`. None if no URL precedes the descriptor.
+    """
+    # Backwards, the regular expression stops at the first word that no comma joins to the next.
+    chain = _CHAIN_BACKWARDS.match(text[lowest:descriptor][::-1])
     if chain is None:
         return None
     start = None
@@ -98,13 +101,13 @@ def _start(text: str, floor: int, descriptor: int) -> int | None:
         if offset is None:
             break
         start = token.start() + offset
-        if offset:  # a quote or a word stands before the URL, and nothing before that is joined to it
+        if offset:  # a quote or a word precedes the URL: no comma joins it to an earlier one
             break
     return start
 
 
 def _end(text: str, start: int) -> int:
-    """Where the list ends that begins at a URL at `start`."""
+    """Return the end of the list that begins with a URL at `start`."""
     end = position = start
     while (url := _URL.match(text, position)) and _url_offset(url[1]) == 0:
         descriptors = _DESCRIPTORS.match(text, url.end())
@@ -125,7 +128,7 @@ def _end(text: str, start: int) -> int:
 
 
 def _next_candidate(text: str, position: int) -> int | None:
-    """Where the text goes on after a comma, if a URL with descriptors comes next."""
+    """Return the offset behind a comma at `position`, if a URL with descriptors follows; else None."""
     comma = _COMMA.match(text, position)
     url = comma and _URL.match(text, comma.end())
     if comma and url and _url_offset(url[1]) == 0 and _DESCRIPTORS.match(text, url.end()):
@@ -134,7 +137,7 @@ def _next_candidate(text: str, position: int) -> int | None:
 
 
 def _read(text: str, start: int, end: int) -> SourceSet | None:
-    # In prose every white space separates, in a srcset only the ASCII ones.
+    # In prose all white space separates, in a srcset only that of ASCII.
     candidates, problems = read_srcset(re.sub(r"\s", " ", text[start:end]))
     if all(candidate.width is candidate.density is None for candidate in candidates):
         return None
@@ -143,7 +146,7 @@ def _read(text: str, start: int, end: int) -> SourceSet | None:
 
 
 def _url_offset(token: str) -> int | None:
-    """Where in a word a URL begins that may be an image's: after `srcset="` or the like; None for no URL."""
+    """Return the offset of a URL of an image in a word, as after `srcset="`; None if it has none."""
     if _RELATIVE.match(token) and token[0] in "./":
         return 0
     absolute = _ABSOLUTE.search(token)
@@ -157,6 +160,6 @@ def _url_offset(token: str) -> int | None:
 def _resolve(candidate: Candidate, base_url: str) -> Candidate:
     if _SCHEME.match(candidate.url):
         return candidate
-    from imgfetch.markup.urls import resolve  # only here: few texts have relative URLs
+    from imgfetch.markup.urls import resolve  # loaded late: few texts have relative URLs
 
     return replace(candidate, url=resolve(candidate.url, base_url) or candidate.url)

@@ -1,4 +1,4 @@
-"""Where in a text a line begins: from lines and columns, which people read, to offsets, and back."""
+"""Positions in a text: from lines and columns, which people read, to offsets, and back."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _END = re.compile(r"\r\n|[\r\n]")
 
 
 class Lines:
-    """The lines of a text, ended by CR, LF or both; they are not looked for before they are asked for."""
+    """The lines of a text, ended by CR, LF or both; they are found at the first use."""
 
     def __init__(self, text: str) -> None:
         self._text = text
@@ -26,10 +26,10 @@ class Lines:
         return [0, *(end.end() for end in _END.finditer(self._text))]
 
     def offset(self, line: int, column: int) -> int:
-        """The offset of the column of a line, both counted from 1."""
+        """Return the offset of a line and column, both counted from 1."""
         return self._starts[line - 1] + column - 1
 
-    def placed(self, problem: Problem) -> Problem:
-        """The same, with the line and column of its position."""
+    def locate(self, problem: Problem) -> Problem:
+        """Return the problem with the line and column of its position."""
         line = bisect_right(self._starts, problem.position)
         return replace(problem, line=line, column=problem.position - self._starts[line - 1] + 1)

@@ -3,11 +3,17 @@
     text ─▶ entries between commas ─▶ a length at the end, a condition before it ─▶ the first that holds
 
 Chromium stops at the first entry that begins with `auto`, for any image; Firefox skips an `auto` that the
-image does not allow.
+image does not allow. `auto` stands for `layout_width`: the width that the markup of a lazy image gives it.
+
+    width in its style ─▶ else the width attribute ─▶ else 300px, or 0 ─▶ max-width and min-width in its style
+
+Style sheets are not read, and a percentage is taken of the viewport less the usual margin of the body.
 """
 
 from __future__ import annotations
 
+import math
+import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -19,15 +25,16 @@ from imgfetch.model.markup import Problem, Viewport
 
 if TYPE_CHECKING:
     from imgfetch.markup.css_tokens import Token
+    from imgfetch.markup.html import Attr
 
 _MAX_CACHED = 1_000
-"""Characters of an attribute whose value is cached: the images of a page share few `sizes`, all short."""
+"""Characters of an attribute with a cached result: the images of a page share few `sizes`, all short."""
 
 
 def source_size(
     sizes: str, viewport: Viewport, *, auto_width: float | None = None, browser: str = "chromium"
 ) -> float:
-    """Return the source size in CSS px: the first entry whose condition is true, else 100vw.
+    """Return the source size in CSS px: the first entry with a true condition, else 100vw.
 
     `auto_width` is the layout width of a lazy image, which allows `auto`; None for any other image.
     """
@@ -95,3 +102,64 @@ def _length(token: Token, viewport: Viewport, browser: str) -> float | None:
     if found.number < 0 and token.kind != "function":
         return None
     return max(0.0, found.number)
+
+
+# ---------------------------------------------------------------------------------------------------
+# The layout width of a lazy image, for which `auto` stands
+
+
+def layout_width(image: Attr, source: Attr | None, viewport: Viewport) -> float:
+    """Return the width that the markup of an image gives it, in whole CSS pixels."""
+    styles = {name.lower(): value for name, value in _DECLARATION.findall(image("style") or "")}
+    attribute = None if source is None else source("width")
+    attribute = image("width") if attribute is None else attribute
+    width = _css_length(styles.get("width"), viewport)
+    if width is None:
+        width = _dimension(attribute, viewport)
+    if width is None:
+        width = _INTRINSIC_WIDTH if _BEGINS_WITH_AUTO.match(image("sizes") or "") else 0.0
+    upper = _css_length(styles.get("max-width"), viewport)
+    lower = _css_length(styles.get("min-width"), viewport)
+    width = width if upper is None else min(width, upper)
+    width = width if lower is None else max(width, lower)
+    return float(math.floor(width + 0.5)) if width < _MAX_WIDTH else _MAX_WIDTH
+
+
+def _dimension(attribute: str | None, viewport: Viewport) -> float | None:
+    found = _DIMENSION.match(attribute or "")
+    if found is None:
+        return None
+    number = float(found[1][:_MAX_DIGITS])
+    return number / 100 * (viewport.width - _BODY_MARGIN) if found[2] else number
+
+
+def _css_length(value: str | None, viewport: Viewport) -> float | None:
+    """Return the px of a CSS length or percentage, None for any other value."""
+    entry = next(iter(entries(value or "")), ())
+    tokens = without_space(entry)
+    if len(tokens) != 1:
+        return None
+    (token,) = tokens
+    if token.kind == "percentage":
+        return token.number / 100 * (viewport.width - _BODY_MARGIN) if token.number >= 0 else None
+    found = quantity(token, viewport, ALL_MATH)
+    if found is None or found.number < 0:
+        return None
+    return found.number if found.measure == "length" or found.number == 0 else None
+
+
+_DECLARATION = re.compile(r"""(?:^|;)\s*+((?:min-|max-)?width)\s*+:\s*+([^;!]*+)""", re.IGNORECASE)
+_DIMENSION = re.compile(r"[ \t\n\f\r]*+\+?([0-9]++(?:\.[0-9]++)?)(%?)")
+"""A value by the rules for parsing dimension values (HTML §2.3.4.4)."""
+
+_MAX_DIGITS = 30
+"""Digits of a number that are read: more change no pixel, and could overflow."""
+
+_BEGINS_WITH_AUTO = re.compile(r"auto(?:,|\Z)", re.IGNORECASE)
+_INTRINSIC_WIDTH = 300.0
+"""Pixels of `contain-intrinsic-size` if `sizes` begins with `auto` (HTML §15.4.3); else the width is 0."""
+_MAX_WIDTH = float(2**25)
+"""Pixels of the largest width: layouts count in 64ths of a pixel, in 32 bits."""
+
+_BODY_MARGIN = 16.0
+"""Pixels: the default margins of the body on both sides."""

@@ -87,7 +87,7 @@ def urls_and_descriptors(text: str) -> tuple[Sequence[str], Descriptors]:
 
 
 _MAX_CACHED = 64
-"""Candidates of a list whose descriptors are cached: the lists of a page differ mostly in their URLs."""
+"""Candidates of a list with cached descriptors: the lists of a page differ mostly in their URLs."""
 
 
 @lru_cache(maxsize=512)

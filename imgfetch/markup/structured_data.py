@@ -31,9 +31,9 @@ _META_NAMES = frozenset(
         "msapplication-tileimage",
     }
 )
-"""The names and properties of `<meta>` whose content is an image URL."""
+"""The names and properties of a `<meta>` with an image URL."""
 _JSON_IMAGES = frozenset({"image", "thumbnailurl", "thumbnail", "logo", "photo", "primaryimageofpage"})
-"""The properties of JSON-LD whose values are images, in lower case."""
+"""The properties of JSON-LD that have images as values, in lower case."""
 
 
 def meta_images(attributes: Attributes) -> Iterator[SourceSet]:

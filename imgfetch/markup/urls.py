@@ -122,7 +122,7 @@ def absolute(source_set: SourceSet, base: str) -> SourceSet:
 
 
 def base_url(href: str | None, document: str, *, browser: str = "standard") -> str | None:
-    """Return the base URL of a document at `document` whose first `<base href>` is `href` (HTML §2.4.3).
+    """Return the base URL of a document at `document` with `href` as its first `<base href>` (HTML §2.4.3).
 
     None is a base against which no relative URL resolves: Chromium uses a `<base>` that it cannot parse,
     where the standard and Firefox fall back to the URL of the document.
@@ -138,7 +138,7 @@ def base_url(href: str | None, document: str, *, browser: str = "standard") -> s
 def current_src(
     url: str, base: str | None, *, encoding: str = "utf-8", browser: str = "chromium"
 ) -> str | None:
-    """Return the `currentSrc` of an image whose chosen candidate is `url`; None if there is no URL to fetch.
+    """Return the `currentSrc` of an image with the chosen candidate `url`; None without a URL to fetch.
 
     Chromium returns a URL that it cannot parse, or refuses to load, as it was written.
     """
