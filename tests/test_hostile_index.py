@@ -125,7 +125,7 @@ TYPES = ("null", "int", "real", "text", "blob", "huge")
 COLUMNS = {
     "object": "sha256 format bytes mtime_ns used_at checked_at",
     "entry": "key selector variant sha256 width height frames verified url status headers request_time"
-    " response_time bound fresh_until source_set",
+    " response_time redirect_lifetime fresh_until source_set",
     "pin": "key",
     "clock": "time doubted",
     "total": "objects bytes",
@@ -336,7 +336,8 @@ SCHEMAS = {
         DROP TABLE entry;
         CREATE VIEW entry AS {FOREVER} SELECT x AS id, '{CAT}' AS key, '' AS selector, '' AS variant,
         x AS sha256, 1 AS width, 1 AS height, 1 AS frames, '' AS verified, '' AS url, 200 AS status,
-        '' AS headers, 1.0 AS request_time, 1.0 AS response_time, NULL AS bound, 9e9 AS fresh_until FROM n;
+        '' AS headers, 1.0 AS request_time, 1.0 AS response_time, NULL AS redirect_lifetime,
+        9e9 AS fresh_until FROM n;
     """,
     "a view of much": f"""
         DROP TABLE object;
