@@ -20,7 +20,7 @@ from imgfetch.redaction import without_credentials
 from imgfetch.rules.http.signed_urls import unsigned
 
 LONGEST = 16 * 1024
-"""Characters in a URL beyond which no origin can be expected to read it."""
+"""Characters of a URL at most: origins need not accept a longer one."""
 
 
 class BlockedPort(Defect):
@@ -30,90 +30,88 @@ class BlockedPort(Defect):
 
 
 class Address(NamedTuple):
-    """An http(s) URL that can be asked for, in its parts."""
+    """The parts of an http(s) URL that can be fetched."""
 
     scheme: str
     host: str
     """Lower case; an IPv6 address without its brackets."""
     port: int
     authority: str
-    """Host and port, the port left out where it is the scheme's own: what the Host field says."""
+    """The value of the Host field: host and port, without the default port of the scheme."""
     origin: str
     """Scheme and authority (RFC 6454 §6.2)."""
     target: str
-    """Path and query, as they are sent: in printable ASCII, without a space."""
+    """Path and query as they are sent: printable ASCII without spaces."""
     userinfo: str
     """`user:password` as written in the URL: for this origin only, never shown, never in a key."""
     url: str
-    """The URL to ask for: without credentials and fragment."""
-    names: tuple[Key, str]
-    """Key and resource, where no parameter is ignored."""
+    """The URL of the request: without credentials and fragment."""
+    identity: tuple[Key, str]
+    """Key and resource, if no parameter is ignored."""
 
     def key(self, ignoring: tuple[str, ...] = (), *, signed: bool = False) -> Key:
-        """The same for every spelling of one resource that RFC 3986 §6.2.2 and RFC 9110 §4.2.3 equate.
+        """Return the key: equal for URLs that RFC 3986 §6.2.2 and RFC 9110 §4.2.3 equate.
 
-        So it is for `'` and `%27` in a query: what browsers ask for tells no origin which was written.
-
-        Signatures are no part of it, nor are the parameters that `ignoring` names: see `signed_urls`.
-        A key that is to be `signed` keeps its signature.
+        The key has neither a signature (see `signed_urls`) nor the parameters that `ignoring` names. A
+        `signed` key has its signature.
         """
-        return self._names(ignoring, signed=signed)[0]
+        return self._identity(ignoring, signed=signed)[0]
 
     def resource(self, ignoring: tuple[str, ...] = (), *, signed: bool = False) -> str:
-        """The URL without what only signs it: what validators and ranges belong to, and what may be noted."""
-        return self._names(ignoring, signed=signed)[1]
+        """Return the URL without its signature: validators and ranges belong to it, and it may be stored."""
+        return self._identity(ignoring, signed=signed)[1]
 
-    def _names(self, ignoring: tuple[str, ...], *, signed: bool) -> tuple[Key, str]:
+    def _identity(self, ignoring: tuple[str, ...], *, signed: bool) -> tuple[Key, str]:
         if ignoring or signed:
-            return _remembered_names(self.origin, self.target, ignoring, signed=signed)
-        return self.names
+            return _cached_identity(self.origin, self.target, ignoring, signed=signed)
+        return self.identity
 
     @property
     def shown(self) -> str:
-        """The URL as it may be printed: no credentials, and of the query only what can be no secret."""
+        """The URL as it may be printed: without credentials and query values that may be secrets."""
         return _shown(self.url)
 
 
-_LONGEST_BROKEN = 8 * 1024
-"""Characters that are looked at of a string that is no URL, to show the beginning of it."""
+_MAX_SHOWN = 8 * 1024
+"""Characters of an invalid URL that are searched for secrets before its beginning is shown."""
 
-_REMEMBERED = 512
-"""URLs, or hosts, of which is remembered what was made of them: it is asked at every step of their way."""
+_CACHED = 512
+"""URLs or hosts in a cache: several steps of a fetch parse the same URL."""
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_CACHED)
 def read(url: str) -> Address | Defect:
-    """Take an absolute http(s) URL apart; say in one sentence what is wrong with any other string."""
+    """Parse an absolute http(s) URL; return the defect of any other string."""
     if len(url) > LONGEST:
         return _bad(f"{len(url):,} characters are too long for a URL; the limit is {LONGEST:,}")
     match = _URL.fullmatch(url)
     if match is None:
         return _bad(_why_not(url))
     scheme, userinfo, host, port, target = match.groups(default="")
-    place = _place(scheme, host, port)
-    if isinstance(place, Defect):
-        return place
-    origin = place[-1]
+    server = _server(scheme, host, port)
+    if isinstance(server, Defect):
+        return server
+    origin = server[-1]
     target = target if target[:1] == "/" else "/" + target
     if "/." in target or "/%2" in target or _MAY_BE_ESCAPED.search(target):  # %2e stands for a dot
         target = (_resolved(origin + target) or "")[len(origin) :] or target
-    return Address(*place, target, userinfo[:-1], origin + target, _names(origin, target))
+    return Address(*server, target, userinfo[:-1], origin + target, _identity(origin, target))
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_CACHED)
 def key(url: str, ignoring: tuple[str, ...] = ()) -> Key | None:
-    """The key of a URL, as `Address.key` has it; None for any other string."""
+    """Return the key of a URL, as `Address.key` does; None for any other string."""
     address = read(url)
     return address.key(ignoring) if isinstance(address, Address) else None
 
 
 def is_plain(url: str) -> bool:
-    """Whether a browser asks for a URL as it is spelled, and writes no escapes and turns no backslash."""
+    """Return True if a browser requests a URL as it is written, without escaping a character."""
     return url.isascii() and not _ODD.search(url)
 
 
 def is_relative(url: str) -> bool:
-    """Whether a string is no URL for want of a scheme alone."""
+    """Return True if a string has no scheme."""
     return _SCHEME.match(url) is None
 
 
@@ -128,23 +126,23 @@ def resolve_location(location: str, base: str) -> str:
 
 
 def origin(url: str) -> str:
-    """Scheme, host and port of a URL; the empty string where it names none."""
+    """Return scheme, host and port of a URL; an empty string for any other string."""
     address = read(url)
     return address.origin if isinstance(address, Address) else ""
 
 
 def read_origin(url: str) -> str | Defect:
-    """Read an origin as people write it, `https://host:port`; say what is wrong with any other string."""
+    """Parse an origin as people write it, `https://host:port`; return the defect of any other string."""
     address = read(url)
     if isinstance(address, Defect):
         return address
     if address.userinfo or address.url != f"{address.origin}/" or "#" in url:
-        return _bad("an origin is a scheme, a host and a port, and nothing else")
+        return _bad("an origin has a scheme, a host and a port, and no other part")
     return address.origin
 
 
 def without_userinfo(url: str) -> str:
-    """Return a URL, or a reference to one, without user and password; the rest stays as it is."""
+    """Return a URL or a relative reference without user and password, otherwise unchanged."""
     return _USERINFO.sub(r"\1", url, count=1) if "@" in url else url
 
 
@@ -154,7 +152,7 @@ def source_without_userinfo(source: str) -> str:
 
 
 def without_signature(url: str) -> str:
-    """A URL, or a reference to one, without user, password and what only signs it."""
+    """Return a URL or a relative reference without user, password and signature."""
     reference, hash_mark, fragment = url.partition("#")
     path, mark, query = reference.partition("?")
     left = unsigned(query)
@@ -162,7 +160,7 @@ def without_signature(url: str) -> str:
 
 
 def with_credentials_of(other: str, url: str) -> str:
-    """`url` with user and password of another URL, if that is of the same origin."""
+    """Return `url` with user and password of another URL, if both have the same origin."""
     here, there = read(url), read(other)
     if not (isinstance(here, Address) and isinstance(there, Address)):
         return url
@@ -172,7 +170,7 @@ def with_credentials_of(other: str, url: str) -> str:
 
 
 def blocked_port(port: int) -> BlockedPort | None:
-    """Say what is wrong with a port that browsers block (Fetch §2.9): its service speaks another protocol."""
+    """Return the defect of a port that browsers block (Fetch §2.9): it belongs to another protocol."""
     if port not in BLOCKED_PORTS:
         return None
     message = f"port {port} is blocked, as browsers block it: it belongs to another protocol than HTTP"
@@ -180,11 +178,11 @@ def blocked_port(port: int) -> BlockedPort | None:
 
 
 def redact(url: str) -> str:
-    """Any URL, however broken, as it may be printed."""
+    """Return any URL, valid or not, as it may be printed."""
     address = read(url)
     if isinstance(address, Address):
         return address.shown
-    shown = without_credentials(without_userinfo(url[:_LONGEST_BROKEN])).partition("?")[0]
+    shown = without_credentials(without_userinfo(url[:_MAX_SHOWN])).partition("?")[0]
     return printable(shown)[:120]
 
 
@@ -201,7 +199,7 @@ BLOCKED_PORTS = frozenset(
 
 _PORTS = {"http": 80, "https": 443}
 
-# Not without regard to case: then \u017f would be an s, and \u212a a k.
+# re.IGNORECASE would take \u017f for an s, and \u212a for a k.
 _URL = re.compile(
     r"(?P<scheme>[Hh][Tt][Tt][Pp][Ss]?)://(?P<userinfo>[!-.0-;=A-Z\[\]_a-z~]*@)?"
     r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::(?P<port>[0-9]{0,5}))?"
@@ -209,7 +207,7 @@ _URL = re.compile(
     re.DOTALL,
 )
 
-# A value is shown where it is a small number, as widths and qualities are; all else may be a signature.
+# A value is shown if it is a small number, such as a width or a quality; any other may be a signature.
 _QUERY_VALUE = re.compile(r"=(?![0-9]{1,5}(?:&|$))[^&]*")
 
 _USERINFO = re.compile(
@@ -229,9 +227,9 @@ _ESCAPE = re.compile(r"%[0-9A-Fa-f]{2}")
 _UNRESERVED = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
-@lru_cache(_REMEMBERED)
-def _place(scheme: str, host: str, port: str) -> tuple[str, str, int, str, str] | Defect:
-    """Scheme, host, port, authority and origin, of what is written of them; what is wrong with them."""
+@lru_cache(_CACHED)
+def _server(scheme: str, host: str, port: str) -> tuple[str, str, int, str, str] | Defect:
+    """Return scheme, host, port, authority and origin, or the defect of one of the three arguments."""
     scheme, host = scheme.lower(), host.lower()
     if not _PLAIN_HOST.fullmatch(host):
         resolved = _resolved(f"http://{host}/")
@@ -258,8 +256,8 @@ def _place(scheme: str, host: str, port: str) -> tuple[str, str, int, str, str] 
 
 
 def _resolved(url: str, base: str = "") -> str | None:
-    """Return what the URL parser makes of a URL; None for any other string."""
-    from imgfetch.markup.urls import resolve  # most runs meet plain URLs alone, and need no parser
+    """Resolve and normalise a URL; return None for any other string."""
+    from imgfetch.markup.urls import resolve  # loaded late: most runs have plain URLs only
 
     return resolve(url, base)
 
@@ -277,10 +275,10 @@ def _bad(message: str) -> Defect:
     return Defect(ErrorKind.BAD_URL, message)
 
 
-def _names(
+def _identity(
     origin: str, target: str, ignoring: tuple[str, ...] = (), *, signed: bool = False
 ) -> tuple[Key, str]:
-    """Key and resource; no question mark where no query is left."""
+    """Return key and resource, without a question mark if the remaining query is empty."""
     path, mark, query = target.partition("?")
     if query:
         query = unsigned(query, ignoring, signatures=not signed)
@@ -289,17 +287,17 @@ def _names(
     return Key(normal_escapes(resource)), resource
 
 
-_remembered_names = lru_cache(_REMEMBERED)(_names)
+_cached_identity = lru_cache(_CACHED)(_identity)
 
 
-@lru_cache(_REMEMBERED)
+@lru_cache(_CACHED)
 def _shown(url: str) -> str:
     before, mark, query = url.partition("?")
     return printable(before + mark + _QUERY_VALUE.sub("=…", query))
 
 
 def normal_escapes(text: str) -> str:
-    """Escapes in upper case, and none where none is needed (RFC 3986 §6.2.2.1 and §6.2.2.2)."""
+    """Return the text with escapes in upper case, and without needless ones (RFC 3986 §6.2.2.1, §6.2.2.2)."""
     return _ESCAPE.sub(_normal_escape, text) if "%" in text else text
 
 
