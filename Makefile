@@ -25,7 +25,7 @@ oldest newest: %: build/%/made
 	build/$@/bin/python -m pytest -p no:cacheprovider $(or $(TESTS),$(STANDING))
 
 STANDING := $(patsubst %,tests/test_%.py,caching cli client crawling css dial discovery doctor encoding formats guarded \
-	html libwebp pillow retry sandbox urls vectors wire)
+	html libwebp pillow retry sandbox http_urls markup_urls vectors wire)
 
 build/oldest/made: pyproject.toml tests/oldest.py
 	$(PYTHON) -m venv --clear build/oldest

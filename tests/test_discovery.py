@@ -50,7 +50,7 @@ def test_an_img_is_its_srcset_and_its_src_where_no_width_is_given() -> None:
     check("<img><img src=''><img srcset=' , '>")
 
 
-def test_what_an_img_says_beside_is_kept() -> None:
+def test_sizes_and_alt_of_an_img_are_returned() -> None:
     (image,) = find_page_images("<img srcset='a 1w' sizes='(x) 1px, 2px' alt=' A &amp; B '>")
     assert (image.sizes, image.alt) == ("(x) 1px, 2px", " A & B ")
 
@@ -80,11 +80,11 @@ def test_a_picture_keeps_its_sources_apart() -> None:
         ("<img src=a style='background-image:url(data:image/jpeg;base64,blur)'>", "img: a ~ data:imag"),
     ],
 )  # fmt: skip
-def test_a_placeholder_is_told_apart_from_the_image_it_stands_for(markup: str, expected: str) -> None:
+def test_a_placeholder_is_distinguished_from_its_image(markup: str, expected: str) -> None:
     check(markup, expected)
 
 
-def test_a_placeholder_alone_is_no_image_unless_there_is_something_to_see() -> None:
+def test_a_placeholder_alone_is_not_an_image_unless_it_shows_something() -> None:
     check(f"<img src='{PIXEL}'><img src=\"{EMPTY_SVG}\">")
     check(f'<img src="{DRAWN_SVG}">', "img: data:imag")
     check("<img src=spacer.gif>", "img: spacer.gif")
@@ -163,7 +163,7 @@ def test_json_ld_names_images() -> None:
         ("<base href='data:,x'><img src=a>", "data:,x", "in base href"),
     ],
 )
-def test_what_could_not_be_read_is_named(markup: str, found: str, reason: str) -> None:
+def test_an_unreadable_part_is_reported(markup: str, found: str, reason: str) -> None:
     before = "é\r\n<p>\r😀\n "
     (image,) = find_page_images(before + markup, base_url=BASE)
     (problem,) = image.problems
@@ -183,9 +183,7 @@ def test_what_could_not_be_read_is_named(markup: str, found: str, reason: str) -
         ("srcset='a 1w' sizes='50%, 9px'", "50%", "a length"),
     ],
 )
-def test_what_a_source_says_amiss_is_among_the_problems_of_its_image(
-    attributes: str, found: str, reason: str
-) -> None:
+def test_an_error_in_a_source_is_a_problem_of_its_image(attributes: str, found: str, reason: str) -> None:
     (image,) = find_page_images(f"<picture><source {attributes}>\n<img src=x></picture>")
     (problem,) = image.problems
     assert problem.found == found
@@ -209,12 +207,12 @@ def test_what_a_source_says_amiss_is_among_the_problems_of_its_image(
     ],
     ids=range(9),
 )  # fmt: skip
-def test_what_can_be_read_is_no_problem(markup: str) -> None:
+def test_a_readable_part_is_not_a_problem(markup: str) -> None:
     (image,) = find_page_images(markup, base_url=BASE)
     assert image.problems == ()
 
 
-def test_what_concerns_no_single_image_is_said_of_the_next() -> None:
+def test_a_problem_of_no_single_image_belongs_to_the_next() -> None:
     page = "<base href='http://['><img src=a><img src=b>"
     first, second, third = find_page_images(
         page, base_url=BASE, link_headers=["</c>; rel=icon, d>; rel=preload"]
@@ -226,7 +224,7 @@ def test_what_concerns_no_single_image_is_said_of_the_next() -> None:
     assert [*find_page_images("<base href='http://['>", base_url=BASE)] == []
 
 
-def test_what_stands_behind_the_last_image_is_said_of_that() -> None:
+def test_a_problem_behind_the_last_image_belongs_to_it() -> None:
     broken = "<style>a{b:image-set(url(x y) 1x)}</style>"
     first, second, third = find_page_images(f"<img src=a>{broken}<img src=b><img src=c>{broken}")
     assert [len(each.problems) for each in (first, second, third)] == [0, 1, 1]
@@ -246,7 +244,7 @@ def test_an_image_is_read_at_its_turn() -> None:
 @pytest.mark.parametrize(
     "image", ["<img srcset='b 1x, c 3q'>", "<picture><source srcset='c 3q'><img src=b></picture>"]
 )
-def test_what_a_noscript_says_amiss_is_where_it_begins(image: str) -> None:
+def test_an_error_in_a_noscript_is_reported_at_its_start(image: str) -> None:
     before = "<p>\n<img src=a><p>\n"
     (_, plain) = find_page_images(f"{before}<noscript>\n\n{image}</noscript>")
     (problem,) = plain.problems
@@ -254,7 +252,7 @@ def test_what_a_noscript_says_amiss_is_where_it_begins(image: str) -> None:
     assert (problem.position, problem.line, problem.column) == (len(before), 3, 1)
 
 
-def test_what_is_broken_in_css_and_json_makes_no_image_of_its_own() -> None:
+def test_broken_css_and_json_add_no_image() -> None:
     broken = "<p style='b:url(c d)'><script type='application/ld+json'>{</script>"
     (image,) = find_page_images(f"{broken}<img src=a>")
     assert [problem.found for problem in image.problems] == ["url(c d)", "{"]

@@ -40,7 +40,7 @@ def check(data: Buffer, reason: ErrorKind | None = None, *words: str) -> Structu
     return structure
 
 
-def test_what_is_whole_is_found_whole_with_its_size_and_frames() -> None:
+def test_a_whole_file_is_accepted_with_its_size_and_frames() -> None:
     for sample in samples(((64, 48), (1, 1), (33, 17))):
         found = walk(sample.data)
         wanted = Structure(found.format, sample.width, sample.height, sample.frames)
@@ -48,7 +48,7 @@ def test_what_is_whole_is_found_whole_with_its_size_and_frames() -> None:
         assert found.format == sample.format
 
 
-def test_large_plain_images_are_no_false_alarm() -> None:
+def test_large_plain_images_are_accepted() -> None:
     # their coded data hold thousands of zero bytes in a row
     for picture in (flat(1600, 1200), flat(1600, 1200, "#123456"), banded(1600, 1200)):
         for method in (0, 4):
@@ -123,7 +123,7 @@ def test_a_cut_is_called_a_cut() -> None:
         (b"\x01\x02\x03\x9a\xff\0", ErrorKind.NOT_IMAGE, "01 02 03 9a"),
     ],
 )
-def test_what_is_no_image_of_ours_is_called_by_its_name(body: bytes, reason: ErrorKind, what: str) -> None:
+def test_another_type_of_data_is_named(body: bytes, reason: ErrorKind, what: str) -> None:
     assert check(body, reason, what).format is None
     if body and reason is not ErrorKind.EMPTY:
         check(body + b" " * 5000, reason, what)
@@ -551,7 +551,7 @@ def test_data_never_written_are_seen() -> None:
 # Hostile files
 
 
-def test_a_canvas_that_is_only_claimed_is_told_as_it_is_claimed() -> None:
+def test_the_size_of_a_canvas_is_reported_as_stated() -> None:
     huge = png(
         (b"IHDR", struct.pack(">IIBBBBB", 65535, 65535, 8, 2, 0, 0, 0)), (b"IDAT", b"x"), (b"IEND", b"")
     )

@@ -51,7 +51,7 @@ def test_images_are_found_in_document_order() -> None:
         ("<source srcset=s><img src=i>", [("i", [])]),
     ],
 )  # fmt: skip
-def test_a_picture_is_what_the_tree_makes_of_it(
+def test_a_picture_has_the_children_of_the_parsed_tree(
     markup: str, expected: list[tuple[str | None, list[str | None]]]
 ) -> None:
     check(markup, *expected)
@@ -63,7 +63,7 @@ def test_noscript_is_text_unless_scripts_are_off() -> None:
     check(markup, ("a", []), ("b", []), scripting=False)
 
 
-def test_what_a_template_holds_is_no_part_of_the_page() -> None:
+def test_the_contents_of_a_template_are_not_part_of_the_page() -> None:
     check("<template><img src=a><template><img src=b></template></template><img src=c>", ("c", []))
     check("<svg><template><g></g></template></svg><img src=c>", ("c", []))
     check("<div><template shadowrootmode=open><img src=a></template></div><img src=b>", ("b", []))
@@ -85,7 +85,7 @@ def test_the_first_base_with_an_href_counts(markup: str, expected: str | None) -
     assert read_page(markup).base == expected
 
 
-def test_attributes_are_told_as_they_stand() -> None:
+def test_attributes_are_returned_as_written() -> None:
     page = read_page(
         '<img src="a\ud800&amp;\0b" srcset srcset=twice SIZES="1px" loading=lazy width=5 style="x:y">'
     )
@@ -113,7 +113,7 @@ def test_a_link_of_which_not_all_can_be_read_is_passed_over(odd: str) -> None:
     ]
 
 
-def test_what_is_no_link_is_named() -> None:
+def test_an_invalid_link_is_reported() -> None:
     links, problems = read_link_header('<a>; rel=icon, junk; x="y, z", , c>; rel=icon,<d>')
     assert [link.href for link in links] == ["a", "d"]
     assert [problem.found for problem in problems] == ['junk; x="y, z"', "c>; rel=icon"]

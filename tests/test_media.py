@@ -180,7 +180,7 @@ def test_unknown_things_are_neither_true_nor_false() -> None:
     )
 
 
-def test_what_is_no_condition_spoils_its_query() -> None:
+def test_an_invalid_condition_makes_its_query_fail() -> None:
     broken = (
         "(])",
         "(})",

@@ -96,7 +96,7 @@ def test_em_is_the_font_size_of_the_viewport() -> None:
     check(40, "2em", "2rem", "calc(1em + 1rem)", viewport=Viewport(500, 600, font_size=20))
 
 
-def test_what_is_no_length_is_passed_over() -> None:
+def test_an_entry_without_a_length_is_skipped() -> None:
     for unit in (
         "deg",
         "grad",
@@ -213,7 +213,7 @@ def test_firefox_knows_all_functions_and_asks_for_spaces() -> None:
     check_firefox(500, "calc(round(up) * 1px)", "round()", "round(,)", "round(up, 1px)")
 
 
-def test_numbers_are_cut_to_what_a_browser_can_hold() -> None:
+def test_numbers_are_clamped_to_the_range_of_a_browser() -> None:
     for huge in ("9" * 5000 + "px", "1e400px", "1" + "0" * 100_000 + "px", "calc(1e300px * 1e300)"):
         assert source_size(huge, WINDOW) == 3.4028234663852886e38
     check(0, "1e-400px", "1e-" + "9" * 5000 + "px")
@@ -271,7 +271,7 @@ SUMS = st.recursive(
 
 @settings(deadline=None)
 @given(SUMS, st.sampled_from(["chromium", "firefox"]))
-def test_calculations_come_to_what_arithmetic_says(expression: tuple[str, float], browser: str) -> None:
+def test_calculations_follow_arithmetic(expression: tuple[str, float], browser: str) -> None:
     text, px = expression
     found = source_size(f"calc({text})", WINDOW, browser=browser)
     assert found == pytest.approx(max(0.0, px), rel=1e-9, abs=1e-9)

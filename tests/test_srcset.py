@@ -140,7 +140,7 @@ def test_nothing_but_parentheses_hides_a_comma() -> None:
         ("  2x  ", "2x"),
     ],
 )
-def test_valid_descriptors_are_kept(descriptors: str, kept: str) -> None:
+def test_valid_descriptors_are_accepted(descriptors: str, kept: str) -> None:
     check(f"data:,a {descriptors}", ("data:,a", kept))
     check(f"data:,a {descriptors},data:,b 2x", ("data:,a", kept), ("data:,b", "2x"))
 
@@ -191,7 +191,7 @@ def test_a_number_of_a_hundred_thousand_digits_is_none(unit: str) -> None:
 # What is said about what was dropped ---------------------------------------------------------------------
 
 
-def test_what_was_dropped_is_named_with_its_place_and_reason() -> None:
+def test_a_dropped_candidate_is_reported_with_position_and_reason() -> None:
     text = "a.webp 480w, b.webp 12q, c.webp 1w 2w ,d.webp 7h, e.webp 0w"
     candidates, problems = read_srcset(text)
     assert [candidate.url for candidate in candidates] == ["a.webp"]
@@ -231,7 +231,7 @@ def test_every_text_is_read_as_the_standard_reads_it(text: str) -> None:
 @pytest.mark.parametrize("end", ["", ",", " , ", ", b", ", 2x", ", b 1w 2h", ", b oops"])
 @pytest.mark.parametrize("descriptor", ["1w", "2x", "1.5x"])
 @pytest.mark.parametrize("count", [1, 3, 63, 64, 65])
-def test_urls_and_descriptors_are_told_side_by_side(count: int, descriptor: str, end: str) -> None:
+def test_urls_and_descriptors_are_returned_side_by_side(count: int, descriptor: str, end: str) -> None:
     check_ladder(", ".join(f"/{number} {descriptor}" for number in range(count)) + end)
 
 

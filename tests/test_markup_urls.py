@@ -140,7 +140,7 @@ urls = paths | paths.map("/{}".format) | st.tuples(roots, st.just("/"), paths).m
 
 @settings(deadline=None, max_examples=1000)
 @given(urls, bases)
-def test_what_is_resolved_without_the_parser_is_what_the_parser_gives(url: str, base: str) -> None:
+def test_resolving_without_the_parser_gives_the_result_of_the_parser(url: str, base: str) -> None:
     plainly = resolve_plain(url, base)
     if plainly is not None:
         assert plainly == (ada_url.join_url(base, url) if base else ada_url.normalize_url(url))

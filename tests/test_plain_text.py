@@ -98,7 +98,7 @@ def test_punctuation_ends_a_list(closing: str) -> None:
 @pytest.mark.parametrize(
     "opening", ['srcset="', "data-srcset='", "(", "“", '"srcset":"', "[x](", "<", "srcset=", "«"]
 )
-def test_what_stands_before_the_first_url_is_no_part_of_it(opening: str) -> None:
+def test_text_before_the_first_url_is_not_part_of_it(opening: str) -> None:
     check(f"It was {opening}{LIST} … More, and more.", LIST)
     check(f"It was {opening}/a/x.webp 1x, /a/y.webp 2x … More, and more.", "/a/x.webp 1x, /a/y.webp 2x")
 
@@ -121,7 +121,7 @@ def test_urls_joined_by_commas_belong_to_the_list() -> None:
     check("see https://a.example/1 2x, nice", "https://a.example/1 2x")
 
 
-def test_commas_inside_urls_are_kept() -> None:
+def test_commas_inside_urls_belong_to_them() -> None:
     text = "https://a.example/w_480,h_270/x.jpg 480w, https://a.example/w_960,h_540/x.jpg 960w"
     check(f"the list {text} was long", text)
 
@@ -139,7 +139,7 @@ def test_relative_urls_count_where_they_look_like_paths_or_images() -> None:
     check("so: //[ 1x, /a 2x", "//[ 1x, https://i.example/a 2x", base_url="https://i.example/")
 
 
-def test_what_cannot_be_read_inside_a_list_is_named() -> None:
+def test_an_unreadable_part_of_a_list_is_reported() -> None:
     text = (
         "A list: https://a.example/1 480w, https://a.example/2 huge, https://a.example/3 960w 2x, /4 1w. Bye."
     )
