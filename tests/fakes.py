@@ -15,8 +15,8 @@ from imgfetch.model.request import Head, Lease, Partial
 from imgfetch.model.result import ErrorKind
 from imgfetch.model.values import Digest, StagingId
 from imgfetch.ports import ignore_warning, never_stop
-from imgfetch.rules.http.freshness import matches
 from imgfetch.rules.http.stored_headers import refreshed
+from imgfetch.rules.http.vary import matches
 from imgfetch.rules.image.placeholders import MANY_KEYS, MOST_BYTES
 from imgfetch.rules.image.renditions import identity, substitutes
 from imgfetch.rules.policy.fetch_policy import fresh_until

@@ -17,7 +17,7 @@ from imgfetch.model.image import Defect, Format, Requirements, VerifyLevel
 from imgfetch.model.markup import Candidate, SourceSet
 from imgfetch.model.request import NO_SECRETS, Limits, Settings
 from imgfetch.model.result import ErrorKind, Failure
-from imgfetch.rules.http import credentials, freshness, urls
+from imgfetch.rules.http import credentials, urls, vary
 from imgfetch.rules.http.signed_urls import may_want_a_signature
 from imgfetch.rules.policy.explain import explain
 from imgfetch.rules.store.eviction import IN_USE
@@ -230,7 +230,7 @@ class Cache:
 
 
 def _varying(entry: Entry) -> str:
-    return ", ".join(freshness.varying(entry.head))
+    return ", ".join(vary.varying(entry.head))
 
 
 @contextmanager

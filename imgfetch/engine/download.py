@@ -23,7 +23,7 @@ from imgfetch.model.image import Defect, PendingEntry, Verified
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure, Page
 from imgfetch.model.values import Key
 from imgfetch.rules.crawl.min_speed import MinimumSpeed
-from imgfetch.rules.http import credentials, digests, freshness, resume, stored_headers, urls
+from imgfetch.rules.http import credentials, digests, resume, stored_headers, urls, vary
 from imgfetch.rules.http.content_coding import Decoder
 from imgfetch.rules.image import placeholders, verify
 from imgfetch.rules.policy import fetch_policy, retry
@@ -319,7 +319,7 @@ def _filing(verified: Verified, body: _Body, ask: Request, selector: str) -> Pen
         stored_headers.storable(body.head, ask.resource),
         body.request_time,
         body.response_time,
-        freshness.selecting(body.head, credentials.unselecting(ask.headers, ask.secrets)),
+        vary.selecting(body.head, credentials.unselecting(ask.headers, ask.secrets)),
         ask.redirect_lifetime,
         ask.renditions,
         selector,

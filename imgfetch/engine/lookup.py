@@ -15,6 +15,7 @@ from imgfetch.model.result import Served
 from imgfetch.rules.http import credentials, urls
 from imgfetch.rules.image import placeholders, renditions
 from imgfetch.rules.policy import fetch_policy
+from imgfetch.rules.policy.request_fields import request_fields
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -104,7 +105,7 @@ def _stand_in(choice: Choice, store: Store, settings: Settings, *, least: int, n
     if not isinstance(address, urls.Address):
         return None
     offered = renditions.offered(choice, settings)
-    fields = fetch_policy.request_fields(address, settings, choice.page)
+    fields = request_fields(address, settings, choice.page)
     chosen = address.key(settings.key_ignore)
     for rendition, entry in store.substitutes(offered, fields, chosen=chosen, least=least):
         candidate = renditions.candidate_for(rendition, choice, settings)
@@ -214,9 +215,7 @@ def find(
     if not isinstance(address, urls.Address):
         return None
     secrets = credentials.secrets(address, settings, source_origin)
-    headers = (
-        None if settings.offline else fetch_policy.request_fields(address, settings, page, source_origin)
-    )
+    headers = None if settings.offline else request_fields(address, settings, page, source_origin)
     key = address.key(settings.key_ignore)
     return find_selected(key, store, headers, secrets, at_once=at_once)
 

@@ -31,8 +31,8 @@ from imgfetch.model.markup import Rendition
 from imgfetch.model.request import Head, Lease, Partial
 from imgfetch.model.result import ErrorKind
 from imgfetch.model.values import Digest, StagingId
-from imgfetch.rules.http.freshness import matches
 from imgfetch.rules.http.stored_headers import refreshed
+from imgfetch.rules.http.vary import matches
 from imgfetch.rules.image.filenames import is_left_by_the_system
 from imgfetch.rules.image.renditions import identity, substitutes
 from imgfetch.rules.store.check_age import AT_ONCE, CHECK_AGE, is_due

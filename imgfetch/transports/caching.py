@@ -22,7 +22,7 @@ from imgfetch.frozen import replace
 from imgfetch.model.image import Defect, PendingEntry, Verified, VerifyLevel
 from imgfetch.model.request import Head
 from imgfetch.model.result import CacheStatus, ErrorKind
-from imgfetch.rules.http import credentials, freshness, stored_headers
+from imgfetch.rules.http import credentials, stored_headers, vary
 from imgfetch.rules.image import verify
 from imgfetch.rules.policy import proxy_policy
 
@@ -262,7 +262,7 @@ class CachingLayer(httpx.AsyncBaseTransport):
             stored_headers.storable(head, asked.resource, signed=not asked.ignore_signatures),
             request_time,
             response_time,
-            freshness.selecting(head, asked.selectable),
+            vary.selecting(head, asked.selectable),
             selector=self._selector(asked),
         )
         (kept,) = await self._runner.run(partial(self._store.commit, [filing]))

@@ -32,7 +32,8 @@ from imgfetch.model.markup import Viewport
 from imgfetch.model.request import Head, Limits, Partial, Request, Settings
 from imgfetch.model.values import Digest, Key, StagingId
 from imgfetch.rules.crawl import host_limits
-from imgfetch.rules.http import dates, digests, freshness, resume, stored_headers, urls
+from imgfetch.rules.http import dates, digests, freshness, resume, stored_headers, urls, vary
+from imgfetch.rules.http.cache_control import request_control
 from imgfetch.rules.http.content_coding import Decoder
 from imgfetch.rules.policy import fetch_policy
 from imgfetch.rules.policy.explain import explain
@@ -155,11 +156,11 @@ def head(data: bytes) -> None:
     answer = Head("https://h.example/a", 200, fields)
     facts = Facts(Format.PNG, 1, 1, 1, 100, Digest("ab" * 32), ("decode",))
     ask = Request(Key("https://h.example/a"), "https://h.example/a", (("accept", "*/*"),))
-    entry = Entry(ask.key, facts, answer, NOW - 5, NOW - 4, freshness.selecting(answer, ask.headers))
+    entry = Entry(ask.key, facts, answer, NOW - 5, NOW - 4, vary.selecting(answer, ask.headers))
     for now in (NOW, NOW - 1e6, NOW + 1e9):
         standing = freshness.standing(entry, now=now)
         assert standing.age >= 0 <= standing.lifetime
-        freshness.may_reuse(entry, standing, freshness.request_control(fields))
+        freshness.may_reuse(entry, standing, request_control(fields))
         freshness.may_stand_in(entry, standing, answered=500)
         assert explain(entry.head.url, entry, Settings(), now=now).why.isprintable()
         wait = host_limits.retry_after(answer, now=now)
@@ -168,7 +169,7 @@ def head(data: bytes) -> None:
         assert len(claim.digest) in (16, 32, 64)
     length = stored_headers.content_length(answer)
     assert length is None or 0 <= length < 10**19
-    assert freshness.matches(entry, ask.headers)
+    assert vary.matches(entry, ask.headers)
     assert freshness.confirms(answer, answer)
     freshness.may_keep(answer)
     freshness.may_be_confirmed(answer)

@@ -1,4 +1,4 @@
-"""Why a URL would be answered from the cache, or why it would be asked for, in words."""
+"""Say why a URL would be served from the cache or requested."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from imgfetch.frozen import dataclass
 from imgfetch.model.image import Requirements
 from imgfetch.model.request import NO_SOURCE_ORIGIN, Request
 from imgfetch.rules.http import freshness, urls
-from imgfetch.rules.http.freshness import DAY, Basis, Reuse
+from imgfetch.rules.http.cache_control import LONGEST
+from imgfetch.rules.http.freshness import DAY, Basis, Reason, Reuse
 from imgfetch.rules.policy import fetch_policy
 
 if TYPE_CHECKING:
@@ -20,21 +21,21 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """What is held of a URL, how it stands, and what a `get` would do."""
+    """The stored response of a URL, its freshness, and what a `get` would do."""
 
     url: str
     key: Key | None
-    """Under what it is filed; None where it is no URL."""
+    """The key of the URL; None if it is not a URL."""
     entry: Entry | None
     standing: Standing | None
-    """None where nothing is held."""
+    """None without a stored response."""
     fresh: bool
     why: str
     """One sentence."""
     action: str
-    """What a `get` would do: `serve`, `ask`, or `refuse`."""
+    """`serve` (the stored response), `ask` (the origin), or `refuse`."""
     sends: tuple[tuple[str, str], ...] = ()
-    """The fields of the request it would make; of credentials only that they are there."""
+    """The header fields of the request that a `get` would send, with `…` for the values of credentials."""
 
 
 def explain(
@@ -45,7 +46,7 @@ def explain(
     now: float,
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
 ) -> Explanation:
-    """Say what a `get` of `url` would do at `now`, where `entry` is held, and why."""
+    """Say what a `get` of `url` would do at `now` with the stored response `entry`, and why."""
     wanted = Requirements(settings.level)
     considered = fetch_policy.before_request(
         url, entry, wanted, settings, now=now, source_origin=source_origin
@@ -65,35 +66,28 @@ def explain(
     if entry is None:
         return Explanation(url, key, None, None, False, refusal or "nothing is held of it", action, sends)
     standing = freshness.standing(entry, now=now)
-    reuse = freshness.may_reuse(entry, standing)
-    why = refusal or _why(entry, standing, reuse)
+    reuse, reason = freshness.may_reuse(entry, standing)
+    why = refusal or _why(standing, reason)
     if reuse is Reuse.FRESH and action == "ask":
         why = f"it is {why}; but it is not proved as far as is wanted now"
     return Explanation(url, key, entry, standing, reuse is Reuse.FRESH, why, action, sends)
 
 
-def _why(entry: Entry, standing: Standing, reuse: Reuse) -> str:
-    stated = freshness.control(entry.head.get("cache-control"))
-    if "no-store" in stated:
-        return "never reused: the origin says no-store; the file was kept because it was asked for"
-    if stated.unconditional_no_cache:
-        return "asked about every time: the origin says no-cache"
-    if "*" in freshness.varying(entry.head):
-        return "asked about every time: the origin says it varies by anything (Vary: *)"
-    age = f"{duration(standing.age)} old, of {duration(standing.lifetime)} {_BASES[standing.basis]}"
-    if standing.age >= freshness.LONGEST:
+def _why(standing: Standing, reason: Reason) -> str:
+    if reason in _ALWAYS:
+        return _ALWAYS[reason]
+    if standing.age >= LONGEST:
         return "stale: it came at a time that is yet to come, so its age cannot be known"
-    if standing.fresh and reuse is Reuse.FRESH:
+    age = f"{duration(standing.age)} old, of {duration(standing.lifetime)} {_BASES[standing.basis]}"
+    if reason is Reason.FRESH:
         return f"fresh for another {duration(standing.lifetime - standing.age)}: {age}"
-    if reuse is Reuse.STALE:
+    if reason is Reason.STALE_ALLOWED:
         return f"stale for {duration(standing.staleness)}, which the origin allows: stale-while-revalidate"
-    if standing.fresh:
-        return "asked about every time: the origin says Pragma: no-cache"
     return f"stale for {duration(standing.staleness)}: {age}"
 
 
 def duration(seconds: float) -> str:
-    """A length of time in its two largest units: `3 d 4 h`, `59 s`."""
+    """Write a length of time in its two largest units: `3 d 4 h`, `59 s`."""
     rest, parts = int(seconds), []
     for unit, size in (("d", int(DAY)), ("h", 3600), ("min", 60), ("s", 1)):
         count, rest = divmod(rest, size)
@@ -101,6 +95,14 @@ def duration(seconds: float) -> str:
             parts.append(f"{count:,} {unit}")
     return " ".join(parts[:2]) or "0 s"
 
+
+_ALWAYS = {
+    Reason.NO_STORE: "never reused: the origin says no-store; the file was kept because it was asked for",
+    Reason.NO_CACHE: "asked about every time: the origin says no-cache",
+    Reason.VARY_ANY: "asked about every time: the origin says it varies by anything (Vary: *)",
+    Reason.PRAGMA: "asked about every time: the origin says Pragma: no-cache",
+}
+"""Words for the reasons that do not depend on the age."""
 
 _BASES = {
     Basis.MAX_AGE: "by max-age",

@@ -8,7 +8,6 @@ The third, whether the bytes are what we want, is `rules.image.verify`'s.
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from imgfetch.errors import KINDS, CacheError, NetworkError
@@ -19,10 +18,11 @@ from imgfetch.model.result import CacheStatus, ErrorKind, Failure
 from imgfetch.model.values import StagingId
 from imgfetch.rules.crawl import host_limits, opt_out
 from imgfetch.rules.http import credentials, freshness, resume, urls
-from imgfetch.rules.http.referrer import referrer
 from imgfetch.rules.http.stored_headers import content_length
+from imgfetch.rules.http.vary import varying
 from imgfetch.rules.image import placeholders, verify
 from imgfetch.rules.policy import retry
+from imgfetch.rules.policy.request_fields import conditional, last_of_each, request_fields
 
 if TYPE_CHECKING:
     from imgfetch.model.image import Entry
@@ -77,28 +77,6 @@ class NotModified:
 AfterResponse: TypeAlias = ReadBody | Redirect | NotModified | Reject
 
 
-def request_fields(
-    address: urls.Address,
-    settings: Settings,
-    page: str = "",
-    source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
-) -> tuple[tuple[str, str], ...]:
-    """Return the fields of a request for `address`, but for those that make it conditional.
-
-    `page` is the URL of the page that the request is made on behalf of, where that is known. What the caller
-    gives is sent to `source_origin` alone, and to the origins that the caller names.
-    """
-    told = _told(settings, page, address)
-    return _fields(settings.user_agent, told, credentials.given(address, settings, source_origin))
-
-
-@lru_cache(64)  # many requests have the same
-def _fields(
-    user_agent: str, told: str | None, given: tuple[tuple[str, str], ...]
-) -> tuple[tuple[str, str], ...]:
-    return _last_of_each(_own_headers(user_agent, told) + given)
-
-
 def before_request(
     url: str,
     entry: Entry | None,
@@ -121,7 +99,7 @@ def before_request(
     """
     held = _still_wanted(entry, wanted, settings, sharing)
     if entry is not None and held is not None:
-        reuse = freshness.may_reuse(entry, freshness.standing(entry, now=now))
+        reuse, _ = freshness.may_reuse(entry, freshness.standing(entry, now=now))
         if reuse is freshness.Reuse.FRESH and (settings.offline or not settings.refresh):
             return UseStored(entry, held.warnings)
         if settings.offline or (reuse is freshness.Reuse.STALE and not settings.refresh):
@@ -137,7 +115,7 @@ def before_request(
     sound = entry is not None and held is not None and freshness.may_be_confirmed(entry.head)
     condition = entry if sound else None
     key, resource = address.key(settings.key_ignore), address.resource(settings.key_ignore)
-    headers = _conditional(request_fields(address, settings, page, source_origin), resource, condition)
+    headers = conditional(request_fields(address, settings, page, source_origin), resource, condition)
     return Request(
         key,
         address.url,
@@ -173,7 +151,7 @@ def fresh_until(entry: Entry) -> float | None:
     if isinstance(address, Defect) or address.key() != entry.key:
         return None
     held = _still_wanted(entry, _USUALLY_WANTED, _USUAL, ())
-    if held is None or held.warnings or entry.vary_values or freshness.varying(entry.head):
+    if held is None or held.warnings or entry.vary_values or varying(entry.head):
         return None
     return freshness.fresh_until(entry)
 
@@ -214,9 +192,9 @@ def next_attempt(ask: Request, failed: Failure) -> Request:
     """
     if failed.kind not in retry.DAMAGED:
         return ask
-    bare = _unconditional(ask)
+    bare = _without_conditions(ask)
     return replace(
-        bare, headers=_last_of_each((*bare.headers, ("cache-control", "no-cache"))), bypass_caches=True
+        bare, headers=last_of_each((*bare.headers, ("cache-control", "no-cache"))), bypass_caches=True
     )
 
 
@@ -246,7 +224,9 @@ def _hear(ask: Request, head: Head, settings: Settings, *, now: float) -> AfterR
             return _follow(ask, head, settings, now=now)
         case 304 if ask.entry is not None and ask.entry.head.url == ask.resource:
             if not freshness.confirms(ask.entry.head, head):
-                return Redirect(_unconditional(ask))  # it has no condition now, so this can come only once
+                return Redirect(
+                    _without_conditions(ask)
+                )  # it has no condition now, so this can come only once
             return NotModified(replace(ask.entry, redirect_lifetime=ask.redirect_lifetime))
         case 416 if partial is not None:
             return _start_again(ask, f"nothing follows byte {partial.length:,}", head)
@@ -309,8 +289,8 @@ def proved(entry: Entry, level: VerifyLevel) -> bool:
     return set(entry.facts.verified).issuperset(verify.checks_of(entry.facts.format, level))
 
 
-def _unconditional(ask: Request) -> Request:
-    return replace(ask, headers=_conditional(ask.headers, ask.resource, None), entry=None)
+def _without_conditions(ask: Request) -> Request:
+    return replace(ask, headers=conditional(ask.headers, ask.resource, None), entry=None)
 
 
 def _still_wanted(
@@ -398,7 +378,7 @@ def _follow(ask: Request, head: Head, settings: Settings, *, now: float) -> Redi
     # the caller gave for it by its name.
     resource = there.resource(settings.key_ignore)
     plain = ask.headers if same else request_fields(there, settings, ask.page)
-    headers = _conditional(plain, resource, ask.entry)
+    headers = conditional(plain, resource, ask.entry)
     bound = freshness.redirect_lifetime_of(head, ask.redirect_lifetime, response_time=now)
     if ask.key.startswith("https:") and ask.url.startswith("http:"):
         bound = 0.0  # what answered here may have been anybody
@@ -434,52 +414,3 @@ def _refuse(
             retry_after=retry_after,
         )
     )
-
-
-def _told(settings: Settings, page: str, address: urls.Address) -> str | None:
-    """What the origin is told of the page that the image stands on."""
-    page = settings.referer or page
-    return referrer(settings.referrer_policy, page, address.url) if page else None
-
-
-def _own_headers(user_agent: str, told: str | None) -> tuple[tuple[str, str], ...]:
-    return (
-        ("user-agent", user_agent),
-        ("accept", "image/avif,image/webp,image/png,image/jpeg,image/gif,image/*;q=0.8,*/*;q=0.5"),
-        # An image is compressed already; a coding on top could only hide how long it is.
-        ("accept-encoding", "identity"),
-        *((("referer", told),) if told else ()),
-    )
-
-
-def _conditional(
-    headers: tuple[tuple[str, str], ...], resource: str, entry: Entry | None
-) -> tuple[tuple[str, str], ...]:
-    """The fields of a request for `resource`, conditional only where what is held came from there.
-
-    A validator is of one resource (RFC 9110 §8.8): where redirects lead somewhere else than the last time,
-    it would be an answer to another question.
-    """
-    plain = _plain(headers)
-    return plain + conditions(entry) if entry is not None and entry.head.url == resource else plain
-
-
-@lru_cache(64)  # as above
-def _plain(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    return tuple(field for field in headers if field[0] not in ("if-none-match", "if-modified-since"))
-
-
-def conditions(entry: Entry | None) -> tuple[tuple[str, str], ...]:
-    """Ask only for what differs from what we hold (RFC 9110 §13.1.2 and §13.1.3)."""
-    if entry is None:
-        return ()
-    fields = (
-        ("if-none-match", entry.head.get("etag")),
-        ("if-modified-since", entry.head.get("last-modified")),
-    )
-    return tuple((name, value) for name, value in fields if value)
-
-
-def _last_of_each(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
-    """The last of each name: a caller's field replaces ours."""
-    return tuple({name.lower(): value for name, value in headers}.items())

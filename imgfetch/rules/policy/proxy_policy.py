@@ -16,12 +16,15 @@ from imgfetch.model.image import Format, VerifyLevel
 from imgfetch.model.request import NO_SECRETS, NO_SOURCE_ORIGIN, Secrets, Settings
 from imgfetch.model.result import CacheStatus
 from imgfetch.rules.http import credentials, freshness, stored_headers, urls
+from imgfetch.rules.http.cache_control import control, request_control
 from imgfetch.rules.policy import fetch_policy
+from imgfetch.rules.policy.request_fields import conditions
 
 if TYPE_CHECKING:
     from imgfetch.model.image import Entry
     from imgfetch.model.request import Head
     from imgfetch.model.values import Key
+    from imgfetch.rules.http.cache_control import Control
 
 Fields: TypeAlias = "tuple[tuple[str, str], ...]"
 
@@ -87,9 +90,9 @@ class Request:
         return next((value for name, value in self.headers if name == "range"), None)
 
     @property
-    def control(self) -> freshness.Control:
+    def control(self) -> Control:
         """What it says of caching."""
-        return freshness.request_control(self.headers)
+        return request_control(self.headers)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +165,7 @@ def before_request(
     entry = _usable(entry, level)
     if entry is not None:
         standing = freshness.standing(entry, now=now, heuristic=freshness.OF_ANYTHING)
-        reuse = freshness.may_reuse(entry, standing, request.control)
+        reuse, _ = freshness.may_reuse(entry, standing, request.control)
         if request.range is not None:
             return _consider_part(request, request.range, entry, reuse, now)
         if reuse is freshness.Reuse.FRESH:
@@ -179,7 +182,7 @@ def forward(request: Request, entry: Entry | None) -> Send:
     whole = request.method == "GET" and request.range is None
     if entry is None or not whole or not freshness.may_be_confirmed(entry.head):
         return Send(request.headers)
-    return Send(request.headers + fetch_policy.conditions(entry), entry)
+    return Send(request.headers + conditions(entry), entry)
 
 
 def _consider_part(
@@ -271,7 +274,7 @@ def answer_fields(entry: Entry, *, now: float, confirmed: bool = False) -> Field
 
     Fields that may not be reused unasked are left out until they are `confirmed` by the origin.
     """
-    stated = freshness.control(entry.head.get("cache-control"))
+    stated = control(entry.head.get("cache-control"))
     left_out = {"age", "content-length"} | (frozenset() if confirmed else stated.private_fields)
     if entry.facts.format is not Format.OTHER:
         left_out.add("content-encoding")  # an image is kept with its coding undone

@@ -1,0 +1,81 @@
+"""The header fields of a request: ours, the caller's, and those that make it conditional."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from imgfetch.model.request import NO_SOURCE_ORIGIN
+from imgfetch.rules.http import credentials
+from imgfetch.rules.http.referrer import referrer
+
+if TYPE_CHECKING:
+    from imgfetch.model.image import Entry
+    from imgfetch.model.request import Settings, SourceOrigin
+    from imgfetch.rules.http import urls
+
+
+def request_fields(
+    address: urls.Address,
+    settings: Settings,
+    page: str = "",
+    source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
+) -> tuple[tuple[str, str], ...]:
+    """Return the fields of a request for `address`, without those that make it conditional.
+
+    `page` is the URL of the page that shows the image, empty if unknown. What the caller gives is sent to
+    `source_origin` alone, and to the origins that the caller names.
+    """
+    page = settings.referer or page
+    referer = referrer(settings.referrer_policy, page, address.url) if page else None
+    return _fields(settings.user_agent, referer, credentials.given(address, settings, source_origin))
+
+
+@lru_cache(64)  # most requests of a run have the same fields
+def _fields(
+    user_agent: str, referer: str | None, given: tuple[tuple[str, str], ...]
+) -> tuple[tuple[str, str], ...]:
+    return last_of_each(_own_fields(user_agent, referer) + given)
+
+
+def _own_fields(user_agent: str, referer: str | None) -> tuple[tuple[str, str], ...]:
+    return (
+        ("user-agent", user_agent),
+        ("accept", "image/avif,image/webp,image/png,image/jpeg,image/gif,image/*;q=0.8,*/*;q=0.5"),
+        # Images are compressed already; a content coding could only hide their length.
+        ("accept-encoding", "identity"),
+        *((("referer", referer),) if referer else ()),
+    )
+
+
+def conditional(
+    headers: tuple[tuple[str, str], ...], resource: str, entry: Entry | None
+) -> tuple[tuple[str, str], ...]:
+    """Return the fields of a request for `resource`, conditional only if the stored response came from there.
+
+    A validator belongs to one resource (RFC 9110 §8.8). After redirects to another resource than last time,
+    a 304 would be about something else.
+    """
+    plain = _unconditional(headers)
+    return plain + conditions(entry) if entry is not None and entry.head.url == resource else plain
+
+
+@lru_cache(64)
+def _unconditional(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    return tuple(field for field in headers if field[0] not in ("if-none-match", "if-modified-since"))
+
+
+def conditions(entry: Entry | None) -> tuple[tuple[str, str], ...]:
+    """Return the fields that make a request conditional on a change (RFC 9110 §13.1.2, §13.1.3)."""
+    if entry is None:
+        return ()
+    fields = (
+        ("if-none-match", entry.head.get("etag")),
+        ("if-modified-since", entry.head.get("last-modified")),
+    )
+    return tuple((name, value) for name, value in fields if value)
+
+
+def last_of_each(headers: tuple[tuple[str, str], ...]) -> tuple[tuple[str, str], ...]:
+    """Keep the last field of each name, so that a caller's field replaces ours."""
+    return tuple({name.lower(): value for name, value in headers}.items())
