@@ -15,10 +15,10 @@ from imgfetch.model.markup import Candidate, Source, SourceKind
 def check(css: str, *expected: str) -> None:
     """Each image as its URL; an image set as "a 1x | b 2x type"."""
     found = [each for each in find_css_images(css) if each.candidates or each.sources]
-    assert [_told(each.candidates, each.sources) for each in found] == list(expected)
+    assert [_written(each.candidates, each.sources) for each in found] == list(expected)
 
 
-def _told(candidates: tuple[Candidate, ...], sources: tuple[Source, ...]) -> str:
+def _written(candidates: tuple[Candidate, ...], sources: tuple[Source, ...]) -> str:
     parts = [_option(each) for each in candidates]
     parts += [f"{_option(each)} {source.type}" for source in sources for each in source.candidates]
     return " | ".join(parts)

@@ -21,7 +21,7 @@ DRAWN_SVG = "data:image/svg+xml,<svg xmlns='http://www.w3.org/2000/svg'><path d=
 BASE = "https://x.test/d/"
 
 
-def told(image: SourceSet) -> str:
+def written(image: SourceSet) -> str:
     """`kind: candidates`, each as its URL and descriptor; sources in brackets, the placeholder after ~."""
     text = f"{image.kind}: " + ", ".join(_candidate(each) for each in image.candidates)
     for source in image.sources:
@@ -39,7 +39,7 @@ def _short(url: str) -> str:
 
 
 def check(markup: str, *expected: str) -> None:
-    assert [told(image) for image in find_page_images(markup, base_url=BASE)] == list(expected)
+    assert [written(image) for image in find_page_images(markup, base_url=BASE)] == list(expected)
 
 
 def test_an_img_is_its_srcset_and_its_src_where_no_width_is_given() -> None:

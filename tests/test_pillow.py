@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageFile
 
 import damage
+from image_files import png, webp
 from imgfetch.decode.pillow import PillowDecoder
 from imgfetch.formats import gif, walk
 from imgfetch.model.image import Format
@@ -28,7 +29,6 @@ from imgfetch.model.request import Limits
 from imgfetch.model.result import ErrorKind
 from imgfetch.ports import DecodingStopped
 from pictures import EXIF, Sample, animation, banded, encoded, flat, samples, save
-from test_formats import png, webp
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 from imgfetch.markup.srcset import parse_srcset, read_srcset, urls_and_descriptors, walk
 from imgfetch.model.markup import Candidate, Problem
 from measuring import cpu_seconds
+from srcset_standard import check_urls_and_descriptors, parse_by_the_letter
 
 Row = str | tuple[str, str]
 """A URL, or a URL and its descriptors in the order w, h, x."""
@@ -188,7 +187,7 @@ def test_a_number_of_a_hundred_thousand_digits_is_none(unit: str) -> None:
     )
 
 
-# What is said about what was dropped ---------------------------------------------------------------------
+# The problems of dropped candidates ---------------------------------------------------------------------
 
 
 def test_a_dropped_candidate_is_reported_with_position_and_reason() -> None:
@@ -214,7 +213,7 @@ def test_nothing_is_read_before_it_is_asked_for() -> None:
     assert isinstance(next(items), Problem)
 
 
-# The same as the standard's machine ----------------------------------------------------------------------
+# The same result as the algorithm of the standard -------------------------------------------------------
 
 LETTERS = words("|,|, |\t|\f|\v|\xa0|(|)|a|data:,b|1|0|99999999999|.|e|-|+|w|x|h|\ud800|\0| | ", "|")
 WORDS = words("1w|480w|2x|1.5x|.5x|-0x|0w|7h|1e3x|2147483648w", "|")
@@ -224,24 +223,15 @@ SYNTAX = st.lists(st.sampled_from(LETTERS + WORDS)).map("".join)
 @settings(deadline=None, max_examples=400)
 @given(SYNTAX | st.text())
 def test_every_text_is_read_as_the_standard_reads_it(text: str) -> None:
-    assert parse_srcset(text) == read_srcset(text)[0] == by_the_letter(text)
-    check_ladder(text)
+    assert parse_srcset(text) == read_srcset(text)[0] == parse_by_the_letter(text)
+    check_urls_and_descriptors(text)
 
 
 @pytest.mark.parametrize("end", ["", ",", " , ", ", b", ", 2x", ", b 1w 2h", ", b oops"])
 @pytest.mark.parametrize("descriptor", ["1w", "2x", "1.5x"])
 @pytest.mark.parametrize("count", [1, 3, 63, 64, 65])
 def test_urls_and_descriptors_are_returned_side_by_side(count: int, descriptor: str, end: str) -> None:
-    check_ladder(", ".join(f"/{number} {descriptor}" for number in range(count)) + end)
-
-
-def check_ladder(text: str) -> None:
-    """The same candidates as a parser by the letter finds, twice: the second time they are remembered."""
-    candidates = by_the_letter(text)
-    for _ in range(2):
-        urls, descriptors = urls_and_descriptors(text)
-        assert [*urls] == [candidate.url for candidate in candidates]
-        assert descriptors == tuple((candidate.width, candidate.density) for candidate in candidates)
+    check_urls_and_descriptors(", ".join(f"/{number} {descriptor}" for number in range(count)) + end)
 
 
 @given(
@@ -293,80 +283,3 @@ def test_the_time_is_linear_in_the_text(piece: str) -> None:
 
     # A quadratic reader would need 400 times as long for 20 times the text.
     assert seconds(400_000) < 100 * seconds(20_000) + 0.2
-
-
-def by_the_letter(text: str) -> tuple[Candidate, ...]:
-    """The standard's algorithm, character by character, as slow and as plain as it is written there."""
-    space, position, candidates = " \t\n\f\r", 0, list[Candidate]()
-    while True:
-        while position < len(text) and text[position] in space + ",":
-            position += 1
-        if position >= len(text):
-            return tuple(candidates)
-        start = position
-        while position < len(text) and text[position] not in space:
-            position += 1
-        url, descriptors = text[start:position], list[str]()
-        if url.endswith(","):
-            url = url.rstrip(",")
-        else:
-            position, descriptors = tokens_by_the_letter(text, position)
-        candidate = candidate_by_the_letter(url, descriptors)
-        if candidate is not None:
-            candidates.append(candidate)
-
-
-def tokens_by_the_letter(text: str, position: int) -> tuple[int, list[str]]:
-    descriptors, current, state = list[str](), "", "in descriptor"
-    while position < len(text) and text[position] in " \t\n\f\r":
-        position += 1
-    while True:
-        c = text[position] if position < len(text) else ""
-        position += 1
-        if state == "in descriptor":
-            if c and c in " \t\n\f\r":
-                if current:
-                    descriptors.append(current)
-                    current = ""
-                    state = "after descriptor"
-            elif c in ("", ","):
-                return position, [*descriptors, current] if current else descriptors
-            else:
-                current += c
-                state = "in parens" if c == "(" else state
-        elif state == "in parens":
-            if not c:
-                return position, [*descriptors, current]
-            current += c
-            state = "in descriptor" if c == ")" else state
-        elif not c:
-            return position, descriptors
-        elif c not in " \t\n\f\r":
-            state = "in descriptor"
-            position -= 1
-
-
-def candidate_by_the_letter(url: str, descriptors: list[str]) -> Candidate | None:
-    width = height = density = None
-    for descriptor in descriptors:
-        number, unit = descriptor[:-1], descriptor[-1]
-        whole = re.fullmatch("[0-9]+", number) is not None and len(number.lstrip("0")) < 12
-        real = re.fullmatch(r"-?([0-9]+(\.[0-9]+)?|\.[0-9]+)([eE][-+]?[0-9]+)?", number) is not None
-        if unit == "w" and whole and width is None and density is None and 0 < int(number) < 2**31:
-            width = int(number)
-        elif (
-            unit == "x"
-            and real
-            and width is None
-            and density is None
-            and height is None
-            and float(number) >= 0
-        ):
-            density = abs(float(number))
-            if density == float("inf"):
-                return None
-        elif unit == "h" and whole and height is None and density is None and 0 < int(number) < 2**31:
-            height = int(number)
-        else:
-            return None
-    return Candidate(url, width, height, density) if height is None or width is not None else None

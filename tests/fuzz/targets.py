@@ -38,8 +38,8 @@ from imgfetch.rules.http.content_coding import Decoder
 from imgfetch.rules.policy import fetch_policy
 from imgfetch.rules.policy.explain import explain
 from pictures import samples
+from srcset_standard import check_urls_and_descriptors, parse_by_the_letter
 from test_speech import check_answer
-from test_srcset import by_the_letter, check_ladder
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -83,8 +83,8 @@ def srcset(data: bytes) -> None:
     """The candidates that the standard's own algorithm, letter by letter, gives; and each problem's place."""
     text = _text(data)
     candidates, problems = read_srcset(text)
-    assert candidates == by_the_letter(text)
-    check_ladder(text)
+    assert candidates == parse_by_the_letter(text)
+    check_urls_and_descriptors(text)
     assert all(text[problem.position :].startswith(problem.found[:8]) for problem in problems)
     assert [problem.position for problem in problems] == sorted(problem.position for problem in problems)
 
