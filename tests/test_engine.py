@@ -20,7 +20,6 @@ from imgfetch.engine.host_limiter import HostLimiter
 from imgfetch.engine.lookup import look_up
 from imgfetch.engine.single_flight import SingleFlight
 from imgfetch.engine.time_budget import TimeBudget
-from imgfetch.engine.turns import Turns
 from imgfetch.errors import NetworkError, Unreachable
 from imgfetch.model.image import Defect, Entry
 from imgfetch.model.markup import Candidate, Choice, SourceSet
@@ -565,16 +564,15 @@ async def test_where_flights_are_grounded_none_is_left_and_none_departs() -> Non
 
 async def test_the_time_of_an_image_is_limited() -> None:
     with pytest.raises(NetworkError) as raised:
-        await TimeBudget(0.01, FakeClock()).run(asyncio.Event().wait())
+        async with TimeBudget(0.01, FakeClock()).limit():
+            await asyncio.Event().wait()
     assert raised.value.kind is ErrorKind.TIMEOUT
 
 
 async def test_a_timeout_of_somebody_else_is_not_that_of_the_image() -> None:
-    async def watch() -> None:
-        raise TimeoutError("the observer's own")
-
     with pytest.raises(TimeoutError, match="the observer's own"):
-        await TimeBudget(60, FakeClock()).run(watch())
+        async with TimeBudget(60, FakeClock()).limit():
+            raise TimeoutError("the observer's own")
 
 
 # Threads
@@ -789,7 +787,7 @@ class Road:
         async with self.lanes.slot(origin, self.budget()) as turn:
             if isinstance(turn, Failure):
                 return turn
-            turn.learn(failed, reached=reached)
+            turn.record(failed, reached=reached)
             return None
 
     async def most_at_once(self, count: int = 12) -> int:
@@ -820,8 +818,8 @@ GONE = Failure(ErrorKind.CONNECT, "cannot connect", H, retryable=True)
 async def test_a_lane_is_taken_down_when_the_last_guest_leaves() -> None:
     road = Road()
     async with road.lanes.slot(H, road.budget()), road.lanes.slot(H, road.budget()):
-        assert len(road.lanes._lanes) == 1
-    assert not road.lanes._lanes
+        assert len(road.lanes._hosts) == 1
+    assert not road.lanes._hosts
 
 
 async def test_a_lane_is_half_as_wide_after_a_busy_answer_and_as_wide_as_before_after_good_ones() -> None:
@@ -834,7 +832,7 @@ async def test_a_lane_is_half_as_wide_after_a_busy_answer_and_as_wide_as_before_
     for _ in range(40):
         await road.go()
     assert await road.most_at_once() == 6
-    assert not road.lanes._lanes
+    assert not road.lanes._hosts
 
 
 async def test_guests_are_let_in_in_the_order_they_came() -> None:
@@ -858,7 +856,7 @@ async def test_a_guest_who_is_cancelled_in_the_queue_lets_the_next_one_pass() ->
         first.cancel()
         await asyncio.sleep(0)
     assert await second is None
-    assert not road.lanes._lanes
+    assert not road.lanes._hosts
 
 
 async def test_retry_after_is_waited_out_by_every_guest_of_the_host_and_by_no_other() -> None:
@@ -896,7 +894,7 @@ async def test_a_host_that_is_gone_is_left_alone_and_looked_for_again_after_a_wh
     road.clock.time += 1.1
     assert await road.go() is None  # one looks, and finds it back
     assert await road.most_at_once() == 6
-    assert not road.lanes._lanes
+    assert not road.lanes._hosts
 
 
 async def test_a_batch_for_a_host_that_is_gone_makes_few_requests_and_ends_soon() -> None:
@@ -922,50 +920,52 @@ class Full(AddressBusy):
         self.passed_on += 1
 
 
-async def test_who_waits_for_an_address_keeps_no_place_from_another_host_and_spends_no_time() -> None:
-    road = Road(replace(LIMITS, jobs=1, per_host=1))
-    seen: list[Event] = []
-    turns = Turns(road.lanes, seen.append)
-    full = Full()
-    tries = 0
+async def send(road: Road, transport: FakeTransport, path: str, budget: TimeBudget) -> int:
+    async with road.lanes.slot(H, budget) as slot:
+        assert not isinstance(slot, Failure)
+        async with slot.response(transport, Request(Key(H), H + path, ())) as response:
+            return response.head.status
 
-    async def make(ask: Request) -> str:
-        nonlocal tries
-        tries += 1
-        if not full.room.is_set():
-            raise full
-        return "made"
+
+async def test_a_request_that_waits_for_its_address_occupies_no_slot_of_another_host_and_spends_no_time() -> (
+    None
+):
+    road, transport, full = Road(replace(LIMITS, jobs=1, per_host=1)), FakeTransport(), Full()
+    transport.answer(H + "/a", full, (200, b""))
+    transport.answer(H + "/b", (200, b""))
 
     budget = road.budget(10)
-    first = asyncio.create_task(turns.take(Request(Key(H), H + "/a", ()), budget, make))
-    second = asyncio.create_task(turns.take(Request(Key(H), H + "/b", ()), road.budget(), make))
+    first = asyncio.create_task(send(road, transport, "/a", budget))
+    second = asyncio.create_task(send(road, transport, "/b", road.budget()))
     await asyncio.sleep(0.01)
-    assert tries == 1  # the other waits behind it in the queue of their host
+    assert len(transport.asks) == 1  # the second waits behind it in the queue of their host
     assert await road.go(origin="http://other.example") is None
     road.clock.time += 60
     full.room.set()
-    assert [await first, await second] == ["made", "made"]
+    assert [await first, await second] == [200, 200]
     assert budget.remaining == 10
     assert full.passed_on == 1
-    assert [type(event) for event in seen] == [RequestSent, RequestSent]
 
 
-async def test_who_is_cancelled_while_an_address_is_busy_gives_back_what_is_his_and_no_more() -> None:
-    road = Road(replace(LIMITS, jobs=1, per_host=1))
-    turns = Turns(road.lanes, lambda _: None)
-    full = Full()
-
-    async def make(ask: Request) -> str:
-        raise full
-
-    waiting = asyncio.create_task(turns.take(Request(Key(H), H + "/a", ()), road.budget(), make))
+async def test_a_request_that_is_cancelled_while_its_address_is_busy_gives_back_its_slots_once() -> None:
+    road, transport, full = Road(replace(LIMITS, jobs=1, per_host=1)), FakeTransport(), Full()
+    transport.answer(H + "/a", full)
+    waiting = asyncio.create_task(send(road, transport, "/a", road.budget()))
     await asyncio.sleep(0.01)
     waiting.cancel()
     with pytest.raises(asyncio.CancelledError):
         await waiting
     assert full.passed_on == 1
-    assert road.lanes._all._value == 1
-    assert not road.lanes._lanes
+    assert road.lanes._slots._value == 1
+    assert not road.lanes._hosts
+
+
+async def test_a_request_that_waits_for_its_address_is_announced_once() -> None:
+    world, full = World(), Full()
+    full.room.set()
+    world.transport.answer(H + "/a", full, (200, PIXEL))
+    await world.served("/a")
+    assert [type(event) for event in world.events].count(RequestSent) == 1
 
 
 async def test_a_broken_download_goes_on_where_it_stopped() -> None:

@@ -10,48 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgfetch.model.image import Defect
-from imgfetch.model.request import Head, Limits
-from imgfetch.model.result import ErrorKind, Failure
+from imgfetch.model.request import Head
+from imgfetch.model.result import ErrorKind
 from imgfetch.rules.crawl import host_limits
 from imgfetch.rules.http.content_coding import Decoder
 from imgfetch.rules.policy import retry
 
-LIMITS = Limits(retries=3, backoff_base=0.5, backoff_cap=30, total_timeout=120)
-
-
-def waits(
-    reason: ErrorKind = ErrorKind.RESET,
-    *,
-    attempts: int = 1,
-    spent: float = 0,
-    chance: float = 1,
-    retry_after: float | None = None,
-    retryable: bool = True,
-    fresh: bool = False,
-) -> float | str:
-    """The wait that is advised, or the message with which it is given up."""
-    failed = Failure(
-        reason, "it broke", "http://h/", attempts=attempts, retryable=retryable, retry_after=retry_after
-    )
-    advice = retry.decide(failed, spent=spent, limits=LIMITS, chance=chance, fresh=fresh)
-    return advice.seconds if isinstance(advice, retry.Wait) else advice.message
-
-
-def test_backoff_doubles_up_to_its_cap_and_gives_up_after_the_last_retry() -> None:
-    assert [waits(attempts=n) for n in (1, 2, 3)] == [0.5, 1.0, 2.0]
-    assert waits(attempts=4) == "it broke"
-    many = Limits(retries=5000, backoff_base=0.5, backoff_cap=30)
-    failed = Failure(ErrorKind.RESET, "", "", attempts=4000, retryable=True)
-    assert retry.decide(failed, spent=0, limits=many, chance=1) == retry.Wait(30)
-
-
-def test_jitter_is_full() -> None:
-    assert waits(chance=0) == 0
-    assert waits(attempts=3, chance=0.25) == 0.5
-
 
 def test_what_cannot_help_is_not_tried_again() -> None:
-    assert waits(ErrorKind.HTTP_STATUS, retryable=False) == "it broke"
     for reason in (
         ErrorKind.DNS,
         ErrorKind.TLS,
@@ -69,29 +35,6 @@ def test_what_cannot_help_is_not_tried_again() -> None:
         ErrorKind.CORRUPT,
     ):
         assert retry.failure(reason, "", "http://h/").retryable
-
-
-def test_damaged_bytes_are_asked_for_once_more() -> None:
-    assert waits(ErrorKind.CORRUPT, attempts=1) == 0.5
-    assert waits(ErrorKind.CORRUPT, attempts=2) == 1.0
-    assert waits(ErrorKind.CORRUPT, attempts=2, fresh=True) == "it broke"
-    assert waits(ErrorKind.RESET, attempts=2, fresh=True) == 1.0
-
-
-def test_retry_after_is_waited_out_in_full_and_not_shortened_by_chance() -> None:
-    assert waits(retry_after=7, chance=0) == 7
-    assert waits(retry_after=0.1, chance=1) == 0.5
-
-
-def test_a_retry_after_beyond_the_time_limit_ends_it_at_once_and_is_named() -> None:
-    assert waits(retry_after=86400) == "it broke: Retry-After of 86400 s is beyond the time limit"
-    assert waits(retry_after=10, spent=111) == "it broke: Retry-After of 10 s is beyond the time limit"
-    assert waits(retry_after=float("inf")) == "it broke: Retry-After of inf s is beyond the time limit"
-
-
-def test_no_wait_is_begun_that_the_time_limit_would_cut() -> None:
-    assert waits(spent=119.6) == "it broke"
-    assert waits(spent=119.4) == 0.5
 
 
 def after(value: str, now: float = 1_700_000_000) -> float | None:

@@ -1,20 +1,20 @@
 """One request, the redirects it meets, and what becomes of the bytes.
 
-    hop ─▶ hop ─▶ … ─▶ receive ─▶ prove ─▶ keep
+    slot ─▶ lease ─▶ request ─▶ Redirect (slot) │ NotModified │ body ─▶ staging ─▶ verification ─▶ commit
 
-Each hop waits for its turn with the host it goes to; proof and keeping hold nobody's place. Before the first
-it is seen whether another process makes the same request: `engine.lease_wait`.
+Every request waits for a slot at its host, and the first one for the lease of its key. Verification and
+commit occupy no slot.
 """
 
 from __future__ import annotations
 
 from contextlib import ExitStack
 from functools import partial
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar, assert_never
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 
-from imgfetch.engine.events import BytesReceived, WaitingForOtherProcess
+from imgfetch.engine.events import BytesReceived, RequestSent, WaitingForOtherProcess
 from imgfetch.engine.group_commit import GroupCommitter
-from imgfetch.engine.lease_wait import LeaseHolders
+from imgfetch.engine.lease_wait import DownloadLeases
 from imgfetch.engine.lookup import answer_to, selector_of, shared, without_blocking
 from imgfetch.engine.verification import Inspected, conclude, decode, inspect
 from imgfetch.errors import ImgfetchError
@@ -29,13 +29,13 @@ from imgfetch.rules.image import placeholders, verify
 from imgfetch.rules.policy import fetch_policy, retry
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Callable
 
     from imgfetch.engine.events import Event
-    from imgfetch.engine.lease_wait import LeaseHolder
+    from imgfetch.engine.host_limiter import HostLimiter
+    from imgfetch.engine.lease_wait import DownloadLease
     from imgfetch.engine.robots import Robots
     from imgfetch.engine.time_budget import TimeBudget
-    from imgfetch.engine.turns import Turns
     from imgfetch.model.image import Entry, Requirements
     from imgfetch.model.request import Head, Request, Settings
     from imgfetch.model.values import Buffer, StagingId
@@ -52,8 +52,8 @@ class Fetched(NamedTuple):
     """Requests made, but for redirects, and for those that met an idle connection as it ended."""
 
 
-class _Led(NamedTuple):
-    """Another process makes the request."""
+class _HeldElsewhere(NamedTuple):
+    """Another process holds the lease: it sends this request."""
 
 
 class _Body(NamedTuple):
@@ -66,9 +66,7 @@ class _Body(NamedTuple):
     response_time: float
 
 
-T = TypeVar("T")
-
-_Hop: TypeAlias = _Body | Fetched | Failure | fetch_policy.Redirect | _Led
+_Hop: TypeAlias = _Body | Fetched | Failure | fetch_policy.Redirect | _HeldElsewhere
 
 
 class Downloader:
@@ -77,78 +75,70 @@ class Downloader:
     def __init__(
         self,
         ports: Ports,
-        turns: Turns,
+        limiter: HostLimiter,
         robots: Robots | None,
         settings: Settings,
         observe: Callable[[Event], None],
     ) -> None:
         self._transport, self._store, self._decoder, self._clock, self._runner = ports
-        self._turns = turns
+        self._limiter = limiter
         self._robots = robots
         self._settings = settings
         self._observe = observe
         self._keeper = GroupCommitter(ports.store, ports.runner)
-        self._leads = LeaseHolders(self._store, sought=not settings.refresh)  # who refreshes asks in any case
+        self._leases = DownloadLeases(ports.store, refresh=settings.refresh)
 
     async def download(
         self, ask: Request, wanted: Requirements, budget: TimeBudget
     ) -> Fetched | Failure | Page:
-        """Ask, follow where it leads, and keep the image if it is one.
+        """Send a request, follow redirects, and store the image if the body is one.
 
-        Where another process does so already, what it keeps is taken.
+        If another process downloads the same, wait for it and use what it has stored.
         """
-        lead = self._leads.of(ask, wanted)
-        try:
-            made = await self._attempt(ask, wanted, budget, lead)
-            if not isinstance(made, _Led):
-                return made
-            assert lead is not None  # noqa: S101 (it was sought)
-            self._observe(WaitingForOtherProcess(urls.redact(ask.url)))
-            if not await lead.wait_for_holder(budget):
-                self._leads.give_up()
-            made = await self._look(ask, wanted) or await self._attempt(ask, wanted, budget, lead)
-            assert not isinstance(made, _Led)  # noqa: S101 (nobody is waited for twice)
+        with self._leases.of(ask, wanted) as lease:
+            while isinstance(made := await self._attempt(ask, wanted, budget, lease), _HeldElsewhere):
+                self._observe(WaitingForOtherProcess(urls.redact(ask.url)))
+                await lease.wait_for_holder(budget)
+                stored = await self._stored(ask, wanted)
+                if stored is not None:
+                    return stored
             return made
-        finally:
-            if lead is not None:
-                lead.release()
 
-    async def _look(self, ask: Request, wanted: Requirements) -> Fetched | Failure | None:
-        """What is held by now of what was to be asked for."""
+    async def _stored(self, ask: Request, wanted: Requirements) -> Fetched | Failure | None:
+        """Look up what another process may have stored since the request was decided on."""
         now = self._clock.now()
 
         def look(at_once: bool) -> fetch_policy.UseStored | None:
             return answer_to(ask, self._store, wanted, self._settings, now=now, at_once=at_once)
 
         try:
-            serve = await without_blocking(look, self._runner)
+            found = await without_blocking(look, self._runner)
         except ImgfetchError as error:
-            return retry.failure(error.kind, error.message, ask.url, hint=error.hint)
-        return None if serve is None else Fetched(serve.entry, serve.origin, serve.warnings)
+            return retry.failure_of(error, ask.url)
+        return None if found is None else Fetched(found.entry, found.origin, found.warnings)
 
     async def _attempt(
-        self, ask: Request, wanted: Requirements, budget: TimeBudget, lead: LeaseHolder | None
-    ) -> Fetched | Failure | Page | _Led:
-        """What has come before of the same is gone on with, where the origin still has it."""
+        self, ask: Request, wanted: Requirements, budget: TimeBudget, lease: DownloadLease
+    ) -> Fetched | Failure | Page | _HeldElsewhere:
+        """Resume a partial body, if there is one and the origin still has the rest."""
         partial = self._store.resume(_beginning_of(ask, self._store))
         try:
             ask = ask if partial is None else replace(ask, partial=partial)
-            landed, last = await self._follow_redirects(ask, wanted, budget, lead)
+            landed, last = await self._follow_redirects(ask, wanted, budget, lease)
         finally:
             if partial is not None:
-                self._store.suspend(partial.staging_id)  # unless it is spent
+                self._store.suspend(partial.staging_id)  # does nothing if it is committed or discarded
         if isinstance(landed, Failure) and last.hops:
             return replace(landed, message=f"redirected to {urls.redact(last.url)}: {landed.message}")
         return landed
 
     async def _follow_redirects(
-        self, ask: Request, wanted: Requirements, budget: TimeBudget, lead: LeaseHolder | None
-    ) -> tuple[Fetched | Failure | Page | _Led, Request]:
-        """What became of it, and the last request made."""
+        self, ask: Request, wanted: Requirements, budget: TimeBudget, lease: DownloadLease
+    ) -> tuple[Fetched | Failure | Page | _HeldElsewhere, Request]:
+        """Return the outcome, and the last request."""
         try:
             while True:
-                instead = partial(self._led_or_held, ask, wanted, None if ask.hops else lead)
-                hop: _Hop = await self._turns.take(ask, budget, partial(self._send, wanted=wanted), instead)
+                hop = await self._send(ask, wanted, budget, lease)
                 match hop:
                     case fetch_policy.Redirect(ask):
                         refused = await self._robots.check(ask.url) if self._robots is not None else None
@@ -156,55 +146,70 @@ class Downloader:
                             return refused, ask
                     case _Body():
                         return await self._prove_and_keep(hop, ask, wanted, budget), ask
-                    case Fetched() | Failure() | _Led():
+                    case Fetched() | Failure() | _HeldElsewhere():
                         return hop, ask
                     case _:
                         assert_never(hop)
         except ImgfetchError as error:
-            return retry.failure(error.kind, error.message, ask.url, hint=error.hint), ask
+            return retry.failure_of(error, ask.url), ask
 
-    async def _led_or_held(
-        self, ask: Request, wanted: Requirements, lead: LeaseHolder | None
-    ) -> _Led | Fetched | Failure | None:
-        """Whether another makes this request, or has made it by now."""
-        if lead is None:
-            return None
-        return await self._look(ask, wanted) if lead.acquire() else _Led()
-
-    async def _send(self, ask: Request, wanted: Requirements) -> _Hop:
-        request_time = self._clock.now()
-        async with self._transport.send(resume.ranged(ask)) as reply:
-            response_time = self._clock.now()
-            heard = fetch_policy.after_response(ask, reply.head, self._settings, now=response_time)
-            match heard:
-                case fetch_policy.ReadBody():
-                    unfit = verify.check_content_type(reply.head, wanted)
-                    if unfit is not None:
-                        return _failure(unfit, ask)
-                    scratch = await self._receive(reply, heard, ask)
-                    if isinstance(scratch, Defect):
-                        return _failure(scratch, ask)
-                    head = stored_headers.completed(heard.onto.head, reply.head) if heard.onto else reply.head
-                    return _Body(scratch, heard, head, request_time, response_time)
-                case fetch_policy.NotModified(entry):
-                    refresh = partial(
-                        self._store.refresh,
-                        entry,
-                        reply.head,
-                        request_time=request_time,
-                        response_time=response_time,
-                    )
-                    return Fetched(await self._runner.run(refresh), CacheStatus.REVALIDATED, attempts=1)
-                case fetch_policy.Reject(failed, spoilt):
-                    if spoilt and ask.partial is not None:
-                        self._store.discard(ask.partial.staging_id)
-                    return failed
-                case fetch_policy.Redirect():
-                    return heard
-                case _:
-                    assert_never(heard)
+    async def _send(
+        self, ask: Request, wanted: Requirements, budget: TimeBudget, lease: DownloadLease
+    ) -> _Hop:
+        """Send one request when its host has a slot, unless another process sends it or has sent it."""
+        async with self._limiter.slot(urls.origin(ask.url), budget) as slot:
+            if isinstance(slot, Failure):
+                return slot
+            if lease.is_needed and not ask.hops:
+                if not lease.acquire():
+                    return _HeldElsewhere()
+                stored = await self._stored(ask, wanted)
+                if stored is not None:
+                    return stored
+            rest = resume.asked_for(ask)
+            self._observe(RequestSent(urls.redact(ask.url), rest.length if rest else 0))
+            request_time = self._clock.now()
+            async with slot.response(self._transport, resume.ranged(ask)) as response:
+                hop = await self._receive(response, ask, wanted, request_time)
+            slot.record(hop if isinstance(hop, Failure) else None)
+            return hop
 
     async def _receive(
+        self, response: Response, ask: Request, wanted: Requirements, request_time: float
+    ) -> _Body | Fetched | Failure | fetch_policy.Redirect:
+        response_time = self._clock.now()
+        heard = fetch_policy.after_response(ask, response.head, self._settings, now=response_time)
+        match heard:
+            case fetch_policy.ReadBody():
+                unfit = verify.check_content_type(response.head, wanted)
+                if unfit is not None:
+                    return _failure(unfit, ask)
+                scratch = await self._read_body(response, heard, ask)
+                if isinstance(scratch, Defect):
+                    return _failure(scratch, ask)
+                head = response.head
+                if heard.onto is not None:
+                    head = stored_headers.completed(heard.onto.head, head)
+                return _Body(scratch, heard, head, request_time, response_time)
+            case fetch_policy.NotModified(entry):
+                refresh = partial(
+                    self._store.refresh,
+                    entry,
+                    response.head,
+                    request_time=request_time,
+                    response_time=response_time,
+                )
+                return Fetched(await self._runner.run(refresh), CacheStatus.REVALIDATED, attempts=1)
+            case fetch_policy.Reject(failed, spoilt):
+                if spoilt and ask.partial is not None:
+                    self._store.discard(ask.partial.staging_id)
+                return failed
+            case fetch_policy.Redirect():
+                return heard
+            case _:
+                assert_never(heard)
+
+    async def _read_body(
         self, reply: Response, receive: fetch_policy.ReadBody, ask: Request
     ) -> StagingId | Defect:
         taken = receive.onto.length if receive.onto else 0
@@ -289,7 +294,7 @@ class Downloader:
             decoded: Defect | tuple[str, ...] = ()
             if inspected.load is not None:
                 work = partial(decode, data, inspected, wanted, limits, self._decoder)
-                decoded = await self._runner.decode(work, inspected.load, partial(_within, budget))
+                decoded = await self._runner.decode(work, inspected.load, budget.decode)
         if isinstance(decoded, Defect):
             return decoded
         proved = conclude(inspected, decoded, body.scratch, wanted)
@@ -300,10 +305,6 @@ class Downloader:
             proved.facts, wanted.width, asked=ask.key, found=body.head.url, sharing=sharing
         )
         return verify.apply_placeholder_policy(proved, wanted, signs)
-
-
-def _within(budget: TimeBudget, work: Awaitable[T]) -> Awaitable[T]:
-    return budget.run(work, "the image was not decoded")
 
 
 def _beginning_of(ask: Request, store: Store) -> Key:

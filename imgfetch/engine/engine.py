@@ -12,18 +12,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgfetch.engine.download import Downloader, Fetched
-from imgfetch.engine.events import FellThrough, RetryScheduled
+from imgfetch.engine.events import FellThrough
 from imgfetch.engine.host_limiter import HostLimiter
 from imgfetch.engine.lookup import consult, find_for, shared, wanted_of, without_blocking
-from imgfetch.engine.retrying import retry_while_advised
+from imgfetch.engine.retrying import Retrying
 from imgfetch.engine.single_flight import SingleFlight
 from imgfetch.engine.time_budget import TimeBudget
-from imgfetch.engine.turns import Turns
 from imgfetch.frozen import replace
 from imgfetch.model.image import Requirements
 from imgfetch.model.request import NO_SOURCE_ORIGIN
 from imgfetch.model.result import ErrorKind, Failure, Page, Served
-from imgfetch.rules.http import urls
 from imgfetch.rules.image import renditions
 from imgfetch.rules.policy import fetch_policy, retry
 
@@ -50,9 +48,10 @@ class Engine:
         self._settings = settings
         self._observe = observe
         self._flights: SingleFlight[Fetched | Failure | Page] = SingleFlight()
-        turns = Turns(HostLimiter(settings.limits, ports.clock), observe)
-        self._robots = _robots(ports, turns, settings) if settings.robots else None
-        self._exchange = Downloader(ports, turns, self._robots, settings, observe)
+        self._retrying = Retrying(settings.limits, ports.clock, observe)
+        limiter = HostLimiter(settings.limits, ports.clock)
+        self._robots = _robots(ports, limiter, settings, observe) if settings.robots else None
+        self._downloader = Downloader(ports, limiter, self._robots, settings, observe)
 
     async def fetch(
         self,
@@ -194,30 +193,19 @@ class Engine:
     async def _with_retries(
         self, ask: Request, wanted: Requirements, budget: TimeBudget
     ) -> Fetched | Failure | Page:
-        async def attempt(attempts: int) -> Fetched | Failure | Page | retry.Wait:
-            nonlocal ask
-            landed = await self._exchange.download(ask, wanted, budget)
-            if isinstance(landed, Page):
-                return landed
-            if isinstance(landed, Fetched):
-                return landed._replace(attempts=attempts - 1 + landed.attempts)
-            failed = replace(landed, url=urls.redact(ask.url), attempts=attempts)
-            advice = retry.decide(
-                failed,
-                spent=budget.spent,
-                limits=self._settings.limits,
-                chance=self._clock.chance(),
-                fresh=ask.bypass_caches,
-            )
-            if isinstance(advice, retry.Wait):
-                self._observe(RetryScheduled(failed, advice.seconds))
-                ask = fetch_policy.next_attempt(ask, failed)
-            return advice
+        async def send(ask: Request) -> Fetched | Failure | Page:
+            return await self._downloader.download(ask, wanted, budget)
 
-        return await retry_while_advised(attempt, budget)
+        outcome: Fetched | Failure | Page
+        outcome, attempts = await self._retrying.run(send, ask, budget)
+        if isinstance(outcome, Fetched):
+            return outcome._replace(attempts=attempts - 1 + outcome.attempts)
+        return outcome
 
 
-def _robots(ports: Ports, turns: Turns, settings: Settings) -> Robots:
+def _robots(
+    ports: Ports, limiter: HostLimiter, settings: Settings, observe: Callable[[Event], None]
+) -> Robots:
     from imgfetch.engine.robots import Robots  # only crawlers need it
 
-    return Robots(ports, turns, settings)
+    return Robots(ports, limiter, settings, observe)

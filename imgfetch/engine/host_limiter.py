@@ -1,100 +1,101 @@
-"""Turns: how many requests may be in flight, in all and to each host.
+"""Limits on the requests in flight: in all, and to each host.
 
-    turn ─▶ the queue of the host's lane ─▶ manners.admit ─▶ a place in all ─▶ a request ─▶ learn
+    slot ─▶ the host's queue ─▶ host_limits.admit ─▶ one of all slots ─▶ response ─▶ host_limits.after
 
-Requests wait here and not in a connection pool, which would search all who wait at every turn.
+Requests wait here and not in a connection pool, which would search all that wait whenever one may go.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, assert_never
 
+from imgfetch.errors import ImgfetchError, Unreachable
+from imgfetch.ports import AddressBusy
 from imgfetch.rules.crawl import host_limits
+from imgfetch.rules.policy import retry
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable
+    from collections.abc import AsyncIterator
 
     from imgfetch.engine.time_budget import TimeBudget
-    from imgfetch.model.request import Limits
+    from imgfetch.model.request import Limits, Request
     from imgfetch.model.result import Failure
-    from imgfetch.ports import Clock
+    from imgfetch.ports import Clock, Response, Transport
 
 
 class HostLimiter:
-    """The turns of one run. First come, first served, within each origin."""
+    """The slots of one run: first come, first served within each origin."""
 
     def __init__(self, limits: Limits, clock: Clock) -> None:
         self.limits = limits
         self.clock = clock
-        self._all = asyncio.Semaphore(limits.jobs)
-        self._lanes: dict[str, _Host] = {}
+        self._slots = asyncio.Semaphore(limits.jobs)
+        self._hosts: dict[str, _Host] = {}
 
     def slot(self, origin: str, budget: TimeBudget) -> Slot:
-        """Wait for a turn with `origin` (scheme, host and port), and hold it for the block.
+        """Wait for a slot at `origin` (scheme, host and port), and occupy it for the block.
 
-        A Failed where there will be none. Time that the origin has asked for is spent of `budget`.
+        The block gets a Failure where the origin admits no request in time. Waits that the origin has asked
+        for are spent of `budget`.
         """
         return Slot(self, origin, budget)
 
     def host(self, origin: str) -> _Host:
-        """The lane of an origin."""
-        lane = self._lanes.get(origin)
-        if lane is None:
-            lane = self._lanes[origin] = _Host(host_limits.initial_state(self.limits))
-        return lane
+        """Return the state of an origin, made when it is first asked for."""
+        host = self._hosts.get(origin)
+        if host is None:
+            host = self._hosts[origin] = _Host(host_limits.initial_state(self.limits))
+        return host
 
-    async def wait(self, lane: _Host, budget: TimeBudget) -> Failure | None:
-        """Get a place in a lane, to be given back, and in all; or hear why there will be none."""
-        if not lane.queue and isinstance(self._admit(lane, budget), host_limits.Proceed):
-            lane.under_way += 1
-        elif (refused := await self._queue(lane, budget)) is not None:
+    async def acquire(self, host: _Host, budget: TimeBudget) -> Failure | None:
+        """Take a slot of a host, and one of all; return a Failure where the host admits no request."""
+        if not host.queue and isinstance(self._admit(host, budget), host_limits.Proceed):
+            host.under_way += 1
+        elif (refused := await self._queue(host, budget)) is not None:
             return refused
         try:
-            # The lane first: who waits for a busy host must not keep a place from an idle one.
-            await self._all.acquire()
+            # The host's first: a request that waits for a busy host must not occupy a slot of an idle one.
+            await self._slots.acquire()
         except BaseException:
-            lane.under_way -= 1
+            host.under_way -= 1
             raise
         return None
 
-    def release(self, lane: _Host, *, in_all: bool) -> None:
-        """Let others have the place in a lane, and the place in all if it is taken."""
-        if in_all:
-            self._all.release()
-        lane.under_way -= 1
+    def release_shared(self) -> None:
+        """Give back one of all slots."""
+        self._slots.release()
 
-    async def aside(self, waiting: Awaitable[None]) -> None:
-        """Let others have a place in all while one waits; on an exception it stays given back."""
-        self._all.release()
-        await waiting
-        await self._all.acquire()
+    async def acquire_shared(self) -> None:
+        """Take one of all slots."""
+        await self._slots.acquire()
 
-    def leave(self, origin: str, lane: _Host) -> None:
-        """Let the others go on, and take a lane down that nobody needs."""
-        if lane.queue:
-            lane.call()
-        elif not lane.under_way:
-            self._forget(origin, lane)
+    def leave(self, origin: str, host: _Host) -> None:
+        """Admit the next in the queue; forget a host that no request needs."""
+        if host.queue:
+            host.notify()
+        elif not host.under_way:
+            self._forget(origin, host)
 
-    async def _queue(self, lane: _Host, budget: TimeBudget) -> Failure | None:
-        """Wait behind who came before; the first in the queue waits for what the origin asks of all."""
-        called = asyncio.Event()
-        lane.queue.append(called)
+    async def _queue(self, host: _Host, budget: TimeBudget) -> Failure | None:
+        """Wait behind earlier requests; the first in the queue waits out what the host asks of all."""
+        notified = asyncio.Event()
+        host.queue.append(notified)
         try:
             while True:
-                if lane.queue[0] is not called:
-                    await called.wait()
-                called.clear()
-                if lane.queue[0] is not called:
+                if host.queue[0] is not notified:
+                    await notified.wait()
+                notified.clear()
+                if host.queue[0] is not notified:
                     continue
-                match self._admit(lane, budget):
+                match self._admit(host, budget):
                     case host_limits.Proceed():
-                        lane.under_way += 1
+                        host.under_way += 1
                         return None
                     case host_limits.Queue():
-                        await called.wait()
+                        await notified.wait()
                     case host_limits.Delay(seconds):
                         await budget.sleep(seconds)
                     case host_limits.FailFast(failed):
@@ -102,85 +103,117 @@ class HostLimiter:
                     case other:
                         assert_never(other)
         finally:
-            lane.queue.remove(called)
-            lane.call()
+            host.queue.remove(notified)
+            host.notify()
 
     def _admit(
-        self, lane: _Host, budget: TimeBudget
+        self, host: _Host, budget: TimeBudget
     ) -> host_limits.Proceed | host_limits.Queue | host_limits.Delay | host_limits.FailFast:
         now = self.clock.elapsed()
-        return host_limits.admit(lane.standing, under_way=lane.under_way, now=now, left=budget.remaining)
+        return host_limits.admit(host.state, under_way=host.under_way, now=now, left=budget.remaining)
 
-    def _forget(self, origin: str, lane: _Host) -> None:
-        """Take a lane down that nobody is in, if there is nothing to remember of it."""
-        if self._lanes.get(origin) is not lane:
+    def _forget(self, origin: str, host: _Host) -> None:
+        """Drop an idle host, unless its state differs from that of a new one."""
+        if self._hosts.get(origin) is not host:
             return
         now = self.clock.elapsed()
-        if len(self._lanes) > _MOST or host_limits.is_forgettable(lane.standing, now=now, limits=self.limits):
-            del self._lanes[origin]
+        if len(self._hosts) > _MAX_HOSTS or host_limits.is_forgettable(
+            host.state, now=now, limits=self.limits
+        ):
+            del self._hosts[origin]
 
 
 class Slot:
-    """A place in the lane of an origin, waited for, and held for the length of a block."""
+    """A slot at an origin: waited for, and occupied for the length of a block."""
 
-    def __init__(self, lanes: HostLimiter, origin: str, budget: TimeBudget) -> None:
-        self._lanes = lanes
+    def __init__(self, limiter: HostLimiter, origin: str, budget: TimeBudget) -> None:
+        self._limiter = limiter
         self._origin = origin
-        self._patience = budget
-        self._lane = lanes.host(origin)
-        self._is_held = False
-        self._is_aside = False
+        self._budget = budget
+        self._host = limiter.host(origin)
+        self._has_host_slot = False
+        self._has_shared_slot = False
         self._began = 0.0
 
     async def __aenter__(self) -> Slot | Failure:
         try:
-            refused = await self._lanes.wait(self._lane, self._patience)
+            refused = await self._limiter.acquire(self._host, self._budget)
         except BaseException:
-            self._lanes.leave(self._origin, self._lane)
+            self._limiter.leave(self._origin, self._host)
             raise
         if refused is not None:
             return refused
-        self._is_held = True
-        self._began = self._lanes.clock.elapsed()
+        self._has_host_slot = self._has_shared_slot = True
+        self._began = self._limiter.clock.elapsed()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._is_held:
-            self._lanes.release(self._lane, in_all=not self._is_aside)
-        self._lanes.leave(self._origin, self._lane)
+        if self._has_shared_slot:
+            self._limiter.release_shared()
+        if self._has_host_slot:
+            self._host.under_way -= 1
+        self._limiter.leave(self._origin, self._host)
 
-    async def aside(self, waiting: Awaitable[None]) -> None:
-        """Wait, and let requests to other hosts have the place in all meanwhile."""
-        self._is_aside = True
-        await self._lanes.aside(waiting)
-        self._is_aside = False
-        self._began = self._lanes.clock.elapsed()
+    @asynccontextmanager
+    async def response(self, transport: Transport, request: Request) -> AsyncIterator[Response]:
+        """Send a request, and give its response for the block, all within the time budget.
 
-    def learn(self, failed: Failure | None, *, reached: bool = True) -> None:
-        """Take in how the request has ended; `reached` is whether there was a connection."""
-        self._lane.standing = host_limits.after(
-            self._lane.standing,
+        Waits first until the address that the request leads to has room for a connection. Records an error
+        against the origin before it raises it; how any other response ended, the caller records.
+        """
+        busy: AddressBusy | None = None
+        try:
+            while True:
+                try:
+                    async with self._budget.limit(), transport.send(request) as response:
+                        yield response
+                        return
+                except AddressBusy as error:
+                    if busy is not None:
+                        busy.pass_on()
+                    busy = error
+                await self._wait_for_address(busy)
+        except ImgfetchError as error:
+            self.record(retry.failure_of(error, request.url), reached=not isinstance(error, Unreachable))
+            raise
+        finally:
+            if busy is not None:
+                busy.pass_on()
+
+    def record(self, failed: Failure | None, *, reached: bool = True) -> None:
+        """Update the state of the origin by how a request ended; `reached`: there was a connection."""
+        self._host.state = host_limits.after(
+            self._host.state,
             failed,
             reached=reached,
             began=self._began,
-            now=self._lanes.clock.elapsed(),
-            limits=self._lanes.limits,
+            now=self._limiter.clock.elapsed(),
+            limits=self._limiter.limits,
         )
+
+    async def _wait_for_address(self, busy: AddressBusy) -> None:
+        """Wait for room at an address; requests to other hosts have the shared slot meanwhile."""
+        self._limiter.release_shared()
+        self._has_shared_slot = False
+        await busy.wait()
+        await self._limiter.acquire_shared()
+        self._has_shared_slot = True
+        self._began = self._limiter.clock.elapsed()
 
 
 class _Host:
-    """One origin: how we stand with it, how many requests are under way, and who waits."""
+    """One origin: its state, the number of requests under way, and the queue of those that wait."""
 
-    def __init__(self, standing: host_limits.HostState) -> None:
-        self.standing = standing
+    def __init__(self, state: host_limits.HostState) -> None:
+        self.state = state
         self.under_way = 0
         self.queue: deque[asyncio.Event] = deque()
 
-    def call(self) -> None:
-        """Let the first in the queue look whether it may go."""
+    def notify(self) -> None:
+        """Have the first in the queue check whether it is admitted."""
         if self.queue:
             self.queue[0].set()
 
 
-_MOST = 4096
-"""HostLimiter that are remembered."""
+_MAX_HOSTS = 4096
+"""Hosts that are remembered."""

@@ -1,15 +1,15 @@
-"""The lead in a download: of all processes that want the same image, one fetches it, and the others wait.
+"""Leases of downloads: of all processes that want the same image, one fetches it, and the others wait.
 
-    in turn ─▶ take ─▶ ours: look once more whether it is held by now; if not, the request
-                 └──▶ another's: leave the turn ─▶ follow ─▶ look ─▶ a turn again, and the request
+    slot ─▶ acquire ─▶ ours: look it up once more; on a miss, send the request
+                └──▶ held by another process: give the slot back ─▶ wait_for_holder ─▶ look it up ─▶ slot
 
-It saves work, and nothing rests on it. Who leads is waited for once: whatever becomes of it, whoever has
-waited goes ahead.
+A lease only saves work; correctness does not rest on it. A process waits once for a download: whatever
+the holder does, afterwards it sends the request itself.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 from imgfetch.engine.lookup import selector_of
 from imgfetch.errors import CacheError
@@ -22,73 +22,77 @@ if TYPE_CHECKING:
     from imgfetch.ports import Store
 
 
-class LeaseHolder:
-    """Who goes first with one request."""
+class DownloadLeases:
+    """The leases of one run."""
 
-    def __init__(self, store: Store, ask: Request, *, alone: bool) -> None:
-        """`alone`: whatever others do."""
-        self._store = store
-        self._what = ask.key, _telling_apart(ask, store)
+    def __init__(self, store: Store, *, refresh: bool) -> None:
+        """`refresh`: every request is sent, whatever other processes do."""
+        self.store = store
+        self._refresh = refresh
+        self.is_waiting_vain = False
+        """Whether this run waited in vain for a holder: the next download would not end sooner."""
+
+    def of(self, fetch: Request, wanted: Requirements) -> DownloadLease:
+        """Return a lease for one download, which the block releases at its end."""
+        return DownloadLease(self, fetch, is_needed=wanted.image and not self._refresh)
+
+
+class DownloadLease:
+    """The lease of one download, acquired when its slot has come."""
+
+    def __init__(self, leases: DownloadLeases, fetch: Request, *, is_needed: bool) -> None:
+        self.is_needed = is_needed
+        """False where no other process can spare us the request: nothing is stored, or it is a refresh."""
+        self._leases = leases
+        self._fetch = fetch
         self._lease: Lease | None = None
-        self._alone = alone
-        self._waits = True
+        self._has_waited = False
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._lease is not None:
+            self._leases.store.release(self._lease)
 
     def acquire(self) -> bool:
-        """Whether to go ahead with the request: nobody else makes it, or it has been waited for."""
-        if self._alone:
+        """Acquire the lease; False where another process holds it and is to be waited for."""
+        if self._leases.is_waiting_vain and not self._has_waited:
             return True
         if self._lease is None or not self._lease.ours:
-            self._lease = self._store.acquire(*self._what)
-        return self._lease.ours or not self._waits
+            self._lease = self._acquire()
+        return self._lease.ours or self._has_waited
 
-    async def wait_for_holder(self, budget: TimeBudget) -> bool:
-        """Wait for who leads to be done, or to die; false where it still leads after half of what is left.
+    async def wait_for_holder(self, budget: TimeBudget) -> None:
+        """Wait until the holder releases the lease or dies; at most for half of the time that is left.
 
-        Whoever takes over from one that has died is waited for as well: it has the same lease.
+        A process that takes over from one that has died has the same lease: it is waited for as well.
         """
-        self._waits = False
-        assert self._lease is not None  # noqa: S101 (it is another's)
-        pause, ends, leader = _PAUSE, budget.remaining / 2, self._lease.holder
-        while not self._lease.ours and self._lease.holder == leader:
+        self._has_waited = True
+        lease = self._lease or self._acquire()
+        pause, ends, holder = _PAUSE, budget.remaining / 2, lease.holder
+        while not lease.ours and lease.holder == holder:
             if budget.remaining < ends:
-                return False
+                self._leases.is_waiting_vain = True
+                break
             await budget.sleep(pause)
-            pause = min(pause * 1.5, _LONGEST_PAUSE)
-            self._lease = self._store.acquire(*self._what)
-        return True
+            pause = min(pause * 1.5, _MAX_PAUSE)
+            lease = self._lease = self._acquire()
 
-    def release(self) -> None:
-        """Let another have it."""
-        if self._lease is not None:
-            self._store.release(self._lease)
+    def _acquire(self) -> Lease:
+        fetch, store = self._fetch, self._leases.store
+        return store.acquire(fetch.key, _selecting_fields(fetch, store))
 
 
-def _telling_apart(ask: Request, store: Store) -> tuple[tuple[str, str], ...]:
-    """Return what tells requests for one key apart, without credentials: their hash stands for them."""
+def _selecting_fields(fetch: Request, store: Store) -> tuple[tuple[str, str], ...]:
+    """Return the fields that tell requests for one key apart; a hash stands for credentials."""
     try:
-        selector = selector_of(ask, store)
-    except CacheError:  # whatever it is, the request will meet it too
+        selector = selector_of(fetch, store)
+    except CacheError:  # the request will meet the same error, and report it
         selector = ""
-    fields = credentials.unselecting(ask.headers, ask.secrets)
+    fields = credentials.unselecting(fetch.headers, fetch.secrets)
     return (*fields, ("", selector)) if selector else fields
 
 
-class LeaseHolders:
-    """The leads of one run."""
-
-    def __init__(self, store: Store, *, sought: bool) -> None:
-        self._store = store
-        self._sought = sought
-        self._alone = False
-
-    def of(self, ask: Request, wanted: Requirements) -> LeaseHolder | None:
-        """A lead in one request, to be released. None where none is sought, or nothing will be kept."""
-        return LeaseHolder(self._store, ask, alone=self._alone) if self._sought and wanted.image else None
-
-    def give_up(self) -> None:
-        """Wait for nobody any more: who is waited for in vain once is not going to be done with the next."""
-        self._alone = True
-
-
-_PAUSE, _LONGEST_PAUSE = 0.02, 0.25
-"""Seconds between two looks at who leads: at first, and at most."""
+_PAUSE, _MAX_PAUSE = 0.02, 0.25
+"""Seconds between two attempts to acquire a lease that another process holds: the first, and at most."""

@@ -1,42 +1,123 @@
-"""Asking again, for as long as `rules.policy.retry` advises it. tenacity supplies the loop.
+"""Retries: another attempt after a failure, for as long as `rules.policy.retry` advises one.
 
-It is imported with the first failure, and what goes well at once has no need of it.
+    send ─▶ outcome ─▶ may another attempt help? ─▶ wait ─▶ in time? ─▶ before_sleep ─▶ sleep ─▶ send
+
+tenacity runs the loop. It is imported after a first failure: a request that succeeds does not need it.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
-from imgfetch.rules.policy.retry import Wait
+from imgfetch.engine.events import RetryScheduled
+from imgfetch.frozen import replace
+from imgfetch.model.result import Failure
+from imgfetch.rules.http import urls
+from imgfetch.rules.policy import fetch_policy, retry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from tenacity import RetryCallState
+
+    from imgfetch.engine.events import Event
     from imgfetch.engine.time_budget import TimeBudget
+    from imgfetch.model.request import Limits, Request
+    from imgfetch.ports import Clock
 
 T = TypeVar("T")
 
 
-async def retry_while_advised(attempt: Callable[[int], Awaitable[T | Wait]], budget: TimeBudget) -> T:
-    """What comes of the last attempt; each is told its number, from 1 on, and may ask to be waited for."""
-    first = await attempt(1)
-    return await _go_on(attempt, first, budget) if isinstance(first, Wait) else first
+class Retrying:
+    """Repeats requests after failures that may pass."""
+
+    def __init__(self, limits: Limits, clock: Clock, observe: Callable[[Event], None]) -> None:
+        self.limits = limits
+        self.clock = clock
+        self.observe = observe
+
+    async def run(
+        self, send: Callable[[Request], Awaitable[T | Failure]], request: Request, budget: TimeBudget
+    ) -> tuple[T | Failure, int]:
+        """Send `request`, and again until it succeeds or no further attempt is advised.
+
+        Returns the last outcome, and the number of attempts.
+        """
+        attempts = _Attempts(self, send, request, budget)
+        outcome = await attempts.make()
+        if attempts.may_help(outcome):
+            outcome = await attempts.repeat(outcome)
+        return outcome, attempts.count
 
 
-async def _go_on(attempt: Callable[[int], Awaitable[T | Wait]], first: Wait, budget: TimeBudget) -> T:
-    from tenacity import AsyncRetrying, retry_if_result
+class _Attempts(Generic[T]):
+    """The attempts at one request, and what tenacity asks between two of them."""
 
-    attempts = 0
+    def __init__(
+        self,
+        retrying: Retrying,
+        send: Callable[[Request], Awaitable[T | Failure]],
+        request: Request,
+        budget: TimeBudget,
+    ) -> None:
+        self._limits, self._clock, self._observe = retrying.limits, retrying.clock, retrying.observe
+        self._send = send
+        self._request = request
+        self._budget = budget
+        self._first: T | Failure | None = None
+        self.count = 0
 
-    async def counted() -> T | Wait:
-        nonlocal attempts
-        attempts += 1
-        return first if attempts == 1 else await attempt(attempts)
+    async def make(self) -> T | Failure:
+        """Make one attempt."""
+        self.count += 1
+        outcome = await self._send(self._request)
+        if isinstance(outcome, Failure):
+            return replace(outcome, url=urls.redact(self._request.url), attempts=self.count)
+        return outcome
 
-    retrying = AsyncRetrying(
-        retry=retry_if_result(lambda result: isinstance(result, Wait)),
-        wait=lambda state: state.outcome.result().seconds if state.outcome else 0.0,
-        sleep=budget.sleep,
-    )
-    outcome: T = await retrying(counted)
-    return outcome
+    async def repeat(self, first: T | Failure) -> T | Failure:
+        """Make further attempts; `first` is the outcome of the one that was made."""
+        from tenacity import AsyncRetrying, retry_if_result
+
+        self._first = first
+        retrying = AsyncRetrying(
+            retry=retry_if_result(self.may_help),
+            wait=self._wait,
+            stop=self._is_over,
+            before_sleep=self._prepare,
+            sleep=self._budget.sleep,
+            retry_error_callback=self._give_up,
+        )
+        outcome: T | Failure = await retrying(self._next)
+        return outcome
+
+    def may_help(self, outcome: T | Failure) -> bool:
+        """Return whether another attempt may end better than this one."""
+        return isinstance(outcome, Failure) and retry.may_help(
+            outcome, bypassed_caches=self._request.bypass_caches
+        )
+
+    async def _next(self) -> T | Failure:
+        """Return the outcome of the first attempt, which tenacity has not seen, or make another one."""
+        first, self._first = self._first, None
+        return await self.make() if first is None else first
+
+    def _wait(self, state: RetryCallState) -> float:
+        return retry.wait(_failure(state), self._limits, chance=self._clock.chance())
+
+    def _is_over(self, state: RetryCallState) -> bool:
+        return self.count > self._limits.retries or state.upcoming_sleep >= self._budget.remaining
+
+    def _prepare(self, state: RetryCallState) -> None:
+        failed = _failure(state)
+        self._observe(RetryScheduled(failed, state.upcoming_sleep))
+        self._request = fetch_policy.next_attempt(self._request, failed)
+
+    def _give_up(self, state: RetryCallState) -> Failure:
+        return retry.give_up(_failure(state), state.upcoming_sleep, self._limits)
+
+
+def _failure(state: RetryCallState) -> Failure:
+    assert state.outcome is not None  # noqa: S101 (tenacity asks after an attempt)
+    failed: Failure = state.outcome.result()
+    return failed

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from imgfetch.engine.retrying import retry_while_advised
+from imgfetch.engine.events import RequestSent
+from imgfetch.engine.retrying import Retrying
 from imgfetch.engine.single_flight import SingleFlight
 from imgfetch.engine.time_budget import TimeBudget
+from imgfetch.errors import ImgfetchError
 from imgfetch.frozen import replace
 from imgfetch.model.image import Defect
 from imgfetch.model.request import Request
@@ -21,7 +23,10 @@ from imgfetch.rules.http.content_coding import Decoder
 from imgfetch.rules.policy import fetch_policy, retry
 
 if TYPE_CHECKING:
-    from imgfetch.engine.turns import Turns
+    from collections.abc import Callable
+
+    from imgfetch.engine.events import Event
+    from imgfetch.engine.host_limiter import HostLimiter
     from imgfetch.model.request import Settings
     from imgfetch.ports import Ports, Response
     from imgfetch.rules.crawl.robots import Rules
@@ -37,9 +42,13 @@ class _Known(NamedTuple):
 class Robots:
     """Says what may be asked for. It is held in memory only: a run is shorter than it holds."""
 
-    def __init__(self, ports: Ports, turns: Turns, settings: Settings) -> None:
+    def __init__(
+        self, ports: Ports, limiter: HostLimiter, settings: Settings, observe: Callable[[Event], None]
+    ) -> None:
         self._transport, _, _, self._clock, self._runner = ports
-        self._turns = turns
+        self._limiter = limiter
+        self._observe = observe
+        self._retrying = Retrying(settings.limits, ports.clock, lambda _: None)
         self._token = settings.robots
         self._limits = settings.limits
         # No bound on the size of what is read in part, no page that it stands on, nothing of what the caller
@@ -86,38 +95,42 @@ class Robots:
         )
         ask = Request(Key(url), url, headers)
 
-        async def attempt(attempts: int) -> _Verdict | retry.Wait:
-            walked = await self._walk(ask, budget)
-            if not isinstance(walked, Failure):
-                return walked
-            if robots.is_unavailable(walked):
-                return robots.Rules()
-            failed = replace(walked, attempts=attempts)
-            return retry.decide(failed, spent=budget.spent, limits=self._limits, chance=self._clock.chance())
+        async def send(ask: Request) -> _Verdict:
+            return await self._follow_redirects(ask, budget)
 
-        verdict: _Verdict = await retry_while_advised(attempt, budget)
+        verdict, _ = await self._retrying.run(send, ask, budget)
         self._remember(origin, verdict)
         return verdict
 
-    async def _walk(self, ask: Request, budget: TimeBudget) -> _Verdict:
-        while True:
-            hop = await self._turns.take(ask, budget, self._hop)
-            if not isinstance(hop, fetch_policy.Redirect):
-                return hop
-            ask = hop.ask
+    async def _follow_redirects(self, ask: Request, budget: TimeBudget) -> _Verdict:
+        try:
+            while isinstance(hop := await self._send(ask, budget), fetch_policy.Redirect):
+                ask = hop.ask
+        except ImgfetchError as error:
+            hop = retry.failure_of(error, ask.url)
+        return robots.Rules() if isinstance(hop, Failure) and robots.is_unavailable(hop) else hop
 
-    async def _hop(self, ask: Request) -> _Verdict | fetch_policy.Redirect:
-        async with self._transport.send(ask) as reply:
-            heard = fetch_policy.after_response(ask, reply.head, self._settings, now=self._clock.now())
-            match heard:
-                case fetch_policy.ReadBody(coding=coding):
-                    data = await _beginning(reply, Decoder(coding, limit=4 * robots.LONGEST))
-                case fetch_policy.Reject(failed):
-                    return failed
-                case fetch_policy.Redirect():
-                    return heard
-                case fetch_policy.NotModified():
-                    raise AssertionError("nothing is held of a robots.txt")
+    async def _send(self, ask: Request, budget: TimeBudget) -> _Verdict | fetch_policy.Redirect:
+        async with self._limiter.slot(urls.origin(ask.url), budget) as slot:
+            if isinstance(slot, Failure):
+                return slot
+            self._observe(RequestSent(urls.redact(ask.url)))
+            async with slot.response(self._transport, ask) as response:
+                hop = await self._receive(response, ask)
+            slot.record(hop if isinstance(hop, Failure) else None)
+            return hop
+
+    async def _receive(self, response: Response, ask: Request) -> _Verdict | fetch_policy.Redirect:
+        heard = fetch_policy.after_response(ask, response.head, self._settings, now=self._clock.now())
+        match heard:
+            case fetch_policy.ReadBody(coding=coding):
+                data = await _beginning(response, Decoder(coding, limit=4 * robots.LONGEST))
+            case fetch_policy.Reject(failed):
+                return failed
+            case fetch_policy.Redirect():
+                return heard
+            case fetch_policy.NotModified():
+                raise AssertionError("a request for a robots.txt has no condition")
         if isinstance(data, Defect):
             return retry.failure(data.kind, data.message, ask.url)
         return await self._runner.run(lambda: robots.read(data, self._token))

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgfetch.frozen import dataclass, replace
+from imgfetch.frozen import replace
 from imgfetch.model.image import VerifyLevel
 from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.rules.http.urls import redact
 
 if TYPE_CHECKING:
+    from imgfetch.errors import ImgfetchError
     from imgfetch.model.image import Defect
     from imgfetch.model.request import Limits
-
-
-@dataclass(frozen=True, slots=True)
-class Wait:
-    """Ask again after so many seconds."""
-
-    seconds: float
 
 
 def failure(reason: ErrorKind, message: str, url: str, *, hint: str | None = None) -> Failure:
     """Make a failure of what went wrong with `url`, with a word on whether asking again may help."""
     return Failure(reason, message, redact(url), retryable=reason in _MAY_PASS | DAMAGED, hint=hint)
+
+
+def failure_of(error: ImgfetchError, url: str) -> Failure:
+    """Make a failure of an error that was raised while `url` was fetched."""
+    return failure(error.kind, error.message, url, hint=error.hint)
 
 
 def failure_of_bytes(defect: Defect, url: str) -> Failure:
@@ -44,28 +43,34 @@ def opted_out(said: str, url: str) -> Failure:
     return Failure(ErrorKind.OPTED_OUT, f"the origin does not want it taken: {said}", redact(url), hint=hint)
 
 
-def decide(
-    failed: Failure, *, spent: float, limits: Limits, chance: float, fresh: bool = False
-) -> Wait | Failure:
-    """What to do after `failed.attempts` requests, `spent` seconds into the time limit: wait, or give up.
+def may_help(failed: Failure, *, bypassed_caches: bool) -> bool:
+    """Return whether another attempt may end better.
+
+    Damaged bytes are requested once more, past every cache (`bypassed_caches`): a cache or a cut may have
+    damaged them on the way. If they come damaged again, that is what the origin has.
+    """
+    return failed.retryable and not (bypassed_caches and failed.kind in DAMAGED)
+
+
+def wait(failed: Failure, limits: Limits, *, chance: float) -> float:
+    """Return the seconds to wait after `failed.attempts` attempts.
 
     Exponential backoff with full jitter: a wait drawn evenly (`chance`, from 0 to 1) between nothing and
     `backoff_base` × 2^(attempts − 1), at most `backoff_cap`. A Retry-After is waited out in full.
-
-    Damaged bytes are asked for once more, `fresh`: a cache or a cut may have damaged them on the way. If
-    they come damaged again, that is what the origin has.
     """
-    if not failed.retryable or failed.attempts > limits.retries or (fresh and failed.kind in DAMAGED):
-        return failed
     # 2.0 ** 1024 overflows; no cap is that far away.
     backoff = chance * min(limits.backoff_cap, limits.backoff_base * 2.0 ** min(failed.attempts - 1, 64))
-    asked = failed.retry_after or 0.0
-    if spent + max(backoff, asked) < limits.total_timeout:
-        return Wait(max(backoff, asked))
-    if asked > backoff:
-        beyond = f"{failed.message}: Retry-After of {asked:.7g} s is beyond the time limit"
-        return replace(failed, message=beyond)
-    return failed
+    return max(backoff, failed.retry_after or 0.0)
+
+
+def give_up(failed: Failure, wait: float, limits: Limits) -> Failure:
+    """Return the failure to report after the last attempt.
+
+    Its message names a Retry-After for which there is no time, where attempts are left.
+    """
+    if failed.attempts > limits.retries or not wait or wait != failed.retry_after:
+        return failed
+    return replace(failed, message=f"{failed.message}: Retry-After of {wait:.7g} s is beyond the time limit")
 
 
 _MAY_PASS = frozenset(
