@@ -16,7 +16,6 @@ from imgfetch.http.connect import Connector
 from imgfetch.http.pool import Http1Pool
 from imgfetch.http.tls import trust
 from imgfetch.model.request import Limits, Request
-from imgfetch.model.values import Key
 from imgfetch.ports import AddressBusy
 from imgfetch.rules.crawl.address_table import canonical
 from pictures import encoded
@@ -67,7 +66,7 @@ class World:
     async def get(self, name: str) -> AsyncIterator[bytes]:
         """Ask for an image by the name of its host, and hold its connection for the block."""
         url = f"http://{name}.example:{self.port}/a"
-        async with self.transport.send(Request(Key(url), url, ())) as reply:
+        async with self.transport.send(Request(url)) as reply:
             yield b"".join([bytes(piece) async for piece in reply.body()])
 
     async def busy(self, name: str) -> AddressBusy:
@@ -151,7 +150,7 @@ async def test_what_comes_to_no_connection_takes_no_part() -> None:
         it.port = port
         for _ in range(3):
             with pytest.raises(NetworkError):
-                async with it.transport.send(Request(Key(""), f"https://a.example:{port}/a", ())):
+                async with it.transport.send(Request(f"https://a.example:{port}/a")):
                     pass
         it.answers = False
         asking = [asyncio.create_task(it.get(name).__aenter__()) for name in "ab"]

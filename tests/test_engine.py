@@ -923,7 +923,7 @@ class Full(AddressBusy):
 async def send(road: Road, transport: FakeTransport, path: str, budget: TimeBudget) -> int:
     async with road.lanes.slot(H, budget) as slot:
         assert not isinstance(slot, Failure)
-        async with slot.response(transport, Request(Key(H), H + path, ())) as response:
+        async with slot.response(transport, Request(H + path)) as response:
             return response.head.status
 
 

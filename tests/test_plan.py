@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgfetch.model.image import Entry, Facts, Format, Requirements, VerifyLevel
-from imgfetch.model.request import Head, Limits, Request, Settings
+from imgfetch.model.request import Fetch, Head, Limits, Settings
 from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.model.values import Digest, Key
 from imgfetch.rules.http.credentials import source_origin_of
@@ -28,25 +28,25 @@ HELD = Entry(
 )
 
 
-def ask_for(url: str = URL, entry: Entry | None = None, **changes: bool) -> Request:
+def ask_for(url: str = URL, entry: Entry | None = None, **changes: bool) -> Fetch:
     settings = replace(SETTINGS, **changes)  # type: ignore[arg-type]
     source_origin = source_origin_of(url)
     considered = fetch_policy.before_request(
         url, entry, Requirements(), settings, now=NOW, source_origin=source_origin
     )
-    assert isinstance(considered, Request)
+    assert isinstance(considered, Fetch)
     return considered
 
 
-def hear(status: int, ask: Request | None = None, **fields: str) -> fetch_policy.AfterResponse:
+def hear(status: int, fetch: Fetch | None = None, **fields: str) -> fetch_policy.AfterResponse:
     headers = tuple((name.replace("_", "-"), value) for name, value in fields.items())
     return fetch_policy.after_response(
-        ask or ask_for(), Head(URL, status, headers), SETTINGS, now=1_700_000_000
+        fetch or ask_for(), Head(URL, status, headers), SETTINGS, now=1_700_000_000
     )
 
 
-def refusal(status: int, ask: Request | None = None, **fields: str) -> Failure:
-    heard = hear(status, ask, **fields)
+def refusal(status: int, fetch: Fetch | None = None, **fields: str) -> Failure:
+    heard = hear(status, fetch, **fields)
     assert isinstance(heard, fetch_policy.Reject)
     assert heard.failed.http_status == status
     return heard.failed
@@ -62,7 +62,7 @@ def test_what_is_held_is_served_without_a_request() -> None:
 
 
 def test_what_is_not_held_is_asked_for_with_our_headers_and_the_callers() -> None:
-    headers = dict(ask_for().headers)
+    headers = dict(ask_for().request.headers)
     assert headers["accept-encoding"] == "identity"
     assert headers["user-agent"] == "imgfetch"
     assert headers["x-api-key"] == "secret"
@@ -70,11 +70,11 @@ def test_what_is_not_held_is_asked_for_with_our_headers_and_the_callers() -> Non
 
 
 def test_a_refresh_asks_only_whether_it_has_changed() -> None:
-    ask = ask_for(entry=HELD, refresh=True)
-    headers = dict(ask.headers)
+    fetch = ask_for(entry=HELD, refresh=True)
+    headers = dict(fetch.request.headers)
     assert headers["if-none-match"] == '"v1"'
     assert headers["if-modified-since"] == "Tue, 01 Jul 2025 10:00:00 GMT"
-    assert ask.entry == HELD
+    assert fetch.entry == HELD
 
 
 @settings(deadline=None)
@@ -122,7 +122,7 @@ def test_offline_serves_what_is_held_and_refuses_the_rest() -> None:
 def test_a_held_file_that_is_not_what_is_wanted_now_is_asked_for_whole() -> None:
     for wanted in (Requirements(sha256=Digest("b" * 64)), Requirements(width=100, strict_width=True)):
         considered = fetch_policy.before_request(URL, HELD, wanted, SETTINGS, now=NOW)
-        assert isinstance(considered, Request)
+        assert isinstance(considered, Fetch)
         assert considered.entry is None
 
 
@@ -133,17 +133,17 @@ def test_only_a_webp_is_proved_further_by_a_thorough_look() -> None:
             fetch_policy.before_request(URL, held, Requirements(VerifyLevel.THOROUGH), SETTINGS, now=NOW)
         )
 
-    assert considered(Format.WEBP, "structure", "decode") is Request
+    assert considered(Format.WEBP, "structure", "decode") is Fetch
     assert considered(Format.WEBP, "structure", "decode", "thorough") is fetch_policy.UseStored
     assert considered(Format.JPEG, "structure", "decode") is fetch_policy.UseStored
-    assert considered(Format.JPEG, "structure") is Request
+    assert considered(Format.JPEG, "structure") is Fetch
 
 
 def test_a_held_file_proved_less_far_than_is_wanted_is_asked_for_again() -> None:
     glanced_at = replace(HELD, facts=replace(FACTS, verified=("length", "structure")))
     assert isinstance(
         fetch_policy.before_request(URL, glanced_at, Requirements(VerifyLevel.FULL), SETTINGS, now=NOW),
-        Request,
+        Fetch,
     )
     assert isinstance(
         fetch_policy.before_request(URL, glanced_at, Requirements(VerifyLevel.STRUCTURE), SETTINGS, now=NOW),
@@ -164,9 +164,9 @@ def test_a_bad_url_is_refused_before_anything_is_done() -> None:
 
 
 def test_credentials_in_a_url_become_basic_authentication_and_stay_out_of_the_key() -> None:
-    ask = ask_for("http://user:pa%3Ass@h.example/a.webp")
-    assert dict(ask.headers)["authorization"] == "Basic dXNlcjpwYTpzcw=="
-    assert "user" not in ask.url + ask.key
+    fetch = ask_for("http://user:pa%3Ass@h.example/a.webp")
+    assert dict(fetch.request.headers)["authorization"] == "Basic dXNlcjpwYTpzcw=="
+    assert "user" not in fetch.request.url + fetch.key
 
 
 # What did they say?
@@ -231,38 +231,38 @@ def test_304_to_a_refresh_confirms_what_is_held() -> None:
 def test_a_redirect_is_followed_under_the_key_first_asked_for(status: int) -> None:
     heard = hear(status, location="/b.webp")
     assert isinstance(heard, fetch_policy.Redirect)
-    assert heard.ask.url == "http://h.example/b.webp"
-    assert heard.ask.key == Key(URL)
-    assert dict(heard.ask.headers)["x-api-key"] == "secret"
+    assert heard.fetch.request.url == "http://h.example/b.webp"
+    assert heard.fetch.key == Key(URL)
+    assert dict(heard.fetch.request.headers)["x-api-key"] == "secret"
 
 
 @pytest.mark.parametrize("there", ["http://other.example/", "https://h.example/", "http://h.example:81/"])
 def test_another_origin_gets_none_of_the_callers_headers(there: str) -> None:
     heard = hear(302, ask_for("http://u:p@h.example/a.webp"), location=there)
     assert isinstance(heard, fetch_policy.Redirect)
-    assert set(dict(heard.ask.headers)) == {"user-agent", "accept", "accept-encoding"}
+    assert set(dict(heard.fetch.request.headers)) == {"user-agent", "accept", "accept-encoding"}
 
 
 def test_a_redirect_back_does_not_bring_the_callers_headers_back() -> None:
     away = hear(302, location="http://other.example/")
     assert isinstance(away, fetch_policy.Redirect)
-    back = hear(302, away.ask, location=URL)
+    back = hear(302, away.fetch, location=URL)
     assert isinstance(back, fetch_policy.Redirect)
-    assert "x-api-key" not in dict(back.ask.headers)
+    assert "x-api-key" not in dict(back.fetch.request.headers)
 
 
 def test_a_validator_goes_only_to_the_url_that_gave_it() -> None:
     there = replace(HELD, head=replace(HELD.head, url="http://h.example/now.webp"))
-    ask = ask_for(entry=there, refresh=True)
-    assert "if-none-match" not in dict(ask.headers)
-    same = hear(302, ask, location="/now.webp")
-    other = hear(302, ask, location="/new.webp")
+    fetch = ask_for(entry=there, refresh=True)
+    assert "if-none-match" not in dict(fetch.request.headers)
+    same = hear(302, fetch, location="/now.webp")
+    other = hear(302, fetch, location="/new.webp")
     assert isinstance(same, fetch_policy.Redirect)
     assert isinstance(other, fetch_policy.Redirect)
-    assert dict(same.ask.headers)["if-none-match"] == '"v1"'
-    assert isinstance(hear(304, same.ask), fetch_policy.NotModified)
-    assert "if-none-match" not in dict(other.ask.headers)
-    assert refusal(304, other.ask).kind is ErrorKind.PROTOCOL
+    assert dict(same.fetch.request.headers)["if-none-match"] == '"v1"'
+    assert isinstance(hear(304, same.fetch), fetch_policy.NotModified)
+    assert "if-none-match" not in dict(other.fetch.request.headers)
+    assert refusal(304, other.fetch).kind is ErrorKind.PROTOCOL
 
 
 def test_a_redirect_to_another_host_in_backslashes_takes_nothing_of_the_callers_along() -> None:
@@ -270,23 +270,23 @@ def test_a_redirect_to_another_host_in_backslashes_takes_nothing_of_the_callers_
     considered = fetch_policy.before_request(
         URL, None, Requirements(), given, now=NOW, source_origin=source_origin_of(URL)
     )
-    assert isinstance(considered, Request)
-    assert "secret" in dict(considered.headers).values()
+    assert isinstance(considered, Fetch)
+    assert "secret" in dict(considered.request.headers).values()
     heard = fetch_policy.after_response(
         considered, Head(URL, 302, (("location", "\\\\evil.example\\a"),)), given, now=NOW
     )
     assert isinstance(heard, fetch_policy.Redirect)
-    assert heard.ask.url.partition(":")[2] == "//evil.example/a"
-    assert "secret" not in dict(heard.ask.headers).values()
+    assert heard.fetch.request.url.partition(":")[2] == "//evil.example/a"
+    assert "secret" not in dict(heard.fetch.request.headers).values()
 
 
 def test_redirects_are_counted() -> None:
-    ask = ask_for()
+    fetch = ask_for()
     for _ in range(3):
-        heard = hear(302, ask, location="/again")
+        heard = hear(302, fetch, location="/again")
         assert isinstance(heard, fetch_policy.Redirect)
-        ask = heard.ask
-    failed = refusal(302, ask, location="/again")
+        fetch = heard.fetch
+    failed = refusal(302, fetch, location="/again")
     assert (failed.kind, failed.message) == (ErrorKind.TOO_MANY_REDIRECTS, "more than 3 redirects")
 
 
@@ -354,9 +354,9 @@ def test_no_candidate_helps_where_the_cache_cannot_be_written() -> None:
 
 
 def test_after_damage_the_request_goes_past_every_cache_and_has_no_condition() -> None:
-    ask = ask_for(entry=HELD, refresh=True)
-    fresh = fetch_policy.next_attempt(ask, Failure(ErrorKind.CORRUPT, "", ""))
-    assert dict(fresh.headers)["cache-control"] == "no-cache"
-    assert "if-none-match" not in dict(fresh.headers)
+    fetch = ask_for(entry=HELD, refresh=True)
+    fresh = fetch_policy.next_attempt(fetch, Failure(ErrorKind.CORRUPT, "", ""))
+    assert dict(fresh.request.headers)["cache-control"] == "no-cache"
+    assert "if-none-match" not in dict(fresh.request.headers)
     assert fresh.entry is None
-    assert fetch_policy.next_attempt(ask, Failure(ErrorKind.RESET, "", "")) == ask
+    assert fetch_policy.next_attempt(fetch, Failure(ErrorKind.RESET, "", "")) == fetch

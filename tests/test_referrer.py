@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from imgfetch.model.image import Requirements
 from imgfetch.model.markup import ReferrerPolicy
-from imgfetch.model.request import Head, Limits, Request, Settings
+from imgfetch.model.request import Fetch, Head, Limits, Settings
 from imgfetch.rules.http import urls
 from imgfetch.rules.http.referrer import referrer
 from imgfetch.rules.policy import fetch_policy
@@ -85,18 +85,22 @@ def test_a_redirect_to_another_origin_is_told_what_that_one_may_know() -> None:
     run = Settings(Limits(), referrer_policy=policy, allow_downgrade=True)
     page = "https://h.example/page"
 
-    def sent(ask: object) -> str | None:
-        assert isinstance(ask, Request)
-        return dict(ask.headers).get("referer")
+    def sent(fetch: object) -> str | None:
+        assert isinstance(fetch, Fetch)
+        return dict(fetch.request.headers).get("referer")
 
-    ask = fetch_policy.before_request("https://h.example/a.webp", None, Requirements(), run, now=0, page=page)
-    assert isinstance(ask, Request)
-    assert sent(ask) == page
+    fetch = fetch_policy.before_request(
+        "https://h.example/a.webp", None, Requirements(), run, now=0, page=page
+    )
+    assert isinstance(fetch, Fetch)
+    assert sent(fetch) == page
     for location, told in (
         ("/b.webp", page),
         ("https://cdn.example/a.webp", "https://h.example/"),
         ("http://h.example/a.webp", None),
     ):
-        followed = fetch_policy.after_response(ask, Head(ask.url, 302, (("location", location),)), run, now=0)
+        followed = fetch_policy.after_response(
+            fetch, Head(fetch.request.url, 302, (("location", location),)), run, now=0
+        )
         assert isinstance(followed, Redirect)
-        assert sent(followed.ask) == told
+        assert sent(followed.fetch) == told

@@ -20,7 +20,7 @@ from fakes import FakeClock
 from imgfetch import Client, Limits
 from imgfetch.engine.events import BytesReceived
 from imgfetch.errors import CacheError
-from imgfetch.model.request import Head, Partial, Request
+from imgfetch.model.request import Fetch, Head, Partial, Request
 from imgfetch.model.values import Key, StagingId
 from imgfetch.rules.http import resume
 from imgfetch.rules.http.stored_headers import completed
@@ -80,8 +80,8 @@ def test_only_a_file_of_known_length_and_strong_tag_is_kept_for_another_time(
 
 
 def test_the_rest_is_asked_for_on_condition_that_it_is_unchanged() -> None:
-    ask = Request(Key(URL), URL, (("x", "y"),), partial=Partial(StagingId("s"), 400, began()))
-    assert resume.ranged(ask).headers == (("x", "y"), ("range", "bytes=400-"), ("if-range", '"1"'))
+    fetch = Fetch(Key(URL), Request(URL, (("x", "y"),)), partial=Partial(StagingId("s"), 400, began()))
+    assert resume.ranged(fetch).headers == (("x", "y"), ("range", "bytes=400-"), ("if-range", '"1"'))
 
 
 @pytest.mark.parametrize(
@@ -95,9 +95,9 @@ def test_the_rest_is_asked_for_on_condition_that_it_is_unchanged() -> None:
     ],
 )
 def test_the_whole_is_asked_for_where_there_is_no_rest_of_it(partial: Partial | None) -> None:
-    ask = Request(Key(URL), URL, (), partial=partial)
-    assert resume.ranged(ask) is ask
-    assert resume.asked_for(ask) is None
+    fetch = Fetch(Key(URL), Request(URL, ()), partial=partial)
+    assert resume.ranged(fetch) is fetch.request
+    assert resume.asked_for(fetch) is None
 
 
 def answered(content_range: str = "bytes 400-999/1000", **fields: str) -> str | None:

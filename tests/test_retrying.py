@@ -11,7 +11,7 @@ from fakes import FakeClock
 from imgfetch.engine.events import RetryScheduled
 from imgfetch.engine.retrying import Retrying
 from imgfetch.engine.time_budget import TimeBudget
-from imgfetch.model.request import Limits, Request
+from imgfetch.model.request import Fetch, Limits, Request
 from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.model.values import Key
 from imgfetch.rules.policy import retry
@@ -33,7 +33,7 @@ class Run:
     outcome: Failure | str
     attempts: int
     waits: list[float]
-    requests: list[Request]
+    fetches: list[Fetch]
     events: list[Event]
 
 
@@ -50,19 +50,19 @@ async def run(
     *outcomes: Failure | str, retries: int = 3, spent: float = 0, chance: float = 1, cap: float = 30
 ) -> Run:
     limits = Limits(retries=retries, backoff_base=0.5, backoff_cap=cap, total_timeout=120)
-    clock, requests, events = Chance(chance), list[Request](), list["Event"]()
+    clock, fetches, events = Chance(chance), list[Fetch](), list["Event"]()
     coming = list(outcomes)
 
-    async def send(request: Request) -> Failure | str:
-        requests.append(request)
+    async def send(fetch: Fetch) -> Failure | str:
+        fetches.append(fetch)
         return coming.pop(0) if len(coming) > 1 else coming[0]
 
     budget = TimeBudget(limits.total_timeout, clock)
     budget.spent = spent
     outcome, attempts = await Retrying(limits, clock, events.append).run(
-        send, Request(Key(URL), URL, ()), budget
+        send, Fetch(Key(URL), Request(URL)), budget
     )
-    return Run(outcome, attempts, clock.sleeps, requests, events)
+    return Run(outcome, attempts, clock.sleeps, fetches, events)
 
 
 async def message(*outcomes: Failure, spent: float = 0) -> str:
@@ -103,7 +103,7 @@ async def test_a_success_and_a_final_failure_are_not_repeated() -> None:
 async def test_damaged_bytes_are_requested_once_more_past_all_caches() -> None:
     it = await run(CORRUPT)
     assert it.attempts == 2
-    assert [dict(request.headers).get("cache-control") for request in it.requests] == [None, "no-cache"]
+    assert [dict(fetch.request.headers).get("cache-control") for fetch in it.fetches] == [None, "no-cache"]
     assert (await run(BROKEN, CORRUPT)).attempts == 3
     assert (await run(CORRUPT, BROKEN, CORRUPT)).attempts == 3
 

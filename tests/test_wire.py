@@ -17,7 +17,6 @@ from imgfetch.http.pool import AHEAD, IDLE, Connection, Http1Pool
 from imgfetch.http.tls import trust
 from imgfetch.model.request import Limits, Request
 from imgfetch.model.result import ErrorKind
-from imgfetch.model.values import Key
 from imgfetch.transports.factory import Network
 
 if TYPE_CHECKING:
@@ -69,7 +68,7 @@ class World:
         self, *fields: tuple[str, str], read: bool = True, host: str = "127.0.0.1"
     ) -> tuple[int, bytes]:
         url = f"http://{host}:{self.port}/a"
-        async with self.transport.send(Request(Key(url), url, fields)) as reply:
+        async with self.transport.send(Request(url, fields)) as reply:
             body = b"".join([bytes(piece) async for piece in reply.body()]) if read else b""
         return reply.head.status, body
 
@@ -193,7 +192,6 @@ async def test_idle_connections_are_given_up_before_there_are_too_many_open_file
         from imgfetch.http.connect import Connector
         from imgfetch.http.pool import Http1Pool
         from imgfetch.model.request import Limits, Request
-        from imgfetch.model.values import Key
 
         async def main():
             resource.setrlimit(resource.RLIMIT_NOFILE, (40, 40))
@@ -206,7 +204,7 @@ async def test_idle_connections_are_given_up_before_there_are_too_many_open_file
                 nonlocal most
                 while hosts:
                     url = f"http://{hosts.pop()}:{sys.argv[1]}/a"
-                    async with transport.send(Request(Key(url), url, ())) as reply:
+                    async with transport.send(Request(url)) as reply:
                         print(reply.head.status)
                     most = max(most, len(transport._idle))
 

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from imgfetch.engine.robots import Robots
     from imgfetch.engine.time_budget import TimeBudget
     from imgfetch.model.image import Entry, Requirements
-    from imgfetch.model.request import Head, Request, Settings
+    from imgfetch.model.request import Fetch, Head, Settings
     from imgfetch.model.values import Buffer, StagingId
     from imgfetch.ports import Ports, Response, Store
 
@@ -89,104 +89,106 @@ class Downloader:
         self._leases = DownloadLeases(ports.store, refresh=settings.refresh)
 
     async def download(
-        self, ask: Request, wanted: Requirements, budget: TimeBudget
+        self, fetch: Fetch, wanted: Requirements, budget: TimeBudget
     ) -> Fetched | Failure | Page:
         """Send a request, follow redirects, and store the image if the body is one.
 
         If another process downloads the same, wait for it and use what it has stored.
         """
-        with self._leases.of(ask, wanted) as lease:
-            while isinstance(made := await self._attempt(ask, wanted, budget, lease), _HeldElsewhere):
-                self._observe(WaitingForOtherProcess(urls.redact(ask.url)))
+        with self._leases.of(fetch, wanted) as lease:
+            while isinstance(made := await self._attempt(fetch, wanted, budget, lease), _HeldElsewhere):
+                self._observe(WaitingForOtherProcess(urls.redact(fetch.request.url)))
                 await lease.wait_for_holder(budget)
-                stored = await self._stored(ask, wanted)
+                stored = await self._stored(fetch, wanted)
                 if stored is not None:
                     return stored
             return made
 
-    async def _stored(self, ask: Request, wanted: Requirements) -> Fetched | Failure | None:
+    async def _stored(self, fetch: Fetch, wanted: Requirements) -> Fetched | Failure | None:
         """Look up what another process may have stored since the request was decided on."""
         now = self._clock.now()
 
         def look(at_once: bool) -> fetch_policy.UseStored | None:
-            return answer_to(ask, self._store, wanted, self._settings, now=now, at_once=at_once)
+            return answer_to(fetch, self._store, wanted, self._settings, now=now, at_once=at_once)
 
         try:
             found = await without_blocking(look, self._runner)
         except ImgfetchError as error:
-            return retry.failure_of(error, ask.url)
+            return retry.failure_of(error, fetch.request.url)
         return None if found is None else Fetched(found.entry, found.origin, found.warnings)
 
     async def _attempt(
-        self, ask: Request, wanted: Requirements, budget: TimeBudget, lease: DownloadLease
+        self, fetch: Fetch, wanted: Requirements, budget: TimeBudget, lease: DownloadLease
     ) -> Fetched | Failure | Page | _HeldElsewhere:
         """Resume a partial body, if there is one and the origin still has the rest."""
-        partial = self._store.resume(_beginning_of(ask, self._store))
+        partial = self._store.resume(_beginning_of(fetch, self._store))
         try:
-            ask = ask if partial is None else replace(ask, partial=partial)
-            landed, last = await self._follow_redirects(ask, wanted, budget, lease)
+            fetch = fetch if partial is None else replace(fetch, partial=partial)
+            landed, last = await self._follow_redirects(fetch, wanted, budget, lease)
         finally:
             if partial is not None:
                 self._store.suspend(partial.staging_id)  # does nothing if it is committed or discarded
         if isinstance(landed, Failure) and last.hops:
-            return replace(landed, message=f"redirected to {urls.redact(last.url)}: {landed.message}")
+            return replace(landed, message=f"redirected to {urls.redact(last.request.url)}: {landed.message}")
         return landed
 
     async def _follow_redirects(
-        self, ask: Request, wanted: Requirements, budget: TimeBudget, lease: DownloadLease
-    ) -> tuple[Fetched | Failure | Page | _HeldElsewhere, Request]:
+        self, fetch: Fetch, wanted: Requirements, budget: TimeBudget, lease: DownloadLease
+    ) -> tuple[Fetched | Failure | Page | _HeldElsewhere, Fetch]:
         """Return the outcome, and the last request."""
         try:
             while True:
-                hop = await self._send(ask, wanted, budget, lease)
+                hop = await self._send(fetch, wanted, budget, lease)
                 match hop:
-                    case fetch_policy.Redirect(ask):
-                        refused = await self._robots.check(ask.url) if self._robots is not None else None
+                    case fetch_policy.Redirect(fetch):
+                        refused = (
+                            await self._robots.check(fetch.request.url) if self._robots is not None else None
+                        )
                         if refused is not None:
-                            return refused, ask
+                            return refused, fetch
                     case _Body():
-                        return await self._prove_and_keep(hop, ask, wanted, budget), ask
+                        return await self._prove_and_keep(hop, fetch, wanted, budget), fetch
                     case Fetched() | Failure() | _HeldElsewhere():
-                        return hop, ask
+                        return hop, fetch
                     case _:
                         assert_never(hop)
         except ImgfetchError as error:
-            return retry.failure_of(error, ask.url), ask
+            return retry.failure_of(error, fetch.request.url), fetch
 
     async def _send(
-        self, ask: Request, wanted: Requirements, budget: TimeBudget, lease: DownloadLease
+        self, fetch: Fetch, wanted: Requirements, budget: TimeBudget, lease: DownloadLease
     ) -> _Hop:
         """Send one request when its host has a slot, unless another process sends it or has sent it."""
-        async with self._limiter.slot(urls.origin(ask.url), budget) as slot:
+        async with self._limiter.slot(urls.origin(fetch.request.url), budget) as slot:
             if isinstance(slot, Failure):
                 return slot
-            if lease.is_needed and not ask.hops:
+            if lease.is_needed and not fetch.hops:
                 if not lease.acquire():
                     return _HeldElsewhere()
-                stored = await self._stored(ask, wanted)
+                stored = await self._stored(fetch, wanted)
                 if stored is not None:
                     return stored
-            rest = resume.asked_for(ask)
-            self._observe(RequestSent(urls.redact(ask.url), rest.length if rest else 0))
+            rest = resume.asked_for(fetch)
+            self._observe(RequestSent(urls.redact(fetch.request.url), rest.length if rest else 0))
             request_time = self._clock.now()
-            async with slot.response(self._transport, resume.ranged(ask)) as response:
-                hop = await self._receive(response, ask, wanted, request_time)
+            async with slot.response(self._transport, resume.ranged(fetch)) as response:
+                hop = await self._receive(response, fetch, wanted, request_time)
             slot.record(hop if isinstance(hop, Failure) else None)
             return hop
 
     async def _receive(
-        self, response: Response, ask: Request, wanted: Requirements, request_time: float
+        self, response: Response, fetch: Fetch, wanted: Requirements, request_time: float
     ) -> _Body | Fetched | Failure | fetch_policy.Redirect:
         response_time = self._clock.now()
-        heard = fetch_policy.after_response(ask, response.head, self._settings, now=response_time)
+        heard = fetch_policy.after_response(fetch, response.head, self._settings, now=response_time)
         match heard:
             case fetch_policy.ReadBody():
                 unfit = verify.check_content_type(response.head, wanted)
                 if unfit is not None:
-                    return _failure(unfit, ask)
-                scratch = await self._read_body(response, heard, ask)
+                    return _failure(unfit, fetch)
+                scratch = await self._read_body(response, heard, fetch)
                 if isinstance(scratch, Defect):
-                    return _failure(scratch, ask)
+                    return _failure(scratch, fetch)
                 head = response.head
                 if heard.onto is not None:
                     head = stored_headers.completed(heard.onto.head, head)
@@ -201,8 +203,8 @@ class Downloader:
                 )
                 return Fetched(await self._runner.run(refresh), CacheStatus.REVALIDATED, attempts=1)
             case fetch_policy.Reject(failed, spoilt):
-                if spoilt and ask.partial is not None:
-                    self._store.discard(ask.partial.staging_id)
+                if spoilt and fetch.partial is not None:
+                    self._store.discard(fetch.partial.staging_id)
                 return failed
             case fetch_policy.Redirect():
                 return heard
@@ -210,12 +212,12 @@ class Downloader:
                 assert_never(heard)
 
     async def _read_body(
-        self, reply: Response, receive: fetch_policy.ReadBody, ask: Request
+        self, reply: Response, receive: fetch_policy.ReadBody, fetch: Fetch
     ) -> StagingId | Defect:
         taken = receive.onto.length if receive.onto else 0
         undo = Decoder(receive.coding, limit=self._settings.limits.max_bytes, taken=taken)
         pace = MinimumSpeed(self._settings.limits, now=self._clock.elapsed())
-        scratch = self._scratch_for(receive, ask)
+        scratch = self._scratch_for(receive, fetch)
         whole = marked = False
         try:
             async for chunk in reply.body():
@@ -226,8 +228,8 @@ class Downloader:
                     return piece
                 received = self._store.write(scratch, piece)
                 if not marked and resume.is_worth_keeping(reply.head, received):
-                    head = stored_headers.storable(reply.head, ask.resource)
-                    self._store.make_resumable(scratch, _beginning_of(ask, self._store), head)
+                    head = stored_headers.storable(reply.head, fetch.resource)
+                    self._store.make_resumable(scratch, _beginning_of(fetch, self._store), head)
                     marked = True
                 slow = pace.feed(len(chunk), now=self._clock.elapsed())
                 if slow is not None:
@@ -242,27 +244,27 @@ class Downloader:
             if not whole:
                 self._store.suspend(scratch)
 
-    def _scratch_for(self, receive: fetch_policy.ReadBody, ask: Request) -> StagingId:
+    def _scratch_for(self, receive: fetch_policy.ReadBody, fetch: Fetch) -> StagingId:
         """Where the body goes: behind what it goes on with, else in a place of its own."""
         if receive.onto is not None:
             return receive.onto.staging_id
-        if ask.partial is not None:
-            self._store.discard(ask.partial.staging_id)
+        if fetch.partial is not None:
+            self._store.discard(fetch.partial.staging_id)
         return self._store.open()
 
     async def _prove_and_keep(
-        self, body: _Body, ask: Request, wanted: Requirements, budget: TimeBudget
+        self, body: _Body, fetch: Fetch, wanted: Requirements, budget: TimeBudget
     ) -> Fetched | Failure | Page:
         try:
-            proved = await self._prove(body, ask, wanted, budget)
+            proved = await self._prove(body, fetch, wanted, budget)
             match proved:
                 case Defect():
-                    return _failure(proved, ask)
+                    return _failure(proved, fetch)
                 case Page():
                     return proved
                 case Verified():
-                    selector = selector_of(ask, self._store, redirected=ask.redirect_lifetime is not None)
-                    entry = await self._keeper.commit(_filing(proved, body, ask, selector))
+                    selector = selector_of(fetch, self._store, redirected=fetch.redirect_lifetime is not None)
+                    entry = await self._keeper.commit(_filing(proved, body, fetch, selector))
                     return Fetched(entry, CacheStatus.FETCHED, proved.warnings, attempts=1)
                 case _:
                     assert_never(proved)
@@ -270,7 +272,7 @@ class Downloader:
             self._store.discard(body.scratch)
 
     async def _prove(
-        self, body: _Body, ask: Request, wanted: Requirements, budget: TimeBudget
+        self, body: _Body, fetch: Fetch, wanted: Requirements, budget: TimeBudget
     ) -> Verified | Defect | Page:
         """Inspect, decode and judge a body; the decode alone may outlive its caller."""
         length = None if body.receive.coding else body.receive.length
@@ -289,7 +291,7 @@ class Downloader:
                     and inspected.kind is ErrorKind.NOT_IMAGE
                     and stored_headers.is_page(body.head)
                 ):
-                    return Page(body.head, bytes(data), _failure(inspected, ask), ask.source_origin)
+                    return Page(body.head, bytes(data), _failure(inspected, fetch), fetch.source_origin)
                 return inspected
             decoded: Defect | tuple[str, ...] = ()
             if inspected.load is not None:
@@ -302,30 +304,30 @@ class Downloader:
             return proved
         sharing = shared(proved.facts, self._store)
         signs = placeholders.detect(
-            proved.facts, wanted.width, asked=ask.key, found=body.head.url, sharing=sharing
+            proved.facts, wanted.width, asked=fetch.key, found=body.head.url, sharing=sharing
         )
         return verify.apply_placeholder_policy(proved, wanted, signs)
 
 
-def _beginning_of(ask: Request, store: Store) -> Key:
+def _beginning_of(fetch: Fetch, store: Store) -> Key:
     """Return the name for a part of a response: what some credentials have begun no others resume."""
-    selector = selector_of(ask, store)
-    return Key(f"{ask.key} {selector}") if selector else ask.key
+    selector = selector_of(fetch, store)
+    return Key(f"{fetch.key} {selector}") if selector else fetch.key
 
 
-def _filing(verified: Verified, body: _Body, ask: Request, selector: str) -> PendingEntry:
+def _filing(verified: Verified, body: _Body, fetch: Fetch, selector: str) -> PendingEntry:
     return PendingEntry(
         verified,
-        ask.key,
-        stored_headers.storable(body.head, ask.resource),
+        fetch.key,
+        stored_headers.storable(body.head, fetch.resource),
         body.request_time,
         body.response_time,
-        vary.selecting(body.head, credentials.unselecting(ask.headers, ask.secrets)),
-        ask.redirect_lifetime,
-        ask.renditions,
+        vary.selecting(body.head, credentials.unselecting(fetch.request.headers, fetch.secrets)),
+        fetch.redirect_lifetime,
+        fetch.renditions,
         selector,
     )
 
 
-def _failure(defect: Defect, ask: Request) -> Failure:
-    return retry.failure_of_bytes(defect, ask.url)
+def _failure(defect: Defect, fetch: Fetch) -> Failure:
+    return retry.failure_of_bytes(defect, fetch.request.url)

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from imgfetch.engine.robots import Robots
     from imgfetch.model.image import Entry, Lookup
     from imgfetch.model.markup import Candidate, Choice, Rendition
-    from imgfetch.model.request import Request, Settings, SourceOrigin
+    from imgfetch.model.request import Fetch, Settings, SourceOrigin
     from imgfetch.model.result import Outcome
     from imgfetch.model.values import Digest
     from imgfetch.ports import Ports
@@ -132,7 +132,7 @@ class Engine:
     ) -> Fetched | Failure | Page:
         now, settings = self._clock.now(), self._settings
 
-        def look(at_once: bool) -> fetch_policy.UseStored | Request | fetch_policy.Reject:
+        def look(at_once: bool) -> fetch_policy.UseStored | Fetch | fetch_policy.Reject:
             return consult(
                 url,
                 self._store,
@@ -152,15 +152,17 @@ class Engine:
                 return Fetched(entry, origin, warnings)
             case fetch_policy.Reject(failed):
                 return failed
-            case ask:
-                refused = await self._robots.check(ask.url) if self._robots is not None else None
-                landed = refused or await self._single_flight(ask, wanted, budget)
+            case fetch:
+                refused = await self._robots.check(fetch.request.url) if self._robots is not None else None
+                landed = refused or await self._single_flight(fetch, wanted, budget)
                 return (
-                    await self._stale_if_error(landed, ask, wanted) if isinstance(landed, Failure) else landed
+                    await self._stale_if_error(landed, fetch, wanted)
+                    if isinstance(landed, Failure)
+                    else landed
                 )
 
     async def _single_flight(
-        self, ask: Request, wanted: Requirements, budget: TimeBudget
+        self, fetch: Fetch, wanted: Requirements, budget: TimeBudget
     ) -> Fetched | Failure | Page:
         """Share one flight with all who ask the same; who came aboard is not bound by another's patience."""
         departed = False
@@ -168,18 +170,18 @@ class Engine:
         def depart() -> Coroutine[None, None, Fetched | Failure | Page]:
             nonlocal departed
             departed = True
-            return self._with_retries(ask, wanted, budget)
+            return self._with_retries(fetch, wanted, budget)
 
         while True:
             # Two callers share one where all that is sent, here and after redirects, is the same.
-            what = ask.key, ask.headers, ask.source_origin, ask.secrets, wanted
+            what = fetch.key, fetch.request.headers, fetch.source_origin, fetch.secrets, wanted
             landed = await self._flights.run(what, depart)
             if departed or not (isinstance(landed, Failure) and landed.kind is ErrorKind.TIMEOUT):
                 return landed
 
-    async def _stale_if_error(self, failed: Failure, ask: Request, wanted: Requirements) -> Fetched | Failure:
+    async def _stale_if_error(self, failed: Failure, fetch: Fetch, wanted: Requirements) -> Fetched | Failure:
         def look(at_once: bool) -> Entry | None:
-            return find_for(ask, self._store, self._settings, at_once=at_once)
+            return find_for(fetch, self._store, self._settings, at_once=at_once)
 
         entry = await without_blocking(look, self._runner)
         sharing = () if entry is None else shared(entry.facts, self._store)
@@ -191,13 +193,13 @@ class Engine:
         return Fetched(standing_in.entry, standing_in.origin, standing_in.warnings, failed.attempts)
 
     async def _with_retries(
-        self, ask: Request, wanted: Requirements, budget: TimeBudget
+        self, fetch: Fetch, wanted: Requirements, budget: TimeBudget
     ) -> Fetched | Failure | Page:
-        async def send(ask: Request) -> Fetched | Failure | Page:
-            return await self._downloader.download(ask, wanted, budget)
+        async def send(fetch: Fetch) -> Fetched | Failure | Page:
+            return await self._downloader.download(fetch, wanted, budget)
 
         outcome: Fetched | Failure | Page
-        outcome, attempts = await self._retrying.run(send, ask, budget)
+        outcome, attempts = await self._retrying.run(send, fetch, budget)
         if isinstance(outcome, Fetched):
             return outcome._replace(attempts=attempts - 1 + outcome.attempts)
         return outcome

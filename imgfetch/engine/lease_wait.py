@@ -18,7 +18,7 @@ from imgfetch.rules.http import credentials
 if TYPE_CHECKING:
     from imgfetch.engine.time_budget import TimeBudget
     from imgfetch.model.image import Requirements
-    from imgfetch.model.request import Lease, Request
+    from imgfetch.model.request import Fetch, Lease
     from imgfetch.ports import Store
 
 
@@ -32,7 +32,7 @@ class DownloadLeases:
         self.is_waiting_vain = False
         """Whether this run waited in vain for a holder: the next download would not end sooner."""
 
-    def of(self, fetch: Request, wanted: Requirements) -> DownloadLease:
+    def of(self, fetch: Fetch, wanted: Requirements) -> DownloadLease:
         """Return a lease for one download, which the block releases at its end."""
         return DownloadLease(self, fetch, is_needed=wanted.image and not self._refresh)
 
@@ -40,7 +40,7 @@ class DownloadLeases:
 class DownloadLease:
     """The lease of one download, acquired when its slot has come."""
 
-    def __init__(self, leases: DownloadLeases, fetch: Request, *, is_needed: bool) -> None:
+    def __init__(self, leases: DownloadLeases, fetch: Fetch, *, is_needed: bool) -> None:
         self.is_needed = is_needed
         """False where no other process can spare us the request: nothing is stored, or it is a refresh."""
         self._leases = leases
@@ -84,13 +84,13 @@ class DownloadLease:
         return store.acquire(fetch.key, _selecting_fields(fetch, store))
 
 
-def _selecting_fields(fetch: Request, store: Store) -> tuple[tuple[str, str], ...]:
+def _selecting_fields(fetch: Fetch, store: Store) -> tuple[tuple[str, str], ...]:
     """Return the fields that tell requests for one key apart; a hash stands for credentials."""
     try:
         selector = selector_of(fetch, store)
     except CacheError:  # the request will meet the same error, and report it
         selector = ""
-    fields = credentials.unselecting(fetch.headers, fetch.secrets)
+    fields = credentials.unselecting(fetch.request.headers, fetch.secrets)
     return (*fields, ("", selector)) if selector else fields
 
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from imgfetch.model.image import Entry, Facts, Lookup
     from imgfetch.model.markup import Candidate, Choice, Rendition
-    from imgfetch.model.request import Request, Secrets, Settings, SourceOrigin
+    from imgfetch.model.request import Fetch, Secrets, Settings, SourceOrigin
     from imgfetch.model.values import Digest, Key
     from imgfetch.ports import Executor, Store
 
@@ -136,7 +136,7 @@ def consult(
     seen: Lookup | None = None,
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
     at_once: bool = False,
-) -> fetch_policy.UseStored | Request | fetch_policy.Reject:
+) -> fetch_policy.UseStored | Fetch | fetch_policy.Reject:
     """Put what the store holds of `url` before `plan.consider`, for a request on behalf of `page`.
 
     What was `seen` to be absent within this second is not looked for again. `at_once` as in `find`.
@@ -175,11 +175,11 @@ def answer(
 
 
 def answer_to(
-    ask: Request, store: Store, wanted: Requirements, settings: Settings, *, now: float, at_once: bool = False
+    fetch: Fetch, store: Store, wanted: Requirements, settings: Settings, *, now: float, at_once: bool = False
 ) -> fetch_policy.UseStored | None:
     """Return what is held by now, and will do, of what was to be asked for."""
-    entry = find_for(ask, store, settings, at_once=at_once)
-    return _answer(ask.url, entry, store, wanted, settings, now=now)
+    entry = find_for(fetch, store, settings, at_once=at_once)
+    return _answer(fetch.request.url, entry, store, wanted, settings, now=now)
 
 
 def _answer(
@@ -220,10 +220,10 @@ def find(
     return find_selected(key, store, headers, secrets, at_once=at_once)
 
 
-def find_for(ask: Request, store: Store, settings: Settings, *, at_once: bool = False) -> Entry | None:
+def find_for(fetch: Fetch, store: Store, settings: Settings, *, at_once: bool = False) -> Entry | None:
     """Return what the store holds for a request that was made, with all that it carries."""
-    headers = None if settings.offline else ask.headers
-    return find_selected(ask.key, store, headers, ask.secrets, at_once=at_once)
+    headers = None if settings.offline else fetch.request.headers
+    return find_selected(fetch.key, store, headers, fetch.secrets, at_once=at_once)
 
 
 def find_selected(
@@ -256,14 +256,14 @@ def find_selected(
     return latest
 
 
-def selector_of(ask: Request, store: Store, *, redirected: bool = True) -> str:
+def selector_of(fetch: Fetch, store: Store, *, redirected: bool = True) -> str:
     """Return the hash that selects the response to a request, or a part of it; empty without credentials.
 
     Raises `CacheError`.
     """
-    if ask.secrets == NO_SECRETS:
+    if fetch.secrets == NO_SECRETS:
         return ""
-    return credentials.selector(ask.secrets, store.salt(), redirected=redirected)
+    return credentials.selector(fetch.secrets, store.salt(), redirected=redirected)
 
 
 def _secrets(url: str, settings: Settings, source_origin: SourceOrigin) -> Secrets:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from imgfetch.engine.events import Event
     from imgfetch.engine.time_budget import TimeBudget
-    from imgfetch.model.request import Limits, Request
+    from imgfetch.model.request import Fetch, Limits
     from imgfetch.ports import Clock
 
 T = TypeVar("T")
@@ -37,13 +37,13 @@ class Retrying:
         self.observe = observe
 
     async def run(
-        self, send: Callable[[Request], Awaitable[T | Failure]], request: Request, budget: TimeBudget
+        self, send: Callable[[Fetch], Awaitable[T | Failure]], fetch: Fetch, budget: TimeBudget
     ) -> tuple[T | Failure, int]:
-        """Send `request`, and again until it succeeds or no further attempt is advised.
+        """Send `fetch`, and again until it succeeds or no further attempt is advised.
 
         Returns the last outcome, and the number of attempts.
         """
-        attempts = _Attempts(self, send, request, budget)
+        attempts = _Attempts(self, send, fetch, budget)
         outcome = await attempts.make()
         if attempts.may_help(outcome):
             outcome = await attempts.repeat(outcome)
@@ -56,13 +56,13 @@ class _Attempts(Generic[T]):
     def __init__(
         self,
         retrying: Retrying,
-        send: Callable[[Request], Awaitable[T | Failure]],
-        request: Request,
+        send: Callable[[Fetch], Awaitable[T | Failure]],
+        fetch: Fetch,
         budget: TimeBudget,
     ) -> None:
         self._limits, self._clock, self._observe = retrying.limits, retrying.clock, retrying.observe
         self._send = send
-        self._request = request
+        self._fetch = fetch
         self._budget = budget
         self._first: T | Failure | None = None
         self.count = 0
@@ -70,9 +70,9 @@ class _Attempts(Generic[T]):
     async def make(self) -> T | Failure:
         """Make one attempt."""
         self.count += 1
-        outcome = await self._send(self._request)
+        outcome = await self._send(self._fetch)
         if isinstance(outcome, Failure):
-            return replace(outcome, url=urls.redact(self._request.url), attempts=self.count)
+            return replace(outcome, url=urls.redact(self._fetch.request.url), attempts=self.count)
         return outcome
 
     async def repeat(self, first: T | Failure) -> T | Failure:
@@ -94,7 +94,7 @@ class _Attempts(Generic[T]):
     def may_help(self, outcome: T | Failure) -> bool:
         """Return whether another attempt may end better than this one."""
         return isinstance(outcome, Failure) and retry.may_help(
-            outcome, bypassed_caches=self._request.bypass_caches
+            outcome, bypassed_caches=self._fetch.bypass_caches
         )
 
     async def _next(self) -> T | Failure:
@@ -111,7 +111,7 @@ class _Attempts(Generic[T]):
     def _prepare(self, state: RetryCallState) -> None:
         failed = _failure(state)
         self._observe(RetryScheduled(failed, state.upcoming_sleep))
-        self._request = fetch_policy.next_attempt(self._request, failed)
+        self._fetch = fetch_policy.next_attempt(self._fetch, failed)
 
     def _give_up(self, state: RetryCallState) -> Failure:
         return retry.give_up(_failure(state), state.upcoming_sleep, self._limits)

@@ -14,7 +14,7 @@ from imgfetch.engine.time_budget import TimeBudget
 from imgfetch.errors import ImgfetchError
 from imgfetch.frozen import replace
 from imgfetch.model.image import Defect
-from imgfetch.model.request import Request
+from imgfetch.model.request import Fetch, Request
 from imgfetch.model.result import Failure
 from imgfetch.model.values import Key
 from imgfetch.rules.crawl import robots
@@ -93,35 +93,35 @@ class Robots:
             ("accept", "text/plain,*/*;q=0.5"),
             ("accept-encoding", "identity"),
         )
-        ask = Request(Key(url), url, headers)
+        fetch = Fetch(Key(url), Request(url, headers))
 
-        async def send(ask: Request) -> _Verdict:
-            return await self._follow_redirects(ask, budget)
+        async def send(fetch: Fetch) -> _Verdict:
+            return await self._follow_redirects(fetch, budget)
 
-        verdict, _ = await self._retrying.run(send, ask, budget)
+        verdict, _ = await self._retrying.run(send, fetch, budget)
         self._remember(origin, verdict)
         return verdict
 
-    async def _follow_redirects(self, ask: Request, budget: TimeBudget) -> _Verdict:
+    async def _follow_redirects(self, fetch: Fetch, budget: TimeBudget) -> _Verdict:
         try:
-            while isinstance(hop := await self._send(ask, budget), fetch_policy.Redirect):
-                ask = hop.ask
+            while isinstance(hop := await self._send(fetch, budget), fetch_policy.Redirect):
+                fetch = hop.fetch
         except ImgfetchError as error:
-            hop = retry.failure_of(error, ask.url)
+            hop = retry.failure_of(error, fetch.request.url)
         return robots.Rules() if isinstance(hop, Failure) and robots.is_unavailable(hop) else hop
 
-    async def _send(self, ask: Request, budget: TimeBudget) -> _Verdict | fetch_policy.Redirect:
-        async with self._limiter.slot(urls.origin(ask.url), budget) as slot:
+    async def _send(self, fetch: Fetch, budget: TimeBudget) -> _Verdict | fetch_policy.Redirect:
+        async with self._limiter.slot(urls.origin(fetch.request.url), budget) as slot:
             if isinstance(slot, Failure):
                 return slot
-            self._observe(RequestSent(urls.redact(ask.url)))
-            async with slot.response(self._transport, ask) as response:
-                hop = await self._receive(response, ask)
+            self._observe(RequestSent(urls.redact(fetch.request.url)))
+            async with slot.response(self._transport, fetch.request) as response:
+                hop = await self._receive(response, fetch)
             slot.record(hop if isinstance(hop, Failure) else None)
             return hop
 
-    async def _receive(self, response: Response, ask: Request) -> _Verdict | fetch_policy.Redirect:
-        heard = fetch_policy.after_response(ask, response.head, self._settings, now=self._clock.now())
+    async def _receive(self, response: Response, fetch: Fetch) -> _Verdict | fetch_policy.Redirect:
+        heard = fetch_policy.after_response(fetch, response.head, self._settings, now=self._clock.now())
         match heard:
             case fetch_policy.ReadBody(coding=coding):
                 data = await _beginning(response, Decoder(coding, limit=4 * robots.LONGEST))
@@ -132,7 +132,7 @@ class Robots:
             case fetch_policy.NotModified():
                 raise AssertionError("a request for a robots.txt has no condition")
         if isinstance(data, Defect):
-            return retry.failure(data.kind, data.message, ask.url)
+            return retry.failure(data.kind, data.message, fetch.request.url)
         return await self._runner.run(lambda: robots.read(data, self._token))
 
     def _remember(self, origin: str, verdict: _Verdict) -> None:

@@ -108,13 +108,22 @@ NO_SECRETS = Secrets()
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A request to be made. Conditional where `entry` is held and may still be good."""
+    """A request as a transport sends it."""
+
+    url: str
+    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    method: str = "GET"
+
+
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """A request to be sent, and what the engine needs to know of it. Conditional where `entry` is set."""
 
     key: Key
-    """What the answer will be filed under: the URL first asked for, not where redirects led."""
-    url: str
-    headers: tuple[tuple[str, str], ...] = field(repr=False)
+    """The key that the response is stored under: of the URL that was requested first, before redirects."""
+    request: Request
     entry: Entry | None = None
+    """The stored response that is revalidated."""
     hops: int = 0
     """How many redirects led here."""
     redirect_lifetime: float | None = None
@@ -137,7 +146,7 @@ class Request:
     @property
     def resource(self) -> str:
         """What the URL names, however it is signed: what a validator or a beginning belongs to."""
-        return self.unsigned or self.url
+        return self.unsigned or self.request.url
 
 
 @dataclass(frozen=True, slots=True)

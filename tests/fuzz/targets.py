@@ -29,7 +29,7 @@ from imgfetch.markup.sizes import source_size
 from imgfetch.markup.srcset import read_srcset
 from imgfetch.model.image import Defect, Entry, Facts, Format
 from imgfetch.model.markup import Viewport
-from imgfetch.model.request import Head, Limits, Partial, Request, Settings
+from imgfetch.model.request import Fetch, Head, Limits, Partial, Request, Settings
 from imgfetch.model.values import Digest, Key, StagingId
 from imgfetch.rules.crawl import host_limits
 from imgfetch.rules.http import dates, digests, freshness, resume, stored_headers, urls, vary
@@ -155,8 +155,8 @@ def head(data: bytes) -> None:
     fields = _fields(data)
     answer = Head("https://h.example/a", 200, fields)
     facts = Facts(Format.PNG, 1, 1, 1, 100, Digest("ab" * 32), ("decode",))
-    ask = Request(Key("https://h.example/a"), "https://h.example/a", (("accept", "*/*"),))
-    entry = Entry(ask.key, facts, answer, NOW - 5, NOW - 4, vary.selecting(answer, ask.headers))
+    fetch = Fetch(Key("https://h.example/a"), Request("https://h.example/a", (("accept", "*/*"),)))
+    entry = Entry(fetch.key, facts, answer, NOW - 5, NOW - 4, vary.selecting(answer, fetch.request.headers))
     for now in (NOW, NOW - 1e6, NOW + 1e9):
         standing = freshness.standing(entry, now=now)
         assert standing.age >= 0 <= standing.lifetime
@@ -169,18 +169,18 @@ def head(data: bytes) -> None:
         assert len(claim.digest) in (16, 32, 64)
     length = stored_headers.content_length(answer)
     assert length is None or 0 <= length < 10**19
-    assert vary.matches(entry, ask.headers)
+    assert vary.matches(entry, fetch.request.headers)
     assert freshness.confirms(answer, answer)
     freshness.may_keep(answer)
     freshness.may_be_confirmed(answer)
     for status in (200, 206, 302, 304, 416, 429, 503, 599):
-        given = Head(ask.url, status, fields)
-        for asked in (ask, _partial(ask), Request(ask.key, ask.url, ask.headers, entry)):
+        given = Head(fetch.request.url, status, fields)
+        for asked in (fetch, _partial(fetch), Fetch(fetch.key, fetch.request, entry)):
             heard = fetch_policy.after_response(asked, given, Settings(), now=NOW)
             if isinstance(heard, fetch_policy.Reject):
                 assert heard.failed.message.isprintable()
-    kept = stored_headers.storable(answer, ask.url)
-    assert stored_headers.storable(kept, ask.url) == kept
+    kept = stored_headers.storable(answer, fetch.request.url)
+    assert stored_headers.storable(kept, fetch.request.url) == kept
     for value in dict(fields).values():
         date = dates.read(value)
         assert date is None or -1e12 < date < 1e12
@@ -211,9 +211,9 @@ def coding(data: bytes) -> None:
     assert whole == undone(7)
 
 
-def _partial(ask: Request) -> Request:
-    begun = Head(ask.url, 200, (("etag", '"1"'), ("content-length", "100")))
-    asked = Request(ask.key, ask.url, ask.headers, partial=Partial(StagingId("1"), 50, begun))
+def _partial(fetch: Fetch) -> Fetch:
+    begun = Head(fetch.request.url, 200, (("etag", '"1"'), ("content-length", "100")))
+    asked = Fetch(fetch.key, fetch.request, partial=Partial(StagingId("1"), 50, begun))
     assert resume.asked_for(asked)
     return asked
 

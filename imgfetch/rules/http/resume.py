@@ -16,7 +16,7 @@ from imgfetch.frozen import replace
 from imgfetch.rules.http.stored_headers import content_length, listed
 
 if TYPE_CHECKING:
-    from imgfetch.model.request import Head, Partial, Request
+    from imgfetch.model.request import Fetch, Head, Partial, Request
 
 
 def is_worth_keeping(head: Head, received: int) -> bool:
@@ -33,27 +33,27 @@ def is_worth_keeping(head: Head, received: int) -> bool:
     )
 
 
-def asked_for(ask: Request) -> Partial | None:
+def asked_for(fetch: Fetch) -> Partial | None:
     """What a request asks for the rest of; None where it asks for the whole.
 
     An entity tag tells apart what one URL has given at different times, and says nothing of another URL.
     """
-    partial = ask.partial
-    if partial is None or partial.head.url != ask.resource:
+    partial = fetch.partial
+    if partial is None or partial.head.url != fetch.resource:
         return None
     return partial if is_worth_keeping(partial.head, partial.length) else None
 
 
-def ranged(ask: Request) -> Request:
+def ranged(fetch: Fetch) -> Request:
     """The request as it is sent: for what is missing, on the condition that the rest is unchanged.
 
     If it has changed, If-Range has the whole sent instead. It may not carry a weak tag (RFC 9110 §13.1.5).
     """
-    partial = asked_for(ask)
+    partial = asked_for(fetch)
     if partial is None:
-        return ask
+        return fetch.request
     fields = (("range", f"bytes={partial.length}-"), ("if-range", partial.head.get("etag") or ""))
-    return replace(ask, headers=(*ask.headers, *fields))
+    return replace(fetch.request, headers=(*fetch.request.headers, *fields))
 
 
 def mismatch(partial: Partial, head: Head) -> str | None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from imgfetch.frozen import dataclass
 from imgfetch.model.image import Requirements
-from imgfetch.model.request import NO_SOURCE_ORIGIN, Request
+from imgfetch.model.request import NO_SOURCE_ORIGIN, Fetch
 from imgfetch.rules.http import freshness, urls
 from imgfetch.rules.http.cache_control import LONGEST
 from imgfetch.rules.http.freshness import DAY, Basis, Reason, Reuse
@@ -56,10 +56,10 @@ def explain(
     match considered:
         case fetch_policy.UseStored():
             action = "serve"
-        case Request(headers=headers, secrets=secrets):
+        case Fetch(request=request, secrets=secrets):
             action = "ask"
             secret = {name for name, _ in secrets.sent}
-            sends = tuple((name, "…" if name in secret else value) for name, value in headers)
+            sends = tuple((name, "…" if name in secret else value) for name, value in request.headers)
         case fetch_policy.Reject(failed):
             action, refusal = "refuse", failed.message
     key = urls.key(url, settings.key_ignore)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from imgfetch.errors import KINDS, CacheError, NetworkError
 from imgfetch.frozen import dataclass, replace
 from imgfetch.model.image import Defect, Format, Requirements, Verified, VerifyLevel
-from imgfetch.model.request import NO_SOURCE_ORIGIN, Request, Settings
+from imgfetch.model.request import NO_SOURCE_ORIGIN, Fetch, Request, Settings
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure
 from imgfetch.model.values import StagingId
 from imgfetch.rules.crawl import host_limits, opt_out
@@ -64,7 +64,7 @@ class ReadBody(NamedTuple):
 class Redirect:
     """The image is elsewhere: ask there, in a turn of its own."""
 
-    ask: Request
+    fetch: Fetch
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +88,7 @@ def before_request(
     page: str = "",
     offered: tuple[Rendition, ...] = (),
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
-) -> UseStored | Request | Reject:
+) -> UseStored | Fetch | Reject:
     """Decide whether a kept rendition answers for `url` at `now`, or what to ask for.
 
     `entry` is what the store holds under the URL's key for a request with these `fields`, those of a request
@@ -116,10 +116,9 @@ def before_request(
     condition = entry if sound else None
     key, resource = address.key(settings.key_ignore), address.resource(settings.key_ignore)
     headers = conditional(request_fields(address, settings, page, source_origin), resource, condition)
-    return Request(
+    return Fetch(
         key,
-        address.url,
-        headers,
+        Request(address.url, headers),
         condition,
         page=page,
         renditions=offered,
@@ -185,62 +184,61 @@ def stale_if_error(
     return UseStored(entry, (f"stale: {failed.message}", *held.warnings), CacheStatus.STALE)
 
 
-def next_attempt(ask: Request, failed: Failure) -> Request:
-    """The request to make after `ask` failed so.
+def next_attempt(fetch: Fetch, failed: Failure) -> Fetch:
+    """The request to make after `fetch` failed so.
 
     After damage it goes past every cache on the way, and has no condition that could bring a 304.
     """
     if failed.kind not in retry.DAMAGED:
-        return ask
-    bare = _without_conditions(ask)
-    return replace(
-        bare, headers=last_of_each((*bare.headers, ("cache-control", "no-cache"))), bypass_caches=True
-    )
+        return fetch
+    bare = _without_conditions(fetch)
+    headers = last_of_each((*bare.request.headers, ("cache-control", "no-cache")))
+    return replace(bare, request=replace(bare.request, headers=headers), bypass_caches=True)
 
 
-def after_response(ask: Request, head: Head, settings: Settings, *, now: float) -> AfterResponse:
+def after_response(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> AfterResponse:
     """Decide what to do with a response by its status and fields alone (RFC 9110 §15)."""
-    heard = _hear(ask, head, settings, now=now)
+    heard = _hear(fetch, head, settings, now=now)
     if settings.robots and isinstance(heard, ReadBody | NotModified):
         said = opt_out.said_by_head(head, settings.robots)
         if said is not None:
-            return Reject(retry.opted_out(said, ask.url))
+            return Reject(retry.opted_out(said, fetch.request.url))
     return heard
 
 
-def _hear(ask: Request, head: Head, settings: Settings, *, now: float) -> AfterResponse:
-    partial = resume.asked_for(ask)
+def _hear(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> AfterResponse:
+    partial = resume.asked_for(fetch)
     match head.status:
         case 200:
-            return _receive(ask, head, settings.limits)
+            return _receive(fetch, head, settings.limits)
         case 206 if partial is not None:
-            return _go_on(ask, partial, head, settings.limits)
+            return _go_on(fetch, partial, head, settings.limits)
         case 206 if _is_whole(head):
             # Nothing was asked in part; some servers answer so all the same, and mean everything.
-            return _receive(ask, head, settings.limits)
+            return _receive(fetch, head, settings.limits)
         case 204 | 205:
-            return _refuse(ask, ErrorKind.EMPTY, f"HTTP {head.status} has no body", head)
+            return _refuse(fetch, ErrorKind.EMPTY, f"HTTP {head.status} has no body", head)
         case 301 | 302 | 303 | 307 | 308:
-            return _follow(ask, head, settings, now=now)
-        case 304 if ask.entry is not None and ask.entry.head.url == ask.resource:
-            if not freshness.confirms(ask.entry.head, head):
+            return _follow(fetch, head, settings, now=now)
+        case 304 if fetch.entry is not None and fetch.entry.head.url == fetch.resource:
+            if not freshness.confirms(fetch.entry.head, head):
                 return Redirect(
-                    _without_conditions(ask)
+                    _without_conditions(fetch)
                 )  # it has no condition now, so this can come only once
-            return NotModified(replace(ask.entry, redirect_lifetime=ask.redirect_lifetime))
+            return NotModified(replace(fetch.entry, redirect_lifetime=fetch.redirect_lifetime))
         case 416 if partial is not None:
-            return _start_again(ask, f"nothing follows byte {partial.length:,}", head)
+            return _start_again(fetch, f"nothing follows byte {partial.length:,}", head)
         case 206 | 304 | 416:
             return _refuse(
-                ask, ErrorKind.PROTOCOL, f"HTTP {head.status} answers a question we did not ask", head
+                fetch, ErrorKind.PROTOCOL, f"HTTP {head.status} answers a question we did not ask", head
             )
         case 429 | 503:
             wait = host_limits.retry_after(head, now=now)
             return _refuse(
-                ask, ErrorKind.RATE_LIMITED, f"HTTP {head.status}", head, retryable=True, retry_after=wait
+                fetch, ErrorKind.RATE_LIMITED, f"HTTP {head.status}", head, retryable=True, retry_after=wait
             )
         case status:
-            return _refuse(ask, ErrorKind.HTTP_STATUS, f"HTTP {status}", head, retryable=status in _PASSING)
+            return _refuse(fetch, ErrorKind.HTTP_STATUS, f"HTTP {status}", head, retryable=status in _PASSING)
 
 
 def may_fall_through(failed: Failure, url: str, other: str) -> bool:
@@ -289,8 +287,9 @@ def proved(entry: Entry, level: VerifyLevel) -> bool:
     return set(entry.facts.verified).issuperset(verify.checks_of(entry.facts.format, level))
 
 
-def _without_conditions(ask: Request) -> Request:
-    return replace(ask, headers=conditional(ask.headers, ask.resource, None), entry=None)
+def _without_conditions(fetch: Fetch) -> Fetch:
+    headers = conditional(fetch.request.headers, fetch.resource, None)
+    return replace(fetch, request=replace(fetch.request, headers=headers), entry=None)
 
 
 def _still_wanted(
@@ -319,31 +318,33 @@ def _is_downgraded(entry: Entry) -> bool:
     return entry.key.startswith("https:") and entry.head.url.startswith("http:")
 
 
-def _receive(ask: Request, head: Head, limits: Limits) -> ReadBody | Reject:
+def _receive(fetch: Fetch, head: Head, limits: Limits) -> ReadBody | Reject:
     coding = (head.get("content-encoding") or "").strip().lower()
     if coding not in _CODINGS:
-        return _refuse(ask, ErrorKind.BAD_ENCODING, f"content coding {coding[:40]!r} was not asked for", head)
+        return _refuse(
+            fetch, ErrorKind.BAD_ENCODING, f"content coding {coding[:40]!r} was not asked for", head
+        )
     length = content_length(head)
     if length is not None and length > limits.max_bytes:
-        return _too_large(ask, length, head, limits)
+        return _too_large(fetch, length, head, limits)
     return ReadBody(length, _CODINGS[coding])
 
 
-def _go_on(ask: Request, partial: Partial, head: Head, limits: Limits) -> ReadBody | Reject:
+def _go_on(fetch: Fetch, partial: Partial, head: Head, limits: Limits) -> ReadBody | Reject:
     length = content_length(partial.head)
     if length is not None and length > limits.max_bytes:
-        return _too_large(ask, length, head, limits)
+        return _too_large(fetch, length, head, limits)
     mismatch = resume.mismatch(partial, head)
-    return ReadBody(length, "", partial) if mismatch is None else _start_again(ask, mismatch, head)
+    return ReadBody(length, "", partial) if mismatch is None else _start_again(fetch, mismatch, head)
 
 
-def _start_again(ask: Request, why: str, head: Head) -> Reject:
+def _start_again(fetch: Fetch, why: str, head: Head) -> Reject:
     message = f"HTTP {head.status} is not the rest that was asked for: {why}"
-    return replace(_refuse(ask, ErrorKind.PROTOCOL, message, head, retryable=True), spoilt=True)
+    return replace(_refuse(fetch, ErrorKind.PROTOCOL, message, head, retryable=True), spoilt=True)
 
 
-def _too_large(ask: Request, length: int, head: Head, limits: Limits) -> Reject:
-    return _refuse(ask, ErrorKind.TOO_LARGE, f"{length:,} bytes, the limit is {limits.max_bytes:,}", head)
+def _too_large(fetch: Fetch, length: int, head: Head, limits: Limits) -> Reject:
+    return _refuse(fetch, ErrorKind.TOO_LARGE, f"{length:,} bytes, the limit is {limits.max_bytes:,}", head)
 
 
 def _is_whole(head: Head) -> bool:
@@ -355,48 +356,47 @@ def _is_whole(head: Head) -> bool:
     return unit.lower() == "bytes" and span == f"0-{int(total) - 1}"
 
 
-def _follow(ask: Request, head: Head, settings: Settings, *, now: float) -> Redirect | Reject:
+def _follow(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> Redirect | Reject:
     location = head.get("location")
     if not location:
-        return _refuse(ask, ErrorKind.BAD_REDIRECT, f"HTTP {head.status} without a Location", head)
-    if ask.hops >= settings.limits.max_redirects:
+        return _refuse(fetch, ErrorKind.BAD_REDIRECT, f"HTTP {head.status} without a Location", head)
+    if fetch.hops >= settings.limits.max_redirects:
         many = f"more than {settings.limits.max_redirects} redirects"
-        return _refuse(ask, ErrorKind.TOO_MANY_REDIRECTS, many, head)
-    there = urls.read(urls.resolve_location(location, ask.url))
+        return _refuse(fetch, ErrorKind.TOO_MANY_REDIRECTS, many, head)
+    there = urls.read(urls.resolve_location(location, fetch.request.url))
     if isinstance(there, Defect):
         reason = there.kind if isinstance(there, urls.BlockedPort) else ErrorKind.BAD_REDIRECT
-        return _refuse(ask, reason, f"redirect to {urls.redact(location)}: {there.message}", head)
+        return _refuse(fetch, reason, f"redirect to {urls.redact(location)}: {there.message}", head)
     if there.userinfo:
-        return _refuse(ask, ErrorKind.BAD_REDIRECT, f"redirect to {there.shown} carries credentials", head)
-    here = urls.read(ask.url)
-    if not settings.allow_downgrade and ask.url.startswith("https:") and there.scheme == "http":
+        return _refuse(fetch, ErrorKind.BAD_REDIRECT, f"redirect to {there.shown} carries credentials", head)
+    here = urls.read(fetch.request.url)
+    if not settings.allow_downgrade and fetch.request.url.startswith("https:") and there.scheme == "http":
         message = f"redirect from https: to {there.shown}, which anybody on the way can read and change"
-        refused = _refuse(ask, ErrorKind.BAD_REDIRECT, message, head)
+        refused = _refuse(fetch, ErrorKind.BAD_REDIRECT, message, head)
         return replace(refused, failed=replace(refused.failed, hint=_ALLOW_DOWNGRADE))
     same = isinstance(here, urls.Address) and here.origin == there.origin
     # What the caller gave belongs to the source's own origin: another one gets what we send to all, and what
     # the caller gave for it by its name.
     resource = there.resource(settings.key_ignore)
-    plain = ask.headers if same else request_fields(there, settings, ask.page)
-    headers = conditional(plain, resource, ask.entry)
-    bound = freshness.redirect_lifetime_of(head, ask.redirect_lifetime, response_time=now)
-    if ask.key.startswith("https:") and ask.url.startswith("http:"):
+    plain = fetch.request.headers if same else request_fields(there, settings, fetch.page)
+    headers = conditional(plain, resource, fetch.entry)
+    bound = freshness.redirect_lifetime_of(head, fetch.redirect_lifetime, response_time=now)
+    if fetch.key.startswith("https:") and fetch.request.url.startswith("http:"):
         bound = 0.0  # what answered here may have been anybody
     return Redirect(
         replace(
-            ask,
-            url=there.url,
+            fetch,
+            request=Request(there.url, headers),
             unsigned=resource,
-            headers=headers,
-            hops=ask.hops + 1,
+            hops=fetch.hops + 1,
             redirect_lifetime=bound,
-            source_origin=ask.source_origin if same else NO_SOURCE_ORIGIN,
+            source_origin=fetch.source_origin if same else NO_SOURCE_ORIGIN,
         )
     )
 
 
 def _refuse(
-    ask: Request,
+    fetch: Fetch,
     reason: ErrorKind,
     message: str,
     head: Head,
@@ -408,7 +408,7 @@ def _refuse(
         Failure(
             reason,
             message,
-            urls.redact(ask.url),
+            urls.redact(fetch.request.url),
             http_status=head.status,
             retryable=retryable,
             retry_after=retry_after,
