@@ -3,11 +3,32 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
 
 
 def without_credentials(text: str) -> str:
     """Return a text, as it is to be shown, without the user and password of each URL in it."""
     return re.sub(_CREDENTIALS, r"\1", text) if "@" in text else text
+
+
+class RedactedRepr:
+    """Show the fields of a dataclass without the user and password of each URL in them."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        from dataclasses import fields
+
+        return redacted_repr(self, (field.name for field in fields(self) if field.repr))  # type: ignore[arg-type]
+
+
+def redacted_repr(value: object, names: Iterable[str]) -> str:
+    """Return a `repr` that shows the attributes `names`, without the user and password of each URL."""
+    shown = ", ".join(f"{name}={getattr(value, name)!r}" for name in names)
+    return without_credentials(f"{type(value).__qualname__}({shown})")
 
 
 # Browsers leave out tabs and line ends, which may be escapes in a text that was made printable.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -176,7 +176,7 @@ class MemoryStore:
     def acquire(self, key: Key, headers: tuple[tuple[str, str], ...]) -> Lease:
         other = self.leases.get((key, headers))
         if other is not None:
-            return replace(other, ours=False)
+            return other._replace(ours=False)
         self._begun += 1
         return self.leases.setdefault((key, headers), Lease(True, f"{self._begun}", f"{self._begun}"))
 

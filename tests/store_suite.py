@@ -91,7 +91,7 @@ class StoreSuite:
         self, store: Store
     ) -> None:
         keys = [Key(f"https://photos.example/{number}.webp") for number in range(150)]
-        lasting = replace(HEAD, headers=(("cache-control", "max-age=60"),))
+        lasting = HEAD._replace(headers=(("cache-control", "max-age=60"),))
         kept = {key: keep(store, key, key.encode(), head=lasting) for key in keys}
         assert store.lookup([], now=20).hits == {}
         for asked in ([*keys, DOG, keys[0]], keys[:1]):
@@ -103,15 +103,15 @@ class StoreSuite:
         assert store.lookup(keys, now=10).hits == store.lookup(keys, now=100).hits == {}
         self.lose(store, kept[keys[1]])
         self.change(store, kept[keys[2]], b"no picture")
-        varying = replace(HEAD, headers=(*lasting.headers, ("vary", "accept")))
+        varying = HEAD._replace(headers=(*lasting.headers, ("vary", "accept")))
         keep(store, keys[3], b"a cat", head=varying)
         assert store.lookup(keys, now=20).hits.keys() == {*keys} - {*keys[1:4]}
 
     def test_under_which_keys_nothing_is_kept_is_seen_of_many_at_once(self, store: Store) -> None:
         keys = [Key(f"https://photos.example/{number}.webp") for number in range(150)]
         assert {*store.lookup(keys, now=20).missing} == {*keys}
-        keep(store, keys[0], b"a cat", head=replace(HEAD, headers=(("cache-control", "max-age=60"),)))
-        keep(store, keys[1], b"a dog", head=replace(HEAD, headers=(("cache-control", "no-cache"),)))
+        keep(store, keys[0], b"a cat", head=HEAD._replace(headers=(("cache-control", "max-age=60"),)))
+        keep(store, keys[1], b"a dog", head=HEAD._replace(headers=(("cache-control", "no-cache"),)))
         bird = Verified(facts(b"a bird"), written(store, b"a bird"))
         selected = (("accept", "image/png"),)
         keep_proved(store, bird, keys[149], HEAD, request_time=10.25, response_time=10.5, selected=selected)
@@ -123,7 +123,7 @@ class StoreSuite:
             assert {*store.lookup(keys[2:3], now=now).missing} == {keys[2]}
 
     def test_of_small_files_that_stand_under_many_keys_nothing_is_said(self, store: Store) -> None:
-        lasting = replace(HEAD, headers=(("cache-control", "max-age=60"),))
+        lasting = HEAD._replace(headers=(("cache-control", "max-age=60"),))
         keys = [Key(f"https://photos.example/{number}.webp") for number in range(5)]
         for data, many in ((b"a cat", False), (b"a cat" * 10_000, True)):
             for key in keys[:4]:
@@ -133,7 +133,7 @@ class StoreSuite:
             assert len(store.lookup(keys, now=20).hits) == (5 if many else 0)
 
     def test_an_entry_answers_only_for_its_own_selector(self, store: Store) -> None:
-        lasting = replace(HEAD, headers=(("cache-control", "max-age=60"),))
+        lasting = HEAD._replace(headers=(("cache-control", "max-age=60"),))
 
         def kept(data: bytes, selector: str) -> Entry:
             proof = Verified(facts(data), written(store, data))

@@ -683,7 +683,7 @@ def test_a_warm_get_imports_what_it_needs_and_no_network_code(
     program = (
         "import sys; from imgfetch.cli import main; code = main(sys.argv[1:]); "
         "heavy = {'asyncio', 'httpx', 'h11', 'socket', 'ssl', 'PIL', 'tenacity', 'rich', 'anyio',"
-        " 'hashlib', 'json', 'shutil', 'dataclasses', 'inspect', 'datetime'}; "
+        " 'hashlib', 'json', 'shutil', 'datetime'}; "
         "sys.exit(code or ' '.join(heavy & set(sys.modules)) or 0)"
     )
     warm = subprocess.run(
@@ -719,7 +719,7 @@ def test_a_download_that_goes_well_imports_what_it_needs(
     )
     assert (cold.returncode, origin.asked()) == (0, 1)
     repeats = {"tenacity", "httpx", "httpcore", "anyio", "rich", "certifi", "urllib.request", "email", "json"}
-    repeats |= {"dataclasses", "h11", "encodings.idna", "datetime"}
+    repeats |= {"h11", "encodings.idna", "datetime"}
     repeats |= {"imgfetch.http.h11_fallback", "imgfetch.engine.robots", "imgfetch.formats.other_types"}
     markup = {"imgfetch.markup.plain_text", "imgfetch.markup.srcset", "imgfetch.markup.urls", "turbohtml"}
     markup |= {"ada_url"}

@@ -47,12 +47,12 @@ class World:
         self.transport, self.store, self.clock = FakeTransport(), MemoryStore(), FakeClock()
         self.decoder = FakeDecoder()
         self.events: list[Event] = []
-        self.settings = replace(Settings(limits=LIMITS), **settings)  # type: ignore[arg-type]
+        self.settings = Settings(limits=LIMITS)._replace(**settings)  # type: ignore[arg-type]
         self.engine = self.another()
 
     def another(self, **settings: object) -> Engine:
         ports = Ports(self.transport, self.store, self.decoder, self.clock, InlineRunner())
-        return Engine(ports, replace(self.settings, **settings), self.events.append)  # type: ignore[arg-type]
+        return Engine(ports, self.settings._replace(**settings), self.events.append)  # type: ignore[arg-type]
 
     async def served(self, *names: str, width: int = 12) -> Served:
         outcome = await self.engine.fetch(choice_of(*names, width=width))

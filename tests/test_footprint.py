@@ -8,7 +8,6 @@ import struct
 import subprocess
 import sys
 from contextlib import closing
-from dataclasses import replace
 from time import time
 from typing import TYPE_CHECKING
 
@@ -174,7 +173,7 @@ def line(number: int) -> str:
 
 def keep_fresh(root: Path) -> None:
     """Keep what answers unasked."""
-    head = replace(HEAD, headers=(("content-type", "image/webp"), ("cache-control", "max-age=86400")))
+    head = HEAD._replace(headers=(("content-type", "image/webp"), ("cache-control", "max-age=86400")))
     with closing(DiskStore(root)) as store:
         for number in range(20):
             data = b"%d" % number

@@ -246,11 +246,11 @@ def test_a_lease_that_was_let_go_of_is_a_new_one_and_one_whose_holder_died_is_th
         one, two, three = stores(stack, 3)
         first = one.acquire(DOG, ())
         for other in (two, three):
-            assert other.acquire(DOG, ()) == replace(first, ours=False, token="")
+            assert other.acquire(DOG, ()) == first._replace(ours=False, token="")
         one.close()  # lets go of its locks as the kernel does of those of who dies
         second = two.acquire(DOG, ())
         assert (second.ours, second.holder) == (True, first.holder)
-        assert three.acquire(DOG, ()) == replace(second, ours=False, token="")
+        assert three.acquire(DOG, ()) == second._replace(ours=False, token="")
         two.release(second)
         two.release(second)
         third = two.acquire(DOG, ())

@@ -6,7 +6,6 @@ import shutil
 import sqlite3
 import subprocess
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
     from imgfetch.ports import Store
 
 VERSION_1 = Path(__file__).with_name("index_of_version_1.sql").read_text()
-LASTING = replace(HEAD, headers=(("cache-control", "max-age=60"),))
+LASTING = HEAD._replace(headers=(("cache-control", "max-age=60"),))
 ACCEPT = (("accept", "image/webp"),)
 
 

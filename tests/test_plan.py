@@ -29,7 +29,7 @@ HELD = Entry(
 
 
 def ask_for(url: str = URL, entry: Entry | None = None, **changes: bool) -> Fetch:
-    settings = replace(SETTINGS, **changes)  # type: ignore[arg-type]
+    settings = SETTINGS._replace(**changes)  # type: ignore[arg-type]
     source_origin = source_origin_of(url)
     considered = fetch_policy.before_request(
         url, entry, Requirements(), settings, now=NOW, source_origin=source_origin
@@ -110,7 +110,7 @@ def test_what_is_served_unasked_is_served_up_to_its_time(
 
 
 def test_offline_serves_what_is_held_and_refuses_the_rest() -> None:
-    offline = replace(SETTINGS, offline=True, refresh=True)
+    offline = SETTINGS._replace(offline=True, refresh=True)
     assert fetch_policy.before_request(URL, HELD, Requirements(), offline, now=NOW) == fetch_policy.UseStored(
         HELD
     )
@@ -128,7 +128,7 @@ def test_a_held_file_that_is_not_what_is_wanted_now_is_asked_for_whole() -> None
 
 def test_only_a_webp_is_proved_further_by_a_thorough_look() -> None:
     def considered(form: Format, *verified: str) -> object:
-        held = replace(HELD, facts=replace(FACTS, format=form, verified=verified))
+        held = HELD._replace(facts=replace(FACTS, format=form, verified=verified))
         return type(
             fetch_policy.before_request(URL, held, Requirements(VerifyLevel.THOROUGH), SETTINGS, now=NOW)
         )
@@ -140,7 +140,7 @@ def test_only_a_webp_is_proved_further_by_a_thorough_look() -> None:
 
 
 def test_a_held_file_proved_less_far_than_is_wanted_is_asked_for_again() -> None:
-    glanced_at = replace(HELD, facts=replace(FACTS, verified=("length", "structure")))
+    glanced_at = HELD._replace(facts=replace(FACTS, verified=("length", "structure")))
     assert isinstance(
         fetch_policy.before_request(URL, glanced_at, Requirements(VerifyLevel.FULL), SETTINGS, now=NOW),
         Fetch,
@@ -252,7 +252,7 @@ def test_a_redirect_back_does_not_bring_the_callers_headers_back() -> None:
 
 
 def test_a_validator_goes_only_to_the_url_that_gave_it() -> None:
-    there = replace(HELD, head=replace(HELD.head, url="http://h.example/now.webp"))
+    there = HELD._replace(head=HELD.head._replace(url="http://h.example/now.webp"))
     fetch = ask_for(entry=there, refresh=True)
     assert "if-none-match" not in dict(fetch.request.headers)
     same = hear(302, fetch, location="/now.webp")
@@ -266,7 +266,7 @@ def test_a_validator_goes_only_to_the_url_that_gave_it() -> None:
 
 
 def test_a_redirect_to_another_host_in_backslashes_takes_nothing_of_the_callers_along() -> None:
-    given = replace(SETTINGS, headers=(("authorization", "secret"),))
+    given = SETTINGS._replace(headers=(("authorization", "secret"),))
     considered = fetch_policy.before_request(
         URL, None, Requirements(), given, now=NOW, source_origin=source_origin_of(URL)
     )

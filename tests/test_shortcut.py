@@ -52,7 +52,7 @@ def the_long_way(source: Source, place: int, store: Store, wanted: Settings, how
     job = next(jobs_of(source, place, **how))
     if not isinstance(job.choice, Choice):
         return None
-    wanted = replace(wanted, reuse=False) if job.is_one_of_all else wanted
+    wanted = wanted._replace(reuse=False) if job.is_one_of_all else wanted
     served = held(job.choice, store, wanted, now=T + 10)
     signed = None if served is None else job.sign(served)
     assert not isinstance(signed, Failure)

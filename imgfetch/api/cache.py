@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -12,11 +13,11 @@ from imgfetch.api.headers import headers_of
 from imgfetch.api.normalize import spelled
 from imgfetch.engine.lookup import find
 from imgfetch.errors import CacheError, InputError, several
-from imgfetch.frozen import dataclass, replace
 from imgfetch.model.image import Defect, Format, Requirements, VerifyLevel
 from imgfetch.model.markup import Candidate, SourceSet
 from imgfetch.model.request import NO_SECRETS, Limits, Settings
 from imgfetch.model.result import ErrorKind, Failure
+from imgfetch.redaction import RedactedRepr
 from imgfetch.rules.http import credentials, urls, vary
 from imgfetch.rules.http.signed_urls import may_want_a_signature
 from imgfetch.rules.policy.explain import explain
@@ -41,8 +42,8 @@ if TYPE_CHECKING:
 Prove: TypeAlias = "Callable[[Buffer, Digest], Verified | Defect]"
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+@dataclass(frozen=True, slots=True, repr=False)
+class Verdict(RedactedRepr):
     """What `Cache.verify` found of one file."""
 
     path: Path
@@ -119,7 +120,7 @@ class Cache:
             return explained
         given = other.selector or credentials.secrets(address, settings, source_origin) != NO_SECRETS
         why = "with other credentials" if given else f"with other fields (Vary: {_varying(other)})"
-        return replace(explained, why=f"what is held is for requests {why}")
+        return explained._replace(why=f"what is held is for requests {why}")
 
     def renditions(self, url: str) -> tuple[Rendition, ...]:
         """Return what is kept of the source set that `url` was last fetched for, the narrowest first.

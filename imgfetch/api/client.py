@@ -12,6 +12,7 @@ import re
 from collections import deque
 from collections.abc import AsyncIterable
 from contextlib import aclosing, closing, suppress
+from dataclasses import asdict, replace
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, Unpack
 
@@ -24,7 +25,6 @@ from imgfetch.api.shortcut import Batch, Shortcut
 from imgfetch.api.sources import lots
 from imgfetch.engine.lookup import held, is_recent, look_up, was_seen
 from imgfetch.errors import CheckDueError, InputError, error_for, member, printable, several
-from imgfetch.frozen import by_name, replace
 from imgfetch.model.image import Defect, VerifyLevel
 from imgfetch.model.markup import Policy, ReferrerPolicy
 from imgfetch.model.request import Limits, Settings
@@ -511,7 +511,7 @@ class Client:
             from imgfetch.api.by_digest import kept
 
             return kept(choice, job.sha256, self._store, self._settings, anew=may_block)
-        settings = replace(self._settings, reuse=False) if job.is_one_of_all else self._settings
+        settings = self._settings._replace(reuse=False) if job.is_one_of_all else self._settings
         now = SystemClock().now()
         try:
             return held(
@@ -597,7 +597,7 @@ def _token(agent: str) -> str:
     return token(agent)
 
 
-_USUAL = by_name(Limits())
+_USUAL = asdict(Limits())
 _LEAST = dict.fromkeys(_USUAL, 1e-3) | dict.fromkeys(("retries", "max_redirects", "backoff_base"), 0)
 _WHOLE = frozenset(name for name, usual in _USUAL.items() if isinstance(usual, int))
 _LEAST |= dict.fromkeys(

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.api.normalize import all_spelled
 from imgfetch.errors import member
-from imgfetch.frozen import replace
 from imgfetch.model.image import Format
 from imgfetch.model.markup import Policy
 from imgfetch.rules.image import choose as rule

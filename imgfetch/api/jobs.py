@@ -6,6 +6,7 @@ source ─▶ read ─▶ choose ─▶ Errand, one for each image the source of
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, TypedDict, Unpack
 
@@ -14,11 +15,11 @@ from imgfetch.api.normalize import spelled
 from imgfetch.api.results import Image
 from imgfetch.api.sources import label, name_of, read_source
 from imgfetch.errors import ImgfetchError, InputError, PolicyError
-from imgfetch.frozen import dataclass, replace
 from imgfetch.model.markup import Choice, Policy, SourceKind
 from imgfetch.model.request import NO_SOURCE_ORIGIN
 from imgfetch.model.result import ErrorKind, Failure, Served
 from imgfetch.model.values import Digest
+from imgfetch.redaction import RedactedRepr
 from imgfetch.rules.crawl.opt_out import said_by_page
 from imgfetch.rules.http import credentials
 from imgfetch.rules.http.urls import is_relative, redact
@@ -58,8 +59,8 @@ class Choosing(Keywords, total=False):
 _KEYWORDS = frozenset(Choosing.__annotations__)
 
 
-@dataclass(frozen=True, slots=True)
-class Job:
+@dataclass(frozen=True, slots=True, repr=False)
+class Job(RedactedRepr):
     """One image to fetch, or the failure of a source that offers none."""
 
     choice: Choice | Failure

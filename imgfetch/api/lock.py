@@ -5,11 +5,11 @@ a run with a lock ─▶ outcomes ─▶ pins ─▶ imgfetch.lock ─▶ a lock
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Self
 
 from imgfetch.api.sources import name_of
 from imgfetch.errors import InputError
-from imgfetch.frozen import replace
 from imgfetch.model.markup import Candidate, Choice
 from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.rules.http import urls

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from imgfetch.frozen import replace
 from imgfetch.rules.http.urls import is_plain
 
 if TYPE_CHECKING:

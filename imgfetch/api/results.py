@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from imgfetch.api.sources import label
-from imgfetch.frozen import replace
 from imgfetch.model.markup import Candidate
 from imgfetch.model.result import CacheStatus, Served
 

@@ -5,10 +5,10 @@ TOO_LARGE, "50,000,001 bytes, the limit is 50,000,000" ─▶ --max-bytes
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgfetch.api.sources import FILES_ARE_PATHS, NO_FILE
-from imgfetch.frozen import replace
 from imgfetch.model.result import ErrorKind
 from imgfetch.rules.policy.retry import LESS_CHECKING
 

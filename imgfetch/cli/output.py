@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from imgfetch.errors import printable
-from imgfetch.frozen import by_name
 from imgfetch.model.result import Failure
 from imgfetch.redaction import without_credentials
 from imgfetch.rules.http.urls import without_userinfo
@@ -110,11 +110,11 @@ def choice_fields(choice: Choice) -> dict[str, Any]:
 
 
 def _candidate_fields(candidate: Candidate) -> dict[str, Any]:
-    return by_name(candidate) | {"url": without_userinfo(candidate.url)}
+    return asdict(candidate) | {"url": without_userinfo(candidate.url)}
 
 
 def _problem_fields(problem: Problem) -> dict[str, Any]:
-    return by_name(problem) | {"found": without_credentials(problem.found)}
+    return asdict(problem) | {"found": without_credentials(problem.found)}
 
 
 def _error_fields(failed: Failure) -> dict[str, Any]:

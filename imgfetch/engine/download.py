@@ -9,6 +9,7 @@ commit occupy no slot.
 from __future__ import annotations
 
 from contextlib import ExitStack
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 
@@ -18,7 +19,6 @@ from imgfetch.engine.lease_wait import DownloadLeases
 from imgfetch.engine.lookup import answer_to, selector_of, shared, without_blocking
 from imgfetch.engine.verification import Inspected, conclude, decode, inspect
 from imgfetch.errors import ImgfetchError
-from imgfetch.frozen import replace
 from imgfetch.model.image import Defect, PendingEntry, Verified
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure, Page
 from imgfetch.model.values import Key
@@ -123,7 +123,7 @@ class Downloader:
         """Resume a partial body, if there is one and the origin still has the rest."""
         partial = self._store.resume(_beginning_of(fetch, self._store))
         try:
-            fetch = fetch if partial is None else replace(fetch, partial=partial)
+            fetch = fetch if partial is None else fetch._replace(partial=partial)
             landed, last = await self._follow_redirects(fetch, wanted, budget, lease)
         finally:
             if partial is not None:

@@ -9,6 +9,7 @@ Nothing is decided here: every branch matches on an answer of `rules`.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgfetch.engine.download import Downloader, Fetched
@@ -18,7 +19,6 @@ from imgfetch.engine.lookup import consult, find_for, shared, wanted_of, without
 from imgfetch.engine.retrying import Retrying
 from imgfetch.engine.single_flight import SingleFlight
 from imgfetch.engine.time_budget import TimeBudget
-from imgfetch.frozen import replace
 from imgfetch.model.image import Requirements
 from imgfetch.model.request import NO_SOURCE_ORIGIN
 from imgfetch.model.result import ErrorKind, Failure, Page, Served

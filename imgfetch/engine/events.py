@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
-
-from imgfetch.frozen import dataclass
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from imgfetch.model.markup import Candidate
     from imgfetch.model.result import Failure
 
 
-@dataclass(frozen=True, slots=True)
-class RequestSent:
+class RequestSent(NamedTuple):
     """A request is about to be sent."""
 
     url: str
@@ -21,31 +18,27 @@ class RequestSent:
     """From which byte on; those before have come already."""
 
 
-@dataclass(frozen=True, slots=True)
-class BytesReceived:
+class BytesReceived(NamedTuple):
     """So many more bytes came over the wire."""
 
     bytes: int
 
 
-@dataclass(frozen=True, slots=True)
-class RetryScheduled:
+class RetryScheduled(NamedTuple):
     """A request failed, and will be made again after a wait."""
 
     failed: Failure
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class FellThrough:
+class FellThrough(NamedTuple):
     """A candidate is given up, and the next one of the same image is tried."""
 
     failed: Failure
     to: Candidate
 
 
-@dataclass(frozen=True, slots=True)
-class WaitingForOtherProcess:
+class WaitingForOtherProcess(NamedTuple):
     """Another process is fetching it, and is waited for."""
 
     url: str

@@ -7,10 +7,10 @@ tenacity runs the loop. It is imported after a first failure: a request that suc
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from imgfetch.engine.events import RetryScheduled
-from imgfetch.frozen import replace
 from imgfetch.model.result import Failure
 from imgfetch.rules.http import urls
 from imgfetch.rules.policy import fetch_policy, retry

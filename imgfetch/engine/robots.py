@@ -5,6 +5,7 @@ judge ─▶ known? ─▶ one shared flight ─▶ hop ─▶ hop ─▶ Rules 
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from imgfetch.engine.events import RequestSent
@@ -12,7 +13,6 @@ from imgfetch.engine.retrying import Retrying
 from imgfetch.engine.single_flight import SingleFlight
 from imgfetch.engine.time_budget import TimeBudget
 from imgfetch.errors import ImgfetchError
-from imgfetch.frozen import replace
 from imgfetch.model.image import Defect
 from imgfetch.model.request import Fetch, Request
 from imgfetch.model.result import Failure
@@ -54,8 +54,8 @@ class Robots:
         # No bound on the size of what is read in part, no page that it stands on, nothing of what the caller
         # gives, and any redirect: RFC 9309 §2.3.1.2 names no exception, and what a robots.txt says is public.
         limits = replace(settings.limits, max_redirects=robots.MOST_REDIRECTS, max_bytes=2**63)
-        self._settings = replace(
-            settings, limits=limits, referer="", robots="", headers=(), headers_for=(), allow_downgrade=True
+        self._settings = settings._replace(
+            limits=limits, referer="", robots="", headers=(), headers_for=(), allow_downgrade=True
         )
         self._flights: SingleFlight[_Verdict] = SingleFlight()
         self._known: dict[str, _Known] = {}

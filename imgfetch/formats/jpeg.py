@@ -20,7 +20,6 @@ from struct import Struct
 from typing import NamedTuple
 
 from imgfetch.formats.walker import MOST_PARTS, FormatError, WalkState, corrupt, refuse_zeros, truncated
-from imgfetch.frozen import dataclass
 from imgfetch.model.result import ErrorKind
 
 
@@ -106,8 +105,7 @@ _MARKER_BUT_RST = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])")
 _RST = re.compile(rb"\xff([\xd0-\xd7])")
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
+class _Frame(NamedTuple):
     width: int
     height: int
     progressive: bool

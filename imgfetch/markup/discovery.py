@@ -8,10 +8,10 @@ A browser shows only some of them: `kind` names the place of each, so that a cal
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from imgfetch.frozen import replace
 from imgfetch.markup import html, urls
 from imgfetch.markup.css import find_css_images, with_problems_of_others
 from imgfetch.markup.image_attributes import (

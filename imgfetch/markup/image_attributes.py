@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from imgfetch.frozen import replace
 from imgfetch.markup.media import media_problems
 from imgfetch.markup.sizes import sizes_problems
 from imgfetch.markup.srcset import excerpt, read_srcset

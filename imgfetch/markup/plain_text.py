@@ -10,9 +10,9 @@ text a few times at most: the time is linear in the text.
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from imgfetch.frozen import replace
 from imgfetch.markup.srcset import read_srcset, walk
 from imgfetch.model.markup import Candidate, Problem, SourceSet
 

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
-
-from imgfetch.frozen import replace
 
 if TYPE_CHECKING:
     from imgfetch.model.markup import Problem

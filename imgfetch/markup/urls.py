@@ -9,11 +9,11 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
-from imgfetch.frozen import replace
 from imgfetch.markup.srcset import excerpt
 from imgfetch.model.markup import Candidate, Problem, Source
 

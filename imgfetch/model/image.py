@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
-
-from imgfetch.frozen import dataclass
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
@@ -110,8 +109,7 @@ class DecodeLoad(NamedTuple):
     """Of all frames."""
 
 
-@dataclass(frozen=True, slots=True)
-class Defect:
+class Defect(NamedTuple):
     """What is wrong with some bytes: a reason one can act on, and a sentence one can read."""
 
     kind: ErrorKind
@@ -144,8 +142,7 @@ class Verified(NamedTuple):
     warnings: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """What the index knows of a kept rendition: under which key, which bytes, and who gave them."""
 
     key: Key
@@ -197,8 +194,7 @@ Hit: TypeAlias = "tuple[Path, tuple[object, ...]]"
 of them nobody asks for more than the path."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lookup:
+class Lookup(NamedTuple):
     """What was seen of some keys of a store at one look; of a key in neither part nothing is said."""
 
     hits: Mapping[Key, Hit]

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from imgfetch.frozen import dataclass
+from imgfetch.redaction import RedactedRepr
 
 if TYPE_CHECKING:
     from imgfetch.model.values import Key
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+@dataclass(frozen=True, slots=True, repr=False)
+class Candidate(RedactedRepr):
     """An image candidate: a URL and its descriptors, None where absent (HTML §4.8.4.2.1)."""
 
     url: str
@@ -49,8 +50,8 @@ class SourceKind(StrEnum):
     URL = "url"
 
 
-@dataclass(frozen=True, slots=True)
-class Problem:
+@dataclass(frozen=True, slots=True, repr=False)
+class Problem(RedactedRepr):
     """Something a parser could not read: where, what stood there, and what is wrong with it."""
 
     position: int
@@ -64,8 +65,8 @@ class Problem:
     """In characters; 1 is the first."""
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
+@dataclass(frozen=True, slots=True, repr=False)
+class Source(RedactedRepr):
     """Renditions that stand for an image where their conditions hold: a `<source>` of a picture."""
 
     candidates: tuple[Candidate, ...]
@@ -74,8 +75,8 @@ class Source:
     sizes: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SourceSet:
+@dataclass(frozen=True, slots=True, repr=False)
+class SourceSet(RedactedRepr):
     """One image, as the list of renditions a page offers of it."""
 
     candidates: tuple[Candidate, ...]
@@ -142,8 +143,8 @@ class ReferrerPolicy(StrEnum):
     UNSAFE_URL = "unsafe-url"
 
 
-@dataclass(frozen=True, slots=True)
-class Choice:
+@dataclass(frozen=True, slots=True, repr=False)
+class Choice(RedactedRepr):
     """The candidate to fetch, why it was chosen, and the order in which to try the others."""
 
     candidate: Candidate
@@ -164,8 +165,7 @@ class Choice:
         return self.candidate.url
 
 
-@dataclass(frozen=True, slots=True)
-class Rendition:
+class Rendition(NamedTuple):
     """One of the URLs of an image, and how wide the image is promised to be there."""
 
     key: Key

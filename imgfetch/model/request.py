@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
-from imgfetch.frozen import dataclass, field
 from imgfetch.model.image import Entry, VerifyLevel
 from imgfetch.model.markup import ReferrerPolicy, Rendition
+from imgfetch.redaction import redacted_repr
 
 if TYPE_CHECKING:
     from imgfetch.model.values import Key, StagingId
@@ -48,8 +49,7 @@ class Limits:
     makes them."""
 
 
-@dataclass(frozen=True, slots=True)
-class Settings:
+class Settings(NamedTuple):
     """What a caller decides for every image of a run."""
 
     limits: Limits = Limits()
@@ -59,9 +59,9 @@ class Settings:
     """The width that every image must have, in place of what its descriptor promises."""
     reject_fakes: bool = False
     user_agent: str = "imgfetch"
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    headers: tuple[tuple[str, str], ...] = ()
     """Sent to the origin of the source as the caller wrote it, and to no other."""
-    headers_for: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = field(default=(), repr=False)
+    headers_for: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     """Origins that the caller names, and what is sent to each of them, however a request comes there."""
     allow_downgrade: bool = False
     """Whether a redirect may lead from https: to http:."""
@@ -80,15 +80,20 @@ class Settings:
     referrer_policy: ReferrerPolicy = ReferrerPolicy.STRICT_ORIGIN
     """How much origins are told of the page that an image stands on."""
 
+    def __repr__(self) -> str:
+        return redacted_repr(self, (name for name in self._fields if name not in ("headers", "headers_for")))
 
-@dataclass(frozen=True, slots=True)
-class SourceOrigin:
+
+class SourceOrigin(NamedTuple):
     """The origin of a source as the caller wrote it: what the caller gives belongs to it alone."""
 
     origin: str = ""
     """Scheme, host and port; empty where there is none, or where a request has left it."""
-    userinfo: str = field(default="", repr=False)
+    userinfo: str = ""
     """`user:password`, where the source names them."""
+
+    def __repr__(self) -> str:
+        return redacted_repr(self, (name for name in self._fields if name != "userinfo"))
 
 
 NO_SOURCE_ORIGIN = SourceOrigin()
@@ -102,21 +107,25 @@ class Secrets(NamedTuple):
     redirected: tuple[tuple[str, str], ...] = ()
     """With the requests that redirects may lead to."""
 
+    def __repr__(self) -> str:
+        return redacted_repr(self, (name for name in self._fields if name not in ("sent", "redirected")))
+
 
 NO_SECRETS = Secrets()
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """A request as a transport sends it."""
 
     url: str
-    headers: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    headers: tuple[tuple[str, str], ...] = ()
     method: str = "GET"
 
+    def __repr__(self) -> str:
+        return redacted_repr(self, (name for name in self._fields if name != "headers"))
 
-@dataclass(frozen=True, slots=True)
-class Fetch:
+
+class Fetch(NamedTuple):
     """A request to be sent, and what the engine needs to know of it. Conditional where `entry` is set."""
 
     key: Key
@@ -140,8 +149,11 @@ class Fetch:
     """The URL without its signature; `url` itself where it is empty."""
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN
     """What the source's own origin may be sent, as long as the redirects have not left it."""
-    secrets: Secrets = field(default=NO_SECRETS, repr=False)
+    secrets: Secrets = NO_SECRETS
     """What of the caller's fields selects the response that is stored under `key`."""
+
+    def __repr__(self) -> str:
+        return redacted_repr(self, (name for name in self._fields if name != "secrets"))
 
     @property
     def resource(self) -> str:
@@ -149,14 +161,16 @@ class Fetch:
         return self.unsigned or self.request.url
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """The status line and fields of a response, and the URL that gave it."""
 
     url: str
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     """In the order received; names in lower case."""
+
+    def __repr__(self) -> str:
+        return redacted_repr(self, self._fields)
 
     def get(self, name: str) -> str | None:
         """The values of a field joined by commas (RFC 9110 §5.3), or None. `name` in lower case."""
@@ -167,8 +181,7 @@ class Head:
         return found
 
 
-@dataclass(frozen=True, slots=True)
-class Partial:
+class Partial(NamedTuple):
     """The beginning of a body that broke off, claimed by whoever holds it."""
 
     staging_id: StagingId
@@ -178,8 +191,7 @@ class Partial:
     """Of the response that began it: it has the length of the whole, and the entity tag."""
 
 
-@dataclass(frozen=True, slots=True)
-class Lease:
+class Lease(NamedTuple):
     """Who is fetching something, of all that share a store."""
 
     ours: bool

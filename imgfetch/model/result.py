@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from imgfetch.frozen import dataclass, field
 from imgfetch.model.image import Entry, Format, Placeholder
 from imgfetch.model.request import NO_SOURCE_ORIGIN, Head, SourceOrigin
+from imgfetch.redaction import RedactedRepr
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -78,8 +79,8 @@ class CacheStatus(StrEnum):
     """Held, no longer fresh, and served all the same: the origin allows it, or could not be reached."""
 
 
-@dataclass(frozen=True, slots=True)
-class Failure:
+@dataclass(frozen=True, slots=True, repr=False)
+class Failure(RedactedRepr):
     """An expected failure, as a value: one candidate's, or an image's when no candidate was left."""
 
     kind: ErrorKind
@@ -112,8 +113,8 @@ class Failure:
     """The origin that what the caller gives belongs to."""
 
 
-@dataclass(frozen=True, slots=True)
-class Served:
+@dataclass(frozen=True, slots=True, repr=False)
+class Served(RedactedRepr):
     """A whole, verified rendition on disk, and how it got there."""
 
     choice: Choice
@@ -185,8 +186,7 @@ class Served:
         return self.entry.head.headers
 
 
-@dataclass(frozen=True, slots=True)
-class Page:
+class Page(NamedTuple):
     """An HTML page that came where an image or a page was wanted. It is kept nowhere."""
 
     head: Head

@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, assert_never
 import httpx
 
 from imgfetch.errors import CacheError, CheckDueError, PolicyError
-from imgfetch.frozen import replace
 from imgfetch.model.image import Defect, PendingEntry, Verified, VerifyLevel
 from imgfetch.model.request import Head
 from imgfetch.model.result import CacheStatus, ErrorKind
@@ -75,8 +74,8 @@ class CachingLayer(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Answer from the cache, or by way of the transport within."""
-        asked = replace(
-            _read(request), key_ignore=self._key_ignore, ignore_signatures=self._ignore_signatures
+        asked = _read(request)._replace(
+            key_ignore=self._key_ignore, ignore_signatures=self._ignore_signatures
         )
         key = asked.key
         return await self._answer(request, asked, None if key is None else await self._find(key, asked))

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import resource
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from imgfetch.frozen import dataclass
 from imgfetch.http.connect import Connector
 from imgfetch.http.pool import Http1Pool
 from imgfetch.http.tls import trust
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from imgfetch.ports import Transport
 
 
-@dataclass(frozen=True, slots=True)
-class Network:
+class Network(NamedTuple):
     """By which way requests leave. A `transport` of the caller replaces all the rest."""
 
     allow_hosts: tuple[str, ...] = ()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import sys
-from dataclasses import asdict
 from itertools import chain
 from typing import TYPE_CHECKING, TextIO
 
@@ -35,7 +34,7 @@ def tell(findings: Iterable[Finding], *, as_json: bool) -> Exit:
     """Print findings, and give the exit code that they come to."""
     missing = []
     for finding in findings:
-        output.result(json.dumps(asdict(finding)) if as_json else _line(finding))
+        output.result(json.dumps(finding._asdict()) if as_json else _line(finding))
         if finding.status is Status.MISSING:
             missing.append(finding.name)
     output.say(f"missing: {', '.join(missing)}" if missing else "all that is needed is there")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from imgfetch.api.cache import Cache
@@ -76,5 +75,5 @@ def _fields(cache: Cache, explanation: Explanation) -> dict[str, Any]:
         "lifetime": standing and standing.lifetime,
         "basis": standing and standing.basis,
         "sends": dict(explanation.sends),
-        "answer": entry and {**asdict(entry.head), "response_time": entry.response_time},
+        "answer": entry and {**entry.head._asdict(), "response_time": entry.response_time},
     }

@@ -10,6 +10,7 @@ The loop, the network and the progress display are imported at the first image t
 from __future__ import annotations
 
 from contextlib import aclosing
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,6 @@ from imgfetch.cli.progress import watcher_for
 from imgfetch.cli.report import Report
 from imgfetch.cli.summary import Summary
 from imgfetch.errors import InputError
-from imgfetch.frozen import replace
 from imgfetch.model.result import ErrorKind
 from imgfetch.rules.store import jsonl
 from imgfetch.system import atomic_files

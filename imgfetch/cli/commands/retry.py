@@ -7,7 +7,8 @@ Whatever is not tried again stays in the report as it was.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgfetch.api.jobs import jobs_of, parse_digest
 from imgfetch.api.normalize import spelled
@@ -17,7 +18,6 @@ from imgfetch.cli.options import HOW
 from imgfetch.cli.report import Report
 from imgfetch.cli.summary import Summary
 from imgfetch.errors import ImgfetchError, InputError
-from imgfetch.frozen import dataclass, replace
 from imgfetch.model.request import SourceOrigin
 from imgfetch.model.result import ErrorKind
 from imgfetch.rules.http import credentials
@@ -58,8 +58,7 @@ def run(options: argparse.Namespace) -> Exit:
         return get.bring(options, lambda _: todo, Summary(options, report))
 
 
-@dataclass(frozen=True, slots=True)
-class _Request:
+class _Request(NamedTuple):
     """What a line of a report has asked for, to be asked for again."""
 
     line: str
@@ -91,7 +90,7 @@ class _Request:
         choosing = {**self.choosing, **own}
         if "base_url" in own:
             choosing["base_of_folder"] = False
-        return replace(self, choosing=choosing, offered=offered, origin=origin)
+        return self._replace(choosing=choosing, offered=offered, origin=origin)
 
     def jobs(self, index: int, *, files: bool) -> Iterator[Job]:
         """Yield what there is to fetch, under the name that its source had; it may be a file if `files`."""

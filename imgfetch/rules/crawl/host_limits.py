@@ -9,9 +9,9 @@ after each round that went well, half as many after one that did not. Times are 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
-from imgfetch.frozen import dataclass, replace
 from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.rules.http import dates
 
@@ -19,8 +19,7 @@ if TYPE_CHECKING:
     from imgfetch.model.request import Head, Limits
 
 
-@dataclass(frozen=True, slots=True)
-class HostState:
+class HostState(NamedTuple):
     """How we stand with an origin: scheme, host and port."""
 
     width: float
@@ -37,25 +36,21 @@ class HostState:
     """The last reason to leave it alone."""
 
 
-@dataclass(frozen=True, slots=True)
 class Proceed:
     """Ask now."""
 
 
-@dataclass(frozen=True, slots=True)
 class Queue:
     """Wait until another request is back."""
 
 
-@dataclass(frozen=True, slots=True)
-class Delay:
+class Delay(NamedTuple):
     """Wait for so many seconds."""
 
     seconds: float
 
 
-@dataclass(frozen=True, slots=True)
-class FailFast:
+class FailFast(NamedTuple):
     """Do not ask: the origin wants to be left alone for longer than there is time, or is not there."""
 
     failed: Failure
@@ -98,22 +93,22 @@ def after(
         wider = min(float(limits.per_host), standing.width + 1 / standing.width)
         if wider == standing.width and not (standing.turned_away or standing.missed):
             return standing  # as it is nearly always
-        return replace(standing, width=wider, turned_away=0, missed=0)
+        return standing._replace(width=wider, turned_away=0, missed=0)
     if not reached:
         if began < standing.missed_at:
             return standing
-        return replace(standing, missed=standing.missed + 1, missed_at=now, failed=failed)
-    standing = replace(standing, missed=0)
+        return standing._replace(missed=standing.missed + 1, missed_at=now, failed=failed)
+    standing = standing._replace(missed=0)
     if began >= standing.narrowed_at:
-        standing = replace(standing, width=max(1.0, standing.width / 2), narrowed_at=now)
+        standing = standing._replace(width=max(1.0, standing.width / 2), narrowed_at=now)
     if failed.retry_after is None:
         return standing
     # A time beyond the limit is said of one file as often as of the host: thrice in a row it is the host's.
     turned_away = 0 if failed.retry_after < limits.total_timeout else standing.turned_away + 1
-    standing = replace(standing, turned_away=turned_away, failed=failed)
+    standing = standing._replace(turned_away=turned_away, failed=failed)
     if 0 < turned_away < _TURNED_AWAY:
         return standing
-    return replace(standing, held_until=max(standing.held_until, now + failed.retry_after))
+    return standing._replace(held_until=max(standing.held_until, now + failed.retry_after))
 
 
 def is_forgettable(standing: HostState, *, now: float, limits: Limits) -> bool:

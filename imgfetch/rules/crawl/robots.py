@@ -10,9 +10,8 @@ matches for the most specific one.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from imgfetch.frozen import dataclass
 from imgfetch.model.result import ErrorKind
 from imgfetch.rules.http.urls import normal_escapes
 
@@ -35,16 +34,14 @@ LIFETIME = 24 * 3600.0
 """Seconds for which a robots.txt holds (RFC 9309 §2.4)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Rule:
+class Rule(NamedTuple):
     """A pattern, in which `*` stands for anything and a `$` at the end for the end."""
 
     pattern: str
     allow: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Rules:
+class Rules(NamedTuple):
     """The rules for one crawler, the most specific first; where there are none, all is allowed."""
 
     rules: tuple[Rule, ...] = ()

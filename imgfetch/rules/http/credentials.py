@@ -8,9 +8,9 @@ A response that was fetched with some credentials never answers a request withou
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
-from imgfetch.frozen import replace
 from imgfetch.model.markup import SourceKind
 from imgfetch.model.request import NO_SECRETS, NO_SOURCE_ORIGIN, Secrets, SourceOrigin
 from imgfetch.rules.http import urls

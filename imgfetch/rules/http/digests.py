@@ -12,9 +12,8 @@ from __future__ import annotations
 import binascii
 import hashlib
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from imgfetch.frozen import dataclass
 from imgfetch.model.image import Defect
 from imgfetch.model.result import ErrorKind
 
@@ -25,8 +24,7 @@ if TYPE_CHECKING:
     from imgfetch.model.values import Buffer, Digest
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(NamedTuple):
     """What a field says the digest of the whole body is."""
 
     field: str

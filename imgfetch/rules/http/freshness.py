@@ -12,7 +12,6 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from imgfetch.frozen import dataclass
 from imgfetch.rules.http import dates
 from imgfetch.rules.http.cache_control import LONGEST, NOTHING, control, delta_seconds
 from imgfetch.rules.http.vary import varying
@@ -41,8 +40,7 @@ class Basis(StrEnum):
     NOTHING = "nothing"
 
 
-@dataclass(frozen=True, slots=True)
-class Heuristic:
+class Heuristic(NamedTuple):
     """A freshness lifetime for responses that state none: RFC 9111 §4.2.2 leaves it to the cache.
 
     A share of the time since Last-Modified, within bounds in seconds. `least` also holds without
@@ -62,8 +60,7 @@ OF_ANYTHING = Heuristic()
 """The usual tenth, and nothing without Last-Modified: most such responses are made on demand."""
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """The age and the freshness lifetime of a stored response, in seconds; neither is ever negative."""
 
     age: float

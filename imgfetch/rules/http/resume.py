@@ -12,7 +12,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from imgfetch.frozen import replace
 from imgfetch.rules.http.stored_headers import content_length, listed
 
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ def ranged(fetch: Fetch) -> Request:
     if partial is None:
         return fetch.request
     fields = (("range", f"bytes={partial.length}-"), ("if-range", partial.head.get("etag") or ""))
-    return replace(fetch.request, headers=(*fetch.request.headers, *fields))
+    return fetch.request._replace(headers=(*fetch.request.headers, *fields))
 
 
 def mismatch(partial: Partial, head: Head) -> str | None:

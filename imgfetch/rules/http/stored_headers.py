@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from imgfetch.frozen import replace
 from imgfetch.model.request import Head
 from imgfetch.rules.http.urls import without_signature, without_userinfo
 
@@ -106,7 +105,7 @@ def completed(first: Head, last: Head) -> Head:
     """The head of a whole that came in two parts (RFC 9111 §3.4); of the bytes the first speaks."""
     taken = _without(last, _OF_THE_BYTES | _OF_THE_PART)
     names = frozenset(name for name, _ in taken)
-    return replace(first, headers=_without(first, names) + taken)
+    return first._replace(headers=_without(first, names) + taken)
 
 
 def refreshed(entry: Entry, head: Head, *, request_time: float, response_time: float) -> Entry:
@@ -117,9 +116,8 @@ def refreshed(entry: Entry, head: Head, *, request_time: float, response_time: f
     taken = tuple(field for field in storable(head, head.url).headers if field[0] not in _OF_THE_BYTES)
     names = {name for name, _ in taken}
     kept = tuple((name, value) for name, value in entry.head.headers if name not in names)
-    return replace(
-        entry,
-        head=replace(entry.head, headers=kept + taken),
+    return entry._replace(
+        head=entry.head._replace(headers=kept + taken),
         request_time=request_time,
         response_time=response_time,
     )

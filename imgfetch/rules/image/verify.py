@@ -5,9 +5,9 @@ Structure ─▶ admit ─▶ (decode) ─▶ Facts ─▶ judge ─▶ Verified
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from imgfetch.frozen import replace
 from imgfetch.model.image import Defect, Format, Verified, VerifyLevel
 from imgfetch.model.result import ErrorKind
 from imgfetch.rules.http.stored_headers import is_page
@@ -72,7 +72,7 @@ def check_size(structure: Structure, limits: Limits) -> Defect | None:
 
 def excusable(defect: Defect, level: VerifyLevel) -> Defect:
     """Return the defect with the `level` of checking that does not look for it, unless it is a limit."""
-    return replace(defect, kept_at=level) if defect.kind in _OF_BYTES else defect
+    return defect._replace(kept_at=level) if defect.kind in _OF_BYTES else defect
 
 
 _OF_BYTES = frozenset((ErrorKind.CORRUPT, ErrorKind.TRUNCATED, ErrorKind.UNSUPPORTED_FORMAT))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
-from imgfetch.frozen import dataclass
 from imgfetch.model.image import Requirements
 from imgfetch.model.request import NO_SOURCE_ORIGIN, Fetch
 from imgfetch.rules.http import freshness, urls
@@ -19,8 +18,7 @@ if TYPE_CHECKING:
     from imgfetch.rules.http.freshness import Standing
 
 
-@dataclass(frozen=True, slots=True)
-class Explanation:
+class Explanation(NamedTuple):
     """The stored response of a URL, its freshness, and what a `get` would do."""
 
     url: str

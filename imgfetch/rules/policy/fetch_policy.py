@@ -8,10 +8,10 @@ The third, whether the bytes are what we want, is `rules.image.verify`'s.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from imgfetch.errors import KINDS, CacheError, NetworkError
-from imgfetch.frozen import dataclass, replace
 from imgfetch.model.image import Defect, Format, Requirements, Verified, VerifyLevel
 from imgfetch.model.request import NO_SOURCE_ORIGIN, Fetch, Request, Settings
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure
@@ -31,8 +31,7 @@ if TYPE_CHECKING:
     from imgfetch.model.values import Key
 
 
-@dataclass(frozen=True, slots=True)
-class UseStored:
+class UseStored(NamedTuple):
     """We have it: no request is needed."""
 
     entry: Entry
@@ -40,8 +39,7 @@ class UseStored:
     origin: CacheStatus = CacheStatus.CACHED
 
 
-@dataclass(frozen=True, slots=True)
-class Reject:
+class Reject(NamedTuple):
     """It cannot be had this way; `failed` says whether asking again may help."""
 
     failed: Failure
@@ -60,15 +58,13 @@ class ReadBody(NamedTuple):
     """What it is the rest of; `length` is that of the whole."""
 
 
-@dataclass(frozen=True, slots=True)
-class Redirect:
+class Redirect(NamedTuple):
     """The image is elsewhere: ask there, in a turn of its own."""
 
     fetch: Fetch
 
 
-@dataclass(frozen=True, slots=True)
-class NotModified:
+class NotModified(NamedTuple):
     """What we hold is still what the origin has."""
 
     entry: Entry
@@ -193,7 +189,7 @@ def next_attempt(fetch: Fetch, failed: Failure) -> Fetch:
         return fetch
     bare = _without_conditions(fetch)
     headers = last_of_each((*bare.request.headers, ("cache-control", "no-cache")))
-    return replace(bare, request=replace(bare.request, headers=headers), bypass_caches=True)
+    return bare._replace(request=bare.request._replace(headers=headers), bypass_caches=True)
 
 
 def after_response(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> AfterResponse:
@@ -225,7 +221,7 @@ def _hear(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> AfterR
                 return Redirect(
                     _without_conditions(fetch)
                 )  # it has no condition now, so this can come only once
-            return NotModified(replace(fetch.entry, redirect_lifetime=fetch.redirect_lifetime))
+            return NotModified(fetch.entry._replace(redirect_lifetime=fetch.redirect_lifetime))
         case 416 if partial is not None:
             return _start_again(fetch, f"nothing follows byte {partial.length:,}", head)
         case 206 | 304 | 416:
@@ -289,7 +285,7 @@ def proved(entry: Entry, level: VerifyLevel) -> bool:
 
 def _without_conditions(fetch: Fetch) -> Fetch:
     headers = conditional(fetch.request.headers, fetch.resource, None)
-    return replace(fetch, request=replace(fetch.request, headers=headers), entry=None)
+    return fetch._replace(request=fetch.request._replace(headers=headers), entry=None)
 
 
 def _still_wanted(
@@ -340,7 +336,7 @@ def _go_on(fetch: Fetch, partial: Partial, head: Head, limits: Limits) -> ReadBo
 
 def _start_again(fetch: Fetch, why: str, head: Head) -> Reject:
     message = f"HTTP {head.status} is not the rest that was asked for: {why}"
-    return replace(_refuse(fetch, ErrorKind.PROTOCOL, message, head, retryable=True), spoilt=True)
+    return _refuse(fetch, ErrorKind.PROTOCOL, message, head, retryable=True)._replace(spoilt=True)
 
 
 def _too_large(fetch: Fetch, length: int, head: Head, limits: Limits) -> Reject:
@@ -373,7 +369,7 @@ def _follow(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> Redi
     if not settings.allow_downgrade and fetch.request.url.startswith("https:") and there.scheme == "http":
         message = f"redirect from https: to {there.shown}, which anybody on the way can read and change"
         refused = _refuse(fetch, ErrorKind.BAD_REDIRECT, message, head)
-        return replace(refused, failed=replace(refused.failed, hint=_ALLOW_DOWNGRADE))
+        return refused._replace(failed=replace(refused.failed, hint=_ALLOW_DOWNGRADE))
     same = isinstance(here, urls.Address) and here.origin == there.origin
     # What the caller gave belongs to the source's own origin: another one gets what we send to all, and what
     # the caller gave for it by its name.
@@ -384,8 +380,7 @@ def _follow(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> Redi
     if fetch.key.startswith("https:") and fetch.request.url.startswith("http:"):
         bound = 0.0  # what answered here may have been anybody
     return Redirect(
-        replace(
-            fetch,
+        fetch._replace(
             request=Request(there.url, headers),
             unsigned=resource,
             hops=fetch.hops + 1,

@@ -9,12 +9,12 @@ what it would have got without a cache, only sooner.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from imgfetch.frozen import dataclass, field
 from imgfetch.model.image import Format, VerifyLevel
 from imgfetch.model.request import NO_SECRETS, NO_SOURCE_ORIGIN, Secrets, Settings
 from imgfetch.model.result import CacheStatus
+from imgfetch.redaction import redacted_repr
 from imgfetch.rules.http import credentials, freshness, stored_headers, urls
 from imgfetch.rules.http.cache_control import control, request_control
 from imgfetch.rules.policy import fetch_policy
@@ -29,18 +29,20 @@ if TYPE_CHECKING:
 Fields: TypeAlias = "tuple[tuple[str, str], ...]"
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(NamedTuple):
     """What a caller asks for."""
 
     method: str
     url: str
-    headers: Fields = field(repr=False)
+    headers: Fields
     """Names in lower case."""
     key_ignore: tuple[str, ...] = ()
     """Shell patterns for the query parameters that do not tell one answer from another."""
     ignore_signatures: bool = False
     """Whether two URLs that differ in nothing but a known signature have one answer."""
+
+    def __repr__(self) -> str:
+        return redacted_repr(self, (name for name in self._fields if name != "headers"))
 
     @property
     def key(self) -> Key | None:
@@ -95,8 +97,7 @@ class Request:
         return request_control(self.headers)
 
 
-@dataclass(frozen=True, slots=True)
-class UseStored:
+class UseStored(NamedTuple):
     """Answer from what is held, with these fields."""
 
     entry: Entry
@@ -108,49 +109,45 @@ class UseStored:
     """The offsets of the part to give, from and up to; None for the whole."""
 
 
-@dataclass(frozen=True, slots=True)
-class Send:
+class Send(NamedTuple):
     """Ask the origin, with these fields; about `entry`, where one is held."""
 
-    headers: Fields = field(repr=False)
+    headers: Fields
     entry: Entry | None = None
 
+    def __repr__(self) -> str:
+        return redacted_repr(self, (name for name in self._fields if name != "headers"))
 
-@dataclass(frozen=True, slots=True)
+
 class Unavailable:
     """Nothing that is held will do, and the caller wants nothing else (RFC 9111 §5.2.1.7)."""
 
 
-@dataclass(frozen=True, slots=True)
-class Store:
+class Store(NamedTuple):
     """UseStored the answer to the caller, and keep it when it is whole."""
 
     length: int | None
     """Bytes promised by Content-Length."""
 
 
-@dataclass(frozen=True, slots=True)
-class NotModified:
+class NotModified(NamedTuple):
     """What is held is still what the origin has."""
 
     entry: Entry
 
 
-@dataclass(frozen=True, slots=True)
-class SendAgain:
+class SendAgain(NamedTuple):
     """The answer was about something else than what is held: ask without a condition."""
 
     forward: Send
 
 
-@dataclass(frozen=True, slots=True)
-class StaleIfError:
+class StaleIfError(NamedTuple):
     """The origin failed, and what is held may be given instead."""
 
     entry: Entry
 
 
-@dataclass(frozen=True, slots=True)
 class PassThrough:
     """UseStored the answer to the caller, and keep nothing."""
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from imgfetch.frozen import replace
 from imgfetch.model.image import VerifyLevel
 from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.rules.http.urls import redact

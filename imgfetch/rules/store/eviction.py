@@ -11,8 +11,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from imgfetch.frozen import dataclass
-
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
@@ -44,8 +42,7 @@ _CONFIRMED = 86_400
 """Seconds for which a clock that has jumped must go on as it is, to be believed."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(NamedTuple):
     """How much may be kept, and how long after it was last used; None where there is no bound."""
 
     max_bytes: int | None = None

@@ -7,9 +7,9 @@ Only what differs from its default is written, so that lines stay short and two 
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from imgfetch.frozen import by_name
 from imgfetch.model.image import Format
 from imgfetch.model.markup import Candidate, Policy, Source, SourceKind, SourceSet, Viewport
 from imgfetch.rules.http.urls import without_userinfo
@@ -205,7 +205,7 @@ def _different(value: Any, default: Any) -> dict[str, Any]:  # noqa: ANN401 (a f
     """The fields of a value that are not those of `default`; whole numbers as such."""
     return {
         name: int(found) if isinstance(found, float) and found.is_integer() else found
-        for name, found in by_name(value).items()
+        for name, found in asdict(value).items()
         if found != getattr(default, name)
     }
 

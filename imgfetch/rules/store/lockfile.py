@@ -12,7 +12,6 @@ import hashlib
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imgfetch.frozen import dataclass
 from imgfetch.model.image import Defect
 from imgfetch.model.values import Digest
 from imgfetch.rules.http import urls
@@ -37,8 +36,7 @@ class PinKey(NamedTuple):
     """A digest of all that the source offered for this image."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pin:
+class Pin(NamedTuple):
     """What one image of a source was."""
 
     key: PinKey

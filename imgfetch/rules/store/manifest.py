@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from imgfetch.frozen import dataclass
 from imgfetch.rules.http.urls import source_without_userinfo
 from imgfetch.rules.store import jsonl
 

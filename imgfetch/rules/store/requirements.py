@@ -10,8 +10,6 @@ from enum import StrEnum
 from itertools import zip_longest
 from typing import NamedTuple
 
-from imgfetch.frozen import dataclass
-
 
 class Status(StrEnum):
     """What a finding comes to."""
@@ -25,8 +23,7 @@ class Status(StrEnum):
     """A fact, neither good nor bad."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One thing that was looked at."""
 
     topic: str
