@@ -15,6 +15,8 @@ from imgfetch.redaction import without_credentials
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from imgfetch.model.values import LimitName
+
 E = TypeVar("E", bound=StrEnum)
 
 
@@ -31,6 +33,7 @@ class ImgfetchError(Exception):
         attempts: int = 0,
         retryable: bool = False,
         hint: str | None = None,
+        limit: LimitName | None = None,
     ) -> None:
         self.kind = kind
         """A stable slug, explained in docs/errors.md."""
@@ -40,8 +43,10 @@ class ImgfetchError(Exception):
         self.http_status = http_status
         self.attempts = attempts
         self.retryable = retryable
-        self.hint = hint
-        super().__init__(one_line(url, message, hint))
+        self.hint = limit_hint(limit) if hint is None else hint
+        self.limit = limit
+        """The field of `Limits` that was hit; None where no limit was the reason."""
+        super().__init__(one_line(url, message, self.hint))
 
     def __reduce__(self) -> tuple[object, ...]:
         return _rebuild, (type(self), self.failed())
@@ -56,6 +61,7 @@ class ImgfetchError(Exception):
             attempts=self.attempts,
             retryable=self.retryable,
             hint=self.hint,
+            limit=self.limit,
         )
 
 
@@ -129,6 +135,11 @@ def one_line(url: str, message: str, hint: str | None = None, *, limit: int = 30
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
+def limit_hint(limit: LimitName | None) -> str | None:
+    """Return the hint for a failure at a limit, as a caller of the library reads it."""
+    return None if limit is None else f"Limits({limit}=…) sets the limit"
+
+
 def printable(text: str) -> str:
     """The text with every character a terminal might act on written as an escape."""
     if text.isprintable():
@@ -145,6 +156,7 @@ def _rebuild(cls: type[ImgfetchError], failed: Failure) -> ImgfetchError:
         attempts=failed.attempts,
         retryable=failed.retryable,
         hint=failed.hint,
+        limit=failed.limit,
     )
 
 

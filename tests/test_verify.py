@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +14,9 @@ from imgfetch.model.request import Limits
 from imgfetch.model.result import ErrorKind
 from imgfetch.model.values import Digest, StagingId
 from imgfetch.rules.image.verify import check, check_size
+
+if TYPE_CHECKING:
+    from imgfetch.model.values import LimitName
 
 DIGEST, OTHER = Digest("ab" * 32), Digest("cd" * 32)
 FACTS = Facts(Format.WEBP, 320, 200, 1, 5_000, DIGEST, ("structure", "decode"))
@@ -32,24 +37,25 @@ def test_what_is_within_the_limits_is_admitted() -> None:
 
 
 @pytest.mark.parametrize(
-    ("size", "reason", "message"),
+    ("size", "limit", "message"),
     [
-        ((65535, 65535, 1), ErrorKind.TOO_MANY_PIXELS, "65535 x 65535 pixels, the limit is 50,000,000"),
-        ((10_000, 5_001, 1), ErrorKind.TOO_MANY_PIXELS, "10000 x 5001 pixels, the limit is 50,000,000"),
-        ((10, 10, 10_000), ErrorKind.TOO_MANY_FRAMES, "10,000 frames, the limit is 1,000"),
+        ((65535, 65535, 1), "max_pixels", "65535 x 65535 pixels, the limit is 50,000,000"),
+        ((10_000, 5_001, 1), "max_pixels", "10000 x 5001 pixels, the limit is 50,000,000"),
+        ((10, 10, 10_000), "max_frames", "10,000 frames, the limit is 1,000"),
         (
             (5_000, 5_000, 13),
-            ErrorKind.TOO_MANY_PIXELS,
+            "max_total_pixels",
             "13 frames of 5000 x 5000 pixels, the limit is 300,000,000 in all",
         ),
     ],
 )
 def test_too_much_is_refused_from_the_header(
-    size: tuple[int, int, int], reason: ErrorKind, message: str
+    size: tuple[int, int, int], limit: LimitName, message: str
 ) -> None:
     width, height, frames = size
-    assert admits(width, height, frames) == Defect(reason, message)
-    assert admits(width, height, frames, flaw=FLAW) == Defect(reason, message)
+    kind = ErrorKind.TOO_MANY_FRAMES if limit == "max_frames" else ErrorKind.TOO_MANY_PIXELS
+    assert admits(width, height, frames) == Defect(kind, message, limit)
+    assert admits(width, height, frames, flaw=FLAW) == Defect(kind, message, limit)
 
 
 def test_a_flaw_is_what_is_left_to_refuse() -> None:
@@ -87,7 +93,9 @@ def test_a_part_larger_than_the_image_counts_against_the_limit() -> None:
     structure = Structure(Format.GIF, 10, 10, 2, most_pixels=600)
     assert check_size(structure, Limits(max_pixels=600)) is None
     defect = check_size(structure, Limits(max_pixels=599))
-    assert defect == Defect(ErrorKind.TOO_MANY_PIXELS, "600 pixels in a part of it, the limit is 599")
+    assert defect == Defect(
+        ErrorKind.TOO_MANY_PIXELS, "600 pixels in a part of it, the limit is 599", "max_pixels"
+    )
 
 
 def test_bytes_behind_the_end_are_a_warning() -> None:

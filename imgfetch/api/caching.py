@@ -106,8 +106,8 @@ def _image(
             async with asyncio.timeout(limits.total_timeout):
                 return await work
         except TimeoutError:
-            limit = f"{limits.total_timeout:g} s"
-            return Defect(ErrorKind.TIMEOUT, f"the image was not decoded within the time limit of {limit}")
+            late = f"the image was not decoded within the time limit of {limits.total_timeout:g} s"
+            return Defect(ErrorKind.TIMEOUT, late, "total_timeout")
 
     async def proof(
         data: Buffer, digest: Digest, scratch: StagingId, length: int | None

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from imgfetch.decode.memory import OF_PROCESS
 from imgfetch.decode.pillow import PillowDecoder
 from imgfetch.engine.verification import verify_bytes
-from imgfetch.errors import InputError, error_for
+from imgfetch.errors import InputError, error_for, limit_hint
 from imgfetch.model.image import Defect, Facts, Requirements
 from imgfetch.model.request import Limits
 from imgfetch.model.result import ErrorKind, Failure
@@ -40,5 +40,7 @@ def check_image(data: Buffer, *, limits: Limits | None = None) -> Facts:
         room=OF_PROCESS.taken,
     )
     if isinstance(proved, Defect):
-        raise error_for(Failure(proved.kind, proved.message, ""))
+        raise error_for(
+            Failure(proved.kind, proved.message, "", hint=limit_hint(proved.limit), limit=proved.limit)
+        )
     return proved.facts

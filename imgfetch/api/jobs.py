@@ -182,7 +182,7 @@ def jobs_of_page(job: Job, page: Page, *, most: int, robots: str = "") -> Iterat
     for place, source_set in enumerate(_images(bare, job.choosing)):
         if place == most:
             why = f"more than {most:,} images in a page; the rest of them is left out"
-            failed = PolicyError(ErrorKind.TOO_MANY_IMAGES, why, redact(url)).failed()
+            failed = PolicyError(ErrorKind.TOO_MANY_IMAGES, why, redact(url), limit="max_images").failed()
             yield replace(job, choice=replace(failed, attempts=1), place=place)
             return
         choice = _choice_or_failure(source_set, job.choosing, redact(url), url)

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from imgfetch.cli import output
 from imgfetch.cli.exit_codes import OF_INPUT, Exit
-from imgfetch.cli.limits import with_option
 from imgfetch.errors import CacheError, error_for
 from imgfetch.model.result import ErrorKind, Failure
 
@@ -96,7 +95,7 @@ class Summary:
             yield f"failed: {in_report}"
 
     def _fail(self, failed: Failure) -> None:
-        failed = with_option(failed)
+        failed = output.with_option(failed)
         error = error_for(failed)
         if self._json:
             output.result(output.json_of(failed))
@@ -113,7 +112,7 @@ class Summary:
         output.say(str(error))
         if self._verbose:
             for other in failed.tried[1:]:
-                output.say(f"  nor {error_for(with_option(other))}")
+                output.say(f"  nor {error_for(output.with_option(other))}")
 
     def _count_at(self, host: str) -> None:
         self._hosts[host] += 1

@@ -45,7 +45,9 @@ class TimeBudget:
             if not limit.expired():  # raised by the block itself, an observer for one
                 raise
             raise NetworkError(
-                ErrorKind.TIMEOUT, f"{missing} within the time limit of {self._limit:g} s"
+                ErrorKind.TIMEOUT,
+                f"{missing} within the time limit of {self._limit:g} s",
+                limit="total_timeout",
             ) from error
         finally:
             self.spent += self._clock.elapsed() - began

@@ -73,7 +73,9 @@ class Connector:
             )
         except ConnectionAbortedError as error:  # asyncio's word for a handshake that took too long
             late = f"no TLS handshake within {timeout:g} s"
-            raise NetworkError(ErrorKind.TLS, late, hint="is this a port for plain http:?") from error
+            raise NetworkError(
+                ErrorKind.TLS, late, hint="is this a port for plain http:?", limit="connect_timeout"
+            ) from error
         except OSError as error:  # ssl.SSLError is one
             raise NetworkError(
                 ErrorKind.TLS, f"no TLS connection: {why(error)}", hint=tls_hint(error)
@@ -121,7 +123,8 @@ class Connector:
             raise slot.busy(busy)
         self._names.forget(host)  # it may have moved
         if isinstance(failure, TimeoutError):
-            raise Unreachable(ErrorKind.TIMEOUT, f"no connection within {timeout:g} s") from failure
+            late = f"no connection within {timeout:g} s"
+            raise Unreachable(ErrorKind.TIMEOUT, late, limit="connect_timeout") from failure
         if failure.errno in (errno.EMFILE, errno.ENFILE):
             raise too_many_open_files() from failure
         raise Unreachable(ErrorKind.CONNECT, f"cannot connect: {why(failure)}") from failure

@@ -245,7 +245,8 @@ class PooledResponse:
             data = await self._line.data()
         except _Broken as error:
             got = progress(self._received, self.head.get("content-length"))
-            raise NetworkError(error.kind, f"{got}, then {error.message}") from error
+            what = f"{got}, then {error.message}"
+            raise NetworkError(error.kind, what, limit=error.limit) from error
         if data is None:
             raise StopAsyncIteration
         self._received += len(data)
@@ -360,10 +361,12 @@ class Connection(asyncio.BufferedProtocol):
         except TimeoutError as error:
             if self._loop.time() >= until:
                 raise NetworkError(
-                    ErrorKind.TIMEOUT, "connected, but no whole head of an answer in time"
+                    ErrorKind.TIMEOUT,
+                    "connected, but no whole head of an answer in time",
+                    limit="read_timeout",
                 ) from error
             late = f"connected, but no answer within {self._read_timeout:g} s"
-            raise NetworkError(ErrorKind.TIMEOUT, late) from error
+            raise NetworkError(ErrorKind.TIMEOUT, late, limit="read_timeout") from error
 
     async def data(self) -> bytes | None:
         """More of the body; None at its end. Raises `_Broken`."""
@@ -375,7 +378,7 @@ class Connection(asyncio.BufferedProtocol):
                 elif self._error is not None or not self._answer.end():
                     raise _Broken(ErrorKind.INCOMPLETE, self._how_it_ended())
         except TimeoutError as error:
-            raise _Broken(ErrorKind.TIMEOUT, "silence") from error
+            raise _Broken(ErrorKind.TIMEOUT, "silence", limit="read_timeout") from error
         except plain.Malformed as error:
             if self.ended:
                 raise _Broken(ErrorKind.INCOMPLETE, self._how_it_ended()) from error

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from imgfetch.model.markup import Rendition
     from imgfetch.model.request import Head
     from imgfetch.model.result import ErrorKind
-    from imgfetch.model.values import Digest, Key, StagingId
+    from imgfetch.model.values import Digest, Key, LimitName, StagingId
 
 
 class VerifyLevel(StrEnum):
@@ -114,6 +114,8 @@ class Defect(NamedTuple):
 
     kind: ErrorKind
     message: str
+    limit: LimitName | None = None
+    """The field of `Limits` that the bytes exceed; None where they exceed none."""
     kept_at: VerifyLevel | None = None
     """The level of checking at which the bytes would be kept all the same; None where there is none."""
 

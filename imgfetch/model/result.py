@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgfetch.model.markup import Candidate, Choice
-    from imgfetch.model.values import Digest
+    from imgfetch.model.values import Digest, LimitName
 
 
 class ErrorKind(StrEnum):
@@ -97,6 +97,8 @@ class Failure(RedactedRepr):
     """Seconds the origin asked us to wait (RFC 9110 §10.2.3)."""
     hint: str | None = None
     """What the reader can do about it."""
+    limit: LimitName | None = None
+    """The field of `Limits` that was hit; None where no limit was the reason."""
     tried: tuple[Failure, ...] = ()
     """Of an image with several candidates: how each one failed, in the order tried."""
     source: str = ""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, NewType, TypeAlias
 
 if TYPE_CHECKING:
     from mmap import mmap
+    from typing import Literal
 
 
 Key = NewType("Key", str)
@@ -18,6 +19,13 @@ Digest = NewType("Digest", str)
 
 StagingId = NewType("StagingId", str)
 """A store's ticket for bytes not yet proved. Opaque: never a path, of no use to any other store."""
+
+
+LimitName: TypeAlias = """Literal[
+    "connect_timeout", "read_timeout", "total_timeout", "lowest_speed", "max_bytes", "max_pixels",
+    "max_total_pixels", "max_frames", "max_images", "decode_memory", "max_redirects"
+]"""
+"""A field of `Limits` that a fetch can run into."""
 
 
 Buffer: TypeAlias = "bytes | bytearray | memoryview | mmap"

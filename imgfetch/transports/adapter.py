@@ -68,7 +68,7 @@ class HttpTransport:
                 response = await self._transport.handle_async_request(request)
         except TimeoutError as error:
             late = f"connected, but no whole head of an answer within {self._head_timeout:g} s"
-            raise NetworkError(ErrorKind.TIMEOUT, late) from error
+            raise NetworkError(ErrorKind.TIMEOUT, late, limit="read_timeout") from error
         except _LIBRARY_ERRORS as error:
             raise _head_error(error, self._limits) from error
         try:
@@ -137,11 +137,11 @@ def _head_error(error: Exception, limits: Limits) -> ImgfetchError:
         return copy(ours)  # itself it would be the cause of its own cause
     match error:
         case httpx.ConnectTimeout():
-            return Unreachable(ErrorKind.TIMEOUT, f"no connection within {limits.connect_timeout:g} s")
+            late = f"no connection within {limits.connect_timeout:g} s"
+            return Unreachable(ErrorKind.TIMEOUT, late, limit="connect_timeout")
         case httpx.TimeoutException():
-            return NetworkError(
-                ErrorKind.TIMEOUT, f"connected, but no answer within {limits.read_timeout:g} s"
-            )
+            late = f"connected, but no answer within {limits.read_timeout:g} s"
+            return NetworkError(ErrorKind.TIMEOUT, late, limit="read_timeout")
         case httpx.ConnectError() | httpx.ProxyError():
             refused = cause_of(error, ssl.SSLError)
             if refused is not None:
@@ -170,7 +170,7 @@ def _body_error(error: Exception, received: int, length: str | None) -> Imgfetch
     got = progress(received, length)
     match error:
         case httpx.TimeoutException():
-            return NetworkError(ErrorKind.TIMEOUT, f"{got}, then silence")
+            return NetworkError(ErrorKind.TIMEOUT, f"{got}, then silence", limit="read_timeout")
         case httpx.RemoteProtocolError() if "closed" not in str(error):
             return NetworkError(ErrorKind.PROTOCOL, f"{got}, then not HTTP as it should be: {error}")
         case _:

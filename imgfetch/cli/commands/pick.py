@@ -15,7 +15,6 @@ from imgfetch.cli import output
 from imgfetch.cli.client_factory import client_for
 from imgfetch.cli.exit_codes import OF_INPUT, Exit
 from imgfetch.cli.inputs import choosing_of, sources_of
-from imgfetch.cli.limits import with_option
 from imgfetch.cli.progress import watcher_for
 from imgfetch.errors import error_for
 from imgfetch.model.markup import SourceKind
@@ -84,7 +83,7 @@ class _Teller:
         choice = job.choice
         if isinstance(choice, Failure):
             self._failures.add(choice.kind)
-            output.say(str(error_for(with_option(choice))))
+            output.say(str(error_for(output.with_option(choice))))
             return
         self._picked += 1
         options = self._options

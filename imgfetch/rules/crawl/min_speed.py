@@ -31,6 +31,7 @@ class MinimumSpeed:
                 ErrorKind.TIMEOUT,
                 f"too slow: {self._received:,} bytes in {now - self._began:.3g} s,"
                 f" where {lowest:,.7g} bytes a second are the least",
+                "lowest_speed",
             )
         self._began, self._received = now, 0
         return None

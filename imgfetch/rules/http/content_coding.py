@@ -38,7 +38,7 @@ class Decoder:
                 return Defect(ErrorKind.BAD_ENCODING, f"bytes follow the end of the {self._coding} coding")
         self._room -= len(plain)
         if self._room < 0:
-            return Defect(ErrorKind.TOO_LARGE, f"more than {self._limit:,} bytes")
+            return Defect(ErrorKind.TOO_LARGE, f"more than {self._limit:,} bytes", "max_bytes")
         return plain
 
     def end(self) -> Defect | None:

@@ -35,7 +35,8 @@ def refusal(load: DecodeLoad, structure: Structure, limits: Limits) -> Defect | 
         return None
     size = f"{structure.width} x {structure.height} pixels"
     needed = f"{load.memory:,} bytes of memory to decode"
-    return Defect(ErrorKind.TOO_MANY_PIXELS, f"{size} need {needed}, the limit is {most:,} for one image")
+    message = f"{size} need {needed}, the limit is {most:,} for one image"
+    return Defect(ErrorKind.TOO_MANY_PIXELS, message, "decode_memory")
 
 
 def has_room(load: DecodeLoad, budget: int, *, used: int, used_by_heavy: int) -> bool:

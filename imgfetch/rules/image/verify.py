@@ -52,20 +52,26 @@ def check_size(structure: Structure, limits: Limits) -> Defect | None:
     pixels = width * height
     if pixels > limits.max_pixels:
         return Defect(
-            ErrorKind.TOO_MANY_PIXELS, f"{width} x {height} pixels, the limit is {limits.max_pixels:,}"
+            ErrorKind.TOO_MANY_PIXELS,
+            f"{width} x {height} pixels, the limit is {limits.max_pixels:,}",
+            "max_pixels",
         )
     if structure.most_pixels > limits.max_pixels:
         return Defect(
             ErrorKind.TOO_MANY_PIXELS,
             f"{structure.most_pixels:,} pixels in a part of it, the limit is {limits.max_pixels:,}",
+            "max_pixels",
         )
     if frames > limits.max_frames:
-        return Defect(ErrorKind.TOO_MANY_FRAMES, f"{frames:,} frames, the limit is {limits.max_frames:,}")
+        return Defect(
+            ErrorKind.TOO_MANY_FRAMES, f"{frames:,} frames, the limit is {limits.max_frames:,}", "max_frames"
+        )
     if frames > 1 and frames * max(pixels, structure.most_pixels) > limits.max_total_pixels:
         return Defect(
             ErrorKind.TOO_MANY_PIXELS,
             f"{frames:,} frames of {width} x {height} pixels, "
             f"the limit is {limits.max_total_pixels:,} in all",
+            "max_total_pixels",
         )
     return structure.defect
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from imgfetch.errors import KINDS, CacheError, NetworkError
+from imgfetch.errors import KINDS, CacheError, NetworkError, limit_hint
 from imgfetch.model.image import Defect, Format, Requirements, Verified, VerifyLevel
 from imgfetch.model.request import NO_SOURCE_ORIGIN, Fetch, Request, Settings
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from imgfetch.model.image import Entry
     from imgfetch.model.markup import Choice, Rendition
     from imgfetch.model.request import Head, Limits, Partial, SourceOrigin
-    from imgfetch.model.values import Key
+    from imgfetch.model.values import Key, LimitName
 
 
 class UseStored(NamedTuple):
@@ -340,7 +340,8 @@ def _start_again(fetch: Fetch, why: str, head: Head) -> Reject:
 
 
 def _too_large(fetch: Fetch, length: int, head: Head, limits: Limits) -> Reject:
-    return _refuse(fetch, ErrorKind.TOO_LARGE, f"{length:,} bytes, the limit is {limits.max_bytes:,}", head)
+    message = f"{length:,} bytes, the limit is {limits.max_bytes:,}"
+    return _refuse(fetch, ErrorKind.TOO_LARGE, message, head, limit="max_bytes")
 
 
 def _is_whole(head: Head) -> bool:
@@ -358,7 +359,7 @@ def _follow(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> Redi
         return _refuse(fetch, ErrorKind.BAD_REDIRECT, f"HTTP {head.status} without a Location", head)
     if fetch.hops >= settings.limits.max_redirects:
         many = f"more than {settings.limits.max_redirects} redirects"
-        return _refuse(fetch, ErrorKind.TOO_MANY_REDIRECTS, many, head)
+        return _refuse(fetch, ErrorKind.TOO_MANY_REDIRECTS, many, head, limit="max_redirects")
     there = urls.read(urls.resolve_location(location, fetch.request.url))
     if isinstance(there, Defect):
         reason = there.kind if isinstance(there, urls.BlockedPort) else ErrorKind.BAD_REDIRECT
@@ -398,6 +399,7 @@ def _refuse(
     *,
     retryable: bool = False,
     retry_after: float | None = None,
+    limit: LimitName | None = None,
 ) -> Reject:
     return Reject(
         Failure(
@@ -407,5 +409,7 @@ def _refuse(
             http_status=head.status,
             retryable=retryable,
             retry_after=retry_after,
+            hint=limit_hint(limit),
+            limit=limit,
         )
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from imgfetch.errors import limit_hint
 from imgfetch.model.image import VerifyLevel
 from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.rules.http.urls import redact
@@ -13,22 +14,27 @@ if TYPE_CHECKING:
     from imgfetch.errors import ImgfetchError
     from imgfetch.model.image import Defect
     from imgfetch.model.request import Limits
+    from imgfetch.model.values import LimitName
 
 
-def failure(reason: ErrorKind, message: str, url: str, *, hint: str | None = None) -> Failure:
+def failure(
+    reason: ErrorKind, message: str, url: str, *, hint: str | None = None, limit: LimitName | None = None
+) -> Failure:
     """Make a failure of what went wrong with `url`, with a word on whether asking again may help."""
-    return Failure(reason, message, redact(url), retryable=reason in _MAY_PASS | DAMAGED, hint=hint)
+    may_pass = reason in _MAY_PASS | DAMAGED
+    hint = limit_hint(limit) if hint is None else hint
+    return Failure(reason, message, redact(url), retryable=may_pass, hint=hint, limit=limit)
 
 
 def failure_of(error: ImgfetchError, url: str) -> Failure:
     """Make a failure of an error that was raised while `url` was fetched."""
-    return failure(error.kind, error.message, url, hint=error.hint)
+    return failure(error.kind, error.message, url, hint=error.hint, limit=error.limit)
 
 
 def failure_of_bytes(defect: Defect, url: str) -> Failure:
     """Make a failure of what is wrong with the bytes that came from `url`."""
     hint = None if defect.kept_at is None else LESS_CHECKING[defect.kept_at]
-    return failure(defect.kind, defect.message, url, hint=hint)
+    return failure(defect.kind, defect.message, url, hint=hint, limit=defect.limit)
 
 
 LESS_CHECKING = {
@@ -70,7 +76,9 @@ def give_up(failed: Failure, wait: float, limits: Limits) -> Failure:
     """
     if failed.attempts > limits.retries or not wait or wait != failed.retry_after:
         return failed
-    return replace(failed, message=f"{failed.message}: Retry-After of {wait:.7g} s is beyond the time limit")
+    message = f"{failed.message}: Retry-After of {wait:.7g} s is beyond the time limit"
+    hint = limit_hint("total_timeout") if failed.hint is None else failed.hint
+    return replace(failed, message=message, hint=hint, limit="total_timeout")
 
 
 _MAY_PASS = frozenset(
