@@ -65,15 +65,15 @@ class Transport(Protocol):
 
 
 class Store(Protocol):
-    """Keeps verified bytes under the name their digest gives them, and an index of who asked for them.
+    """Stored responses: verified bodies under their digests, and an index of them by key.
 
     Every method may be called from any thread. All raise `CacheError`.
     """
 
     def salt(self) -> bytes:
-        """Return 32 random bytes that are this cache's own, for hashes of credentials; they never leave it.
+        """Return 32 random bytes of this store, for hashes of credentials; they never leave it.
 
-        Until something is kept they are those of this store alone. Raises `CacheError`.
+        Until a first entry is committed they belong to this object alone.
         """
 
     def find(
@@ -84,28 +84,28 @@ class Store(Protocol):
         selector: str | None = "",
         at_once: bool = False,
     ) -> Entry | None:
-        """What is kept under `key`; None where nothing is, or where the bytes are gone or changed.
+        """Return the entry under `key`; None where there is none, or where its bytes are gone or changed.
 
-        Only entries of that `selector` count; where it is None, those of every selector. Of several variants
-        the latest that fields such as `headers` would select (RFC 9111 §4.1); where `headers` is None, the
-        latest. Bytes that have not been hashed for long (`check_age`) are hashed first; `at_once` raises
+        Only entries of that `selector` count; where it is None, those of every selector. Returns the latest
+        of the variants that fields such as `headers` select (RFC 9111 §4.1); where `headers` is None, the
+        latest of all. Hashes bytes first that have not been hashed for long (`check_age`); `at_once` raises
         `CheckDueError` where they are many.
         """
 
     def lookup(self, keys: Sequence[Key], *, now: float) -> Lookup:
-        """Of what is kept under `keys`, all that answers at `now` whatever it is asked with.
+        """Return the entries under `keys` that are fresh at `now` for any request headers.
 
-        That is, until the time that `fetch_policy.fresh_until` gives, and where the same bytes are not kept
-        so often that `placeholders` might mind. Of these `find` gives the same, and of what is absent
-        nothing, whatever it is given. What has a selector is neither.
+        An entry is fresh until the time that `fetch_policy.fresh_until` gives. One whose bytes stand under
+        so many keys that `placeholders` may object is left out. `find` returns the same entries, and none
+        under the keys that are `missing`. A key that has only entries with a selector is in neither.
         """
 
     @staticmethod
     def entry_of(record: tuple[object, ...]) -> Entry:
-        """The entry of what `look_at` saw, whatever has become of it since. Never fails."""
+        """Return the entry of a hit of `lookup`, as it was then. Never fails."""
 
     def keys_sharing(self, facts: Facts) -> tuple[Key, ...]:
-        """The keys under which the bytes with these facts are kept, in no order, and 100 of them at most."""
+        """Return the keys of the bytes with these facts, in no order, and 100 of them at most."""
 
     def substitutes(
         self,
@@ -115,65 +115,74 @@ class Store(Protocol):
         chosen: Key,
         least: int,
     ) -> Iterator[tuple[Rendition, Entry]]:
-        """Yield what is kept of the source set that is `offered`, and may stand for the `chosen` one.
+        """Yield the entries that may be used for the `chosen` rendition of the source set `offered`.
 
-        Only what was handed to `keep_all` with this very source set, and what `renditions.substitutes`
-        names: of the same origin, at least so many pixels wide, as promised and in fact, the narrowest first.
+        Only entries that were committed with this very source set, and renditions that
+        `renditions.substitutes` names: of the same origin, and at least `least` pixels wide, as promised and
+        in fact. The narrowest comes first.
         """
 
     def path(self, entry: Entry) -> Path:
-        """Where the bytes of an entry found or kept by this store lie."""
-
-    def open(self) -> StagingId:
-        """A ticket for new bytes, private to the caller."""
-
-    def write(self, scratch: StagingId, chunk: bytes) -> int:
-        """Add bytes behind a ticket, and say how many there are now."""
-
-    def read(self, scratch: StagingId) -> AbstractContextManager[tuple[Buffer, Digest]]:
-        """All bytes behind a ticket, in memory no second time, and their digest."""
+        """Return the path of the bytes of an entry of this store."""
 
     def commit(self, filings: Sequence[PendingEntry]) -> list[Entry | CacheError]:
-        """Make bytes visible under their digests, durably, then index them; or say why some are not kept.
+        """Publish staged bodies under their digests, durably, then index them.
 
-        Spends their tickets. An entry that depends on no field of the request takes the place of every
-        variant under its key and selector.
+        Returns for each its entry, or why it is not stored. Spends their staging ids. An entry that depends
+        on no field of the request replaces every variant under its key and selector.
         """
 
     def refresh(self, entry: Entry, head: Head, *, request_time: float, response_time: float) -> Entry:
-        """Take the fields of a 304 into a kept entry (RFC 9111 §3.2)."""
+        """Update an entry by the fields of a 304 (RFC 9111 §3.2)."""
+
+
+class Staging(Protocol):
+    """Bodies under way: written piece by piece, read once, then committed to a `Store` or discarded.
+
+    Every method may be called from any thread. All raise `CacheError`.
+    """
+
+    def open(self) -> StagingId:
+        """Return the id of a new, empty body."""
+
+    def write(self, scratch: StagingId, chunk: bytes) -> int:
+        """Append bytes to a body; return its length."""
+
+    def read(self, scratch: StagingId) -> AbstractContextManager[tuple[Buffer, Digest]]:
+        """Give a body, without a second copy in memory, and its digest."""
 
     def make_resumable(self, scratch: StagingId, key: Key, head: Head) -> None:
-        """Note of what the bytes behind a ticket are the beginning, so that they can be gone on with.
+        """Record which response a body belongs to, so that it can be resumed.
 
-        From now on they outlive their writer, for an hour or so. A store that cannot do this does nothing.
+        From now on it outlives its writer, for an hour or so. A staging that cannot do this does nothing.
         """
 
     def suspend(self, scratch: StagingId) -> None:
-        """Let go of a ticket: of bytes that are marked for another time, of others for good."""
+        """Close a body: one that is resumable for later, any other for good."""
 
     def resume(self, key: Key) -> Partial | None:
-        """Claim what was begun of `key` and suspended, or left by a writer that died; None where nothing is.
+        """Claim a body of `key` that was suspended, or left by a writer that died; None where there is none.
 
-        Nobody else can claim it, nor append to it, until it is suspended again. What other processes leave
-        may be seen a second later.
+        No other caller can claim it or append to it until it is suspended again. It may take a second until
+        the bodies of other processes are seen.
         """
 
     def discard(self, scratch: StagingId) -> None:
-        """Forget a ticket and its bytes. A spent or unknown ticket is no error."""
+        """Delete a body. An id that is spent or unknown is not an error."""
+
+
+class Leases(Protocol):
+    """Which process downloads what, so that others can wait for it. They save work, and never fail."""
 
     def acquire(self, key: Key, headers: tuple[tuple[str, str], ...]) -> Lease:
-        """Be the one that fetches `key` with such fields, or hear who is, in this process or another.
+        """Acquire the lease of a request for `key` with these fields, or return that of its holder.
 
-        Ours until it is released, or we die. It only saves work, and never fails: a store that cannot tell
-        who else is fetching grants it to all.
+        A lease is held until it is released or the process dies. Where it cannot be known whether another
+        process holds it, it is granted to all.
         """
 
     def release(self, lease: Lease) -> None:
-        """Let go of a lease. Another's, or one let go of already, is no error."""
-
-    def close(self) -> None:
-        """Let go of files and leases; tickets not kept are suspended."""
+        """Release a lease. That of another holder, or a released one, is not an error."""
 
 
 class DecodingStopped(Exception):
@@ -259,10 +268,12 @@ class DecodeRunner(Executor, Protocol):
 
 
 class Ports(NamedTuple):
-    """All of them: what an engine is given of the world."""
+    """All ports of an engine."""
 
     transport: Transport
     store: Store
+    staging: Staging
+    leases: Leases
     decoder: Decoder
     clock: Clock
     runner: DecodeRunner

@@ -33,21 +33,93 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
-class MemoryStore:
-    """A `Store` in dictionaries: `entries` by key, selector and fields, `scratch` by ticket."""
+class MemoryStaging:
+    """A `Staging` in dictionaries: `scratch` by id, and by key what was suspended."""
 
     def __init__(self) -> None:
-        self.objects: dict[Digest, bytes] = {}
-        self.entries: dict[tuple[Key, str, tuple[tuple[str, str], ...]], Entry] = {}
         self.scratch: dict[StagingId, bytearray] = {}
         self.begun: dict[Key, tuple[bytearray, Head]] = {}
-        """What was suspended, to be gone on with."""
-        self.source_sets: dict[Key, str] = {}
-        """For which source set each was fetched."""
+        """The bodies that were suspended and can be resumed."""
+        self._responses: dict[StagingId, tuple[Key, Head]] = {}
+        self._opened = 0
+
+    def open(self) -> StagingId:
+        self._opened += 1
+        ticket = StagingId(f"{id(self):x}-{self._opened}")
+        self.scratch[ticket] = bytearray()
+        return ticket
+
+    def write(self, scratch: StagingId, chunk: bytes) -> int:
+        data = self._behind(scratch)
+        data += chunk
+        return len(data)
+
+    @contextmanager
+    def read(self, scratch: StagingId) -> Iterator[tuple[Buffer, Digest]]:
+        data = self._behind(scratch)
+        yield bytes(data), _digest(data)
+
+    def make_resumable(self, scratch: StagingId, key: Key, head: Head) -> None:
+        assert self._behind(scratch)
+        self._responses[scratch] = key, head
+
+    def suspend(self, scratch: StagingId) -> None:
+        data, mark = self.scratch.pop(scratch, None), self._responses.pop(scratch, None)
+        if data is not None and mark is not None:
+            self.begun[mark[0]] = data, mark[1]
+
+    def resume(self, key: Key) -> Partial | None:
+        if key not in self.begun:
+            return None
+        data, head = self.begun.pop(key)
+        ticket = self.open()
+        self.scratch[ticket] = data
+        self._responses[ticket] = key, head
+        return Partial(ticket, len(data), head)
+
+    def discard(self, scratch: StagingId) -> None:
+        self.scratch.pop(scratch, None)
+        self._responses.pop(scratch, None)
+
+    def _behind(self, scratch: StagingId) -> bytearray:
+        if scratch not in self.scratch:
+            raise CacheError(ErrorKind.IO, "a ticket that is spent, or another store's")
+        return self.scratch[scratch]
+
+
+class MemoryLeases:
+    """`Leases` in a dictionary."""
+
+    def __init__(self) -> None:
         self.leases: dict[tuple[Key, tuple[tuple[str, str], ...]], Lease] = {}
-        """Who fetches what; a test may put others in."""
-        self._marks: dict[StagingId, tuple[Key, Head]] = {}
-        self._begun = 0
+        """The holder of each; a test may add others."""
+        self._acquired = 0
+
+    def acquire(self, key: Key, headers: tuple[tuple[str, str], ...]) -> Lease:
+        other = self.leases.get((key, headers))
+        if other is not None:
+            return other._replace(ours=False)
+        self._acquired += 1
+        return self.leases.setdefault((key, headers), Lease(True, f"{self._acquired}", f"{self._acquired}"))
+
+    def release(self, lease: Lease) -> None:
+        if lease.ours:
+            self.leases = {what: other for what, other in self.leases.items() if other != lease}
+
+
+class MemoryStore(MemoryStaging, MemoryLeases):
+    """A `Store` in dictionaries, with the staging and the leases that belong to it.
+
+    `entries` are by key, selector and fields.
+    """
+
+    def __init__(self) -> None:
+        MemoryStaging.__init__(self)
+        MemoryLeases.__init__(self)
+        self.objects: dict[Digest, bytes] = {}
+        self.entries: dict[tuple[Key, str, tuple[tuple[str, str], ...]], Entry] = {}
+        self.source_sets: dict[Key, str] = {}
+        """The source set with which each entry was committed."""
 
     def salt(self) -> bytes:
         return b"salt" * 8
@@ -108,22 +180,6 @@ class MemoryStore:
     def path(self, entry: Entry) -> Path:
         return Path("/memory") / f"{entry.facts.sha256}.{entry.facts.format.extension}"
 
-    def open(self) -> StagingId:
-        self._begun += 1
-        ticket = StagingId(f"{id(self):x}-{self._begun}")
-        self.scratch[ticket] = bytearray()
-        return ticket
-
-    def write(self, scratch: StagingId, chunk: bytes) -> int:
-        data = self._behind(scratch)
-        data += chunk
-        return len(data)
-
-    @contextmanager
-    def read(self, scratch: StagingId) -> Iterator[tuple[Buffer, Digest]]:
-        data = self._behind(scratch)
-        yield bytes(data), _digest(data)
-
     def commit(self, filings: Sequence[PendingEntry]) -> list[Entry | CacheError]:
         return [self._kept(filing) for filing in filings]
 
@@ -151,48 +207,10 @@ class MemoryStore:
             self.entries[entry.key, entry.selector, entry.vary_values] = fresh
         return fresh
 
-    def make_resumable(self, scratch: StagingId, key: Key, head: Head) -> None:
-        assert self._behind(scratch)
-        self._marks[scratch] = key, head
-
-    def suspend(self, scratch: StagingId) -> None:
-        data, mark = self.scratch.pop(scratch, None), self._marks.pop(scratch, None)
-        if data is not None and mark is not None:
-            self.begun[mark[0]] = data, mark[1]
-
-    def resume(self, key: Key) -> Partial | None:
-        if key not in self.begun:
-            return None
-        data, head = self.begun.pop(key)
-        ticket = self.open()
-        self.scratch[ticket] = data
-        self._marks[ticket] = key, head
-        return Partial(ticket, len(data), head)
-
-    def discard(self, scratch: StagingId) -> None:
-        self.scratch.pop(scratch, None)
-        self._marks.pop(scratch, None)
-
-    def acquire(self, key: Key, headers: tuple[tuple[str, str], ...]) -> Lease:
-        other = self.leases.get((key, headers))
-        if other is not None:
-            return other._replace(ours=False)
-        self._begun += 1
-        return self.leases.setdefault((key, headers), Lease(True, f"{self._begun}", f"{self._begun}"))
-
-    def release(self, lease: Lease) -> None:
-        if lease.ours:
-            self.leases = {what: other for what, other in self.leases.items() if other != lease}
-
     def close(self) -> None:
         self.leases.clear()
-        for ticket in tuple(self.scratch):
-            self.suspend(ticket)
-
-    def _behind(self, scratch: StagingId) -> bytearray:
-        if scratch not in self.scratch:
-            raise CacheError(ErrorKind.IO, "a ticket that is spent, or another store's")
-        return self.scratch[scratch]
+        for staging_id in tuple(self.scratch):
+            self.suspend(staging_id)
 
 
 def _digest(data: bytes | bytearray) -> Digest:

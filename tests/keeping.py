@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 import hashlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from imgfetch.errors import CacheError
 from imgfetch.model.image import Entry, Facts, Format, PendingEntry, Verified
 from imgfetch.model.request import Head
 from imgfetch.model.values import Digest, Key, StagingId
+from imgfetch.ports import Leases, Staging, Store
 
 if TYPE_CHECKING:
     from imgfetch.model.markup import Rendition
-    from imgfetch.ports import Store
 
 CAT = Key("https://photos.example/cat.webp")
 DOG = Key("https://photos.example/dog.webp")
 HEAD = Head("https://cdn.example/cat.webp", 200, (("content-type", "image/webp"), ("etag", '"1"')))
+
+
+class Cache(Store, Staging, Leases, Protocol):
+    """All three ports of one cache."""
+
+    def close(self) -> None:
+        """Release files and leases, and suspend what is not committed."""
 
 
 def digest(data: bytes) -> Digest:
@@ -27,7 +34,7 @@ def facts(data: bytes, *, verified: tuple[str, ...] = ("length", "structure", "d
     return Facts(Format.WEBP, 480, 320, 1, len(data), digest(data), verified)
 
 
-def written(store: Store, *chunks: bytes) -> StagingId:
+def written(store: Cache, *chunks: bytes) -> StagingId:
     """A ticket with these bytes behind it."""
     ticket = store.open()
     for chunk in chunks:
@@ -35,19 +42,19 @@ def written(store: Store, *chunks: bytes) -> StagingId:
     return ticket
 
 
-def pending_entry(store: Store, key: Key, data: bytes) -> PendingEntry:
+def pending_entry(store: Cache, key: Key, data: bytes) -> PendingEntry:
     """Bytes in scratch, on their way to `key`."""
     return PendingEntry(Verified(facts(data), written(store, data)), key, HEAD, 10.25, 10.5)
 
 
-def keep(store: Store, key: Key, data: bytes, head: Head = HEAD) -> Entry:
+def keep(store: Cache, key: Key, data: bytes, head: Head = HEAD) -> Entry:
     """Take bytes all the way into the store."""
     proof = Verified(facts(data), written(store, data))
     return keep_proved(store, proof, key, head, request_time=10.25, response_time=10.5)
 
 
 def keep_proved(
-    store: Store,
+    store: Cache,
     verified: Verified,
     key: Key,
     head: Head,

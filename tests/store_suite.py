@@ -22,7 +22,7 @@ from imgfetch.model.values import Digest, Key, StagingId
 from keeping import CAT, DOG, HEAD, digest, facts, keep, keep_proved, pending_entry, written
 
 if TYPE_CHECKING:
-    from imgfetch.ports import Store
+    from keeping import Cache as Store
 
 _TIMES = st.floats(allow_nan=False)
 _COUNTS = st.integers(0, 2**40)

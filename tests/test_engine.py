@@ -51,7 +51,9 @@ class World:
         self.engine = self.another()
 
     def another(self, **settings: object) -> Engine:
-        ports = Ports(self.transport, self.store, self.decoder, self.clock, InlineRunner())
+        ports = Ports(
+            self.transport, self.store, self.store, self.store, self.decoder, self.clock, InlineRunner()
+        )
         return Engine(ports, self.settings._replace(**settings), self.events.append)  # type: ignore[arg-type]
 
     async def served(self, *names: str, width: int = 12) -> Served:
@@ -1002,7 +1004,7 @@ async def test_the_time_limit_covers_the_decode_which_nobody_waits_for_after_it(
     world, runner = World(limits=Limits(retries=3, total_timeout=0.2)), ThreadExecutor(512_000_000)
     world.decoder = decoder = Slow()
     world.transport.answer(H + "/a", (200, PIXEL))
-    ports = Ports(world.transport, world.store, decoder, world.clock, runner)
+    ports = Ports(world.transport, world.store, world.store, world.store, decoder, world.clock, runner)
     engine = Engine(ports, world.settings, world.events.append)
     failed = await asyncio.wait_for(engine.fetch(choice_of("/a")), 10)
     assert isinstance(failed, Failure)

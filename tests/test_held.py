@@ -20,7 +20,7 @@ from imgfetch.store.disk_store import DiskStore
 from keeping import digest, keep_proved, written
 
 if TYPE_CHECKING:
-    from imgfetch.ports import Store
+    from keeping import Cache
 
 T = 1_700_000_000.0
 _URLS = [f"https://h.example/{name}.webp" for name in "uvwxyz"]
@@ -94,7 +94,7 @@ _Kept = tuple[
 _Asked = list[tuple[str, int | None, Digest | None]]
 
 
-def check(store: Store, kept: list[_Kept], asked: _Asked, wanted: Settings, later: float) -> int:
+def check(store: Cache, kept: list[_Kept], asked: _Asked, wanted: Settings, later: float) -> int:
     """Keep some, ask for others together and one by one; how many were answered together."""
     for url, data, form, width, verified, status, fields, selected, bound, found in kept:
         seen = Facts(form, width, width, 1, len(data), digest(data), verified)

@@ -22,7 +22,7 @@ from keeping import CAT, DOG, HEAD, facts, keep, keep_proved, written
 from test_disk import child, mounted, strace
 
 if TYPE_CHECKING:
-    from imgfetch.ports import Store
+    from keeping import Cache
 
 VERSION_1 = Path(__file__).with_name("index_of_version_1.sql").read_text()
 LASTING = HEAD._replace(headers=(("cache-control", "max-age=60"),))
@@ -51,7 +51,7 @@ def of_version_1(root: Path) -> Path:
     return new
 
 
-def fill(store: Store) -> None:
+def fill(store: Cache) -> None:
     """Keep a cat, and two variants of a dog."""
     keep(store, CAT, b"a cat", head=LASTING)
     for number, selected in enumerate((ACCEPT, (("accept", "*/*"),))):

@@ -36,19 +36,19 @@ if TYPE_CHECKING:
 
     from imgfetch.api.jobs import Choosing
     from imgfetch.api.sources import Source
-    from imgfetch.ports import Store
+    from keeping import Cache
 
 T = 1_700_000_000.0
 KEYS = [f"https://photos.example/{name}.webp" for name in "abc"]
 LASTING = (("cache-control", "max-age=60"), ("content-type", "image/webp"))
 
 
-def keep(store: Store, url: str, data: bytes, *, at: float = T) -> Entry:
+def keep(store: Cache, url: str, data: bytes, *, at: float = T) -> Entry:
     proof = Verified(facts(data), written(store, data))
     return keep_proved(store, proof, Key(url), Head(url, 200, LASTING), request_time=at - 1, response_time=at)
 
 
-def the_long_way(source: Source, place: int, store: Store, wanted: Settings, how: Choosing) -> Image | None:
+def the_long_way(source: Source, place: int, store: Cache, wanted: Settings, how: Choosing) -> Image | None:
     job = next(jobs_of(source, place, **how))
     if not isinstance(job.choice, Choice):
         return None

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgfetch.model.image import Entry
-    from imgfetch.ports import Store
+    from keeping import Cache as Store
 
 
 class TestDiskStore(StoreSuite):

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from imgfetch.engine.events import Event
     from imgfetch.model.image import Defect, VerifyLevel
     from imgfetch.model.request import Limits, Settings
-    from imgfetch.ports import Decoder, Store
+    from imgfetch.ports import Decoder
+    from imgfetch.store.disk_store import DiskStore
     from imgfetch.transports.factory import Network
 
 
@@ -28,7 +29,7 @@ class Runtime:
 
     def __init__(
         self,
-        store: Store,
+        store: DiskStore,
         settings: Settings,
         network: Network,
         observe: Callable[[Event], None],
@@ -40,7 +41,7 @@ class Runtime:
         self._runner = ThreadExecutor(settings.limits.decode_memory)
         self._sandbox = _sandbox(settings.limits) if sandbox else None
         decoder = self._sandbox or _decoder(settings.level)
-        ports = Ports(self._transport, store, decoder, SystemClock(), self._runner)
+        ports = Ports(self._transport, store, store, store, decoder, SystemClock(), self._runner)
         self.engine = Engine(ports, settings, observe)
 
     async def close(self) -> None:

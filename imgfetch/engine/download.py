@@ -80,13 +80,13 @@ class Downloader:
         settings: Settings,
         observe: Callable[[Event], None],
     ) -> None:
-        self._transport, self._store, self._decoder, self._clock, self._runner = ports
+        self._transport, self._store, self._staging, leases, self._decoder, self._clock, self._runner = ports
         self._limiter = limiter
         self._robots = robots
         self._settings = settings
         self._observe = observe
         self._keeper = GroupCommitter(ports.store, ports.runner)
-        self._leases = DownloadLeases(ports.store, refresh=settings.refresh)
+        self._leases = DownloadLeases(leases, ports.store, refresh=settings.refresh)
 
     async def download(
         self, fetch: Fetch, wanted: Requirements, budget: TimeBudget
@@ -121,13 +121,13 @@ class Downloader:
         self, fetch: Fetch, wanted: Requirements, budget: TimeBudget, lease: DownloadLease
     ) -> Fetched | Failure | Page | _HeldElsewhere:
         """Resume a partial body, if there is one and the origin still has the rest."""
-        partial = self._store.resume(_beginning_of(fetch, self._store))
+        partial = self._staging.resume(_beginning_of(fetch, self._store))
         try:
             fetch = fetch if partial is None else fetch._replace(partial=partial)
             landed, last = await self._follow_redirects(fetch, wanted, budget, lease)
         finally:
             if partial is not None:
-                self._store.suspend(partial.staging_id)  # does nothing if it is committed or discarded
+                self._staging.suspend(partial.staging_id)  # does nothing if it is committed or discarded
         if isinstance(landed, Failure) and last.hops:
             return replace(landed, message=f"redirected to {urls.redact(last.request.url)}: {landed.message}")
         return landed
@@ -204,7 +204,7 @@ class Downloader:
                 return Fetched(await self._runner.run(refresh), CacheStatus.REVALIDATED, attempts=1)
             case fetch_policy.Reject(failed, spoilt):
                 if spoilt and fetch.partial is not None:
-                    self._store.discard(fetch.partial.staging_id)
+                    self._staging.discard(fetch.partial.staging_id)
                 return failed
             case fetch_policy.Redirect():
                 return heard
@@ -224,33 +224,33 @@ class Downloader:
                 self._observe(BytesReceived(len(chunk)))
                 piece = undo.feed(chunk)
                 if isinstance(piece, Defect):
-                    self._store.discard(scratch)
+                    self._staging.discard(scratch)
                     return piece
-                received = self._store.write(scratch, piece)
+                received = self._staging.write(scratch, piece)
                 if not marked and resume.is_worth_keeping(reply.head, received):
                     head = stored_headers.storable(reply.head, fetch.resource)
-                    self._store.make_resumable(scratch, _beginning_of(fetch, self._store), head)
+                    self._staging.make_resumable(scratch, _beginning_of(fetch, self._store), head)
                     marked = True
                 slow = pace.feed(len(chunk), now=self._clock.elapsed())
                 if slow is not None:
                     return slow
             cut = undo.end()
             if cut is not None:
-                self._store.discard(scratch)
+                self._staging.discard(scratch)
                 return cut
             whole = True
             return scratch
         finally:
             if not whole:
-                self._store.suspend(scratch)
+                self._staging.suspend(scratch)
 
     def _scratch_for(self, receive: fetch_policy.ReadBody, fetch: Fetch) -> StagingId:
         """Where the body goes: behind what it goes on with, else in a place of its own."""
         if receive.onto is not None:
             return receive.onto.staging_id
         if fetch.partial is not None:
-            self._store.discard(fetch.partial.staging_id)
-        return self._store.open()
+            self._staging.discard(fetch.partial.staging_id)
+        return self._staging.open()
 
     async def _prove_and_keep(
         self, body: _Body, fetch: Fetch, wanted: Requirements, budget: TimeBudget
@@ -269,7 +269,7 @@ class Downloader:
                 case _:
                     assert_never(proved)
         finally:
-            self._store.discard(body.scratch)
+            self._staging.discard(body.scratch)
 
     async def _prove(
         self, body: _Body, fetch: Fetch, wanted: Requirements, budget: TimeBudget
@@ -280,7 +280,7 @@ class Downloader:
         with ExitStack() as contents:
 
             def look() -> tuple[Buffer, Inspected | Defect]:
-                data, digest = contents.enter_context(self._store.read(body.scratch))
+                data, digest = contents.enter_context(self._staging.read(body.scratch))
                 claims = digests.claims(body.head)
                 return data, inspect(data, digest, length=length, wanted=wanted, limits=limits, claims=claims)
 

@@ -19,18 +19,19 @@ if TYPE_CHECKING:
     from imgfetch.engine.time_budget import TimeBudget
     from imgfetch.model.image import Requirements
     from imgfetch.model.request import Fetch, Lease
-    from imgfetch.ports import Store
+    from imgfetch.ports import Leases, Store
 
 
 class DownloadLeases:
     """The leases of one run."""
 
-    def __init__(self, store: Store, *, refresh: bool) -> None:
+    def __init__(self, leases: Leases, store: Store, *, refresh: bool) -> None:
         """`refresh`: every request is sent, whatever other processes do."""
+        self.leases = leases
         self.store = store
         self._refresh = refresh
-        self.is_waiting_vain = False
-        """Whether this run waited in vain for a holder: the next download would not end sooner."""
+        self.waits = True
+        """Whether downloads wait for other processes; they do not any more once one has waited in vain."""
 
     def of(self, fetch: Fetch, wanted: Requirements) -> DownloadLease:
         """Return a lease for one download, which the block releases at its end."""
@@ -40,10 +41,10 @@ class DownloadLeases:
 class DownloadLease:
     """The lease of one download, acquired when its slot has come."""
 
-    def __init__(self, leases: DownloadLeases, fetch: Fetch, *, is_needed: bool) -> None:
+    def __init__(self, run: DownloadLeases, fetch: Fetch, *, is_needed: bool) -> None:
         self.is_needed = is_needed
         """False where no other process can spare us the request: nothing is stored, or it is a refresh."""
-        self._leases = leases
+        self._run = run
         self._fetch = fetch
         self._lease: Lease | None = None
         self._has_waited = False
@@ -53,11 +54,11 @@ class DownloadLease:
 
     def __exit__(self, *_: object) -> None:
         if self._lease is not None:
-            self._leases.store.release(self._lease)
+            self._run.leases.release(self._lease)
 
     def acquire(self) -> bool:
         """Acquire the lease; False where another process holds it and is to be waited for."""
-        if self._leases.is_waiting_vain and not self._has_waited:
+        if not self._run.waits:
             return True
         if self._lease is None or not self._lease.ours:
             self._lease = self._acquire()
@@ -73,15 +74,14 @@ class DownloadLease:
         pause, ends, holder = _PAUSE, budget.remaining / 2, lease.holder
         while not lease.ours and lease.holder == holder:
             if budget.remaining < ends:
-                self._leases.is_waiting_vain = True
+                self._run.waits = False
                 break
             await budget.sleep(pause)
             pause = min(pause * 1.5, _MAX_PAUSE)
             lease = self._lease = self._acquire()
 
     def _acquire(self) -> Lease:
-        fetch, store = self._fetch, self._leases.store
-        return store.acquire(fetch.key, _selecting_fields(fetch, store))
+        return self._run.leases.acquire(self._fetch.key, _selecting_fields(self._fetch, self._run.store))
 
 
 def _selecting_fields(fetch: Fetch, store: Store) -> tuple[tuple[str, str], ...]:

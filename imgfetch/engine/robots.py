@@ -45,7 +45,7 @@ class Robots:
     def __init__(
         self, ports: Ports, limiter: HostLimiter, settings: Settings, observe: Callable[[Event], None]
     ) -> None:
-        self._transport, _, _, self._clock, self._runner = ports
+        self._transport, self._clock, self._runner = ports.transport, ports.clock, ports.runner
         self._limiter = limiter
         self._observe = observe
         self._retrying = Retrying(settings.limits, ports.clock, lambda _: None)
