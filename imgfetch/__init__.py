@@ -41,12 +41,13 @@ if TYPE_CHECKING:
     from imgfetch.model.markup import Viewport as Viewport
     from imgfetch.model.request import Limits as Limits
     from imgfetch.model.result import Failure as Failure
-    from imgfetch.transports.guarded import GuardedTransport as GuardedTransport
+    from imgfetch.transports.pooled import GuardedTransport as GuardedTransport
+    from imgfetch.transports.pooled import PooledTransport as PooledTransport
 
 __version__ = "0.1.0"
 
 _HOMES = {
-    "imgfetch.transports.guarded": ("GuardedTransport",),
+    "imgfetch.transports.pooled": ("GuardedTransport", "PooledTransport"),
     "imgfetch.api.cache": ("Cache",),
     "imgfetch.api.caching": ("CachingTransport",),
     "imgfetch.api.client": ("Client", "fetch"),

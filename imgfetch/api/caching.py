@@ -19,7 +19,7 @@ from imgfetch.rules.store.check_age import CHECK_AGE
 from imgfetch.store.disk_store import DiskStore
 from imgfetch.system.clock import SystemClock
 from imgfetch.transports.caching import CachingLayer
-from imgfetch.transports.guarded import GuardedTransport
+from imgfetch.transports.pooled import PooledTransport
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Collection
@@ -71,7 +71,7 @@ class CachingTransport(CachingLayer):
         image = _image(level, limits, self._sandbox, self._threads)
         super().__init__(
             store=DiskStore(cache, bounds=bounds_of(max_cache, max_age), check_age=check_age_of(check_age)),
-            transport=transport or GuardedTransport(allow_hosts),
+            transport=transport or PooledTransport(allow_hosts),
             clock=clock or SystemClock(),
             runner=self._threads,
             prove=_anything(image) if level is VerifyLevel.NONE else image,

@@ -1,8 +1,6 @@
-"""Resolve a name, ask the guard, and connect to the very addresses it judged.
+"""Resolve a name, ask the guard, and connect to the very addresses that it judged.
 
-    connect ─▶ reach: Names.resolve ─▶ guard.judge ─▶ socket ─▶ TLS
-
-`reach` takes any way to connect to an address: httpcore's too.
+Connector.connect ─▶ Names.resolve ─▶ address_guard.judge ─▶ socket ─▶ TLS
 """
 
 from __future__ import annotations
@@ -22,19 +20,18 @@ from imgfetch.rules.crawl import address_guard
 from imgfetch.rules.http import urls
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Collection
+    from collections.abc import Callable, Collection
 
     from imgfetch.http.address_slots import Slot
     from imgfetch.http.resolver import LookUp
 
-L = TypeVar("L")
 P = TypeVar("P", bound=asyncio.BaseProtocol)
 
 
 class Connector:
     """Makes connections, and none to an internal address unless its host is allowed.
 
-    It sits below redirects, retries and connection reuse: no connection is made by any other way.
+    It sits below redirects, retries and reuse: every connection of `Http1Pool` is made here.
     """
 
     def __init__(
@@ -55,46 +52,43 @@ class Connector:
         tls: ssl.SSLContext | None = None,
         slot: Slot | None = None,
     ) -> P:
-        """Speak `protocol` with `host`, over `tls` where it is given; each step has `timeout` seconds.
+        """Connect `protocol` to `host`, over `tls` where it is given; each step has `timeout` seconds.
 
         The connection counts for its address in `slot`, which the caller releases.
 
-        Raises `PolicyError` (`blocked`), `NetworkError` (`dns`, `connect`, `timeout`, `tls`), and
-        `CacheError` where there are too many open files; `AddressBusy` where `slot` says so.
+        Raises `PolicyError` (`blocked`, `bad_url`), `NetworkError` (`dns`, `connect`, `timeout`, `tls`), and
+        `CacheError` where too many files are open; `AddressBusy` where `slot` has reached the limit.
         """
-        line = await self.reach(host, port, timeout, _connected, slot)
+        sock = await self._connected(host, port, timeout, slot)
         loop = asyncio.get_running_loop()
         if tls is None:
-            _, spoken = await loop.create_connection(protocol, sock=line)
-            return spoken
+            _, connected = await loop.create_connection(protocol, sock=sock)
+            return connected
         try:
-            _, spoken = await loop.create_connection(
-                protocol, sock=line, ssl=tls, server_hostname=host, ssl_handshake_timeout=timeout
+            _, connected = await loop.create_connection(
+                protocol, sock=sock, ssl=tls, server_hostname=host, ssl_handshake_timeout=timeout
             )
-        except ConnectionAbortedError as error:  # asyncio's word for a handshake that took too long
+        except ConnectionAbortedError as error:  # asyncio raises it when the handshake takes too long
             late = f"no TLS handshake within {timeout:g} s"
             raise NetworkError(
                 ErrorKind.TLS, late, hint="is this a port for plain http:?", limit="connect_timeout"
             ) from error
-        except OSError as error:  # ssl.SSLError is one
+        except OSError as error:  # ssl.SSLError is a subclass
             raise NetworkError(
                 ErrorKind.TLS, f"no TLS connection: {why(error)}", hint=tls_hint(error)
             ) from error
-        return spoken
+        return connected
 
-    async def reach(
+    async def _connected(
         self,
         host: str,
         port: int,
         timeout: float,  # noqa: ASYNC109
-        connect: Callable[[str, int, float], Awaitable[L]],
-        slot: Slot | None = None,
-    ) -> L:
-        """What `connect` gives for the first address of `host` that answers.
+        slot: Slot | None,
+    ) -> socket.socket:
+        """Return a socket connected to the first address of `host` that answers.
 
-        It is called with an address that may be dialled, the port and so many seconds, and raises `OSError`.
-        The addresses share the time there is; of many, only those are tried that it is enough for. Raises
-        `PolicyError` (`blocked`, `bad_url`), `NetworkError` (`dns`, `connect`, `timeout`) and `CacheError`.
+        The addresses share the time; of many, only those are tried for which there is enough.
         """
         blocked = urls.blocked_port(port)
         if blocked is not None:
@@ -114,7 +108,7 @@ class Connector:
                 busy = busy or address
                 continue
             try:
-                return await connect(address, port, min(left, _share(timeout, len(addresses))))
+                return await _open_socket(address, port, min(left, _share(timeout, len(addresses))))
             except OSError as error:
                 failure = error
                 if slot is not None:
@@ -130,33 +124,33 @@ class Connector:
         raise Unreachable(ErrorKind.CONNECT, f"cannot connect: {why(failure)}") from failure
 
 
-async def _connected(address: str, port: int, seconds: float) -> socket.socket:
-    line = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
+async def _open_socket(address: str, port: int, seconds: float) -> socket.socket:
+    sock = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_STREAM)
     try:
-        line.setblocking(False)
-        line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         async with asyncio.timeout(seconds):
-            await asyncio.get_running_loop().sock_connect(line, (address, port))
+            await asyncio.get_running_loop().sock_connect(sock, (address, port))
     except BaseException:
-        line.close()
+        sock.close()
         raise
-    return line
+    return sock
 
 
 def why(error: Exception) -> str:
-    """What went wrong with a connection, in a few words."""
+    """Describe what went wrong with a connection, in a few words."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return error.verify_message
     if isinstance(error, ssl.SSLError) and error.reason:
         return error.reason.lower().replace("_", " ")
     if isinstance(error, OSError) and error.errno and not isinstance(error, ssl.SSLError):
-        words = os.strerror(error.errno)  # asyncio puts words of its own in its place
+        words = os.strerror(error.errno)  # asyncio's own message names the call that failed
         return words[0].lower() + words[1:]
     return str(error) or type(error).__name__
 
 
 def tls_hint(error: OSError) -> str | None:
-    """What may help where TLS did not come about."""
+    """Return a hint for a TLS handshake that failed, or None."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return "name the certificate authority to trust with --ca-bundle"
     plain = isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER"
@@ -164,12 +158,12 @@ def tls_hint(error: OSError) -> str | None:
 
 
 def _share(timeout: float, addresses: int) -> float:
-    """Seconds for each of so many addresses: not so few that a host far away could not answer."""
+    """Return the seconds for each address: enough for a distant host to answer, if there is so much."""
     return max(timeout / addresses, min(timeout, 2.5))
 
 
 def _interleaved(addresses: list[str]) -> list[str]:
-    """IPv6 and IPv4 in turns (RFC 8305 §4): where one leads nowhere, the other comes before time is up."""
+    """Alternate IPv6 and IPv4 (RFC 8305 §4), so that both are tried even if one family is unreachable."""
     first = [address for address in addresses if (":" in address) == (":" in addresses[0])]
     other = [address for address in addresses if address not in first]
     return [address for pair in zip_longest(first, other) for address in pair if address is not None]

@@ -1,4 +1,4 @@
-"""HTTP/1.1 that is not plain, written and read by h11: the rest of what `speech` does."""
+"""HTTP/1.1 that is not plain, written and read by h11: bodies of requests, chunks, interim responses."""
 
 from __future__ import annotations
 
@@ -8,79 +8,90 @@ from typing import TYPE_CHECKING
 
 import h11
 
-from imgfetch.errors import HTTPError, ImgfetchError, PolicyError
-from imgfetch.http.plain import Malformed, encoded
+from imgfetch.errors import HTTPError, ImgfetchError
+from imgfetch.http.plain import Malformed, Unsendable
 from imgfetch.model.result import ErrorKind
 
 if TYPE_CHECKING:
-    from imgfetch.http.plain import Fields
+    from imgfetch.http.plain import Fields, Message
     from imgfetch.model.values import Buffer
-    from imgfetch.rules.http.urls import Address
 
 
-def written(address: Address, fields: Fields) -> tuple[bytes, H11Body]:
-    """Any GET that can be made, and how its answer is read. Raises `PolicyError`."""
-    http = h11.Connection(h11.CLIENT, max_incomplete_event_size=H11Body.LONGEST_HEAD)
+def encode(message: Message) -> tuple[bytes, H11Exchange]:
+    """Encode a request; return it without its body, and the exchange that it begins. Raises `Unsendable`."""
+    if message.method == "CONNECT":
+        raise Unsendable("CONNECT opens a tunnel")
+    exchange = H11Exchange()
     try:
-        request = h11.Request(
-            method="GET",
-            target=address.target,
-            headers=[(b"Host", address.authority.encode()), *encoded(fields)],
-        )
-        data = (http.send(request) or b"") + (http.send(h11.EndOfMessage()) or b"")
+        request = h11.Request(method=message.method, target=message.target, headers=list(message.fields))
     except h11.LocalProtocolError as error:
-        raise PolicyError(ErrorKind.BAD_URL, f"not a request that can be made: {error}") from error
-    return data, H11Body(http)
+        raise Unsendable(error) from error
+    data = exchange.send(request)
+    return data if message.body is not None else data + exchange.send(h11.EndOfMessage()), exchange
 
 
-def answer(data: Buffer) -> H11Body:
-    """How the answer to a plain GET is read that begins with these bytes."""
-    http = h11.Connection(h11.CLIENT, max_incomplete_event_size=H11Body.LONGEST_HEAD)
-    http.send(_PLAIN_REQUEST)
-    http.send(h11.EndOfMessage())
-    judged = H11Body(http)
-    judged.feed(data)
-    return judged
+def read_response(data: Buffer) -> H11Exchange:
+    """Read the response to a plain GET that begins with `data`."""
+    exchange = H11Exchange()
+    exchange.send(_PLAIN_REQUEST)
+    exchange.send(h11.EndOfMessage())
+    exchange.feed(data)
+    return exchange
 
 
-class H11Body:
-    """An answer of whatever kind, read by h11.
+class H11Exchange:
+    """A request and its response of any kind, written and read by h11.
 
-    h11 bounds each head, but keeps no count of interim responses (1xx), of which there may be no end; and
-    it waits for the end of a line, where the first bytes tell that this will never be HTTP.
+    h11 bounds each head but does not count interim responses (1xx), of which there may be any number. It
+    waits for the end of a line even where the first bytes show that this will never be HTTP.
     """
 
     LONGEST_HEAD = 100_000
     """Bytes in a head."""
     LIMIT = 200_000 + 256 * 1024
-    """Bytes before the last head is in: a head, and a read of the body's beginning."""
+    """Bytes before the end of the last head: a head, and one read of the beginning of the body."""
 
-    def __init__(self, http: h11.Connection) -> None:
-        """`http` has sent the request."""
-        self._http = http
-        self._headed = False
-        """Whether the head of the answer is in."""
+    def __init__(self) -> None:
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=self.LONGEST_HEAD)
+        self._has_head = False
+        """Whether the final head was received."""
         self._received = 0
-        """Bytes before it was."""
+        """Bytes received before it was."""
         self._beginning = b""
-        self._blank = False
+        """The first twelve bytes received."""
+        self._saw_blank_line = False
         """Whether a first head has ended."""
         self._fault: ImgfetchError | None = None
-        """Why what comes is no answer."""
+        """The reason why the bytes received are not a response."""
+
+    def send(self, event: h11.Event) -> bytes:
+        """Encode a part of the request. Raises `Unsendable`."""
+        try:
+            return self._http.send(event) or b""
+        except h11.LocalProtocolError as error:
+            raise Unsendable(error) from error
+
+    def encode_piece(self, data: bytes) -> bytes:
+        """Encode a piece of the request's body. Raises `Unsendable` where it exceeds Content-Length."""
+        return self.send(h11.Data(data)) if data else b""
+
+    def encode_end(self) -> bytes:
+        """Encode the end of the request's body. Raises `Unsendable` where it ends before Content-Length."""
+        return self.send(h11.EndOfMessage())
 
     def feed(self, data: Buffer) -> None:
-        """Take bytes in."""
-        if not self._headed:
-            self._look_at(data)
+        """Copy bytes that were received."""
+        if not self._has_head:
+            self._check_head(data)
         self._http.receive_data(bytes(data))
 
-    def _look_at(self, data: Buffer) -> None:
+    def _check_head(self, data: Buffer) -> None:
         self._received += len(data)
         self._beginning = (self._beginning + bytes(data[:12]))[:12]
-        self._blank = self._blank or _BLANK_LINE.search(data) is not None
+        self._saw_blank_line = self._saw_blank_line or _BLANK_LINE.search(data) is not None
         if self._beginning[:5] != b"HTTP/"[: len(self._beginning)]:
             self._fault = Malformed("no status line")
-        elif self._received > self.LONGEST_HEAD and not self._blank:
+        elif self._received > self.LONGEST_HEAD and not self._saw_blank_line:
             if self._beginning[9:10] == b"3":
                 self._fault = HTTPError(ErrorKind.BAD_REDIRECT, "a redirect with a head of more than 100 KB")
             else:
@@ -89,16 +100,16 @@ class H11Body:
             self._fault = Malformed(f"no answer in {self._received:,} bytes of interim ones")
 
     def head(self) -> tuple[int, Fields] | None:
-        """Status and fields, interim responses passed over; None where more must come first.
+        """Return status and fields of the final response; None until its head is received.
 
-        Raises `Malformed`, or `HTTPError` for a redirect without end.
+        Raises `Malformed`, or `HTTPError` for a redirect whose head does not end.
         """
         if self._fault is not None:
             raise self._fault
         while True:
             event = self._next_event()
             if isinstance(event, h11.Response):
-                self._headed = True
+                self._has_head = True
                 fields = ((name.decode("latin-1"), value.decode("latin-1")) for name, value in event.headers)
                 return event.status_code, tuple(fields)
             if event is h11.NEED_DATA:
@@ -107,21 +118,21 @@ class H11Body:
                 raise Malformed("an answer to a question that was not asked")
 
     def piece(self) -> bytes | None:
-        """More of the body: nothing where it must come first, None at its end. Raises `Malformed`."""
+        """Return more of the body: nothing until more is received, None at its end. Raises `Malformed`."""
         event = self._next_event()
         if isinstance(event, h11.Data):
             return event.data
         return b"" if event is h11.NEED_DATA else None
 
     def end(self) -> bool:
-        """Take note that nothing more will come; whether that may be the end of the body."""
+        """Take note that the connection ended; return whether the body may end by that."""
         self._http.receive_data(b"")
         return True
 
-    def is_all(self) -> bool:
-        """Whether the whole answer is in, and nothing else, so that another may follow it.
+    def is_complete(self) -> bool:
+        """Return whether exactly one response was received, so that another may follow it.
 
-        Of a body that nobody wanted, what has come is passed over.
+        A body that was not read to its end is skipped as far as it was received.
         """
         with suppress(Malformed):
             while self._http.their_state is h11.SEND_BODY and self._next_event() is not h11.NEED_DATA:
@@ -139,4 +150,4 @@ class H11Body:
 _PLAIN_REQUEST = h11.Request(method="GET", target="/", headers=[("Host", "h")])
 
 _BLANK_LINE = re.compile(rb"\n\r?\n")
-"""The end of a head. Where a read parts it, it goes unseen: that matters only to heads of 100 KB."""
+"""The end of a head. One that two reads divide is not found: that matters only to heads of 100 KB."""

@@ -1,104 +1,136 @@
-"""HTTP/1.1 as it is written and read, without a connection: requests to bytes, bytes to answers.
+"""The plain grammar of HTTP/1.1, without a connection: requests to bytes, bytes to responses.
 
-    written ─▶ bytes of a request
-    answer ─▶ Counted   a plain head, and a body of so many bytes
-           ─▶ Judged    anything else that comes
+    encode_fields ─▶ the bytes of the header section ─▶ encode_get ─▶ the bytes of a GET
+    rules.http.response_head.plain ─▶ PlainBody: a plain head, and a body of known length
 
-What is plain is written and read here, in a tenth of the time that h11 takes; on all the rest h11 has the
-say (`judged`, which most runs never import), and of what is plain it would say the same.
+This takes a tenth of the time that h11 takes. All the rest is left to h11 (`h11_fallback`, which most runs
+never import), and what is plain means the same to h11. `connection` and `pool` choose between the two.
 """
 
 from __future__ import annotations
 
 import re
 from collections import deque
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from imgfetch.errors import NetworkError
+from imgfetch.errors import NetworkError, PolicyError
 from imgfetch.model.result import ErrorKind
-from imgfetch.rules.http import response_head
 
 if TYPE_CHECKING:
-    from imgfetch.http.h11_fallback import H11Body
+    from collections.abc import AsyncIterable
+
     from imgfetch.model.values import Buffer
-    from imgfetch.rules.http.urls import Address
+    from imgfetch.rules.http.response_head import Plain
 
 Fields: TypeAlias = "tuple[tuple[str, str], ...]"
+EncodedFields: TypeAlias = "tuple[tuple[bytes, bytes], ...]"
+
+Endpoint: TypeAlias = "tuple[str, str, int]"
+"""Scheme, host and port; an IPv6 address without its brackets."""
+
+IDEMPOTENT = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+"""Methods of which two requests have the same effect as one (RFC 9110 §9.2.2)."""
 
 
 class Malformed(NetworkError):
-    """What comes is no HTTP, or none that was asked for."""
+    """The bytes received are not HTTP, or not a response to the request."""
 
     def __init__(self, what: str) -> None:
         super().__init__(ErrorKind.PROTOCOL, f"not HTTP as it should be: {what}")
+
+
+class Unsendable(PolicyError):
+    """The request cannot be written in HTTP/1.1."""
+
+    def __init__(self, what: object) -> None:
+        super().__init__(ErrorKind.BAD_URL, f"not a request that can be made: {what}")
 
 
 # ---------------------------------------------------------------------------------------------------
 # Requests
 
 
-def fields_of(host: str, fields: Fields) -> bytes | None:
-    """What follows the first line of a GET, where it is plain; None where `judged` has to write it."""
-    lines = [b"Host: %b\r\n" % host.encode()]
-    for name, value in encoded(fields):
-        if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)) or name.lower() in _NOT_PLAIN:
+class Message(NamedTuple):
+    """A request as it is sent to an endpoint."""
+
+    endpoint: Endpoint
+    target: bytes
+    """Path and query, or another form of RFC 9112 §3.2."""
+    fields: EncodedFields
+    """The header section, Host first."""
+    method: str = "GET"
+    body: AsyncIterable[bytes] | None = None
+    """None unless `fields` frame a body."""
+    replayable: bool = True
+    """Whether `body` can be iterated again from its beginning."""
+
+    @property
+    def may_repeat(self) -> bool:
+        """Whether to send it again if a connection closed without a response (RFC 9110 §9.2.2)."""
+        return self.replayable and self.method in IDEMPOTENT
+
+
+def encode_fields(fields: EncodedFields) -> bytes | None:
+    """Encode the header section of a GET and the blank line after it; return None where h11 has to do so."""
+    (first, host), *others = fields
+    if first.lower() != b"host" or not _HOST.fullmatch(host):
+        return None
+    lines = [b"%b: %b\r\n" % (first, host)]
+    for name, value in others:
+        if not (_NAME.fullmatch(name) and _VALUE.fullmatch(value)):
+            return None
+        if name.lower() in _NOT_PLAIN and (name.lower(), value.lower()) != (b"connection", b"keep-alive"):
             return None
         lines.append(b"%b: %b\r\n" % (name, value))
     return b"".join([*lines, b"\r\n"])
 
 
-def written(address: Address, fields: bytes) -> bytes:
-    """A GET with `fields` as `fields_of` gives them."""
-    return b"GET %b HTTP/1.1\r\n%b" % (address.target.encode("ascii"), fields)
+def encode_get(target: bytes, fields: bytes) -> bytes | None:
+    """Encode a GET with `fields` as `encode_fields` returns them; return None where h11 has to do so."""
+    return b"GET %b HTTP/1.1\r\n%b" % (target, fields) if _TARGET.fullmatch(target) else None
 
 
-def encoded(headers: Fields) -> list[tuple[bytes, bytes]]:
-    """Fields as they are sent: what a caller writes beyond ASCII goes as UTF-8 (RFC 9110 §5.5)."""
-    return [(name.encode("ascii", "replace"), value.encode("utf-8", "replace")) for name, value in headers]
+def encoded(headers: Fields) -> EncodedFields:
+    """Encode the fields of a caller; what is not ASCII is sent as UTF-8 (RFC 9110 §5.5)."""
+    return tuple(
+        (name.encode("ascii", "replace"), value.encode("utf-8", "replace")) for name, value in headers
+    )
 
 
+_TARGET = re.compile(rb"[\x21-\x7e]+")
+_HOST = re.compile(rb"[-A-Za-z0-9._~:\[\]]+")
 _NAME = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]+")
 _VALUE = re.compile(rb"[\x21-\x7e\x80-\xff](?:[\t\x20-\x7e\x80-\xff]*[\x21-\x7e\x80-\xff])?")
 _NOT_PLAIN = frozenset(
     {b"connection", b"content-length", b"expect", b"host", b"transfer-encoding", b"upgrade"}
 )
-"""Names of fields that change what a request is, or how its answer is read."""
+"""Fields that change what a request means, or how its response is read."""
 
 
 # ---------------------------------------------------------------------------------------------------
-# Answers
-
-
-def answer(data: Buffer) -> PlainBody | H11Body:
-    """How the answer to a plain GET is read that begins with these bytes. What is kept of them is copied."""
-    head = response_head.plain(data)
-    if head is not None:
-        return PlainBody(head, data)
-    from imgfetch.http import h11_fallback
-
-    return h11_fallback.answer(data)
+# Responses
 
 
 class PlainBody:
-    """A plain answer: its head is in, and of its body we know how much there is of it."""
+    """A response with a plain head: the head is in, and the length of the body is known."""
 
-    def __init__(self, head: response_head.Plain, data: Buffer) -> None:
-        """`data` has the head, and may have some of the body."""
+    def __init__(self, head: Plain, data: Buffer) -> None:
+        """Copy from `data`, which holds the head, what it holds of the body."""
         self._head = head
         self._left = head.length
-        """Bytes of the body that nobody has taken yet, here or not."""
+        """Bytes of the body that `piece` has not returned, received or not."""
         self._pieces = deque([bytes(data[head.end :])] if head.end < len(data) else ())
 
     def feed(self, data: Buffer) -> None:
-        """Take bytes in."""
+        """Copy bytes that were received."""
         self._pieces.append(bytes(data))
 
     def head(self) -> tuple[int, Fields]:
-        """Status and fields."""
+        """Return status and fields."""
         return self._head.status, self._head.fields
 
     def piece(self) -> bytes | None:
-        """More of the body: nothing where it must come first, None at its end."""
+        """Return more of the body: nothing until more is received, None at its end."""
         if not self._left:
             return None
         if not self._pieces:
@@ -111,9 +143,9 @@ class PlainBody:
         return data
 
     def end(self) -> bool:
-        """Take note that nothing more will come; whether that may be the end of the body."""
+        """Return whether the body may end because the connection does."""
         return False
 
-    def is_all(self) -> bool:
-        """Whether the whole answer is in, and nothing else, so that another may follow it."""
+    def is_complete(self) -> bool:
+        """Return whether exactly one response was received, so that another may follow it."""
         return sum(map(len, self._pieces)) == self._left

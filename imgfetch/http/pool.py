@@ -1,249 +1,273 @@
-"""HTTP/1.1 on connections of our own: one request and its response, and nothing clever.
+"""HTTP/1.1 with connections that are reused: HTTP/2 is not spoken.
 
-    send ─▶ an idle line, or a new one ─▶ request ─▶ head ─▶ body ─▶ idle again
-                                  (dial)           (speech)
+    send ─▶ an idle connection, or a new one ─▶ request ─▶ head ─▶ body ─▶ idle again
+                             (connect)              (connection)
 
-httpx's own pool costs several times as much, and more with every request that is in flight.
+httpx's own pool costs several times as much, and more with every request in flight.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 from functools import lru_cache, partial
-from typing import TYPE_CHECKING, Self, TypeAlias, cast
+from typing import TYPE_CHECKING, Self
 
 from imgfetch.errors import CacheError, NetworkError, PolicyError
 from imgfetch.http import plain
 from imgfetch.http.address_slots import AddressSlots
-from imgfetch.http.connect import Connector, why
+from imgfetch.http.connection import READ_AHEAD, BodyBroken, ClosedUnanswered, Connection, Timeouts
 from imgfetch.model.image import Defect
 from imgfetch.model.request import Head
-from imgfetch.model.result import ErrorKind
 from imgfetch.rules.http import urls
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import Callable
 
     from imgfetch.http.address_slots import Slot
-    from imgfetch.http.h11_fallback import H11Body
+    from imgfetch.http.connect import Connector
+    from imgfetch.http.h11_fallback import H11Exchange
     from imgfetch.model.request import Limits, Request
 
-Place: TypeAlias = "tuple[str, str, int]"
-"""Scheme, host and port."""
-
-IDLE = 15.0
-"""Seconds for which a connection that nobody uses is kept."""
-
-AHEAD = 256 * 1024
-"""Bytes that a connection reads before anybody wants them, and at once."""
+IDLE_SECONDS = 15.0
+"""Seconds for which an idle connection is kept open."""
 
 
 class Http1Pool:
-    """`ports.Transport` with the address guard below it, and connections that are used again."""
+    """`ports.Transport` with the address guard below it, and connections that are reused."""
 
     def __init__(
         self,
         limits: Limits,
-        dialler: Connector,
+        connector: Connector,
         tls: Callable[[], ssl.SSLContext],
         elapsed: Callable[[], float],
         *,
         idle: int,
+        idle_seconds: float = IDLE_SECONDS,
+        most: int | None = None,
     ) -> None:
-        """`tls` makes the context when first needed; `elapsed` gives seconds on a clock that is never set.
+        """Make a pool; `tls` makes the context when first needed, `elapsed` gives seconds that never go back.
 
-        `idle`: how many connections that nobody uses are kept.
+        `idle`: how many idle connections to keep. `most`: how many connections there may be while any is
+        idle; the caller sends no more requests than that at once.
         """
-        self._limits = limits
-        self._dialler = dialler
+        self._connector = connector
         self._tls = tls
         self._elapsed = elapsed
-        # The name, TCP, TLS, and an answer.
-        self._head_timeout = 3 * limits.connect_timeout + limits.read_timeout
-        self._most_idle = idle
+        connect, read = limits.connect_timeout, limits.read_timeout
+        # A head takes the name, TCP, TLS and a response.
+        self._timeouts = Timeouts(connect, read, read, 3 * connect + read)
+        self._max_idle = idle
+        self._idle_seconds = idle_seconds
+        self._most = most
         self._idle: dict[Connection, float] = {}
-        """Since when nobody uses each: the longest first."""
-        self._to: dict[Place, dict[Connection, None]] = {}
-        """Of the idle ones, those that lead to a place: the one used last at the end."""
-        self._slots = AddressSlots(limits.per_address, self._idle_at)
-        self._lines: set[Connection] = set()
+        """When each connection became idle: the longest idle first."""
+        self._idle_at: dict[plain.Endpoint, dict[Connection, None]] = {}
+        """The idle connections to each endpoint: the last used at the end."""
+        self._slots = AddressSlots(limits.per_address, self._idle_slot)
+        self._connections: set[Connection] = set()
         self._closed = False
-        self._buffer = memoryview(bytearray(AHEAD))
-        """Where all lines read, each in its turn: what one read there is taken out before another reads."""
-        self._fields_of = lru_cache(maxsize=256)(plain.fields_of)
+        self._buffer = memoryview(bytearray(READ_AHEAD))
+        """Receive buffer shared by all connections; each read is copied out before the next one."""
+        self._fields_of = lru_cache(maxsize=256)(_fields_of)
+        self._encode_fields = lru_cache(maxsize=256)(plain.encode_fields)
 
-    def send(self, ask: Request) -> PooledResponse:
-        """Send one GET and give its response while the block lasts."""
-        return PooledResponse(self, ask)
-
-    async def answered(self, ask: Request) -> tuple[Connection, Head]:
-        """The head of the answer to a request, and the line on which its body comes."""
-        address = urls.read(ask.url)
+    def send(self, request: Request) -> PooledResponse:
+        """Send a GET and give its response while the block lasts. Raises `PolicyError`."""
+        address = urls.read(request.url)
         if isinstance(address, Defect):
             raise PolicyError(address.kind, address.message)
-        place = (address.scheme, address.host, address.port)
-        until = asyncio.get_running_loop().time() + self._head_timeout
+        message = plain.Message(
+            (address.scheme, address.host, address.port),
+            address.target.encode("ascii"),
+            self._fields_of(address.authority, request.headers),
+        )
+        return PooledResponse(self, request.url, message, self._timeouts)
+
+    async def exchange(
+        self, message: plain.Message, timeouts: Timeouts
+    ) -> tuple[Connection, int, plain.Fields]:
+        """Send a request; return the connection that the body comes on, and the response's status and fields.
+
+        The caller gives the connection back with `put_back`. Raises `NetworkError`, `PolicyError`,
+        `HTTPError`, `CacheError` and `AddressBusy`.
+        """
+        until = asyncio.get_running_loop().time() + timeouts.head
         while True:
-            request, answer = self._written(address, ask)
-            kept = self._take(place)
-            line = kept or await self._connect(place)
+            request, exchange = self._encode(message)
+            reused = self._take(message.endpoint)
+            connection = reused or await self._connect(message.endpoint, timeouts.connect)
             try:
-                line.ask(request, answer)
-                status, fields = await line.head(until)
-            except _HungUp as error:
-                line.drop()
-                # An idle connection may end at any time: that is no answer to this request (RFC 9112 §9.3.1).
-                if kept is None:
-                    raise NetworkError(error.kind, error.message) from error
+                connection.send(request, timeouts, exchange)
+                if message.body is not None and exchange is not None:
+                    await connection.send_body(message.body, exchange)
+                status, fields = await connection.head(until)
+            except ClosedUnanswered:
+                connection.abort()
+                # An idle connection may close at any time: that answers no request (RFC 9112 §9.3.1).
+                if reused is None or not message.may_repeat:
+                    raise
             except BaseException:
-                line.drop()
+                connection.abort()
                 raise
             else:
-                return line, Head(ask.url, status, fields)
+                return connection, status, fields
 
     async def close(self) -> None:
-        """Drop every connection, and keep none from now on."""
+        """Close every connection, and keep none from now on."""
         self._closed = True
-        gone = [line.gone for line in self._lines]
-        for line in [*self._lines]:
-            line.drop()
-        if gone:
-            await asyncio.wait(gone)  # who is cancelled here takes none of them along
+        closing = [connection.closed for connection in self._connections]
+        for connection in [*self._connections]:
+            connection.abort()
+        if closing:
+            await asyncio.wait(closing)  # a caller that is cancelled here must not cancel the closing
 
-    def _written(self, address: urls.Address, ask: Request) -> tuple[bytes, H11Body | None]:
-        """The bytes of a request; and how its answer is read, where that is out of the ordinary."""
-        fields = self._fields_of(address.authority, ask.headers)
-        if fields is not None:
-            return plain.written(address, fields), None
+    def _encode(self, message: plain.Message) -> tuple[bytes, H11Exchange | None]:
+        """Encode a request without its body; return the exchange too, unless the request is a plain GET."""
+        if message.method == "GET" and message.body is None:
+            fields = self._encode_fields(message.fields)
+            request = fields and plain.encode_get(message.target, fields)
+            if request is not None:
+                return request, None
         from imgfetch.http import h11_fallback
 
-        return h11_fallback.written(address, ask.headers)
+        return h11_fallback.encode(message)
 
-    async def _connect(self, place: Place) -> Connection:
-        self._drop_old()
+    async def _connect(self, endpoint: plain.Endpoint, timeout: float) -> Connection:  # noqa: ASYNC109
+        self._close_old()
+        while self._most is not None and len(self._connections) >= self._most and self._idle:
+            await asyncio.wait([self._close(next(iter(self._idle)))])
         while True:
             try:
-                return await self._dial(place)
+                return await self._open(endpoint, timeout)
             except CacheError:  # too many open files
-                if not await self._make_room():
+                if not await self._free_files():
                     raise
 
-    async def _make_room(self) -> bool:
-        """Hang up on all that nobody uses; whether a connection has come to its end, of this or before."""
-        for line in [*self._idle]:
-            self._hang_up(line)
-        closing = [line.gone for line in self._lines if line.ended]
+    async def _free_files(self) -> bool:
+        """Close all idle connections; return whether any connection has closed, of these or before."""
+        for connection in [*self._idle]:
+            self._close(connection)
+        closing = [connection.closed for connection in self._connections if connection.ended]
         if closing:
             await asyncio.wait(closing, return_when=asyncio.FIRST_COMPLETED)
         return bool(closing)
 
-    async def _dial(self, place: Place) -> Connection:
-        scheme, host, port = place
+    async def _open(self, endpoint: plain.Endpoint, timeout: float) -> Connection:  # noqa: ASYNC109
+        scheme, host, port = endpoint
         slot = self._slots.slot()
         try:
-            line = await self._dialler.connect(
-                lambda: Connection(place, self._limits.read_timeout, self._buffer),
+            connection = await self._connector.connect(
+                lambda: Connection(endpoint, self._buffer),
                 host,
                 port,
-                timeout=self._limits.connect_timeout,
+                timeout=timeout,
                 tls=self._tls() if scheme == "https" else None,
                 slot=slot,
             )
         except BaseException:
             slot.release()
             raise
-        line.slot, slot.close = slot, partial(self._hang_up, line)
-        self._lines.add(line)
-        line.gone.add_done_callback(lambda _: self._forget(line))
-        return line
+        connection.slot, slot.close = slot, partial(self._close, connection)
+        self._connections.add(connection)
+        connection.closed.add_done_callback(lambda _: self._forget(connection))
+        return connection
 
-    def _take(self, place: Place) -> Connection | None:
-        """The idle line to a place that was used last, unless that is too long ago."""
-        lines = self._to.get(place)
-        if lines is None:
+    def _take(self, endpoint: plain.Endpoint) -> Connection | None:
+        """Return the idle connection to an endpoint that was used last, unless that is too long ago."""
+        connections = self._idle_at.get(endpoint)
+        if connections is None:
             return None
-        line = next(reversed(lines))
-        if self._idle[line] <= self._elapsed() - IDLE:
+        connection = next(reversed(connections))
+        if self._idle[connection] <= self._elapsed() - self._idle_seconds:
             return None
-        self._wake(line)
-        return line
+        self._remove_idle(connection)
+        return connection
 
-    def put_back(self, line: Connection) -> None:
-        """Keep a line for another request, if it is good for one."""
-        if self._closed or not line.start_again():
-            line.drop()
+    def put_back(self, connection: Connection) -> None:
+        """Keep a connection for another request, or close it if no other may use it."""
+        if self._closed or not connection.make_reusable():
+            connection.abort()
             return
-        self._idle[line] = self._elapsed()
-        self._to.setdefault(line.place, {})[line] = None
-        if line.slot is not None:
-            line.slot.offer()
-        self._drop_old()
+        self._idle[connection] = self._elapsed()
+        self._idle_at.setdefault(connection.endpoint, {})[connection] = None
+        if connection.slot is not None:
+            connection.slot.offer()
+        self._close_old()
 
-    def _drop_old(self) -> None:
-        since = self._elapsed() - IDLE
+    def _close_old(self) -> None:
+        since = self._elapsed() - self._idle_seconds
         while self._idle:
-            line, idle_since = next(iter(self._idle.items()))
-            if len(self._idle) <= self._most_idle and idle_since > since:
+            connection, idle_since = next(iter(self._idle.items()))
+            if len(self._idle) <= self._max_idle and idle_since > since:
                 return
-            self._hang_up(line)
+            self._close(connection)
 
-    def _wake(self, line: Connection) -> None:
-        """Take a line out of the idle ones, if it is among them."""
-        if self._idle.pop(line, None) is not None:
-            del self._to[line.place][line]
-            if not self._to[line.place]:
-                del self._to[line.place]
+    def _remove_idle(self, connection: Connection) -> None:
+        """Remove a connection from the idle ones, if it is among them."""
+        if self._idle.pop(connection, None) is not None:
+            del self._idle_at[connection.endpoint][connection]
+            if not self._idle_at[connection.endpoint]:
+                del self._idle_at[connection.endpoint]
 
-    def _forget(self, line: Connection) -> None:
-        self._wake(line)
-        self._lines.discard(line)
-        if line.slot is not None:
-            line.slot.release()
+    def _forget(self, connection: Connection) -> None:
+        self._remove_idle(connection)
+        self._connections.discard(connection)
+        if connection.slot is not None:
+            connection.slot.release()
 
-    def _idle_at(self, address: str) -> Slot | None:
-        """Return the slot of the connection to an address that was not used for longest, and is not now."""
-        for line in self._idle:
-            if line.slot is not None and line.slot.address == address:
-                return line.slot
+    def _idle_slot(self, address: str) -> Slot | None:
+        """Return the slot of the longest idle connection to an address; None without one."""
+        for connection in self._idle:
+            if connection.slot is not None and connection.slot.address == address:
+                return connection.slot
         return None
 
-    def _hang_up(self, line: Connection) -> asyncio.Future[None]:
-        """Close a connection that no request uses; return what is done when it is closed."""
-        self._wake(line)
-        line.drop()
-        return line.gone
+    def _close(self, connection: Connection) -> asyncio.Future[None]:
+        """Close a connection; return a future that is done when it is closed."""
+        self._remove_idle(connection)
+        connection.abort()
+        return connection.closed
 
 
 class PooledResponse:
-    """`ports.Reply` on a line, for the length of a block."""
+    """`ports.Response` on a connection of the pool, for the length of a block."""
 
-    _line: Connection
     head: Head
+    _connection: Connection | None = None
 
-    def __init__(self, wire: Http1Pool, ask: Request) -> None:
-        self._wire = wire
-        self._ask = ask
+    def __init__(self, pool: Http1Pool, url: str, message: plain.Message, timeouts: Timeouts) -> None:
+        self._pool = pool
+        self._url = url
+        self._message = message
+        self._timeouts = timeouts
         self._received = 0
+        """Bytes of the body."""
 
     async def __aenter__(self) -> Self:
-        self._line, self.head = await self._wire.answered(self._ask)
+        self._connection, status, fields = await self._pool.exchange(self._message, self._timeouts)
+        self.head = Head(self._url, status, fields)
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        self._wire.put_back(self._line)
+        connection, self._connection = self._connection, None
+        if connection is not None:  # leaving twice must not disturb the next request on it
+            self._pool.put_back(connection)
 
     def body(self) -> PooledResponse:
-        """Give the body as the origin sent it."""
+        """Return the body as the origin sends it."""
         return self
 
     def __aiter__(self) -> PooledResponse:
         return self
 
     async def __anext__(self) -> bytes:
+        if self._connection is None:
+            raise StopAsyncIteration
         try:
-            data = await self._line.data()
-        except _Broken as error:
+            data = await self._connection.data()
+        except BodyBroken as error:
             got = progress(self._received, self.head.get("content-length"))
             what = f"{got}, then {error.message}"
             raise NetworkError(error.kind, what, limit=error.limit) from error
@@ -253,199 +277,11 @@ class PooledResponse:
         return data
 
 
-class _HungUp(NetworkError):
-    """The line ended before the first byte of an answer."""
-
-
-class _Broken(NetworkError):
-    """The body ended before its end; `message` says how."""
-
-
-class Connection(asyncio.BufferedProtocol):
-    """A connection: one request and its response at a time."""
-
-    def __init__(self, place: Place, read_timeout: float, buffer: memoryview) -> None:
-        """`buffer`: where to read, and what others may have overwritten by the next time."""
-        self.place = place
-        self.slot: Slot | None = None
-        """Its part in the limit of its address."""
-        self._read_timeout = read_timeout
-        self._buffer = buffer
-        self._loop = asyncio.get_running_loop()
-        self._transport: asyncio.Transport
-        self.gone: asyncio.Future[None] = self._loop.create_future()
-        """Done when the connection is no more."""
-        self.ended = False
-        """Whether nothing more will come."""
-        self._error: Exception | None = None
-        """What it ended of; None where it was closed in order, or lives."""
-        self._waiter: asyncio.Future[None] | None = None
-        """Of who waits, and done where nobody does any more."""
-        self._until = 0.0
-        """How long it waits, in the time of the loop."""
-        self._timer: asyncio.TimerHandle | None = None
-        """Set for `_until` or before, if anything waits: one is set for many waits."""
-        self._timer_at = 0.0
-        self._ahead = 0
-        """Bytes that nobody has taken yet."""
-        self._asked = False
-        self._heard = False
-        """Whether anything came since then."""
-        self._answer: plain.PlainBody | H11Body | None = None
-
-    # What the loop tells
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Note by which way to write."""
-        self._transport = cast("asyncio.Transport", transport)  # uvloop's is like one, and is none
-
-    def get_buffer(self, sizehint: int) -> memoryview:
-        """Say where to read."""
-        return self._buffer
-
-    def buffer_updated(self, nbytes: int) -> None:
-        """Take bytes in; any that nobody asked for spoil the line."""
-        if not self._asked:
-            self.drop()
-            return
-        self._heard = True
-        data = self._buffer[:nbytes]
-        if self._answer is None:
-            self._answer = plain.answer(data)
-        else:
-            self._answer.feed(data)
-        self._ahead += nbytes
-        if self._ahead > AHEAD:
-            self._transport.pause_reading()
-        self._wake()
-
-    def eof_received(self) -> None:
-        """Note that nothing more will come."""
-        self.ended = True
-        self._wake()
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        """Note that the connection is no more."""
-        if not self.ended:
-            self.ended, self._error = True, exc
-        if self._timer is not None:
-            self._timer.cancel()
-        self._wake()
-        self.gone.set_result(None)
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
-    # What is asked of it
-
-    def ask(self, request: bytes, answer: H11Body | None = None) -> None:
-        """Send a request; its `answer` is read so, where it is not a plain one."""
-        self._asked, self._heard, self._answer = True, False, answer
-        self._transport.write(request)
-
-    async def head(self, until: float) -> tuple[int, plain.Fields]:
-        """Status and fields of the answer, interim ones passed over.
-
-        `until`: when it must be in, in the time of the loop. Raises `NetworkError`, or `HTTPError` for a
-        redirect without end.
-        """
-        try:
-            while True:
-                head = None if self._answer is None else self._answer.head()
-                if head is not None:
-                    return head
-                if self.ended:
-                    raise self._no_answer()
-                await self._more(until)
-        except TimeoutError as error:
-            if self._loop.time() >= until:
-                raise NetworkError(
-                    ErrorKind.TIMEOUT,
-                    "connected, but no whole head of an answer in time",
-                    limit="read_timeout",
-                ) from error
-            late = f"connected, but no answer within {self._read_timeout:g} s"
-            raise NetworkError(ErrorKind.TIMEOUT, late, limit="read_timeout") from error
-
-    async def data(self) -> bytes | None:
-        """More of the body; None at its end. Raises `_Broken`."""
-        assert self._answer is not None  # noqa: S101 (its head was asked for first)
-        try:
-            while (data := self._answer.piece()) == b"":
-                if not self.ended:
-                    await self._more()
-                elif self._error is not None or not self._answer.end():
-                    raise _Broken(ErrorKind.INCOMPLETE, self._how_it_ended())
-        except TimeoutError as error:
-            raise _Broken(ErrorKind.TIMEOUT, "silence", limit="read_timeout") from error
-        except plain.Malformed as error:
-            if self.ended:
-                raise _Broken(ErrorKind.INCOMPLETE, self._how_it_ended()) from error
-            raise _Broken(error.kind, error.message) from error
-        return data
-
-    def start_again(self) -> bool:
-        """Make ready for another request; False where the line is good for no other."""
-        self._asked = False
-        if self.ended or self._answer is None or not self._answer.is_all():
-            return False  # an answer that came before it was asked for: nobody knows whose image it is
-        self._answer = None
-        self._listen()  # what is wrong with it must be seen before it is used again
-        return True
-
-    def drop(self) -> None:
-        """Hang up, at once. A body that goes on until the line ends has not come to its end by that."""
-        if not self.ended:
-            self.ended, self._error = True, ConnectionAbortedError()
-        self._transport.abort()
-
-    def _more(self, until: float = float("inf")) -> asyncio.Future[None]:
-        """Done when something comes, or the line ends; a `TimeoutError` where neither is in time."""
-        self._listen()
-        self._until = min(self._loop.time() + self._read_timeout, until)
-        if self._timer is None or self._until < self._timer_at:
-            self._set_timer()
-        self._waiter = self._loop.create_future()
-        return self._waiter
-
-    def _listen(self) -> None:
-        if self._ahead > AHEAD:
-            self._transport.resume_reading()
-        self._ahead = 0
-
-    def _set_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        self._timer_at = self._until
-        self._timer = self._loop.call_at(self._timer_at, self._expire)
-
-    def _expire(self) -> None:
-        self._timer = None
-        if self._waiter is None or self._waiter.done():
-            return
-        if self._loop.time() < self._until:
-            self._set_timer()
-        else:
-            self._waiter.set_exception(TimeoutError())
-
-    def _no_answer(self) -> NetworkError:
-        kind = NetworkError if self._heard else _HungUp
-        if self._error is None:
-            return kind(ErrorKind.RESET, "the connection was closed before an answer came")
-        if isinstance(self._error, ssl.SSLError):
-            return kind(ErrorKind.RESET, f"TLS broke off before an answer came: {why(self._error)}")
-        return kind(ErrorKind.RESET, "the connection was reset before an answer came")
-
-    def _how_it_ended(self) -> str:
-        return (
-            f"TLS broke off: {why(self._error)}"
-            if isinstance(self._error, ssl.SSLError)
-            else "the connection ended"
-        )
-
-
 def progress(received: int, length: str | None) -> str:
-    """How much of a body has come; `length` is what Content-Length says."""
+    """Return how much of a body was received, in words; `length` is the value of Content-Length."""
     known = length is not None and length.isascii() and length.isdigit() and len(length) < 20
     return f"got {received:,}" + (f" of {int(length or 0):,}" if known else "") + " bytes"
+
+
+def _fields_of(authority: str, headers: plain.Fields) -> plain.EncodedFields:
+    return (b"Host", authority.encode()), *plain.encoded(headers)

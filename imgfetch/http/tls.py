@@ -10,19 +10,19 @@ from imgfetch.errors import InputError, printable
 from imgfetch.model.result import ErrorKind
 
 
-@cache  # reading what the system trusts takes longer than a small download
+@cache  # reading the authorities takes longer than a small download
 def trust(ca_bundle: str | None) -> ssl.SSLContext:
-    """What TLS trusts: a file of authorities, else what SSL_CERT_FILE or SSL_CERT_DIR name, else the web's.
+    """Return the TLS context that trusts the authorities of a file.
 
-    Raises `InputError`.
+    Without a file: those of SSL_CERT_FILE or SSL_CERT_DIR, else certifi's. Raises `InputError`.
     """
     try:
         if ca_bundle is None and os.environ.get("SSL_CERT_DIR") and not os.environ.get("SSL_CERT_FILE"):
             context = ssl.create_default_context(capath=os.environ["SSL_CERT_DIR"])
         else:
-            file = ca_bundle or os.environ.get("SSL_CERT_FILE") or _of_the_web()
+            file = ca_bundle or os.environ.get("SSL_CERT_FILE") or _certifi_bundle()
             context = ssl.create_default_context(cafile=file)
-    except OSError as error:  # ssl.SSLError is one, for a file without certificates
+    except OSError as error:  # ssl.SSLError is a subclass, for a file without certificates
         why = error.strerror if not isinstance(error, ssl.SSLError) else "no certificate is in it"
         raise InputError(
             ErrorKind.BAD_INPUT,
@@ -33,7 +33,7 @@ def trust(ca_bundle: str | None) -> ssl.SSLContext:
     return context
 
 
-def _of_the_web() -> str:
-    import certifi  # slow to import, and plain http: needs none
+def _certifi_bundle() -> str:
+    import certifi  # slow to import, and not needed for http:
 
     return certifi.where()

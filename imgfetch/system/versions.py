@@ -10,7 +10,6 @@ from importlib.metadata import version
 
 PACKAGES = {
     "httpx": "httpx",
-    "httpcore": "httpcore",
     "h11": "h11",
     "certifi": "certifi",
     "idna": "idna",

@@ -1,9 +1,12 @@
-"""HTTP, spoken through httpx's transport API: a proxy's, or what a caller plugs in.
+"""The engine's transport on httpx's API: a proxy, or a transport that the caller plugs in.
 
-Both dial for themselves, where the guard cannot see; a `GuardedTransport` that is plugged in brings it along.
+    ports.Transport.send ─▶ httpx.Request ─▶ handle_async_request ─▶ Head and body
+                                                      └─ httpx's exception ─▶ `imgfetch.errors`
 
-Redirects, retries, cookies and content codings are the engine's and the rules' business. httpx's Client
-would add them all, and a good share of the cost of a small download; so the transport is called directly.
+Both connect without our address guard; a `PooledTransport` that is plugged in has it.
+
+Redirects, retries, cookies and content codings are the work of the engine and the rules. httpx's Client
+would add them all, at a good share of the cost of a small download; so its transports are called directly.
 """
 
 from __future__ import annotations
@@ -31,6 +34,7 @@ from imgfetch.http.resolver import too_many_open_files
 from imgfetch.model.request import Head
 from imgfetch.model.result import ErrorKind
 from imgfetch.rules.http import urls
+from imgfetch.transports.foreign import as_httpx
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -42,12 +46,12 @@ _PIECE = 64 * 1024
 
 
 class HttpTransport:
-    """`ports.Transport` on any `httpx.AsyncBaseTransport`."""
+    """`ports.Transport` on any `httpx.AsyncBaseTransport`, or one of its shape."""
 
     def __init__(self, limits: Limits, transport: httpx.AsyncBaseTransport) -> None:
-        self._transport = transport
+        self._transport = as_httpx(transport)
         self._limits = limits
-        # The name, TCP, TLS, and an answer.
+        # A head takes the name, TCP, TLS and a response.
         self._head_timeout = 3 * limits.connect_timeout + limits.read_timeout
         self._timeout = {
             "connect": limits.connect_timeout,
@@ -57,32 +61,32 @@ class HttpTransport:
         }
 
     @asynccontextmanager
-    async def send(self, ask: Request) -> AsyncIterator[HttpReply]:
+    async def send(self, request: Request) -> AsyncIterator[HttpResponse]:
         """Send one GET and give its response while the block lasts."""
         try:
-            request = httpx.Request(
-                "GET", ask.url, headers=encoded(ask.headers), extensions={"timeout": self._timeout}
+            theirs = httpx.Request(
+                "GET", request.url, headers=encoded(request.headers), extensions={"timeout": self._timeout}
             )
             # Each read has its own time limit; a head that comes byte by byte would never exceed it.
             async with asyncio.timeout(self._head_timeout):
-                response = await self._transport.handle_async_request(request)
+                response = await self._transport.handle_async_request(theirs)
         except TimeoutError as error:
             late = f"connected, but no whole head of an answer within {self._head_timeout:g} s"
             raise NetworkError(ErrorKind.TIMEOUT, late, limit="read_timeout") from error
         except _LIBRARY_ERRORS as error:
             raise _head_error(error, self._limits) from error
         try:
-            yield HttpReply(response, ask.url)
+            yield HttpResponse(response, request.url)
         finally:
             await response.aclose()
 
     async def close(self) -> None:
-        """Drop every connection."""
+        """Close every connection."""
         await self._transport.aclose()
 
 
-class HttpReply:
-    """`ports.Reply` on an httpx response."""
+class HttpResponse:
+    """`ports.Response` on an httpx response."""
 
     def __init__(self, response: httpx.Response, url: str) -> None:
         self._response = response
@@ -96,9 +100,9 @@ class HttpReply:
         )
 
     async def body(self) -> AsyncIterator[bytes]:
-        """Give the body as the origin sent it."""
+        """Return the body as the origin sends it."""
         received = 0
-        stream = self._response.stream  # not aiter_raw(): that gives nothing of a body that was there at once
+        stream = self._response.stream  # aiter_raw() gives nothing of a body that is already read
         assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 (an asynchronous transport gave it)
         try:
             async for chunk in stream:
@@ -111,7 +115,7 @@ class HttpReply:
 
 
 def through(proxy: str, tls: ssl.SSLContext) -> httpx.AsyncBaseTransport:
-    """The way through a proxy. Raises `InputError`."""
+    """Make the transport that leads through a proxy. Raises `InputError`."""
     try:
         return httpx.AsyncHTTPTransport(verify=tls, proxy=proxy)
     except (ValueError, ImportError, httpx.InvalidURL) as error:
@@ -120,21 +124,21 @@ def through(proxy: str, tls: ssl.SSLContext) -> httpx.AsyncBaseTransport:
 
 
 # ---------------------------------------------------------------------------------------------------
-# What goes wrong, in our words.
+# httpx's exceptions as imgfetch's
 
 _LIBRARY_ERRORS = (
     httpx.HTTPError,
     httpx.InvalidURL,
-    ssl.SSLError,  # after the handshake, httpx translates none
+    ssl.SSLError,  # httpx translates none after the handshake
     UnicodeError,  # a host that IDNA cannot encode
 )
 
 
 def _head_error(error: Exception, limits: Limits) -> ImgfetchError:
-    """What went wrong before the response's head was in."""
+    """Return the error for an exception that was raised before the response head was in."""
     ours = cause_of(error, ImgfetchError)
-    if ours is not None:  # a `GuardedTransport` was plugged in
-        return copy(ours)  # itself it would be the cause of its own cause
+    if ours is not None:  # a `PooledTransport` was plugged in
+        return copy(ours)  # the original would become the cause of its own cause
     match error:
         case httpx.ConnectTimeout():
             late = f"no connection within {limits.connect_timeout:g} s"
@@ -166,7 +170,10 @@ def _head_error(error: Exception, limits: Limits) -> ImgfetchError:
 
 
 def _body_error(error: Exception, received: int, length: str | None) -> ImgfetchError:
-    """What went wrong in the middle of a body."""
+    """Return the error for an exception that was raised in the middle of a body."""
+    ours = cause_of(error, ImgfetchError)
+    if ours is not None:
+        return copy(ours)
     got = progress(received, length)
     match error:
         case httpx.TimeoutException():
@@ -183,7 +190,7 @@ T = TypeVar("T", bound=BaseException)
 
 
 def cause_of(error: BaseException, kind: type[T]) -> T | None:
-    """The innermost exception of a kind that led to `error`."""
+    """Return the innermost exception of a kind that led to `error`, itself included; None without one."""
     found: T | None = None
     link: BaseException | None = error
     while link is not None:

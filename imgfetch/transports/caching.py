@@ -24,6 +24,8 @@ from imgfetch.model.result import CacheStatus, ErrorKind
 from imgfetch.rules.http import credentials, stored_headers, vary
 from imgfetch.rules.image import verify
 from imgfetch.rules.policy import proxy_policy
+from imgfetch.transports.blocking import BlockingTransport
+from imgfetch.transports.foreign import as_httpx
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -39,7 +41,7 @@ Prove: TypeAlias = "Callable[[Buffer, Digest, StagingId, int | None], Awaitable[
 _PIECE = 64 * 1024
 
 
-class CachingLayer(httpx.AsyncBaseTransport):
+class CachingLayer(BlockingTransport):
     """An httpx transport that answers from `store` what it may, and keeps what it can. Needs asyncio.
 
     `response.extensions["imgfetch"]` is a dictionary: `origin` (fetched, cached, revalidated, stale), and
@@ -60,8 +62,9 @@ class CachingLayer(httpx.AsyncBaseTransport):
         key_ignore: tuple[str, ...] = (),
         ignore_signatures: bool = False,
     ) -> None:
+        super().__init__()
         self._store = store
-        self._transport = transport
+        self._transport = as_httpx(transport)
         self._clock = clock
         self._runner = runner
         self._prove = prove

@@ -1,4 +1,4 @@
-"""By which way requests leave: our own connections, a proxy, or a transport of the caller's."""
+"""Make the transport that requests go out by: our own connections, a proxy, or the caller's transport."""
 
 from __future__ import annotations
 
@@ -19,35 +19,35 @@ if TYPE_CHECKING:
 
 
 class Network(NamedTuple):
-    """By which way requests leave. A `transport` of the caller replaces all the rest."""
+    """How requests leave the process. A `transport` of the caller replaces all the rest."""
 
     allow_hosts: tuple[str, ...] = ()
     """Internal hosts, addresses or networks that may be contacted."""
     proxy: str | None = None
-    """It resolves names and dials for us, where the guard cannot see: giving one is trusting it."""
+    """URL of a proxy. It connects without our address guard: to give one is to trust it."""
     ca_bundle: str | None = None
     """A file of certificate authorities to trust instead of the usual ones."""
     transport: httpx.AsyncBaseTransport | None = None
-    """It dials for itself, where the guard cannot see, unless it is a `GuardedTransport`."""
+    """Transport of httpx's shape. It connects without our address guard, unless it is a `PooledTransport`."""
 
     def open(self, limits: Limits) -> Transport:
-        """The transport that leads this way. Raises `InputError`."""
+        """Make the transport. Raises `InputError`."""
         if self.transport is not None or self.proxy is not None:
             from imgfetch.transports.adapter import HttpTransport, through
 
             return HttpTransport(limits, self.transport or through(self.proxy or "", trust(self.ca_bundle)))
         if self.ca_bundle is not None:
-            trust(self.ca_bundle)  # what is wrong with it is said at once
+            trust(self.ca_bundle)  # an unusable file is reported at once
         elapsed = SystemClock().elapsed
-        dialler = Connector(self.allow_hosts, elapsed)
+        connector = Connector(self.allow_hosts, elapsed)
         trusted = partial(trust, self.ca_bundle)
-        return Http1Pool(limits, dialler, trusted, elapsed, idle=_idle(limits.jobs))
+        return Http1Pool(limits, connector, trusted, elapsed, idle=_idle(limits.jobs))
 
 
 def _idle(jobs: int) -> int:
-    """How many connections that nobody uses to keep: enough to go round many hosts in turn.
+    """Return how many idle connections to keep: enough to visit many hosts in turn.
 
-    Most of the files that may be open are left to the cache, and to all else.
+    Most of the files that may be open are left to the cache and the rest of the program.
     """
     files, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return max(jobs, _MOST_IDLE if files == resource.RLIM_INFINITY else min(_MOST_IDLE, files // 4))

@@ -14,6 +14,7 @@ import zlib
 from itertools import chain
 from typing import TYPE_CHECKING
 
+from against_h11 import check_response
 from imgfetch.api.current_src import current_sources
 from imgfetch.decode.pillow import PillowDecoder
 from imgfetch.formats import walk
@@ -39,7 +40,6 @@ from imgfetch.rules.policy import fetch_policy
 from imgfetch.rules.policy.explain import explain
 from pictures import samples
 from srcset_standard import check_urls_and_descriptors, parse_by_the_letter
-from test_speech import check_answer
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -189,7 +189,7 @@ def head(data: bytes) -> None:
 def answer(data: bytes) -> None:
     """The bytes of an answer: read as h11 alone reads them, whether in one piece or in two."""
     if data:
-        check_answer(data)
+        check_response(data)
 
 
 def coding(data: bytes) -> None:

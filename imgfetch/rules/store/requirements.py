@@ -48,7 +48,6 @@ class Floor(NamedTuple):
 FLOORS = {
     "Python": Floor("3.11"),
     "httpx": Floor("0.28", "1"),
-    "httpcore": Floor("1.0.9", "2"),
     "h11": Floor("0.16", why="CVE-2025-43859"),
     "certifi": Floor("2024.7.4", why="CVE-2024-39689"),
     "idna": Floor("3.7", why="CVE-2024-3651"),

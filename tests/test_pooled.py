@@ -1,25 +1,30 @@
-"""`GuardedTransport` in other people's httpx code: where it goes, where it does not, and what passes."""
+"""`PooledTransport` in any httpx program: which addresses it connects to, and which requests it sends."""
 
 from __future__ import annotations
 
 import asyncio
-import re
 import socket
-import ssl
-from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
-import httpcore
 import httpx
 import pytest
 import trustme
 
-from imgfetch import CachingTransport, Client, GuardedTransport, InputError, NetworkError, PolicyError
+from echo import echo
+from imgfetch import (
+    CachingTransport,
+    Client,
+    GuardedTransport,
+    InputError,
+    NetworkError,
+    PolicyError,
+    PooledTransport,
+)
+from imgfetch.http import connect
 from imgfetch.http.connect import Connector
-from imgfetch.transports import guarded
 from origin import Origin, redirect, whole
 from pictures import encoded
-from test_dial import Resolver
+from resolving import Resolver
 from test_faults import certificate
 
 if TYPE_CHECKING:
@@ -32,52 +37,10 @@ WEBP = encoded("webp", 96, 54)
 LOCAL = ["127.0.0.1"]
 
 
-class Echo:
-    """A server that gives back what it is sent, but at /stall stops in the middle; it counts its lines."""
-
-    def __init__(self) -> None:
-        self.opened = 0
-        self.hung_up = asyncio.Event()
-        self.url = ""
-
-    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.opened += 1
-        with suppress(asyncio.IncompleteReadError, ConnectionError):
-            while True:
-                head = (await reader.readuntil(b"\r\n\r\n")).decode()
-                body = await self._body(head, reader)
-                length = 999 if "/stall" in head else len(body)
-                method = head.partition(" ")[0]
-                writer.write(f"HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nX: {method}\r\n\r\n".encode())
-                writer.write(body)
-        self.hung_up.set()
-        writer.close()
-
-    async def _body(self, head: str, reader: asyncio.StreamReader) -> bytes:
-        if "chunked" in head:
-            pieces = []
-            while size := int(await reader.readline(), 16):
-                pieces.append(await reader.readexactly(size))
-                await reader.readline()
-            await reader.readline()
-            return b"".join(pieces)
-        length = re.search(r"(?i)content-length: (\d+)", head)
-        return await reader.readexactly(int(length[1])) if length else b""
-
-
-@asynccontextmanager
-async def echo() -> AsyncIterator[Echo]:
-    server = Echo()
-    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
-    async with listener:
-        yield server
-
-
-def resolving(resolver: Resolver, transport: GuardedTransport) -> GuardedTransport:
-    """Let a transport ask a resolver that stands in for the system's."""
-    dialler = transport._backend._dialler
-    transport._backend._dialler = Connector(dialler._allowed, dialler._elapsed, resolver.look_up)
+def resolving(resolver: Resolver, transport: PooledTransport) -> PooledTransport:
+    """Let a transport look names up with `resolver`."""
+    connector = transport._pool._connector
+    transport._pool._connector = Connector(connector._allowed, connector._elapsed, resolver.look_up)
     return transport
 
 
@@ -89,7 +52,7 @@ async def refuses(
     kind: str = "blocked",
     resolver: Resolver | None = None,
 ) -> None:
-    transport = GuardedTransport(allow or ())
+    transport = PooledTransport(allow or ())
     if resolver is not None:
         resolving(resolver, transport)
     async with httpx.AsyncClient(transport=transport, follow_redirects=True) as http:
@@ -104,18 +67,18 @@ async def refuses(
     "host",
     ["127.0.0.1", "[::1]", "10.1.2.3", "169.254.169.254", "[::ffff:127.0.0.1]", "0x7f000002", "2130706433"],
 )
-async def test_no_internal_address_is_dialled_however_it_is_spelt(host: str) -> None:
+async def test_an_internal_address_is_refused_in_any_spelling(host: str) -> None:
     await refuses(f"http://{host}/", "an internal address; allow it with --allow-host")
 
 
-async def test_no_port_that_browsers_block_is_dialled() -> None:
+async def test_a_port_that_browsers_block_is_refused() -> None:
     await refuses("http://127.0.0.1:6667/", "port 6667 is blocked", allow=LOCAL, kind="bad_url")
     with Origin() as origin:
         url = origin.route("/a", redirect("http://127.0.0.1:25/"))
         await refuses(url, "port 25 is blocked", allow=LOCAL, kind="bad_url")
 
 
-async def test_no_name_leads_to_an_internal_address() -> None:
+async def test_a_name_with_an_internal_address_is_refused() -> None:
     for url, words, *addresses in (
         ("http://h.example/", "h.example is at 10.0.0.7, an internal address", "10.0.0.7"),
         ("https://h.example/", "h.example is at 127.0.0.1, an internal address", "8.8.8.8", "127.0.0.1"),
@@ -123,7 +86,7 @@ async def test_no_name_leads_to_an_internal_address() -> None:
         await refuses(url, words, resolver=Resolver(tuple(addresses)))
 
 
-async def test_no_redirect_that_httpx_follows_leads_to_an_internal_address() -> None:
+async def test_a_redirect_to_an_internal_address_is_refused() -> None:
     with Origin() as origin, Origin() as internal:
         aside = internal.url.replace("127.0.0.1", "127.0.0.2")
         url = origin.route("/a", redirect(f"{aside}/secret"))
@@ -131,69 +94,69 @@ async def test_no_redirect_that_httpx_follows_leads_to_an_internal_address() -> 
         assert (origin.asked(), internal.asked()) == (1, 0)
 
 
-async def test_the_address_that_was_judged_is_dialled_whatever_the_name_answers_next() -> None:
+async def test_the_address_that_was_judged_is_connected_to() -> None:
     async with echo() as server:
         resolver = Resolver(("127.0.0.1",), ("127.0.0.9",))
-        async with httpx.AsyncClient(transport=resolving(resolver, GuardedTransport(LOCAL))) as http:
+        async with httpx.AsyncClient(transport=resolving(resolver, PooledTransport(LOCAL))) as http:
             url = server.url.replace("127.0.0.1", "h.example")
             assert (await http.post(url, content=b"here")).content == b"here"
-        assert (resolver.asked, server.opened) == (["h.example"], 1)
+        assert (resolver.asked, server.connections) == (["h.example"], 1)
 
 
-async def test_a_name_that_answers_anew_is_judged_anew() -> None:
+async def test_new_addresses_of_a_name_are_judged_again() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     resolver = Resolver(("127.0.0.1",), ("127.0.0.9",))
-    async with httpx.AsyncClient(transport=resolving(resolver, GuardedTransport(LOCAL))) as http:
+    async with httpx.AsyncClient(transport=resolving(resolver, PooledTransport(LOCAL))) as http:
         with pytest.raises(httpx.ConnectError, match="cannot connect: connection refused"):
             await http.get(f"http://h.example:{port}/")
         with pytest.raises(httpx.ConnectError, match=r"h.example is at 127.0.0.9, an internal address"):
             await http.get(f"http://h.example:{port}/")
 
 
-async def test_any_method_passes_with_its_body_and_the_connection_is_used_again() -> None:
+async def test_any_method_is_sent_with_its_body_on_one_connection() -> None:
     async def pieces() -> AsyncIterator[bytes]:
         yield b"in "
         yield b"pieces"
 
-    async with echo() as server, httpx.AsyncClient(transport=GuardedTransport(LOCAL)) as http:
+    async with echo() as server, httpx.AsyncClient(transport=PooledTransport(LOCAL)) as http:
         for method, sent in (("POST", b"x" * 300_000), ("PUT", b"y"), ("DELETE", None)):
             response = await http.request(method, server.url, content=sent)
             assert (response.content, response.headers["x"]) == (sent or b"", method)
         assert (await http.post(server.url, content=pieces())).content == b"in pieces"
-        assert server.opened == 1
+        assert server.connections == 1
 
 
-async def test_no_more_connections_are_made_than_the_limits_allow() -> None:
+async def test_the_limit_of_connections_holds() -> None:
     async with echo() as server:
-        transport = GuardedTransport(LOCAL, limits=httpx.Limits(max_connections=1))
+        transport = PooledTransport(LOCAL, limits=httpx.Limits(max_connections=1))
         async with httpx.AsyncClient(transport=transport) as http:
             await asyncio.gather(*(http.post(server.url, content=b"x") for _ in range(5)))
-        assert server.opened == 1
-        await server.hung_up.wait()
+        assert server.connections == 1
+        await server.closed.wait()
 
 
-async def test_tls_is_checked_against_the_name_and_the_authorities_given(tmp_path: Path) -> None:
+async def test_tls_is_checked_against_the_name_and_the_given_authorities(tmp_path: Path) -> None:
     authority = trustme.CA()
     authority.cert_pem.write_to_path(tmp_path / "ca.pem")
     with Origin() as origin:
         origin.route("/a", whole(WEBP))
         url = origin.door(tls=certificate("h.example", authority=authority)).replace("127.0.0.1", "h.example")
         resolver = Resolver(("127.0.0.1",))
-        transport = resolving(resolver, GuardedTransport(LOCAL, ca_bundle=str(tmp_path / "ca.pem")))
+        transport = resolving(resolver, PooledTransport(LOCAL, ca_bundle=str(tmp_path / "ca.pem")))
         async with httpx.AsyncClient(transport=transport) as http:
             assert (await http.get(f"{url}/a")).content == WEBP
             with pytest.raises(httpx.ConnectError, match="(?i)hostname mismatch"):
                 await http.get(f"{url.replace('h.example', 'i.example')}/a")
-        async with httpx.AsyncClient(transport=resolving(resolver, GuardedTransport(LOCAL))) as http:
+        async with httpx.AsyncClient(transport=resolving(resolver, PooledTransport(LOCAL))) as http:
             with pytest.raises(httpx.ConnectError, match="local issuer"):
                 await http.get(f"{url}/a")
     with pytest.raises(InputError, match="not a file of certificate authorities"):
-        GuardedTransport(ca_bundle=str(tmp_path / "none.pem"))
+        PooledTransport(ca_bundle=str(tmp_path / "none.pem"))
 
 
-async def test_who_is_cancelled_hangs_up() -> None:
-    async with echo() as server, httpx.AsyncClient(transport=GuardedTransport(LOCAL)) as http:
+async def test_cancelling_a_request_closes_its_connection() -> None:
+    async with echo() as server, httpx.AsyncClient(transport=PooledTransport(LOCAL)) as http:
         begun = asyncio.Event()
 
         async def read() -> None:
@@ -206,33 +169,25 @@ async def test_who_is_cancelled_hangs_up() -> None:
         reading.cancel()
         with pytest.raises(asyncio.CancelledError):
             await reading
-        await server.hung_up.wait()
+        await server.closed.wait()
 
 
-async def test_what_goes_wrong_is_said_in_the_words_of_httpx() -> None:
+async def test_errors_are_raised_as_those_of_httpx() -> None:
     resolver = Resolver(socket.gaierror(-2, "Name or service not known"))
-    transport = resolving(resolver, GuardedTransport(LOCAL))
+    transport = resolving(resolver, PooledTransport(LOCAL))
     async with echo() as server, httpx.AsyncClient(transport=transport) as http:
         with pytest.raises(httpx.ReadTimeout):
             await http.get(f"{server.url}/stall", timeout=httpx.Timeout(5, read=0.05))
         with pytest.raises(httpx.ConnectError, match="cannot find the host h.example"):
             await http.get("http://h.example/")
-    broken = ssl.SSLError()
-    broken.reason = "BAD_RECORD"
-    with pytest.raises(httpx.ReadError, match="bad record"), guarded._translated():
-        raise broken  # as httpcore does after the handshake
-    for kind in guarded._HTTPCORES:
-        for each in (kind, *kind.__subclasses__()):
-            assert issubclass(getattr(httpx, each.__name__), httpx.TransportError)
-    assert issubclass(httpcore.ConnectTimeout, guarded._HTTPCORES)
 
 
-async def test_a_connection_that_does_not_come_about_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def never(*_: object) -> httpcore.AsyncNetworkStream:
-        raise httpcore.ConnectTimeout
+async def test_a_connection_that_takes_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def never(*_: object) -> socket.socket:
+        raise TimeoutError
 
-    monkeypatch.setattr(httpcore.AnyIOBackend, "connect_tcp", never)
-    async with httpx.AsyncClient(transport=GuardedTransport()) as http:
+    monkeypatch.setattr(connect, "_open_socket", never)
+    async with httpx.AsyncClient(transport=PooledTransport()) as http:
         with pytest.raises(httpx.ConnectTimeout, match="no connection within 5 s"):
             await http.get("http://8.8.8.8/", timeout=5)
         with pytest.raises(httpx.ConnectTimeout):
@@ -240,12 +195,12 @@ async def test_a_connection_that_does_not_come_about_in_time(monkeypatch: pytest
 
 
 @pytest.mark.parametrize("cached", [False, True], ids=["alone", "within a cache"])
-async def test_a_client_says_of_it_what_it_says_of_its_own_connections(
+async def test_a_client_reports_its_errors_like_those_of_its_own_connections(
     tmp_path: Path, *, cached: bool
 ) -> None:
     def client(name: str, *allow: str) -> Client:
         dialling = resolving(
-            Resolver(socket.gaierror(-2, "Name or service not known")), GuardedTransport(allow)
+            Resolver(socket.gaierror(-2, "Name or service not known")), PooledTransport(allow)
         )
         within = CachingTransport(tmp_path / f"{name} within", transport=dialling) if cached else dialling
         return Client(tmp_path / name, transport=within)
@@ -263,7 +218,7 @@ async def test_a_client_says_of_it_what_it_says_of_its_own_connections(
             assert lost.value.kind == "dns"
 
 
-async def test_it_is_what_a_caching_transport_goes_out_by(tmp_path: Path) -> None:
+async def test_a_caching_transport_sends_its_requests_by_it(tmp_path: Path) -> None:
     with Origin() as origin:
         url = origin.route("/a", whole(WEBP, cache_control="max-age=60"))
         async with httpx.AsyncClient(transport=CachingTransport(tmp_path / "cache")) as http:
@@ -283,4 +238,8 @@ async def test_it_is_what_a_caching_transport_goes_out_by(tmp_path: Path) -> Non
             with pytest.raises(httpx.ConnectError, match="an internal address"):  # nor is it served stale
                 await http.get(url)
     with pytest.raises(InputError, match="a transport dials for itself; give allow_hosts to it"):
-        CachingTransport(tmp_path, transport=GuardedTransport(), allow_hosts=LOCAL)
+        CachingTransport(tmp_path, transport=PooledTransport(), allow_hosts=LOCAL)
+
+
+def test_the_earlier_name_is_the_same_class() -> None:
+    assert GuardedTransport is PooledTransport

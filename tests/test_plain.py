@@ -1,65 +1,23 @@
-"""HTTP/1.1 without a connection: what we write and read ourselves is what h11 would write and read."""
+"""The plain grammar of HTTP/1.1: what we write and read ourselves is what h11 would write and read."""
 
 from __future__ import annotations
 
-from zlib import crc32
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgfetch.errors import ImgfetchError, PolicyError
+from against_h11 import by_h11, check_request, check_response, contents, message
+from imgfetch.errors import PolicyError
 from imgfetch.http import h11_fallback, plain
-from imgfetch.rules.http import urls
+from imgfetch.http.connection import read_response
 
-ADDRESS = urls.read("https://h.example/a.webp?w=480")
-assert isinstance(ADDRESS, urls.Address)
-
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
 
 # ---------------------------------------------------------------------------------------------------
-# Answers
-
-
-def by_h11(data: bytes) -> h11_fallback.H11Body:
-    assert isinstance(ADDRESS, urls.Address)
-    _, answer = h11_fallback.written(ADDRESS, ())
-    answer.feed(data)
-    return answer
-
-
-def told(answer: plain.PlainBody | h11_fallback.H11Body) -> object:
-    """All that an answer says: its head and body or what is wrong with them, whether it ends, and in time."""
-    body = b""
-    head = None
-    try:
-        head = answer.head()
-        if head is None:
-            return "no head yet"
-        while piece := answer.piece():
-            body += piece
-    except ImgfetchError as error:
-        return head, body, str(error)
-    return head, body, piece is None, answer.is_all()
-
-
-def check_answer(data: bytes) -> None:
-    """Ours says what h11 says, whether it comes in one piece or in two, and whether it is read or not."""
-    for cut in (len(data), 1 + crc32(data) % len(data)):
-        ours = [plain.answer(data[:cut]) for _ in range(2)]
-        for one in ours:
-            if cut < len(data):
-                one.feed(data[cut:])
-        assert told(ours[0]) == told(by_h11(data))
-        unread = by_h11(data)
-        if told(by_h11(data)) != "no head yet" and _has_head(ours[1]) and _has_head(unread):
-            assert ours[1].is_all() == unread.is_all()
-
-
-def _has_head(answer: plain.PlainBody | h11_fallback.H11Body) -> bool:
-    try:
-        return answer.head() is not None
-    except ImgfetchError:
-        return False
+# Responses
 
 
 STATUS_LINES = st.sampled_from(
@@ -116,19 +74,19 @@ BODIES = st.sampled_from(
 
 @settings(deadline=None, max_examples=500)
 @given(STATUS_LINES, LINES, BODIES)
-def test_an_answer_is_read_as_h11_reads_it(
+def test_a_response_is_read_as_h11_reads_it(
     status: bytes, lines: list[tuple[bytes, bytes, bytes, bytes]], body: bytes
 ) -> None:
-    check_answer(status + b"\r\n" + b"".join(b"".join(line) for line in lines) + b"\r\n" + body)
+    check_response(status + b"\r\n" + b"".join(b"".join(line) for line in lines) + b"\r\n" + body)
 
 
 @settings(deadline=None, max_examples=500)
 @given(LINES, BODIES)
-def test_an_answer_that_is_plain_but_for_some_lines_is_read_as_h11_reads_it(
+def test_a_response_that_is_plain_but_for_some_lines_is_read_as_h11_reads_it(
     lines: list[tuple[bytes, bytes, bytes, bytes]], body: bytes
 ) -> None:
     others = b"".join(b"".join(line) for line in lines)
-    check_answer(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n" + others + b"\r\n" + body)
+    check_response(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n" + others + b"\r\n" + body)
 
 
 @pytest.mark.parametrize(
@@ -146,13 +104,13 @@ def test_an_answer_that_is_plain_but_for_some_lines_is_read_as_h11_reads_it(
         (b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 5_000 + b"Content-Length: 5\r\n", b"image"),
     ],
 )
-def test_an_ordinary_answer_needs_no_h11(head: bytes, body: bytes) -> None:
-    answer = plain.answer(head + b"\r\n" + body)
-    assert isinstance(answer, plain.PlainBody)
-    assert told(answer) == told(by_h11(head + b"\r\n" + body))
-    assert answer.is_all()
-    check_answer(head + b"\r\n" + body + b"!")
-    check_answer(head + b"\r\n" + body[:-1])
+def test_a_plain_response_needs_no_h11(head: bytes, body: bytes) -> None:
+    incoming = read_response(head + b"\r\n" + body)
+    assert isinstance(incoming, plain.PlainBody)
+    assert contents(incoming) == contents(by_h11(head + b"\r\n" + body))
+    assert incoming.is_complete()
+    check_response(head + b"\r\n" + body + b"!")
+    check_response(head + b"\r\n" + body[:-1])
 
 
 @pytest.mark.parametrize(
@@ -179,47 +137,39 @@ def test_an_ordinary_answer_needs_no_h11(head: bytes, body: bytes) -> None:
         b"HTTP/1.1 600 ?\r\nContent-Length: 5\r\n",
     ],
 )
-def test_what_is_out_of_the_ordinary_is_left_to_h11(head: bytes) -> None:
-    assert isinstance(plain.answer(head + b"\r\nimage"), h11_fallback.H11Body)
-    check_answer(head + b"\r\nimage")
+def test_a_response_that_is_not_plain_is_left_to_h11(head: bytes) -> None:
+    assert isinstance(read_response(head + b"\r\nimage"), h11_fallback.H11Exchange)
+    check_response(head + b"\r\nimage")
 
 
 # ---------------------------------------------------------------------------------------------------
 # Requests
 
 
-def check_request(url: str, *fields: tuple[str, str]) -> bytes | None:
-    """What we write, if we write it: it is what h11 writes."""
-    address = urls.read(url)
-    assert isinstance(address, urls.Address)
-    written_fields = plain.fields_of(address.authority, fields)
-    ours = None if written_fields is None else plain.written(address, written_fields)
-    if ours is not None:
-        assert ours == h11_fallback.written(address, fields)[0]
-    return ours
-
-
 FIELD_NAMES = st.text(max_size=4) | st.sampled_from(
     ["accept", "User-Agent", "Host", "Connection", "a b", "a: b", "", "é"]
 )
 FIELD_VALUES = st.text(max_size=4) | st.sampled_from(
-    ["image/webp,*/*;q=0.5", "close", "", " a", "a ", "a\r\nb: c", "ü", "a\tb", "\x7f"]
+    ["image/webp,*/*;q=0.5", "close", "Keep-Alive", "", " a", "a ", "a\r\nb: c", "ü", "a\tb", "\x7f"]
 )
 
 
 @settings(deadline=None, max_examples=300)
 @given(st.lists(st.tuples(FIELD_NAMES, FIELD_VALUES), max_size=4))
 def test_a_request_is_written_as_h11_writes_it(fields: list[tuple[str, str]]) -> None:
-    check_request("https://h.example:8443/a%20b.webp?w=480", *fields)
+    check_request(message("https://h.example:8443/a%20b.webp?w=480", *fields))
 
 
-def test_an_ordinary_request_needs_no_h11() -> None:
+def test_a_plain_request_needs_no_h11() -> None:
     assert check_request(
-        "http://h.example:80/a%20b.webp?x=1#c", ("user-agent", "imgfetch/1 (…)"), ("Range", "bytes=5-")
+        message(
+            "http://h.example:80/a%20b.webp?x=1#c", ("user-agent", "imgfetch/1 (…)"), ("Range", "bytes=5-")
+        )
     ) == (
         b"GET /a%20b.webp?x=1 HTTP/1.1\r\nHost: h.example\r\n"
         b"user-agent: imgfetch/1 (\xe2\x80\xa6)\r\nRange: bytes=5-\r\n\r\n"
     )
+    assert check_request(message("http://h.example/", ("Connection", "Keep-Alive"))) is not None
 
 
 @pytest.mark.parametrize(
@@ -230,12 +180,41 @@ def test_an_ordinary_request_needs_no_h11() -> None:
         *(("a:", "b"), ("a: b", "c"), ("a", " b"), ("a", "")),
     ],
 )
-def test_what_is_asked_out_of_the_ordinary_is_left_to_h11(field: tuple[str, str]) -> None:
-    assert check_request("https://h.example/a", ("accept", "*/*"), field) is None
+def test_a_request_that_is_not_plain_is_left_to_h11(field: tuple[str, str]) -> None:
+    assert check_request(message("https://h.example/a", ("accept", "*/*"), field)) is None
 
 
-@pytest.mark.parametrize("field", [("a", "b\r\nc: d"), ("content-length", "5"), ("host", "other.example")])
-def test_what_can_be_no_request_is_not_sent(field: tuple[str, str]) -> None:
-    assert isinstance(ADDRESS, urls.Address)
+@pytest.mark.parametrize("target", [b"/a b", b"/\xe9", b"", b"/\r\nhost: other.example"])
+def test_a_target_that_is_not_plain_is_left_to_h11(target: bytes) -> None:
+    plain_message = message("https://h.example/a")
+    assert check_request(plain_message._replace(target=target)) is None
+
+
+def test_a_host_field_that_is_absent_or_not_first_or_odd_is_left_to_h11() -> None:
+    for fields in (((b"a", b"b"),), ((b"a", b"b"), (b"Host", b"h")), ((b"Host", b""),), ((b"Host", b"a b"),)):
+        assert plain.encode_fields(fields) is None
+
+
+@pytest.mark.parametrize("field", [("a", "b\r\nc: d"), ("host", "other.example")])
+def test_a_request_that_http_cannot_express_is_not_sent(field: tuple[str, str]) -> None:
     with pytest.raises(PolicyError, match="not a request that can be made"):
-        h11_fallback.written(ADDRESS, (field,))
+        h11_fallback.encode(message("https://h.example/a", field))
+
+
+def test_a_body_is_as_long_as_its_length_says() -> None:
+    fields = ((b"Host", b"h.example"), (b"Content-Length", b"5"))
+    post = message("https://h.example/a")._replace(method="POST", fields=fields, body=nothing())
+    _, exchange = h11_fallback.encode(post)
+    with pytest.raises(PolicyError, match="Too much data"):
+        exchange.encode_piece(b"images")
+    _, exchange = h11_fallback.encode(post)
+    with pytest.raises(PolicyError, match="Too little data"):
+        exchange.encode_end()
+    with pytest.raises(PolicyError, match="a tunnel"):
+        h11_fallback.encode(post._replace(method="CONNECT"))
+
+
+async def nothing() -> AsyncIterator[bytes]:
+    pieces: tuple[bytes, ...] = ()
+    for piece in pieces:
+        yield piece

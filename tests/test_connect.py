@@ -1,4 +1,4 @@
-"""Names to addresses to connections: what is asked of the resolver, and what is dialled."""
+"""`http.connect` and `http.resolver`: what is looked up, and which addresses are connected to."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from imgfetch.http import connect
 from imgfetch.http.connect import Connector
 from imgfetch.http.resolver import Names
 from imgfetch.model.result import ErrorKind
+from resolving import Resolver
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -22,28 +23,13 @@ if TYPE_CHECKING:
 pytestmark = pytest.mark.anyio
 
 
-class Resolver:
-    """A resolver that answers in turn, the last answer again and again."""
-
-    def __init__(self, *answers: tuple[str, ...] | OSError) -> None:
-        self.answers = list(answers)
-        self.asked: list[str] = []
-
-    def look_up(self, host: str) -> list[str]:
-        self.asked.append(host)
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        if isinstance(answer, OSError):
-            raise answer
-        return [*answer]
-
-
 def clock() -> tuple[list[float], Callable[[], float]]:
     time = [0.0]
     return time, lambda: time[0]
 
 
-class Spoken(asyncio.Protocol):
-    """Says nothing."""
+class Idle(asyncio.Protocol):
+    """Sends nothing."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self.transport = transport
@@ -53,12 +39,12 @@ class Spoken(asyncio.Protocol):
         self.gone.set_result(None)
 
 
-async def hang_up(spoken: Spoken) -> None:
-    spoken.transport.close()
-    await spoken.gone
+async def hang_up(protocol: Idle) -> None:
+    protocol.transport.close()
+    await protocol.gone
 
 
-async def test_a_name_is_asked_for_once_a_minute_however_many_ask() -> None:
+async def test_a_name_is_looked_up_once_a_minute_for_any_number_of_callers() -> None:
     time, elapsed = clock()
     resolver = Resolver(("192.0.2.1", "192.0.2.2"))
     names = Names(elapsed, resolver.look_up)
@@ -72,7 +58,7 @@ async def test_a_name_is_asked_for_once_a_minute_however_many_ask() -> None:
     assert resolver.asked == ["h.example"] * 2
 
 
-async def test_a_name_that_was_not_found_is_asked_for_again() -> None:
+async def test_a_name_that_was_not_found_is_looked_up_again() -> None:
     _, elapsed = clock()
     resolver = Resolver(socket.gaierror(-2, "Name or service not known"), ("192.0.2.1",))
     names = Names(elapsed, resolver.look_up)
@@ -82,7 +68,7 @@ async def test_a_name_that_was_not_found_is_asked_for_again() -> None:
     assert len(resolver.asked) == 2
 
 
-async def test_a_name_that_cannot_be_looked_up_for_want_of_files_is_not_said_to_be_unknown() -> None:
+async def test_too_many_open_files_are_not_reported_as_an_unknown_name() -> None:
     resolver = Resolver(socket.gaierror(-2, "Name or service not known"), ("192.0.2.1",))
     names = Names(clock()[1], resolver.look_up)
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -96,7 +82,7 @@ async def test_a_name_that_cannot_be_looked_up_for_want_of_files_is_not_said_to_
     assert len(resolver.asked) == 2
 
 
-async def test_who_is_cancelled_takes_the_answer_from_nobody() -> None:
+async def test_a_cancelled_caller_does_not_cancel_the_lookup_of_another() -> None:
     _, elapsed = clock()
     names = Names(elapsed, Resolver(("192.0.2.1",)).look_up)
     first, second = (asyncio.create_task(names.resolve("h.example")) for _ in range(2))
@@ -105,34 +91,34 @@ async def test_who_is_cancelled_takes_the_answer_from_nobody() -> None:
     assert await second == ["192.0.2.1"]
 
 
-async def test_one_internal_address_among_others_refuses_the_name() -> None:
-    dialler = Connector((), clock()[1], Resolver(("192.0.2.1", "8.8.8.8", "127.0.0.1")).look_up)
+async def test_a_name_with_one_internal_address_among_others_is_refused() -> None:
+    connector = Connector((), clock()[1], Resolver(("192.0.2.1", "8.8.8.8", "127.0.0.1")).look_up)
     with pytest.raises(PolicyError) as caught:
-        await dialler.connect(asyncio.Protocol, "h.example", 80, timeout=1)
+        await connector.connect(asyncio.Protocol, "h.example", 80, timeout=1)
     assert caught.value.kind is ErrorKind.BLOCKED
 
 
-async def test_the_address_that_was_judged_is_the_one_that_is_dialled() -> None:
+async def test_the_address_that_was_judged_is_connected_to() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         resolver = Resolver(("127.0.0.1",), ("127.0.0.9",))
-        dialler = Connector(("127.0.0.1",), clock()[1], resolver.look_up)
-        await hang_up(await dialler.connect(Spoken, "h.example", listener.getsockname()[1], timeout=1))
+        connector = Connector(("127.0.0.1",), clock()[1], resolver.look_up)
+        await hang_up(await connector.connect(Idle, "h.example", listener.getsockname()[1], timeout=1))
         assert resolver.asked == ["h.example"]
 
 
-async def test_the_next_address_is_tried_and_a_name_whose_addresses_are_all_dead_is_asked_for_again() -> None:
+async def test_the_next_address_is_tried_and_a_name_without_a_live_address_is_looked_up_again() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         resolver = Resolver(("127.0.0.9", "127.0.0.1"))
-        dialler = Connector(("127.0.0.0/8",), clock()[1], resolver.look_up)
-        await hang_up(await dialler.connect(Spoken, "h.example", port, timeout=1))
+        connector = Connector(("127.0.0.0/8",), clock()[1], resolver.look_up)
+        await hang_up(await connector.connect(Idle, "h.example", port, timeout=1))
     for _ in range(2):
         with pytest.raises(Unreachable, match="cannot connect: connection refused"):
-            await dialler.connect(asyncio.Protocol, "h.example", port, timeout=1)
+            await connector.connect(asyncio.Protocol, "h.example", port, timeout=1)
     assert resolver.asked == ["h.example"] * 2
 
 
-async def test_a_resolver_that_gives_no_answer_is_named_and_not_asked_again_meanwhile() -> None:
+async def test_a_lookup_without_an_answer_is_reported_and_not_repeated_while_it_runs() -> None:
     asked, answer = [], threading.Event()
 
     def look_up(host: str) -> list[str]:
@@ -140,9 +126,9 @@ async def test_a_resolver_that_gives_no_answer_is_named_and_not_asked_again_mean
         answer.wait()
         return ["192.0.2.1"]
 
-    dialler, names = Connector((), clock()[1], look_up), Names(clock()[1], look_up)
+    connector, names = Connector((), clock()[1], look_up), Names(clock()[1], look_up)
     with pytest.raises(Unreachable, match=r"h.example: no answer from the resolver within 0.01 s") as caught:
-        await dialler.connect(asyncio.Protocol, "h.example", 80, timeout=0.01)
+        await connector.connect(asyncio.Protocol, "h.example", 80, timeout=0.01)
     assert caught.value.kind is ErrorKind.DNS
     with pytest.raises(Unreachable):
         await names.resolve("i.example", 0.01)
@@ -151,15 +137,15 @@ async def test_a_resolver_that_gives_no_answer_is_named_and_not_asked_again_mean
     assert asked == ["h.example", "i.example"]
 
 
-class Nowhere:
-    """Takes all the time it is given to connect, on a clock of its own, and fails."""
+class Unanswered:
+    """Takes all the time it has to connect, on a clock of its own, and fails."""
 
     def __init__(self, time: list[float], monkeypatch: pytest.MonkeyPatch) -> None:
         self.time = time
         self.tried: list[tuple[str, float]] = []
-        monkeypatch.setattr(connect, "_connected", self._connected)
+        monkeypatch.setattr(connect, "_open_socket", self._open_socket)
 
-    async def _connected(self, address: str, port: int, seconds: float) -> socket.socket:
+    async def _open_socket(self, address: str, port: int, seconds: float) -> socket.socket:
         self.tried.append((address, seconds))
         self.time[0] += seconds
         raise TimeoutError
@@ -180,18 +166,18 @@ async def test_each_address_has_time_enough_for_a_connection(
 ) -> None:
     time, elapsed = clock()
     resolver = Resolver(tuple(f"203.0.114.{number}" for number in range(addresses)))
-    dialler = Connector((), elapsed, resolver.look_up)
-    nowhere = Nowhere(time, monkeypatch)
+    connector = Connector((), elapsed, resolver.look_up)
+    unanswered = Unanswered(time, monkeypatch)
     with pytest.raises(Unreachable, match="no connection within"):
-        await dialler.connect(asyncio.Protocol, "h.example", 80, timeout=seconds)
-    assert [given for _, given in nowhere.tried] == tried
+        await connector.connect(asyncio.Protocol, "h.example", 80, timeout=seconds)
+    assert [given for _, given in unanswered.tried] == tried
 
 
-async def test_addresses_of_both_families_are_tried_in_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_ipv6_and_ipv4_addresses_are_tried_alternately(monkeypatch: pytest.MonkeyPatch) -> None:
     time, elapsed = clock()
     v6, v4 = [f"2606:4700::{number}" for number in range(1, 5)], ["8.8.8.8", "8.8.4.4"]
-    dialler = Connector((), elapsed, Resolver((*v6, *v4)).look_up)
-    nowhere = Nowhere(time, monkeypatch)
+    connector = Connector((), elapsed, Resolver((*v6, *v4)).look_up)
+    unanswered = Unanswered(time, monkeypatch)
     with pytest.raises(Unreachable, match="no connection within 10 s"):
-        await dialler.connect(asyncio.Protocol, "h.example", 80, timeout=10)
-    assert [host for host, _ in nowhere.tried] == [v6[0], v4[0], v6[1], v4[1]]
+        await connector.connect(asyncio.Protocol, "h.example", 80, timeout=10)
+    assert [host for host, _ in unanswered.tried] == [v6[0], v4[0], v6[1], v4[1]]

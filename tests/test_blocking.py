@@ -1,0 +1,121 @@
+"""`PooledTransport` and `CachingTransport` in `httpx.Client`: requests that block."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import TYPE_CHECKING
+
+import httpx
+import pytest
+
+from echo import echo_thread
+from imgfetch import CachingTransport, InputError, PolicyError, PooledTransport
+from origin import Origin, redirect, whole
+from pictures import encoded
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+LOCAL = ["127.0.0.1"]
+WEBP = encoded("webp", 96, 54)
+
+
+def client(**options: bool) -> httpx.Client:
+    return httpx.Client(transport=PooledTransport(LOCAL), **options)  # type: ignore[arg-type] # bools alone
+
+
+def pieces() -> Iterator[bytes]:
+    yield b"in "
+    yield b"pieces"
+
+
+def test_any_method_is_sent_with_its_body_on_one_connection() -> None:
+    with echo_thread() as server, client() as http:
+        for method, body in (("POST", b"x" * 300_000), ("PUT", b"y"), ("DELETE", None)):
+            response = http.request(method, server.url, content=body)
+            assert (response.content, response.headers["x"]) == (body or b"", method)
+        assert http.post(server.url, content=pieces()).content == b"in pieces"
+        assert http.post(server.url, files={"a": ("a.txt", b"a file")}).status_code == 200
+        assert b"a file" in server.received[-1]
+        assert http.head(server.url).headers["x"] == "HEAD"
+        assert server.connections == 1
+
+
+def test_a_body_is_downloaded_piece_by_piece() -> None:
+    with echo_thread() as server, client() as http:
+        sent = bytes(range(256)) * 8_000
+        with http.stream("POST", server.url, content=sent) as response:
+            received = [*response.iter_raw()]
+        assert b"".join(received) == sent
+        assert len(received) > 1
+
+
+def test_httpx_follows_redirects() -> None:
+    with Origin() as origin, client(follow_redirects=True) as http:
+        origin.route("/b", whole(WEBP))
+        assert http.get(origin.route("/a", redirect("/b"))).content == WEBP
+
+
+def test_errors_are_raised_as_those_of_httpx() -> None:
+    with echo_thread() as server, client() as http:
+        with pytest.raises(httpx.ReadTimeout):
+            http.get(f"{server.url}/stall", timeout=httpx.Timeout(5, read=0.05))
+        with pytest.raises(httpx.ConnectError, match="an internal address") as caught:
+            http.get("http://127.0.0.2/")
+        assert isinstance(caught.value.__cause__, PolicyError)
+        with pytest.raises(httpx.UnsupportedProtocol):
+            http.get("ftp://127.0.0.1/")
+
+
+def test_an_error_in_the_callers_body_is_the_callers() -> None:
+    def broken() -> Iterator[bytes]:
+        yield b"a beginning"
+        raise ZeroDivisionError
+
+    with echo_thread() as server, client() as http:
+        with pytest.raises(ZeroDivisionError):
+            http.post(server.url, content=broken())
+        assert http.post(server.url, content=b"next").content == b"next"
+
+
+def test_one_client_serves_several_threads() -> None:
+    with echo_thread() as server, client() as http, ThreadPoolExecutor(8) as threads:
+        bodies = [f"{number}".encode() for number in range(64)]
+        responses = [*threads.map(lambda body: http.post(server.url, content=body).content, bodies)]
+        assert responses == bodies
+        assert server.connections <= 8
+
+
+def test_closing_ends_the_thread_and_what_it_was_reading() -> None:
+    def threads() -> list[threading.Thread]:
+        return [each for each in threading.enumerate() if each.name == "imgfetch transport"]
+
+    with echo_thread() as server:
+        http = client()
+        response = http.send(http.build_request("GET", f"{server.url}/stall"), stream=True)
+        assert threads()
+        http.close()
+        assert not threads()
+        response.close()
+    client().close()
+
+
+def test_a_cache_answers_the_second_request(tmp_path: Path) -> None:
+    with Origin() as origin:
+        url = origin.route("/a", whole(WEBP, cache_control="max-age=60"))
+        with httpx.Client(transport=CachingTransport(tmp_path / "cache", allow_hosts=LOCAL)) as http:
+            first, second = http.get(url), http.get(url)
+        assert first.content == second.content == WEBP
+        assert [each.extensions["imgfetch"]["origin"] for each in (first, second)] == ["fetched", "cached"]
+        assert second.extensions["imgfetch"]["path"].read_bytes() == WEBP
+        assert origin.asked() == 1
+
+
+def test_a_transport_that_is_not_asynchronous_is_refused(tmp_path: Path) -> None:
+    with (
+        httpx.HTTPTransport() as transport,
+        pytest.raises(InputError, match="no method handle_async_request"),
+    ):
+        CachingTransport(tmp_path / "cache", transport=transport)  # type: ignore[arg-type] # on purpose
