@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from imgfetch.api.images import find_images as find_images
     from imgfetch.api.lock import Lock as Lock
     from imgfetch.api.results import Image as Image
+    from imgfetch.decode.malloc import tune_memory as tune_memory
     from imgfetch.errors import CacheError as CacheError
     from imgfetch.errors import Cancelled as Cancelled
     from imgfetch.errors import ContentError as ContentError
@@ -56,6 +57,7 @@ _HOMES = {
     "imgfetch.api.check_image": ("check_image",),
     "imgfetch.api.images": ("choose", "find_images"),
     "imgfetch.api.results": ("Image",),
+    "imgfetch.decode.malloc": ("tune_memory",),
     "imgfetch.errors": (
         "CacheError",
         "Cancelled",

@@ -7,7 +7,6 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from imgfetch.decode.executor import ThreadExecutor
-from imgfetch.decode.malloc import raise_thresholds
 from imgfetch.engine.engine import Engine
 from imgfetch.ports import Ports
 from imgfetch.system.clock import SystemClock
@@ -36,7 +35,6 @@ class Runtime:
         *,
         sandbox: bool = False,
     ) -> None:
-        raise_thresholds()
         self._transport = network.open(settings.limits)
         self._runner = ThreadExecutor(settings.limits.decode_memory)
         self._sandbox = _sandbox(settings.limits) if sandbox else None

@@ -7,6 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from imgfetch.cli import signals
+from imgfetch.decode.malloc import tune_memory
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 
 def run(work: Coroutine[None, None, None]) -> None:
     """Run `work` to its end, or until a signal ends it: it is cancelled then, and may tidy up."""
+    tune_memory()
     came: list[int] = []
     running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
 

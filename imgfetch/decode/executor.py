@@ -18,7 +18,7 @@ from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Generic, TypeVar, cast
 from weakref import finalize
 
-from imgfetch.decode.malloc import give_back_freed_memory
+from imgfetch.decode.malloc import return_freed_memory
 from imgfetch.decode.memory import OF_PROCESS
 from imgfetch.ports import DecodingStopped
 from imgfetch.rules.image.decode_budget import is_light
@@ -125,7 +125,7 @@ class ThreadExecutor:
 
     def _give_memory(self, load: DecodeLoad, *, light: bool) -> None:
         if not light:  # what each of many threads keeps of a large image would be as much as the budget
-            give_back_freed_memory()
+            return_freed_memory()
         self._memory.give(load, self._budget)
 
     async def _wait_for_memory(self, load: DecodeLoad) -> None:

@@ -5,18 +5,18 @@
 
 The plugin's class is used, not `Image.open`, so that no other plugin is imported or asked. Nothing the
 host program has set changes what is found, and none of it is changed: `MAX_IMAGE_PIXELS` and its warnings
-belong to `Image.open` (our limits are judged here), and what `LOAD_TRUNCATED_IMAGES` hushes up `_Strict`
-hears. Metadata is kept from Pillow, which warns of it or stumbles over it: no picture needs it.
+belong to `Image.open` (our limits are judged here), and `_load_png` ignores `LOAD_TRUNCATED_IMAGES`.
+Metadata is kept from Pillow, which warns of it or stumbles over it: no picture needs it.
 """
 
 from __future__ import annotations
 
 import re
+import struct
 from bisect import bisect_right
 from contextlib import closing
 from importlib import import_module
 from itertools import accumulate, count
-from struct import Struct
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from PIL import Image, ImageFile
@@ -154,8 +154,10 @@ def _decode_frame(image: ImageFile.ImageFile, form: Format) -> None:
         if form is Format.AVIF and decoder is not None:  # as above: a third of the time, and of the memory
             decoder.get_frame(image.tell())
             return
-        image.tile = [_strictly(tile) for tile in image.tile]
-        image.load()
+        if form is Format.PNG:
+            _load_png(image)
+        else:
+            image.load()
     except Exception as error:
         # every coefficient was decoded, and libavif knows no RGB for the matrix that the image names
         if not (form is Format.AVIF and str(error).startswith("Conversion from YUV failed")):
@@ -209,8 +211,8 @@ _SPARE = 16
 _AHEAD = 8
 """Bytes that libjpeg wants to see behind those it decodes: it fills its bit buffer, of 64 bits, first."""
 _MIN_BITSTREAM = 64
-_RIFF_CHUNK = Struct("<4sI")
-_RIFF_SIZE = Struct("<I")
+_RIFF_CHUNK = struct.Struct("<4sI")
+_RIFF_SIZE = struct.Struct("<I")
 
 
 def _unread_bytes(number: int) -> str:
@@ -227,37 +229,40 @@ def _one_line(error: Exception) -> str:
     return printable(" ".join(str(error).split()) or type(error).__name__)[:200]
 
 
-class _Strict(ImageFile.PyDecoder):
-    """One of Pillow's own decoders, whose failure is heard even where the host program wants none heard."""
+def _load_png(image: Any) -> None:  # noqa: ANN401 (a `PngImageFile`, by methods that its types do not show)
+    """Decode the frame that was sought, as `image.load` does, without regard to `LOAD_TRUNCATED_IMAGES`."""
+    image.load_prepare()
+    for tile in image.tile:
+        args = tile.args if isinstance(tile.args, tuple) else (tile.args,)
+        codec = getattr(_CORE, f"{tile.codec_name}_decoder")(image.mode, *args, *image.decoderconfig)
+        codec.setimage(image.im, tile.extents)
+        try:
+            _feed_png(codec, image)
+        finally:
+            codec.cleanup()
+    image.tile = []
+    image.load_end()
 
-    def init(self, args: tuple[Any, ...]) -> None:
-        self._codec = getattr(_CORE, f"{args[0]}_decoder")(self.mode, *args[1:])
-        self._over = False
 
-    def setimage(self, im: object, extents: tuple[int, int, int, int] | None = None) -> None:
-        self._codec.setimage(im, extents)
-
-    def decode(self, buffer: object) -> tuple[int, int]:
-        consumed, error = self._codec.decode(buffer)
-        self._over = consumed < 0
-        if error < 0:
-            raise OSError(_CORE.getcodecstatus(error))
-        return consumed, error
-
-    def cleanup(self) -> None:
-        self._codec.cleanup()
-        if not self._over:
-            raise OSError("image data is truncated")
+def _feed_png(codec: Any, image: Any) -> None:  # noqa: ANN401 (see `_load_png`)
+    rest = b""
+    while True:
+        try:
+            data = image.load_read(image.decodermaxblock)
+        except (IndexError, struct.error) as error:
+            raise OSError("image file is truncated") from error
+        if not data:
+            raise OSError(f"image file is truncated ({len(rest)} bytes not processed)")
+        rest += data
+        consumed, error_code = codec.decode(rest)
+        if error_code < 0:
+            raise OSError(_CORE.getcodecstatus(error_code))
+        if consumed < 0:
+            return
+        rest = rest[consumed:]
 
 
 _CORE: Any = Image.core  # type: ignore[attr-defined] # Pillow's documents speak of it, its types do not
-_STRICT = "imgfetch-strict"
-Image.register_decoder(_STRICT, _Strict)
-
-
-def _strictly(tile: ImageFile._Tile) -> ImageFile._Tile:
-    args = tile.args if isinstance(tile.args, tuple) else (tile.args,)
-    return tile._replace(codec_name=_STRICT, args=(tile.codec_name, *args))
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -367,7 +372,7 @@ _LAST = jpeg.MAX_PADDING + _AHEAD
 _NOT_WHOLE = "image data ends before the picture is whole"
 _REPAIRED = "image data is lost or changed: libjpeg had to repair it"
 _MARKER = re.compile(rb"\xff[^\x00\xff]")
-_LENGTH = Struct(">H")
+_LENGTH = struct.Struct(">H")
 _SOS, _APP = 0xDA, 0xE0
 
 
@@ -471,8 +476,8 @@ def _open(view: memoryview, form: Format) -> ImageFile.ImageFile:
             return AvifImageFile(_file(_without_exif(view)))
 
 
-_CHUNK = Struct(">I4s")
-_BOX = Struct(">I4s")
+_CHUNK = struct.Struct(">I4s")
+_BOX = struct.Struct(">I4s")
 _PNG_CHUNKS = frozenset((b"IHDR", b"PLTE", b"acTL", b"fcTL", b"IDAT", b"fdAT", b"IEND"))
 _EXIF_ITEM = re.compile(rb"(infe[\x02\x03].{3}(?:.{4}|.{6}))Exif", re.DOTALL)
 

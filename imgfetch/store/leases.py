@@ -49,6 +49,7 @@ class Leases:
     def __init__(self, path: str) -> None:
         self._path = path
         self._lock = Lock()
+        self._process = os.getpid()
         self._descriptor: int | None = None
         self._asker = 0
         self._taken = 0
@@ -61,6 +62,7 @@ class Leases:
 
     def make(self) -> None:
         """Make the file, where there is none. Raises `OSError`."""
+        self._leave_to_parent()
         with self._lock:
             if self._descriptor is None or not os.fstat(self._descriptor).st_nlink:
                 self._close()
@@ -68,6 +70,7 @@ class Leases:
 
     def take(self, what: str) -> Lease:
         """Lease `what`, or hear who has. Raises `OSError` where there is no file, or no lock to be had."""
+        self._leave_to_parent()
         place = int.from_bytes(sha256(what.encode("utf-8", "surrogatepass")).digest()[:8]) % _PLACES
         with self._lock:
             if place in self._names:
@@ -91,6 +94,7 @@ class Leases:
 
     def release(self, lease: Lease) -> None:
         """Let go of a lease, or do without another's; of one that was let go of already nothing happens."""
+        self._leave_to_parent()
         with self._lock:
             if not lease.ours:
                 others = self._followed.items()
@@ -103,17 +107,23 @@ class Leases:
 
     def close(self) -> None:
         """Let go of all, and of the file."""
+        self._leave_to_parent()
         with self._lock:
             self._close()
 
-    def leave_to_parent(self) -> None:
-        """Have nothing of them, in a process that was just forked: they are its parent's, and end with it."""
-        self._lock = Lock()  # a thread of the parent may have held it
-        self._close()
+    def _leave_to_parent(self) -> None:
+        """Close the file of the parent process, if this process was forked: the leases are the parent's.
+
+        The kernel releases the locks of an open file when the last process that has it open closes it. So a
+        child that never uses the store holds the leases of a parent that was killed, until the child ends.
+        """
+        if self._process != os.getpid():
+            self._process = os.getpid()
+            self._lock = Lock()  # a thread of the parent may have held it
+            self._close()
 
     def _open(self, flag: int) -> int:
         descriptor = open_regular(self._path, os.O_RDWR | os.O_NOFOLLOW | flag)
-        _OPEN.add(self)
         self._asker = int.from_bytes(os.urandom(8)) % _ASKERS
         with suppress(OSError):  # then nobody can tell whether we live
             fcntl.fcntl(descriptor, _SET, _packed(fcntl.F_WRLCK, _BEYOND + self._asker, 1))
@@ -123,7 +133,6 @@ class Leases:
         self._ours.clear()
         self._names.clear()
         self._followed.clear()
-        _OPEN.discard(self)
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
@@ -152,19 +161,6 @@ class Leases:
         found = fcntl.fcntl(self._descriptor, _GET, _packed(fcntl.F_WRLCK, start, 1))
         kind, length = _unpacked(found)
         return 0 if kind == fcntl.F_UNLCK else length
-
-
-_OPEN: set[Leases] = set()
-"""Those that have their file open."""
-
-
-def _leave_to_parent() -> None:
-    for leases in tuple(_OPEN):
-        leases.leave_to_parent()
-
-
-# The kernel lets go of the locks of an open file when the last process that has it open closes it.
-os.register_at_fork(after_in_child=_leave_to_parent)
 
 
 def kind_of_locks(descriptor: int) -> str | None:
