@@ -24,15 +24,8 @@ from struct import Struct
 from typing import TYPE_CHECKING
 
 from imgfetch.formats.av1 import sequence_header
-from imgfetch.formats.walker import (
-    MOST_PARTS,
-    FormatError,
-    corrupt,
-    name,
-    refuse_second_file,
-    refuse_zeros,
-    truncated,
-)
+from imgfetch.formats.iso_boxes import BoxReader, Span, boxes_between, children, outermost_boxes, require
+from imgfetch.formats.walker import MOST_PARTS, corrupt, name, refuse_second_file, refuse_zeros, truncated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -42,104 +35,26 @@ if TYPE_CHECKING:
 
 def walk(data: memoryview, state: WalkState) -> None:
     """Walk a file that begins with an `ftyp` box."""
-    boxes, whole = _outermost(data, state), data
+    boxes, whole = outermost_boxes(data, state), data
     sequence = bytes(data[8:12]) == b"avis"
     data = data[: len(data) - state.tail]
     try:
         if sequence:
-            _sequence(data, _require(boxes, b"moov"), state)
+            _sequence(data, require(boxes, b"moov"), state)
         if b"meta" in boxes or not sequence:
-            _still(data, _require(boxes, b"meta"), state, sequence=sequence)
+            _still(data, require(boxes, b"meta"), state, sequence=sequence)
     except (struct.error, IndexError):
-        raise corrupt("a box is too short for what it says it holds") from None
+        raise corrupt("a box is too short for its contents") from None
     if state.tail:
         refuse_second_file(whole, _MAGIC, 8, len(data))
 
 
 _MAGIC = re.compile(rb"....ftyp(?:avi[fs]|mif1|msf1)", re.DOTALL)
 _MAX_ZEROS = 512
-_BOX = Struct(">I4s")
-_BYTE = Struct(">B")
 _SHORT = Struct(">H")
 _WORD = Struct(">I")
 _RUN = Struct(">III")
 _LONG = Struct(">Q")
-
-_Span = tuple[int, int]
-
-
-def _outermost(data: memoryview, state: WalkState) -> dict[bytes, _Span]:
-    """Return the boxes of the file, and store the number of bytes behind the last one in the state."""
-    boxes: dict[bytes, _Span] = {}
-    offset = 0
-    for _ in range(MOST_PARTS):
-        if offset == len(data):
-            return boxes
-        try:
-            kind, contents, stop = _box(data, offset, len(data))
-            if stop > len(data):
-                raise truncated(_too_short(data, offset, stop, len(data)))
-        except FormatError:
-            if boxes.keys().isdisjoint((b"meta", b"moov")):
-                raise
-            break  # if these bytes belong to the image, an extent or a sample lies in them
-        if kind == b"ftyp" and boxes:  # a file has one (ISO 14496-12 §4.3): another file follows
-            break
-        boxes.setdefault(kind, (contents, stop))
-        offset = stop
-    else:
-        raise corrupt(f"more than {MOST_PARTS:,} boxes")
-    state.tail = len(data) - offset
-    return boxes
-
-
-def _boxes(data: memoryview, start: int, end: int) -> Iterator[tuple[bytes, int, int]]:
-    """Yield type, start and end of the contents of each box between two offsets (ISO 14496-12 §4.2)."""
-    for _ in range(MOST_PARTS):
-        if start == end:
-            return
-        kind, contents, stop = _box(data, start, end)
-        if stop > end:
-            raise corrupt(_too_short(data, start, stop, end))
-        yield kind, contents, stop
-        start = stop
-    raise corrupt(f"more than {MOST_PARTS:,} boxes")
-
-
-def _box(data: memoryview, start: int, end: int) -> tuple[bytes, int, int]:
-    """Return type, start and end of the contents of the box at `start`; the end may be behind `end`."""
-    if end - start < 8:
-        raise truncated(f"{end - start} bytes at offset {start:,} are not a box")
-    size, kind = _BOX.unpack_from(data, start)
-    contents = start + 8
-    if not kind.isascii() or not kind.decode("ascii").isprintable():
-        raise corrupt(f"the bytes at offset {start:,} are not a box")
-    if size == 1:  # "the actual size is in the field largesize"
-        if end - start < 16:
-            raise truncated(f"{end - start} bytes at offset {start:,} are not a box")
-        (size,) = _LONG.unpack_from(data, contents)
-        contents += 8
-    elif size == 0:  # "this box is the last one in the file, and its contents extend to the end"
-        size = end - start
-    stop = start + size
-    if stop < contents:
-        raise corrupt(f"the box {name(kind)} at offset {start:,} has an impossible size of {size}")
-    return kind, contents, stop
-
-
-def _too_short(data: memoryview, start: int, stop: int, end: int) -> str:
-    kind = bytes(data[start + 4 : start + 8])
-    return f"the box {name(kind)} at offset {start:,} has {stop - start:,} bytes, {end - start:,} are there"
-
-
-def _require(boxes: dict[bytes, _Span], kind: bytes) -> _Span:
-    if kind not in boxes:
-        raise truncated(f"no {name(kind)} box in the file")
-    return boxes[kind]
-
-
-def _children(data: memoryview, span: _Span) -> dict[bytes, _Span]:
-    return {kind: (start, stop) for kind, start, stop in _boxes(data, *span)}
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -151,12 +66,12 @@ class _Item:
     kind: bytes = b""
     properties: list[int] = field(default_factory=list)
     """The positions of its properties in ipco, counted from 1."""
-    extents: list[_Span] = field(default_factory=list)
+    extents: list[Span] = field(default_factory=list)
 
 
-def _still(data: memoryview, span: _Span, state: WalkState, *, sequence: bool) -> None:
-    meta = _children(data, (span[0] + 4, span[1]))
-    items = {number: _Item(kind) for number, kind in _item_kinds(data, _require(meta, b"iinf"))}
+def _still(data: memoryview, span: Span, state: WalkState, *, sequence: bool) -> None:
+    meta = children(data, (span[0] + 4, span[1]))
+    items = {number: _Item(kind) for number, kind in _item_kinds(data, require(meta, b"iinf"))}
     _read_extents(data, meta, items)
     if not sequence:
         _properties(data, meta, items, state)
@@ -169,12 +84,12 @@ def _still(data: memoryview, span: _Span, state: WalkState, *, sequence: bool) -
                 refuse_zeros(data, start, stop, _MAX_ZEROS)
 
 
-def _decoded_items(data: memoryview, meta: dict[bytes, _Span]) -> dict[int, int | None]:
+def _decoded_items(data: memoryview, meta: dict[bytes, Span]) -> dict[int, int | None]:
     """Return the items that a decoder decodes, each with the item of which it is a part.
 
     They are the primary item (None: a part of no other), its sources, and the auxiliary items of all these.
     """
-    start, _ = _require(meta, b"pitm")
+    start, _ = require(meta, b"pitm")
     found: dict[int, int | None] = {(_WORD if data[start] else _SHORT).unpack_from(data, start + 4)[0]: None}
     sources: dict[int, list[int]] = {}
     for kind, origin, targets in _references(data, meta):
@@ -193,14 +108,14 @@ def _decoded_items(data: memoryview, meta: dict[bytes, _Span]) -> dict[int, int 
     return found
 
 
-def _references(data: memoryview, meta: dict[bytes, _Span]) -> Iterator[tuple[bytes, int, list[int]]]:
+def _references(data: memoryview, meta: dict[bytes, Span]) -> Iterator[tuple[bytes, int, list[int]]]:
     """Yield type, origin and targets of each reference of iref (ISO 14496-12 §8.11.12)."""
     if b"iref" not in meta:
         return
     start, stop = meta[b"iref"]
     size = 4 if data[start] else 2
-    for kind, first, end in _boxes(data, start + 4, stop):
-        reader = _Reader(data, first, end)
+    for kind, first, end in boxes_between(data, start + 4, stop):
+        reader = BoxReader(data, first, end)
         origin = reader.read(size)
         yield kind, origin, [reader.read(size) for _ in range(reader.read(2))]
 
@@ -222,10 +137,10 @@ def _check_coded_size(
         raise corrupt(f"its coded data has {coded} pixels, its boxes {stated}")
 
 
-def _item_kinds(data: memoryview, span: _Span) -> Iterator[tuple[int, bytes]]:
+def _item_kinds(data: memoryview, span: Span) -> Iterator[tuple[int, bytes]]:
     """Yield item numbers and types, from iinf and its infe boxes (ISO 14496-12 §8.11.6)."""
     offset = span[0] + (6 if data[span[0]] == 0 else 8)
-    for kind, start, _ in _boxes(data, offset, span[1]):
+    for kind, start, _ in boxes_between(data, offset, span[1]):
         version = data[start]
         if kind == b"infe" and version >= 2:
             wide = version > 2
@@ -233,9 +148,9 @@ def _item_kinds(data: memoryview, span: _Span) -> Iterator[tuple[int, bytes]]:
             yield number, bytes(data[start + (10 if wide else 8) : start + (14 if wide else 12)])
 
 
-def _read_extents(data: memoryview, meta: dict[bytes, _Span], items: dict[int, _Item]) -> None:
+def _read_extents(data: memoryview, meta: dict[bytes, Span], items: dict[int, _Item]) -> None:
     """Read the extents from iloc (ISO 14496-12 §8.11.3); each must lie inside the file or idat."""
-    reader = _Reader(data, *_require(meta, b"iloc"))
+    reader = BoxReader(data, *require(meta, b"iloc"))
     version = reader.read(4) >> 24
     offset_size, length_size = divmod(reader.read(1), 16)
     base_size, index_size = divmod(reader.read(1), 16)
@@ -258,9 +173,9 @@ def _read_extents(data: memoryview, meta: dict[bytes, _Span], items: dict[int, _
                 items.setdefault(number, _Item()).extents.append(span)
 
 
-def _extent(size: int, meta: dict[bytes, _Span], method: int, start: int, length: int) -> _Span:
+def _extent(size: int, meta: dict[bytes, Span], method: int, start: int, length: int) -> Span:
     if method == 1:
-        first, stop = _require(meta, b"idat")
+        first, stop = require(meta, b"idat")
         if first + start + length > stop:
             raise corrupt(f"an item of {length:,} bytes reaches beyond its idat box")
         return first + start, first + start + length
@@ -270,22 +185,20 @@ def _extent(size: int, meta: dict[bytes, _Span], method: int, start: int, length
     return start, start + length if length else size
 
 
-def _properties(
-    data: memoryview, meta: dict[bytes, _Span], items: dict[int, _Item], state: WalkState
-) -> None:
+def _properties(data: memoryview, meta: dict[bytes, Span], items: dict[int, _Item], state: WalkState) -> None:
     """Read iprp: one ipco, and one or several ipma, of different versions and flags (ISO 23008-12 §9.3.1)."""
-    shared: dict[bytes, _Span] = {}
-    for kind, start, stop in _boxes(data, *_require(meta, b"iprp")):
+    shared: dict[bytes, Span] = {}
+    for kind, start, stop in boxes_between(data, *require(meta, b"iprp")):
         if kind == b"ipma":
             _read_associations(data, (start, stop), items)
         shared.setdefault(kind, (start, stop))
-    _require(shared, b"ipma")
-    _read_size(data, meta, _require(shared, b"ipco"), items, state)
+    require(shared, b"ipma")
+    _read_size(data, meta, require(shared, b"ipco"), items, state)
 
 
-def _read_associations(data: memoryview, span: _Span, items: dict[int, _Item]) -> None:
+def _read_associations(data: memoryview, span: Span, items: dict[int, _Item]) -> None:
     """Read the properties of items from ipma (ISO 23008-12 §9.3.2)."""
-    reader = _Reader(data, *span)
+    reader = BoxReader(data, *span)
     head = reader.read(4)
     for _ in range(reader.read(4)):
         item = items.setdefault(reader.read(4 if head >> 24 else 2), _Item())
@@ -294,15 +207,15 @@ def _read_associations(data: memoryview, span: _Span, items: dict[int, _Item]) -
 
 
 def _read_size(
-    data: memoryview, meta: dict[bytes, _Span], ipco: _Span, items: dict[int, _Item], state: WalkState
+    data: memoryview, meta: dict[bytes, Span], ipco: Span, items: dict[int, _Item], state: WalkState
 ) -> None:
     """Read the size of the primary item from its ispe property (ISO 23008-12 §6.5.3)."""
-    start, _ = _require(meta, b"pitm")
+    start, _ = require(meta, b"pitm")
     (number,) = (_WORD if data[start] else _SHORT).unpack_from(data, start + 4)
     primary = items.get(number)
     if primary is None or not primary.kind:
         raise corrupt(f"its primary item, number {number}, is missing")
-    properties = list(_boxes(data, *ipco))
+    properties = list(boxes_between(data, *ipco))
     for position in primary.properties:
         if 0 < position <= len(properties) and properties[position - 1][0] == b"ispe":
             offset = properties[position - 1][1] + 4
@@ -319,14 +232,14 @@ def _read_size(
 # A sequence: the first picture track of a moov box (ISO 14496-12 §8.2 to §8.7)
 
 
-def _sequence(data: memoryview, span: _Span, state: WalkState) -> None:
-    for kind, start, stop in _boxes(data, *span):
+def _sequence(data: memoryview, span: Span, state: WalkState) -> None:
+    for kind, start, stop in boxes_between(data, *span):
         if kind == b"trak":
-            media = _children(data, _require(_children(data, (start, stop)), b"mdia"))
-            handler, _ = _require(media, b"hdlr")
+            media = children(data, require(children(data, (start, stop)), b"mdia"))
+            handler, _ = require(media, b"hdlr")
             handler_type = bytes(data[handler + 8 : handler + 12])
             if handler_type in _PICTURES or handler_type == _AUXILIARY:
-                tables = _children(data, _require(_children(data, _require(media, b"minf")), b"stbl"))
+                tables = children(data, require(children(data, require(media, b"minf")), b"stbl"))
                 _track(data, tables, state, shown=handler_type in _PICTURES and not state.frames)
     if not state.frames:
         raise corrupt("a sequence without a track of pictures")
@@ -336,10 +249,10 @@ _PICTURES, _AUXILIARY = (b"pict", b"vide"), b"auxv"
 """Handler types (ISO 23008-12 §7.2.2, ISO 14496-12 §12.1.1); an auxiliary track holds alpha values."""
 
 
-def _track(data: memoryview, tables: dict[bytes, _Span], state: WalkState, *, shown: bool) -> None:
+def _track(data: memoryview, tables: dict[bytes, Span], state: WalkState, *, shown: bool) -> None:
     """Check that every sample of a track lies inside the file; record size and frames of a `shown` track."""
-    entries = list(_boxes(data, _require(tables, b"stsd")[0] + 8, tables[b"stsd"][1]))
-    sizes, sizes_end = _require(tables, b"stsz")
+    entries = list(boxes_between(data, require(tables, b"stsd")[0] + 8, tables[b"stsd"][1]))
+    sizes, sizes_end = require(tables, b"stsz")
     sample_size, samples = _WORD.unpack_from(data, sizes + 4)[0], _WORD.unpack_from(data, sizes + 8)[0]
     if not sample_size and sizes + 12 + 4 * samples > sizes_end:
         raise corrupt(f"{samples:,} samples in a stsz box of {sizes_end - sizes:,} bytes")
@@ -369,14 +282,14 @@ def _track(data: memoryview, tables: dict[bytes, _Span], state: WalkState, *, sh
         raise corrupt(f"{samples:,} samples are announced, {number:,} are in its chunks")
 
 
-def _chunks(data: memoryview, tables: dict[bytes, _Span]) -> Iterator[tuple[int, int]]:
+def _chunks(data: memoryview, tables: dict[bytes, Span]) -> Iterator[tuple[int, int]]:
     """Yield the offset of each chunk and the number of samples in it (ISO 14496-12 §8.7.4, §8.7.5)."""
     table, entry = (b"co64", _LONG) if b"co64" in tables else (b"stco", _WORD)
-    start, stop = _require(tables, table)
+    start, stop = require(tables, table)
     (chunks,) = _WORD.unpack_from(data, start + 4)
     if 8 + chunks * entry.size > stop - start:
         raise corrupt(f"{chunks:,} chunks in a {name(table)} box of {stop - start:,} bytes")
-    runs, runs_stop = _require(tables, b"stsc")
+    runs, runs_stop = require(tables, b"stsc")
     (number,) = _WORD.unpack_from(data, runs + 4)
     if 8 + number * _RUN.size > runs_stop - runs:
         raise corrupt(f"{number:,} runs of chunks in a stsc box of {runs_stop - runs:,} bytes")
@@ -387,19 +300,3 @@ def _chunks(data: memoryview, tables: dict[bytes, _Span]) -> Iterator[tuple[int,
         while following and following[0] <= chunk:
             in_chunk, following = following[1], next(left, None)
         yield offset, in_chunk
-
-
-class _Reader:
-    """Reads big-endian numbers of 0 to 8 bytes, one after another, within a box."""
-
-    def __init__(self, data: memoryview, start: int, stop: int) -> None:
-        self._data = data
-        self._offset = start
-        self._stop = stop
-
-    def read(self, size: int) -> int:
-        offset = self._offset
-        self._offset += size
-        if self._offset > self._stop:
-            raise corrupt("a box is too short for what it says it holds")
-        return int.from_bytes(self._data[offset : self._offset])
