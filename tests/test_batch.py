@@ -435,7 +435,6 @@ def test_an_input_that_cannot_be_used_is_one_line_and_exit_code_2(
     ):
         complains(words, name, "--to", "out", "--offline")
     complains("no --to DEST", "blank.txt")
-    complains("'ray' is none of local", "blank.txt", "--to", "out", "--engine", "ray")
     complains("neither respect nor ignore", "blank.txt", "--to", "out", "--robots", "maybe")
     complains("neither a URL nor a mail address", "blank.txt", "--to", "out", "--contact", "a (b)")
     complains("ftp:", "blank.txt", "--to", "out", "--referer", "ftp://h.example/")

@@ -16,9 +16,10 @@ import pytest
 
 from children import running
 from configured import of_user
-from imgfetch.cli import config, main, options, run_async
+from imgfetch.cli import main, options, run_async
 from imgfetch.demo import news
 from imgfetch.errors import InputError
+from imgfetch.model.options import names
 from imgfetch.store.staging import IN_MEMORY
 from origin import Origin, head, slowly, stall, status, whole
 from pictures import encoded
@@ -320,7 +321,7 @@ def test_options_come_from_variables_and_files_and_a_flag_goes_before_them(
     assert picked() == "1920.webp"
     assert picked("--policy", "cover", "-w", "700") == "768.webp"
     monkeypatch.setenv("IMGFETCH_POLICY", "best")
-    assert "'best' is none of" in Ran(capsys, "pick", "news.txt").err
+    assert "'best' is not one of" in Ran(capsys, "pick", "news.txt").err
     monkeypatch.delenv("IMGFETCH_POLICY")
     of_user("policy = 'largest'")
     assert picked() == "1920.webp"  # it goes before the folder's
@@ -366,7 +367,7 @@ def test_a_folder_sets_what_chooses_and_nothing_else(
             f"may stand in {os.environ['XDG_CONFIG_HOME']}/imgfetch/config.toml, IMGFETCH_ALLOW_HOST or a"
             in notice
         )
-        assert "'bogus' is no option" in notice
+        assert "'bogus' is not an option" in notice
         assert not Path("dropped").exists()
         assert not Path("theirs").exists()
         assert Ran(capsys, "get", "-q", "news.txt", *LOCAL).err == ""
@@ -376,9 +377,9 @@ def test_a_folder_sets_what_chooses_and_nothing_else(
 
 def test_what_a_folder_may_set_is_a_list(capsys: pytest.CaptureFixture[str]) -> None:
     """An option that is new is not on it unless somebody puts it there."""
-    allowed = config.CHOOSING & options._known()
+    allowed = names(in_folder=True)
     assert {"width", "viewport", "policy", "formats", "base"} <= allowed
-    for name in sorted(options._known() - allowed):
+    for name in sorted(names() - allowed):
         Path("imgfetch.toml").write_text(f"[tool.imgfetch]\n{name} = 'theirs'\n")
         ran = Ran(capsys, "pick", "https://h.example/a.webp", "--offline")
         assert (ran.code, len(ran.err.splitlines())) == (0, 1), name
@@ -392,7 +393,7 @@ def test_the_user_may_set_everything_in_a_file_of_their_own(
     ran = Ran(capsys, "get", "news.txt", "-w", "500")
     assert (ran.code, Path("mine").is_dir(), Path("cache").exists()) == (0, True, False), ran.err
     for text, word in (
-        ("bogus = 1", "'bogus' is no option"),
+        ("bogus = 1", "'bogus' is not an option"),
         ("cache = [", "not TOML"),
         ("jobs = 'x'", "jobs: 'x' is not a whole number"),
         ("a = " + "[" * 5000, "not TOML"),
@@ -433,8 +434,8 @@ def test_a_variable_that_sets_nothing_is_named(
     monkeypatch.setenv("IMGFETCH_HELP", "yes")
     monkeypatch.setenv("IMGFETCH_DEBUG", "")
     for command in (["pick", "news.txt"], ["cache", "info"], ["explain", "https://h.example/a"], ["doctor"]):
-        said = [line for line in Ran(capsys, *command).err.splitlines() if "is no variable" in line]
-        unknown = "is no variable of imgfetch, and is ignored"
+        said = [line for line in Ran(capsys, *command).err.splitlines() if "is not a variable" in line]
+        unknown = "is not a variable of imgfetch and is ignored"
         assert said == [
             f"imgfetch: 'IMGFETCH_HELP' {unknown}",
             f"imgfetch: 'IMGFETCH_WIDHT' {unknown}; did you mean IMGFETCH_WIDTH?",
@@ -557,9 +558,7 @@ def test_an_input_that_cannot_be_used_is_one_line_and_exit_code_2(
     complains(capsys, 2, fast, command, "--fast", "https://h.example/a.webp")
     complains(capsys, 2, f"no SOURCE was given; see imgfetch {command} --help", command)
     for host in ("http://h.example/", "127.0.0.1:8000", "10.0.0.0/99", "a.example,b.example", " "):
-        complains(
-            capsys, 2, "no host, address or network", command, "https://h.example/", "--allow-host", host
-        )
+        complains(capsys, 2, "not a host, an address", command, "https://h.example/", "--allow-host", host)
     complains(capsys, 2, "0 is too few", command, "-w", "0", "https://h.example/a.webp")
     complains(capsys, 2, "1280x720@2", command, "--viewport", "wide", "https://h.example/a.webp")
     complains(capsys, 2, "missing.lst", command, "-i", "missing.lst")
@@ -639,7 +638,7 @@ def test_a_line_that_begins_with_its_command_is_read_alike_where_no_other_is_kno
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     def read(*, alone: bool) -> tuple[object, ...]:
-        parser, _ = options._build(words[0], alone=alone)
+        parser, _ = options.build(words[0], alone=alone)
         try:
             found: object = [vars(parser.parse_known_args(words)[0]), parser.parse_known_args(words)[1]]
         except (InputError, SystemExit) as error:

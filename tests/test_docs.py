@@ -15,6 +15,7 @@ import pytest
 import imgfetch
 from imgfetch.cli import main, options
 from imgfetch.errors import error_for
+from imgfetch.model.options import every
 from imgfetch.model.result import ErrorKind, Failure
 
 if TYPE_CHECKING:
@@ -65,10 +66,11 @@ def test_the_readmes_make_targets_exist() -> None:
 
 def test_every_command_and_option_is_in_the_documentation() -> None:
     text = (ROOT / "docs/cli.md").read_text(encoding="utf-8")
-    parser, commands = options._build()
-    names = {name for command in commands for action in command._actions for name in action.option_strings}
+    parser, _ = options.build()
+    names = {f"--{option.name}" for option in every()}
+    names |= {f"-{option.short}" for option in every() if option.short}
     (choices,) = (a.choices for a in parser._actions if isinstance(a, argparse._SubParsersAction))
-    for word in {f"imgfetch {name}" for name in choices} | names - {"-h", "--help"}:
+    for word in {f"imgfetch {name}" for name in choices} | names:
         assert re.search(rf"{re.escape(word)}\b", text), f"{word} is not in docs/cli.md"
 
 

@@ -1,39 +1,30 @@
-"""What files and variables set: which file may set which option, and what is said of the rest.
+"""Options from variables and files: which file may set which option, and the notices about the rest.
 
-    imgfetch.toml │ pyproject.toml of the current directory ─▶ only `CHOOSING` ─┐
-    ~/.config/imgfetch/config.toml ─▶ every option ─────────────────────────────┴▶ option ─▶ value, file
+    IMGFETCH_… ─────────────────────────────────────────────────────────────────┐
+    ~/.config/imgfetch/config.toml ─▶ every option ─────────────────────────────┤
+    imgfetch.toml │ pyproject.toml of the current directory ─▶ only `in_folder` ┴▶ option ─▶ value, where
 
-The user's own file goes before that of the current directory. A directory may be somebody else's: its file
-may choose among images, and neither send secrets, nor reach hosts, nor write files.
+The first of them that sets an option wins. A directory may come from a stranger: its file may choose among
+images, but not send secrets, reach hosts or write files.
 """
 
 from __future__ import annotations
 
+import os
+from argparse import ArgumentTypeError
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from imgfetch.cli import option_values
 from imgfetch.cli.config_file import LARGEST, of_folder, of_user, user_file
 from imgfetch.errors import InputError, one_line, printable
+from imgfetch.model.options import names, options_of
 from imgfetch.model.result import ErrorKind
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Mapping
     from collections.abc import Set as AbstractSet
 
-CHOOSING = frozenset(
-    {
-        "width",
-        "viewport",
-        "policy",
-        "formats",
-        "kinds",
-        "min-width",
-        "min-height",
-        "include",
-        "exclude",
-        "base",
-    }
-)
-"""The options that a file of the current directory may set."""
+    from imgfetch.model.options import Option
 
 
 class Configured(NamedTuple):
@@ -44,44 +35,84 @@ class Configured(NamedTuple):
 
 
 class Configuration(NamedTuple):
-    """What the files set."""
+    """The settings in files."""
 
     options: dict[str, Configured]
     notices: list[str]
-    """What a user should be told, a line each."""
+    """Messages to the user, a line each."""
 
 
-def read(known: Callable[[], AbstractSet[str]]) -> Configuration:
-    """Read what the files set; `known` gives every option there is. Raises `InputError`."""
+class Setting(NamedTuple):
+    """The value of an option where the command line does not give it."""
+
+    option: Option
+    value: Any
+    where: str | None
+    """The variable or the file that sets it; None for the default."""
+
+
+def setting_of(option: Option, configured: Mapping[str, Configured], *, default: object) -> Setting:
+    """Return the value of an option from its variable, a file, or `default`. Raises `InputError`."""
+    variable = variable_of(option.name)
+    value: Any = os.environ.get(variable) or None
+    where = blamed = variable
+    if value is None:
+        if option.name not in configured:
+            return Setting(option, default, None)
+        value, where = configured[option.name]
+        blamed = f"{where}: {option.name}"
+    try:
+        return Setting(option, option_values.configured(option, value), where)
+    except ArgumentTypeError as error:
+        raise InputError(ErrorKind.BAD_INPUT, str(error), blamed) from error
+
+
+def settings_of(command: str) -> list[Setting]:
+    """Return the settings of a command without flags. Raises `InputError`."""
+    configured = read().options
+    return [
+        setting_of(option, configured, default=[] if option.several else option.default)
+        for option in options_of(command)
+        if option.is_configurable
+    ]
+
+
+def read() -> Configuration:
+    """Read what the files set. Raises `InputError`."""
     options: dict[str, Configured] = {}
     notices = []
     folder, user = of_folder(), of_user()
     if folder is not None:
         name, table = folder[0], _table(*folder, is_of_user=False)
-        taken = table.keys() & CHOOSING & known()
+        taken = table.keys() & names(in_folder=True)
         options |= {key: Configured(table[key], name) for key in taken}
         ignored = table.keys() - taken
         if ignored:
-            notices.append(_ignored(name, ignored, known()))
+            notices.append(_ignored(name, ignored))
     if user is not None:
         name, table = user[0], _table(*user, is_of_user=True)
-        for key in table.keys() - known():
-            raise InputError(ErrorKind.BAD_INPUT, f"{_shown(key)} is no option; see docs/cli.md", name)
+        for key in table.keys() - names():
+            raise InputError(ErrorKind.BAD_INPUT, f"{_shown(key)} is not an option; see docs/cli.md", name)
         options |= {key: Configured(value, name) for key, value in table.items()}
     return Configuration(options, notices)
 
 
-def unknown_variables(variables: Iterable[str], known: AbstractSet[str]) -> list[str]:
-    """Return a notice for each variable that has our prefix, and is none of `known`."""
+def unknown_variables() -> list[str]:
+    """Return a notice for each variable that has the prefix of imgfetch and does not set an option."""
+    given = [name for name in os.environ if name.startswith(PREFIX)]
+    if not given or given == ["IMGFETCH_CACHE"]:  # the usual cases
+        return []
+    known = {variable_of(name) for name in names()} | {"IMGFETCH_DEBUG"}
     notices = []
-    for name in sorted(variables):
-        if name.startswith(PREFIX) and name not in known:
+    for name in sorted(given):
+        if name not in known:
             from difflib import get_close_matches
 
             meant = "".join(
                 f"; did you mean {near}?" for near in get_close_matches(name, sorted(known), 1, 0.85)
             )
-            notices.append(one_line("", f"{_shown(name)} is no variable of imgfetch, and is ignored{meant}"))
+            what = f"{_shown(name)} is not a variable of imgfetch and is ignored{meant}"
+            notices.append(one_line("", what))
     return notices
 
 
@@ -94,7 +125,7 @@ def variable_of(option: str) -> str:
 
 
 def _table(name: str, text: bytes, *, is_of_user: bool) -> dict[str, Any]:
-    """Return what `[tool.imgfetch]` says in a file, or in the user's own its top. Raises `InputError`."""
+    """Return the table `[tool.imgfetch]` of a file, or the top of the user's file. Raises `InputError`."""
     import re
     import tomllib
 
@@ -121,9 +152,9 @@ _DEEPEST = 64
 _DEEP_KEY = rb"""(?:\.[ \t]*(?:[A-Za-z0-9_-]+|"(?:[^"\\\n]|\\.)*"|'[^'\n]*')[ \t]*){%d}""" % _DEEPEST
 
 
-def _ignored(name: str, keys: AbstractSet[str], known: AbstractSet[str]) -> str:
-    """Say in a line which keys of a file of the current directory are ignored, and where they may stand."""
-    misplaced, unknown = sorted(keys & known), sorted(keys - known)
+def _ignored(name: str, keys: AbstractSet[str]) -> str:
+    """Return the notice that names the ignored keys of a file, and where they may stand."""
+    misplaced, unknown = sorted(keys & names()), sorted(keys - names())
     parts = []
     if misplaced:
         where = f"{user_file() or 'the configuration of the user'}, {variable_of(misplaced[0])} or a flag"
@@ -132,7 +163,7 @@ def _ignored(name: str, keys: AbstractSet[str], known: AbstractSet[str]) -> str:
             f"{_several(misplaced)} {verb} ignored in the current directory, and may stand in {where}"
         )
     if unknown:
-        parts.append(f"{_several(unknown)} {'is no option' if len(unknown) == 1 else 'are no options'}")
+        parts.append(f"{_several(unknown)} {'is not an option' if len(unknown) == 1 else 'are not options'}")
     return f"{name}: {'; '.join(parts)}"
 
 
@@ -142,7 +173,7 @@ def _several(names: list[str]) -> str:
 
 
 _MOST = 8
-"""Names that are told one by one."""
+"""Names that a notice lists one by one."""
 
 
 def _shown(name: str) -> str:

@@ -113,6 +113,16 @@ def choosing_of(options: argparse.Namespace) -> Choosing:
     }
 
 
+def headers_of(options: argparse.Namespace) -> dict[str, str | dict[str, str]]:
+    """Return the header fields of `--header` and `--header-for`, as `Client` takes them."""
+    headers: dict[str, str | dict[str, str]] = dict(options.header)
+    for origin, name, value in options.header_for:
+        of_origin = headers.setdefault(origin, {})
+        assert isinstance(of_origin, dict)  # noqa: S101 (an origin is not the name of a header field)
+        of_origin[name] = value
+    return headers
+
+
 def _standard_input() -> BinaryIO:
     if sys.stdin is None:
         raise InputError(ErrorKind.BAD_INPUT, "closed", "standard input")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgfetch.api.sources import FILES_ARE_PATHS, NO_FILE
 from imgfetch.errors import limit_hint, printable
+from imgfetch.model.options import OPTIONS, Group
 from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.redaction import without_credentials
 from imgfetch.rules.http.urls import without_userinfo
@@ -41,7 +42,8 @@ def say(line: str) -> None:
 def with_option(failed: Failure) -> Failure:
     """Return the failure with a hint that names options, where the library's names keywords and fields."""
     if failed.limit is not None and failed.hint == limit_hint(failed.limit):
-        return replace(failed, hint=f"--{failed.limit.replace('_', '-')} sets the limit")
+        (option,) = (option for option in OPTIONS[Group.LIMITS] if option.attribute == failed.limit)
+        return replace(failed, hint=f"--{option.name} sets the limit")
     if failed.hint in _HINTS:
         return replace(failed, hint=_HINTS[failed.hint])
     if failed.hint is None and failed.kind is ErrorKind.BAD_INPUT and failed.message == NO_FILE:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from imgfetch.api.jobs import Job, jobs_of
 from imgfetch.cli import output, run_async
-from imgfetch.cli.client_factory import getting_client_for, let_go
+from imgfetch.cli.client_factory import client_for, release
 from imgfetch.cli.inputs import choosing_of, lot_of, rows_of
 from imgfetch.cli.progress import watcher_for
 from imgfetch.cli.report import Report
@@ -45,11 +45,11 @@ def run(options: argparse.Namespace) -> Exit:
     with Manifest(options.directory) as manifest, Report(options.report, lambda _: how) as report:
         batch = _Batch(options, manifest, Summary(options, report))
         with watcher_for(options) as watcher:
-            client = getting_client_for(options, observe=watcher.observe)
+            client = client_for(options, observe=watcher.observe)
             try:
                 run_async.run(batch.go(client))
             finally:
-                let_go(client, quiet=options.quiet)
+                release(client, quiet=options.quiet)
         return batch.close()
 
 

@@ -119,11 +119,7 @@ def _prune(cache: Cache, options: argparse.Namespace) -> Exit:
 
 def _verify(cache: Cache, options: argparse.Namespace) -> Exit:
     checked = damaged = unknown = 0
-    repair = None
-    if options.repair:
-        repair = client_for(
-            options, cache=options.cache, key_ignore=options.key_ignore, sandbox=options.sandbox
-        )
+    repair = client_for(options) if options.repair else None
     for verdict in cache.verify(deep=options.deep, repair=repair, sandbox=options.sandbox):
         checked += 1
         damaged += verdict.problem is not None

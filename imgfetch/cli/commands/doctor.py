@@ -9,10 +9,9 @@ from itertools import chain
 from typing import TYPE_CHECKING, TextIO
 
 from imgfetch.api.doctor import examine
-from imgfetch.cli import output
+from imgfetch.cli import config, option_values, output
 from imgfetch.cli.config_file import of_user, user_file
 from imgfetch.cli.exit_codes import Exit
-from imgfetch.cli.options import Setting, in_force
 from imgfetch.model.request import Limits
 from imgfetch.rules.store.requirements import Finding, Status
 
@@ -20,14 +19,16 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterable, Iterator
 
+    from imgfetch.cli.config import Setting
+
 
 def run(options: argparse.Namespace) -> Exit:
     """Print a line for each finding."""
-    settings = in_force()
-    meant = {setting.option: setting.meant for setting in settings}
-    found = examine(options.cache, room=meant["--max-bytes"], ca_bundle=meant["--ca-bundle"])
-    told = (_of_setting(each, options.cache) for each in settings)
-    return tell(chain(found, _terminal(), _of_user(), told, _fixed()), as_json=options.json)
+    settings = config.settings_of("get")
+    values = {setting.option.name: setting.value for setting in settings}
+    found = examine(options.cache, room=values["max-bytes"], ca_bundle=values["ca-bundle"])
+    shown = (_of_setting(each, options.cache) for each in settings)
+    return tell(chain(found, _terminal(), _of_user(), shown, _fixed()), as_json=options.json)
 
 
 def tell(findings: Iterable[Finding], *, as_json: bool) -> Exit:
@@ -58,10 +59,12 @@ def _of_user() -> Iterator[Finding]:
 
 
 def _of_setting(setting: Setting, cache: str) -> Finding:
-    """Of the options of `get` the command line has one here too: the cache."""
-    if setting.option == "--cache" and setting.meant != cache:
-        return Finding("settings", setting.option, cache, needed="the command line")
-    return Finding("settings", setting.option, setting.value, needed=setting.where)
+    """Return the finding of a setting; `cache` is that of the command line."""
+    name = f"--{setting.option.name}"
+    if name == "--cache" and setting.value != cache:
+        return Finding("settings", name, cache, needed="the command line")
+    text = option_values.shown(setting.option, setting.value)
+    return Finding("settings", name, text, needed=setting.where or "default")
 
 
 def _terminal() -> Iterator[Finding]:

@@ -15,7 +15,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from imgfetch.api.jobs import jobs, parse_digest
-from imgfetch.cli.client_factory import getting_client_for, let_go
+from imgfetch.cli.client_factory import client_for, release
 from imgfetch.cli.inputs import choosing_of, lots_of, sources_of
 from imgfetch.cli.progress import watcher_for
 from imgfetch.cli.report import Report
@@ -56,7 +56,7 @@ def bring(
     """Do what there is to do, with the options of `get`, and give the exit code that it comes to."""
     watcher = watcher_for(options)
     lock = _lock_of(options)
-    client = getting_client_for(options, observe=watcher.observe, lock=lock, locked=options.locked)
+    client = client_for(options, observe=watcher.observe, lock=lock, locked=options.locked)
     try:
         todo = todo_of(client)
         for item in todo:
@@ -68,7 +68,7 @@ def bring(
             for outcome in outcomes:
                 tally.take(outcome)
     finally:
-        let_go(client, quiet=options.quiet)
+        release(client, quiet=options.quiet)
     code = tally.close()
     if lock is not None and not options.locked:
         lock.write(options.lock)

@@ -14,10 +14,10 @@ from imgfetch.api.jobs import jobs_of, parse_digest
 from imgfetch.api.normalize import spelled
 from imgfetch.cli.commands import get
 from imgfetch.cli.inputs import meant
-from imgfetch.cli.options import HOW
 from imgfetch.cli.report import Report
 from imgfetch.cli.summary import Summary
 from imgfetch.errors import ImgfetchError, InputError
+from imgfetch.model.options import OPTIONS, Group
 from imgfetch.model.request import SourceOrigin
 from imgfetch.model.result import ErrorKind
 from imgfetch.rules.http import credentials
@@ -39,7 +39,8 @@ def run(options: argparse.Namespace) -> Exit:
     """Try again what a report says has failed, and write back what still fails."""
     found = _read(options.input)
     rest = hasattr(options, "rest")
-    own = {name: getattr(options, name) for name in HOW if hasattr(options, name)}
+    names = [option.attribute for option in OPTIONS[Group.RENDITION]]
+    own = {name: getattr(options, name) for name in names if hasattr(options, name)}
     if hasattr(options, "base"):
         own["base_url"] = options.base
     again = [request if not own else request.with_own(own) for request in found]
