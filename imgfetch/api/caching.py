@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from imgfetch.api.bounds import bounds_of, check_age_of
 from imgfetch.decode.executor import ThreadExecutor
+from imgfetch.decode.pillow import PillowDecoder
 from imgfetch.decode.sandbox import SandboxedDecoder
-from imgfetch.engine.verification import conclude, decode, inspect
-from imgfetch.errors import InputError, several
+from imgfetch.engine.time_budget import TimeBudget
+from imgfetch.engine.verification import Verifier
+from imgfetch.errors import InputError, NetworkError, several
 from imgfetch.model.image import Defect, Facts, Format, Requirements, Verified, VerifyLevel
 from imgfetch.model.request import Limits
 from imgfetch.model.result import ErrorKind
@@ -22,14 +23,14 @@ from imgfetch.transports.caching import CachingLayer
 from imgfetch.transports.pooled import PooledTransport
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Collection
+    from collections.abc import Collection
     from pathlib import Path
 
     import httpx
 
-    from imgfetch.model.values import Buffer, Digest, StagingId
-    from imgfetch.ports import Clock
-    from imgfetch.transports.caching import Prove
+    from imgfetch.model.values import StagingId
+    from imgfetch.ports import Clock, Staging
+    from imgfetch.transports.caching import Verify
 
 
 class CachingTransport(CachingLayer):
@@ -68,13 +69,16 @@ class CachingTransport(CachingLayer):
         level, limits = VerifyLevel(verify), limits or Limits()
         self._threads = ThreadExecutor(limits.decode_memory)
         self._sandbox = SandboxedDecoder(limits) if sandbox else None
-        image = _image(level, limits, self._sandbox, self._threads)
+        clock = clock or SystemClock()
+        store = DiskStore(cache, bounds=bounds_of(max_cache, max_age), check_age=check_age_of(check_age))
+        verifier = Verifier(store, self._sandbox or PillowDecoder(), self._threads, limits)
+        image = _verify_images(verifier, Requirements(level), limits, clock)
         super().__init__(
-            store=DiskStore(cache, bounds=bounds_of(max_cache, max_age), check_age=check_age_of(check_age)),
+            store=store,
             transport=transport or PooledTransport(allow_hosts),
-            clock=clock or SystemClock(),
+            clock=clock,
             runner=self._threads,
-            prove=_anything(image) if level is VerifyLevel.NONE else image,
+            verify=_verify_anything(image, store) if level is VerifyLevel.NONE else image,
             level=level,
             max_bytes=limits.max_bytes,
             key_ignore=several(key_ignore, "key_ignore"),
@@ -91,50 +95,26 @@ class CachingTransport(CachingLayer):
                 self._sandbox.close()
 
 
-_Decoded: TypeAlias = "Defect | tuple[str, ...]"
-
-
-def _image(
-    level: VerifyLevel, limits: Limits, sandbox: SandboxedDecoder | None, runner: ThreadExecutor
-) -> Prove:
-    from imgfetch.decode.pillow import PillowDecoder
-
-    decoder, wanted = sandbox or PillowDecoder(), Requirements(level)
-
-    async def within(work: Awaitable[_Decoded]) -> _Decoded:
+def _verify_images(verifier: Verifier, wanted: Requirements, limits: Limits, clock: Clock) -> Verify:
+    async def verify(staging_id: StagingId, length: int | None) -> Verified | Defect:
+        budget = TimeBudget(limits.total_timeout, clock)
         try:
-            async with asyncio.timeout(limits.total_timeout):
-                return await work
-        except TimeoutError:
-            late = f"the image was not decoded within the time limit of {limits.total_timeout:g} s"
-            return Defect(ErrorKind.TIMEOUT, late, "total_timeout")
+            return await verifier.verify(staging_id, wanted, budget, length=length)
+        except NetworkError as error:  # the decode took too long
+            return Defect(error.kind, error.message, error.limit)
 
-    async def proof(
-        data: Buffer, digest: Digest, scratch: StagingId, length: int | None
-    ) -> Verified | Defect:
-        look = partial(inspect, data, digest, length=length, wanted=wanted, limits=limits)
-        inspected = look() if verification.is_quick(len(data)) else await runner.run(look)
-        if isinstance(inspected, Defect):
-            return inspected
-        decoded: _Decoded = ()
-        if inspected.load is not None:
-            work = partial(decode, data, inspected, wanted, limits, decoder)
-            decoded = await runner.decode(work, inspected.load, within)
-        return decoded if isinstance(decoded, Defect) else conclude(inspected, decoded, scratch, wanted)
-
-    return proof
+    return verify
 
 
-def _anything(image: Prove) -> Prove:
-    """Whatever it is, if it is all there; an image goes under the name it would have been given anyway."""
+def _verify_anything(verify_image: Verify, staging: Staging) -> Verify:
+    """Accept any whole body; an image still gets the name that its format gives it."""
 
-    async def proof(
-        data: Buffer, digest: Digest, scratch: StagingId, length: int | None
-    ) -> Verified | Defect:
-        proved = await image(data, digest, scratch, length)
-        if isinstance(proved, Verified) or proved.kind is ErrorKind.INCOMPLETE:
-            return proved
-        facts = Facts(Format.OTHER, 0, 0, 0, len(data), digest, ())
-        return verification.check(facts, scratch, Requirements(VerifyLevel.NONE))
+    async def verify(staging_id: StagingId, length: int | None) -> Verified | Defect:
+        verified = await verify_image(staging_id, length)
+        if isinstance(verified, Verified) or verified.kind is ErrorKind.INCOMPLETE:
+            return verified
+        with staging.read(staging_id) as (data, digest):
+            facts = Facts(Format.OTHER, 0, 0, 0, len(data), digest, ())
+        return verification.check(facts, staging_id, Requirements(VerifyLevel.NONE))
 
-    return proof
+    return verify

@@ -8,7 +8,6 @@ commit occupy no slot.
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
@@ -17,7 +16,7 @@ from imgfetch.engine.events import BytesReceived, RequestSent, WaitingForOtherPr
 from imgfetch.engine.group_commit import GroupCommitter
 from imgfetch.engine.lease_wait import DownloadLeases
 from imgfetch.engine.lookup import answer_to, selector_of, shared, without_blocking
-from imgfetch.engine.verification import Inspected, conclude, decode, inspect
+from imgfetch.engine.verification import Verifier
 from imgfetch.errors import ImgfetchError
 from imgfetch.model.image import Defect, PendingEntry, Verified
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure, Page
@@ -38,7 +37,7 @@ if TYPE_CHECKING:
     from imgfetch.engine.time_budget import TimeBudget
     from imgfetch.model.image import Entry, Requirements
     from imgfetch.model.request import Fetch, Head, Settings
-    from imgfetch.model.values import Buffer, StagingId
+    from imgfetch.model.values import StagingId
     from imgfetch.ports import Ports, Response, Store
 
 
@@ -80,13 +79,18 @@ class Downloader:
         settings: Settings,
         observe: Callable[[Event], None],
     ) -> None:
-        self._transport, self._store, self._staging, leases, self._decoder, self._clock, self._runner = ports
+        self._transport = ports.transport
+        self._store = ports.store
+        self._staging = ports.staging
+        self._clock = ports.clock
+        self._runner = ports.runner
         self._limiter = limiter
         self._robots = robots
         self._settings = settings
         self._observe = observe
-        self._keeper = GroupCommitter(ports.store, ports.runner)
-        self._leases = DownloadLeases(leases, ports.store, refresh=settings.refresh)
+        self._verifier = Verifier(ports.staging, ports.decoder, ports.runner, settings.limits)
+        self._committer = GroupCommitter(ports.store, ports.runner)
+        self._leases = DownloadLeases(ports.leases, ports.store, refresh=settings.refresh)
 
     async def download(
         self, fetch: Fetch, wanted: Requirements, budget: TimeBudget
@@ -147,7 +151,7 @@ class Downloader:
                         if refused is not None:
                             return refused, fetch
                     case _Body():
-                        return await self._prove_and_keep(hop, fetch, wanted, budget), fetch
+                        return await self._verify_and_commit(hop, fetch, wanted, budget), fetch
                     case Fetched() | Failure() | _HeldElsewhere():
                         return hop, fetch
                     case _:
@@ -252,61 +256,41 @@ class Downloader:
             self._staging.discard(fetch.partial.staging_id)
         return self._staging.open()
 
-    async def _prove_and_keep(
+    async def _verify_and_commit(
         self, body: _Body, fetch: Fetch, wanted: Requirements, budget: TimeBudget
     ) -> Fetched | Failure | Page:
+        length = None if body.receive.coding else body.receive.length
+        claims = digests.claims(body.head)
         try:
-            proved = await self._prove(body, fetch, wanted, budget)
-            match proved:
-                case Defect():
-                    return _failure(proved, fetch)
-                case Page():
-                    return proved
-                case Verified():
-                    selector = selector_of(fetch, self._store, redirected=fetch.redirect_lifetime is not None)
-                    entry = await self._keeper.commit(_filing(proved, body, fetch, selector))
-                    return Fetched(entry, CacheStatus.FETCHED, proved.warnings, attempts=1)
-                case _:
-                    assert_never(proved)
+            verified = await self._verifier.verify(body.scratch, wanted, budget, length=length, claims=claims)
+            if isinstance(verified, Verified):
+                verified = self._check_for_placeholder(verified, body, fetch, wanted)
+            if isinstance(verified, Defect):
+                failed = _failure(verified, fetch)
+                is_page = verified.kind is ErrorKind.NOT_IMAGE and stored_headers.is_page(body.head)
+                return await self._page(body, failed, fetch) if wanted.page and is_page else failed
+            selector = selector_of(fetch, self._store, redirected=fetch.redirect_lifetime is not None)
+            entry = await self._committer.commit(_pending_entry(verified, body, fetch, selector))
+            return Fetched(entry, CacheStatus.FETCHED, verified.warnings, attempts=1)
         finally:
             self._staging.discard(body.scratch)
 
-    async def _prove(
-        self, body: _Body, fetch: Fetch, wanted: Requirements, budget: TimeBudget
-    ) -> Verified | Defect | Page:
-        """Inspect, decode and judge a body; the decode alone may outlive its caller."""
-        length = None if body.receive.coding else body.receive.length
-        limits = self._settings.limits
-        with ExitStack() as contents:
-
-            def look() -> tuple[Buffer, Inspected | Defect]:
-                data, digest = contents.enter_context(self._staging.read(body.scratch))
-                claims = digests.claims(body.head)
-                return data, inspect(data, digest, length=length, wanted=wanted, limits=limits, claims=claims)
-
-            data, inspected = look() if verify.is_quick(length) else await self._runner.run(look)
-            if isinstance(inspected, Defect):
-                if (
-                    wanted.page
-                    and inspected.kind is ErrorKind.NOT_IMAGE
-                    and stored_headers.is_page(body.head)
-                ):
-                    return Page(body.head, bytes(data), _failure(inspected, fetch), fetch.source_origin)
-                return inspected
-            decoded: Defect | tuple[str, ...] = ()
-            if inspected.load is not None:
-                work = partial(decode, data, inspected, wanted, limits, self._decoder)
-                decoded = await self._runner.decode(work, inspected.load, budget.decode)
-        if isinstance(decoded, Defect):
-            return decoded
-        proved = conclude(inspected, decoded, body.scratch, wanted)
-        if isinstance(proved, Defect):
-            return proved
-        sharing = shared(proved.facts, self._store)
+    def _check_for_placeholder(
+        self, verified: Verified, body: _Body, fetch: Fetch, wanted: Requirements
+    ) -> Verified | Defect:
+        facts = verified.facts
+        sharing = shared(facts, self._store)
         signs = placeholders.detect(
-            proved.facts, wanted.width, asked=fetch.key, found=body.head.url, sharing=sharing
+            facts, wanted.width, asked=fetch.key, found=body.head.url, sharing=sharing
         )
-        return verify.apply_placeholder_policy(proved, wanted, signs)
+        return verify.apply_placeholder_policy(verified, wanted, signs)
+
+    async def _page(self, body: _Body, failed: Failure, fetch: Fetch) -> Page:
+        def read() -> bytes:
+            with self._staging.read(body.scratch) as (data, _):
+                return bytes(data)
+
+        return Page(body.head, await self._runner.run(read), failed, fetch.source_origin)
 
 
 def _beginning_of(fetch: Fetch, store: Store) -> Key:
@@ -315,7 +299,7 @@ def _beginning_of(fetch: Fetch, store: Store) -> Key:
     return Key(f"{fetch.key} {selector}") if selector else fetch.key
 
 
-def _filing(verified: Verified, body: _Body, fetch: Fetch, selector: str) -> PendingEntry:
+def _pending_entry(verified: Verified, body: _Body, fetch: Fetch, selector: str) -> PendingEntry:
     return PendingEntry(
         verified,
         fetch.key,

@@ -4,11 +4,13 @@
     decode:  Inspected ─▶ every frame, elsewhere, within time and memory ─▶ None │ Defect
     conclude: Inspected ─▶ judge ─▶ Verified │ Defect
 
-`prove` does all three where it stands. With an event loop, `ports.DecodeRunner.decode` does the second.
+`verify_bytes` does all three in this thread. `Verifier` does them for a staged body, the second elsewhere.
 """
 
 from __future__ import annotations
 
+from contextlib import ExitStack
+from functools import partial
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.formats import walk
@@ -24,10 +26,11 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from imgfetch.engine.time_budget import TimeBudget
     from imgfetch.model.image import DecodeLoad, Requirements, Structure, Verified
     from imgfetch.model.request import Limits
     from imgfetch.model.values import Buffer, Digest
-    from imgfetch.ports import Checkpoint, Decoder
+    from imgfetch.ports import Checkpoint, Decoder, DecodeRunner, Staging
     from imgfetch.rules.http.digests import Claim
 
 
@@ -64,6 +67,54 @@ def verify_bytes(
     if isinstance(decoded, Defect):
         return decoded
     return conclude(inspected, decoded, StagingId(""), wanted)
+
+
+class Verifier:
+    """Verifies staged bodies, each within the memory for decodes and within a time budget."""
+
+    def __init__(self, staging: Staging, decoder: Decoder, runner: DecodeRunner, limits: Limits) -> None:
+        self._staging = staging
+        self._decoder = decoder
+        self._runner = runner
+        self._limits = limits
+
+    async def verify(
+        self,
+        staging_id: StagingId,
+        wanted: Requirements,
+        budget: TimeBudget,
+        *,
+        length: int | None,
+        claims: tuple[Claim, ...] = (),
+    ) -> Verified | Defect:
+        """Check a body as far as `wanted.level` asks; the decode alone may outlive a cancelled caller.
+
+        `length` and `claims` as in `inspect`. Raises `CacheError`, and `NetworkError` (`timeout`).
+        """
+        with ExitStack() as stack:
+            look = partial(self._inspect, stack, staging_id, wanted, length, claims)
+            data, inspected = look() if verify.is_quick(length) else await self._runner.run(look)
+            if isinstance(inspected, Defect):
+                return inspected
+            decoded: Defect | tuple[str, ...] = ()
+            if inspected.load is not None:
+                work = partial(decode, data, inspected, wanted, self._limits, self._decoder)
+                decoded = await self._runner.decode(work, inspected.load, budget.decode)
+        if isinstance(decoded, Defect):
+            return decoded
+        return conclude(inspected, decoded, staging_id, wanted)
+
+    def _inspect(
+        self,
+        stack: ExitStack,
+        staging_id: StagingId,
+        wanted: Requirements,
+        length: int | None,
+        claims: tuple[Claim, ...],
+    ) -> tuple[Buffer, Inspected | Defect]:
+        data, digest = stack.enter_context(self._staging.read(staging_id))
+        limits = self._limits
+        return data, inspect(data, digest, length=length, wanted=wanted, limits=limits, claims=claims)
 
 
 def inspect(

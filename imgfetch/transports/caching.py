@@ -11,18 +11,18 @@ else stands in its place is that said, before anything is asked.
 from __future__ import annotations
 
 import asyncio
-from contextlib import ExitStack, aclosing, suppress
+from contextlib import aclosing, suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, assert_never
 
 import httpx
 
+from imgfetch.engine.group_commit import GroupCommitter
 from imgfetch.errors import CacheError, CheckDueError, PolicyError
 from imgfetch.model.image import Defect, PendingEntry, Verified, VerifyLevel
 from imgfetch.model.request import Head
 from imgfetch.model.result import CacheStatus, ErrorKind
 from imgfetch.rules.http import credentials, stored_headers, vary
-from imgfetch.rules.image import verify
 from imgfetch.rules.policy import proxy_policy
 from imgfetch.transports.blocking import BlockingTransport
 from imgfetch.transports.foreign import as_httpx
@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
 
     from imgfetch.model.image import Entry
-    from imgfetch.model.values import Buffer, Digest, Key, StagingId
+    from imgfetch.model.values import Key, StagingId
     from imgfetch.ports import Clock, Executor
     from imgfetch.store.disk_store import DiskStore
 
-Prove: TypeAlias = "Callable[[Buffer, Digest, StagingId, int | None], Awaitable[Verified | Defect]]"
-"""Proves bytes behind a ticket, of which the origin promised so many."""
+Verify: TypeAlias = "Callable[[StagingId, int | None], Awaitable[Verified | Defect]]"
+"""Verifies a staged body, of which the origin promised so many bytes."""
 
 _PIECE = 64 * 1024
 
@@ -56,7 +56,7 @@ class CachingLayer(BlockingTransport):
         transport: httpx.AsyncBaseTransport,
         clock: Clock,
         runner: Executor,
-        prove: Prove,
+        verify: Verify,
         level: VerifyLevel,
         max_bytes: int,
         key_ignore: tuple[str, ...] = (),
@@ -67,7 +67,8 @@ class CachingLayer(BlockingTransport):
         self._transport = as_httpx(transport)
         self._clock = clock
         self._runner = runner
-        self._prove = prove
+        self._verify = verify
+        self._committer = GroupCommitter(store, runner)
         self._level = level
         self._max_bytes = max_bytes
         self._key_ignore = key_ignore
@@ -249,17 +250,14 @@ class CachingLayer(BlockingTransport):
         response_time: float,
         told: dict[str, Any],
     ) -> None:
-        with ExitStack() as contents:
-            look = partial(contents.enter_context, self._store.read(scratch))
-            data, digest = look() if verify.is_quick(length) else await self._runner.run(look)
-            proved = await self._prove(data, digest, scratch, length)
-        if isinstance(proved, Defect):
-            told["problem"] = f"{proved.kind}: {proved.message}"
+        verified = await self._verify(scratch, length)
+        if isinstance(verified, Defect):
+            told["problem"] = f"{verified.kind}: {verified.message}"
             return
         key = asked.key
         assert key is not None  # noqa: S101 (or it would not be kept)
         filing = PendingEntry(
-            proved,
+            verified,
             key,
             stored_headers.storable(head, asked.resource, signed=not asked.ignore_signatures),
             request_time,
@@ -267,10 +265,7 @@ class CachingLayer(BlockingTransport):
             vary.selecting(head, asked.selectable),
             selector=self._selector(asked),
         )
-        (kept,) = await self._runner.run(partial(self._store.commit, [filing]))
-        if isinstance(kept, CacheError):
-            raise kept
-        told["path"] = self._store.path(kept)
+        told["path"] = self._store.path(await self._committer.commit(filing))
 
     def _refresh_later(self, request: httpx.Request, asked: proxy_policy.Request, entry: Entry) -> None:
         what = entry.key, entry.selector, entry.vary_values
