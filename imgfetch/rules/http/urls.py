@@ -87,13 +87,13 @@ def read(url: str) -> Address | Defect:
     match = _URL.fullmatch(url)
     if match is None:
         return _bad(_why_not(url))
-    scheme, userinfo, host, port, target = match.groups(default="")
+    scheme, userinfo, host, port, target, odd = match.groups(default="")
     server = _server(scheme, host, port)
     if isinstance(server, Defect):
         return server
     origin = server[-1]
     target = target if target[:1] == "/" else "/" + target
-    if "/." in target or "/%2" in target or _MAY_BE_ESCAPED.search(target):  # %2e stands for a dot
+    if odd or "/." in target or "/%2" in target:  # %2e stands for a dot
         target = (_resolved(origin + target) or "")[len(origin) :] or target
     return Address(*server, target, userinfo[:-1], origin + target, _identity(origin, target))
 
@@ -199,11 +199,12 @@ BLOCKED_PORTS = frozenset(
 
 _PORTS = {"http": 80, "https": 443}
 
+# `odd` begins with the first character that the URL parser may write otherwise: " ' < > \ ^ ` { | }
 # re.IGNORECASE would take \u017f for an s, and \u212a for a k.
 _URL = re.compile(
     r"(?P<scheme>[Hh][Tt][Tt][Pp][Ss]?)://(?P<userinfo>[!-.0-;=A-Z\[\]_a-z~]*@)?"
     r"(?P<host>\[[0-9A-Fa-f:.]+\]|[A-Za-z0-9_.-]+)(?::(?P<port>[0-9]{0,5}))?"
-    r"(?P<target>[/?][!-\"$-~]*)?(?:#.*)?",
+    r"(?P<target>[/?][!$%&(-;=?-\[\]_a-z~]*+(?P<odd>[!-\"$-~]*+))?(?:#.*)?",
     re.DOTALL,
 )
 
@@ -215,8 +216,6 @@ _USERINFO = re.compile(
 )
 _ODD = re.compile(r"""[\x00-\x20"<>\\^`{|}\x7f]|\A[^?#]*+\?[^#']*+'""")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
-_MAY_BE_ESCAPED = re.compile(r"""["'<>\\^`{|}]""")
-"""Characters of a target that the URL parser writes otherwise, some only in a path or only in a query."""
 _BEYOND_ASCII = re.compile("[\x80-\xff]")
 _PLAIN_HOST = re.compile(
     r"(?:(?!xn--)[a-z0-9_-]+\.)*+(?!xn--)[a-z_-][a-z0-9_-]*"  # the last label is not a number
