@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from imgfetch.api.caching import CachingTransport as CachingTransport
     from imgfetch.api.check_image import check_image as check_image
     from imgfetch.api.client import Client as Client
-    from imgfetch.api.client import fetch as fetch
     from imgfetch.api.current_src import current_sources as current_sources
     from imgfetch.api.current_src import preload_sources as preload_sources
     from imgfetch.api.current_src import source_set as source_set
+    from imgfetch.api.fetch import fetch as fetch
     from imgfetch.api.images import choose as choose
     from imgfetch.api.images import find_images as find_images
     from imgfetch.api.lock import Lock as Lock
@@ -51,7 +51,8 @@ _HOMES = {
     "imgfetch.transports.pooled": ("GuardedTransport", "PooledTransport"),
     "imgfetch.api.cache": ("Cache",),
     "imgfetch.api.caching": ("CachingTransport",),
-    "imgfetch.api.client": ("Client", "fetch"),
+    "imgfetch.api.client": ("Client",),
+    "imgfetch.api.fetch": ("fetch",),
     "imgfetch.api.lock": ("Lock",),
     "imgfetch.api.current_src": ("current_sources", "preload_sources", "source_set"),
     "imgfetch.api.check_image": ("check_image",),

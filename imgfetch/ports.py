@@ -93,16 +93,12 @@ class Store(Protocol):
         """
 
     def lookup(self, keys: Sequence[Key], *, now: float) -> Lookup:
-        """Return the entries under `keys` that are fresh at `now` for any request headers.
+        """Return the entries under `keys` that are fresh at `now` for any request headers, as hits.
 
         An entry is fresh until the time that `fetch_policy.fresh_until` gives. One whose bytes stand under
         so many keys that `placeholders` may object is left out. `find` returns the same entries, and none
         under the keys that are `missing`. A key that has only entries with a selector is in neither.
         """
-
-    @staticmethod
-    def entry_of(record: tuple[object, ...]) -> Entry:
-        """Return the entry of a hit of `lookup`, as it was then. Never fails."""
 
     def keys_sharing(self, facts: Facts) -> tuple[Key, ...]:
         """Return the keys of the bytes with these facts, in no order, and 100 of them at most."""

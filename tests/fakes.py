@@ -6,11 +6,12 @@ import asyncio
 import hashlib
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 from imgfetch.errors import CacheError
-from imgfetch.model.image import Entry, Lookup
+from imgfetch.model.image import Entry, Hit, Lookup
 from imgfetch.model.request import Head, Lease, Partial
 from imgfetch.model.result import ErrorKind
 from imgfetch.model.values import Digest, StagingId
@@ -143,15 +144,11 @@ class MemoryStore(MemoryStaging, MemoryLeases):
     def lookup(self, keys: Sequence[Key], *, now: float) -> Lookup:
         found = {key: entry for key in keys if (entry := self.find(key, None)) is not None}
         answers = {
-            key: (self.path(entry), (entry,)) for key, entry in found.items() if self._is_unasked(entry, now)
+            key: Hit(self.path(entry), (entry,), itemgetter(0))
+            for key, entry in found.items()
+            if self._is_unasked(entry, now)
         }
         return Lookup(answers, {*keys}.difference(entry.key for entry in self.entries.values()), now)
-
-    @staticmethod
-    def entry_of(record: tuple[object, ...]) -> Entry:
-        (entry,) = record
-        assert isinstance(entry, Entry)
-        return entry
 
     def _is_unasked(self, entry: Entry, now: float) -> bool:
         until = fresh_until(entry)

@@ -96,10 +96,10 @@ class StoreSuite:
         assert store.lookup([], now=20).hits == {}
         for asked in ([*keys, DOG, keys[0]], keys[:1]):
             answers = store.lookup(asked, now=20).hits
-            assert {key: store.entry_of(record) for key, (_, record) in answers.items()} == {
+            assert {key: hit.entry for key, hit in answers.items()} == {
                 key: kept[key] for key in asked if key in kept
             }
-            assert {path for path, _ in answers.values()} == {store.path(kept[key]) for key in answers}
+            assert {hit.path for hit in answers.values()} == {store.path(kept[key]) for key in answers}
         assert store.lookup(keys, now=10).hits == store.lookup(keys, now=100).hits == {}
         self.lose(store, kept[keys[1]])
         self.change(store, kept[keys[2]], b"no picture")
@@ -153,7 +153,7 @@ class StoreSuite:
         assert store.find(CAT) == plain
         assert store.find(CAT, selector="bob") == bob
         assert store.find(CAT, selector="alice") == alice
-        assert store.entry_of(store.lookup([CAT], now=20).hits[CAT][1]) == plain
+        assert store.lookup([CAT], now=20).hits[CAT].entry == plain
         fresh = store.refresh(bob, Head(HEAD.url, 304, (("etag", '"2"'),)), request_time=20, response_time=21)
         assert store.find(CAT, selector="bob") == fresh
         assert store.find(CAT, selector="alice") == alice

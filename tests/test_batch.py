@@ -461,7 +461,7 @@ async def _settled(groups: Iterator[Sequence[Job]], lot: int) -> int:
     most = 64 + 3 + (0 if lot == 1 else 2 * lot)  # of a lot as they were given, and as they were seen
     gc.collect()  # what other tests have left
     async with Client("cache", offline=True) as client:
-        async for group, outcomes in client.run_together(groups, lot=lot):
+        async for group, outcomes in client.scheduler.run_together(groups, batch=lot):
             taken += len(outcomes)
             assert len(group) == len(outcomes)
             if taken % 500 == 0:

@@ -25,8 +25,7 @@ from imgfetch.errors import CheckDueError
 from imgfetch.rules.store.check_age import AT_ONCE, CHECK_AGE, is_due
 from imgfetch.store import disk_store, staging
 from imgfetch.store.disk_store import INDEX, DiskStore
-from imgfetch.store.lookup_sql import CHECK_AGE as CHECK_AGE_AT_THE_DOORSTEP
-from imgfetch.store.lookup_sql import glance
+from imgfetch.store.lookup_sql import lookup_paths
 from keeping import CAT, DOG, digest, keep
 from origin import Origin, status, whole
 from pictures import encoded
@@ -279,7 +278,7 @@ def test_when_a_check_is_due() -> None:
     assert is_due(1000, now=1000, age=0)
     assert not is_due(0, now=1e12, age=float("inf"))
     assert is_due(float("nan"), now=1, age=10)
-    assert CHECK_AGE_AT_THE_DOORSTEP == CHECK_AGE == 7 * DAY
+    assert CHECK_AGE == 7 * DAY
 
 
 def test_a_check_is_on_record_in_the_end_and_known_at_once(tmp_path: Path) -> None:
@@ -354,9 +353,9 @@ def test_at_the_doorstep_a_check_that_is_due_is_left_to_the_program(origin: Orig
     url = origin.route("/a", whole(SMALL, **FRESH))
     by_fetch(url, CHECK_AGE)
     grow_older(0)
-    assert glance("cache", [url], now=time()) is not None
+    assert lookup_paths("cache", [url], now=time()) is not None
     grow_older(7.01)
-    assert glance("cache", [url], now=time()) is None
+    assert lookup_paths("cache", [url], now=time()) is None
 
 
 @pytest.mark.parametrize("age", [-1, float("nan")])

@@ -190,9 +190,9 @@ def test_whatever_stands_in_a_row_it_is_served_right_or_not_at_all(
                     assert store.path(entry).read_bytes() == WEBP
                     assert type(entry.facts.width) is type(entry.head.status) is int
                     assert type(entry.request_time) is float
-            for path, record in store.lookup([CAT, DOG], now=time.time()).hits.values():
-                assert path.read_bytes() == WEBP
-                assert type(store.entry_of(record).facts.frames) is int
+            for hit in store.lookup([CAT, DOG], now=time.time()).hits.values():
+                assert hit.path.read_bytes() == WEBP
+                assert type(hit.entry.facts.frames) is int
             assert isinstance(store._index.total().bytes, int)
             assert len(store.salt()) == 32
             for held in store._index.by_use():

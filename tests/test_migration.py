@@ -17,7 +17,7 @@ from imgfetch.model.markup import Rendition
 from imgfetch.model.values import Key
 from imgfetch.store.disk_store import INDEX, DiskStore
 from imgfetch.store.index import _READ_VERSION_1, _RENAMED, Index, version_at
-from imgfetch.store.lookup_sql import VERSION, glance
+from imgfetch.store.lookup_sql import VERSION, lookup_paths
 from keeping import CAT, DOG, HEAD, facts, keep, keep_proved, written
 from test_disk import child, mounted, strace
 
@@ -106,7 +106,7 @@ def test_a_migrated_index_is_made_as_a_new_one_is(tmp_path: Path) -> None:
 def test_a_hasty_reader_leaves_an_old_index_to_others(tmp_path: Path) -> None:
     of_version_1(tmp_path)
     before = (tmp_path / INDEX).read_bytes()
-    assert glance(str(tmp_path), [CAT], now=20) is None
+    assert lookup_paths(str(tmp_path), [CAT], now=20) is None
     assert (tmp_path / INDEX).read_bytes() == before
 
 

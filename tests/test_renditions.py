@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from imgfetch import Cache, Client
 from imgfetch.cli import main
 from imgfetch.demo import news
-from imgfetch.engine.lookup import held
+from imgfetch.engine.lookup import serve_stored
 from imgfetch.model.image import Verified, VerifyLevel
 from imgfetch.model.markup import Candidate, Choice, Policy, Rendition, SourceSet
 from imgfetch.model.request import Head, Settings
@@ -153,7 +153,7 @@ def serves(store: DiskStore, width: int | None, image: SourceSet = LIST, **chang
 def answer(
     store: DiskStore, choice: Choice, settings: Settings, sha256: Digest | None = None
 ) -> Served | None:
-    return held(choice, store, settings, now=NOW, sha256=sha256)
+    return serve_stored(choice, store, settings, now=NOW, sha256=sha256)
 
 
 def test_a_wider_one_that_is_held_answers_and_of_several_the_narrowest(store: DiskStore) -> None:

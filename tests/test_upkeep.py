@@ -89,7 +89,7 @@ async def test_a_caching_transport_keeps_its_cache_below_what_it_may_hold(urls: 
 def test_bounds_that_bound_nothing_are_refused() -> None:
     for name in ("max_cache", "max_age"):
         for value in (-1, float("inf"), float("nan")):
-            with pytest.raises(InputError, match="is no bound"):
+            with pytest.raises(InputError, match="is not a bound"):
                 Client("cache", **{name: value})  # type: ignore[arg-type]
     assert not Path("cache").exists()
 

@@ -8,8 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 import imgfetch
-from imgfetch.api.bounds import bounds_of
-from imgfetch.api.headers import headers_of
+from imgfetch.api.arguments import bounds_of, headers_of
 from imgfetch.api.normalize import spelled
 from imgfetch.engine.lookup import find
 from imgfetch.errors import CacheError, InputError, several

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from imgfetch.api.bounds import bounds_of, check_age_of
+from imgfetch.api.arguments import bounds_of, check_age_of
 from imgfetch.decode.executor import ThreadExecutor
 from imgfetch.decode.pillow import PillowDecoder
 from imgfetch.decode.sandbox import SandboxedDecoder

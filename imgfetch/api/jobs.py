@@ -1,6 +1,6 @@
-"""Errands: what there is to fetch for a run of sources, and what the caller will know each one by.
+"""Jobs: the images to fetch for the sources of a run.
 
-source ─▶ read ─▶ choose ─▶ Errand, one for each image the source offers
+source ─▶ read ─▶ choose ─▶ Job, one for each image that the source offers
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from imgfetch.api.normalize import spelled
 from imgfetch.api.results import Image
 from imgfetch.api.sources import label, name_of, read_source
 from imgfetch.errors import ImgfetchError, InputError, PolicyError
-from imgfetch.model.markup import Choice, Policy, SourceKind
+from imgfetch.model.markup import Candidate, Choice, Policy, SourceKind, SourceSet
 from imgfetch.model.request import NO_SOURCE_ORIGIN
-from imgfetch.model.result import ErrorKind, Failure, Served
+from imgfetch.model.result import CacheStatus, ErrorKind, Failure, Served
 from imgfetch.model.values import Digest
 from imgfetch.redaction import RedactedRepr
 from imgfetch.rules.crawl.opt_out import said_by_page
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from imgfetch.api.sources import Source
-    from imgfetch.model.image import Format, Lookup
-    from imgfetch.model.markup import Problem, SourceSet, Viewport
+    from imgfetch.model.image import Format, Hit, Lookup
+    from imgfetch.model.markup import Problem, Viewport
     from imgfetch.model.request import SourceOrigin
     from imgfetch.model.result import Page
 
@@ -78,10 +78,12 @@ class Job(RedactedRepr):
     """Whether the others of its source are not wanted."""
     problems: tuple[Problem, ...] = ()
     """What could not be read of the image, whether it can be chosen from or not."""
-    seen: Lookup | None = None
-    """Where it was looked for in the cache, if it was."""
+    lookup: Lookup | None = None
+    """The lookup in the cache that may answer for it."""
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN
     """The origin that the caller's headers and userinfo belong to."""
+    hit: Hit | None = None
+    """The stored response of `lookup` that is the result, where nothing is left to decide."""
 
     @property
     def may_be_a_page(self) -> bool:
@@ -99,10 +101,28 @@ class Job(RedactedRepr):
         """Whether the caller wants every rendition, so that none stands for another."""
         return bool(self.choosing.get("every"))
 
+    def image_of(self, hit: Hit) -> Image:
+        """Return the image that a hit is."""
+        choice = self.choice
+        assert isinstance(choice, Choice)  # noqa: S101 (a failure was not looked up)
+        return Image(
+            choice,
+            choice.candidate,
+            hit.entry,
+            hit.path,
+            CacheStatus.CACHED,
+            0,
+            (),
+            (),
+            self.source,
+            self.index,
+            self.place,
+        )
+
     def sign(self, outcome: Served | Failure) -> Image | Failure:
         """Give an outcome the name of the source it belongs to, and a failure all it takes to ask again."""
         if isinstance(outcome, Served):
-            return Image.of(outcome, source=self.source, index=self.index, place=self.place)
+            return Image.of(outcome, source=self.source, index=self.index, position=self.place)
         return replace(
             outcome,
             source=self.source,
@@ -114,6 +134,35 @@ class Job(RedactedRepr):
         )
 
 
+def template(choosing: Choosing) -> Job | None:
+    """Return the job of a plain URL, for `job_like`; None where the choice depends on the URL."""
+    if choosing.get("base_url") or choosing.get("every") or choosing.get("formats"):
+        return None
+    job = next(jobs_of("http://localhost/", 0, **choosing))
+    return job if isinstance(job.choice, Choice) else None
+
+
+def job_like(job: Job, url: str, index: int, lookup: Lookup, hit: Hit) -> Job:
+    """Return the job that `jobs_of` makes of `url`, a URL that is its own key, and its hit.
+
+    `job` is a template: no source is read, and nothing is chosen.
+    """
+    like = job.choice
+    assert isinstance(like, Choice)  # noqa: S101 (see `template`)
+    candidate = Candidate(url)
+    source_set = SourceSet((candidate,), like.source_set.kind)
+    return Job(
+        Choice(candidate, (), like.why, like.policy, like.width, source_set),
+        label(url),
+        index,
+        job.choosing,
+        given=url,
+        lookup=lookup,
+        source_origin=credentials.source_origin_of(url),
+        hit=hit,
+    )
+
+
 def jobs(sources: Iterable[Source | InputError], **choosing: Unpack[Choosing]) -> Iterator[Job]:
     """Draw sources as they are needed; one that cannot be read gives one errand that has failed."""
     for index, source in enumerate(sources):
@@ -121,7 +170,7 @@ def jobs(sources: Iterable[Source | InputError], **choosing: Unpack[Choosing]) -
 
 
 def jobs_of(
-    source: Source | InputError, index: int, *, seen: Lookup | None = None, **choosing: Unpack[Choosing]
+    source: Source | InputError, index: int, *, lookup: Lookup | None = None, **choosing: Unpack[Choosing]
 ) -> Iterator[Job]:
     """Yield an errand for each image that `source` offers; what cannot be read or chosen from has failed.
 
@@ -148,7 +197,7 @@ def jobs_of(
                 given=source,
                 place=place,
                 problems=source_set.problems,
-                seen=seen,
+                lookup=lookup,
                 source_origin=source_origin,
             )
     except ImgfetchError as error:

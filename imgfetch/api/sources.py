@@ -35,8 +35,8 @@ MAX_TEXT = 64_000_000
 """Bytes of text from which on an input is refused: no page is as large, and a wrong file often is."""
 
 
-def lots(things: Iterable[T], most: int) -> Iterator[Sequence[T]]:
-    """So many at a time. Where one cannot be drawn, those before it come first, and then what was raised."""
+def batched(things: Iterable[T], most: int) -> Iterator[Sequence[T]]:
+    """Yield so many at a time. Where drawing one raises, yield those before it first."""
     some: list[T] = []
     try:
         for thing in things:

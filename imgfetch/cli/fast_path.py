@@ -15,7 +15,7 @@ import os
 import sys
 
 from imgfetch.cli.config_file import of_folder, of_user
-from imgfetch.store.lookup_sql import glance
+from imgfetch.store.lookup_sql import lookup_paths
 from imgfetch.system.clock import SystemClock
 
 TYPE_CHECKING = False
@@ -36,7 +36,7 @@ def _answer(arguments: Sequence[str]) -> list[str] | None:
     if asked is None or _is_special():
         return None
     urls, cache = asked
-    paths = glance(cache or os.environ.get("IMGFETCH_CACHE") or "cache", urls, now=SystemClock().now())
+    paths = lookup_paths(cache or os.environ.get("IMGFETCH_CACHE") or "cache", urls, now=SystemClock().now())
     return paths if paths and all(map(str.isprintable, paths)) else None
 
 

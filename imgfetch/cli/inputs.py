@@ -9,7 +9,7 @@ from os.path import exists, isfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgfetch.api.sources import is_url_like, lots
+from imgfetch.api.sources import batched, is_url_like
 from imgfetch.errors import InputError
 from imgfetch.model.result import ErrorKind
 
@@ -37,7 +37,7 @@ def lots_of(options: argparse.Namespace) -> Iterator[Sequence[Source | InputErro
         lines: Iterator[Source | InputError] = _lines(name)
         if options.files:
             lines = (meant(line, options.base) if isinstance(line, str) else line for line in _lines(name))
-        yield from lots(lines, lot_of(name))
+        yield from batched(lines, lot_of(name))
 
 
 def meant(text: str, base: str) -> Source:

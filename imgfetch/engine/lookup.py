@@ -30,43 +30,52 @@ T = TypeVar("T")
 
 
 def look_up(choices: Iterable[Choice], store: Store, settings: Settings, *, now: float) -> Lookup:
-    """Look for all the chosen candidates at once, which costs little more than looking for one."""
+    """Look for all the chosen candidates with one question, which costs little more than looking for one."""
     keys = {key for choice in choices if (key := urls.key(choice.url, settings.key_ignore)) is not None}
     return store.lookup(() if settings.refresh else tuple(keys), now=now)
 
 
-def held(
+def is_recent(lookup: Lookup, *, now: float) -> bool:
+    """Return whether the answer of a lookup may still be used."""
+    return 0 <= now - lookup.at <= RECENT
+
+
+RECENT = 1.0
+"""Seconds for which the answer of a lookup may be used."""
+
+
+def answers(lookup: Lookup, choice: Choice, settings: Settings) -> bool:
+    """Return whether a lookup says of the chosen candidate that it is a hit, or that it is missing."""
+    key = urls.key(choice.url, settings.key_ignore)
+    return key in lookup.missing or key in lookup.hits
+
+
+def serve_stored(
     choice: Choice,
     store: Store,
     settings: Settings,
     *,
     now: float,
     sha256: Digest | None = None,
-    seen: Lookup | None = None,
+    lookup: Lookup | None = None,
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
     at_once: bool = False,
 ) -> Served | None:
     """Serve the chosen candidate from the store, or a wider one where `settings.reuse` allows that.
 
-    None where a request is needed, or cannot be made. The outcome is the same whatever was `seen`, as long
-    as that was within this second; what was not is looked up by itself. `at_once` raises `CheckDueError`
+    None where a request is needed, or cannot be made. The outcome does not depend on `lookup`: what it does
+    not answer, or was asked too long ago, the store is asked by itself. `at_once` raises `CheckDueError`
     where many bytes are to be hashed first.
     """
     if settings.refresh and not settings.offline:
         return None
+    secrets = _secrets(choice.url, settings, source_origin)
     key = urls.key(choice.url, settings.key_ignore)
-    just = seen if seen is not None and is_recent(seen, now=now) else None
-    if just is None or key not in just.missing:
+    if lookup is None or not is_recent(lookup, now=now):
+        lookup = store.lookup(() if key is None else (key,), now=now)
+    if key not in lookup.missing:
         wanted = wanted_of(choice.candidate, settings, sha256)
-        sight = None if just is None or key is None else just.hits.get(key)
-        if sight is not None and _secrets(choice.url, settings, source_origin) != NO_SECRETS:
-            sight = None  # what answers whatever it is asked with answers no credentials
-        serve = (
-            None
-            if sight is None
-            else fetch_policy.before_request_for_bytes(store.entry_of(sight[1]), wanted, settings)
-        )
-        serve = serve or answer(
+        stored = _from_lookup(lookup, key, wanted, settings, secrets) or answer(
             choice.url,
             store,
             wanted,
@@ -76,31 +85,26 @@ def held(
             source_origin=source_origin,
             at_once=at_once,
         )
-        if serve is not None:
-            return _served(choice, choice.candidate, serve, store)
+        if stored is not None:
+            return _served(choice, choice.candidate, stored, store)
     least = renditions.wanted(choice, settings, sha256)
-    if least is None or _secrets(choice.url, settings, source_origin) != NO_SECRETS:
+    if least is None or secrets != NO_SECRETS:
         return None  # a response to credentials is no substitute for another
-    return _stand_in(choice, store, settings, least=least, now=now)
+    return _serve_substitute(choice, store, settings, least=least, now=now)
 
 
-def was_seen(choice: Choice, seen: Lookup, settings: Settings, *, now: float) -> bool:
-    """Whether anything was just seen of the chosen candidate: that it is there, or that nothing is."""
-    key = urls.key(choice.url, settings.key_ignore)
-    return is_recent(seen, now=now) and (key in seen.missing or key in seen.hits)
+def _from_lookup(
+    lookup: Lookup, key: Key | None, wanted: Requirements, settings: Settings, secrets: Secrets
+) -> fetch_policy.UseStored | None:
+    """Return the hit of `key`, where it meets what is wanted. A request with credentials has no hits."""
+    hit = lookup.hits.get(key) if key is not None and secrets == NO_SECRETS else None
+    return None if hit is None else fetch_policy.before_request_for_bytes(hit.entry, wanted, settings)
 
 
-def is_recent(seen: Lookup, *, now: float) -> bool:
-    """Whether what was seen may be taken for what is."""
-    return 0 <= now - seen.at <= JUST
-
-
-JUST = 1.0
-"""Seconds for which it may."""
-
-
-def _stand_in(choice: Choice, store: Store, settings: Settings, *, least: int, now: float) -> Served | None:
-    """Serve what is held, fresh, proved, and at least so wide."""
+def _serve_substitute(
+    choice: Choice, store: Store, settings: Settings, *, least: int, now: float
+) -> Served | None:
+    """Serve another rendition of the source set that is stored, fresh, verified and `least` pixels wide."""
     address = urls.read(choice.url)
     if not isinstance(address, urls.Address):
         return None
@@ -177,7 +181,13 @@ def answer(
 def answer_to(
     fetch: Fetch, store: Store, wanted: Requirements, settings: Settings, *, now: float, at_once: bool = False
 ) -> fetch_policy.UseStored | None:
-    """Return what is held by now, and will do, of what was to be asked for."""
+    """Return what another process may have stored by now, where it answers a request that was to be made."""
+    lookup = store.lookup((fetch.key,), now=now)
+    if fetch.key in lookup.missing:
+        return None
+    stored = _from_lookup(lookup, fetch.key, wanted, settings, fetch.secrets)
+    if stored is not None:
+        return stored
     entry = find_for(fetch, store, settings, at_once=at_once)
     return _answer(fetch.request.url, entry, store, wanted, settings, now=now)
 

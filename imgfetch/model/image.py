@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
 
     from imgfetch.model.markup import Rendition
@@ -191,17 +191,27 @@ class PendingEntry(NamedTuple):
         )
 
 
-Hit: TypeAlias = "tuple[Path, tuple[object, ...]]"
-"""Where the bytes of what is kept lie, and what `Store.told` makes its entry of: hits are many, and of most
-of them nobody asks for more than the path."""
+class Hit(NamedTuple):
+    """A stored response that answers for its key, whatever request asks for it."""
+
+    path: Path
+    """The path of its file."""
+    record: tuple[Any, ...]
+    """What the store has of it, undecoded."""
+    decode: Callable[[tuple[Any, ...]], Entry]
+    """Makes an entry of `record`; never fails."""
+
+    @property
+    def entry(self) -> Entry:
+        """The entry, decoded anew at each access."""
+        return self.decode(self.record)
 
 
 class Lookup(NamedTuple):
-    """What was seen of some keys of a store at one look; of a key in neither part nothing is said."""
+    """The answer of a store about some keys. A key in neither part has to be looked for with `Store.find`."""
 
     hits: Mapping[Key, Hit]
-    """What answers for its key, whatever it is asked with."""
     missing: Collection[Key]
-    """Keys under which nothing is kept."""
+    """Keys under which nothing is stored."""
     at: float
-    """When that was, in seconds since the epoch."""
+    """Seconds since the epoch at which the store was asked."""

@@ -26,7 +26,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, NamedTuple, TypeVar, TypeVarTuple
 
 from imgfetch.errors import CacheError, CheckDueError
-from imgfetch.model.image import Entry, Format, Lookup, PendingEntry
+from imgfetch.model.image import Entry, Format, Hit, Lookup, PendingEntry
 from imgfetch.model.markup import Rendition
 from imgfetch.model.request import Head, Lease, Partial
 from imgfetch.model.result import ErrorKind
@@ -39,10 +39,12 @@ from imgfetch.rules.store.check_age import AT_ONCE, CHECK_AGE, is_due
 from imgfetch.rules.store.eviction import GRACE, IN_USE, Bounds
 from imgfetch.store.access_times import AccessTimes
 from imgfetch.store.evictor import Evictor
-from imgfetch.store.index import Index, told
+from imgfetch.store.index import Index, entry_of
 from imgfetch.store.leases import Leases
+from imgfetch.store.lookup_sql import EXTENSIONS as _EXTENSION_OF
 from imgfetch.store.lookup_sql import INDEX as INDEX
 from imgfetch.store.lookup_sql import OBJECTS as OBJECTS
+from imgfetch.store.lookup_sql import is_intact, name_of
 from imgfetch.store.staging import Contents, Writer, hash_of, noted, stem_of, write_new
 from imgfetch.system.atomic_files import make_folders, open_regular, sync_files, sync_folder, sync_folders
 from imgfetch.system.clock import SystemClock
@@ -50,7 +52,7 @@ from imgfetch.system.clock import SystemClock
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
-    from imgfetch.model.image import Facts, Hit
+    from imgfetch.model.image import Facts
     from imgfetch.model.values import Key
     from imgfetch.ports import Clock
     from imgfetch.rules.store.eviction import StoredObject
@@ -89,7 +91,6 @@ _JUST = 1.0
 _SPENT = Writer("")
 """Stands behind a ticket that is spent, or another store's."""
 
-_EXTENSION_OF = {known.value: known.extension for known in Format}
 _EXTENSIONS = frozenset(_EXTENSION_OF.values())
 
 
@@ -267,37 +268,29 @@ class DiskStore:
             raise self._translated(error) from error
 
     def lookup(self, keys: Sequence[Key], *, now: float) -> Lookup:
-        """Of what is kept under `keys`, all that answers at `now` whatever it is asked with.
+        """Return what is stored under `keys` and answers at `now` for any request, and the missing keys.
 
-        Where the same bytes are not kept so often that `placeholders` might mind, where their size and time
-        are those the index remembers, and where they were hashed not long ago. Of these `find` gives the
-        same, and of what is absent nothing.
+        Small files under many keys are no hits, nor files of another size or modification time than the
+        index has, nor files that are due to be hashed. Of a hit `find` returns the same entry, and None of a
+        missing key.
         """
-        whole: dict[Key, Hit] = {}
-        used: dict[Digest, int] = {}
+        hits: dict[Key, Hit] = {}
+        accessed: dict[Digest, int] = {}
         with self._translating:
             checked = self._clock.now() - self._check_age, self._clock.now() + self._check_age
-            rows, absent = self._index.look_at(keys, now=now, checked=checked)
-            if absent:
+            rows, missing = self._index.lookup(keys, now=now, checked=checked)
+            if missing:
                 self._ours = self._ours or self._is_ours()
             with self._usage.lock:
                 for row in rows:
-                    key, sha256, form, size, mtime_ns, used_at = row[:6]
-                    folder, name = f"{self._objects}/{sha256[:2]}", f"{sha256}.{_EXTENSION_OF[form]}"
-                    try:
-                        status = os.lstat(f"{folder}/{name}")
-                    except OSError:  # `find` says what is wrong
-                        continue
-                    if status.st_size == size and status.st_mtime_ns == mtime_ns:
-                        used[sha256] = used_at
-                        whole[key] = _folder(folder) / name, row
-                self._usage.note(used)
-        return Lookup(whole, absent, now)
-
-    @staticmethod
-    def entry_of(record: tuple[object, ...]) -> Entry:
-        """The entry of what `look_at` saw, whatever has become of it since."""
-        return told(record)
+                    key, sha256, _, size, mtime_ns, used_at = row[:6]
+                    shard, name = name_of(row)
+                    folder = f"{self._objects}/{shard}"
+                    if is_intact(f"{folder}/{name}", size, mtime_ns):
+                        accessed[sha256] = used_at
+                        hits[key] = Hit(_folder(folder) / name, row, entry_of)
+                self._usage.note(accessed)
+        return Lookup(hits, missing, now)
 
     def keys_sharing(self, facts: Facts) -> tuple[Key, ...]:
         """The keys under which the bytes with these facts are kept, in no order, and 100 of them at most."""

@@ -27,12 +27,11 @@ from imgfetch.model.image import Entry, Facts, Format
 from imgfetch.model.request import Head
 from imgfetch.model.result import ErrorKind
 from imgfetch.model.values import Digest, Key
-from imgfetch.rules.image.placeholders import MANY_KEYS, MOST_BYTES
 from imgfetch.rules.policy.fetch_policy import fresh_until
 from imgfetch.rules.store.eviction import IndexTime, StoredObject, advance_clock, is_persisted
 from imgfetch.store.lookup_sql import APPLICATION as APPLICATION
+from imgfetch.store.lookup_sql import COLUMNS, FROM, TYPES, find_rows, sqlite3
 from imgfetch.store.lookup_sql import VERSION as VERSION
-from imgfetch.store.lookup_sql import sqlite3
 from imgfetch.store.staging import sha256 as sha256_of
 
 if TYPE_CHECKING:
@@ -89,26 +88,9 @@ _SCHEMA = f"""
 """  # noqa: S608 (our own numbers)
 # entry has a rowid, since its rows are long: without one they would fill the inner pages of the tree too
 
-_COLUMNS = """
-    e.key, e.sha256, o.format, o.bytes, o.mtime_ns, o.used_at, o.checked_at, e.width, e.height, e.frames,
-    e.verified, e.url, e.status, e.headers, e.request_time, e.response_time,
-    e.redirect_lifetime
-"""
-_FROM = "FROM entry e JOIN object o USING (sha256)"
-_ENTRIES = f"SELECT {_COLUMNS}, e.variant, e.selector, e.id {_FROM}"
+_ENTRIES = f"SELECT {COLUMNS}, e.variant, e.selector, e.id {FROM}"
 _FIND = f"{_ENTRIES} WHERE e.key = ? AND e.selector = ? ORDER BY e.response_time DESC, e.id DESC"
 _FIND_ANY = f"{_ENTRIES} WHERE e.key = ? ORDER BY e.response_time DESC, e.id DESC"
-_LOOK_AT = f"""
-    SELECT {_COLUMNS}, e.variant, e.selector,
-        e.selector = '' AND e.variant = ''
-        AND e.response_time <= ? AND e.fresh_until > ? AND e.fresh_until < 9e99
-        AND o.checked_at > ? AND o.checked_at < ?
-        AND (o.bytes > {MOST_BYTES}
-            OR NOT EXISTS (SELECT 1 FROM entry s WHERE s.sha256 = o.sha256 LIMIT 1 OFFSET {MANY_KEYS - 1}))
-    {_FROM} WHERE e.key IN ({{}})
-"""  # noqa: S608 (our own columns and numbers)
-_LOOKED_AT_AT_ONCE = 64
-_LOOK_AT_ONE, _LOOK_AT_MANY = (_LOOK_AT.format(",".join("?" * n)) for n in (1, _LOOKED_AT_AT_ONCE))
 _ABOUT = f"{_ENTRIES} WHERE e.sha256 = ? ORDER BY e.response_time DESC, e.id DESC LIMIT 1"
 _SHARING = "SELECT DISTINCT key FROM entry WHERE sha256 = ? LIMIT 100"
 _LIST = f"{_ENTRIES} WHERE e.id > ? ORDER BY e.id LIMIT 500"
@@ -376,27 +358,12 @@ class Index:
             self._write(("DELETE FROM salt", ()), ("INSERT INTO salt (value) VALUES (?)", (self._new_salt,)))
         return self._new_salt
 
-    def look_at(
+    def lookup(
         self, keys: Sequence[Key], *, now: float, checked: tuple[float, float]
     ) -> tuple[list[Row], set[Key]]:
-        """What answers for each of `keys` at `now`, whatever it is asked with, and which have nothing.
-
-        Only objects that were last hashed between the times `checked` answer.
-
-        As rows that begin with key, digest, format, size, and three times of the object: of its last change,
-        of its last use on record, and of its last hashing.
-        `told` makes an entry of each, which takes as long as to find it.
-        """
-        found: list[Row] = []
-        for start in range(0, len(keys), _LOOKED_AT_AT_ONCE):
-            some = keys[start : start + _LOOKED_AT_AT_ONCE]
-            if len(some) == 1:
-                found += self._rows(_LOOK_AT_ONE, (now, now, *checked, *some))
-            else:
-                nothing = (None,) * (_LOOKED_AT_AT_ONCE - len(some))
-                found += self._rows(_LOOK_AT_MANY, (now, now, *checked, *some, *nothing))
-        absent = {*keys}.difference([row[0] for row in found])
-        return [row for row in found if row[-1] and _makes_sense(row)], absent
+        """Return the row of each key that answers at `now`, and the missing keys: `lookup_sql.find_rows`."""
+        rows, missing = find_rows(self._rows, keys, now=now, checked=checked)
+        return rows, {Key(key) for key in missing}
 
     def about(self, sha256: Digest) -> Found | None:
         """The latest entry of these bytes, under whatever key."""
@@ -931,14 +898,14 @@ class Index:
 # Rows and values
 
 
-def told(row: Row) -> Entry:
-    """The entry that a row of `Index.look_at` tells of."""
+def entry_of(row: Row) -> Entry:
+    """Return the entry of a row of `Index.lookup`."""
     return _told(*row)
 
 
 def _entry(row: Row) -> Found | None:
     """What a row tells of; None where it makes no sense."""
-    if [*map(type, row)] not in _OF_AN_ENTRY:
+    if [*map(type, row)] not in TYPES:
         return None
     try:
         return Found(_told(*row), *row[4:7])
@@ -974,30 +941,11 @@ def _told(
     return Entry(key, facts, head, request_time, response_time, selected, bound, selector)
 
 
-def _makes_sense(row: Row) -> bool:
-    """Whether `told` can make an entry of a row, found out in less time than it takes to make it."""
-    sha256, headers, types = row[1], row[13], [*map(type, row)]
-    return (
-        types in _OF_AN_ENTRY
-        and row[2] in _FORMATS
-        and len(sha256) == 64
-        and sha256.isalnum()
-        and headers[-1:] in "\n"
-        and headers.count("\t") == headers.count("\n")
-        and ("\\" not in headers or _entry(row) is not None)
-    )
-
-
 def _types(row: Row) -> tuple[type, ...]:
     """Return the types of what stands in the columns of a row: SQLite keeps any value in any of them."""
     return tuple(map(type, row))
 
 
-_OF_AN_ENTRY = tuple(
-    [str] * 3 + [int] * 7 + [str, str, int, str, float, float, bound, str, str, int]
-    for bound in (type(None), float)
-)
-"""Of `_COLUMNS`, the variant, the selector, and a number; without redirects, and with some."""
 _OF_AN_OBJECT = (str, str, int, int, int)
 _OF_A_USE = (str, str, int, int, int, int)
 _SIGHTINGS = frozenset([(float, float), (float, type(None))])

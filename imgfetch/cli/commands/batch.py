@@ -66,7 +66,7 @@ class _Batch:
     async def go(self, client: Client) -> None:
         """Bring what is not there."""
         lot = lot_of(self._options.input)
-        async with client, aclosing(client.run_together(self._todo(), lot=lot)) as brought:
+        async with client, aclosing(client.scheduler.run_together(self._todo(), batch=lot)) as brought:
             async for jobs, outcomes in brought:
                 self._take(jobs[0], outcomes)
 

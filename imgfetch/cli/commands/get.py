@@ -32,7 +32,6 @@ if TYPE_CHECKING:
     from imgfetch.api.client import Client
     from imgfetch.api.jobs import Job
     from imgfetch.api.lock import Lock
-    from imgfetch.api.shortcut import Batch
     from imgfetch.cli.exit_codes import Exit
 
 
@@ -40,9 +39,9 @@ def run(options: argparse.Namespace) -> Exit:
     """Fetch what the sources offer, and print a line for each image."""
     choosing = choosing_of(options)
 
-    def todo(client: Client) -> Iterator[Batch | Job]:
+    def todo(client: Client) -> Iterator[Job]:
         if options.sha256 is None:
-            return client.jobs(lots_of(options), **choosing)
+            return client.scheduler.jobs(lots_of(options), choosing)
         return the_one(jobs(sources_of(options), **choosing), options.sha256)
 
     how = jsonl.asked(choosing) | ({} if options.sha256 is None else {"sha256": options.sha256})
@@ -50,9 +49,7 @@ def run(options: argparse.Namespace) -> Exit:
         return bring(options, todo, Summary(options, report))
 
 
-def bring(
-    options: argparse.Namespace, todo_of: Callable[[Client], Iterator[Batch | Job]], tally: Summary
-) -> Exit:
+def bring(options: argparse.Namespace, todo_of: Callable[[Client], Iterator[Job]], tally: Summary) -> Exit:
     """Do what there is to do, with the options of `get`, and give the exit code that it comes to."""
     watcher = watcher_for(options)
     lock = _lock_of(options)
@@ -60,7 +57,7 @@ def bring(
     try:
         todo = todo_of(client)
         for item in todo:
-            outcomes = client.try_cached(item)
+            outcomes = client.scheduler.try_cached(item)
             if outcomes is None:
                 with watcher:
                     _fetch(client, chain([item], todo), tally)
@@ -85,13 +82,14 @@ def _lock_of(options: argparse.Namespace) -> Lock | None:
     return Lock.read(options.lock or "imgfetch.lock", missing_ok=not options.locked)
 
 
-def _fetch(client: Client, todo: Iterable[Batch | Job], tally: Summary) -> None:
+def _fetch(client: Client, todo: Iterable[Job], tally: Summary) -> None:
     from imgfetch.cli import run_async
 
     async def go() -> None:
-        async with client, aclosing(client.run(todo)) as outcomes:
-            async for outcome in outcomes:
-                tally.take(outcome)
+        async with client, aclosing(client.scheduler.run(todo)) as finished:
+            async for outcomes in finished:
+                for outcome in outcomes:
+                    tally.take(outcome)
 
     run_async.run(go())
 

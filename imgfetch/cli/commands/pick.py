@@ -55,10 +55,12 @@ def _look(options: argparse.Namespace, job: Job, others: Iterator[Job], teller: 
     async def go() -> None:
         with TemporaryDirectory(prefix="imgfetch-") as scratch, watcher_for(options) as watcher:
             async with client_for(options, cache=scratch, observe=watcher.observe) as client:
-                for page in await client.probe_page(job):
+                for page in await client.scheduler.probe_page(job):
                     teller.tell(page)
                 for other in others:
-                    for each in await client.probe_page(other) if _may_be_a_page(other) else [other]:
+                    for each in (
+                        await client.scheduler.probe_page(other) if _may_be_a_page(other) else [other]
+                    ):
                         teller.tell(each)
 
     run_async.run(go())

@@ -13,6 +13,7 @@ import re
 from typing import TYPE_CHECKING
 
 from imgfetch.model.image import Placeholder
+from imgfetch.model.thresholds import REPEATED_BYTES, REPEATED_KEYS
 from imgfetch.rules.http import urls
 
 if TYPE_CHECKING:
@@ -21,10 +22,10 @@ if TYPE_CHECKING:
     from imgfetch.model.image import Facts
     from imgfetch.model.values import Key
 
-MOST_BYTES = 32_768
+MOST_BYTES = REPEATED_BYTES
 """No larger file is taken for a notice under many URLs: a notice is small, and a photo may be repeated."""
 
-MANY_KEYS = 5
+MANY_KEYS = REPEATED_KEYS
 """Files of one name may be renditions of one picture; five names are five pictures."""
 
 

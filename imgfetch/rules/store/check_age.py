@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-CHECK_AGE = 7 * 86_400.0
-"""Seconds after which a stored object is hashed again at its next use, unless the caller says otherwise."""
+from imgfetch.model.thresholds import CHECK_AGE as CHECK_AGE
 
 AT_ONCE = 1 << 20
 """Bytes that may be hashed on an event loop: about two milliseconds."""

@@ -11,14 +11,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+from imgfetch.model.thresholds import GRANULARITY as GRANULARITY
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from imgfetch.model.image import Format
     from imgfetch.model.values import Digest
-
-GRANULARITY = 3600
-"""Seconds for which a use that is on record stands for those that follow it, so that these cost no write."""
 
 GRACE = 600
 """Seconds after a use for which its object may still be looked at by whoever was given the path."""

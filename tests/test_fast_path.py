@@ -9,7 +9,6 @@ import sys
 from contextlib import closing
 from pathlib import Path
 from time import time
-from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -22,13 +21,9 @@ from imgfetch.model.image import Entry, Verified
 from imgfetch.model.request import Head
 from imgfetch.model.values import Key
 from imgfetch.rules.image.placeholders import MOST_BYTES
-from imgfetch.rules.store.eviction import GRANULARITY
 from imgfetch.store.disk_store import INDEX, DiskStore
-from imgfetch.store.lookup_sql import RECENT, glance
+from imgfetch.store.lookup_sql import lookup_paths
 from keeping import facts, keep_proved, written
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 CAT = "https://photos.example/cat.webp"
 DOG = "https://photos.example/dog.webp?w=480"
@@ -237,7 +232,6 @@ def test_what_may_be_a_picture_of_no_picture_is_left_to_the_program(
 
 
 def test_a_use_that_is_to_be_written_down_is_left_to_the_program() -> None:
-    assert RECENT == GRANULARITY
     for ago, plain in ((3500, True), (3700, False), (-3700, False)):
         with closing(sqlite3.connect(f"cache/{INDEX}")) as connection:
             connection.execute("UPDATE object SET used_at = ?", (int(time() - ago),))
@@ -342,13 +336,16 @@ def test_an_index_that_may_be_being_written_to_is_left_to_the_program() -> None:
 
 
 def test_an_index_that_is_written_to_meanwhile_is_left_to_the_program() -> None:
-    def keys() -> Iterator[str]:
-        yield CAT
-        with closing(DiskStore("cache")) as other:
-            keep(other, CAT, b"another cat")
+    class Keys(list[str]):
+        """Keys during whose lookup another process stores something."""
 
-    assert glance("cache", [CAT], now=time()) == [place(CAT)]
-    assert glance("cache", keys(), now=time()) is None
+        def __len__(self) -> int:
+            with closing(DiskStore("cache")) as other:
+                keep(other, CAT, b"another cat")
+            return super().__len__()
+
+    assert lookup_paths("cache", [CAT], now=time()) == [place(CAT)]
+    assert lookup_paths("cache", Keys([CAT]), now=time()) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"no index at all" * 100])
@@ -405,6 +402,8 @@ def test_a_warm_hit_imports_next_to_nothing() -> None:
     assert ours == {
         "imgfetch",
         "imgfetch.store",
+        "imgfetch.model",
+        "imgfetch.model.thresholds",
         "imgfetch.system",
         "imgfetch.system.clock",
         "imgfetch.store.lookup_sql",

@@ -1,0 +1,71 @@
+"""One image for a script, without an event loop."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from imgfetch.api.client import Client
+from imgfetch.api.results import image_or_raise
+from imgfetch.errors import InputError
+from imgfetch.model.markup import Policy
+from imgfetch.model.result import ErrorKind
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from pathlib import Path
+
+    from imgfetch.api.jobs import Choosing
+    from imgfetch.api.results import Image
+    from imgfetch.api.sources import Source
+    from imgfetch.model.image import Format
+    from imgfetch.model.markup import Viewport
+    from imgfetch.model.result import Failure
+
+
+def fetch(
+    source: Source,
+    *,
+    width: int | None = None,
+    viewport: Viewport | None = None,
+    policy: Policy | str = Policy.COVER,
+    formats: Collection[Format | str] | None = None,
+    base_url: str = "",
+    cache: str | Path = "cache",
+    sha256: str | None = None,
+    **options: Any,  # noqa: ANN401 (those of Client)
+) -> Image:
+    """Fetch the first image that `source` offers, for scripts: blocks until it is on disk.
+
+    `source` is a URL of an image or a page, a srcset, a text, a `pathlib.Path`, a `SourceSet` or an open
+    file; a `str` never opens a file. `width` (in device pixels), `viewport`, `policy` and `formats` choose
+    the rendition, as in `choose`; `base_url` is what relative URLs are relative to; `sha256` is the digest
+    the file must have; `options` are those of `Client`. Raises `ImgfetchError`; its `kind` says why.
+    """
+    client = Client(cache, **options)
+    choosing: Choosing = {
+        "width": width,
+        "viewport": viewport,
+        "policy": policy,
+        "formats": formats,
+        "base_url": base_url,
+    }
+    try:
+        job = client.scheduler.first_job(source, sha256, choosing)
+        outcomes = client.scheduler.try_cached(job, may_block=True)
+    finally:
+        client.release()
+    if outcomes is not None:
+        return image_or_raise(outcomes[0])
+    import asyncio
+
+    async def run() -> list[Image | Failure]:
+        async with client:
+            return await client.scheduler.run_job(job)
+
+    with suppress(RuntimeError):
+        asyncio.get_running_loop()
+        raise InputError(
+            ErrorKind.BAD_INPUT, "fetch blocks, and an event loop is running; await Client.get there"
+        )
+    return image_or_raise(asyncio.run(run())[0])
