@@ -59,9 +59,10 @@ async def run(
 
     budget = TimeBudget(limits.total_timeout, clock)
     budget.spent = spent
-    outcome, attempts = await Retrying(limits, clock, events.append).run(
-        send, Fetch(Key(URL), Request(URL)), budget
-    )
+    fetch, retrying = Fetch(Key(URL), Request(URL)), Retrying(limits, clock, events.append)
+    outcome, attempts = await send(fetch), 1
+    if isinstance(outcome, Failure):
+        outcome, attempts = await retrying.repeat(outcome, send, fetch, budget)
     return Run(outcome, attempts, clock.sleeps, fetches, events)
 
 

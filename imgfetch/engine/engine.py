@@ -198,9 +198,10 @@ class Engine:
         async def send(fetch: Fetch) -> Fetched | Failure | Page:
             return await self._downloader.download(fetch, wanted, budget)
 
-        outcome: Fetched | Failure | Page
-        outcome, attempts = await self._retrying.run(send, fetch, budget)
-        if isinstance(outcome, Fetched):
+        outcome, attempts = await send(fetch), 1
+        if isinstance(outcome, Failure):
+            outcome, attempts = await self._retrying.repeat(outcome, send, fetch, budget)
+        if isinstance(outcome, Fetched) and attempts > 1:
             return outcome._replace(attempts=attempts - 1 + outcome.attempts)
         return outcome
 

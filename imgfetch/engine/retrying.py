@@ -36,17 +36,19 @@ class Retrying:
         self.clock = clock
         self.observe = observe
 
-    async def run(
-        self, send: Callable[[Fetch], Awaitable[T | Failure]], fetch: Fetch, budget: TimeBudget
+    async def repeat(
+        self,
+        failed: Failure,
+        send: Callable[[Fetch], Awaitable[T | Failure]],
+        fetch: Fetch,
+        budget: TimeBudget,
     ) -> tuple[T | Failure, int]:
-        """Send `fetch`, and again until it succeeds or no further attempt is advised.
+        """Send `fetch` again after it has `failed`, until it succeeds or no further attempt is advised.
 
-        Returns the last outcome, and the number of attempts.
+        Returns the last outcome, and the number of attempts, the first one included.
         """
-        attempts = _Attempts(self, send, fetch, budget)
-        outcome = await attempts.make()
-        if attempts.may_help(outcome):
-            outcome = await attempts.repeat(outcome)
+        attempts = _Attempts(self, failed, send, fetch, budget)
+        outcome = await attempts.repeat()
         return outcome, attempts.count
 
 
@@ -56,30 +58,24 @@ class _Attempts(Generic[T]):
     def __init__(
         self,
         retrying: Retrying,
+        failed: Failure,
         send: Callable[[Fetch], Awaitable[T | Failure]],
         fetch: Fetch,
         budget: TimeBudget,
     ) -> None:
         self._limits, self._clock, self._observe = retrying.limits, retrying.clock, retrying.observe
+        self._first = failed
         self._send = send
         self._fetch = fetch
         self._budget = budget
-        self._first: T | Failure | None = None
         self.count = 0
 
-    async def make(self) -> T | Failure:
-        """Make one attempt."""
-        self.count += 1
-        outcome = await self._send(self._fetch)
-        if isinstance(outcome, Failure):
-            return replace(outcome, url=urls.redact(self._fetch.request.url), attempts=self.count)
-        return outcome
-
-    async def repeat(self, first: T | Failure) -> T | Failure:
-        """Make further attempts; `first` is the outcome of the one that was made."""
+    async def repeat(self) -> T | Failure:
+        """Make further attempts, if the first one calls for them."""
+        if not self.may_help(self._first):
+            return await self._next()
         from tenacity import AsyncRetrying, retry_if_result
 
-        self._first = first
         retrying = AsyncRetrying(
             retry=retry_if_result(self.may_help),
             wait=self._wait,
@@ -91,16 +87,19 @@ class _Attempts(Generic[T]):
         outcome: T | Failure = await retrying(self._next)
         return outcome
 
+    async def _next(self) -> T | Failure:
+        """Return the outcome of the first attempt, which tenacity has not seen, or make another."""
+        outcome = await self._send(self._fetch) if self.count else self._first
+        self.count += 1
+        if isinstance(outcome, Failure):
+            return replace(outcome, url=urls.redact(self._fetch.request.url), attempts=self.count)
+        return outcome
+
     def may_help(self, outcome: T | Failure) -> bool:
         """Return whether another attempt may end better than this one."""
         return isinstance(outcome, Failure) and retry.may_help(
             outcome, bypassed_caches=self._fetch.bypass_caches
         )
-
-    async def _next(self) -> T | Failure:
-        """Return the outcome of the first attempt, which tenacity has not seen, or make another one."""
-        first, self._first = self._first, None
-        return await self.make() if first is None else first
 
     def _wait(self, state: RetryCallState) -> float:
         return retry.wait(_failure(state), self._limits, chance=self._clock.chance())

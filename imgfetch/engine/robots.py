@@ -98,7 +98,9 @@ class Robots:
         async def send(fetch: Fetch) -> _Verdict:
             return await self._follow_redirects(fetch, budget)
 
-        verdict, _ = await self._retrying.run(send, fetch, budget)
+        verdict = await send(fetch)
+        if isinstance(verdict, Failure):
+            verdict, _ = await self._retrying.repeat(verdict, send, fetch, budget)
         self._remember(origin, verdict)
         return verdict
 
