@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from contextlib import asynccontextmanager, suppress
 from typing import TYPE_CHECKING
 
 import httpx
@@ -28,7 +29,7 @@ from resolving import Resolver
 from test_faults import certificate
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
     from pathlib import Path
 
 pytestmark = pytest.mark.anyio
@@ -243,3 +244,170 @@ async def test_a_caching_transport_sends_its_requests_by_it(tmp_path: Path) -> N
 
 def test_the_earlier_name_is_the_same_class() -> None:
     assert GuardedTransport is PooledTransport
+
+
+async def endless() -> AsyncIterator[bytes]:
+    while True:
+        yield bytes(65_536)
+
+
+async def two_pieces() -> AsyncIterator[bytes]:
+    yield b"in "
+    yield b"pieces"
+
+
+@pytest.mark.parametrize(
+    ("method", "body", "repeated"),
+    [
+        ("GET", None, True),
+        ("HEAD", None, True),
+        ("PUT", lambda: b"whole", True),
+        ("PUT", two_pieces, False),
+        ("POST", lambda: b"whole", False),
+        ("POST", None, False),
+        ("PATCH", lambda: b"whole", False),
+    ],
+)
+async def test_only_an_idempotent_request_that_can_be_read_again_is_repeated(
+    method: str, body: Callable[[], bytes | AsyncIterator[bytes]] | None, *, repeated: bool
+) -> None:
+    async with echo() as server, httpx.AsyncClient(transport=PooledTransport(LOCAL)) as http:
+        await http.get(server.url)
+        request = http.build_request(method, f"{server.url}/close", content=body and body())
+        if repeated:
+            assert (await http.send(request)).headers["x"] == method
+            assert (server.connections, len(server.received)) == (2, 3)
+        else:
+            with pytest.raises(httpx.RemoteProtocolError, match="closed before an answer came"):
+                await http.send(request)
+            assert (server.connections, len(server.received)) == (1, 2)
+
+
+async def test_a_head_request_leaves_the_connection_usable() -> None:
+    async with echo() as server, httpx.AsyncClient(transport=PooledTransport(LOCAL)) as http:
+        for _ in range(3):
+            assert (await http.head(server.url)).headers["x"] == "HEAD"
+        assert server.connections == 1
+
+
+async def test_a_connection_whose_response_was_not_read_is_closed() -> None:
+    async with echo() as server, httpx.AsyncClient(transport=PooledTransport(LOCAL)) as http:
+        async with http.stream("POST", server.url, content=bytes(3_000_000)) as response:
+            assert response.status_code == 200
+        assert (await http.post(server.url, content=b"next")).content == b"next"
+        assert server.connections == 2
+
+
+async def test_a_body_of_another_length_than_its_header_is_the_callers_error() -> None:
+    async with echo() as server, httpx.AsyncClient(transport=PooledTransport(LOCAL)) as http:
+        for length in ("5", "50"):
+            with pytest.raises(httpx.LocalProtocolError, match="Too (much|little) data"):
+                await http.post(server.url, content=two_pieces(), headers={"content-length": length})
+        with pytest.raises(httpx.LocalProtocolError, match="a tunnel"):
+            await http.request("CONNECT", server.url)
+        assert (await http.post(server.url, content=two_pieces())).content == b"in pieces"
+
+
+@asynccontextmanager
+async def serving(
+    answer: Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]],
+) -> AsyncIterator[str]:
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        with suppress(ConnectionError):
+            await answer(reader, writer)
+        writer.close()
+
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    async with server:
+        yield f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+async def test_a_response_before_the_end_of_the_body_ends_the_upload() -> None:
+    async def refuse(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 413 x\r\nContent-Length: 9\r\nConnection: close\r\n\r\ntoo large")
+        await writer.drain()
+
+    async with serving(refuse) as url, httpx.AsyncClient(transport=PooledTransport(LOCAL)) as http:
+        response = await http.post(url, content=endless())
+        assert (response.status_code, response.content) == (413, b"too large")
+
+
+async def test_a_server_that_stops_reading_is_given_up() -> None:
+    finished = asyncio.Event()
+
+    async def wait(*_: object) -> None:
+        await finished.wait()
+
+    async with serving(wait) as url, httpx.AsyncClient(transport=PooledTransport(LOCAL)) as http:
+        with pytest.raises(httpx.WriteTimeout):
+            await http.post(url, content=endless(), timeout=httpx.Timeout(5, write=0.1))
+        finished.set()
+
+
+async def test_interim_responses_are_skipped_and_a_body_may_end_with_the_connection() -> None:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nX: caf\xe9\r\n\r\nall of it")
+
+    async with serving(answer) as url, httpx.AsyncClient(transport=PooledTransport(LOCAL)) as http:
+        response = await http.post(url, content=b"x", headers={"expect": "100-continue"})
+        assert (response.content, response.headers["x"]) == (b"all of it", "café")
+
+
+@pytest.mark.parametrize(
+    ("data", "kind"),
+    [
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf", httpx.RemoteProtocolError),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", httpx.RemoteProtocolError),
+        (b"SSH-2.0-x\r\n", httpx.RemoteProtocolError),
+        (b"", httpx.RemoteProtocolError),
+    ],
+)
+async def test_a_response_that_is_not_http_or_not_whole(data: bytes, kind: type[Exception]) -> None:
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(data)
+
+    async with serving(answer) as url, httpx.AsyncClient(transport=PooledTransport(LOCAL)) as http:
+        with pytest.raises(kind):
+            await http.post(url, content=b"x")
+
+
+async def test_connections_to_one_address_are_limited_and_waited_for() -> None:
+    async with echo() as server, httpx.AsyncClient(transport=PooledTransport(LOCAL, per_address=1)) as http:
+        await asyncio.gather(*(http.post(server.url, content=b"x") for _ in range(9)))
+        assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "transport",
+    [
+        lambda: PooledTransport(LOCAL, per_address=1),
+        lambda: PooledTransport(LOCAL, limits=httpx.Limits(max_connections=1)),
+    ],
+    ids=["per address", "in all"],
+)
+async def test_waiting_for_a_connection_has_a_timeout(transport: Callable[[], PooledTransport]) -> None:
+    async with echo() as server, httpx.AsyncClient(transport=transport()) as http:
+        async with http.stream("GET", f"{server.url}/stall"):
+            with pytest.raises(httpx.PoolTimeout, match="no connection came free within 0.05 s"):
+                await http.get(server.url, timeout=httpx.Timeout(5, pool=0.05))
+        assert (await http.get(server.url)).status_code == 200
+
+
+async def test_closing_ends_requests_under_way() -> None:
+    async with echo() as server:
+        http = httpx.AsyncClient(transport=PooledTransport(LOCAL))
+        reading = asyncio.create_task(http.post(f"{server.url}/stall", content=b"a beginning"))
+        while not server.received:
+            await asyncio.sleep(0.001)
+        await http.aclose()
+        with pytest.raises(httpx.ReadError):
+            await reading
+
+
+async def test_httpx_follows_a_redirect_with_the_body() -> None:
+    with Origin() as origin:
+        async with echo() as server:
+            url = origin.route("/a", redirect(server.url, 307))
+            async with httpx.AsyncClient(transport=PooledTransport(LOCAL), follow_redirects=True) as http:
+                assert (await http.post(url, content=b"")).headers["x"] == "POST"

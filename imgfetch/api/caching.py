@@ -38,7 +38,7 @@ class CachingTransport(CachingLayer):
 
     `verify` is how much is proved before a body is kept: at `full` and `structure` whole images are kept,
     and everything else passes through; `none` keeps any body of any status that the standard lets a cache
-    keep. `transport` is what requests go out by: `GuardedTransport(allow_hosts)` where none is given, which
+    keep. `transport` is what requests go out by: `PooledTransport(allow_hosts)` where none is given, which
     contacts no internal host that `allow_hosts` does not name. `limits` bound what is kept, not what passes;
     `max_cache` and `max_age` bound the cache as those of `Client` do, and `check_age`, `key_ignore` and
     `sandbox` are those of `Client`. Every other parameter of a query tells one response from another; with

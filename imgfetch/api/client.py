@@ -70,7 +70,7 @@ class Client:
     `key_ignore` are shell patterns for query parameters that do not tell one image from another, besides
     those of known signatures. `allow_hosts` names internal hosts, addresses or networks that may be
     contacted. `transport` replaces the network stack, and with it `allow_hosts`, `proxy` and `ca_bundle`; it
-    dials for itself, as a `proxy` does: without the address guard, unless it is a `GuardedTransport`.
+    dials for itself, as a `proxy` does: without the address guard, unless it is a `PooledTransport`.
     `observe` is called with every event on the way (`imgfetch.engine.events`). `lock` takes note of what is
     served, which is then what was chosen; with `locked`, just what it has is served, by its digest, and it is
     not changed. `max_cache` is how many bytes the cache may hold, and `max_age` how many seconds an image may

@@ -63,7 +63,7 @@ class _ForeignTransport(httpx.AsyncBaseTransport):
             request.method,
             str(request.url),
             headers=request.headers.raw,
-            content=request.stream if framed else None,
+            content=_pieces(request) if framed else None,
             extensions=request.extensions,
         )
 
@@ -79,6 +79,12 @@ class _Body(httpx.AsyncByteStream):
 
     async def aclose(self) -> None:
         await self._response.aclose()
+
+
+async def _pieces(request: httpx.Request) -> AsyncIterator[bytes]:
+    assert isinstance(request.stream, httpx.AsyncByteStream)  # noqa: S101 (`httpx.AsyncClient` sends no other)
+    async for piece in request.stream:
+        yield piece
 
 
 @contextmanager
