@@ -380,14 +380,14 @@ http(
     "answers 304 to a question without a condition",
     raw(head(304)),
     kind="protocol",
-    words="HTTP 304 answers a question we did not ask",
+    words="unexpected HTTP 304: no condition was sent",
 )
 http(
     "unasked-416",
     "answers 416 to a question without a range",
     whole(b"", 416),
     kind="protocol",
-    words="HTTP 416 answers a question we did not ask",
+    words="unexpected HTTP 416: no range was requested",
 )
 http(
     "unasked-206",

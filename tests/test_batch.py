@@ -550,7 +550,7 @@ def test_a_batch_respects_robots_and_a_get_need_not(
     kinds = {record["index"]: record["error"] and record["error"]["kind"] for record in ran.records}
     assert kinds == {0: "opted_out", 1: None, 2: "opted_out"}
     assert [origin.asked(path) for path in ("/robots.txt", "/0.webp", "/1.webp", "/2.webp")] == [1, 0, 1, 1]
-    assert "the origin does not want it taken: robots.txt disallows it for imgfetch" in ran.err
+    assert "robots.txt disallows imgfetch; use --robots ignore" in ran.err
     assert Batch(capsys, name, "--robots", "ignore").code == 0
     assert main(["get", f"{origin.url}/0.webp", "--refresh", "--robots", "respect", *LOCAL]) == 1
     assert main(["get", f"{origin.url}/0.webp", "--refresh", *LOCAL]) == 0

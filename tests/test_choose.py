@@ -35,7 +35,7 @@ def test_cover_takes_the_largest_where_none_is_wide_enough() -> None:
 
 def test_cover_without_a_width_takes_the_largest() -> None:
     why = check(WEB, "1920", "1280", "768", "480")
-    assert why == "1920w is the largest of 4; nothing was asked that it could be held against"
+    assert why == "1920w is the largest of 4; no size was given to compare it with"
 
 
 def test_nearest_goes_by_distance_and_prefers_the_larger_of_two() -> None:
@@ -53,7 +53,7 @@ def test_largest_and_smallest_ask_for_no_width() -> None:
 
 def test_densities_are_held_against_the_device_pixel_ratio() -> None:
     why = check("a.png, b.png 1.5x, c.png 3x", "b", "c", "a", viewport=Viewport(800, 600, 1.25))
-    assert why == "1.5x is the smallest of 3 that covers 1.25 device pixels to a CSS pixel"
+    assert why == "1.5x is the smallest of 3 that covers 1.25 device pixels per CSS pixel"
 
 
 def test_densities_without_a_viewport_give_the_densest_since_no_width_can_be_held_against_them() -> None:

@@ -70,7 +70,7 @@ def test_a_refusal_says_with_how_much_less_checking_it_would_be_kept(
     for checked in ("full", *(["structure"] if level == "none" else [])):
         ran = Ran(capsys, "get", url, "--verify", checked, *LOCAL)
         assert ran.code == 1
-        assert ran.err.endswith(f"; --verify {level} would keep it\n")
+        assert ran.err.endswith(f"; --verify {level} would accept it\n")
     assert Ran(capsys, "get", url, "--verify", level, *LOCAL).code == 0
 
 
@@ -164,7 +164,7 @@ def test_a_page_without_a_base_says_what_is_missing(capsys: pytest.CaptureFixtur
     ran = Ran(capsys, "get", "page.html")
     assert ran.code == 2
     assert "up/cat.webp: not a URL" in ran.err
-    assert "; say with --base what it is relative to" in ran.err
+    assert "; name the page's URL with --base" in ran.err
 
 
 def test_json_tells_all_there_is_to_know(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:

@@ -18,7 +18,7 @@ from imgfetch.formats import walk
 from imgfetch.formats.footprint import decode_load
 from imgfetch.model.image import DecodeLoad, Format, Structure
 from imgfetch.model.result import ErrorKind
-from imgfetch.rules.image.decode_budget import has_room, is_light, refusal
+from imgfetch.rules.image.decode_budget import fits, is_light, refusal
 from pictures import animation, encoded, samples
 
 if TYPE_CHECKING:
@@ -142,10 +142,10 @@ def test_an_estimate_is_made_of_any_valid_image_and_of_what_is_none() -> None:
 
 def test_light_images_have_an_eighth_to_themselves() -> None:
     light, heavy = DecodeLoad(100, 10), DecodeLoad(300, 10)
-    assert has_room(light, 800, used=700, used_by_heavy=700)
-    assert not has_room(light, 800, used=701, used_by_heavy=700)
-    assert has_room(heavy, 800, used=400, used_by_heavy=400)
-    assert not has_room(heavy, 800, used=401, used_by_heavy=401)
+    assert fits(light, 800, used=700, used_by_heavy=700)
+    assert not fits(light, 800, used=701, used_by_heavy=700)
+    assert fits(heavy, 800, used=400, used_by_heavy=400)
+    assert not fits(heavy, 800, used=401, used_by_heavy=401)
     assert not is_light(DecodeLoad(10, 5_000_000), 800)
     assert not is_light(DecodeLoad(101, 10), 800)
 

@@ -879,7 +879,7 @@ async def test_a_host_that_sends_all_away_for_a_day_is_left_alone_after_the_thir
     refused = await road.go()
     assert refused is not None
     assert (refused.kind, refused.retry_after) == (ErrorKind.RATE_LIMITED, 86400)
-    assert refused.message == "not asked, after HTTP 503"
+    assert refused.message == "not requested, after HTTP 503"
     assert road.clock.sleeps == []
 
 
@@ -888,7 +888,7 @@ async def test_a_host_that_is_gone_is_left_alone_and_looked_for_again_after_a_wh
     for _ in range(4):
         assert await road.go(GONE, reached=False) is None
         road.clock.time += 0.001
-    assert await road.go() == replace(GONE, message="not asked, after cannot connect")
+    assert await road.go() == replace(GONE, message="not requested, after cannot connect")
     road.clock.time += 1
     assert await road.go(GONE, reached=False) is None  # one looks, and finds it gone still
     road.clock.time += 1

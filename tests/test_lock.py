@@ -165,7 +165,7 @@ def test_other_bytes_under_the_same_url_are_a_failure_and_the_old_file_stays(
 
     refreshed = Ran(capsys, "get", url, "--locked", "--refresh")
     assert (refreshed.code, refreshed.out) == (1, "")
-    assert f"sha256 is {sha256(C)[:12]}…, where {sha256(A)[:12]}… was wanted" in refreshed.err
+    assert f"sha256 is {sha256(C)[:12]}…, expected {sha256(A)[:12]}…" in refreshed.err
     assert "without --locked" in refreshed.err
     assert (Path(old).read_bytes(), LOCK.read_text()) == (A, text)
     assert Ran(capsys, "get", url).images == [A]

@@ -231,23 +231,23 @@ def test_no_robots_txt_allows_all_and_one_that_cannot_be_had_allows_nothing(
     assert robots.is_unavailable(Failure(reason, "", "", http_status=status)) == unavailable
 
 
-def said(*fields: tuple[str, str]) -> str | None:
-    return opt_out.said_by_head(Head("https://h.example/a.webp", 200, fields), "imgfetch")
+def opt_out_in_head(*fields: tuple[str, str]) -> str | None:
+    return opt_out.in_head(Head("https://h.example/a.webp", 200, fields), "imgfetch")
 
 
 @pytest.mark.parametrize(
     ("value", "words"),
     [
-        ("noai", "X-Robots-Tag: noai"),
-        ("NoAI, noimageai", "X-Robots-Tag: noai"),
-        ("nofollow, NOIMAGEINDEX", "X-Robots-Tag: noimageindex"),
-        ("none", "X-Robots-Tag: none"),
-        ("imgfetch: noindex", "X-Robots-Tag: noindex"),
-        ("ImgFetch : nofollow, noindex", "X-Robots-Tag: noindex"),
-        ("*: noai", "X-Robots-Tag: noai"),
-        ("googlebot: nofollow, imgfetch: noai", "X-Robots-Tag: noai"),
-        ("max-snippet: 20, noai", "X-Robots-Tag: noai"),
-        ("unavailable_after: 25 Jun 2010 15:00:00 PST, noindex", "X-Robots-Tag: noindex"),
+        ("noai", "X-Robots-Tag says noai"),
+        ("NoAI, noimageai", "X-Robots-Tag says noai"),
+        ("nofollow, NOIMAGEINDEX", "X-Robots-Tag says noimageindex"),
+        ("none", "X-Robots-Tag says none"),
+        ("imgfetch: noindex", "X-Robots-Tag says noindex"),
+        ("ImgFetch : nofollow, noindex", "X-Robots-Tag says noindex"),
+        ("*: noai", "X-Robots-Tag says noai"),
+        ("googlebot: nofollow, imgfetch: noai", "X-Robots-Tag says noai"),
+        ("max-snippet: 20, noai", "X-Robots-Tag says noai"),
+        ("unavailable_after: 25 Jun 2010 15:00:00 PST, noindex", "X-Robots-Tag says noindex"),
         ("googlebot: noindex", None),
         ("googlebot: nofollow, noindex", None),
         ("imgfetch: nofollow, otherbot: noindex", None),
@@ -260,21 +260,21 @@ def said(*fields: tuple[str, str]) -> str | None:
         ("", None),
     ],
 )
-def test_a_response_says_whether_it_may_be_used(value: str, words: str | None) -> None:
-    assert said(("x-robots-tag", value)) == words
-    assert said(("x-robots-tag", "all"), ("x-robots-tag", value)) == words
+def test_reads_the_opt_outs_of_x_robots_tag(value: str, words: str | None) -> None:
+    assert opt_out_in_head(("x-robots-tag", value)) == words
+    assert opt_out_in_head(("x-robots-tag", "all"), ("x-robots-tag", value)) == words
 
 
-def test_a_reservation_of_text_and_data_mining_is_read() -> None:
-    assert said(("tdm-reservation", " 1 ")) == "TDM-Reservation: 1"
-    assert said(("tdm-reservation", "0"), ("tdm-policy", "https://h.example/p.json")) is None
+def test_reads_a_tdm_reservation() -> None:
+    assert opt_out_in_head(("tdm-reservation", " 1 ")) == "TDM-Reservation is 1"
+    assert opt_out_in_head(("tdm-reservation", "0"), ("tdm-policy", "https://h.example/p.json")) is None
 
 
-def test_a_page_speaks_for_its_images() -> None:
-    def says(*metas: tuple[str, str]) -> str | None:
-        return opt_out.said_by_page(metas, "imgfetch")
+def test_reads_the_opt_outs_of_a_page() -> None:
+    def opt_out_in(*metas: tuple[str, str]) -> str | None:
+        return opt_out.in_page(metas, "imgfetch")
 
-    assert says(("Robots", "index, NoAI")) == "<meta name=robots content=noai>"
-    assert says(("viewport", "noai"), ("imgfetch", "noindex")) == "<meta name=imgfetch content=noindex>"
-    assert says(("tdm-reservation", "1")) == "<meta name=tdm-reservation content=1>"
-    assert says(("googlebot", "noindex"), ("robots", "all"), ("tdm-reservation", "0")) is None
+    assert opt_out_in(("Robots", "index, NoAI")) == "<meta name=robots> says noai"
+    assert opt_out_in(("viewport", "noai"), ("imgfetch", "noindex")) == "<meta name=imgfetch> says noindex"
+    assert opt_out_in(("tdm-reservation", "1")) == "<meta name=tdm-reservation> is 1"
+    assert opt_out_in(("googlebot", "noindex"), ("robots", "all"), ("tdm-reservation", "0")) is None

@@ -72,7 +72,7 @@ def test_what_was_wanted_is_verified() -> None:
 
 def test_another_digest_is_refused_in_few_words() -> None:
     defect = check(FACTS, StagingId("1"), Requirements(sha256=OTHER))
-    assert defect == Defect(ErrorKind.INTEGRITY, "sha256 is abababababab…, where cdcdcdcdcdcd… was wanted")
+    assert defect == Defect(ErrorKind.INTEGRITY, "sha256 is abababababab…, expected cdcdcdcdcdcd…")
 
 
 def test_another_width_is_a_warning_or_an_error() -> None:

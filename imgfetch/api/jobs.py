@@ -20,7 +20,7 @@ from imgfetch.model.request import NO_SOURCE_ORIGIN
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure, Served
 from imgfetch.model.values import Digest
 from imgfetch.redaction import RedactedRepr
-from imgfetch.rules.crawl.opt_out import said_by_page
+from imgfetch.rules.crawl import opt_out
 from imgfetch.rules.http import credentials
 from imgfetch.rules.http.urls import is_relative, redact
 from imgfetch.rules.image.choose import may_be
@@ -217,7 +217,7 @@ def jobs_of_page(job: Job, page: Page, *, most: int, robots: str = "") -> Iterat
 
     url = page.head.url
     text = decode(page.data, page.head.get("content-type"))
-    against = said_by_page(metas(text), robots) if robots else None
+    against = opt_out.in_page(metas(text), robots) if robots else None
     if against is not None:
         yield replace(job, choice=replace(opted_out(against, url), attempts=1))
         return

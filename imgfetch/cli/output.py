@@ -51,7 +51,7 @@ def with_option(failed: Failure) -> Failure:
     return failed
 
 
-_HINTS = {hint: f"--verify {level} would keep it" for level, hint in LESS_CHECKING.items()} | {
+_HINTS = {hint: f"--verify {level} would accept it" for level, hint in LESS_CHECKING.items()} | {
     FILES_ARE_PATHS: "a file is an argument of get; with --files a line of get -i and a report name files too"
 }
 """Hints of the command line, by those of the library."""

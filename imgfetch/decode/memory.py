@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from threading import Event, Lock
 from typing import TYPE_CHECKING
 
-from imgfetch.rules.image.decode_budget import has_room, is_light
+from imgfetch.rules.image.decode_budget import fits, is_light
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ class DecodeMemory:
     def take(self, load: DecodeLoad, budget: int, retry: Callable[[], None]) -> bool:
         """Take memory if there is room, and say so; else `retry` is called once, when there may be some."""
         with self._lock:
-            if has_room(load, budget, used=self._used, used_by_heavy=self._used_by_heavy):
+            if fits(load, budget, used=self._used, used_by_heavy=self._used_by_heavy):
                 self._count(load, budget, 1)
                 return True
             self._waiting.append(retry)

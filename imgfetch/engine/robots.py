@@ -73,7 +73,7 @@ class Robots:
             return replace(verdict, message=message, url=urls.redact(url), attempts=0)
         if verdict.allows(address.target):
             return None
-        return retry.opted_out(f"robots.txt disallows it for {self._token}", url)
+        return retry.opted_out(f"robots.txt disallows {self._token}", url)
 
     async def close(self) -> None:
         """Cancel what is under way; nothing is asked for any more."""

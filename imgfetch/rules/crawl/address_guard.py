@@ -1,7 +1,7 @@
-"""Whether a connection may be made to an address: to a public one always, to an internal one where allowed.
+"""Decide whether to connect to an address: to a public one always, to an internal one if it is allowed.
 
-The guard judges the address that a connection is about to be made to, never a name or a spelling: a resolver
-takes `0x7f000002` for 127.0.0.2, and a name may answer differently the second time it is asked.
+The guard judges the address of the connection itself, never a name or a spelling: a resolver accepts
+`0x7f000002` for 127.0.0.2, and a name may resolve to another address the second time.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ Network: TypeAlias = IPv4Network | IPv6Network
 
 
 def judge(host: str, addresses: Collection[str], *, allowed: Collection[str] = ()) -> Defect | None:
-    """Refuse a host if any address it resolves to is internal; return None where all may be connected to.
+    """Return a Defect if an address of a host is internal and not allowed; None if all may be connected to.
 
-    `allowed` names what may be internal: host names, addresses, or networks (`10.0.0.0/8`). One internal
-    address among public ones refuses the host: no honest name answers with both.
+    `allowed` are host names, addresses, or networks (`10.0.0.0/8`) that may be internal. One internal address
+    among public ones is enough to refuse the host: an honest name does not resolve to both.
     """
     names = {name.lower().strip("[]") for name in allowed}
     if host.lower().strip("[]") in names:
@@ -39,27 +39,27 @@ def judge(host: str, addresses: Collection[str], *, allowed: Collection[str] = (
 
 
 def _may_connect(ip: IP, networks: Collection[Network]) -> bool:
-    """Tell whether an address, and each IPv4 address embedded in it, is public or allowed.
+    """Return True if an address, and each IPv4 address embedded in it, is public or allowed.
 
-    An allowed address includes what is embedded in it. An allowed network does not: behind the prefix of a
-    NAT64, internal addresses stay internal.
+    An allowed address includes the address that is embedded in it. An allowed network does not: behind the
+    prefix of a NAT64, internal addresses stay internal.
     """
-    holding = [network for network in networks if ip in network]
-    if any(network.prefixlen == network.max_prefixlen for network in holding):
+    containing = [network for network in networks if ip in network]
+    if any(network.prefixlen == network.max_prefixlen for network in containing):
         return True
-    if not (holding or table.is_reachable(ip)):
+    if not (containing or table.is_reachable(ip)):
         return False
     if not isinstance(ip, IPv6Address):
         return True
-    return all(_may_connect(inner, networks) for inner in _embedded(ip, holding))
+    return all(_may_connect(inner, networks) for inner in _embedded(ip, containing))
 
 
-def _embedded(ip: IPv6Address, holding: Collection[Network]) -> Iterable[IP]:
-    """Return the IPv4 addresses embedded in an address that is allowed by the networks `holding` it.
+def _embedded(ip: IPv6Address, containing: Collection[Network]) -> Iterable[IP]:
+    """Return the IPv4 addresses embedded in an address that the networks `containing` it allow.
 
-    An allowed part of 64:ff9b:1::/48 is the prefix of a NAT64, so its length says where the IPv4 address is.
+    An allowed part of 64:ff9b:1::/48 is the prefix of a NAT64, so its length locates the IPv4 address.
     """
-    lengths = {network.prefixlen for network in holding} & {48, 56, 64, 96}
+    lengths = {network.prefixlen for network in containing} & {48, 56, 64, 96}
     if lengths and table.is_local_nat64(ip):
         return [table.nat64(ip, length) for length in lengths]
     return table.embedded(ip)

@@ -1,11 +1,11 @@
-"""Which addresses belong to the public internet: a table of address blocks, and IPv4 embedded in IPv6.
+"""Addresses of the public internet: a table of address blocks, and IPv4 embedded in IPv6.
 
-    address ─▶ is_reachable: the longest block that holds it
+    address ─▶ is_reachable: the longest block that contains it
             └▶ embedded: the IPv4 addresses that a packet to it may be forwarded to
 
 The blocks are those of the two IANA special-purpose address registries, as of `REGISTRY_DATE`, and a list
-of our own. tests/vectors/iana has the registries; a test compares every row. The answers of `ipaddress`
-(`is_global`, `is_private`) are not used: they change with the version of Python.
+of our own. tests/vectors/iana has the registries; a test compares every row. `ipaddress.is_global` and
+`is_private` are not used: their answers change with the version of Python.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ class Block(NamedTuple):
 
 
 def is_reachable(ip: IP) -> bool:
-    """Tell whether an address itself is of the public internet; `embedded` addresses are not looked at.
+    """Return True if an address itself is on the public internet; `embedded` addresses are not examined.
 
-    Of several blocks that hold the address, the longest prefix decides. An address in no block is reachable.
+    The block with the longest prefix decides. An address outside all blocks is reachable.
     """
     value = int(ip)
     for shift, blocks in _by_length(ip.version):
@@ -62,13 +62,13 @@ def embedded(ip: IPv6Address) -> tuple[IPv4Address, ...]:
 
 
 def canonical(address: str) -> str:
-    """Return the one spelling of an address; an IPv4-mapped address is the IPv4 address that it leads to."""
+    """Return the canonical spelling of an address; that of the IPv4 address for an IPv4-mapped one."""
     ip = ip_address(address.partition("%")[0])
     return str(getattr(ip, "ipv4_mapped", None) or ip)
 
 
 def is_local_nat64(ip: IPv6Address) -> bool:
-    """Tell whether an address is in the block that a network may use for NAT64 as it likes (RFC 8215)."""
+    """Return True if an address is in the block for the NAT64 of a local network (RFC 8215)."""
     return int(ip) >> 80 == 0x0064FF9B0001
 
 
@@ -78,7 +78,7 @@ def nat64(ip: IPv6Address, length: int) -> IPv4Address:
     Bits 64 to 71 are reserved and are not part of it. A translator ignores the bits that follow it (§2.3).
     """
     octets = ip.packed
-    return IPv4Address(bytes(octets[place] for place in range(length // 8, 16) if place != 8)[:4])
+    return IPv4Address(bytes(octets[index] for index in range(length // 8, 16) if index != 8)[:4])
 
 
 _LAST_32_BITS = 0xFFFFFFFF
@@ -96,9 +96,9 @@ _BEFORE_IPV4 = frozenset(
 
 @cache
 def _by_length(version: int) -> tuple[tuple[int, dict[int, bool]], ...]:
-    """Return how far to shift an address, and the blocks by what is left of it: the longest prefixes first.
+    """Return pairs of a shift and the blocks by their shifted address, the longest prefixes first.
 
-    Read at the first connection: no run without one needs it.
+    Built at the first connection, because a run without connections does not need it.
     """
     by_shift: dict[int, dict[int, bool]] = {}
     for block in _blocks(version):
@@ -173,7 +173,7 @@ IANA_IPV6 = (
     Block("fe80::/10", False, "Link-local unicast: RFC 4291"),
 )
 
-# What the registries do not have, or not by its own name.
+# Blocks that the registries do not have, or only as parts of others.
 OWN = (
     Block("224.0.0.0/4", False, "Multicast: RFC 5771"),
     Block("168.63.129.16/32", False, "Azure's platform services: Microsoft Learn, What is IP 168.63.129.16?"),

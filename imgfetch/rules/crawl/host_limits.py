@@ -1,10 +1,10 @@
-"""What an origin asks of its guests, in words and in deeds.
+"""Decide when a host gets a request, by its answers to earlier ones.
 
-    Standing ─▶ admit ─▶ Go | Stay | Hold | Refuse     before a request
-    Standing ─▶ after ─▶ Standing                      after it
+    HostState ─▶ admit ─▶ Proceed | Queue | Delay | FailFast     before a request
+    HostState ─▶ after ─▶ HostState                              after it
 
-How many requests an origin bears at once is found out as TCP finds out what a network bears: one more
-after each round that went well, half as many after one that did not. Times are of a clock never set.
+The limit of concurrent requests follows TCP's congestion control: one more after each round without a
+failure, half as many after a round with one. Times are in seconds of a monotonic clock.
 """
 
 from __future__ import annotations
@@ -20,126 +20,127 @@ if TYPE_CHECKING:
 
 
 class HostState(NamedTuple):
-    """How we stand with an origin: scheme, host and port."""
+    """The state of an origin: scheme, host and port."""
 
-    width: float
-    """How many requests it bears at once; a part of one is on its way to be."""
-    narrowed_at: float = float("-inf")
-    held_until: float = float("-inf")
-    """When it may be asked again, by its own Retry-After."""
-    turned_away: int = 0
-    """How often in a row it has named a time that nobody waits for."""
-    missed: int = 0
-    """How many rounds of requests in a row have not reached it."""
-    missed_at: float = float("-inf")
+    concurrency: float
+    """Requests at once; the fraction grows to a further one."""
+    halved_at: float = float("-inf")
+    """When `concurrency` was last halved."""
+    delayed_until: float = float("-inf")
+    """When a request may be sent again, by the origin's Retry-After."""
+    too_long_delays: int = 0
+    """Consecutive Retry-After values beyond `total_timeout`."""
+    unreached: int = 0
+    """Consecutive rounds of requests that did not reach the origin."""
+    unreached_at: float = float("-inf")
+    """When the last of these rounds ended."""
     failed: Failure | None = None
-    """The last reason to leave it alone."""
+    """The last reason for a delay or for failing fast."""
 
 
 class Proceed:
-    """Ask now."""
+    """Send the request now."""
 
 
 class Queue:
-    """Wait until another request is back."""
+    """Wait until another request has ended."""
 
 
 class Delay(NamedTuple):
-    """Wait for so many seconds."""
+    """Wait for a number of seconds."""
 
     seconds: float
 
 
 class FailFast(NamedTuple):
-    """Do not ask: the origin wants to be left alone for longer than there is time, or is not there."""
+    """Fail without a request: Retry-After exceeds the time budget, or the host is considered down."""
 
     failed: Failure
 
 
 def initial_state(limits: Limits) -> HostState:
-    """How we stand with an origin that we know nothing of."""
-    return HostState(width=limits.per_host)
+    """Return the state of an unknown origin."""
+    return HostState(concurrency=limits.per_host)
 
 
-def admit(
-    standing: HostState, *, under_way: int, now: float, left: float
-) -> Proceed | Queue | Delay | FailFast:
-    """Whether one more request may go out, where `under_way` are not back and its image has `left` seconds.
+def admit(state: HostState, *, under_way: int, now: float, left: float) -> Proceed | Queue | Delay | FailFast:
+    """Decide whether to send one more request while `under_way` are in progress.
 
-    An origin that was missed again and again is left alone for a second, then for two, at most for half a
-    minute; after each rest one request goes out to look whether it is back.
+    `left` is the time budget of its image, in seconds. An origin that is considered down gets no request for
+    a second, then for two, and so on, at most for half a minute. After each pause one request probes it.
     """
-    held = standing.held_until - now
-    if held > 0 and standing.failed is not None:
-        if held >= left:
-            return FailFast(_left_alone(standing.failed, held))
-        return Delay(held)
-    if standing.missed >= _DEAD and standing.failed is not None:
-        if standing.missed_at + _rest(standing) > now:
-            return FailFast(_left_alone(standing.failed))
+    delay = state.delayed_until - now
+    if delay > 0 and state.failed is not None:
+        if delay >= left:
+            return FailFast(_without_request(state.failed, delay))
+        return Delay(delay)
+    if state.unreached >= _DOWN and state.failed is not None:
+        if state.unreached_at + _pause(state) > now:
+            return FailFast(_without_request(state.failed))
         return Queue() if under_way else Proceed()
-    return Proceed() if under_way < max(1, int(standing.width)) else Queue()
+    return Proceed() if under_way < max(1, int(state.concurrency)) else Queue()
 
 
 def after(
-    standing: HostState, failed: Failure | None, *, reached: bool, began: float, now: float, limits: Limits
+    state: HostState, failed: Failure | None, *, reached: bool, began: float, now: float, limits: Limits
 ) -> HostState:
-    """How we stand after a request that `began` then has ended: in a failure, or well.
+    """Return the state after a request that started at `began` and ended at `now`.
 
-    `reached` is whether a connection was made. What fails of one burst counts once: its requests were on
-    their way before the first of them could tell.
+    `reached` tells whether it got a connection. Failures of one burst count once: its requests were sent
+    before the first of them failed.
     """
     if failed is None or failed.kind not in _OF_THE_ORIGIN:
-        wider = min(float(limits.per_host), standing.width + 1 / standing.width)
-        if wider == standing.width and not (standing.turned_away or standing.missed):
-            return standing  # as it is nearly always
-        return standing._replace(width=wider, turned_away=0, missed=0)
+        concurrency = min(float(limits.per_host), state.concurrency + 1 / state.concurrency)
+        if concurrency == state.concurrency and not (state.too_long_delays or state.unreached):
+            return state  # the usual case
+        return state._replace(concurrency=concurrency, too_long_delays=0, unreached=0)
     if not reached:
-        if began < standing.missed_at:
-            return standing
-        return standing._replace(missed=standing.missed + 1, missed_at=now, failed=failed)
-    standing = standing._replace(missed=0)
-    if began >= standing.narrowed_at:
-        standing = standing._replace(width=max(1.0, standing.width / 2), narrowed_at=now)
+        if began < state.unreached_at:
+            return state
+        return state._replace(unreached=state.unreached + 1, unreached_at=now, failed=failed)
+    state = state._replace(unreached=0)
+    if began >= state.halved_at:
+        state = state._replace(concurrency=max(1.0, state.concurrency / 2), halved_at=now)
     if failed.retry_after is None:
-        return standing
-    # A time beyond the limit is said of one file as often as of the host: thrice in a row it is the host's.
-    turned_away = 0 if failed.retry_after < limits.total_timeout else standing.turned_away + 1
-    standing = standing._replace(turned_away=turned_away, failed=failed)
-    if 0 < turned_away < _TURNED_AWAY:
-        return standing
-    return standing._replace(held_until=max(standing.held_until, now + failed.retry_after))
+        return state
+    # A delay beyond the time limit may concern one file only. After three in a row it concerns the host.
+    too_long_delays = 0 if failed.retry_after < limits.total_timeout else state.too_long_delays + 1
+    state = state._replace(too_long_delays=too_long_delays, failed=failed)
+    if 0 < too_long_delays < _MOST_TOO_LONG_DELAYS:
+        return state
+    return state._replace(delayed_until=max(state.delayed_until, now + failed.retry_after))
 
 
-def is_forgettable(standing: HostState, *, now: float, limits: Limits) -> bool:
-    """Whether we stand with an origin as with one that we know nothing of."""
-    quiet = not (standing.missed or standing.turned_away) and standing.held_until <= now
-    return quiet and standing.width >= limits.per_host
+def is_forgettable(state: HostState, *, now: float, limits: Limits) -> bool:
+    """Return True if the state equals that of an unknown origin, so that it can be dropped."""
+    quiet = not (state.unreached or state.too_long_delays) and state.delayed_until <= now
+    return quiet and state.concurrency >= limits.per_host
 
 
-def _rest(standing: HostState) -> float:
-    return min(30.0, 2.0 ** min(standing.missed - _DEAD, 5))
+def _pause(state: HostState) -> float:
+    """Return the seconds without a request to an origin that is down: 1, 2, 4, 8, 16, 30."""
+    return min(30.0, 2.0 ** min(state.unreached - _DOWN, 5))
 
 
-def _left_alone(failed: Failure, seconds: float | None = None) -> Failure:
-    return replace(failed, message=f"not asked, after {failed.message}", retry_after=seconds)
+def _without_request(failed: Failure, seconds: float | None = None) -> Failure:
+    return replace(failed, message=f"not requested, after {failed.message}", retry_after=seconds)
 
 
-_DEAD = 4
-"""Rounds that did not reach an origin after which it is taken to be dead: more than one image makes."""
-_TURNED_AWAY = 3
+_DOWN = 4
+"""Rounds in a row that did not reach an origin, until it is considered down: more than one image makes."""
+_MOST_TOO_LONG_DELAYS = 3
 _OF_THE_ORIGIN = frozenset({ErrorKind.RATE_LIMITED, ErrorKind.TIMEOUT, ErrorKind.CONNECT, ErrorKind.DNS})
-"""Failures that tell of the origin, and not of what it was asked for."""
+"""Failures that concern the origin, not the requested file."""
 
 
 def retry_after(head: Head, *, now: float) -> float | None:
-    """Seconds to wait by a Retry-After field (RFC 9110 §10.2.3), not negative; None where there is none.
+    """Return the seconds of a Retry-After field (RFC 9110 §10.2.3), at least 0; None if absent or malformed.
 
-    A field that is neither a number of seconds nor an HTTP-date is as good as none.
+    It is a number of seconds or an HTTP-date.
     """
     value = (head.get("retry-after") or "").strip()
     if value.isascii() and value.isdigit():
-        # A number too long for a wait is too long for int(), which refuses more than 4,300 digits.
+        # int() refuses more than 4,300 digits, which are too long a wait anyway.
         return float(value) if len(value) < 300 else float("inf")
     date = dates.read(value)
     return None if date is None else max(0.0, date - now)

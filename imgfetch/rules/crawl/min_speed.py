@@ -1,4 +1,4 @@
-"""Whether a body comes fast enough: a read that never waits long may still never end."""
+"""The minimum speed of a body: without it, a body in small pieces could take forever."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ if TYPE_CHECKING:
 
 
 class MinimumSpeed:
-    """Holds a body to `lowest_speed`, in each `lowest_speed_time` anew. Times are of a clock never set."""
+    """Checks that a body arrives at `lowest_speed`, in each period of `lowest_speed_time`.
+
+    Times are in seconds of a monotonic clock.
+    """
 
     def __init__(self, limits: Limits, *, now: float) -> None:
         self._lowest = limits.lowest_speed * limits.lowest_speed_time
@@ -21,7 +24,7 @@ class MinimumSpeed:
         self._received = 0
 
     def feed(self, size: int, *, now: float) -> Defect | None:
-        """Note that `size` bytes have come by `now`; say so where it goes too slowly."""
+        """Count `size` bytes that have come by `now`; return a Defect if the period was too slow."""
         self._received += size
         if now - self._began < self._time:
             return None
@@ -30,7 +33,7 @@ class MinimumSpeed:
             return Defect(
                 ErrorKind.TIMEOUT,
                 f"too slow: {self._received:,} bytes in {now - self._began:.3g} s,"
-                f" where {lowest:,.7g} bytes a second are the least",
+                f" expected {lowest:,.7g} bytes a second",
                 "lowest_speed",
             )
         self._began, self._received = now, 0

@@ -1,6 +1,6 @@
-"""Which look-up of a name may start: a few at once, fewer for one parent domain, not counting stuck ones.
+"""Decide which name is resolved next: a few at once, fewer of one parent domain, without stuck ones.
 
-hosts that wait, Running… ─▶ next_to_start ─▶ the place of a host in the queue, or None
+waiting hosts, Running… ─▶ next_to_start ─▶ the position of a host in the queue, or None
 """
 
 from __future__ import annotations
@@ -12,19 +12,19 @@ if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
 AT_WORK = 8
-"""Look-ups at work at once. A stuck one no longer counts: another takes its place."""
+"""Lookups at once, without stuck ones: when one gets stuck, a further one starts."""
 AT_WORK_FOR_PARENT = 2
-"""Look-ups at work at once for names of one parent domain."""
+"""Lookups at once for names of one parent domain, without stuck ones."""
 MOST = 64
-"""Look-ups that run at once, stuck ones included."""
+"""Lookups at once, with stuck ones."""
 MOST_FOR_PARENT = 8
-"""The same for names of one parent domain: whoever owns it cannot use up all of `MOST`."""
+"""Lookups at once for names of one parent domain, with stuck ones: its owner cannot use up all of `MOST`."""
 STUCK = 1.0
-"""Seconds after which a look-up is stuck. So the last of 64 starts after 7 s: before its caller gives up."""
+"""Seconds after which a lookup is stuck. So the last of 64 starts after 7 s: before its caller gives up."""
 
 
 class Running(NamedTuple):
-    """A look-up under way."""
+    """A lookup in progress."""
 
     parent: str
     stuck: bool
@@ -36,13 +36,13 @@ def parent(host: str) -> str:
 
 
 def next_to_start(waiting: Iterable[str], running: Collection[Running]) -> int | None:
-    """Return the place of the first host among those `waiting` that may be looked up now."""
+    """Return the position of the first host among those `waiting` whose lookup may start now."""
     at_work = Counter(one.parent for one in running if not one.stuck)
     if len(running) >= MOST or at_work.total() >= AT_WORK:
         return None
     all_running = Counter(one.parent for one in running)
-    for place, host in enumerate(waiting):
-        of = parent(host)
-        if at_work[of] < AT_WORK_FOR_PARENT and all_running[of] < MOST_FOR_PARENT:
-            return place
+    for position, host in enumerate(waiting):
+        domain = parent(host)
+        if at_work[domain] < AT_WORK_FOR_PARENT and all_running[domain] < MOST_FOR_PARENT:
+            return position
     return None

@@ -1,10 +1,10 @@
-"""robots.txt: what the owner of an origin lets a crawler ask for (RFC 9309).
+"""robots.txt: the paths that the owner of an origin allows a crawler to request (RFC 9309).
 
-    bytes ─▶ read ─▶ Rules ─▶ allows a target, or not
+    bytes ─▶ read ─▶ Rules ─▶ allows: may a target be requested?
 
-No library is used: Protego, the best known, copies each rule for each crawler that a group names, so that
-100 KB of hostile text cost it 24 s and a gigabyte; and the standard library's takes the first rule that
-matches for the most specific one.
+No library is used. Protego, the best known, copies each rule for each crawler of a group: 100 KB of hostile
+text cost it 24 s and a gigabyte. The standard library's parser applies the first rule that matches, not the
+most specific one.
 """
 
 from __future__ import annotations
@@ -21,39 +21,39 @@ if TYPE_CHECKING:
     from imgfetch.model.result import Failure
 
 LONGEST = 500 * 1024
-"""Bytes of a robots.txt that are read; the rest is passed over (RFC 9309 §2.5)."""
+"""Bytes of a robots.txt that are read; the rest is ignored (RFC 9309 §2.5)."""
 
 MOST_REDIRECTS = 5
-"""How many redirects lead to a robots.txt at most (RFC 9309 §2.3.1.2)."""
+"""Redirects to a robots.txt at most (RFC 9309 §2.3.1.2)."""
 
 MOST_WORK = 2**28
-"""Characters compared for one URL: a tenth of a second. Its own robots.txt cannot hold up all other origins;
-a thousand patterns of 16 characters with a star, and a URL of 16 KB, are within it."""
+"""Characters compared for one URL at most: a tenth of a second, so that one robots.txt cannot delay all other
+origins. A thousand patterns of 16 characters with a star stay within it for a URL of 16 KB."""
 
 LIFETIME = 24 * 3600.0
-"""Seconds for which a robots.txt holds (RFC 9309 §2.4)."""
+"""Seconds for which a robots.txt is valid (RFC 9309 §2.4)."""
 
 
 class Rule(NamedTuple):
-    """A pattern, in which `*` stands for anything and a `$` at the end for the end."""
+    """A pattern: `*` matches any text, and a final `$` the end of the target."""
 
     pattern: str
     allow: bool
 
 
 class Rules(NamedTuple):
-    """The rules for one crawler, the most specific first; where there are none, all is allowed."""
+    """The rules for one crawler, the most specific first; without rules everything is allowed."""
 
     rules: tuple[Rule, ...] = ()
 
     def allows(self, target: str) -> bool:
-        """Whether a URL's path and query may be asked for: the longest pattern decides (RFC 9309 §2.2.2).
+        """Return True if a target (path and query) may be requested: the longest pattern decides.
 
-        Where to find out would take more than `MOST_WORK`, it may not.
+        See RFC 9309 §2.2.2. If the comparison would take more than `MOST_WORK`, the answer is False.
         """
         if target == "/robots.txt":
             return True
-        # What is special in a pattern is not in a URL (§2.2.3).
+        # The special characters of patterns are ordinary ones in a URL (§2.2.3).
         canonical = _canonical(target).replace("*", "%2A").replace("$", "%24")
         work = 0
         for rule in self.rules:
@@ -66,41 +66,42 @@ class Rules(NamedTuple):
 
 
 def read(data: bytes, token: str) -> Rules:
-    """The rules for the crawler that goes by `token`, else for all. Reads any bytes, in time linear in them.
+    """Return the rules for the crawler `token`, or those for all crawlers if it is not named.
 
-    Of several groups for one crawler, all hold (RFC 9309 §2.2.1).
+    Any bytes are accepted; time is linear in their number. Several groups for one crawler are joined (RFC
+    9309 §2.2.1).
     """
     token = token.lower()
-    ours: dict[str, bool] = {}
-    everybodys: dict[str, bool] = {}
-    named = is_ours = is_everybodys = in_rules = False
+    own: dict[str, bool] = {}
+    common: dict[str, bool] = {}
+    named = for_us = for_all = in_rules = False
     for field, value in _lines(data):
         if field == "user-agent":
             if in_rules:  # a group ends where the next one begins
-                is_ours = is_everybodys = in_rules = False
-            is_ours = is_ours or _token(value) == token
-            is_everybodys = is_everybodys or value.split()[:1] == ["*"]
-            named = named or is_ours
+                for_us = for_all = in_rules = False
+            for_us = for_us or _token(value) == token
+            for_all = for_all or value.split()[:1] == ["*"]
+            named = named or for_us
             continue
         in_rules = True
         pattern = _canonical_pattern(value)
-        for wanted, rules in ((is_ours, ours), (is_everybodys, everybodys)):
-            if wanted and pattern:
-                # Of two that are the same, the one that allows is taken (§2.2.2).
+        for applies, rules in ((for_us, own), (for_all, common)):
+            if applies and pattern:
+                # If a pattern comes twice, `allow` wins (§2.2.2).
                 rules[pattern] = rules.get(pattern, False) or field == "allow"
-    return _sorted(ours if named else everybodys)
+    return _sorted(own if named else common)
 
 
 def token(user_agent: str) -> str:
-    """The name that a robots.txt calls us by: the first of a User-Agent, unless a browser's, else ours."""
+    """Return our name in a robots.txt: the first of the User-Agent, or `imgfetch` if that is a browser's."""
     found = _token(user_agent)
     return found if found not in ("", "mozilla") else "imgfetch"
 
 
 def is_unavailable(failed: Failure) -> bool:
-    """Whether there is no robots.txt, so that all is allowed; else nothing is (RFC 9309 §2.3.1.3, §2.3.1.4).
+    """Return True if the failure means that there is no robots.txt, so that everything is allowed.
 
-    Who answers 429 has one, but not now.
+    Any other failure allows nothing (RFC 9309 §2.3.1.3, §2.3.1.4). Such a one is 429: a robots.txt may exist.
     """
     if failed.kind is ErrorKind.HTTP_STATUS:
         return 400 <= (failed.http_status or 0) < 500
@@ -112,7 +113,7 @@ _FIELDS = {
     "useragent": "user-agent",
     "user agent": "user-agent",
     "allow": "allow",
-    # So it is meant, and so Google reads it.
+    # Google accepts these misspellings too.
     **dict.fromkeys(("disallow", "dissallow", "dissalow", "disalow", "diasllow", "disallaw"), "disallow"),
 }
 
@@ -122,9 +123,9 @@ _ODD = re.compile(r"[^A-Za-z0-9._~:/?#\[\]@!$&()*+,;=%-]")
 
 
 def _lines(data: bytes) -> Iterator[tuple[str, str]]:
-    """The lines that count, by their field; all others are passed over."""
+    """Yield the field and the value of each line that has a known field."""
     for line in _END_OF_LINE.split(data[:LONGEST].removeprefix(b"\xef\xbb\xbf")):
-        text = line.partition(b"#")[0].decode("latin-1").strip()  # an octet is a character, and stays one
+        text = line.partition(b"#")[0].decode("latin-1").strip()  # one character for each octet
         name, colon, value = text.partition(":")
         if not colon:
             name, _, value = text.partition(" ")
@@ -139,13 +140,13 @@ def _token(value: str) -> str:
 
 
 def _sorted(rules: dict[str, bool]) -> Rules:
-    # Of two as long, the one that allows is taken.
-    first = sorted(rules.items(), key=lambda rule: (len(rule[0]), rule[1]), reverse=True)
-    return Rules(tuple(Rule(pattern, allow) for pattern, allow in first))
+    # Of two patterns of equal length, the one that allows wins.
+    ordered = sorted(rules.items(), key=lambda rule: (len(rule[0]), rule[1]), reverse=True)
+    return Rules(tuple(Rule(pattern, allow) for pattern, allow in ordered))
 
 
 def _canonical_pattern(value: str) -> str:
-    """A pattern as it is compared; the empty string where it can match nothing."""
+    """Normalise a pattern for comparison; return an empty string if it cannot match anything."""
     if value[:1] not in ("/", "*"):
         return ""
     end = "$" if value.endswith("$") else ""
@@ -153,20 +154,23 @@ def _canonical_pattern(value: str) -> str:
 
 
 def _canonical(path: str) -> str:
-    """Escapes where they are needed, and none where they are not (RFC 9309 §2.2.2)."""
+    """Escape the characters that need it, and no others (RFC 9309 §2.2.2)."""
     return normal_escapes(_ODD.sub(lambda match: f"%{ord(match[0]):02X}", path))
 
 
 def _work(pattern: str, target: str) -> int:
-    """How many characters it takes to look for a pattern, at worst; what has no star is found at once."""
+    """Return the characters compared in the worst case; a pattern without a star costs nothing."""
     if "*" not in pattern:
         return 0
-    # CPython looks for 100 characters or more in time linear in both (Objects/stringlib/fastsearch.h).
+    # From 100 characters on, CPython's search takes linear time (Objects/stringlib/fastsearch.h).
     return len(target) * min(len(pattern), 100)
 
 
 def _matches(pattern: str, target: str) -> bool:
-    """Whether a pattern matches from the beginning on: each part where it first can, the last at the end."""
+    """Return True if a pattern matches from the start of the target.
+
+    Each part between stars is matched as early as possible, and the part before `$` at the end.
+    """
     if "*" not in pattern:
         return target == pattern[:-1] if pattern[-1] == "$" else target.startswith(pattern)
     first, *parts = pattern.removesuffix("$").split("*")

@@ -1,9 +1,9 @@
-"""What a caller gives for an origin: which request carries it, and which stored response it selects.
+"""The caller's credentials: which request carries them, and which stored response they select.
 
-    headers, cookies, userinfo ─▶ given: the fields for one address, sent to the caller's own origin alone
-                                    └─▶ Secrets ─▶ selector: a hash, by which a stored response is found again
+    headers, cookies, userinfo ─▶ given: the fields for one address, sent to the source's own origin alone
+                                    └─▶ Secrets ─▶ selector: a hash that selects the stored response
 
-A response that was fetched with some credentials never answers a request without them, or with others.
+A response that was fetched with credentials never answers a request without them, or with others.
 """
 
 from __future__ import annotations
@@ -35,21 +35,21 @@ def source_origin_of(url: str) -> SourceOrigin:
 
 
 def at(address: urls.Address, source_origin: SourceOrigin) -> SourceOrigin:
-    """Return `source_origin` for a request to that origin, and none for a request to another.
+    """Return `source_origin` for a request to that origin, and `NO_SOURCE_ORIGIN` for any other request.
 
-    What a request loses, the redirects that follow do not bring back.
+    Credentials that a redirect has removed stay removed for the redirects that follow.
     """
     return source_origin if address.origin == source_origin.origin else NO_SOURCE_ORIGIN
 
 
 def given(address: urls.Address, settings: Settings, source_origin: SourceOrigin) -> Fields:
-    """Return the fields that the caller gives for a request to `address`, one of each name, in lower case.
+    """Return the caller's fields for a request to `address`, one of each name, in lower case.
 
-    Those of no origin in particular, and the userinfo, belong to the source's own origin; the others to the
-    origin that they were given for.
+    Fields without an origin, and the userinfo, are sent to the source's own origin. Fields with an origin are
+    sent to that one.
     """
     if not (settings.headers or settings.headers_for or address.userinfo or source_origin.userinfo):
-        return ()  # as it nearly always is
+        return ()  # the usual case
     own = at(address, source_origin)
     headers = settings.headers if own.origin else ()
     if settings.headers_for:
@@ -61,12 +61,12 @@ def given(address: urls.Address, settings: Settings, source_origin: SourceOrigin
 
 
 def for_origin(origin: str, settings: Settings) -> Fields:
-    """Return the fields that the caller gives for an origin by its name, however a request comes there."""
+    """Return the caller's fields for an origin by its name, also if a redirect leads there."""
     return tuple(field for named, fields in settings.headers_for if named == origin for field in fields)
 
 
 def secrets(address: urls.Address, settings: Settings, source_origin: SourceOrigin) -> Secrets:
-    """Return what of the caller's fields selects the response to a request for `address`."""
+    """Return those of the caller's fields that select the response to a request for `address`."""
     fields = given(address, settings, source_origin)
     sent = selecting(fields) if fields else ()
     if not settings.headers_for:
@@ -82,8 +82,8 @@ def secrets(address: urls.Address, settings: Settings, source_origin: SourceOrig
 def selecting(headers: Iterable[tuple[str, str]]) -> Fields:
     """Return the fields that select a stored response, in the order of their names.
 
-    All do but those that say what the caller prefers, what it is and where it comes from, those that ask
-    something of caches, and those that concern the connection. Several of one name are one (RFC 9110 §5.3).
+    All fields do, except `Accept-*`, User-Agent and Referer, those that are addressed to caches, and those of
+    the connection. Several fields of one name become one (RFC 9110 §5.3).
     """
     found: dict[str, str] = {}
     for field_name, value in headers:
@@ -94,7 +94,7 @@ def selecting(headers: Iterable[tuple[str, str]]) -> Fields:
 
 
 def selects(name: str) -> bool:
-    """Whether a field of this name, in lower case, selects a stored response where a caller gives it."""
+    """Return True if a caller's field of this name, in lower case, selects a stored response."""
     return name not in _SELECTS_NOTHING and not name.startswith("accept")
 
 
@@ -107,14 +107,14 @@ def unselecting(headers: Fields, secrets: Secrets) -> Fields:
 
 
 def selector(secrets: Secrets, salt: bytes, *, redirected: bool) -> str:
-    """Return the hash by which a response is found again; empty where the caller gave nothing.
+    """Return the hash that selects a stored response; an empty string if the caller gave no credentials.
 
-    A response to which redirects led depends also on what the caller gave for the origins on the way.
+    A response after redirects also depends on the caller's fields for the origins on the way.
     """
     fields = secrets.sent + secrets.redirected if redirected else secrets.sent
     if not fields:
         return ""
-    from hashlib import blake2b  # it loads OpenSSL, and few callers give credentials
+    from hashlib import blake2b  # loads OpenSSL; few callers give credentials
 
     text = "\n".join(f"{name}:{value}" for name, value in fields)
     return blake2b(text.encode("utf-8", "surrogatepass"), key=salt[:64], digest_size=16).hexdigest()
@@ -134,12 +134,12 @@ def without_userinfo(source_set: SourceSet) -> SourceSet:
 
 
 def is_written_by_caller(source_set: SourceSet) -> bool:
-    """Whether a source set is a URL or a srcset by itself, rather than what a page or a style sheet says."""
+    """Return True if the caller wrote the source set: a URL or a srcset, not a page or a style sheet."""
     return source_set.kind in (SourceKind.URL, SourceKind.TEXT)
 
 
 def origin_of_all(found: Iterable[SourceSet]) -> SourceOrigin:
-    """Return the one origin that all URLs and srcsets name; none where they name several, or a page does."""
+    """Return the one origin of all URLs and srcsets; `NO_SOURCE_ORIGIN` for several, or for a page's."""
     origins = set()
     for source_set in found:
         if not is_written_by_caller(source_set):
@@ -149,7 +149,7 @@ def origin_of_all(found: Iterable[SourceSet]) -> SourceOrigin:
 
 
 def _basic(userinfo: str) -> str:
-    """Return the credentials of a URL as RFC 7617 §2 sends them."""
+    """Return the credentials of a URL in the form of RFC 7617 §2."""
     from base64 import b64encode
     from urllib.parse import unquote_to_bytes
 
@@ -161,7 +161,7 @@ _SELECTS_NOTHING = frozenset(
     {
         "user-agent",
         "referer",
-        # RFC 9111 and RFC 9110 §13, §14: asked of the cache itself, which obeys them.
+        # RFC 9111 and RFC 9110 §13, §14: addressed to the cache itself, which obeys them.
         "cache-control",
         "pragma",
         "range",
@@ -170,7 +170,7 @@ _SELECTS_NOTHING = frozenset(
         "if-modified-since",
         "if-unmodified-since",
         "if-range",
-        # RFC 9110 §7.6.1: of the connection, not of the request.
+        # RFC 9110 §7.6.1: fields of the connection, not of the request.
         "connection",
         "keep-alive",
         "te",

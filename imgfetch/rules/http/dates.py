@@ -1,7 +1,7 @@
-"""HTTP-dates, read as strictly as they are defined: a date that is nearly one is none.
+"""HTTP-dates, parsed to the letter of their definition.
 
-`email.utils` would read more than RFC 9110 allows, and takes longer to import than a warm run takes; so
-do regular expressions to compile.
+`email.utils` accepts more than RFC 9110 allows, and its import takes longer than a warm run. So does the
+compilation of regular expressions.
 """
 
 from __future__ import annotations
@@ -10,13 +10,13 @@ from functools import lru_cache
 
 
 def read(value: str) -> float | None:
-    """Seconds since the epoch of an HTTP-date in any of its three forms, or None. Whole seconds."""
+    """Parse an HTTP-date in any of its three forms; return whole seconds since the epoch, or None."""
     return _read(value) if len(value) < 64 else None
 
 
-@lru_cache(maxsize=1024)  # a run that fetched many images together has few dates
+@lru_cache(maxsize=1024)  # images that were fetched together have few different dates
 def _read(value: str) -> float | None:
-    """IMF-fixdate, RFC 850 and asctime (RFC 9110 §5.6.7), in any case: senders are not careful about that."""
+    """Parse IMF-fixdate, RFC 850 and asctime (RFC 9110 §5.6.7), in any case: senders often get it wrong."""
     match value.strip(" \t").lower().split(" "):
         case [weekday, day, month, year, time, "gmt"] if weekday[3:] == "," and weekday[:3] in _WEEKDAYS:
             return _seconds(day, month, year, time) if len(year) == 4 else None
@@ -38,9 +38,9 @@ _LENGTHS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 def _century(year: str) -> str:
-    """The century of a year in two digits: what is "more than 50 years in the future" is past (§5.6.7).
+    """Return the century of a year in two digits: "more than 50 years in the future" is past (§5.6.7).
 
-    POSIX draws that line at 69.
+    As in POSIX, 69 and above belong to the past century.
     """
     return "20" if year < "69" else "19"
 
@@ -58,7 +58,7 @@ def _seconds(day: str, month: str, year: str, time: str) -> float | None:
 
 
 def _days(year: int, month: int, day: int) -> int:
-    """Days since 1970-01-01 in the Gregorian calendar; years begin in March, so that leap days come last."""
+    """Count the days since 1970-01-01; years begin in March here, so that leap days come last."""
     year -= month < 3
     of_year = (153 * ((month + 9) % 12) + 2) // 5 + day - 1
     return 365 * year + year // 4 - year // 100 + year // 400 + of_year - 719_468

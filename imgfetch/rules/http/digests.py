@@ -1,10 +1,9 @@
-"""Digests that an origin offers with an image: what they say of the bytes, where they can be read.
+"""Digests in header fields: compare them with the bytes of the body.
 
-    Head ─▶ claims ─▶ weigh: the fields that are right, or a Defect
+    Head ─▶ claims ─▶ check: the fields that agree, or a Defect
 
-A field that cannot be read is as good as none. An ETag is no digest, though some object stores make it of
-one: it can bear out what came, and cannot speak against it (of a multipart or encrypted object it is
-something else).
+A malformed field is ignored. An ETag is not a digest, but some object stores use the MD5 of the object. Such
+an ETag can confirm the bytes, but not refute them: for a multipart or encrypted object it is another value.
 """
 
 from __future__ import annotations
@@ -25,20 +24,21 @@ if TYPE_CHECKING:
 
 
 class Claim(NamedTuple):
-    """What a field says the digest of the whole body is."""
+    """A digest of the whole body, as a field states it."""
 
     field: str
     algorithm: str
-    """As `hashlib` calls it."""
+    """Name of the algorithm in `hashlib`."""
     digest: bytes
     binding: bool = True
-    """Whether another digest is an error; else it only says nothing."""
+    """Whether another digest is an error; if not, the field is ignored then."""
 
 
 def claims(head: Head) -> tuple[Claim, ...]:
-    """The digests that a response's head offers of its body, whole and without a content coding.
+    """Return the digests that a response head states for its whole body.
 
-    Of a body that was coded there are none: they are of the coded bytes (RFC 9530 §2), which are not kept.
+    There are none for a body with a content coding: they would be those of the coded bytes (RFC 9530 §2),
+    which are not stored.
     """
     names = [name for name, _ in head.headers]
     etag = _MD5_ETAG.fullmatch(head.get("etag") or "")
@@ -46,37 +46,37 @@ def claims(head: Head) -> tuple[Claim, ...]:
         return ()
     if (head.get("content-encoding") or "identity").strip().lower() != "identity":
         return ()
-    offered = [*_of_rfc_9530(head), *_of_object_stores(head)]
+    stated = [*_of_rfc_9530(head), *_of_object_stores(head)]
     if etag is not None:
-        offered.append(Claim("etag", "md5", bytes.fromhex(etag[1]), binding=False))
-    return tuple(claim for claim in offered if len(claim.digest) == _LENGTHS[claim.algorithm])
+        stated.append(Claim("etag", "md5", bytes.fromhex(etag[1]), binding=False))
+    return tuple(claim for claim in stated if len(claim.digest) == _LENGTHS[claim.algorithm])
 
 
 def check(claims: Collection[Claim], data: Buffer, sha256: Digest) -> tuple[str, ...] | Defect:
-    """The fields that the bytes bear out, each once; a Defect where they contradict one.
+    """Return the names of the fields that agree with the bytes, each once; a Defect if one disagrees.
 
-    What is claimed in SHA-256 costs nothing; the others read `data` once for each algorithm.
+    SHA-256 costs nothing, because `sha256` is known. Other algorithms read `data` once each.
     """
     if not claims:
         return ()
     known = {"sha256": bytes.fromhex(sha256)}
-    right: dict[str, None] = {}
+    agreeing: dict[str, None] = {}
     for claim in claims:
         if claim.algorithm not in known:
             known[claim.algorithm] = hashlib.new(claim.algorithm, data, usedforsecurity=False).digest()
         found = known[claim.algorithm]
         if found == claim.digest:
-            right[claim.field] = None
+            agreeing[claim.field] = None
         elif claim.binding:
             return Defect(
                 ErrorKind.INTEGRITY,
-                f"{claim.algorithm} is {_short(found)}, where {claim.field} promised {_short(claim.digest)}",
+                f"{claim.algorithm} is {_short(found)}, but {claim.field} promised {_short(claim.digest)}",
             )
-    return tuple(right)
+    return tuple(agreeing)
 
 
 def _of_rfc_9530(head: Head) -> Iterator[Claim]:
-    """Repr-Digest and Content-Digest: dictionaries of byte sequences (RFC 9530 §2, §3; RFC 8941 §3.2)."""
+    """Read Repr-Digest and Content-Digest: dictionaries of bytes (RFC 9530 §2, §3; RFC 8941 §3.2)."""
     for field in ("repr-digest", "content-digest"):
         for member in (head.get(field) or "").split(","):
             match = _MEMBER.fullmatch(member)
@@ -86,13 +86,13 @@ def _of_rfc_9530(head: Head) -> Iterator[Claim]:
 
 def _of_object_stores(head: Head) -> Iterator[Claim]:
     yield Claim("content-md5", "md5", _base64(head.get("content-md5")))
-    # Cloud Storage hashes what it stores; it may have undone a coding on the way out.
+    # Cloud Storage hashes the stored bytes; it may have decoded them for this response.
     if head.get("x-goog-stored-content-encoding") in (None, "identity"):
         for member in (head.get("x-goog-hash") or "").split(","):
             name, _, value = member.strip().partition("=")
             if name == "md5":
                 yield Claim("x-goog-hash", "md5", _base64(value))
-    # Of an object that was uploaded in parts it is a digest of digests, and ends in `-` and their number.
+    # For an object that was uploaded in parts it is a digest of digests, and ends with `-` and their number.
     if (head.get("x-amz-checksum-type") or "").upper() != "COMPOSITE":
         yield Claim("x-amz-checksum-sha256", "sha256", _base64(head.get("x-amz-checksum-sha256")))
 
@@ -104,7 +104,7 @@ _MD5_ETAG = re.compile(r'"([0-9a-f]{32})"')
 
 
 def _base64(text: str | None) -> bytes:
-    """The bytes that a field's value stands for; none where it cannot be read."""
+    """Decode the value of a field; return empty bytes if it is malformed."""
     try:
         return binascii.a2b_base64((text or "").strip().encode("ascii"), strict_mode=True)
     except (binascii.Error, UnicodeEncodeError):

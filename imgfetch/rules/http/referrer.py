@@ -1,4 +1,4 @@
-"""What a request tells of the page that the image stands on: Referrer Policy (W3C), §8.3 and §8.4."""
+"""The Referer field of a request for an image on a page: Referrer Policy (W3C), §8.3 and §8.4."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from imgfetch.model.markup import ReferrerPolicy
 from imgfetch.rules.http import urls
 
 _LONGEST = 4096
-"""Characters in a referrer, beyond which its origin is enough (§8.3, step 6)."""
+"""Characters of a referrer; of a longer one only the origin is sent (§8.3, step 6)."""
 
 
 def referrer(policy: ReferrerPolicy, page: str, url: str) -> str | None:
-    """The value of Referer in a request for `url` on behalf of `page`; None where it has none.
+    """Return the value of Referer for `url` on the page `page`; None if the field is not sent.
 
-    Never with credentials or a fragment. An http: URL of the same machine is no safer to us than another.
+    It never has credentials or a fragment. An http: URL of this machine is treated like any other http: URL.
     """
     if not page:
         return None
@@ -22,7 +22,7 @@ def referrer(policy: ReferrerPolicy, page: str, url: str) -> str | None:
         return None
     origin = here.origin + "/"
     full = here.url if len(here.url) <= _LONGEST else origin
-    same = here.origin == there.origin
+    same_origin = here.origin == there.origin
     downgrade = here.scheme == "https" and there.scheme == "http"
     match policy:
         case ReferrerPolicy.NO_REFERRER:
@@ -32,14 +32,14 @@ def referrer(policy: ReferrerPolicy, page: str, url: str) -> str | None:
         case ReferrerPolicy.ORIGIN:
             return origin
         case ReferrerPolicy.ORIGIN_WHEN_CROSS_ORIGIN:
-            return full if same else origin
+            return full if same_origin else origin
         case ReferrerPolicy.SAME_ORIGIN:
-            return full if same else None
+            return full if same_origin else None
         case _ if downgrade:
             return None
         case ReferrerPolicy.STRICT_ORIGIN:
             return origin
         case ReferrerPolicy.STRICT_ORIGIN_WHEN_CROSS_ORIGIN:
-            return full if same else origin
+            return full if same_origin else origin
         case ReferrerPolicy.NO_REFERRER_WHEN_DOWNGRADE:
             return full

@@ -1,6 +1,6 @@
-"""The head of an answer that is as nearly all are, read in one go.
+"""Parse a plain response head, as nearly all are, with one regular expression.
 
-Of any other nothing is said: not that it is wrong, nor what it means.
+Any other head is left to h11, whether it is valid or not.
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ if TYPE_CHECKING:
 
 
 class Plain(NamedTuple):
-    """A head, and how much follows it."""
+    """A response head, and the place of its body."""
 
     status: int
     fields: tuple[tuple[str, str], ...]
-    """In the order received; names in lower case."""
+    """Names in lower case and values, in the order received."""
     length: int
     """Bytes of the body."""
     end: int
-    """Where the body begins."""
+    """Offset of the body in the data."""
 
 
 def plain(data: Buffer) -> Plain | None:
-    """The final head of HTTP/1.1 that `data`, an answer to a GET, begins with; None where it is not plain.
+    """Parse the final HTTP/1.1 response head at the start of `data`, for a GET; None if it is not plain.
 
-    It is plain if it is here as a whole and to the letter of RFC 9112 §2 to §5, if the length of the body is
-    known from one Content-Length, or from the status (§6.3), and if the connection outlasts it (§9.3).
+    It is plain if it is complete and follows RFC 9112 §2 to §5 to the letter, if the length of the body is
+    known from one Content-Length or from the status (§6.3), and if the connection stays open (§9.3).
     """
     match = _HEAD.match(data)
     if match is None:
@@ -38,9 +38,9 @@ def plain(data: Buffer) -> Plain | None:
     for line in match[2].decode("latin-1").split("\r\n"):
         name, colon, value = line.partition(":")
         if not colon:
-            break  # behind the last
+            break  # after the last field
         name, value = name.lower(), value.strip(" \t")
-        if name in _OF_THE_FRAME:
+        if name in _FRAMING:
             if name == "connection":
                 if value.lower() != "keep-alive":
                     return None
@@ -50,7 +50,7 @@ def plain(data: Buffer) -> Plain | None:
                 return None
         fields.append((name, value))
     status = int(match[1])
-    if status in _BODILESS:
+    if status in _WITHOUT_BODY:
         length = 0
     return None if length is None else Plain(status, tuple(fields), length, match.end())
 
@@ -63,5 +63,5 @@ _HEAD = re.compile(
     rb"HTTP/1\.1 ([2-5][0-9][0-9])(?: [\t\x20-\x7e]*+)?+\r\n"
     rb"((?:[-!#$%&'*+.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
 )
-_OF_THE_FRAME = frozenset({"connection", "content-length", "transfer-encoding"})
-_BODILESS = (204, 304)
+_FRAMING = frozenset({"connection", "content-length", "transfer-encoding"})
+_WITHOUT_BODY = (204, 304)

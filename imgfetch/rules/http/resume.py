@@ -1,10 +1,11 @@
-"""Going on with a download that broke off (RFC 9110 §14), where it is sure to be the same bytes.
+"""Resume an interrupted download (RFC 9110 §14) if it is certain to have the same bytes.
 
-    Head ─▶ is_worth_keeping      what has come so far, for another time
-    Ask ─▶ ranged                 the request, for the rest alone
+    Head ─▶ is_worth_keeping      whether the received part can be resumed later
+    Request ─▶ ranged             the request, for the rest alone
     Partial, Head ─▶ mismatch     why a 206 is not that rest, or None
 
-Nothing rests on it: what does not match is fetched anew, and the whole is proved in the end as always.
+Correctness does not depend on it: a rest that does not match is discarded, and the whole is verified in the
+end as always.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def is_worth_keeping(head: Head, received: int) -> bool:
-    """Whether the first `received` bytes of a body that began with `head` could be gone on with later."""
+    """Return True if the first `received` bytes of the body of `head` can be resumed later."""
     length = content_length(head)
     return (
         head.status == 200
@@ -33,9 +34,9 @@ def is_worth_keeping(head: Head, received: int) -> bool:
 
 
 def asked_for(fetch: Fetch) -> Partial | None:
-    """What a request asks for the rest of; None where it asks for the whole.
+    """Return the first part of a body whose rest is requested; None if the whole is.
 
-    An entity tag tells apart what one URL has given at different times, and says nothing of another URL.
+    An entity tag identifies one of the representations of one URL, and says nothing about another URL.
     """
     partial = fetch.partial
     if partial is None or partial.head.url != fetch.resource:
@@ -44,9 +45,10 @@ def asked_for(fetch: Fetch) -> Partial | None:
 
 
 def ranged(fetch: Fetch) -> Request:
-    """The request as it is sent: for what is missing, on the condition that the rest is unchanged.
+    """Return the request for the missing bytes alone, on condition that the representation is unchanged.
 
-    If it has changed, If-Range has the whole sent instead. It may not carry a weak tag (RFC 9110 §13.1.5).
+    If it has changed, If-Range makes the origin send the whole. A weak tag is not allowed there (RFC 9110
+    §13.1.5).
     """
     partial = asked_for(fetch)
     if partial is None:
@@ -56,7 +58,7 @@ def ranged(fetch: Fetch) -> Request:
 
 
 def mismatch(partial: Partial, head: Head) -> str | None:
-    """Why a 206 does not go on where `partial` ends (RFC 9110 §14.4, §15.3.7); None where it does."""
+    """Return why a 206 does not continue `partial` (RFC 9110 §14.4, §15.3.7); None if it does."""
     length = content_length(partial.head) or 0
     missing = length - partial.length
     found = head.get("content-range") or ""
@@ -64,17 +66,17 @@ def mismatch(partial: Partial, head: Head) -> str | None:
     if span is None:
         return f"Content-Range is {found[:60]!r}" if found else "no Content-Range"
     if tuple(map(int, span.groups())) != (partial.length, length - 1, length):
-        return f"{found[:60]}, where {partial.length}-{length - 1}/{length} was wanted"
+        return f"{found[:60]}, expected {partial.length}-{length - 1}/{length}"
     if head.get("etag") != partial.head.get("etag"):
-        return "another ETag than that of the beginning"
+        return "another ETag than the first part"
     if head.get("content-encoding"):
-        return "a content coding that the beginning has not"
+        return "a content coding that the first part does not have"
     promised = content_length(head)
     if promised not in (None, missing):
-        return f"{promised:,} bytes, where {missing:,} are missing"
+        return f"{promised:,} bytes, expected {missing:,}"
     return None
 
 
 _CONTENT_RANGE = r"bytes +([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})"
-# In printable ASCII: what else a tag may hold might not come back to the origin as it was sent.
+# Printable ASCII only: other characters of a tag might not return to the origin unchanged.
 _STRONG = re.compile(r'"[!#-~]+"')

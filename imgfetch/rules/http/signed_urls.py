@@ -1,19 +1,19 @@
-"""Which parameters of a query only sign a URL, and do not tell one image from another.
+"""Signatures in queries: parameters that sign a URL, and do not select an image.
 
-A signed URL changes every hour, and names the same image each time: its signature is no part of the key.
-What is cut from a key joins URLs, so a wrong cut answers a request with another image. Therefore a scheme
-is cut only where
+A signed URL changes every hour, and identifies the same image each time. So its signature is left out of
+the key. A parameter that is left out joins URLs: a wrong one answers a request with another image.
+Therefore a scheme is recognised only if
 
-- its signer documents it (each has the address of that page beside it), and
-- all its required parameters are there, each once, with values of the documented form.
+- its signer documents it (the address of that page stands beside it), and
+- all its required parameters are present, each once, with values of the documented form.
 
-Parameters that may change the image, or what is said of it, stay (`w`, `x-oss-process`, `versionId`,
-`response-content-type`). So does everything else: `token` with `expires`, `md5` with `expires`, `exp` with
-`sig` and the like are used by many origins, each in its own way. In doubt a parameter stays, which costs a
-download; a caller that knows better names it (`key_ignore`).
+Parameters that may change the image or its header fields stay (`w`, `x-oss-process`, `versionId`,
+`response-content-type`). So does everything else: many origins use `token` with `expires`, `md5` with
+`expires`, or `exp` with `sig`, each in its own way. In doubt a parameter stays, which costs a download. A
+caller that knows better names it (`key_ignore`).
 
-Left alone on purpose: signatures that do not change (`s` of imgix), and those that nobody has documented
-(`oh` and `oe` of Facebook).
+Two kinds stay on purpose: signatures that do not change (`s` of imgix), and undocumented ones (`oh` and
+`oe` of Facebook).
 """
 
 from __future__ import annotations
@@ -29,20 +29,21 @@ if TYPE_CHECKING:
 
 
 def unsigned(query: str, ignoring: tuple[str, ...] = (), *, signatures: bool = True) -> str:
-    """Return the query without the signatures of known signers, and without what `ignoring` names.
+    """Return the query without the signatures of known signers, and without the `ignoring` parameters.
 
-    `ignoring` are shell patterns (`utm_*`) for the names of parameters, with regard to case. What is left
-    stands as it was written, in its order. Without `signatures`, only what `ignoring` names is left out.
+    `ignoring` are shell patterns (`utm_*`) for the names of parameters; case matters. The rest stays as it is
+    written, in its order. If `signatures` is False, only the `ignoring` parameters are left out.
     """
     if not ignoring and (not signatures or _MAY_SIGN.search(query) is None):
         return query
     parts = query.split("&")
     pairs = [(unquote(name), unquote(value)) for name, _, value in (part.partition("=") for part in parts)]
-    signing, ignored = _signing(pairs) if signatures else frozenset(), _matcher(ignoring)
+    signing, is_ignored = _signing(pairs) if signatures else frozenset(), _matcher(ignoring)
     left = [
         part
         for part, (name, value) in zip(parts, pairs, strict=True)
-        if not (name in signing or (signatures and re.fullmatch(_AKAMAI, value, re.DOTALL)) or ignored(name))
+        if not (name in signing or is_ignored(name))
+        and not (signatures and re.fullmatch(_AKAMAI, value, re.DOTALL))
     ]
     if len(left) == len(parts):
         return query
@@ -50,30 +51,30 @@ def unsigned(query: str, ignoring: tuple[str, ...] = (), *, signatures: bool = T
 
 
 def may_want_a_signature(status: int | None) -> bool:
-    """Whether an origin may answer so because a URL is not signed; the same may mean something else."""
-    # Azure says 409 where an account allows no public access, and 404 where a container does not.
+    """Return True if an origin may answer with this status because a URL is not signed."""
+    # Azure answers 409 if an account allows no public access, and 404 if a container does not.
     return status in (401, 403, 404, 409)
 
 
 class _Signer(NamedTuple):
-    """By which parameters a signature is known, and which others may belong to it."""
+    """The parameters of one scheme of signatures."""
 
-    needs: Mapping[str, str]
-    """All of them are there, and match these expressions."""
-    takes: str = ""
-    """Names, parted by spaces."""
+    required: Mapping[str, str]
+    """Regular expressions for the values of the parameters that make a signature, by name."""
+    optional: str = ""
+    """Names of the parameters that may belong to it, with spaces between."""
 
     def names_in(self, values: Mapping[str, str]) -> frozenset[str]:
-        """The parameters of its signature; none where it is not there."""
-        if not self.needs.keys() <= values.keys():
+        """Return the names of the parameters of this signature; an empty set if there is none."""
+        if not self.required.keys() <= values.keys():
             return frozenset()
-        if not all(re.fullmatch(form, values[name]) for name, form in self.needs.items()):
+        if not all(re.fullmatch(form, values[name]) for name, form in self.required.items()):
             return frozenset()
-        return frozenset(self.needs).union(self.takes.split()) & values.keys()
+        return frozenset(self.required).union(self.optional.split()) & values.keys()
 
 
 def _signing(pairs: list[tuple[str, str]]) -> frozenset[str]:
-    """The names of the parameters that belong to a signature; of what comes twice nobody can tell."""
+    """Return the names of the parameters that belong to a signature; a repeated one belongs to none."""
     counts = Counter(name for name, _ in pairs)
     values = {name: value for name, value in pairs if counts[name] == 1}
     return frozenset().union(*(signer.names_in(values) for signer in _SIGNERS))
@@ -89,21 +90,21 @@ def _matcher(patterns: tuple[str, ...]) -> Callable[[str], object]:
 
 
 def _named(names: str, **forms: str) -> dict[str, str]:
-    """What a signature needs: these names with any value, and those with a value of a form."""
+    """Return the required parameters: these names with any value, and those with a value of a form."""
     return dict.fromkeys(names.split(), ".+") | forms
 
 
 _TIME = "[0-9]{9,11}"  # seconds since the epoch
 _DATE = "[0-9]{8}T[0-9]{6}Z"
 _SECONDS = "[0-9]{1,7}"
-_BASE64 = "[A-Za-z0-9+/_-]{20,700}={0,2}"  # of an HMAC, or of an RSA signature; with either alphabet
+_BASE64 = "[A-Za-z0-9+/_-]{20,700}={0,2}"  # an HMAC or an RSA signature, in either alphabet
 _HEX64 = "[0-9a-f]{64}"
 _HEX = "[0-9a-f]{64,1024}"
-_SAS_ALWAYS = {"sv": "[0-9]{4}-[0-9]{2}-[0-9]{2}", "sig": _BASE64}
-_SAS_MAY = "st se sp spr sip si ses sdd skoid sktid skt ske sks skv saoid suoid scid skdutid sduoid"
+_SAS_REQUIRED = {"sv": "[0-9]{4}-[0-9]{2}-[0-9]{2}", "sig": _BASE64}
+_SAS_OPTIONAL = "st se sp spr sip si ses sdd skoid sktid skt ske sks skv saoid suoid scid skdutid sduoid"
 
 _SIGNERS = (
-    # Amazon S3 (and all that speak its language), Signature Version 4. X-Amz-Content-Sha256 is of the body of
+    # Amazon S3 and compatible stores, Signature Version 4. X-Amz-Content-Sha256 is the digest of the body of
     # the request, which is empty.
     # https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-query-string-auth.html
     _Signer(
@@ -149,15 +150,15 @@ _SIGNERS = (
     # Google Cloud CDN.
     # https://docs.cloud.google.com/cdn/docs/using-signed-urls
     _Signer({"KeyName": "[A-Za-z0-9_-]{1,63}", "Signature": _BASE64, "Expires": _TIME}, "URLPrefix"),
-    # Azure Storage: an account SAS; a service SAS and a user delegation SAS. The last two say how long they
-    # hold and for what, or name a stored policy that does. rscc, rsct and the like change the answer, and
-    # stay; so does `snapshot`.
+    # Azure Storage: an account SAS, a service SAS and a user delegation SAS. The last two state their
+    # lifetime and purpose, or name a stored policy that does. rscc, rsct and the like change the response, so
+    # they stay; so does `snapshot`.
     # https://learn.microsoft.com/rest/api/storageservices/create-account-sas
     # https://learn.microsoft.com/rest/api/storageservices/create-service-sas
     # https://learn.microsoft.com/rest/api/storageservices/create-user-delegation-sas
-    _Signer(_SAS_ALWAYS | _named("ss srt sp se"), f"sr {_SAS_MAY}"),
-    _Signer(_SAS_ALWAYS | _named("sr sp se"), _SAS_MAY),
-    _Signer(_SAS_ALWAYS | _named("sr si"), _SAS_MAY),
+    _Signer(_SAS_REQUIRED | _named("ss srt sp se"), f"sr {_SAS_OPTIONAL}"),
+    _Signer(_SAS_REQUIRED | _named("sr sp se"), _SAS_OPTIONAL),
+    _Signer(_SAS_REQUIRED | _named("sr si"), _SAS_OPTIONAL),
     # Alibaba Cloud OSS, V4 and V1.
     # https://www.alibabacloud.com/help/en/oss/developer-reference/add-signatures-to-urls
     # https://www.alibabacloud.com/help/en/oss/developer-reference/ddd-signatures-to-urls
@@ -203,9 +204,9 @@ _SIGNERS = (
 )
 
 _MAY_SIGN = re.compile(r"[Ss]ignature=|\b(?:sig|token|auth_key|hm)=|hmac|%")
-"""Without it no query has a signature, and most need not be taken apart. An escape may stand for it."""
+"""Every signature matches this, so that most queries need not be parsed. An escape may hide it."""
 
 _AKAMAI = r"(?=(?:.*~)?exp=[0-9]+~)(?:(?:st|exp|ip|id|acl|url)=[^~]*~)+hmac=[0-9a-f]{32,64}"
 """Akamai: "Auth Token 2.0 Verification" (https://techdocs.akamai.com/property-mgr/docs/auth-token-2-0-ver;
-https://pypi.org/project/akamai-edgeauth). The name of the parameter is each customer's own (`hdnts`,
-`__token__`), its value is not. One with `data=` in it may say anything, and stays."""
+https://pypi.org/project/akamai-edgeauth). Each customer chooses the name of the parameter (`hdnts`,
+`__token__`), so its value is matched. A value with `data=` may select an image, and stays."""

@@ -1,4 +1,4 @@
-"""What of a response's head is kept with the bytes, and what a 304 changes of it."""
+"""The header fields of a stored response: which are stored, and which a 304 replaces."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ _OF_THE_CONNECTION = frozenset(
 )
 
 _SECRET = frozenset({"set-cookie", "set-cookie2"})
-"""Of the user, not of the image."""
+"""Fields that belong to the user, not to the image."""
 
 _NEVER_STORED = _OF_THE_CONNECTION | _SECRET
 
 _OF_THE_BYTES = frozenset(
     {
-        # A 304 does not carry the bytes: Content-Length is excepted by RFC 9111 §3.2; the others say how
-        # the kept bytes were read, and some origins put there what suits the empty body of the 304.
+        # A 304 does not carry the bytes: RFC 9111 §3.2 excepts Content-Length. The others describe the stored
+        # bytes, and some origins send values there that fit the empty body of the 304.
         "content-encoding",
         "content-length",
         "content-range",
@@ -47,48 +47,49 @@ _OF_THE_BYTES = frozenset(
 _OF_THE_PART = frozenset(
     {"content-digest", "content-md5", "repr-digest", "x-amz-checksum-sha256", "x-goog-hash"}
 )
-"""What a 206 says of itself, or what the first part has said of the whole."""
+"""Digests: those of a 206 may be of the part alone, so those of the first response stay."""
 
 
 def content_length(head: Head) -> int | None:
-    """What Content-Length promises, in bytes; None where it is absent or no number (RFC 9110 §8.6)."""
+    """Return Content-Length in bytes; None if it is absent or malformed (RFC 9110 §8.6)."""
     if head.get("transfer-encoding") is not None:
-        return None  # which overrides it (RFC 9112 §6.3)
+        return None  # Transfer-Encoding overrides it (RFC 9112 §6.3)
     value = head.get("content-length") or ""
     return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else None
 
 
 def is_page(head: Head) -> bool:
-    """Whether a response says that it is an HTML page (HTML §4.2.5.3 and RFC 2854)."""
+    """Return True if Content-Type says that the body is an HTML page (HTML §4.2.5.3 and RFC 2854)."""
     media_type = (head.get("content-type") or "").partition(";")[0].strip().lower()
     return media_type in ("text/html", "application/xhtml+xml")
 
 
 def listed(value: str | None) -> frozenset[str]:
-    """The members of a list of tokens, in lower case."""
+    """Return the members of a list of tokens, in lower case."""
     return frozenset(name.strip().lower() for name in (value or "").split(","))
 
 
 def storable(head: Head, resource: str, *, signed: bool = False) -> Head:
-    """Return the head as that of `resource`, which is its URL without its signature.
+    """Return the head to store for `resource`, which is the URL of the response without its signature.
 
-    It is without what is of the connection it came over (RFC 9111 §3.1), and without cookies. A URL in it
-    that may be the one asked for is without its signature too, unless the resource is `signed`; a Location
-    needs its own. No URL keeps user and password.
+    Fields of the connection (RFC 9111 §3.1) and cookies are left out. URLs in Content-Location and Link lose
+    their signature too, unless the resource is `signed`; that of Location needs its own. All URLs lose user
+    and password.
     """
-    excepted = _NEVER_STORED
+    left_out = _NEVER_STORED
     connection = head.get("connection")
     if connection is not None and connection != "keep-alive":
-        excepted |= listed(connection)
-    kept = [
-        _stripped(field, without_userinfo if signed else without_signature) if field[0] in _OF_URLS else field
+        left_out |= listed(connection)
+    strip = without_userinfo if signed else without_signature
+    stored = [
+        _stripped(field, strip) if field[0] in _WITH_URLS else field
         for field in head.headers
-        if field[0] not in excepted
+        if field[0] not in left_out
     ]
-    return Head(resource, head.status, tuple(kept))
+    return Head(resource, head.status, tuple(stored))
 
 
-_OF_URLS = ("content-location", "link")
+_WITH_URLS = ("content-location", "link")
 
 
 def _stripped(field: tuple[str, str], strip: Callable[[str], str]) -> tuple[str, str]:
@@ -102,22 +103,21 @@ _TARGET = re.compile("(?<=<)[^<>]*(?=>)")  # RFC 8288 §3
 
 
 def completed(first: Head, last: Head) -> Head:
-    """The head of a whole that came in two parts (RFC 9111 §3.4); of the bytes the first speaks."""
-    taken = _without(last, _OF_THE_BYTES | _OF_THE_PART)
-    names = frozenset(name for name, _ in taken)
-    return first._replace(headers=_without(first, names) + taken)
+    """Return the head of a body that came in two parts (RFC 9111 §3.4); the first one describes the bytes."""
+    newer = _without(last, _OF_THE_BYTES | _OF_THE_PART)
+    names = frozenset(name for name, _ in newer)
+    return first._replace(headers=_without(first, names) + newer)
 
 
 def refreshed(entry: Entry, head: Head, *, request_time: float, response_time: float) -> Entry:
-    """The entry with the fields of a 304 taken in: each replaces all of its name (RFC 9111 §3.2, §4.3.4).
+    """Return the entry with the fields of a 304: each replaces all of its name (RFC 9111 §3.2, §4.3.4).
 
-    Status and URL stay those of the response whose bytes are kept.
+    Status and URL stay those of the response whose bytes are stored.
     """
-    taken = tuple(field for field in storable(head, head.url).headers if field[0] not in _OF_THE_BYTES)
-    names = {name for name, _ in taken}
-    kept = tuple((name, value) for name, value in entry.head.headers if name not in names)
+    newer = _without(storable(head, head.url), _OF_THE_BYTES)
+    names = frozenset(name for name, _ in newer)
     return entry._replace(
-        head=entry.head._replace(headers=kept + taken),
+        head=entry.head._replace(headers=_without(entry.head, names) + newer),
         request_time=request_time,
         response_time=response_time,
     )

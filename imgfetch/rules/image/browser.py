@@ -1,8 +1,8 @@
-"""How a browser takes one rendition of a source set: the policy `browser`.
+"""Select an image of a source set as browsers do: the policy `browser`.
 
-    candidates ─▶ a density each, twins dropped ─▶ rank: the one that is shown, and what may be shown instead
+    candidates ─▶ densities, without duplicates ─▶ rank: the selected one, and those that may replace it
 
-Densities are single precision floats, as they are in browsers: 1.00000001x is 1x.
+Densities are single precision floats, as in browsers: 1.00000001x is 1x.
 """
 
 from __future__ import annotations
@@ -29,72 +29,79 @@ _SHOWN_BY_FIREFOX = _SHOWN_BY_BOTH | {"image/vnd.mozilla.apng", "image/x-ms-bmp"
 
 _SINGLE = struct.Struct("f")
 
-_MOST_REMEMBERED = 64
-"""Candidates of a list: what is longer is not met twice."""
+_MOST_CACHED = 64
+"""Candidates of a cached list: longer lists do not repeat."""
 
 
 def normalise(
     urls: Sequence[str], descriptors: Descriptors, source_size: float, *, src: str = ""
 ) -> tuple[tuple[str, float], ...]:
-    """Each candidate's URL and density in device pixels a CSS pixel, in the order written.
+    """Return the URL and the density of each candidate, in the order written.
 
-    `src` joins as 1x where no candidate has a width; of equal densities the first written stays
-    (HTML §4.8.4.3.4, §4.8.4.3.9, and step 1 of §4.8.4.3.6). `source_size` is in CSS pixels.
+    Densities are in device pixels per CSS pixel, `source_size` is in CSS pixels. `src` is a candidate of 1x
+    if no candidate has a width. Of equal densities only the first is returned (HTML §4.8.4.3.4, §4.8.4.3.9,
+    and step 1 of §4.8.4.3.6).
     """
-    places = _places(descriptors, source_size, bool(src))
+    positions = _positions(descriptors, source_size, bool(src))
     every = (*urls, src)
-    return tuple((every[place], number) for number, place in places.items())
+    return tuple((every[position], number) for number, position in positions.items())
 
 
 def rank(
     urls: Sequence[str], descriptors: Descriptors, source_size: float, dpr: float, *, src: str = ""
 ) -> list[str]:
-    """The URLs that a browser may show, in the order in which it thinks of them; none of no candidates.
+    """Return the URLs that a browser may show; an empty list without candidates.
 
-    The last is the lowest density that covers `dpr`, else the highest. Before it stand the denser ones,
-    the densest first: of those the first that costs nothing is shown instead.
+    The last one has the lowest density that covers `dpr`, else the highest density. Denser ones stand before
+    it, the densest first: a browser shows the first of them that it has in its cache.
     """
-    ranks = _ranks if len(descriptors) <= _MOST_REMEMBERED else _ranks.__wrapped__
+    ranks = _ranks if len(descriptors) <= _MOST_CACHED else _ranks.__wrapped__
     every = (*urls, src) if src else urls
-    return [every[place] for place in ranks(descriptors, source_size, dpr, bool(src))]
+    return [every[position] for position in ranks(descriptors, source_size, dpr, bool(src))]
 
 
 @lru_cache(maxsize=1024)
 def _ranks(descriptors: Descriptors, source_size: float, dpr: float, has_src: bool) -> tuple[int, ...]:
-    """The places of what `rank` gives."""
-    places = _places(descriptors, source_size, has_src)
+    """Return the positions of the candidates that `rank` returns."""
+    positions = _positions(descriptors, source_size, has_src)
     wanted = single(dpr)
-    covering = sorted((number for number in places if number >= wanted), reverse=True)
-    return tuple(places[number] for number in covering or sorted(places)[-1:])
+    covering = sorted((number for number in positions if number >= wanted), reverse=True)
+    return tuple(positions[number] for number in covering or sorted(positions)[-1:])
 
 
-def _places(descriptors: Descriptors, source_size: float, has_src: bool) -> dict[float, int]:
-    """Where the first of each density stands: `src` behind all others, if it joins them."""
-    places: dict[float, int] = {}
-    for place, (width, written) in enumerate(descriptors):
-        places.setdefault(density(width, written, source_size), place)
+def _positions(descriptors: Descriptors, source_size: float, has_src: bool) -> dict[float, int]:
+    """Map each density to the position of its first candidate; `src` comes after all others."""
+    positions: dict[float, int] = {}
+    for position, (width, written) in enumerate(descriptors):
+        positions.setdefault(density(width, written, source_size), position)
     if has_src and all(width is None for width, _ in descriptors):
-        places.setdefault(1.0, len(descriptors))
-    return places
+        positions.setdefault(1.0, len(descriptors))
+    return positions
 
 
 def rungs(descriptors: Descriptors) -> tuple[list[int], ...]:
-    """The places of candidates with a width, and of those without, the sparsest first at whatever size."""
+    """Return the positions of the candidates with a width, and of those without, by ascending density.
+
+    The order holds for every source size.
+    """
     kinds: tuple[dict[float, int], dict[float, int]] = {}, {}
-    for place, (width, written) in enumerate(descriptors):
-        kinds[width is None].setdefault(density(width, written, 1.0), place)
-    return tuple([places[number] for number in sorted(places)] for places in kinds if places)
+    for position, (width, written) in enumerate(descriptors):
+        kinds[width is None].setdefault(density(width, written, 1.0), position)
+    return tuple([positions[number] for number in sorted(positions)] for positions in kinds if positions)
 
 
 def lowest(rung: Sequence[int], descriptors: Descriptors, source_size: float, dpr: float) -> int:
-    """The place of the lowest density of one kind that covers `dpr`, else of the highest: by halves."""
-    at = bisect_left(rung, single(dpr), key=lambda place: density(*descriptors[place], source_size))
+    """Return the position of the lowest density of one kind that covers `dpr`, else of the highest.
+
+    Time is logarithmic in the number of candidates.
+    """
+    at = bisect_left(rung, single(dpr), key=lambda position: density(*descriptors[position], source_size))
     return rung[min(at, len(rung) - 1)]
 
 
-@lru_cache(maxsize=4096)  # the images of a page are cut to the same few widths
+@lru_cache(maxsize=4096)  # the images of a page have the same few widths
 def density(width: int | None, written: float | None, source_size: float) -> float:
-    """The density of a candidate by its descriptors: `width`, or a density `written`, or none."""
+    """Return the density of a candidate by its descriptors: a `width`, a density as `written`, or neither."""
     if width is None:
         return 1.0 if written is None else single(written)
     size = single(source_size)
@@ -102,9 +109,9 @@ def density(width: int | None, written: float | None, source_size: float) -> flo
 
 
 def can_show(media_type: str | None, browser: str = "chromium") -> bool:
-    """Whether a browser takes a `<source>` of this `type`; one that says nothing is taken.
+    """Return True if a browser selects a `<source>` of this `type`, or one without a type.
 
-    Parameters are not looked at (HTML §4.8.4.3.8 asks for the type alone).
+    Parameters of the media type are ignored (HTML §4.8.4.3.8).
     """
     shown = _SHOWN_BY_FIREFOX if browser == "firefox" else _SHOWN_BY_CHROMIUM
     if not media_type or media_type in shown:
@@ -115,7 +122,7 @@ def can_show(media_type: str | None, browser: str = "chromium") -> bool:
 
 @lru_cache(maxsize=1024)
 def single(number: float) -> float:
-    """The nearest single precision number."""
+    """Round to the nearest single precision number."""
     try:
         rounded: float = _SINGLE.unpack(_SINGLE.pack(number))[0]
     except OverflowError:

@@ -1,6 +1,6 @@
-"""Which candidate to fetch, why, and in which order to fall through to the others.
+"""Choose the candidate to fetch, state the reason, and order the alternatives.
 
-candidates ─▶ those in a wanted format ─▶ put in the policy's order ─▶ the first, and the rest
+candidates ─▶ those in a wanted format ─▶ sorted by the policy ─▶ the first, and its alternatives
 """
 
 from __future__ import annotations
@@ -32,26 +32,26 @@ def choose(
 ) -> Choice:
     """Order the candidates of one image by a policy; the first is chosen.
 
-    `width` is in device pixels, and is held against width descriptors. Candidates without one are told
-    apart by density, which is held against `dpr` (device pixels to a CSS pixel). The policies:
+    `width` is in device pixels, and is compared with width descriptors. Candidates without one are compared
+    by density with `dpr` (device pixels per CSS pixel). The policies:
 
-    - `cover`: the smallest that is at least as large as asked, else the largest;
-    - `nearest`: the one that differs least from what was asked, of two equally near the larger;
-    - `largest`, `smallest`: whatever was asked;
+    - `cover`: the smallest that is at least as large as requested, else the largest;
+    - `nearest`: the one that differs least from the requested size; of two equally near the larger;
+    - `largest`, `smallest`: without regard to the requested size;
     - `browser`: the lowest density that covers `dpr`, else the highest; the density of a candidate with a
-      width is that over `source_size`, in CSS pixels.
+      width is the width divided by `source_size`, in CSS pixels.
 
-    Where nothing was asked that the candidates can be held against, `cover` and `nearest` choose the
-    largest, which no use can find too small. Of equal candidates the first written comes first.
+    If no size is given that the candidates can be compared with, `cover` and `nearest` choose the largest,
+    which is never too small. Equal candidates stay in the order written.
 
-    `formats` leaves out the candidates whose URL ends in the extension of another format.
+    `formats` leaves out the candidates whose URL ends with the extension of another format.
 
-    Raises `InputError` (`no_image`) where no candidate is left to choose from, and (`bad_input`) where
-    `browser` is not told `dpr` and `source_size`.
+    Raises `InputError` (`no_image`) if no candidate is left, and (`bad_input`) if `width` is not a number of
+    at least 1, or if `browser` lacks `dpr` or `source_size`.
     """
     policy = member(Policy, policy)
     if width is not None and not _is_width(width):
-        raise InputError(ErrorKind.BAD_INPUT, f"{width!r} is no width; a number, at least 1, is needed")
+        raise InputError(ErrorKind.BAD_INPUT, f"{width!r} is not a width; give a number of at least 1")
     candidates = _distinct(
         source_set.candidates
         if formats is None
@@ -65,15 +65,15 @@ def choose(
     if len(candidates) == 1:
         return Choice(candidates[0], (), "it is the only candidate", policy, width, source_set)
     ratio = None if dpr is None else single(dpr)
-    per_css_pixel = "{:g} device pixels to a CSS pixel"
+    per_css_pixel = "{:g} device pixels per CSS pixel"
     densities = _Scale(policy, ratio, "{:.4g}x", per_css_pixel, _density(source_size or 0))
     if policy is Policy.BROWSER:
         first = densities
         ordered = sorted(candidates, key=densities.rank)
     else:
         widths = _Scale(policy, width, "{:.0f}w", "{:.10g} device pixels", _width)
-        # A set that mixes both is an author's mistake: a density does not say how many pixels there are,
-        # so the candidates that do say come first.
+        # A set that mixes both is an author's mistake. A density does not tell the number of pixels, so the
+        # candidates with a width come first.
         ordered = sorted((c for c in candidates if c.width is not None), key=widths.rank)
         ordered += sorted((c for c in candidates if c.width is None), key=densities.rank)
         first = densities if ordered[0].width is None else widths
@@ -101,49 +101,49 @@ def _nothing_left(source_set: SourceSet, formats: Collection[Format | str] | Non
 
 
 class _Scale:
-    """A policy, how candidates are measured, and the size they are held against."""
+    """A policy, a measure of candidates, and the requested size."""
 
     def __init__(
         self,
         policy: Policy,
-        asked: float | None,
+        wanted: float | None,
         size_form: str,
-        asked_form: str,
+        wanted_form: str,
         measure: Callable[[Candidate], float],
     ) -> None:
-        self._undirected = asked is None and policy in (Policy.COVER, Policy.NEAREST)
-        self._policy = Policy.LARGEST if self._undirected else policy
-        self._asked = asked or 0
+        self._without_size = wanted is None and policy in (Policy.COVER, Policy.NEAREST)
+        self._policy = Policy.LARGEST if self._without_size else policy
+        self._wanted = wanted or 0
         self._size_form = size_form
-        self._asked_form = asked_form
+        self._wanted_form = wanted_form
         self._measure = measure
 
     def rank(self, candidate: Candidate) -> tuple[float, ...]:
-        """Give the sort key: the candidate to try first has the least."""
+        """Return the sort key of a candidate: the first choice has the lowest."""
         size = self._measure(candidate)
         match self._policy:
             case Policy.COVER | Policy.BROWSER:
-                return (0, size) if size >= self._asked else (1, -size)
+                return (0, size) if size >= self._wanted else (1, -size)
             case Policy.NEAREST:
-                return (abs(size - self._asked), -size)
+                return (abs(size - self._wanted), -size)
             case Policy.SMALLEST:
                 return (size,)
             case Policy.LARGEST:
                 return (-size,)
 
     def explain(self, chosen: Candidate, count: int) -> str:
-        """Say in one sentence by what rule this one was chosen."""
+        """State in one sentence the rule by which this candidate was chosen."""
         size = self._measure(chosen)
-        name, asked = self._size_form.format(size), self._asked_form.format(self._asked)
-        if self._undirected:
-            return f"{name} is the largest of {count}; nothing was asked that it could be held against"
+        name, wanted = self._size_form.format(size), self._wanted_form.format(self._wanted)
+        if self._without_size:
+            return f"{name} is the largest of {count}; no size was given to compare it with"
         match self._policy:
-            case Policy.COVER | Policy.BROWSER if size < self._asked:
-                return f"{name} is the largest of {count}; none covers {asked}"
+            case Policy.COVER | Policy.BROWSER if size < self._wanted:
+                return f"{name} is the largest of {count}; none covers {wanted}"
             case Policy.COVER | Policy.BROWSER:
-                return f"{name} is the smallest of {count} that covers {asked}"
+                return f"{name} is the smallest of {count} that covers {wanted}"
             case Policy.NEAREST:
-                return f"{name} is the nearest of {count} to {asked}"
+                return f"{name} is the nearest of {count} to {wanted}"
             case Policy.LARGEST | Policy.SMALLEST:
                 return f"{name} is the {self._policy} of {count}"
 
@@ -153,18 +153,18 @@ def _width(candidate: Candidate) -> float:
 
 
 def _density(source_size: float) -> Callable[[Candidate], float]:
-    """Measures candidates as browsers do, by the rule of HTML §4.8.4.3.9."""
+    """Return a function that measures the density of candidates (HTML §4.8.4.3.9)."""
     return lambda candidate: density(candidate.width, candidate.density, source_size)
 
 
 def may_be(url: str, formats: Collection[Format | str]) -> bool:
-    """Whether a URL names one of the formats, or none."""
+    """Return True if the extension of a URL is that of one of the formats, or of no known format."""
     named = named_format(url)
     return named is None or named in formats
 
 
 def _distinct(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Leave out candidates whose URL an earlier one has: a dead URL is not worth a second try."""
+    """Leave out candidates with the URL of an earlier one: a dead URL is not worth a second try."""
     if len(candidates) < 2:
         return [*candidates]
     first: dict[str, Candidate] = {}

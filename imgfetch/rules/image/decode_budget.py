@@ -1,9 +1,9 @@
-"""Who may decode now, and what may be decoded at all.
+"""Decide which images may be decoded at all, and which of them now.
 
-    DecodeLoad ─▶ refusal? ──yes──▶ Defect
-                     └─no──▶ is_light? ─▶ has_room? ──no──▶ wait until memory is given back
+    DecodeLoad ─▶ refusal ──yes──▶ Defect
+                     └─no──▶ is_light ─▶ fits ──no──▶ wait until memory is freed
 
-An eighth of the budget is left to light images: a light image never waits until a heavy one is done.
+An eighth of the budget is reserved for light images: a light image never waits for a heavy one.
 """
 
 from __future__ import annotations
@@ -18,19 +18,20 @@ if TYPE_CHECKING:
     from imgfetch.model.request import Limits
 
 LIGHT_PIXELS = 4_000_000
-"""Pixels of all frames up to which a decode is short: about 0.2 s in the slowest of the formats."""
+"""Pixels of all frames up to which a decode is short: about 0.2 s in the slowest format."""
 
-_SHARE = 8
+_RESERVED = 8
+"""The part of the budget that is reserved for light images: one in so many."""
 
 
 def is_light(load: DecodeLoad, budget: int) -> bool:
-    """Whether a decode is short and small."""
-    return load.pixels <= LIGHT_PIXELS and load.memory <= budget // _SHARE
+    """Return True if a decode is short and takes little memory; `budget` is in bytes."""
+    return load.pixels <= LIGHT_PIXELS and load.memory <= budget // _RESERVED
 
 
 def refusal(load: DecodeLoad, structure: Structure, limits: Limits) -> Defect | None:
-    """Return why an image must not be decoded within the budget of memory, if so."""
-    most = _most_of_heavy(limits.decode_memory)
+    """Return a Defect if an image needs more memory than the budget allows for one image."""
+    most = _most_for_heavy(limits.decode_memory)
     if load.memory <= most or is_light(load, limits.decode_memory):
         return None
     size = f"{structure.width} x {structure.height} pixels"
@@ -39,12 +40,12 @@ def refusal(load: DecodeLoad, structure: Structure, limits: Limits) -> Defect | 
     return Defect(ErrorKind.TOO_MANY_PIXELS, message, "decode_memory")
 
 
-def has_room(load: DecodeLoad, budget: int, *, used: int, used_by_heavy: int) -> bool:
-    """Whether a decode may begin, while those under way use so many bytes."""
+def fits(load: DecodeLoad, budget: int, *, used: int, used_by_heavy: int) -> bool:
+    """Return True if a decode may begin while those under way use so many bytes."""
     if used + load.memory > budget:
         return False
-    return is_light(load, budget) or used_by_heavy + load.memory <= _most_of_heavy(budget)
+    return is_light(load, budget) or used_by_heavy + load.memory <= _most_for_heavy(budget)
 
 
-def _most_of_heavy(budget: int) -> int:
-    return budget - budget // _SHARE
+def _most_for_heavy(budget: int) -> int:
+    return budget - budget // _RESERVED

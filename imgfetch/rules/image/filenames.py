@@ -1,4 +1,4 @@
-"""What a name says of an image, and names for copies that people will look at."""
+"""File names: the format that a name tells, and readable names for copies of images."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ if TYPE_CHECKING:
 
 
 def named_format(url: str) -> Format | None:
-    """The format whose extension the path of a URL ends in; None where it names none of ours."""
+    """Return the format whose extension the path of a URL has; None for any other extension."""
     return _EXTENSIONS.get(_path(url).rpartition(".")[2].lower())
 
 
 def file_name(url: str, sha256: Digest, image_format: Format) -> str:
-    """A readable name for a copy of an image: `harbour-lg_1280-3f2a91c07b5d.webp`.
+    """Return a readable name for a copy of an image: `harbour-lg_1280-3f2a91c07b5d.webp`.
 
-    Of the URL only letters, digits, `_` and `-` of its last segment are taken, so that nothing in it can
-    lead out of a directory, hide a file, or name a device. The digest tells apart what the URL does not;
-    the extension is the format's, whatever the URL says.
+    The name has only letters, digits, `_` and `-` of the last segment of the URL. So it cannot lead out of a
+    directory, hide a file, or name a device. The digest makes it unique. The extension is that of the format,
+    whatever the URL says.
     """
     last = _path(without_userinfo(url)).rstrip("/").rpartition("/")[2]
     stem = re.sub(r"[^A-Za-z0-9_]+", "-", last.rpartition(".")[0] or last).strip("-")[:80]
@@ -30,13 +30,13 @@ def file_name(url: str, sha256: Digest, image_format: Format) -> str:
 
 
 def is_left_by_the_system(name: str) -> bool:
-    """Whether a file or folder of that name is one that systems leave in folders by themselves."""
-    return name in _LEFT or name.startswith(_LEFT_WITH_A_NUMBER)
+    """Return True if the operating system or a desktop makes files or folders of that name by itself."""
+    return name in _SYSTEM_NAMES or name.startswith(_SYSTEM_PREFIXES)
 
 
-_LEFT = frozenset(
+_SYSTEM_NAMES = frozenset(
     {
-        # File systems: what fsck finds (e2fsck(8)), quotas (quotacheck(8)), snapshots (btrfs, ONTAP, ZFS).
+        # File systems: recovered files (e2fsck(8)), quotas (quotacheck(8)), snapshots (btrfs, ONTAP, ZFS).
         *("lost+found", "aquota.user", "aquota.group", "quota.user", "quota.group"),
         *(".snapshot", ".snapshots", ".zfs"),
         # macOS.
@@ -48,9 +48,9 @@ _LEFT = frozenset(
         *(".Trash", ".directory", "@eaDir", "#recycle", "#snapshot"),
     }
 )
-_LEFT_WITH_A_NUMBER = (
+_SYSTEM_PREFIXES = (
     ".nfs",  # a file that was deleted while open (nfs(5))
-    ".fuse_hidden",  # the same of FUSE
+    ".fuse_hidden",  # the same with FUSE
     ".Trash-",
     "._",  # AppleDouble, beside a file on a volume without extended attributes
 )

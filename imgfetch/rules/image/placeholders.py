@@ -1,10 +1,10 @@
-"""Pictures that stand in for another: sound images, and not what was asked for.
+"""Placeholders: valid images that stand for another one.
 
-    Facts, the width that was promised, where it was asked for and found ─▶ signs ─▶ {Fake: why}
+    Facts, promised width, requested key, final URL ─▶ detect ─▶ {Placeholder: reason}
 
-A sign is no proof: a spacer may be what somebody wants. So none of them is an error unless the caller says
-so (`verify.suspect`). A blurred picture of full size is not among them: by its bytes it cannot be told
-from a drawing.
+A sign is not a proof: a caller may want a spacer. So a sign is a warning, and an error only if the caller
+says so (`verify.apply_placeholder_policy`). A blurred picture of full size is not detected: its bytes are
+like those of a drawing.
 """
 
 from __future__ import annotations
@@ -23,38 +23,40 @@ if TYPE_CHECKING:
     from imgfetch.model.values import Key
 
 MOST_BYTES = REPEATED_BYTES
-"""No larger file is taken for a notice under many URLs: a notice is small, and a photo may be repeated."""
+"""Bytes of a file at most to be a notice under many URLs: a notice is small, and a photo may be repeated."""
 
 MANY_KEYS = REPEATED_KEYS
-"""Files of one name may be renditions of one picture; five names are five pictures."""
+"""Different file names with the same bytes: files of one name may be renditions of one picture."""
 
 
 def detect(
     facts: Facts, promised: int | None, *, asked: Key, found: str, sharing: Collection[Key] = ()
 ) -> dict[Placeholder, str]:
-    """By what a picture may be known for a stand-in, each with a reason in a few words.
+    """Return the signs of a placeholder, each with a reason in a few words.
 
-    `promised` is the width its descriptor gives, in pixels; `asked` what was asked for, and `found` the URL
-    that gave it after all redirects; `sharing` are keys under which the same bytes are held.
+    `promised` is the width of its descriptor, in pixels. `asked` is the requested key, and `found` the URL
+    after all redirects. `sharing` are keys whose stored responses have the same bytes.
     """
     width, height = facts.width, facts.height
-    seen: dict[Placeholder, str] = {}
-    if max(width, height) <= _PIXEL:
-        seen[Placeholder.TRACKING_PIXEL] = f"{width} x {height} pixels"
-    elif promised is not None and width <= _BLUR and width * _FAR <= promised:
-        seen[Placeholder.BLUR_PLACEHOLDER] = f"{width} pixels wide, {promised} were promised"
-    if _leads_to_a_notice(asked, found):
-        seen[Placeholder.REMOVED] = f"redirected to {urls.redact(found)}"
+    signs: dict[Placeholder, str] = {}
+    if max(width, height) <= _MOST_OF_PIXEL:
+        signs[Placeholder.TRACKING_PIXEL] = f"{width} x {height} pixels"
+    elif promised is not None and width <= _MOST_OF_BLUR and width * _FACTOR_OF_BLUR <= promised:
+        signs[Placeholder.BLUR_PLACEHOLDER] = f"{width} pixels wide, {promised} were promised"
+    if _leads_to_notice(asked, found):
+        signs[Placeholder.REMOVED] = f"redirected to {urls.redact(found)}"
     many = facts.bytes <= MOST_BYTES and len(sharing) >= MANY_KEYS - 1
-    if many and len(files := _files_of(asked, sharing)) >= MANY_KEYS:
-        seen[Placeholder.REPEATED] = f"{len(files)} files of this host have the same bytes"
-    return seen
+    if many and len(names := _file_names(asked, sharing)) >= MANY_KEYS:
+        signs[Placeholder.REPEATED] = f"{len(names)} files of this host have the same bytes"
+    return signs
 
 
-_PIXEL = 2
-_BLUR = 64
-"""Frameworks draw what they blur 8 to 64 pixels wide."""
-_FAR = 4
+_MOST_OF_PIXEL = 2
+"""Pixels of the width and the height of a tracking pixel at most."""
+_MOST_OF_BLUR = 64
+"""Pixels of the width of a blurred placeholder at most: frameworks make them 8 to 64 wide."""
+_FACTOR_OF_BLUR = 4
+"""The promised width is at least so many times that of a blurred placeholder."""
 
 _NOTICE = (
     r"(?i:(?:(?:image|img|photo|picture|media|file)[-_. ]?)?(?:is[-_. ])?"
@@ -62,34 +64,34 @@ _NOTICE = (
     r"|no[-_. ]?(?:image|img|photo|picture|thumb(?:nail)?))"
     r"(?:[-_. ]?(?:image|img|photo|picture|[0-9]{1,4}(?:x[0-9]{1,4})?|[a-z]))?)"
 )
-"""What hosts call the picture that says there is none; the whole of a file's name, but for its extension."""
+"""File names, without extension, that hosts give to the picture of a notice that an image is missing."""
 
 
-def _leads_to_a_notice(asked: Key, found: str) -> bool:
-    """Whether a redirect led to what is named as a notice; who asks for one by its name shall have it."""
-    if found == asked:  # as nearly always
+def _leads_to_notice(asked: Key, found: str) -> bool:
+    """Return True if a redirect led to a file with the name of a notice, and that name was not requested."""
+    if found == asked:  # the usual case
         return False
     there = urls.read(found)
-    if not isinstance(there, urls.Address) or _file(there.target) == _file_of(asked):
+    if not isinstance(there, urls.Address) or _last_segment(there.target) == _file_name(asked):
         return False
-    stem = _file(there.target).rpartition(".")
-    return re.fullmatch(_NOTICE, stem[0] or stem[2]) is not None  # compiled when needed: few redirects are
+    stem = _last_segment(there.target).rpartition(".")
+    return re.fullmatch(_NOTICE, stem[0] or stem[2]) is not None  # compiled here: few runs need it
 
 
-def _files_of(asked: Key, sharing: Collection[Key]) -> frozenset[str]:
-    """The names of the files of one host that are among some keys, that of `asked` with them.
+def _file_names(asked: Key, sharing: Collection[Key]) -> frozenset[str]:
+    """Return the different file names among those keys that have the origin of `asked`.
 
-    Names, not URLs: a picture may stand under many paths and queries, one for each size of it.
+    Names, not URLs: a host may serve one picture under many paths and queries, one for each size.
     """
     here = urls.origin(asked)
-    return frozenset(_file_of(key) for key in (asked, *sharing) if urls.origin(key) == here)
+    return frozenset(_file_name(key) for key in (asked, *sharing) if urls.origin(key) == here)
 
 
-def _file_of(url: str) -> str:
+def _file_name(url: str) -> str:
     there = urls.read(url)
-    return _file(there.target) if isinstance(there, urls.Address) else ""
+    return _last_segment(there.target) if isinstance(there, urls.Address) else ""
 
 
-def _file(target: str) -> str:
+def _last_segment(target: str) -> str:
     path = target.partition("?")[0]
     return next((part for part in reversed(path.split("/")) if part), "")

@@ -1,14 +1,13 @@
-"""Which other rendition of a source set may be served in the place of the one that was chosen.
+"""Substitutes: other renditions of a source set that may be used in place of the chosen one.
 
-    choice ─▶ listed ──────▶ the renditions that its source set offers, each with its width
-    listed ─▶ identity ────▶ what tells one source set from every other
-    choice ─▶ wanted ──────▶ whether a substitute will do, and from which width on
-    listed ─▶ substitutes ─▶ those that may stand for the chosen one, the narrowest first
+    choice ─▶ offered ──────▶ the renditions of its source set, each with its width
+    offered ─▶ identity ────▶ the digest of the source set
+    choice ─▶ wanted ───────▶ whether a substitute is allowed, and from which width on
+    offered ─▶ substitutes ─▶ the substitutes for the chosen one, the narrowest first
 
-That a source set lists some URLs as one image is the word of the page that offers it, and of no other. So a
-rendition answers only for the very source set for which it was fetched: two source sets are never taken for
-one image, whatever URLs they share. And it answers only for a URL of its own origin: a page can list
-another's image beside its own, but not answer for it.
+Only the page says that the URLs of a source set are one image. So a rendition is a substitute only within the
+source set for which it was fetched: two source sets are never one image, whatever URLs they share. And it is
+a substitute only for URLs of its own origin: a page may list the image of another origin, but not replace it.
 """
 
 from __future__ import annotations
@@ -24,16 +23,16 @@ if TYPE_CHECKING:
     from imgfetch.model.values import Digest, Key
 
 MOST = 64
-"""Renditions beyond which a source set has no substitutes."""
+"""Renditions of a source set at most; a longer one has no substitutes."""
 
 
 def offered(choice: Choice, settings: Settings) -> tuple[Rendition, ...]:
-    """The renditions among which `choice` was made, with the widths that their descriptors promise.
+    """Return the renditions among which `choice` was made, with the widths of their descriptors.
 
-    A URL that stands alone has the width 0, which promises nothing. None where the list tells them apart by
-    density, is of a length no page needs, or contradicts itself.
+    A single URL has the width 0, which promises nothing. Empty if the candidates have densities, if there are
+    more than `MOST`, or if one URL has two widths.
     """
-    candidates = _list_of(choice)
+    candidates = _candidates(choice)
     alone = len(candidates) == 1 or len({candidate.url for candidate in candidates}) == 1
     widths: dict[Key, int] = {}
     for candidate in candidates:
@@ -45,8 +44,8 @@ def offered(choice: Choice, settings: Settings) -> tuple[Rendition, ...]:
     return tuple([Rendition(key, width) for key, width in widths.items()])
 
 
-def _list_of(choice: Choice) -> tuple[Candidate, ...]:
-    """The candidates among which `choice` was made."""
+def _candidates(choice: Choice) -> tuple[Candidate, ...]:
+    """Return the candidates among which `choice` was made."""
     image, chosen = choice.source_set, choice.candidate
     if chosen in image.candidates:
         return image.candidates
@@ -54,10 +53,10 @@ def _list_of(choice: Choice) -> tuple[Candidate, ...]:
 
 
 def wanted(choice: Choice, settings: Settings, sha256: Digest | None) -> int | None:
-    """From how many pixels on another rendition will do as well; None where none will.
+    """Return the least width of a substitute, in pixels; None if no substitute is allowed.
 
-    Who asks for at least so many pixels is served by more. Who asks for one file, for one width, for the
-    answer of the origin, or for the nearest, gets that.
+    A request for at least so many pixels accepts more. A request for one digest, for an exact width, for
+    the origin's present response, or for the nearest width does not.
     """
     if choice.policy is not Policy.COVER or choice.width is None or not settings.reuse:
         return None
@@ -68,24 +67,24 @@ def wanted(choice: Choice, settings: Settings, sha256: Digest | None) -> int | N
 
 
 def identity(offered: tuple[Rendition, ...]) -> str:
-    """Return 32 hexadecimal digits that no other source set has; empty where one URL stands alone."""
+    """Return 32 hexadecimal digits that identify the source set; an empty string for a single URL."""
     if len(offered) < 2:
         return ""
-    import hashlib  # a warm run needs none
+    import hashlib  # a warm run does not need it
 
     text = "\n".join(sorted(f"{rendition.width} {rendition.key}" for rendition in offered))
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def substitutes(offered: tuple[Rendition, ...], *, chosen: Key, least: int) -> tuple[Rendition, ...]:
-    """Return what may stand for `chosen`: of its origin and at least so wide, the narrowest first."""
+    """Return the substitutes for `chosen`: of its origin, at least `least` wide, the narrowest first."""
     origin = urls.origin(chosen)
     wide = [each for each in offered if each.width >= least and each.key != chosen]
     return tuple(sorted((each for each in wide if urls.origin(each.key) == origin), key=_width))
 
 
 def candidate_for(rendition: Rendition, choice: Choice, settings: Settings) -> Candidate:
-    """Return the candidate of the choice that `rendition` is."""
+    """Return the candidate of the choice that has the key of `rendition`."""
     for candidate in (choice.candidate, *choice.alternatives):
         if urls.key(candidate.url, settings.key_ignore) == rendition.key:
             return candidate

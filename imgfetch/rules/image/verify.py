@@ -1,6 +1,6 @@
-"""The third question: is it what we want?
+"""Decide whether bytes are the wanted image.
 
-Structure ─▶ admit ─▶ (decode) ─▶ Facts ─▶ judge ─▶ Verified │ Defect
+Structure ─▶ check_size ─▶ (decode) ─▶ Facts ─▶ check ─▶ apply_placeholder_policy ─▶ Verified │ Defect
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ if TYPE_CHECKING:
 
 
 def check_content_type(head: Head, wanted: Requirements) -> Defect | None:
-    """Why a body cannot be what is wanted, by the fields of its response alone."""
+    """Return a Defect if the fields of a response say that the body is not the wanted page."""
     if wanted.image or is_page(head):
         return None
-    what = head.get("content-type") or "something without a Content-Type"
-    return Defect(ErrorKind.NOT_PAGE, f"the answer is {what}, and a page was wanted")
+    found = head.get("content-type") or "a body without Content-Type"
+    return Defect(ErrorKind.NOT_PAGE, f"the response is {found}, expected a page")
 
 
 def checks_of(form: Format, level: VerifyLevel) -> tuple[str, ...]:
-    """What an image of that format has been checked for at that level, in the words of `Facts.verified`.
+    """Return the checks of that level for an image of that format, in the words of `Facts.verified`.
 
-    Only of a WebP does a second decode tell more than the first.
+    `thorough` decodes a second time. Only a WebP gains by it.
     """
     if level is VerifyLevel.THOROUGH and form is Format.WEBP:
-        return (*_PROOFS[VerifyLevel.FULL], "thorough")
-    return _PROOFS[level]
+        return (*_CHECKS[VerifyLevel.FULL], "thorough")
+    return _CHECKS[level]
 
 
 def is_quick(length: int | None) -> bool:
-    """Whether so many bytes are hashed and walked in less time than handing them to another thread takes."""
+    """Return True if hashing and walking so many bytes takes less time than a switch to another thread."""
     return length is not None and length <= _FEW_BYTES
 
 
 def check_size(structure: Structure, limits: Limits) -> Defect | None:
-    """Why an image must not be decoded, or kept: too much of it, or what its structure lacks.
+    """Return a Defect if an image must not be decoded or stored: too large, or damaged in its structure.
 
-    Its size comes first: a bomb is a bomb however broken, and asking again will not make it smaller.
+    The size comes first: a damaged bomb is a bomb, and a retry would not make it smaller.
     """
     width, height, frames = structure.width, structure.height, structure.frames
     pixels = width * height
@@ -77,24 +77,24 @@ def check_size(structure: Structure, limits: Limits) -> Defect | None:
 
 
 def excusable(defect: Defect, level: VerifyLevel) -> Defect:
-    """Return the defect with the `level` of checking that does not look for it, unless it is a limit."""
-    return defect._replace(kept_at=level) if defect.kind in _OF_BYTES else defect
+    """Return the defect with the `level` of verification that accepts it, unless it is a limit."""
+    return defect._replace(kept_at=level) if defect.kind in _DAMAGE else defect
 
 
-_OF_BYTES = frozenset((ErrorKind.CORRUPT, ErrorKind.TRUNCATED, ErrorKind.UNSUPPORTED_FORMAT))
+_DAMAGE = frozenset((ErrorKind.CORRUPT, ErrorKind.TRUNCATED, ErrorKind.UNSUPPORTED_FORMAT))
 
 
 def check(
     facts: Facts, scratch: StagingId, wanted: Requirements, *, tail: int = 0, notes: tuple[str, ...] = ()
 ) -> Verified | Defect:
-    """Whether the bytes behind `scratch`, of which `facts` were seen, are what was wanted.
+    """Decide whether the bytes in the staging file `scratch`, with these `facts`, are the wanted image.
 
-    `tail` is how many bytes follow the end of the image; they are kept, and warned of. `notes` are the
-    warnings that the structure gave.
+    `tail` bytes follow the end of the image: they are stored, with a warning. `notes` are the warnings of the
+    structure check.
     """
     if wanted.sha256 and wanted.sha256 != facts.sha256:
         return Defect(
-            ErrorKind.INTEGRITY, f"sha256 is {_short(facts.sha256)}, where {_short(wanted.sha256)} was wanted"
+            ErrorKind.INTEGRITY, f"sha256 is {_short(facts.sha256)}, expected {_short(wanted.sha256)}"
         )
     if wanted.sha256:
         facts = replace(facts, verified=(*facts.verified, "sha256"))
@@ -112,16 +112,16 @@ def check(
 def apply_placeholder_policy(
     verified: Verified, wanted: Requirements, signs: Mapping[Placeholder, str]
 ) -> Verified | Defect:
-    """What becomes of sound bytes that bear these signs of a stand-in: a warning of each, or a Defect."""
+    """Add a warning for each sign of a placeholder, or return a Defect if the caller rejects them."""
     if not signs:
         return verified
-    found = tuple(f"{sign}: {why}" for sign, why in signs.items())
+    warnings = tuple(f"{sign}: {why}" for sign, why in signs.items())
     if wanted.reject_fakes:
-        return Defect(ErrorKind.PLACEHOLDER, found[0])
-    return verified._replace(warnings=verified.warnings + found)
+        return Defect(ErrorKind.PLACEHOLDER, warnings[0])
+    return verified._replace(warnings=verified.warnings + warnings)
 
 
-_PROOFS = {
+_CHECKS = {
     VerifyLevel.NONE: (),
     VerifyLevel.STRUCTURE: ("structure",),
     VerifyLevel.FULL: ("structure", "decode"),
@@ -129,6 +129,7 @@ _PROOFS = {
 }
 
 _FEW_BYTES = 256 * 1024
+"""Bytes that are verified in the calling thread at most."""
 
 
 def _short(digest: Digest) -> str:

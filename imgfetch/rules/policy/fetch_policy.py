@@ -1,9 +1,9 @@
-"""The first two questions of a download: have we got it, and what did they say?
+"""Decide what to request, and what to do with the response.
 
-    consider ─▶ Serve | Ask | Refuse          before a request
-    hear     ─▶ Receive | Follow | Refresh | Refuse    when a response's head is in
+    before_request ─▶ UseStored | Fetch | Reject
+    after_response ─▶ ReadBody | Redirect | NotModified | Reject      once the response head has come
 
-The third, whether the bytes are what we want, is `rules.image.verify`'s.
+`rules.image.verify` decides whether the bytes of the body are the wanted image.
 """
 
 from __future__ import annotations
@@ -12,16 +12,14 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from imgfetch.errors import KINDS, CacheError, NetworkError, limit_hint
-from imgfetch.model.image import Defect, Format, Requirements, Verified, VerifyLevel
+from imgfetch.model.image import Defect, Requirements, VerifyLevel
 from imgfetch.model.request import NO_SOURCE_ORIGIN, Fetch, Request, Settings
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure
-from imgfetch.model.values import StagingId
 from imgfetch.rules.crawl import host_limits, opt_out
 from imgfetch.rules.http import credentials, freshness, resume, urls
 from imgfetch.rules.http.stored_headers import content_length
 from imgfetch.rules.http.vary import varying
-from imgfetch.rules.image import placeholders, verify
-from imgfetch.rules.policy import retry
+from imgfetch.rules.policy import retry, stored_response
 from imgfetch.rules.policy.request_fields import conditional, last_of_each, request_fields
 
 if TYPE_CHECKING:
@@ -32,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class UseStored(NamedTuple):
-    """We have it: no request is needed."""
+    """Use the stored response; no request is needed."""
 
     entry: Entry
     warnings: tuple[str, ...] = ()
@@ -40,32 +38,32 @@ class UseStored(NamedTuple):
 
 
 class Reject(NamedTuple):
-    """It cannot be had this way; `failed` says whether asking again may help."""
+    """Give up this request; `failed` says whether a further one may help."""
 
     failed: Failure
     spoilt: bool = False
-    """Whether what has come before cannot be gone on with."""
+    """Whether the stored part of the body cannot be resumed, so that a retry must start over."""
 
 
 class ReadBody(NamedTuple):
-    """The body is the image, or says it is: take it in."""
+    """Read the body: it may be the image."""
 
     length: int | None
-    """Bytes promised by Content-Length, None where nothing was promised."""
+    """Bytes of the body by Content-Length; None if unknown. Of the whole body if this one is a part."""
     coding: str
-    """The content coding to undo: `gzip`, `deflate`, or the empty string."""
+    """The content coding to decode: `gzip`, `deflate`, or the empty string."""
     onto: Partial | None = None
-    """What it is the rest of; `length` is that of the whole."""
+    """The stored first part that this body completes."""
 
 
 class Redirect(NamedTuple):
-    """The image is elsewhere: ask there, in a turn of its own."""
+    """Follow a redirect: send this request, once its host has a free slot."""
 
     fetch: Fetch
 
 
 class NotModified(NamedTuple):
-    """What we hold is still what the origin has."""
+    """The stored response is still valid (304)."""
 
     entry: Entry
 
@@ -85,31 +83,33 @@ def before_request(
     offered: tuple[Rendition, ...] = (),
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
 ) -> UseStored | Fetch | Reject:
-    """Decide whether a kept rendition answers for `url` at `now`, or what to ask for.
+    """Decide whether the stored response `entry` answers for `url` at `now`, or what to request.
 
-    `entry` is what the store holds under the URL's key for a request with these `fields`, those of a request
-    on behalf of `page` by a caller of this `source_origin`, and `sharing` are keys that stand for the same
-    bytes; `offered` is the list that the URL was chosen from. What is held, fresh and proved as far as is
-    wanted is served, unless the caller asks to refresh; what is not fresh is asked about. Offline, whatever
-    is held is served.
+    - A stored response that is fresh and meets the requirements is used, unless `settings.refresh` is set.
+    - One that is stale is revalidated, or used if its origin allows that (stale-while-revalidate).
+    - Offline, any stored response that meets the requirements is used.
+
+    `entry` is what the store has for the URL's key and for the fields of this request. `sharing` are further
+    keys whose stored responses have the same bytes. `page` shows the image. `offered` are the renditions
+    among which the URL was chosen. `source_origin` gets the caller's credentials.
     """
-    held = _still_wanted(entry, wanted, settings, sharing)
-    if entry is not None and held is not None:
+    accepted = stored_response.accept(entry, wanted, settings, sharing)
+    if entry is not None and accepted is not None:
         reuse, _ = freshness.may_reuse(entry, freshness.standing(entry, now=now))
         if reuse is freshness.Reuse.FRESH and (settings.offline or not settings.refresh):
-            return UseStored(entry, held.warnings)
+            return UseStored(entry, accepted.warnings)
         if settings.offline or (reuse is freshness.Reuse.STALE and not settings.refresh):
-            return UseStored(entry, held.warnings, CacheStatus.STALE)
+            return UseStored(entry, accepted.warnings, CacheStatus.STALE)
     address = urls.read(url)
     if isinstance(address, Defect):
-        hint = "say with --base what it is relative to" if urls.is_relative(url) else None
+        hint = "name the page's URL with --base" if urls.is_relative(url) else None
         return Reject(Failure(address.kind, address.message, urls.redact(url), hint=hint))
     if settings.offline:
         hint = "run again without --offline"
         return Reject(Failure(ErrorKind.OFFLINE, "not in the cache, and offline", address.shown, hint=hint))
-    # A kept rendition that is not what is wanted now must come again whole: no 304 could mend it.
-    sound = entry is not None and held is not None and freshness.may_be_confirmed(entry.head)
-    condition = entry if sound else None
+    # If the stored response does not meet the requirements, a 304 would not help: request it whole.
+    may_revalidate = entry is not None and accepted is not None and freshness.may_be_confirmed(entry.head)
+    condition = entry if may_revalidate else None
     key, resource = address.key(settings.key_ignore), address.resource(settings.key_ignore)
     headers = conditional(request_fields(address, settings, page, source_origin), resource, condition)
     return Fetch(
@@ -125,37 +125,37 @@ def before_request(
 
 
 def before_request_for_bytes(entry: Entry, wanted: Requirements, settings: Settings) -> UseStored | None:
-    """Decide whether kept bytes will do whatever they were asked for by, and however old they are."""
-    held = _still_wanted(entry, wanted, settings, ())
-    return None if held is None else UseStored(entry, held.warnings)
+    """Decide whether stored bytes meet the requirements, whatever their URL and age."""
+    accepted = stored_response.accept(entry, wanted, settings)
+    return None if accepted is None else UseStored(entry, accepted.warnings)
 
 
 def may_substitute(serve: UseStored, choice: Choice) -> bool:
-    """Whether another rendition than the chosen one may be served: fresh, and in a format that is wanted."""
+    """Return True if another rendition may be used in place of the chosen one: fresh, in a wanted format."""
     fresh = serve.origin is CacheStatus.CACHED
     return fresh and (not choice.formats or serve.entry.facts.format in choice.formats)
 
 
 def fresh_until(entry: Entry) -> float | None:
-    """Until when a kept rendition answers for its key, used as a URL, whatever it is asked with.
+    """Return when the stored response stops being usable without a look at the request.
 
-    From `response_time` up to then `before_request` serves it and has nothing to add, if no more than usual
-    is wanted of it; None where there is no such time, or where it depends on the request.
+    From `response_time` until then, `before_request` uses it for its key as a URL, without warnings, with
+    the default requirements and settings. None if it never does, or if that depends on the request.
     """
     address = urls.read(entry.key)
     if isinstance(address, Defect) or address.key() != entry.key:
         return None
-    held = _still_wanted(entry, _USUALLY_WANTED, _USUAL, ())
-    if held is None or held.warnings or entry.vary_values or varying(entry.head):
+    accepted = stored_response.accept(entry, _DEFAULT_REQUIREMENTS, _DEFAULT_SETTINGS)
+    if accepted is None or accepted.warnings or entry.vary_values or varying(entry.head):
         return None
     return freshness.fresh_until(entry)
 
 
 def is_usual(settings: Settings) -> bool:
-    """Whether what is served unasked is served by these settings too, and a key as a URL has no other key."""
-    more = settings.refresh or settings.robots or settings.key_ignore or settings.expect_width is not None
+    """Return True if `fresh_until` holds for these settings too, and a key used as a URL keeps its key."""
+    strict = settings.refresh or settings.robots or settings.key_ignore or settings.expect_width is not None
     selects = settings.headers_for or credentials.selecting(settings.headers)
-    return not more and not selects and settings.level is not VerifyLevel.THOROUGH
+    return not strict and not selects and settings.level is not VerifyLevel.THOROUGH
 
 
 def stale_if_error(
@@ -167,23 +167,24 @@ def stale_if_error(
     now: float,
     sharing: tuple[Key, ...] = (),
 ) -> UseStored | Failure:
-    """What is held in the place of what could not be had, where RFC 9111 §4.2.4 or RFC 5861 §4 lets it.
+    """Return a stale response in place of the failure, if RFC 9111 §4.2.4 or RFC 5861 §4 allows it.
 
-    Who asked to refresh does not want it.
+    With `settings.refresh` the failure is returned.
     """
-    held = _still_wanted(entry, wanted, settings, sharing)
-    if entry is None or held is None or settings.refresh or failed.kind not in _OUT_OF_REACH:
+    accepted = stored_response.accept(entry, wanted, settings, sharing)
+    if entry is None or accepted is None or settings.refresh or failed.kind not in _OUT_OF_REACH:
         return failed
     standing = freshness.standing(entry, now=now)
     if not freshness.may_stand_in(entry, standing, answered=failed.http_status):
         return failed
-    return UseStored(entry, (f"stale: {failed.message}", *held.warnings), CacheStatus.STALE)
+    return UseStored(entry, (f"stale: {failed.message}", *accepted.warnings), CacheStatus.STALE)
 
 
 def next_attempt(fetch: Fetch, failed: Failure) -> Fetch:
-    """The request to make after `fetch` failed so.
+    """Return what to fetch after `fetch` failed.
 
-    After damage it goes past every cache on the way, and has no condition that could bring a 304.
+    After damaged bytes the request bypasses every cache on the way, and has no condition that could bring a
+    304.
     """
     if failed.kind not in retry.DAMAGED:
         return fetch
@@ -194,73 +195,72 @@ def next_attempt(fetch: Fetch, failed: Failure) -> Fetch:
 
 def after_response(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> AfterResponse:
     """Decide what to do with a response by its status and fields alone (RFC 9110 §15)."""
-    heard = _hear(fetch, head, settings, now=now)
-    if settings.robots and isinstance(heard, ReadBody | NotModified):
-        said = opt_out.said_by_head(head, settings.robots)
-        if said is not None:
-            return Reject(retry.opted_out(said, fetch.request.url))
-    return heard
+    action = _by_status(fetch, head, settings, now=now)
+    if settings.robots and isinstance(action, ReadBody | NotModified):
+        directive = opt_out.in_head(head, settings.robots)
+        if directive is not None:
+            return Reject(retry.opted_out(directive, fetch.request.url))
+    return action
 
 
-def _hear(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> AfterResponse:
+def _by_status(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> AfterResponse:
     partial = resume.asked_for(fetch)
     match head.status:
         case 200:
-            return _receive(fetch, head, settings.limits)
+            return _read_body(fetch, head, settings.limits)
         case 206 if partial is not None:
-            return _go_on(fetch, partial, head, settings.limits)
+            return _read_rest(fetch, partial, head, settings.limits)
         case 206 if _is_whole(head):
-            # Nothing was asked in part; some servers answer so all the same, and mean everything.
-            return _receive(fetch, head, settings.limits)
+            # No range was requested. Some servers answer 206 all the same, and send everything.
+            return _read_body(fetch, head, settings.limits)
         case 204 | 205:
-            return _refuse(fetch, ErrorKind.EMPTY, f"HTTP {head.status} has no body", head)
+            return _reject(fetch, ErrorKind.EMPTY, f"HTTP {head.status} has no body", head)
         case 301 | 302 | 303 | 307 | 308:
             return _follow(fetch, head, settings, now=now)
         case 304 if fetch.entry is not None and fetch.entry.head.url == fetch.resource:
             if not freshness.confirms(fetch.entry.head, head):
-                return Redirect(
-                    _without_conditions(fetch)
-                )  # it has no condition now, so this can come only once
+                # The 304 is about another response. Without a condition no second one can come.
+                return Redirect(_without_conditions(fetch))
             return NotModified(fetch.entry._replace(redirect_lifetime=fetch.redirect_lifetime))
         case 416 if partial is not None:
-            return _start_again(fetch, f"nothing follows byte {partial.length:,}", head)
+            return _start_over(fetch, f"nothing follows byte {partial.length:,}", head)
         case 206 | 304 | 416:
-            return _refuse(
-                fetch, ErrorKind.PROTOCOL, f"HTTP {head.status} answers a question we did not ask", head
-            )
+            message = f"unexpected HTTP {head.status}: {_NOT_REQUESTED[head.status]}"
+            return _reject(fetch, ErrorKind.PROTOCOL, message, head)
         case 429 | 503:
             wait = host_limits.retry_after(head, now=now)
-            return _refuse(
+            return _reject(
                 fetch, ErrorKind.RATE_LIMITED, f"HTTP {head.status}", head, retryable=True, retry_after=wait
             )
         case status:
-            return _refuse(fetch, ErrorKind.HTTP_STATUS, f"HTTP {status}", head, retryable=status in _PASSING)
+            retryable = status in _TRANSIENT
+            return _reject(fetch, ErrorKind.HTTP_STATUS, f"HTTP {status}", head, retryable=retryable)
 
 
 def may_fall_through(failed: Failure, url: str, other: str) -> bool:
-    """Whether, after `url` failed so, the candidate at `other` is worth a try.
+    """Return True if the candidate at `other` is worth a try after `url` failed.
 
-    A dead, damaged or refused file says nothing about its neighbour. A host that cannot be reached is
-    just as far away for every candidate it has; and no candidate helps when the cache cannot be written.
-    What an owner says against one rendition is said against the image.
+    - A missing, damaged or refused file says nothing about another file.
+    - A host that cannot be reached cannot be reached for any of its candidates.
+    - No candidate helps if the cache cannot be written.
+    - An owner's opt-out for one rendition holds for the image.
     """
     if failed.kind in _OF_THE_WHOLE_HOST:
         return urls.origin(url) != urls.origin(other)
     return failed.kind not in _OF_THE_WHOLE_IMAGE
 
 
-_USUALLY_WANTED, _USUAL = Requirements(), Settings()
+_DEFAULT_REQUIREMENTS, _DEFAULT_SETTINGS = Requirements(), Settings()
 
 _ALLOW_DOWNGRADE = "--allow-downgrade follows it"
 
-_NOTHING_NEW = StagingId("")
-"""The ticket of a rendition that lies in the store already."""
+_NOT_REQUESTED = {206: "no range was requested", 304: "no condition was sent", 416: "no range was requested"}
 
-_PASSING = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525)})
-"""Statuses that may have passed by the next request; 520 to 524 are a CDN's, of an origin that failed it."""
+_TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525)})
+"""Statuses after which a retry may succeed; a CDN answers 520 to 524 if its origin failed."""
 
 _OUT_OF_REACH = frozenset({*KINDS[NetworkError], ErrorKind.HTTP_STATUS, ErrorKind.RATE_LIMITED})
-"""What an origin fails of. Not what it says on purpose, and not what we will not do or cannot keep."""
+"""Failures of the origin: not its opt-outs, and not our own limits or a full disk."""
 
 _OF_THE_WHOLE_HOST = frozenset(
     {
@@ -278,74 +278,42 @@ _OF_THE_WHOLE_IMAGE = frozenset({*KINDS[CacheError], ErrorKind.CANCELLED, ErrorK
 _CODINGS = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate", "identity": "", "": ""}
 
 
-def proved(entry: Entry, level: VerifyLevel) -> bool:
-    """Whether what is held was proved as far as `level`."""
-    return set(entry.facts.verified).issuperset(verify.checks_of(entry.facts.format, level))
-
-
 def _without_conditions(fetch: Fetch) -> Fetch:
     headers = conditional(fetch.request.headers, fetch.resource, None)
     return fetch._replace(request=fetch.request._replace(headers=headers), entry=None)
 
 
-def _still_wanted(
-    entry: Entry | None, wanted: Requirements, settings: Settings, sharing: tuple[Key, ...]
-) -> Verified | None:
-    """What is held, judged anew by what is wanted now; None where it does not do."""
-    if entry is None or not proved(entry, wanted.level):
-        return None
-    if settings.robots and opt_out.said_by_head(entry.head, settings.robots):
-        return None  # kept when nobody looked; the origin may think otherwise by now
-    if not settings.allow_downgrade and _is_downgraded(entry):
-        return None  # a caller that allowed it has kept it
-    if not 200 <= entry.head.status < 300 or entry.facts.format is Format.OTHER:
-        return None  # kept by `CachingTransport` for somebody else: an error's picture, or no picture
-    judged = verify.check(entry.facts, _NOTHING_NEW, wanted)
-    if isinstance(judged, Verified):
-        signs = placeholders.detect(
-            entry.facts, wanted.width, asked=entry.key, found=entry.head.url, sharing=sharing
-        )
-        judged = verify.apply_placeholder_policy(judged, wanted, signs)
-    return judged if isinstance(judged, Verified) else None
-
-
-def _is_downgraded(entry: Entry) -> bool:
-    """Whether redirects led from https: to http:, where anybody on the way could answer."""
-    return entry.key.startswith("https:") and entry.head.url.startswith("http:")
-
-
-def _receive(fetch: Fetch, head: Head, limits: Limits) -> ReadBody | Reject:
+def _read_body(fetch: Fetch, head: Head, limits: Limits) -> ReadBody | Reject:
     coding = (head.get("content-encoding") or "").strip().lower()
     if coding not in _CODINGS:
-        return _refuse(
-            fetch, ErrorKind.BAD_ENCODING, f"content coding {coding[:40]!r} was not asked for", head
-        )
+        message = f"content coding {coding[:40]!r} was not requested"
+        return _reject(fetch, ErrorKind.BAD_ENCODING, message, head)
     length = content_length(head)
     if length is not None and length > limits.max_bytes:
         return _too_large(fetch, length, head, limits)
     return ReadBody(length, _CODINGS[coding])
 
 
-def _go_on(fetch: Fetch, partial: Partial, head: Head, limits: Limits) -> ReadBody | Reject:
+def _read_rest(fetch: Fetch, partial: Partial, head: Head, limits: Limits) -> ReadBody | Reject:
     length = content_length(partial.head)
     if length is not None and length > limits.max_bytes:
         return _too_large(fetch, length, head, limits)
     mismatch = resume.mismatch(partial, head)
-    return ReadBody(length, "", partial) if mismatch is None else _start_again(fetch, mismatch, head)
+    return ReadBody(length, "", partial) if mismatch is None else _start_over(fetch, mismatch, head)
 
 
-def _start_again(fetch: Fetch, why: str, head: Head) -> Reject:
-    message = f"HTTP {head.status} is not the rest that was asked for: {why}"
-    return _refuse(fetch, ErrorKind.PROTOCOL, message, head, retryable=True)._replace(spoilt=True)
+def _start_over(fetch: Fetch, why: str, head: Head) -> Reject:
+    message = f"HTTP {head.status} does not continue the download: {why}"
+    return _reject(fetch, ErrorKind.PROTOCOL, message, head, retryable=True)._replace(spoilt=True)
 
 
 def _too_large(fetch: Fetch, length: int, head: Head, limits: Limits) -> Reject:
     message = f"{length:,} bytes, the limit is {limits.max_bytes:,}"
-    return _refuse(fetch, ErrorKind.TOO_LARGE, message, head, limit="max_bytes")
+    return _reject(fetch, ErrorKind.TOO_LARGE, message, head, limit="max_bytes")
 
 
 def _is_whole(head: Head) -> bool:
-    """Whether a Content-Range covers all there is: `bytes 0-99/100` (RFC 9110 §14.4)."""
+    """Return True if Content-Range covers the whole body: `bytes 0-99/100` (RFC 9110 §14.4)."""
     unit, _, spec = (head.get("content-range") or "").strip().partition(" ")
     span, _, total = spec.partition("/")
     if not (total.isascii() and total.isdigit() and len(total) < 20):
@@ -356,44 +324,44 @@ def _is_whole(head: Head) -> bool:
 def _follow(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> Redirect | Reject:
     location = head.get("location")
     if not location:
-        return _refuse(fetch, ErrorKind.BAD_REDIRECT, f"HTTP {head.status} without a Location", head)
+        return _reject(fetch, ErrorKind.BAD_REDIRECT, f"HTTP {head.status} without a Location", head)
     if fetch.hops >= settings.limits.max_redirects:
-        many = f"more than {settings.limits.max_redirects} redirects"
-        return _refuse(fetch, ErrorKind.TOO_MANY_REDIRECTS, many, head, limit="max_redirects")
+        message = f"more than {settings.limits.max_redirects} redirects"
+        return _reject(fetch, ErrorKind.TOO_MANY_REDIRECTS, message, head, limit="max_redirects")
     there = urls.read(urls.resolve_location(location, fetch.request.url))
     if isinstance(there, Defect):
-        reason = there.kind if isinstance(there, urls.BlockedPort) else ErrorKind.BAD_REDIRECT
-        return _refuse(fetch, reason, f"redirect to {urls.redact(location)}: {there.message}", head)
+        kind = there.kind if isinstance(there, urls.BlockedPort) else ErrorKind.BAD_REDIRECT
+        return _reject(fetch, kind, f"redirect to {urls.redact(location)}: {there.message}", head)
     if there.userinfo:
-        return _refuse(fetch, ErrorKind.BAD_REDIRECT, f"redirect to {there.shown} carries credentials", head)
+        return _reject(fetch, ErrorKind.BAD_REDIRECT, f"redirect to {there.shown} carries credentials", head)
     here = urls.read(fetch.request.url)
     if not settings.allow_downgrade and fetch.request.url.startswith("https:") and there.scheme == "http":
-        message = f"redirect from https: to {there.shown}, which anybody on the way can read and change"
-        refused = _refuse(fetch, ErrorKind.BAD_REDIRECT, message, head)
-        return refused._replace(failed=replace(refused.failed, hint=_ALLOW_DOWNGRADE))
-    same = isinstance(here, urls.Address) and here.origin == there.origin
-    # What the caller gave belongs to the source's own origin: another one gets what we send to all, and what
-    # the caller gave for it by its name.
+        message = f"redirect from https: to {there.shown}, which anyone on the way can read and change"
+        rejected = _reject(fetch, ErrorKind.BAD_REDIRECT, message, head)
+        return rejected._replace(failed=replace(rejected.failed, hint=_ALLOW_DOWNGRADE))
+    same_origin = isinstance(here, urls.Address) and here.origin == there.origin
+    # The caller's fields and credentials belong to the source's own origin. Another origin gets our own
+    # fields, and those that the caller named for it.
     resource = there.resource(settings.key_ignore)
-    plain = fetch.request.headers if same else request_fields(there, settings, fetch.page)
+    plain = fetch.request.headers if same_origin else request_fields(there, settings, fetch.page)
     headers = conditional(plain, resource, fetch.entry)
-    bound = freshness.redirect_lifetime_of(head, fetch.redirect_lifetime, response_time=now)
+    lifetime = freshness.redirect_lifetime_of(head, fetch.redirect_lifetime, response_time=now)
     if fetch.key.startswith("https:") and fetch.request.url.startswith("http:"):
-        bound = 0.0  # what answered here may have been anybody
+        lifetime = 0.0  # over http:, anyone on the way may have sent this redirect
     return Redirect(
         fetch._replace(
             request=Request(there.url, headers),
             unsigned=resource,
             hops=fetch.hops + 1,
-            redirect_lifetime=bound,
-            source_origin=fetch.source_origin if same else NO_SOURCE_ORIGIN,
+            redirect_lifetime=lifetime,
+            source_origin=fetch.source_origin if same_origin else NO_SOURCE_ORIGIN,
         )
     )
 
 
-def _refuse(
+def _reject(
     fetch: Fetch,
-    reason: ErrorKind,
+    kind: ErrorKind,
     message: str,
     head: Head,
     *,
@@ -403,7 +371,7 @@ def _refuse(
 ) -> Reject:
     return Reject(
         Failure(
-            reason,
+            kind,
             message,
             urls.redact(fetch.request.url),
             http_status=head.status,

@@ -1,10 +1,10 @@
-"""What a private cache does with any request that passes through it, and with the answer (RFC 9111).
+"""Decide what a private cache does with any request that passes through it, and with the response (RFC 9111).
 
-    consider ─▶ Give | Forward | Unavailable               before a request
-    hear     ─▶ Keep | Refresh | Again | StandIn | Pass    when a response's head is in
+    before_request ─▶ UseStored | Send | Unavailable
+    after_response ─▶ Store | NotModified | SendAgain | StaleIfError | PassThrough    once the head has come
 
-`fetch_policy` asks for images, and follows, refuses and retries; here a caller asks for anything, and gets
-what it would have got without a cache, only sooner.
+`fetch_policy` requests images: it follows redirects, rejects and retries. Here the caller may request
+anything, and gets the response that it would get without a cache, only sooner.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from imgfetch.model.result import CacheStatus
 from imgfetch.redaction import redacted_repr
 from imgfetch.rules.http import credentials, freshness, stored_headers, urls
 from imgfetch.rules.http.cache_control import control, request_control
-from imgfetch.rules.policy import fetch_policy
+from imgfetch.rules.policy import stored_response
 from imgfetch.rules.policy.request_fields import conditions
 
 if TYPE_CHECKING:
@@ -30,36 +30,37 @@ Fields: TypeAlias = "tuple[tuple[str, str], ...]"
 
 
 class Request(NamedTuple):
-    """What a caller asks for."""
+    """The request of a caller of httpx."""
 
     method: str
     url: str
     headers: Fields
     """Names in lower case."""
     key_ignore: tuple[str, ...] = ()
-    """Shell patterns for the query parameters that do not tell one answer from another."""
+    """Shell patterns for the query parameters that are left out of the key."""
     ignore_signatures: bool = False
-    """Whether two URLs that differ in nothing but a known signature have one answer."""
+    """Whether URLs that differ only in a known signature share a key."""
 
     def __repr__(self) -> str:
         return redacted_repr(self, (name for name in self._fields if name != "headers"))
 
     @property
     def key(self) -> Key | None:
-        """What the answer is filed under; None where it cannot be, or is none of ours to file.
+        """The key of the response; None if it must not be stored.
 
-        A caller that makes its own conditions is between itself and the origin.
+        That is so for methods other than GET and HEAD, and if the caller sends its own conditions: then it
+        has a cache of its own.
         """
         address = urls.read(self.url)
         if self.method not in ("GET", "HEAD") or not isinstance(address, urls.Address):
             return None
-        if any(name in _ITS_OWN for name, _ in self.headers):
+        if any(name in _CONDITIONS for name, _ in self.headers):
             return None
         return address.key(self.key_ignore, signed=not self.ignore_signatures)
 
     @property
     def resource(self) -> str:
-        """The URL without what its key leaves out."""
+        """The URL without the parameters that its key leaves out."""
         address = urls.read(self.url)
         if not isinstance(address, urls.Address):
             return self.url
@@ -67,16 +68,16 @@ class Request(NamedTuple):
 
     @property
     def secrets(self) -> Secrets:
-        """What of the fields, and of the URL's userinfo, selects the stored response.
+        """The fields, and the URL's userinfo, by which the stored response is selected.
 
-        A caller of httpx gives every field, but for the Host field of the URL itself.
+        Every field of a caller of httpx counts, except a Host field that agrees with the URL.
         """
         address = urls.read(self.url)
         if not isinstance(address, urls.Address):
             return NO_SECRETS
-        userinfo = credentials.given(address, _NOTHING_GIVEN, NO_SOURCE_ORIGIN)
+        userinfo = credentials.given(address, _DEFAULT_SETTINGS, NO_SOURCE_ORIGIN)
         host = ("host", address.authority)
-        # httpx has made a field of the userinfo already.
+        # httpx has already turned the userinfo into a field.
         given = (*(field for field in userinfo if field not in self.headers), *self.headers)
         sent = credentials.selecting(field for field in given if field != host)
         return Secrets(sent) if sent else NO_SECRETS
@@ -88,29 +89,29 @@ class Request(NamedTuple):
 
     @property
     def range(self) -> str | None:
-        """The part that is asked for, None where it is the whole."""
+        """The value of the Range field; None if the whole is requested."""
         return next((value for name, value in self.headers if name == "range"), None)
 
     @property
     def control(self) -> Control:
-        """What it says of caching."""
+        """The caching directives of the request."""
         return request_control(self.headers)
 
 
 class UseStored(NamedTuple):
-    """Answer from what is held, with these fields."""
+    """Answer with the stored response and these fields."""
 
     entry: Entry
     fields: Fields
     origin: CacheStatus
     refresh: bool = False
-    """Whether to ask the origin about it in the background."""
+    """Whether to revalidate it in the background."""
     span: tuple[int, int] | None = None
-    """The offsets of the part to give, from and up to; None for the whole."""
+    """The byte offsets of the requested part, the end exclusive; None for the whole."""
 
 
 class Send(NamedTuple):
-    """Ask the origin, with these fields; about `entry`, where one is held."""
+    """Send the request with these fields; they revalidate `entry` if it is set."""
 
     headers: Fields
     entry: Entry | None = None
@@ -120,36 +121,36 @@ class Send(NamedTuple):
 
 
 class Unavailable:
-    """Nothing that is held will do, and the caller wants nothing else (RFC 9111 §5.2.1.7)."""
+    """Fail: the caller wants a stored response only, and none is usable (RFC 9111 §5.2.1.7)."""
 
 
 class Store(NamedTuple):
-    """UseStored the answer to the caller, and keep it when it is whole."""
+    """Give the response to the caller, and store it once its body is complete."""
 
     length: int | None
-    """Bytes promised by Content-Length."""
+    """Bytes of the body by Content-Length."""
 
 
 class NotModified(NamedTuple):
-    """What is held is still what the origin has."""
+    """The stored response is still valid (304)."""
 
     entry: Entry
 
 
 class SendAgain(NamedTuple):
-    """The answer was about something else than what is held: ask without a condition."""
+    """The 304 is about another response than the stored one: send the request without a condition."""
 
     forward: Send
 
 
 class StaleIfError(NamedTuple):
-    """The origin failed, and what is held may be given instead."""
+    """The origin failed, and a stale response may be used instead."""
 
     entry: Entry
 
 
 class PassThrough:
-    """UseStored the answer to the caller, and keep nothing."""
+    """Give the response to the caller, and store nothing."""
 
 
 AfterResponse: TypeAlias = Store | NotModified | SendAgain | StaleIfError | PassThrough
@@ -158,13 +159,13 @@ AfterResponse: TypeAlias = Store | NotModified | SendAgain | StaleIfError | Pass
 def before_request(
     request: Request, entry: Entry | None, *, level: VerifyLevel, now: float
 ) -> UseStored | Send | Unavailable:
-    """Decide whether what is held under the request's key answers it."""
+    """Decide whether the stored response of the request's key answers the request."""
     entry = _usable(entry, level)
     if entry is not None:
         standing = freshness.standing(entry, now=now, heuristic=freshness.OF_ANYTHING)
         reuse, _ = freshness.may_reuse(entry, standing, request.control)
         if request.range is not None:
-            return _consider_part(request, request.range, entry, reuse, now)
+            return _use_part(request, request.range, entry, reuse, now)
         if reuse is freshness.Reuse.FRESH:
             return UseStored(entry, answer_fields(entry, now=now), CacheStatus.CACHED)
         if reuse is freshness.Reuse.STALE:
@@ -175,19 +176,22 @@ def before_request(
 
 
 def forward(request: Request, entry: Entry | None) -> Send:
-    """The request to the origin: about `entry`, where that may be given back."""
+    """Return the request to the origin; it revalidates `entry` if that may be used afterwards."""
     whole = request.method == "GET" and request.range is None
     if entry is None or not whole or not freshness.may_be_confirmed(entry.head):
         return Send(request.headers)
     return Send(request.headers + conditions(entry), entry)
 
 
-def _consider_part(
-    request: Request, wanted: str, entry: Entry, reuse: freshness.Reuse, now: float
+def _use_part(
+    request: Request, byte_range: str, entry: Entry, reuse: freshness.Reuse, now: float
 ) -> UseStored | Send:
-    """A part of what is held and fresh, where it is one span (RFC 9110 §14.2); no part is ever kept."""
+    """Use a part of a fresh stored response if one range is requested (RFC 9110 §14.2).
+
+    Otherwise send the request as it is. A part is never stored.
+    """
     size = entry.facts.bytes
-    span = _span(wanted, size)
+    span = _span(byte_range, size)
     if (
         reuse is not freshness.Reuse.FRESH
         or span is None
@@ -202,9 +206,9 @@ def _consider_part(
     return UseStored(entry, fields + of_part, CacheStatus.CACHED, span=span)
 
 
-def _span(wanted: str, size: int) -> tuple[int, int] | None:
-    """The offsets of a single byte range (RFC 9110 §14.1.2); None where it is none, or not satisfiable."""
-    unit, _, spec = wanted.partition("=")
+def _span(byte_range: str, size: int) -> tuple[int, int] | None:
+    """Return the offsets of a single byte range (RFC 9110 §14.1.2); None if malformed or unsatisfiable."""
+    unit, _, spec = byte_range.partition("=")
     first, dash, last = (part.strip() for part in spec.partition("-"))
     numbers = [part for part in (first, last) if part]
     if unit.strip().lower() != "bytes" or not dash or not numbers:
@@ -217,10 +221,13 @@ def _span(wanted: str, size: int) -> tuple[int, int] | None:
 
 
 def _usable(entry: Entry | None, level: VerifyLevel) -> Entry | None:
-    """What is held and proved, unless redirects led to it: whoever speaks HTTP itself wants to see those."""
-    if entry is None or entry.redirect_lifetime is not None or not fetch_policy.proved(entry, level):
+    """Return the stored response if it is verified and came without redirects.
+
+    A client that speaks HTTP itself must see the redirects.
+    """
+    if entry is None or entry.redirect_lifetime is not None or not stored_response.is_verified(entry, level):
         return None
-    if entry.head.status == 206:  # the whole by its Content-Range; but that is not what was asked for here
+    if entry.head.status == 206:  # its Content-Range covers the whole, but this caller requested no range
         return None
     return entry
 
@@ -228,68 +235,68 @@ def _usable(entry: Entry | None, level: VerifyLevel) -> Entry | None:
 def after_response(
     request: Request, forward: Send, head: Head, *, level: VerifyLevel, now: float
 ) -> AfterResponse:
-    """Decide what to do with an answer by its status and fields alone."""
+    """Decide what to do with a response by its status and fields alone."""
     if head.status == 304 and forward.entry is not None:
         same = freshness.confirms(forward.entry.head, head)
         return NotModified(forward.entry) if same else SendAgain(Send(request.headers))
-    if head.status >= 500 and _may_stand_in(request, forward.entry, head.status, now):
-        assert forward.entry is not None  # noqa: S101 (it may stand in)
+    if head.status >= 500 and _may_use_stale(request, forward.entry, head.status, now):
+        assert forward.entry is not None  # noqa: S101 (`_may_use_stale` has seen it)
         return StaleIfError(forward.entry)
     whole = request.method == "GET" and request.range is None
     if not whole or request.key is None or not freshness.may_keep(head, request.control):
         return PassThrough()
     coded = (head.get("content-encoding") or "identity").strip().lower() not in ("identity", "")
-    # Proof is of the bytes that are kept, and these are kept as they came.
+    # The bytes are stored as they come, without decoding their content coding. Coded ones cannot be verified.
     if level is not VerifyLevel.NONE and (coded or not 200 <= head.status < 300):
         return PassThrough()
     return Store(stored_headers.content_length(head))
 
 
 def unreached(request: Request, forward: Send, *, now: float) -> StaleIfError | None:
-    """What to do where no answer came: None where the failure is the caller's to hear of."""
-    may = _may_stand_in(request, forward.entry, None, now)
+    """Decide what to do if no response came; None if the failure goes to the caller."""
+    may = _may_use_stale(request, forward.entry, None, now)
     return StaleIfError(forward.entry) if may and forward.entry is not None else None
 
 
 def invalidated(request: Request, head: Head) -> tuple[Key, ...]:
-    """What may have changed by an unsafe request that did not fail, to be forgotten (RFC 9111 §4.4)."""
+    """Return the keys to remove after an unsafe request that did not fail (RFC 9111 §4.4)."""
     if request.method in _SAFE or not 200 <= head.status < 400:
         return ()
     target = urls.read(request.url)
     if not isinstance(target, urls.Address):
         return ()
-    named = (head.get("location"), head.get("content-location"))
-    others = (urls.read(urls.resolve_location(url, request.url)) for url in named if url is not None)
+    locations = (head.get("location"), head.get("content-location"))
+    others = (urls.read(urls.resolve_location(url, request.url)) for url in locations if url is not None)
     here = (target, *(o for o in others if isinstance(o, urls.Address) and o.origin == target.origin))
-    # Others who share the cache may have kept it under the key without its signature.
+    # Other programs that share the cache may use the key without its signature.
     keys = [address.key(request.key_ignore, signed=signed) for address in here for signed in (True, False)]
     return tuple(dict.fromkeys(keys))
 
 
 def answer_fields(entry: Entry, *, now: float, confirmed: bool = False) -> Fields:
-    """The fields of an answer from what is held: with its Age (RFC 9111 §5.1), and of the bytes as kept.
+    """Return the fields of an answer with the stored response: with Age (RFC 9111 §5.1), for stored bytes.
 
-    Fields that may not be reused unasked are left out until they are `confirmed` by the origin.
+    Fields that `private` or `no-cache` names are left out, unless the origin has just `confirmed` them.
     """
     stated = control(entry.head.get("cache-control"))
     left_out = {"age", "content-length"} | (frozenset() if confirmed else stated.private_fields)
     if entry.facts.format is not Format.OTHER:
-        left_out.add("content-encoding")  # an image is kept with its coding undone
+        left_out.add("content-encoding")  # an image is stored decoded
     age = freshness.standing(entry, now=now, heuristic=freshness.OF_ANYTHING).age
-    kept = tuple(field for field in entry.head.headers if field[0] not in left_out)
+    stored = tuple(field for field in entry.head.headers if field[0] not in left_out)
     length = () if entry.head.status == 204 else (("content-length", str(entry.facts.bytes)),)
-    return (*kept, *length, ("age", str(int(age))))
+    return (*stored, *length, ("age", str(int(age))))
 
 
-def _may_stand_in(request: Request, entry: Entry | None, answered: int | None, now: float) -> bool:
+def _may_use_stale(request: Request, entry: Entry | None, answered: int | None, now: float) -> bool:
     if entry is None:
         return False
     standing = freshness.standing(entry, now=now, heuristic=freshness.OF_ANYTHING)
     return freshness.may_stand_in(entry, standing, answered=answered, request=request.control)
 
 
-_NOTHING_GIVEN = Settings()
+_DEFAULT_SETTINGS = Settings()
 
-_ITS_OWN = frozenset({"if-none-match", "if-modified-since", "if-match", "if-unmodified-since", "if-range"})
+_CONDITIONS = frozenset({"if-none-match", "if-modified-since", "if-match", "if-unmodified-since", "if-range"})
 _SAFE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PROPFIND", "SEARCH", "REPORT", "QUERY"})
 """Methods that change nothing by definition (RFC 9110 §9.2.1 and the registry); any other may."""

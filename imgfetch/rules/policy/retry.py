@@ -1,4 +1,4 @@
-"""What to do after a failure: wait and ask again, or give up."""
+"""Decide what to do after a failure: wait and retry, or give up."""
 
 from __future__ import annotations
 
@@ -18,42 +18,42 @@ if TYPE_CHECKING:
 
 
 def failure(
-    reason: ErrorKind, message: str, url: str, *, hint: str | None = None, limit: LimitName | None = None
+    kind: ErrorKind, message: str, url: str, *, hint: str | None = None, limit: LimitName | None = None
 ) -> Failure:
-    """Make a failure of what went wrong with `url`, with a word on whether asking again may help."""
-    may_pass = reason in _MAY_PASS | DAMAGED
+    """Make the failure of a request for `url`; its kind decides whether it is retryable."""
+    retryable = kind in _TRANSIENT | DAMAGED
     hint = limit_hint(limit) if hint is None else hint
-    return Failure(reason, message, redact(url), retryable=may_pass, hint=hint, limit=limit)
+    return Failure(kind, message, redact(url), retryable=retryable, hint=hint, limit=limit)
 
 
 def failure_of(error: ImgfetchError, url: str) -> Failure:
-    """Make a failure of an error that was raised while `url` was fetched."""
+    """Make the failure of an error that was raised while `url` was fetched."""
     return failure(error.kind, error.message, url, hint=error.hint, limit=error.limit)
 
 
 def failure_of_bytes(defect: Defect, url: str) -> Failure:
-    """Make a failure of what is wrong with the bytes that came from `url`."""
+    """Make the failure of the bytes that came from `url`."""
     hint = None if defect.kept_at is None else LESS_CHECKING[defect.kept_at]
     return failure(defect.kind, defect.message, url, hint=hint, limit=defect.limit)
 
 
 LESS_CHECKING = {
-    level: f'verify="{level}" would keep it' for level in (VerifyLevel.NONE, VerifyLevel.STRUCTURE)
+    level: f'verify="{level}" would accept it' for level in (VerifyLevel.NONE, VerifyLevel.STRUCTURE)
 }
-"""Hints for bytes that less checking would keep, by the level that they name."""
+"""Hints for bytes that a lower level would accept, by that level."""
 
 
-def opted_out(said: str, url: str) -> Failure:
-    """Make a failure of what the owner says against being asked for it, or against its use."""
-    hint = "with its owner's leave, --robots ignore takes it all the same"
-    return Failure(ErrorKind.OPTED_OUT, f"the origin does not want it taken: {said}", redact(url), hint=hint)
+def opted_out(directive: str, url: str) -> Failure:
+    """Make the failure of an owner's opt-out; `directive` says in a few words what forbids the use."""
+    hint = "use --robots ignore if you have the owner's permission"
+    return Failure(ErrorKind.OPTED_OUT, directive, redact(url), hint=hint)
 
 
 def may_help(failed: Failure, *, bypassed_caches: bool) -> bool:
-    """Return whether another attempt may end better.
+    """Return True if another attempt may succeed.
 
-    Damaged bytes are requested once more, past every cache (`bypassed_caches`): a cache or a cut may have
-    damaged them on the way. If they come damaged again, that is what the origin has.
+    Damaged bytes are requested once more, past every cache: they may have been damaged on the way.
+    `bypassed_caches` tells that this has been done. If they are damaged again, the origin's own are.
     """
     return failed.retryable and not (bypassed_caches and failed.kind in DAMAGED)
 
@@ -61,10 +61,10 @@ def may_help(failed: Failure, *, bypassed_caches: bool) -> bool:
 def wait(failed: Failure, limits: Limits, *, chance: float) -> float:
     """Return the seconds to wait after `failed.attempts` attempts.
 
-    Exponential backoff with full jitter: a wait drawn evenly (`chance`, from 0 to 1) between nothing and
-    `backoff_base` × 2^(attempts − 1), at most `backoff_cap`. A Retry-After is waited out in full.
+    Exponential backoff with full jitter: `chance` (0 to 1) times `backoff_base` × 2^(attempts − 1), at most
+    `backoff_cap`. A Retry-After is observed in full.
     """
-    # 2.0 ** 1024 overflows; no cap is that far away.
+    # 2.0 ** 1024 overflows; caps are far below 2.0 ** 64 seconds.
     backoff = chance * min(limits.backoff_cap, limits.backoff_base * 2.0 ** min(failed.attempts - 1, 64))
     return max(backoff, failed.retry_after or 0.0)
 
@@ -72,7 +72,7 @@ def wait(failed: Failure, limits: Limits, *, chance: float) -> float:
 def give_up(failed: Failure, wait: float, limits: Limits) -> Failure:
     """Return the failure to report after the last attempt.
 
-    Its message names a Retry-After for which there is no time, where attempts are left.
+    If attempts are left, but not the time for a Retry-After, its message says so.
     """
     if failed.attempts > limits.retries or not wait or wait != failed.retry_after:
         return failed
@@ -81,8 +81,8 @@ def give_up(failed: Failure, wait: float, limits: Limits) -> Failure:
     return replace(failed, message=message, hint=hint, limit="total_timeout")
 
 
-_MAY_PASS = frozenset(
+_TRANSIENT = frozenset(
     {ErrorKind.CONNECT, ErrorKind.TIMEOUT, ErrorKind.RESET, ErrorKind.INCOMPLETE, ErrorKind.PROTOCOL}
 )
 DAMAGED = frozenset({ErrorKind.CORRUPT, ErrorKind.TRUNCATED, ErrorKind.BAD_ENCODING, ErrorKind.INTEGRITY})
-"""What may have happened to the bytes on their way."""
+"""Kinds of damage that may have happened to the bytes on their way."""

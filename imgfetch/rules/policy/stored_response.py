@@ -1,0 +1,58 @@
+"""Decide whether the bytes of a stored response are still what a caller wants.
+
+    entry ─▶ is_verified: as far as the level asks ─▶ accept: Verified, with warnings anew, or None
+
+Age is not judged here: `rules.http.freshness` decides whether a response may be used without a request.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgfetch.model.image import Format, Verified
+from imgfetch.model.values import StagingId
+from imgfetch.rules.crawl import opt_out
+from imgfetch.rules.image import placeholders, verify
+
+if TYPE_CHECKING:
+    from imgfetch.model.image import Entry, Requirements, VerifyLevel
+    from imgfetch.model.request import Settings
+    from imgfetch.model.values import Key
+
+
+def accept(
+    entry: Entry | None, wanted: Requirements, settings: Settings, keys_sharing: tuple[Key, ...] = ()
+) -> Verified | None:
+    """Check a stored response against the present requirements; return None if it does not meet them.
+
+    `keys_sharing` are further keys whose stored responses have the same bytes.
+    """
+    if entry is None or not is_verified(entry, wanted.level):
+        return None
+    if settings.robots and opt_out.in_head(entry.head, settings.robots):
+        return None  # stored without --robots respect; the owner may have changed the header since
+    if not settings.allow_downgrade and _is_downgraded(entry):
+        return None  # stored with --allow-downgrade
+    if not 200 <= entry.head.status < 300 or entry.facts.format is Format.OTHER:
+        return None  # stored by `CachingTransport`, which also stores errors and other types than images
+    checked = verify.check(entry.facts, _NOT_STAGED, wanted)
+    if isinstance(checked, Verified):
+        signs = placeholders.detect(
+            entry.facts, wanted.width, asked=entry.key, found=entry.head.url, sharing=keys_sharing
+        )
+        checked = verify.apply_placeholder_policy(checked, wanted, signs)
+    return checked if isinstance(checked, Verified) else None
+
+
+def is_verified(entry: Entry, level: VerifyLevel) -> bool:
+    """Return True if the bytes were verified as far as `level` asks."""
+    return set(entry.facts.verified).issuperset(verify.checks_of(entry.facts.format, level))
+
+
+def _is_downgraded(entry: Entry) -> bool:
+    """Return True if redirects led from https: to http:, where anyone on the way could have answered."""
+    return entry.key.startswith("https:") and entry.head.url.startswith("http:")
+
+
+_NOT_STAGED = StagingId("")
+"""The staging id of bytes that are in the store already."""
