@@ -48,9 +48,10 @@ from imgfetch.model.image import Entry, Facts, Format, PendingEntry, Verified
 from imgfetch.model.request import Head
 from imgfetch.model.values import Digest, Key
 from imgfetch.rules.policy.fetch_policy import fresh_until
-from imgfetch.store import index as index_room
-from imgfetch.store.disk_store import INDEX, DiskStore
-from imgfetch.store.index import Index
+from imgfetch.store.disk_store import DiskStore
+from imgfetch.store.index import Index, rows
+from imgfetch.store.index import entries as statements
+from imgfetch.store.layout import INDEX
 from showing import figure, put, table
 
 if TYPE_CHECKING:
@@ -191,16 +192,16 @@ def _fill_index(root: Path, count: int) -> None:
         "length structure decode",
         model.head.url,
         200,
-        index_room._lines(model.head.headers),
+        rows.lines(model.head.headers),
     )
     times = (model.request_time, model.response_time, "", None, fresh_until(model))
     with closing(sqlite3.connect(root / INDEX, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("BEGIN")
         digests = (f"{number:064x}" for number in range(count))
-        connection.executemany(index_room._PUT_OBJECT, ((digest, "webp", 26_000, 0) for digest in digests))
+        connection.executemany(statements._PUT_OBJECT, ((digest, "webp", 26_000, 0) for digest in digests))
         connection.executemany(
-            index_room._PUT_ENTRY,
+            statements._PUT_ENTRY,
             ((_key(number), f"{number:064x}", *fields, *times) for number in range(count)),
         )
         connection.execute("COMMIT")
@@ -222,7 +223,7 @@ def _look_up(root: Path, count: int, rounds: int) -> list[float]:
     ):
         for _ in range(rounds):
             bare.append(
-                _each(lambda key: connection.execute(index_room._FIND, (key,)).fetchall(), chance, count)
+                _each(lambda key: connection.execute(statements._FIND, (key,)).fetchall(), chance, count)
             )
             ours.append(_each(index.find, chance, count))
             memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)

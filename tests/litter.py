@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.model.image import Format
 from imgfetch.model.values import Key
-from imgfetch.store import disk_store
+from imgfetch.store import layout
 from keeping import CAT, digest, keep
 
 if TYPE_CHECKING:
@@ -29,20 +29,20 @@ def fill(store: DiskStore, count: int) -> None:
     keep(store, CAT, b"a cat")
     now = int(store._clock.now())
     for number in range(256):
-        (store.root / disk_store.OBJECTS / f"{number:02x}").mkdir(exist_ok=True)
+        (store.root / layout.OBJECTS / f"{number:02x}").mkdir(exist_ok=True)
 
     def rows() -> Iterator[tuple[str, int, int, int]]:
         for number in range(count):
             data = b"%d" % number
             name = digest(data)
-            path = f"{store.root}/{disk_store.OBJECTS}/{name[:2]}/{name}.{Format.WEBP.extension}"
+            path = f"{store.root}/{layout.OBJECTS}/{name[:2]}/{name}.{Format.WEBP.extension}"
             descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
             os.write(descriptor, data)
             mtime_ns = os.fstat(descriptor).st_mtime_ns
             os.close(descriptor)
             yield name, len(data), mtime_ns, now - 86_400 - count + number
 
-    with closing(sqlite3.connect(store.root / disk_store.INDEX)) as connection, connection:
+    with closing(sqlite3.connect(store.root / layout.INDEX)) as connection, connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.executemany("INSERT INTO object VALUES (?, 'webp', ?, ?, ?, 0)", rows())
         connection.executemany(
@@ -57,8 +57,8 @@ def link(full: Path, root: Path) -> None:
     """A cache of its own with the same in it; its objects are hard links, which may be deleted."""
     shutil.rmtree(root, ignore_errors=True)
     shutil.copytree(full, root, copy_function=os.link)
-    (root / disk_store.INDEX).unlink()
-    shutil.copy2(full / disk_store.INDEX, root / disk_store.INDEX)
+    (root / layout.INDEX).unlink()
+    shutil.copy2(full / layout.INDEX, root / layout.INDEX)
 
 
 class Seen(NamedTuple):
@@ -77,12 +77,12 @@ def compare(root: Path) -> Seen:
     """Compare names with bytes, rows with objects, and counts with rows."""
     lies = []
     there = {}
-    for path in (root / disk_store.OBJECTS).glob("*/*"):
+    for path in (root / layout.OBJECTS).glob("*/*"):
         data = path.read_bytes()
         there[path.stem] = len(data)
         if digest(data) != path.stem:
             lies.append(f"{path} has other bytes")
-    with closing(sqlite3.connect(root / disk_store.INDEX)) as connection:
+    with closing(sqlite3.connect(root / layout.INDEX)) as connection:
         (verdict,) = connection.execute("PRAGMA integrity_check").fetchone()
         if verdict != "ok":
             lies.append(f"the index: {verdict}")

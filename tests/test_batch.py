@@ -284,7 +284,7 @@ def test_the_options_of_get_hold_in_a_batch(origin: Origin, capsys: pytest.Captu
     ran = Batch(capsys, name, "--key-ignore", "utm_*", "--max-cache", "1")
     assert [record["status"] for record in ran.records] == ["ok", "ok"]
     assert sum(origin.asked(f"/0.webp?utm_source={source}") for source in "ab") == 1
-    assert "more than were allowed" in ran.err
+    assert "more than its bound" in ran.err
 
     Path("in.txt").write_text(f"{origin.url}/1.webp 65w, {origin.url}/5.webp 69w\n")
     assert Batch(capsys, "in.txt", "-w", "69").records[-1]["reused"] is False

@@ -402,7 +402,7 @@ async def test_a_transport_that_cannot_be_closed_keeps_nothing_else_open(tmp_pat
         await transport.aclose()
     with pytest.raises(RuntimeError, match="after shutdown"):
         await transport._threads.run(lambda: None)
-    assert transport._store._index._reading.connection is None
+    assert transport._store._index._database._reading.opened is None
 
     assembly = Runtime(
         DiskStore(tmp_path / "cache"), Settings(), Network(transport=Stuck(answer())), lambda _: None

@@ -23,8 +23,9 @@ from imgfetch import Cache, CachingTransport, Client, InputError, Lock
 from imgfetch.cli import main
 from imgfetch.errors import CheckDueError
 from imgfetch.rules.store.check_age import AT_ONCE, CHECK_AGE, is_due
-from imgfetch.store import disk_store, staging
-from imgfetch.store.disk_store import INDEX, DiskStore
+from imgfetch.store import hashing, object_checks
+from imgfetch.store.disk_store import DiskStore
+from imgfetch.store.layout import INDEX
 from imgfetch.store.lookup_sql import lookup_paths
 from keeping import CAT, DOG, digest, keep
 from origin import Origin, status, whole
@@ -225,9 +226,9 @@ def test_large_files_are_hashed_in_a_thread(origin: Origin, monkeypatch: pytest.
 
     def watched(descriptor: int) -> object:
         threads.append(threading.current_thread())
-        return staging.hash_of(descriptor)
+        return hashing.hash_of(descriptor)
 
-    monkeypatch.setattr(disk_store, "hash_of", watched)
+    monkeypatch.setattr(object_checks, "hash_of", watched)
     for way in (by_get, by_get_many, by_httpx):
         grow_older(7.01)
         threads.clear()
@@ -333,7 +334,7 @@ def test_what_cannot_be_written_down_is_hashed_once_in_a_run(tmp_path: Path) -> 
     clock.time += 8 * DAY
     with mounted(copy, "-o", "bind,ro", str(root)), closing(DiskStore(copy, clock=clock)) as store:
         assert store.find(CAT) == entry
-        store._usage.flush()
+        store._access_times.flush()
         flip(root / store.path(entry).relative_to(copy))
         assert store.find(CAT) == entry
         clock.time += 8 * DAY

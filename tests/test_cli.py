@@ -20,7 +20,7 @@ from imgfetch.cli import main, options, run_async
 from imgfetch.demo import news
 from imgfetch.errors import InputError
 from imgfetch.model.options import names
-from imgfetch.store.staging import IN_MEMORY
+from imgfetch.store.staged_body import IN_MEMORY
 from origin import Origin, head, slowly, stall, status, whole
 from pictures import encoded
 

@@ -28,9 +28,10 @@ from imgfetch.errors import CacheError
 from imgfetch.model.image import Verified
 from imgfetch.model.result import ErrorKind
 from imgfetch.model.values import Key
-from imgfetch.store import disk_store
+from imgfetch.store import directory, layout
 from imgfetch.store.disk_store import DiskStore
-from imgfetch.store.staging import IN_MEMORY
+from imgfetch.store.maintenance import Stats
+from imgfetch.store.staged_body import IN_MEMORY
 from imgfetch.system import atomic_files
 from imgfetch.system.clock import SystemClock
 from keeping import CAT, DOG, HEAD, digest, facts, keep, keep_proved, pending_entry, written
@@ -85,7 +86,7 @@ def open_descriptors() -> set[int]:
 
 
 def index_of(root: Path) -> Path:
-    return root / disk_store.INDEX
+    return root / layout.INDEX
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -129,7 +130,7 @@ def test_nothing_is_made_before_something_is_begun(store: DiskStore, tmp_path: P
     assert store.find(CAT) is None
     assert list(store.entries()) == []
     assert list(store.verify(deep=True)) == []
-    assert store.stats() == disk_store.Stats(0, 0, 0, 0, 0, 0)
+    assert store.stats() == Stats(0, 0, 0, 0, 0, 0)
     assert store.remove(CAT) is False
     store.close()
     assert list(tmp_path.iterdir()) == []
@@ -150,8 +151,8 @@ def test_only_its_owner_may_look_into_a_cache_whatever_the_umask(store: DiskStor
 
 
 def test_the_cache_in_the_repository_is_one_of_ours(tmp_path: Path) -> None:
-    assert (CACHE_IN_REPOSITORY / "CACHEDIR.TAG").read_text() == disk_store.TAG
-    assert (CACHE_IN_REPOSITORY / ".gitignore").read_text() == disk_store.IGNORED
+    assert (CACHE_IN_REPOSITORY / "CACHEDIR.TAG").read_text() == directory.TAG
+    assert (CACHE_IN_REPOSITORY / ".gitignore").read_text() == directory.IGNORED
     root = tmp_path / "cache"
     root.mkdir()
     for name in ("CACHEDIR.TAG", ".gitignore", "README.md"):
@@ -643,8 +644,8 @@ def test_litter_is_swept_away_after_an_hour_by_the_clock_that_files_are_dated_by
     with closing(DiskStore(root)) as busy:
         ticket = written(busy, b"a cat")
         if not leases:
-            (root / disk_store.LEASES).unlink()
-            (root / disk_store.LEASES).mkdir()
+            (root / layout.LEASES).unlink()
+            (root / layout.LEASES).mkdir()
         old, young = root / "scratch-v1" / "old.part", root / "scratch-v1" / "young.part"
         for path, minutes in ((old, 61), (young, 59)):
             path.write_bytes(b"half a c")
@@ -987,7 +988,7 @@ def suspended(store: DiskStore) -> None:
 
 def grow_older(root: Path, seconds: float) -> None:
     """All that lies in scratch."""
-    for path in (root / disk_store.SCRATCH).iterdir():
+    for path in (root / layout.SCRATCH).iterdir():
         os.utime(path, (path.stat().st_mtime - seconds,) * 2)
 
 
@@ -1013,7 +1014,7 @@ def test_a_note_lives_as_long_as_the_bytes_it_tells_of(store: DiskStore, root: P
     store.suspend(partial.staging_id)
     grow_older(root, 3700)
     sweep(root)
-    assert list((root / disk_store.SCRATCH).iterdir()) == []
+    assert list((root / layout.SCRATCH).iterdir()) == []
 
 
 def test_a_note_whose_bytes_are_being_claimed_is_not_swept_away(store: DiskStore, root: Path) -> None:
@@ -1021,7 +1022,7 @@ def test_a_note_whose_bytes_are_being_claimed_is_not_swept_away(store: DiskStore
     grow_older(root, 3590)
     partial = store.resume(CAT)
     assert partial is not None
-    (note,) = (root / disk_store.SCRATCH).glob("*.json")
+    (note,) = (root / layout.SCRATCH).glob("*.json")
     assert note.stat().st_mtime > note.with_suffix(".partial").stat().st_mtime - 10
 
 
@@ -1030,7 +1031,7 @@ def test_bytes_that_cannot_be_read_back_are_an_error_of_the_cache(store: DiskSto
     partial = store.resume(CAT)
     assert partial is not None
     unreadable = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(unreadable, store._writers[partial.staging_id].settle())
+    os.dup2(unreadable, store._staging._bodies[partial.staging_id].flush())
     os.close(unreadable)
 
     def look() -> None:
@@ -1350,7 +1351,7 @@ def test_a_damaged_object_can_be_put_in_quarantine(store: DiskStore, root: Path)
     assert (root / "quarantine-v1" / f"{path.name}.txt").read_text() == "it flies ☂ \\ud800\n"
     assert (store.find(CAT), store.find(DOG)) == (None, None)
     assert list(store.verify(deep=True)) == []
-    assert store.stats() == disk_store.Stats(0, 0, 0, 0, 0, 1)
+    assert store.stats() == Stats(0, 0, 0, 0, 0, 1)
     store.quarantine(store.path(keep(store, CAT, b"a cat")), "again")
     assert store.stats().quarantined == 1
     fails(ErrorKind.IO, lambda: store.quarantine(path, "it is gone"), path)
@@ -1365,7 +1366,7 @@ def test_removing_a_key_frees_bytes_that_no_other_key_stands_for(store: DiskStor
     assert (shared.exists(), alone.exists()) == (True, False)
     assert (store.find(CAT), store.find(DOG) is not None) == (None, True)
     assert store.remove(DOG)
-    assert store.stats() == disk_store.Stats(0, 0, 0, 0, 0, 0)
+    assert store.stats() == Stats(0, 0, 0, 0, 0, 0)
 
 
 def test_what_is_gone_can_be_forgotten(store: DiskStore) -> None:

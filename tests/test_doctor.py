@@ -34,7 +34,8 @@ from imgfetch.ports import ignore_warning, never_stop
 from imgfetch.rules.store.requirements import FLOORS, Finding, Status, of_version
 from imgfetch.store.disk_store import DiskStore
 from imgfetch.store.filesystem import survey
-from imgfetch.store.index import VERSION, version_at
+from imgfetch.store.index.schema import version_at
+from imgfetch.store.lookup_sql import VERSION
 from keeping import CAT, keep
 from oldest import oldest, requirements
 

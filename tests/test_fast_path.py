@@ -21,7 +21,8 @@ from imgfetch.model.image import Entry, Verified
 from imgfetch.model.request import Head
 from imgfetch.model.values import Key
 from imgfetch.rules.image.placeholders import MOST_BYTES
-from imgfetch.store.disk_store import INDEX, DiskStore
+from imgfetch.store.disk_store import DiskStore
+from imgfetch.store.layout import INDEX
 from imgfetch.store.lookup_sql import lookup_paths
 from keeping import facts, keep_proved, written
 

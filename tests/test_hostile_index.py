@@ -28,8 +28,9 @@ from imgfetch.model.markup import Rendition
 from imgfetch.model.request import Head
 from imgfetch.model.result import ErrorKind
 from imgfetch.model.values import Key
-from imgfetch.store.disk_store import INDEX, DiskStore
+from imgfetch.store.disk_store import DiskStore
 from imgfetch.store.index import Index
+from imgfetch.store.layout import INDEX
 from imgfetch.store.leases import Leases
 from imgfetch.system.clock import SystemClock
 from keeping import CAT, DOG, facts, keep, keep_proved, written
@@ -193,9 +194,9 @@ def test_whatever_stands_in_a_row_it_is_served_right_or_not_at_all(
             for hit in store.lookup([CAT, DOG], now=time.time()).hits.values():
                 assert hit.path.read_bytes() == WEBP
                 assert type(hit.entry.facts.frames) is int
-            assert isinstance(store._index.total().bytes, int)
+            assert isinstance(store._index.objects.total().bytes, int)
             assert len(store.salt()) == 32
-            for held in store._index.by_use():
+            for held in store._index.objects.by_use():
                 assert type(held.used_at) is int
             keep(store, CAT, b"a cat")
 
@@ -411,14 +412,14 @@ def endless(where: Path) -> Index:
 def test_a_question_without_end_is_given_up() -> None:
     index = endless(Path("cache").absolute())
     with closing(index), pytest.raises(CacheError, match="given up") as raised:
-        index._rows(f"{FOREVER} SELECT count(*) FROM n")
+        index._database.rows(f"{FOREVER} SELECT count(*) FROM n")
     assert raised.value.kind is ErrorKind.CACHE_CORRUPT
     with closing(index):
-        assert index.count() == 1
+        assert index.entries.count() == 1
 
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
-@pytest.mark.parametrize("work", ["_rows('{}')", "_write(('{}', ()))"], ids=["reading", "writing"])
+@pytest.mark.parametrize("work", ["rows('{}')", "write(('{}', ()))"], ids=["reading", "writing"])
 def test_a_signal_ends_a_question_without_end(sent: signal.Signals, code: int, work: str) -> None:
     statement = f"{FOREVER} SELECT count(*) FROM n"
     script = f"""
@@ -426,7 +427,7 @@ import signal, sys, threading, os, time
 from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from test_hostile_index import endless
-from imgfetch.store import index as module
+from imgfetch.store.index import statement_limit as module
 from imgfetch.cli import dispatch, signals
 module._MOST_TICKS = 10 ** 9
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -435,7 +436,7 @@ index = endless(Path("cache").absolute())
 threading.Timer(0.5, os.kill, (os.getpid(), {int(sent)})).start()
 try:
     with signals.in_command():
-        index.{work.format(statement)}
+        index._database.{work.format(statement)}
 except BaseException as error:
     sys.exit(dispatch.ended_by(error))
 """

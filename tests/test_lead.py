@@ -28,7 +28,8 @@ from imgfetch.model.request import Head, Lease, SourceOrigin
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure, Served
 from imgfetch.model.values import Key
 from imgfetch.store import leases
-from imgfetch.store.disk_store import LEASES, DiskStore
+from imgfetch.store.disk_store import DiskStore
+from imgfetch.store.layout import LEASES
 from keeping import CAT, DOG, facts, keep, keep_proved, written
 from origin import Origin as Loopback
 from origin import stall, whole

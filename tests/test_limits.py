@@ -18,10 +18,10 @@ from fakes import FakeClock
 from imgfetch.model.result import ErrorKind
 from imgfetch.model.values import Key
 from imgfetch.rules.store.eviction import IN_USE, Bounds
-from imgfetch.store import disk_store
+from imgfetch.store import layout, publish
 from imgfetch.store.disk_store import DiskStore
 from imgfetch.store.maintenance import Cleared
-from imgfetch.store.staging import IN_MEMORY
+from imgfetch.store.staged_body import IN_MEMORY
 from keeping import CAT, DOG, keep, written
 from litter import key
 from test_disk import ROUNDS, child, fails, index_of, mounted
@@ -60,7 +60,7 @@ def fill(store: DiskStore, clock: FakeClock, count: int, *, every: float = DAY, 
 
 def left(root: Path, count: int = 100) -> list[int]:
     """Which of the numbered keys are still held; a look that is no use."""
-    there = {path.stem for path in (root / disk_store.OBJECTS).glob("*/*")}
+    there = {path.stem for path in (root / layout.OBJECTS).glob("*/*")}
     with closing(sqlite3.connect(index_of(root))) as connection:
         held = {k for k, sha256 in connection.execute("SELECT key, sha256 FROM entry") if sha256 in there}
     return [number for number in range(count) if key(number) in held]
@@ -95,12 +95,12 @@ def test_a_use_is_put_on_record_once_an_hour_at_most(store: DiskStore, root: Pat
     for _ in range(100):
         clock.time += 36
         assert store.find(CAT)
-    store._usage.flush()
+    store._access_times.flush()
     assert (used_at(root)[CAT], writes(root)) == (int(began), before)
     clock.time += 1
     assert store.find(CAT)
     assert used_at(root)[CAT] == int(began)  # collected, not written on the spot
-    store._usage.flush()
+    store._access_times.flush()
     assert used_at(root)[CAT] == int(clock.time)
     before = writes(root)
     assert store.find(CAT)
@@ -128,7 +128,7 @@ def test_a_use_is_put_on_record_by_itself_while_the_run_goes_on(
     keep(store, CAT, b"a cat")
     clock.time += 2 * HOUR
     assert store.find(CAT)
-    timer = store._usage._timer
+    timer = store._access_times._timer
     if timer is not None:
         timer.join()
     assert used_at(root)[CAT] == int(clock.time)
@@ -190,7 +190,7 @@ def test_a_run_evicts_nothing_that_it_was_served_itself(root: Path, clock: FakeC
             clock.time += 60
         store._evictor.finish()
         (notice,) = store.notices
-        assert "16,000 bytes more than were allowed" in notice
+        assert "16,000 bytes more than its bound" in notice
     assert left(root) == [0, *range(10, 30)]
 
 
@@ -206,7 +206,7 @@ def test_what_another_process_has_used_a_moment_ago_stays(root: Path, clock: Fak
     with closing(DiskStore(root, clock=clock)) as other:
         fill(other, clock, 10)
         assert other.find(key(0))
-        other._usage.flush()
+        other._access_times.flush()
         clock.time += HOUR + 500
         with closing(DiskStore(root, clock=clock, bounds=Bounds(1))) as store:
             keep(store, CAT, b"a cat")
@@ -220,12 +220,12 @@ def test_what_another_process_has_used_a_moment_ago_stays(root: Path, clock: Fak
 def test_a_use_between_the_choice_and_the_deed_spares_it(root: Path, clock: FakeClock) -> None:
     with closing(DiskStore(root, clock=clock)) as store, closing(DiskStore(root, clock=clock)) as other:
         fill(store, clock, 4)
-        batch = [*store._index.by_use()]
+        batch = [*store._index.objects.by_use()]
         assert store.find(key(0))  # noted by us, and written nowhere
         assert other.find(key(1))
-        other._usage.flush()
+        other._access_times.flush()
         assert other.pin(key(2))
-        gone = store._index.evict(batch, store._unlink_unused)
+        gone = store._index.objects.evict(batch, store._evictor.unlink_unused)
         assert [held.used_at for held in gone] == [batch[3].used_at]
     assert left(root) == [0, 1, 2]
     check_true(root)
@@ -236,18 +236,19 @@ def test_who_keeps_what_is_being_evicted_has_it_in_the_end(root: Path, clock: Fa
     with closing(DiskStore(root, clock=clock)) as store, closing(DiskStore(root, clock=clock)) as other:
         path = store.path(keep(store, CAT, b"a cat"))
         clock.time += DAY
-        publish = store._publish
+        publish_all = store._publisher._publish
 
         evicted: list[Path] = []
 
-        def slowly(keepings: Sequence[disk_store._Keeping]) -> None:
-            publish(keepings)
+        def slowly(publications: Sequence[publish._Publication]) -> None:
+            publish_all(publications)
             if not evicted:
                 evicted.append(path)
-                assert len(other._index.evict([*other._index.by_use()], other._unlink_unused)) == 1
+                objects = other._index.objects
+                assert len(objects.evict([*objects.by_use()], other._evictor.unlink_unused)) == 1
                 assert not path.exists()
 
-        store._publish = slowly  # type: ignore[method-assign]
+        store._publisher._publish = slowly  # type: ignore[method-assign]
         entry = keep(store, DOG, b"a cat")
         assert path.read_bytes() == b"a cat"
         assert store.find(DOG) == entry
@@ -259,25 +260,25 @@ def test_an_object_that_is_just_being_put_in_the_place_of_a_damaged_one_stays(
     store: DiskStore, root: Path, clock: FakeClock
 ) -> None:
     path = store.path(keep(store, CAT, b"a cat"))
-    (held,) = store._index.by_use()
+    (held,) = store._index.objects.by_use()
     now = path.stat().st_mtime
     os.utime(path, (now, now - 5))
     clock.time = now
-    assert not store._unlink_unused(held)
+    assert not store._evictor.unlink_unused(held)
     clock.time = now + DAY
-    assert store._unlink_unused(held)
+    assert store._evictor.unlink_unused(held)
     assert not path.exists()
 
 
 def test_keeping_the_same_bytes_again_counts_them_once(store: DiskStore, root: Path) -> None:
     for number in range(3):
         keep(store, key(number), b"a cat")
-    assert store._index.total() == (1, 5)
+    assert store._index.objects.total() == (1, 5)
     assert store.remove(key(0))
-    assert store._index.total() == (1, 5)
+    assert store._index.objects.total() == (1, 5)
     assert store.remove(key(1))
     assert store.remove(key(2))
-    assert store._index.total() == (0, 0)
+    assert store._index.objects.total() == (0, 0)
     check_true(root)
 
 
@@ -376,10 +377,10 @@ def test_a_stray_that_is_kept_again_meanwhile_stays(store: DiskStore, root: Path
     entry = keep(store, CAT, b"a cat")
     path = store.path(entry)
     deleted: list[Path] = []
-    store._index.unless_known([(entry.facts.sha256, path)], deleted.append)
+    store._index.objects.unless_known([(entry.facts.sha256, path)], deleted.append)
     assert deleted == []
-    store._index.forget(entry.facts.sha256)
-    store._index.unless_known([(entry.facts.sha256, path)], deleted.append)
+    store._index.objects.forget(entry.facts.sha256)
+    store._index.objects.unless_known([(entry.facts.sha256, path)], deleted.append)
     assert deleted == [path]
 
 
@@ -559,7 +560,7 @@ def test_two_processes_may_prune_at_once(root: Path) -> None:
     assert [process.returncode for process in running] == [0, 0]
     check_true(root)
     with closing(DiskStore(root)) as store:
-        assert target - 1000 < store._index.total().bytes <= target
+        assert target - 1000 < store._index.objects.total().bytes <= target
         assert store.prune(NOTHING).forgotten == 0
         assert store.notices == []
 
@@ -571,7 +572,7 @@ def test_a_prune_evicts_nothing_that_another_process_is_serving(root: Path) -> N
         print("go", flush=True)
         keys = [Key(f"https://photos.example/{number}") for number in range(0, 2000, 20)]
         paths = [store.path(store.find(key)) for key in keys]
-        store._usage.flush()
+        store._access_times.flush()
         print("served", flush=True)
         sys.stdin.read()
         assert all(path.read_bytes() for path in paths)
@@ -634,7 +635,7 @@ def test_a_full_disk_is_no_reason_not_to_make_room(tmp_path: Path, clock: FakeCl
                 if is_open:
                     assert store.find(key(99))
                 fill_up(disk_of_ours / "ballast")
-                before = store._index.total().objects
+                before = store._index.objects.total().objects
                 pruned = store.prune(Bounds(before * 5000 // 2))
                 assert pruned.left.files == before // 2
             check_true(root)

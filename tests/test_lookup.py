@@ -25,8 +25,9 @@ from imgfetch.model.markup import Candidate, Choice, Policy, SourceSet, Viewport
 from imgfetch.model.request import Head, Settings
 from imgfetch.model.result import ErrorKind, Failure, Served
 from imgfetch.model.values import Digest, Key
-from imgfetch.store import index
-from imgfetch.store.disk_store import INDEX, DiskStore
+from imgfetch.store.disk_store import DiskStore
+from imgfetch.store.index import rows
+from imgfetch.store.layout import INDEX
 from imgfetch.store.lookup_sql import EXTENSIONS, is_sound
 from keeping import digest, facts, keep_proved, written
 
@@ -181,15 +182,15 @@ def row(headers: object) -> tuple[Any, ...]:
 @given(st.text("\t\n\\x41a", max_size=12) | st.binary(max_size=3) | st.none() | st.integers())
 def test_an_entry_can_be_made_of_a_sound_row(headers: object) -> None:
     if is_sound(row(headers)):
-        assert index.entry_of(row(headers)).head.url == "url"
+        assert rows.entry_of(row(headers)).head.url == "url"
 
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(st.text(max_size=5), st.text(max_size=5)), max_size=3).map(tuple))
 def test_all_that_is_stored_is_a_sound_row(headers: tuple[tuple[str, str], ...]) -> None:
-    stored = row(index._lines(headers))
+    stored = row(rows.lines(headers))
     assert is_sound(stored)
-    assert index.entry_of(stored).head.headers == headers
+    assert rows.entry_of(stored).head.headers == headers
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,11 @@ import pytest
 from imgfetch.model.image import Verified
 from imgfetch.model.markup import Rendition
 from imgfetch.model.values import Key
-from imgfetch.store.disk_store import INDEX, DiskStore
-from imgfetch.store.index import _READ_VERSION_1, _RENAMED, Index, version_at
+from imgfetch.store.disk_store import DiskStore
+from imgfetch.store.index import Index
+from imgfetch.store.index.migration import READ_VERSION_1, RENAMED
+from imgfetch.store.index.schema import version_at
+from imgfetch.store.layout import INDEX
 from imgfetch.store.lookup_sql import VERSION, lookup_paths
 from keeping import CAT, DOG, HEAD, facts, keep, keep_proved, written
 from test_disk import child, mounted, strace
@@ -41,7 +44,7 @@ def of_version_1(root: Path) -> Path:
         connection.execute("ATTACH ? AS new", (str(new),))
         for table in ("object", "entry", "pin"):
             names = [row[1] for row in connection.execute(f"PRAGMA main.table_info({table})")]
-            today = ", ".join(_RENAMED.get(name, name) for name in names)
+            today = ", ".join(RENAMED.get(name, name) for name in names)
             connection.execute(
                 f"INSERT INTO main.{table} ({', '.join(names)}) SELECT {today} FROM new.{table}"
             )
@@ -78,15 +81,15 @@ def test_nothing_is_lost_and_one_line_says_so(tmp_path: Path) -> None:
         assert [*store.entries()] == expected
         assert store.find(CAT) == expected[0]
         assert store.pins() == {CAT}
-        assert store.stats().objects == store._index.total().objects == 3
-        assert store._index.known(expected[0].facts.sha256) is not None
+        assert store.stats().objects == store._index.objects.total().objects == 3
+        assert store._index.objects.find(expected[0].facts.sha256) is not None
         assert len(store.notices) == 1
         assert "nothing was deleted" in store.notices[0]
     assert version_at(str(index)) == VERSION
     with closing(DiskStore(tmp_path / "cache")) as store:
         assert store.find(CAT) == expected[0]
         store.remove(CAT)
-        assert store._index.total().objects == 2
+        assert store._index.objects.total().objects == 2
         assert store.notices == []
 
 
@@ -134,15 +137,16 @@ def test_a_reader_of_the_old_index_sees_what_another_has_made_of_it(tmp_path: Pa
     """A connection that reads version 1 through views is opened again when its columns are gone."""
     path = str(of_version_1(tmp_path))
     with closing(Index(path, building=str(tmp_path), busy_timeout=1, elapsed=monotonic)) as reader:
-        reader._reading.connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-        reader._reading.connection.executescript(_READ_VERSION_1)
-        reader._reading.is_of_version_1 = True
-        assert [found.entry.selector for found in reader.find(CAT)] == [""]
+        reading = reader._database._reading
+        reading.opened = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        reading.opened.executescript(READ_VERSION_1)
+        reading.is_of_version_1 = True
+        assert [found.entry.selector for found in reader.entries.find(CAT)] == [""]
         with closing(DiskStore(tmp_path)) as store:
             proof = Verified(facts(b"secret"), written(store, b"secret"))
             keep_proved(store, proof, CAT, HEAD, request_time=1, response_time=2, selector="alice")
-        assert [found.entry.selector for found in reader.find(CAT, "")] == [""]
-        assert [found.entry.selector for found in reader.find(CAT, "alice")] == ["alice"]
+        assert [found.entry.selector for found in reader.entries.find(CAT, "")] == [""]
+        assert [found.entry.selector for found in reader.entries.find(CAT, "alice")] == ["alice"]
 
 
 @pytest.mark.parametrize("call", ["pwrite64", "fdatasync", "ftruncate"])
@@ -161,7 +165,7 @@ def test_who_migrates_may_be_killed_at_any_call(tmp_path: Path, call: str) -> No
         with closing(DiskStore(root)) as store:
             assert {entry.key for entry in store.entries()} == {CAT, DOG}
             assert store.find(CAT) is not None
-            assert store._index.total().objects == 3
+            assert store._index.objects.total().objects == 3
             assert all("damaged" not in notice for notice in store.notices)
             assert keep(store, Key("https://h.example/"), b"another") is not None
         if ended.stdout:

@@ -278,14 +278,14 @@ def test_the_chosen_one_costs_one_lookup_another_in_its_place_three_and_where_no
 ) -> None:
     hold(store, 1280)
     asked: list[str] = []
-    rows = store._index._rows
+    rows = store._index._database.rows
 
     def counted(statement: str, values: tuple[object, ...] = ()) -> list[tuple[object, ...]]:
         if "WHERE sha256 = ?" not in statement:  # whose else these bytes are is asked of small files alone
             asked.append(statement)
         return rows(statement, values)
 
-    monkeypatch.setattr(store._index, "_rows", counted)
+    monkeypatch.setattr(store._index._database, "rows", counted)
     assert serves(store, 1280) == 1280
     assert len(asked) == 1
     assert serves(store, 800) == 1280

@@ -25,7 +25,7 @@ from imgfetch.model.values import Key, StagingId
 from imgfetch.rules.http import resume
 from imgfetch.rules.http.stored_headers import completed
 from imgfetch.store.disk_store import DiskStore
-from imgfetch.store.staging import IN_MEMORY
+from imgfetch.store.staged_body import IN_MEMORY
 from keeping import CAT, DOG, HEAD, written
 from origin import Origin, cut, head, ranged, redirect, stall, whole
 from pictures import encoded

@@ -16,7 +16,7 @@ import pytest
 import imgfetch
 from configured import of_user
 from imgfetch import Cache, CachingTransport, Client, InputError
-from imgfetch.store import disk_store
+from imgfetch.store import layout
 from origin import Origin, status, whole
 from pictures import encoded
 from test_cli import LOCAL, Ran
@@ -36,7 +36,7 @@ def urls(origin: Origin) -> list[str]:
 
 def grow_older(days: float) -> None:
     """Everything in the cache was last used so much earlier."""
-    with closing(sqlite3.connect(Path("cache") / disk_store.INDEX)) as connection, connection:
+    with closing(sqlite3.connect(Path("cache") / layout.INDEX)) as connection, connection:
         connection.execute("UPDATE object SET used_at = used_at - ?", (int(days * DAY),))
 
 
@@ -142,7 +142,7 @@ def test_get_leaves_the_cache_below_its_bounds(urls: list[str], capsys: pytest.C
     assert there([Path(ran.lines[0])]) == [True]
     crowded = Ran(capsys, "get", *urls, "--max-cache", "100", "--max-age", "1d", *LOCAL)
     assert crowded.code == 0
-    assert "more than were allowed: the rest is pinned, or was used by this run" in crowded.err
+    assert "more than its bound: the rest is pinned, or was used by this run" in crowded.err
     assert all(there([Path(line) for line in crowded.lines]))
     assert len(crowded.lines) == 6
 
@@ -216,7 +216,7 @@ def test_a_warm_get_is_put_on_record_once_an_hour(
     assert Ran(capsys, "get", urls[0]).code == 0
     after = used_at()
     assert after - before >= DAY - 1
-    with closing(sqlite3.connect(Path("cache") / disk_store.INDEX)) as other:
+    with closing(sqlite3.connect(Path("cache") / layout.INDEX)) as other:
         other.execute("SELECT * FROM entry").fetchone()  # so that the log stays where it is
         size = writes(Path("cache"))
         assert Ran(capsys, "get", urls[0]).code == 0
@@ -324,7 +324,7 @@ def test_an_object_that_the_index_does_not_know_is_no_damage(
     urls: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     paths = fill(urls[:2])
-    with closing(sqlite3.connect(Path("cache") / disk_store.INDEX)) as connection, connection:
+    with closing(sqlite3.connect(Path("cache") / layout.INDEX)) as connection, connection:
         for table in ("entry", "object"):
             connection.execute(f"DELETE FROM {table} WHERE sha256 = ?", (paths[0].stem,))
     ran = Ran(capsys, "cache", "verify")
@@ -337,7 +337,7 @@ def test_an_object_that_the_index_does_not_know_is_no_damage(
 
 def test_a_row_that_tells_another_size_is_damage(urls: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     (path,) = fill(urls[:1])
-    with closing(sqlite3.connect(Path("cache") / disk_store.INDEX)) as connection, connection:
+    with closing(sqlite3.connect(Path("cache") / layout.INDEX)) as connection, connection:
         connection.execute("UPDATE object SET bytes = 7")
     ran = Ran(capsys, "cache", "verify", "--repair", *LOCAL)
     assert ran.code == 4

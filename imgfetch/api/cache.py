@@ -35,8 +35,8 @@ if TYPE_CHECKING:
     from imgfetch.model.values import Buffer, Digest
     from imgfetch.ports import Decoder
     from imgfetch.rules.policy.explain import Explanation
-    from imgfetch.store.disk_store import Checked, Stats
-    from imgfetch.store.maintenance import Pruned
+    from imgfetch.store.maintenance import Pruned, Stats
+    from imgfetch.store.object_checks import Checked
 
 Prove: TypeAlias = "Callable[[Buffer, Digest], Verified | Defect]"
 

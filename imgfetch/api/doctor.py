@@ -180,7 +180,8 @@ _BUNDLE = "correct --ca-bundle, SSL_CERT_FILE or SSL_CERT_DIR"
 
 
 def _cache(path: Path, room: int, survey: Callable[[str, Collection[str]], FileSystem]) -> Iterator[Finding]:
-    from imgfetch.store.disk_store import INDEX, OBJECTS, SCRATCH, DiskStore
+    from imgfetch.store.disk_store import DiskStore
+    from imgfetch.store.layout import INDEX, OBJECTS, SCRATCH
 
     store = DiskStore(path)
     place = str(store.root)
@@ -213,7 +214,8 @@ def _place(path: str, ground: FileSystem, *, there: bool) -> Finding:
 
 
 def _index(path: Path) -> Finding:
-    from imgfetch.store.index import VERSION, version_at
+    from imgfetch.store.index.schema import version_at
+    from imgfetch.store.lookup_sql import VERSION
 
     version = version_at(str(path))
     if version is None:

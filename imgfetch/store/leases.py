@@ -24,7 +24,7 @@ from threading import Lock
 from typing import NamedTuple
 
 from imgfetch.model.request import Lease
-from imgfetch.store.staging import sha256
+from imgfetch.store.hashing import sha256
 from imgfetch.system.atomic_files import open_regular
 
 _PLACES, _ROOM = 1 << 28, 1 << 33

@@ -1,259 +1,179 @@
-"""Bytes on their way into a cache: in memory while they are few, else in a file of their own.
+"""Staging: bodies on their way into the cache, each behind an identifier, resumable if they were marked.
 
-    write … ─▶ settle ─▶ move:  the file is made once, by who keeps it, or once it does not fit into memory
-       │
-     mark ─▶ leave:             or by who lets go of it, where it can be gone on with some other time
-
-Most images of a page never take more than a few reads, and are kept at once: a file that is made for each
-as it comes, and one note beside it, would cost as much as all the rest.
+open ─▶ write … ─▶ read ─▶ (publish)
+          │
+     make_resumable ─▶ suspend, or the process dies ─▶ resume, by any process
 """
 
 from __future__ import annotations
 
-import errno
 import fcntl
 import os
 from contextlib import suppress
-from functools import cache
-from mmap import ACCESS_COPY, mmap
 from typing import TYPE_CHECKING
 
-from imgfetch.model.request import Head
-from imgfetch.model.values import Digest
-from imgfetch.system.atomic_files import open_regular
+from imgfetch.errors import CacheError
+from imgfetch.model.request import Partial
+from imgfetch.model.result import ErrorKind
+from imgfetch.model.values import StagingId
+from imgfetch.store.staged_body import StagedBody, read_note, stem_of
 
 if TYPE_CHECKING:
-    import hashlib
+    from collections.abc import Callable
 
-    from imgfetch.model.values import Buffer, Key
+    from imgfetch.model.request import Head
+    from imgfetch.model.values import Key
+    from imgfetch.store.directory import CacheDirectory
+    from imgfetch.store.layout import Layout
+    from imgfetch.store.os_errors import TranslateErrors
+    from imgfetch.store.staged_body import Contents
 
-IN_MEMORY = 256 * 1024
-"""Bytes up to which a body stays in memory: most images do, and a thousand at once are as many MB as a few
-decoded photographs. It is also the most that a process that is killed can lose of a body."""
+_RECENT = 1.0
+"""Seconds for which the partial bodies found in staging are taken for all that there are."""
 
 
-class Writer:
-    """One body: what has come of it, and where that lies."""
+class Staging:
+    """The bodies that this store is receiving, and the partial ones that any process has left."""
 
-    def __init__(self, path: str) -> None:
-        """`path`: of its file, once it has one."""
-        self.path = path
-        self.length = 0
-        self.descriptor: int | None = None
-        """Of its file, open for reading and writing; None while there is none."""
-        self._pieces: list[bytes] = []
-        """What is in memory: all, or nothing."""
-        self._hash: hashlib._Hash | None = None
-        """Of all that has come; None where that is yet to be hashed."""
-        self._mark: tuple[Key, Head] | None = None
-        self._note: str | None = None
-        self._is_moved = False
+    def __init__(
+        self,
+        layout: Layout,
+        directory: CacheDirectory,
+        translate_errors: TranslateErrors,
+        elapsed: Callable[[], float],
+    ) -> None:
+        self._layout = layout
+        self._directory = directory
+        self._translate_errors = translate_errors
+        self._elapsed = elapsed
+        self._bodies: dict[StagingId, StagedBody] = {}
+        self._partial_stems: set[str] = set()
+        """Stems of the names of the partial bodies that were left when staging was last listed."""
+        self._listed_at = -_RECENT
 
-    @classmethod
-    def going_on(cls, stem: str, descriptor: int) -> Writer:
-        """With what another has left, marked, in a file that is open."""
-        writer = cls(f"{stem}.partial")
-        writer.descriptor, writer._note = descriptor, f"{stem}.json"
-        writer.length = os.lseek(descriptor, 0, os.SEEK_END)
-        return writer
+    def open(self) -> StagingId:
+        """Return an identifier for a new body, private to the caller."""
+        with self._translate_errors:
+            self._directory.prepare()
+        staging_id = _new_id()
+        self._bodies[staging_id] = StagedBody(f"{self._layout.staging}/{staging_id}.part")
+        return staging_id
 
-    def write(self, chunk: bytes) -> None:
-        """Add bytes. Raises `OSError`."""
-        if self.descriptor is None and self.length + len(chunk) > IN_MEMORY:
-            self.digest()  # so that nothing has to be read back
-            self.settle()
-            self._note_down()
-        if self.descriptor is None:
-            self._pieces.append(bytes(chunk))
-        else:
-            _write(self.descriptor, chunk)
-        if self._hash is not None:
-            self._hash.update(chunk)
-        self.length += len(chunk)
-
-    def digest(self) -> Digest:
-        """Of all bytes. What another writer has left is read first."""
-        if self._hash is None:
-            self._hash = hash_of(self.descriptor) if self.descriptor is not None else sha256(self._whole())
-        return Digest(self._hash.hexdigest())
-
-    def contents(self) -> Contents:
-        """All bytes, in memory no second time, and their digest. Raises `OSError`."""
-        digest = self.digest()
-        if self.descriptor is None or not self.length:  # nothing cannot be mapped
-            return Contents(self._whole(), digest)
+    def write(self, staging_id: StagingId, chunk: bytes) -> int:
+        """Append bytes to a body, and return its length. After an error the body is discarded."""
+        body = self._body(staging_id)
         try:
-            return Contents(mmap(self.descriptor, self.length, access=ACCESS_COPY), digest)
-        except ValueError as error:
-            raise OSError(errno.EIO, "a file was cut short while it was written", self.path) from error
+            self._directory.with_staging(body.write, chunk)
+        except OSError as error:
+            self.discard(staging_id)
+            raise self._translate_errors.translated(error, needed=body.length + len(chunk)) from error
+        except CacheError:
+            self.discard(staging_id)
+            raise
+        return body.length
 
-    def settle(self) -> int:
-        """See to it that the bytes are in a file; its descriptor. Raises `OSError`."""
-        if self.descriptor is None:
-            self.descriptor = create(self.path)
-            _write(self.descriptor, self._whole())
-            self._pieces.clear()
-        return self.descriptor
+    def read(self, staging_id: StagingId) -> Contents:
+        """Return all bytes of a body, mapped rather than copied, and their digest."""
+        with self._translate_errors:
+            return self._body(staging_id).contents()
 
-    def move(self, path: str) -> None:
-        """Give the file, which there is, its last name. Raises `OSError`."""
-        os.rename(self.path, path)
-        self._is_moved = True
+    def take(self, staging_id: StagingId) -> StagedBody | None:
+        """Remove a body from staging, for the caller to publish and drop; None if there is none."""
+        return self._bodies.pop(staging_id, None)
 
-    @property
-    def is_marked(self) -> bool:
-        """Whether it is known of what these bytes are the beginning."""
-        return self._mark is not None or self._note is not None
+    def discard(self, staging_id: StagingId) -> None:
+        """Drop a body. One that is not there is not an error."""
+        body = self._bodies.pop(staging_id, None)
+        if body is not None:
+            body.drop()
 
-    def mark(self, key: Key, head: Head) -> None:
-        """Have these bytes outlive their writer, as the beginning of `key`."""
-        self._mark = key, head
-        self._note_down()
+    def make_resumable(self, staging_id: StagingId, key: Key, head: Head) -> None:
+        """Mark a body as the beginning of the response `head` under `key`, so that it can be resumed."""
+        body = self._body(staging_id)
+        if not body.is_marked:
+            body.mark(key, head)
 
-    def leave(self) -> None:
-        """Let go of the bytes: where they are marked they stay, for whoever comes next."""
-        if self.is_marked:
-            with suppress(OSError):
-                self.settle()
-                self._note_down()
-        if self._note is None or self.descriptor is None:
-            self.drop()
-        else:
-            _close(self.descriptor)
+    def suspend(self, staging_id: StagingId) -> None:
+        """Release a body: a marked one stays for another time, others are dropped."""
+        body = self._bodies.pop(staging_id, None)
+        if body is not None:
+            self._listed_at = -_RECENT
+            body.suspend()
 
-    def _note_down(self) -> None:
-        """Say of what a file is the beginning, if that is known: by its name, and by a note beside it."""
-        if self.descriptor is None or self._mark is None or self._note is not None:
-            return
-        key, head = self._mark
-        folder, _, name = self.path.removesuffix(".part").rpartition("/")
-        stem = f"{folder}/{stem_of(key)}-{name}"
-        with suppress(OSError):  # it only saves bytes, some other time
-            # Locked before it has the name: who finds the name must see that its writer is alive.
-            fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            write_new(f"{stem}.json", _note(key, head).encode())
-            try:
-                os.rename(self.path, f"{stem}.partial")
-            except BaseException:
-                os.unlink(f"{stem}.json")
-                raise
-            self.path, self._note = f"{stem}.partial", f"{stem}.json"
+    def suspend_all(self) -> None:
+        """Release every body."""
+        for staging_id in tuple(self._bodies):
+            self.suspend(staging_id)
 
-    def drop(self) -> None:
-        """Forget the bytes, but for a file that was moved."""
-        self._pieces.clear()
-        if self.descriptor is None:
-            return
-        _close(self.descriptor)
-        for path in (None if self._is_moved else self.path, self._note):
-            if path is not None:
-                with suppress(OSError):  # it stays behind, and is swept away later
-                    os.unlink(path)
+    def resume(self, key: Key) -> Partial | None:
+        """Claim a partial body of `key` that was suspended, or left by a writer that died; the longest first.
 
-    def _whole(self) -> bytes:
-        if len(self._pieces) != 1:
-            self._pieces = [b"".join(self._pieces)]
-        return self._pieces[0]
+        What other processes leave is seen a second later.
+        """
+        if self._elapsed() - self._listed_at >= _RECENT:
+            self._list_partial_stems()
+        if not self._partial_stems or (stem := stem_of(key)) not in self._partial_stems:
+            return None
+        for path in self._partial_paths(stem):
+            # The body may be gone or taken; or the cache cannot be used, which `open` will report.
+            with suppress(OSError, ValueError, TypeError, LookupError, CacheError):
+                return self._claim(path, key)
+        return None
 
+    def _list_partial_stems(self) -> None:
+        """List the stems of all partial bodies: every key is looked up, and hardly any has one."""
+        self._listed_at = self._elapsed()
+        self._partial_stems.clear()
+        with suppress(OSError):
+            names = os.listdir(self._layout.staging)
+            self._partial_stems.update(name.partition("-")[0] for name in names if name.endswith(".partial"))
 
-class Contents:
-    """All bytes of a body, and their digest, to be looked at within a `with`."""
+    def _partial_paths(self, stem: str) -> list[str]:
+        """Return the paths, without extensions, of the partial bodies with this stem, the longest first."""
+        with suppress(OSError), os.scandir(self._layout.staging) as listing:
+            found = [
+                (item.stat().st_size, item.path.removesuffix(".partial"))
+                for item in listing
+                if item.name.startswith(stem) and item.name.endswith(".partial")
+            ]
+            return [path for _, path in sorted(found, reverse=True)]
+        return []
 
-    def __init__(self, data: bytes | mmap, digest: Digest) -> None:
-        self._data = data
-        self._digest = digest
+    def _claim(self, partial: str, key: Key) -> Partial:
+        """Take over a partial body. Raises if its writer lives, another is quicker, or its note is bad."""
+        descriptor = os.open(f"{partial}.partial", os.O_RDWR | os.O_NOFOLLOW)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # a writer that lives holds the lock
+            head = read_note(f"{partial}.json", key)
+            self._directory.prepare()
+            # First: while the note has another name than its bytes, it may be swept away.
+            os.utime(f"{partial}.json")
+            staging_id = _new_id()
+            path = f"{self._layout.staging}/{stem_of(key)}-{staging_id}"
+            # If two processes come this far, one of them finds no such name.
+            os.rename(f"{partial}.partial", f"{path}.partial")
+            os.rename(f"{partial}.json", f"{path}.json")
+            os.utime(descriptor)
+            body = StagedBody.resumed(path, descriptor)
+        except BaseException:
+            os.close(descriptor)
+            raise
+        self._bodies[staging_id] = body
+        return Partial(staging_id, body.length, head)
 
-    def __enter__(self) -> tuple[Buffer, Digest]:
-        return self._data, self._digest
+    def _body(self, staging_id: StagingId) -> StagedBody:
+        body = self._bodies.get(staging_id)
+        if body is None:
+            raise self.unknown()
+        return body
 
-    def __exit__(self, *_: object) -> None:
-        if isinstance(self._data, mmap):
-            with suppress(BufferError):  # somebody still looks into it: it goes when the last look ends
-                self._data.close()
-
-
-def stem_of(key: Key) -> str:
-    """The beginning of the names of what is begun of `key`: 32 digits."""
-    return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
-
-
-def noted(path: str, key: Key) -> Head:
-    """Which head a note has of `key`. Raises where it has none, or is of another time."""
-    import json
-
-    with open(open_regular(path), encoding="utf-8") as file:
-        note = json.loads(file.read(_LONGEST_NOTE))
-    if (note["key"], note["boot"]) != (key, _boot()):
-        raise ValueError(path)
-    headers = tuple((str(name), str(value)) for name, value in note["headers"])
-    return Head(str(note["url"]), int(note["status"]), headers)
-
-
-def _note(key: Key, head: Head) -> str:
-    import json
-
-    fields = {"boot": _boot(), "key": key, "url": head.url, "status": head.status}
-    return json.dumps({**fields, "headers": head.headers})
+    def unknown(self) -> CacheError:
+        """Return the error for an identifier that is not, or no longer, one of this store."""
+        return CacheError(
+            ErrorKind.IO, f"{self._layout.root}: the body was committed, discarded, or is another store's"
+        )
 
 
-@cache
-def _boot() -> str:
-    """Since when this machine has been up; the empty string where it does not say.
-
-    What is written and not synced outlives its writer, and no power cut: it may come back as zeros. And a
-    lock on a network file system may be seen on one machine only.
-    """
-    try:
-        with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
-            return file.read().strip()
-    except OSError:
-        return ""
-
-
-def sha256(data: bytes = b"") -> hashlib._Hash:
-    """A running digest that begins with `data`."""
-    import hashlib  # it loads OpenSSL, and for what is there already nothing is hashed
-
-    return hashlib.sha256(data)
-
-
-def hash_of(descriptor: int) -> hashlib._Hash:
-    """The running digest of a whole file."""
-    running, position = sha256(), 0
-    while chunk := os.pread(descriptor, 1 << 20, position):
-        running.update(chunk)
-        position += len(chunk)
-    return running
-
-
-def write_new(path: str, data: bytes) -> None:
-    """Make a file, whole, that only its owner may look into. Raises `OSError`, also where there is one."""
-    descriptor = create(path)
-    try:
-        _write(descriptor, data)
-    except BaseException:
-        os.unlink(path)
-        raise
-    finally:
-        os.close(descriptor)
-
-
-_LONGEST_NOTE = 1 << 22
-"""Characters: more than any head that is taken."""
-
-
-def create(path: str) -> int:
-    """A file that was not there, open for reading and writing."""
-    return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
-
-
-def _close(descriptor: int) -> None:
-    """Let go of a file. What a network file system says only now is of bytes that nobody counts on."""
-    with suppress(OSError):  # it is closed all the same
-        os.close(descriptor)
-
-
-def _write(descriptor: int, chunk: bytes) -> None:
-    rest = memoryview(chunk)
-    while rest:
-        rest = rest[os.write(descriptor, rest) :]
+def _new_id() -> StagingId:
+    """Return an identifier that no store has given before, nor a process that this one was forked from."""
+    return StagingId(os.urandom(16).hex())
