@@ -261,7 +261,7 @@ net(
     "is a mail server",
     raw(b"220 mail.example ESMTP\r\n"),
     kind="protocol",
-    words="not HTTP",
+    words="invalid HTTP response",
     requests=3,
 )
 net("ssh-banner", "is an SSH server", raw(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), kind="protocol", requests=3)

@@ -244,7 +244,7 @@ def test_a_batch_is_a_folder_of_images_and_a_manifest(
     assert by_index[2]["error"]["message"] == "no text under url"
     assert by_index[3]["part"] == by_index[3]["parts"] == 1
     assert "4 images: 2 fetched, 2 failed" in ran.err
-    assert "nobody to write to" in ran.err
+    assert "no --contact given" in ran.err
 
 
 def test_a_second_run_asks_only_for_what_is_not_there(

@@ -84,7 +84,7 @@ def ran(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 
 def test_here_all_is_there_and_looking_leaves_no_trace(capsys: pytest.CaptureFixture[str]) -> None:
     code, out, err = ran(capsys)
-    assert (code, err) == (0, "imgfetch: all that is needed is there\n")
+    assert (code, err) == (0, "imgfetch: all requirements met\n")
     for name in (
         *FLOORS,
         "OpenSSL",

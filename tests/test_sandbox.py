@@ -95,7 +95,7 @@ def test_the_largest_images_that_are_let_pass_have_room(tmp_path: Path) -> None:
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGKILL])
 def test_a_crash_is_damage_of_that_image_alone(number: signal.Signals) -> None:
     with hostile() as decoder:
-        died = Defect(ErrorKind.CORRUPT, f"the decoder died of it ({number.name})")
+        died = Defect(ErrorKind.CORRUPT, f"the decoder crashed ({number.name})")
         assert told(decoder, f"die {number}") == died
 
 

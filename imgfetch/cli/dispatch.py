@@ -54,14 +54,14 @@ def ended_by(error: BaseException) -> int:
             # The reader has gone: nothing more to say, and Python's own flush at exit must not complain.
             sys.stdout = None
         case OSError():
-            output.say(f"cannot go on: {error.filename or 'standard output'}: {error.strerror or error}")
+            output.say(f"cannot continue: {error.filename or 'standard output'}: {error.strerror or error}")
             if error.filename is None:  # Python would try to write the same as it ends, and complain
                 sys.stdout = None
         case _:
             if os.environ.get("IMGFETCH_DEBUG"):
                 raise error
             what = f"{type(error).__name__}: {error}"
-            output.say(f"this should not have happened: {what}; IMGFETCH_DEBUG=1 shows where, for a report")
+            output.say(f"internal error: {what}; IMGFETCH_DEBUG=1 shows where, for a report")
     return Exit.FAILED
 
 

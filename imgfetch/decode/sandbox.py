@@ -200,7 +200,7 @@ class _Worker:
         if process.returncode == -signal.SIGXCPU:
             return f"decoding it took more than {seconds} s on the processor"
         died = -process.returncode
-        return f"the decoder died of it ({signal.Signals(died).name if died > 0 else f'exit code {-died}'})"
+        return f"the decoder crashed ({signal.Signals(died).name if died > 0 else f'exit code {-died}'})"
 
 
 _BETWEEN_CHECKS = 0.1

@@ -114,8 +114,10 @@ class H11Exchange:
                 return event.status_code, tuple(fields)
             if event is h11.NEED_DATA:
                 return None
-            if not isinstance(event, h11.InformationalResponse) or event.status_code == 101:
-                raise Malformed("an answer to a question that was not asked")
+            if not isinstance(event, h11.InformationalResponse):
+                raise Malformed("a body without a head")
+            if event.status_code == 101:
+                raise Malformed("unexpected HTTP 101")
 
     def piece(self) -> bytes | None:
         """Return more of the body: nothing until more is received, None at its end. Raises `Malformed`."""

@@ -36,7 +36,7 @@ class Malformed(NetworkError):
     """The bytes received are not HTTP, or not a response to the request."""
 
     def __init__(self, what: str) -> None:
-        super().__init__(ErrorKind.PROTOCOL, f"not HTTP as it should be: {what}")
+        super().__init__(ErrorKind.PROTOCOL, f"invalid HTTP response: {what}")
 
 
 class Unsendable(PolicyError):

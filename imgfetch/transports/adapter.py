@@ -161,7 +161,7 @@ def _head_error(error: Exception, limits: Limits) -> ImgfetchError:
         case httpx.RemoteProtocolError() if "disconnected" in str(error):
             return NetworkError(ErrorKind.RESET, "the connection was closed before an answer came")
         case httpx.ProtocolError():
-            return NetworkError(ErrorKind.PROTOCOL, f"not HTTP as it should be: {error}")
+            return NetworkError(ErrorKind.PROTOCOL, f"invalid HTTP response: {error}")
         case _:
             broken = cause_of(error, ssl.SSLError)
             if broken is not None:
@@ -179,7 +179,7 @@ def _body_error(error: Exception, received: int, length: str | None) -> Imgfetch
         case httpx.TimeoutException():
             return NetworkError(ErrorKind.TIMEOUT, f"{got}, then silence", limit="read_timeout")
         case httpx.RemoteProtocolError() if "closed" not in str(error):
-            return NetworkError(ErrorKind.PROTOCOL, f"{got}, then not HTTP as it should be: {error}")
+            return NetworkError(ErrorKind.PROTOCOL, f"{got}, then an invalid HTTP response: {error}")
         case _:
             broken = cause_of(error, ssl.SSLError)
             ended = "the connection ended" if broken is None else f"TLS broke off: {why(broken)}"

@@ -40,7 +40,7 @@ def run(options: argparse.Namespace) -> Exit:
     if options.directory is None:
         raise InputError(ErrorKind.BAD_INPUT, "no --to DEST was given; see imgfetch batch --help")
     if not (options.contact or options.user_agent or options.quiet or options.offline):
-        output.say("nobody to write to: --contact URL tells origins who asks, and whom to ask to stop")
+        output.say("no --contact given: site owners cannot reach you")
     how = jsonl.asked(choosing_of(options))
     with Manifest(options.directory) as manifest, Report(options.report, lambda _: how) as report:
         batch = _Batch(options, manifest, Summary(options, report))

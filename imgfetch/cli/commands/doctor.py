@@ -38,7 +38,7 @@ def tell(findings: Iterable[Finding], *, as_json: bool) -> Exit:
         output.result(json.dumps(finding._asdict()) if as_json else _line(finding))
         if finding.status is Status.MISSING:
             missing.append(finding.name)
-    output.say(f"missing: {', '.join(missing)}" if missing else "all that is needed is there")
+    output.say(f"missing: {', '.join(missing)}" if missing else "all requirements met")
     return Exit.FAILED if missing else Exit.OK
 
 
