@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from fakes import FakeClock, FakeDecoder, FakeReply, FakeTransport, InlineRunner, MemoryStore
-from imgfetch.decode.executor import ThreadExecutor
+from imgfetch.decode.decode_executor import DecodeExecutor
 from imgfetch.engine.concurrency import iterate, map_as_completed, map_ordered
 from imgfetch.engine.engine import Engine
 from imgfetch.engine.events import Event, FellThrough, RequestSent, RetryScheduled
@@ -581,7 +581,7 @@ async def test_a_timeout_of_somebody_else_is_not_that_of_the_image() -> None:
 
 
 async def test_work_is_waited_for_however_often_its_caller_is_cancelled() -> None:
-    runner, begun, go_on, ended = ThreadExecutor(1_000_000), threading.Event(), threading.Event(), []
+    runner, begun, go_on, ended = DecodeExecutor(1_000_000), threading.Event(), threading.Event(), []
 
     def work() -> None:
         begun.set()
@@ -1001,7 +1001,7 @@ class Slow(FakeDecoder):
 
 
 async def test_the_time_limit_covers_the_decode_which_nobody_waits_for_after_it() -> None:
-    world, runner = World(limits=Limits(retries=3, total_timeout=0.2)), ThreadExecutor(512_000_000)
+    world, runner = World(limits=Limits(retries=3, total_timeout=0.2)), DecodeExecutor(512_000_000)
     world.decoder = decoder = Slow()
     world.transport.answer(H + "/a", (200, PIXEL))
     ports = Ports(world.transport, world.store, world.store, world.store, decoder, world.clock, runner)

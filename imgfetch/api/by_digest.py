@@ -59,7 +59,7 @@ def kept(
 
 def _proved(path: Path, url: str, sha256: Digest, wanted: Requirements, limits: Limits) -> Entry | None:
     """Return an entry, which no index has, for bytes that prove to be an image within the time limit."""
-    from imgfetch.decode.executor import DecodeThread
+    from imgfetch.decode.decode_executor import DecodeThread
     from imgfetch.decode.memory import OF_PROCESS
     from imgfetch.decode.pillow import PillowDecoder
     from imgfetch.engine.verification import verify_bytes

@@ -248,7 +248,7 @@ def _proving(wanted: Requirements, *, sandbox: bool) -> Iterator[Prove]:
         if not wanted.level.decodes:
             yield common
             return
-        from imgfetch.decode.executor import DecodeThread
+        from imgfetch.decode.decode_executor import DecodeThread
 
         thread = stack.enter_context(closing(DecodeThread()))
 

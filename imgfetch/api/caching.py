@@ -6,7 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING
 
 from imgfetch.api.arguments import bounds_of, check_age_of
-from imgfetch.decode.executor import ThreadExecutor
+from imgfetch.decode.decode_executor import DecodeExecutor
 from imgfetch.decode.pillow import PillowDecoder
 from imgfetch.decode.sandbox import SandboxedDecoder
 from imgfetch.engine.time_budget import TimeBudget
@@ -67,7 +67,7 @@ class CachingTransport(CachingLayer):
         if transport is not None and allow_hosts:
             raise InputError(ErrorKind.BAD_INPUT, "a transport dials for itself; give allow_hosts to it")
         level, limits = VerifyLevel(verify), limits or Limits()
-        self._threads = ThreadExecutor(limits.decode_memory)
+        self._threads = DecodeExecutor(limits.decode_memory)
         self._sandbox = SandboxedDecoder(limits) if sandbox else None
         clock = clock or SystemClock()
         store = DiskStore(cache, bounds=bounds_of(max_cache, max_age), check_age=check_age_of(check_age))

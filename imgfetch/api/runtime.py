@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
-from imgfetch.decode.executor import ThreadExecutor
+from imgfetch.decode.decode_executor import DecodeExecutor
 from imgfetch.engine.engine import Engine
 from imgfetch.ports import Ports
 from imgfetch.system.clock import SystemClock
@@ -36,7 +36,7 @@ class Runtime:
         sandbox: bool = False,
     ) -> None:
         self._transport = network.open(settings.limits)
-        self._runner = ThreadExecutor(settings.limits.decode_memory)
+        self._runner = DecodeExecutor(settings.limits.decode_memory)
         self._sandbox = _sandbox(settings.limits) if sandbox else None
         decoder = self._sandbox or _decoder(settings.level)
         ports = Ports(self._transport, store, store, store, decoder, SystemClock(), self._runner)

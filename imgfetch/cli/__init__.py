@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _leave_decoders(code: int) -> None:
     """End at once where images are being decoded that no caller waits for: no frame can be interrupted."""
-    threads = sys.modules.get("imgfetch.decode.executor")
+    threads = sys.modules.get("imgfetch.decode.decode_executor")
     if threads is None or not threads.is_decoding():
         return
     for stream in (sys.stdout, sys.stderr):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
-from imgfetch.decode.executor import MOST_LEFT_BEHIND, DecodeThread, ThreadExecutor, is_decoding
+from imgfetch.decode.decode_executor import MAX_ABANDONED, DecodeExecutor, DecodeThread, is_decoding
 from imgfetch.decode.memory import DecodeMemory
 from imgfetch.model.image import DecodeLoad
 from imgfetch.ports import DecodingStopped, never_stop
@@ -47,8 +47,8 @@ class Stuck:
 
 
 @contextmanager
-def runner(cores: int = 2, budget: int = BUDGET, long: float = 60) -> Iterator[tuple[ThreadExecutor, Stuck]]:
-    made, stuck = ThreadExecutor(budget, cores=cores, memory=DecodeMemory(), long=long), Stuck()
+def runner(cores: int = 2, budget: int = BUDGET, long: float = 60) -> Iterator[tuple[DecodeExecutor, Stuck]]:
+    made, stuck = DecodeExecutor(budget, cores=cores, memory=DecodeMemory(), long=long), Stuck()
     try:
         yield made, stuck
     finally:
@@ -78,7 +78,7 @@ async def test_light_images_never_wait_for_heavy_ones() -> None:
 
 async def test_heavy_images_wait_for_memory_and_leave_some_to_light_ones() -> None:
     memory = DecodeMemory()
-    threads, stuck = ThreadExecutor(BUDGET, cores=16, memory=memory), Stuck()
+    threads, stuck = DecodeExecutor(BUDGET, cores=16, memory=memory), Stuck()
     tasks = [asyncio.create_task(threads.decode(stuck.work("heavy"), HEAVY, within)) for _ in range(8)]
     await settled()
     assert len(stuck.begun) == 2  # of 300 each, where 700 of 800 are for heavy ones
@@ -105,7 +105,7 @@ async def test_a_larger_image_is_not_overtaken_for_ever_by_smaller_ones() -> Non
 
 async def test_a_caller_that_is_cancelled_goes_at_once_and_the_memory_stays_taken() -> None:
     memory = DecodeMemory()
-    threads, stuck = ThreadExecutor(BUDGET, cores=1, memory=memory), Stuck()
+    threads, stuck = DecodeExecutor(BUDGET, cores=1, memory=memory), Stuck()
     task = asyncio.create_task(threads.decode(stuck.work("stuck"), HEAVY, within))
     await settled()
     task.cancel()
@@ -143,7 +143,7 @@ async def test_a_decode_that_no_caller_waits_for_ends_at_its_next_checkpoint() -
 
 async def test_stuck_decodes_leave_their_slots_to_others_until_there_are_many() -> None:
     with runner(cores=1, budget=10**9) as (threads, stuck):
-        for _ in range(MOST_LEFT_BEHIND):
+        for _ in range(MAX_ABANDONED):
             task = asyncio.create_task(threads.decode(stuck.work("stuck"), HEAVY, within))
             await asyncio.sleep(0.01)
             task.cancel()

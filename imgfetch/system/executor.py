@@ -1,0 +1,101 @@
+"""Threads for work that would block the event loop.
+
+ThreadExecutor.run ─▶ a pool ─▶ the result; the work is awaited even if the caller is cancelled
+DaemonThreads.submit ─▶ an idle thread, or a new one; the interpreter ends without joining them
+"""
+
+from __future__ import annotations
+
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from queue import SimpleQueue
+from threading import Lock, Thread
+from typing import TYPE_CHECKING, TypeVar
+from weakref import finalize
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+T = TypeVar("T")
+
+
+class ThreadExecutor:
+    """`ports.Executor` on `threads` threads: disk syncs release the interpreter lock."""
+
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="imgfetch")
+
+    async def run(self, work: Callable[[], T]) -> T:
+        """Run `work()` in a thread. If the caller is cancelled, wait until the work has ended."""
+        future = asyncio.get_running_loop().run_in_executor(self._pool, work)
+        try:
+            await asyncio.wait([future])
+        except asyncio.CancelledError:
+            # The work uses a staged body, which the caller may discard only when the work has ended.
+            while not future.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([future])
+            future.exception()  # retrieved, so that asyncio does not report it
+            raise
+        return future.result()
+
+    def close(self) -> None:
+        """Wait for all work, and end the threads."""
+        self._pool.shutdown()
+
+
+class DaemonThreads:
+    """Daemon threads, started when they are needed."""
+
+    busy = 0
+    """Threads of all instances that are at work."""
+    _lock = Lock()
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._idle = _IdleCount()
+        self.close = finalize(self, self._queue.put, None)
+        """Ends each thread once it has no work."""
+
+    def submit(self, work: Callable[[], None]) -> None:
+        """Run `work` in a thread, at once."""
+        if not self._idle.take():
+            Thread(target=_work_off, args=(self._queue, self._idle), name=self._name, daemon=True).start()
+        self._queue.put(work)
+
+
+class _IdleCount:
+    """The number of threads that wait for work and have not been assigned any."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._number = 0
+
+    def take(self) -> bool:
+        """Assign work to an idle thread; return False if there is none."""
+        with self._lock:
+            found = self._number > 0
+            self._number -= found
+            return found
+
+    def add(self) -> None:
+        """Count one more idle thread."""
+        with self._lock:
+            self._number += 1
+
+
+def _work_off(queue: SimpleQueue[Callable[[], None] | None], idle: _IdleCount) -> None:
+    """Run the work of the queue until None comes, which is left there for the other threads."""
+    while (work := queue.get()) is not None:
+        with DaemonThreads._lock:
+            DaemonThreads.busy += 1
+        try:
+            work()
+        finally:
+            del work
+            with DaemonThreads._lock:
+                DaemonThreads.busy -= 1
+        idle.add()
+    queue.put(None)
