@@ -69,7 +69,7 @@ def _proved(path: Path, url: str, sha256: Digest, wanted: Requirements, limits: 
     except OSError:  # it has gone in this moment: then it must be asked for
         return None
     room, decoder = OF_PROCESS.taken, PillowDecoder()
-    work = partial(verify_bytes, data, sha256, wanted=wanted, limits=limits, decoder=decoder, room=room)
+    work = partial(verify_bytes, data, sha256, wanted=wanted, limits=limits, decoder=decoder, memory=room)
     with closing(DecodeThread()) as thread:
         proved = thread.run(lambda checkpoint: work(checkpoint=checkpoint), seconds=limits.total_timeout)
     return (

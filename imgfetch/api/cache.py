@@ -244,7 +244,7 @@ def _proving(wanted: Requirements, *, sandbox: bool) -> Iterator[Prove]:
     with ExitStack() as stack:
         decoder = stack.enter_context(_decoding(sandbox=sandbox))
         room = lambda *_: nullcontext()  # noqa: E731
-        common = partial(verify_bytes, wanted=wanted, limits=_UNBOUNDED, decoder=decoder, room=room)
+        common = partial(verify_bytes, wanted=wanted, limits=_UNBOUNDED, decoder=decoder, memory=room)
         if not wanted.level.decodes:
             yield common
             return

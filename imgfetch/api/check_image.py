@@ -37,7 +37,7 @@ def check_image(data: Buffer, *, limits: Limits | None = None) -> Facts:
         wanted=Requirements(),
         limits=limits or Limits(),
         decoder=PillowDecoder(),
-        room=OF_PROCESS.taken,
+        memory=OF_PROCESS.taken,
     )
     if isinstance(proved, Defect):
         raise error_for(

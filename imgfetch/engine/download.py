@@ -1,4 +1,4 @@
-"""One request, the redirects it meets, and what becomes of the bytes.
+"""One download: a request, its redirects, and the body from the network into the store.
 
     slot ─▶ lease ─▶ request ─▶ Redirect (slot) │ NotModified │ body ─▶ staging ─▶ verification ─▶ commit
 
@@ -8,22 +8,20 @@ commit occupy no slot.
 
 from __future__ import annotations
 
+import functools
 from dataclasses import replace
-from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 
-from imgfetch.engine.events import BytesReceived, RequestSent, WaitingForOtherProcess
+from imgfetch.engine.events import RequestSent, WaitingForOtherProcess
 from imgfetch.engine.group_commit import GroupCommitter
 from imgfetch.engine.lease_wait import DownloadLeases
 from imgfetch.engine.lookup import answer_to, selector_of, shared, without_blocking
+from imgfetch.engine.receive import BodyReceiver
 from imgfetch.engine.verification import Verifier
 from imgfetch.errors import ImgfetchError
 from imgfetch.model.image import Defect, PendingEntry, Verified
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure, Page
-from imgfetch.model.values import Key
-from imgfetch.rules.crawl.min_speed import MinimumSpeed
 from imgfetch.rules.http import credentials, digests, resume, stored_headers, urls, vary
-from imgfetch.rules.http.content_coding import Decoder
 from imgfetch.rules.image import placeholders, verify
 from imgfetch.rules.policy import fetch_policy, retry
 
@@ -38,7 +36,7 @@ if TYPE_CHECKING:
     from imgfetch.model.image import Entry, Requirements
     from imgfetch.model.request import Fetch, Head, Settings
     from imgfetch.model.values import StagingId
-    from imgfetch.ports import Ports, Response, Store
+    from imgfetch.ports import Ports, Response
 
 
 class Fetched(NamedTuple):
@@ -48,7 +46,7 @@ class Fetched(NamedTuple):
     origin: CacheStatus
     warnings: tuple[str, ...] = ()
     attempts: int = 0
-    """Requests made, but for redirects, and for those that met an idle connection as it ended."""
+    """Requests sent, without redirects and without those that met an idle connection as it ended."""
 
 
 class _HeldElsewhere(NamedTuple):
@@ -56,20 +54,21 @@ class _HeldElsewhere(NamedTuple):
 
 
 class _Body(NamedTuple):
-    """A body that is in scratch, to the last byte the origin promised."""
+    """A whole body in staging, and the response that it belongs to."""
 
-    scratch: StagingId
-    receive: fetch_policy.ReadBody
+    staging_id: StagingId
+    length: int | None
+    """Bytes that the origin promised of it; None where it promised none, or counted coded bytes."""
     head: Head
     request_time: float
     response_time: float
 
 
-_Hop: TypeAlias = _Body | Fetched | Failure | fetch_policy.Redirect | _HeldElsewhere
+_Hop: TypeAlias = _Body | Fetched | Failure | fetch_policy.Redirect
 
 
 class Downloader:
-    """Makes requests over the ports, and keeps what proves to be what was wanted."""
+    """Sends requests over the ports, and commits the bodies that are verified."""
 
     def __init__(
         self,
@@ -88,6 +87,7 @@ class Downloader:
         self._robots = robots
         self._settings = settings
         self._observe = observe
+        self._receiver = BodyReceiver(ports, settings.limits, observe)
         self._verifier = Verifier(ports.staging, ports.decoder, ports.runner, settings.limits)
         self._committer = GroupCommitter(ports.store, ports.runner)
         self._leases = DownloadLeases(ports.leases, ports.store, refresh=settings.refresh)
@@ -100,13 +100,13 @@ class Downloader:
         If another process downloads the same, wait for it and use what it has stored.
         """
         with self._leases.of(fetch, wanted) as lease:
-            while isinstance(made := await self._attempt(fetch, wanted, budget, lease), _HeldElsewhere):
+            while isinstance(outcome := await self._attempt(fetch, wanted, budget, lease), _HeldElsewhere):
                 self._observe(WaitingForOtherProcess(urls.redact(fetch.request.url)))
                 await lease.wait_for_holder(budget)
                 stored = await self._stored(fetch, wanted)
                 if stored is not None:
                     return stored
-            return made
+            return outcome
 
     async def _stored(self, fetch: Fetch, wanted: Requirements) -> Fetched | Failure | None:
         """Look up what another process may have stored since the request was decided on."""
@@ -124,17 +124,18 @@ class Downloader:
     async def _attempt(
         self, fetch: Fetch, wanted: Requirements, budget: TimeBudget, lease: DownloadLease
     ) -> Fetched | Failure | Page | _HeldElsewhere:
-        """Resume a partial body, if there is one and the origin still has the rest."""
-        partial = self._staging.resume(_beginning_of(fetch, self._store))
+        """Resume the partial body of an earlier attempt, or begin anew."""
+        partial = self._receiver.resume(fetch)
         try:
             fetch = fetch if partial is None else fetch._replace(partial=partial)
-            landed, last = await self._follow_redirects(fetch, wanted, budget, lease)
+            outcome, last = await self._follow_redirects(fetch, wanted, budget, lease)
         finally:
             if partial is not None:
                 self._staging.suspend(partial.staging_id)  # does nothing if it is committed or discarded
-        if isinstance(landed, Failure) and last.hops:
-            return replace(landed, message=f"redirected to {urls.redact(last.request.url)}: {landed.message}")
-        return landed
+        if isinstance(outcome, Failure) and last.hops:
+            message = f"redirected to {urls.redact(last.request.url)}: {outcome.message}"
+            return replace(outcome, message=message)
+        return outcome
 
     async def _follow_redirects(
         self, fetch: Fetch, wanted: Requirements, budget: TimeBudget, lease: DownloadLease
@@ -145,9 +146,8 @@ class Downloader:
                 hop = await self._send(fetch, wanted, budget, lease)
                 match hop:
                     case fetch_policy.Redirect(fetch):
-                        refused = (
-                            await self._robots.check(fetch.request.url) if self._robots is not None else None
-                        )
+                        url = fetch.request.url
+                        refused = await self._robots.check(url) if self._robots is not None else None
                         if refused is not None:
                             return refused, fetch
                     case _Body():
@@ -161,9 +161,10 @@ class Downloader:
 
     async def _send(
         self, fetch: Fetch, wanted: Requirements, budget: TimeBudget, lease: DownloadLease
-    ) -> _Hop:
+    ) -> _Hop | _HeldElsewhere:
         """Send one request when its host has a slot, unless another process sends it or has sent it."""
-        async with self._limiter.slot(urls.origin(fetch.request.url), budget) as slot:
+        request = fetch.request
+        async with self._limiter.slot(urls.origin(request.url), budget) as slot:
             if isinstance(slot, Failure):
                 return slot
             if lease.is_needed and not fetch.hops:
@@ -172,8 +173,8 @@ class Downloader:
                 stored = await self._stored(fetch, wanted)
                 if stored is not None:
                     return stored
-            rest = resume.asked_for(fetch)
-            self._observe(RequestSent(urls.redact(fetch.request.url), rest.length if rest else 0))
+            resumed = resume.asked_for(fetch)
+            self._observe(RequestSent(urls.redact(request.url), resumed.length if resumed else 0))
             request_time = self._clock.now()
             async with slot.response(self._transport, resume.ranged(fetch)) as response:
                 hop = await self._receive(response, fetch, wanted, request_time)
@@ -182,87 +183,43 @@ class Downloader:
 
     async def _receive(
         self, response: Response, fetch: Fetch, wanted: Requirements, request_time: float
-    ) -> _Body | Fetched | Failure | fetch_policy.Redirect:
+    ) -> _Hop:
+        """Read a response as far as the policy says."""
         response_time = self._clock.now()
-        heard = fetch_policy.after_response(fetch, response.head, self._settings, now=response_time)
-        match heard:
-            case fetch_policy.ReadBody():
+        action = fetch_policy.after_response(fetch, response.head, self._settings, now=response_time)
+        match action:
+            case fetch_policy.ReadBody(length, coding, partial):
                 unfit = verify.check_content_type(response.head, wanted)
                 if unfit is not None:
                     return _failure(unfit, fetch)
-                scratch = await self._read_body(response, heard, fetch)
-                if isinstance(scratch, Defect):
-                    return _failure(scratch, fetch)
+                staging_id = await self._receiver.receive(response, action, fetch)
+                if isinstance(staging_id, Defect):
+                    return _failure(staging_id, fetch)
                 head = response.head
-                if heard.onto is not None:
-                    head = stored_headers.completed(heard.onto.head, head)
-                return _Body(scratch, heard, head, request_time, response_time)
+                if partial is not None:
+                    head = stored_headers.completed(partial.head, head)
+                return _Body(staging_id, None if coding else length, head, request_time, response_time)
             case fetch_policy.NotModified(entry):
-                refresh = partial(
-                    self._store.refresh,
-                    entry,
-                    response.head,
-                    request_time=request_time,
-                    response_time=response_time,
-                )
+                times = {"request_time": request_time, "response_time": response_time}
+                refresh = functools.partial(self._store.refresh, entry, response.head, **times)
                 return Fetched(await self._runner.run(refresh), CacheStatus.REVALIDATED, attempts=1)
             case fetch_policy.Reject(failed, spoilt):
                 if spoilt and fetch.partial is not None:
                     self._staging.discard(fetch.partial.staging_id)
                 return failed
             case fetch_policy.Redirect():
-                return heard
+                return action
             case _:
-                assert_never(heard)
-
-    async def _read_body(
-        self, reply: Response, receive: fetch_policy.ReadBody, fetch: Fetch
-    ) -> StagingId | Defect:
-        taken = receive.onto.length if receive.onto else 0
-        undo = Decoder(receive.coding, limit=self._settings.limits.max_bytes, taken=taken)
-        pace = MinimumSpeed(self._settings.limits, now=self._clock.elapsed())
-        scratch = self._scratch_for(receive, fetch)
-        whole = marked = False
-        try:
-            async for chunk in reply.body():
-                self._observe(BytesReceived(len(chunk)))
-                piece = undo.feed(chunk)
-                if isinstance(piece, Defect):
-                    self._staging.discard(scratch)
-                    return piece
-                received = self._staging.write(scratch, piece)
-                if not marked and resume.is_worth_keeping(reply.head, received):
-                    head = stored_headers.storable(reply.head, fetch.resource)
-                    self._staging.make_resumable(scratch, _beginning_of(fetch, self._store), head)
-                    marked = True
-                slow = pace.feed(len(chunk), now=self._clock.elapsed())
-                if slow is not None:
-                    return slow
-            cut = undo.end()
-            if cut is not None:
-                self._staging.discard(scratch)
-                return cut
-            whole = True
-            return scratch
-        finally:
-            if not whole:
-                self._staging.suspend(scratch)
-
-    def _scratch_for(self, receive: fetch_policy.ReadBody, fetch: Fetch) -> StagingId:
-        """Where the body goes: behind what it goes on with, else in a place of its own."""
-        if receive.onto is not None:
-            return receive.onto.staging_id
-        if fetch.partial is not None:
-            self._staging.discard(fetch.partial.staging_id)
-        return self._staging.open()
+                assert_never(action)
 
     async def _verify_and_commit(
         self, body: _Body, fetch: Fetch, wanted: Requirements, budget: TimeBudget
     ) -> Fetched | Failure | Page:
-        length = None if body.receive.coding else body.receive.length
         claims = digests.claims(body.head)
         try:
-            verified = await self._verifier.verify(body.scratch, wanted, budget, length=length, claims=claims)
+            verified = await self._verifier.verify(
+                body.staging_id, wanted, budget, length=body.length, claims=claims
+            )
             if isinstance(verified, Verified):
                 verified = self._check_for_placeholder(verified, body, fetch, wanted)
             if isinstance(verified, Defect):
@@ -273,7 +230,7 @@ class Downloader:
             entry = await self._committer.commit(_pending_entry(verified, body, fetch, selector))
             return Fetched(entry, CacheStatus.FETCHED, verified.warnings, attempts=1)
         finally:
-            self._staging.discard(body.scratch)
+            self._staging.discard(body.staging_id)  # does nothing if it is committed
 
     def _check_for_placeholder(
         self, verified: Verified, body: _Body, fetch: Fetch, wanted: Requirements
@@ -286,17 +243,13 @@ class Downloader:
         return verify.apply_placeholder_policy(verified, wanted, signs)
 
     async def _page(self, body: _Body, failed: Failure, fetch: Fetch) -> Page:
+        """Return a body that is a page, with the failure that it would be as an image."""
+
         def read() -> bytes:
-            with self._staging.read(body.scratch) as (data, _):
+            with self._staging.read(body.staging_id) as (data, _):
                 return bytes(data)
 
         return Page(body.head, await self._runner.run(read), failed, fetch.source_origin)
-
-
-def _beginning_of(fetch: Fetch, store: Store) -> Key:
-    """Return the name for a part of a response: what some credentials have begun no others resume."""
-    selector = selector_of(fetch, store)
-    return Key(f"{fetch.key} {selector}") if selector else fetch.key
 
 
 def _pending_entry(verified: Verified, body: _Body, fetch: Fetch, selector: str) -> PendingEntry:

@@ -1,8 +1,7 @@
 """One image, from choice to outcome.
 
-    bring ── each candidate in turn, until one is served      look ── what a URL says, if it is a page's
-      └─ have ── what the store holds, or one shared flight     │
-           └─ fetch ── exchanges, for as long as rules.policy.retry advises another
+    fetch ─▶ each candidate, until one is served ─▶ in the store? ─▶ single flight ─▶ retries ─▶ Downloader
+                                                                            └─ failed ─▶ stale-if-error
 
 Nothing is decided here: every branch matches on an answer of `rules`.
 """
@@ -39,7 +38,7 @@ if TYPE_CHECKING:
 
 
 class Engine:
-    """Walks choices to their outcomes, over the ports it is given."""
+    """Fetches images over the ports it is given."""
 
     def __init__(self, ports: Ports, settings: Settings, observe: Callable[[Event], None]) -> None:
         self._store = ports.store
@@ -47,7 +46,7 @@ class Engine:
         self._clock = ports.clock
         self._settings = settings
         self._observe = observe
-        self._flights: SingleFlight[Fetched | Failure | Page] = SingleFlight()
+        self._single_flights: SingleFlight[Fetched | Failure | Page] = SingleFlight()
         self._retrying = Retrying(settings.limits, ports.clock, observe)
         limiter = HostLimiter(settings.limits, ports.clock)
         self._robots = _robots(ports, limiter, settings, observe) if settings.robots else None
@@ -62,11 +61,11 @@ class Engine:
         seen: Lookup | None = None,
         source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
     ) -> Outcome | Page:
-        """Serve the chosen candidate, or the first of the others that can be had.
+        """Serve the chosen candidate, or the first of the others that is available.
 
-        Where none can, the failure is the chosen one's, and tells in `tried` of the others. Where a `page`
-        will do as well, one that comes is handed over as it came. `seen` is where it was just looked for;
-        what the caller gives is sent to `source_origin` alone.
+        Where none is, the failure is that of the chosen one, and `tried` has those of the others. Where a
+        `page` is accepted too, a response that is one is returned as it came. `seen` is the result of a
+        lookup a moment ago. The caller's own header fields are sent to `source_origin` alone.
         """
         budget = TimeBudget(self._settings.limits.total_timeout, self._clock)
         tried: list[tuple[Candidate, Failure]] = []
@@ -77,26 +76,26 @@ class Engine:
             if tried:
                 self._observe(FellThrough(tried[-1][1], candidate))
             wanted = wanted_of(candidate, self._settings, sha256, page=page)
-            landed = await self._from_cache_or_network(
+            outcome = await self._from_cache_or_network(
                 candidate.url, wanted, budget, source_origin, choice.page, offered, seen
             )
-            if isinstance(landed, Page):
-                return landed
-            if isinstance(landed, Fetched):
+            if isinstance(outcome, Page):
+                return outcome
+            if isinstance(outcome, Fetched):
                 return Served(
                     choice,
                     candidate,
-                    landed.entry,
-                    self._store.path(landed.entry),
-                    landed.origin,
-                    landed.attempts,
+                    outcome.entry,
+                    self._store.path(outcome.entry),
+                    outcome.origin,
+                    outcome.attempts,
                     tuple(failed for _, failed in tried),
                     (
                         *(f"passed over {failed.url}: {failed.message}" for _, failed in tried),
-                        *landed.warnings,
+                        *outcome.warnings,
                     ),
                 )
-            tried.append((candidate, landed))
+            tried.append((candidate, outcome))
         failures = tuple(failed for _, failed in tried)
         return replace(
             failures[0],
@@ -105,20 +104,20 @@ class Engine:
         )
 
     async def close(self) -> None:
-        """Cancel what is under way, and all who wait for it; nothing is asked for any more."""
+        """Cancel all fetches and their callers, and send no request from now on."""
         if self._robots is not None:
             await self._robots.close()
-        await self._flights.close()
+        await self._single_flights.close()
 
     async def fetch_page(self, url: str, source_origin: SourceOrigin = NO_SOURCE_ORIGIN) -> Page | Failure:
-        """The page at `url`; what says that it is none is not read."""
+        """Fetch the page at `url`; the body of a response that says it is something else is not read."""
         budget = TimeBudget(self._settings.limits.total_timeout, self._clock)
-        landed = await self._from_cache_or_network(
+        outcome = await self._from_cache_or_network(
             url, Requirements(page=True, image=False), budget, source_origin
         )
-        if isinstance(landed, Fetched):  # its fields said that it was a page, or it lay in the store
+        if isinstance(outcome, Fetched):  # the header said that it was a page, or the store had it
             return retry.failure(ErrorKind.NOT_PAGE, "an image, and a page was wanted", url)
-        return landed
+        return outcome
 
     async def _from_cache_or_network(
         self,
@@ -146,38 +145,39 @@ class Engine:
                 at_once=at_once,
             )
 
-        considered = await without_blocking(look, self._runner)
-        match considered:
+        action = await without_blocking(look, self._runner)
+        match action:
             case fetch_policy.UseStored(entry, warnings, origin):
                 return Fetched(entry, origin, warnings)
             case fetch_policy.Reject(failed):
                 return failed
             case fetch:
                 refused = await self._robots.check(fetch.request.url) if self._robots is not None else None
-                landed = refused or await self._single_flight(fetch, wanted, budget)
-                return (
-                    await self._stale_if_error(landed, fetch, wanted)
-                    if isinstance(landed, Failure)
-                    else landed
-                )
+                outcome = refused or await self._single_flight(fetch, wanted, budget)
+                if isinstance(outcome, Failure):
+                    return await self._stale_if_error(outcome, fetch, wanted)
+                return outcome
 
     async def _single_flight(
         self, fetch: Fetch, wanted: Requirements, budget: TimeBudget
     ) -> Fetched | Failure | Page:
-        """Share one flight with all who ask the same; who came aboard is not bound by another's patience."""
-        departed = False
+        """Share one download with all callers that want the same.
 
-        def depart() -> Coroutine[None, None, Fetched | Failure | Page]:
-            nonlocal departed
-            departed = True
+        Where that of another caller ended by its time limit, try again: this caller may have more time.
+        """
+        started = False
+
+        def start() -> Coroutine[None, None, Fetched | Failure | Page]:
+            nonlocal started
+            started = True
             return self._with_retries(fetch, wanted, budget)
 
         while True:
-            # Two callers share one where all that is sent, here and after redirects, is the same.
-            what = fetch.key, fetch.request.headers, fetch.source_origin, fetch.secrets, wanted
-            landed = await self._flights.run(what, depart)
-            if departed or not (isinstance(landed, Failure) and landed.kind is ErrorKind.TIMEOUT):
-                return landed
+            # Callers share one where all that is sent, here and after redirects, is the same.
+            key = fetch.key, fetch.request.headers, fetch.source_origin, fetch.secrets, wanted
+            outcome = await self._single_flights.run(key, start)
+            if started or not (isinstance(outcome, Failure) and outcome.kind is ErrorKind.TIMEOUT):
+                return outcome
 
     async def _stale_if_error(self, failed: Failure, fetch: Fetch, wanted: Requirements) -> Fetched | Failure:
         def look(at_once: bool) -> Entry | None:
@@ -185,12 +185,12 @@ class Engine:
 
         entry = await without_blocking(look, self._runner)
         sharing = () if entry is None else shared(entry.facts, self._store)
-        standing_in = fetch_policy.stale_if_error(
+        fallback = fetch_policy.stale_if_error(
             failed, entry, wanted, self._settings, now=self._clock.now(), sharing=sharing
         )
-        if isinstance(standing_in, Failure):
-            return standing_in
-        return Fetched(standing_in.entry, standing_in.origin, standing_in.warnings, failed.attempts)
+        if isinstance(fallback, Failure):
+            return fallback
+        return Fetched(fallback.entry, fallback.origin, fallback.warnings, failed.attempts)
 
     async def _with_retries(
         self, fetch: Fetch, wanted: Requirements, budget: TimeBudget

@@ -1,4 +1,4 @@
-"""What happens on the way, for whoever watches: progress and logs read this one stream."""
+"""Events of a run: progress display and logs read this one stream."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ class RequestSent(NamedTuple):
     url: str
     """Without secrets."""
     offset: int = 0
-    """From which byte on; those before have come already."""
+    """The first byte requested; earlier ones were received by an earlier attempt."""
 
 
 class BytesReceived(NamedTuple):
-    """So many more bytes came over the wire."""
+    """Bytes were received."""
 
     bytes: int
 
 
 class RetryScheduled(NamedTuple):
-    """A request failed, and will be made again after a wait."""
+    """A request failed, and will be sent again after a wait."""
 
     failed: Failure
     seconds: float
 
 
 class FellThrough(NamedTuple):
-    """A candidate is given up, and the next one of the same image is tried."""
+    """A candidate failed, and the next one of the same image is tried."""
 
     failed: Failure
     to: Candidate
 
 
 class WaitingForOtherProcess(NamedTuple):
-    """Another process is fetching it, and is waited for."""
+    """Another process downloads the same, and this one waits for it."""
 
     url: str
     """Without secrets."""

@@ -1,11 +1,11 @@
-"""Group commit: what is proved while others are being kept waits for the next batch, and shares its syncs.
+"""Group commit: bodies that are verified while a batch is committed form the next one, and share its syncs.
 
-    keep ─▶ waiting ─▶ a batch ─▶ store.keep_all, elsewhere ─▶ each its Entry, or its CacheError
-               ▲                            │
-               └── what comes meanwhile ◀───┘
+    commit ─▶ waiting ─▶ a batch ─▶ store.commit, elsewhere ─▶ each its Entry, or its CacheError
+                 ▲                          │
+                 └── what comes meanwhile ◀─┘
 
-Who comes alone is kept at once. After a batch of several the next begins a hundredth of a second later or,
-while many keep coming, when there are enough.
+A single body is committed at once. After a batch of several the next one begins a hundredth of a second later
+or, while many keep coming, when there are enough.
 """
 
 from __future__ import annotations
@@ -21,43 +21,47 @@ if TYPE_CHECKING:
     from imgfetch.model.image import Entry, PendingEntry
     from imgfetch.ports import Executor, Store
 
-_MOST = 128
-"""Renditions in a batch: their files are open, and the index waits for all of them."""
-_ENOUGH = 32
-"""So many are kept without waiting for more: of a batch twice as large each would cost hardly less."""
+_MAX_BATCH = 128
+"""Bodies in a batch: their files are open, and the index waits for all of them."""
+_FULL_BATCH = 32
+"""Bodies that are committed without waiting for more: in a larger batch each would cost hardly less."""
 _MANY = 3
-"""From so many between two looks on it pays to wait for more. Where fewer come, those who wait here may be
-what holds the next requests up."""
-_APART = 0.01
-"""Seconds between two looks: a sync costs CPU time on any disk."""
+"""New bodies since the last check from which on it pays to wait for more. Where fewer come, the next requests
+may be held up by the callers that wait here."""
+_INTERVAL = 0.01
+"""Seconds between two checks: a sync costs CPU time on any disk."""
 
 
 class GroupCommitter:
-    """Keeps what many exchanges have proved."""
+    """Commits verified bodies in batches."""
 
     def __init__(self, store: Store, runner: Executor) -> None:
         self._store = store
         self._runner = runner
         self._waiting: dict[_Outcome, PendingEntry] = {}
-        self._working: asyncio.Task[None] | None = None
+        self._batch: asyncio.Task[None] | None = None
+        """The batch under way."""
         self._timer: asyncio.TimerHandle | None = None
-        """Of the next look at who is waiting, where there is to be one."""
+        """The timer of the next check, where one is planned."""
         self._not_before = 0.0
-        """When the next batch may begin, in the time of the loop."""
-        self._shared = False
-        """Whether there were several in the last one."""
-        self._seen = 0
-        """How many were waiting at the last look."""
+        """The earliest time of the next batch, in the time of the loop."""
+        self._was_shared = False
+        """Whether the last batch had several bodies."""
+        self._last_count = 0
+        """Bodies that were waiting at the last check."""
 
-    async def commit(self, filing: PendingEntry) -> Entry:
-        """Keep one rendition. Raises `CacheError`. Who is cancelled waits until nobody has its ticket."""
-        kept: _Outcome = asyncio.get_running_loop().create_future()
-        self._waiting[kept] = filing
+    async def commit(self, pending: PendingEntry) -> Entry:
+        """Commit one body. Raises `CacheError`.
+
+        A caller that is cancelled waits for the end of its batch, which uses its staged body until then.
+        """
+        committed: _Outcome = asyncio.get_running_loop().create_future()
+        self._waiting[committed] = pending
         self._plan()
         try:
-            outcome = await kept
+            outcome = await committed
         except asyncio.CancelledError:
-            if self._waiting.pop(kept, None) is None:
+            if self._waiting.pop(committed, None) is None:
                 await self._end_of_batch()
             raise
         if isinstance(outcome, BaseException):
@@ -65,32 +69,32 @@ class GroupCommitter:
         return outcome
 
     async def _end_of_batch(self) -> None:
-        """Wait until the one under way has ended, however often we are cancelled."""
-        working = self._working
-        while working is not None and not working.done():
+        """Wait for the end of the batch under way, however often the caller is cancelled."""
+        batch = self._batch
+        while batch is not None and not batch.done():
             with suppress(asyncio.CancelledError):
-                await asyncio.wait([working])
+                await asyncio.wait([batch])
 
     def _plan(self) -> None:
-        """See to it that somebody looks, unless a batch is under way: that one's end will."""
-        if self._waiting and self._working is None and self._timer is None:
-            self._timer = asyncio.get_running_loop().call_at(self._not_before, self._look)
+        """Plan a check, unless a batch is under way: its end plans one."""
+        if self._waiting and self._batch is None and self._timer is None:
+            self._timer = asyncio.get_running_loop().call_at(self._not_before, self._check)
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         """Begin a batch, unless many keep coming."""
         self._timer = None
-        waiting, loop = len(self._waiting), asyncio.get_running_loop()
-        if self._shared and self._seen + _MANY <= waiting < _ENOUGH:
-            self._seen = waiting
-            self._timer = loop.call_later(_APART, self._look)
-        elif waiting:  # who waited may have left
-            batch = {kept: self._waiting.pop(kept) for kept in [*self._waiting][:_MOST]}
-            self._seen = len(self._waiting)
-            self._shared = len(batch) > 1
-            self._not_before = loop.time() + _APART if self._shared else 0.0
-            self._working = loop.create_task(self._keep_all(batch))
+        count, loop = len(self._waiting), asyncio.get_running_loop()
+        if self._was_shared and self._last_count + _MANY <= count < _FULL_BATCH:
+            self._last_count = count
+            self._timer = loop.call_later(_INTERVAL, self._check)
+        elif count:  # callers may have left since it was planned
+            batch = {each: self._waiting.pop(each) for each in [*self._waiting][:_MAX_BATCH]}
+            self._last_count = len(self._waiting)
+            self._was_shared = len(batch) > 1
+            self._not_before = loop.time() + _INTERVAL if self._was_shared else 0.0
+            self._batch = loop.create_task(self._commit(batch))
 
-    async def _keep_all(self, batch: dict[_Outcome, PendingEntry]) -> None:
+    async def _commit(self, batch: dict[_Outcome, PendingEntry]) -> None:
         outcomes: Sequence[Entry | BaseException]
         try:
             outcomes = await self._runner.run(partial(self._store.commit, [*batch.values()]))
@@ -99,10 +103,10 @@ class GroupCommitter:
             if not isinstance(error, Exception):
                 raise
         finally:
-            for kept, outcome in zip(batch, outcomes, strict=True):
-                if not kept.done():  # who was cancelled waits for the end alone
-                    kept.set_result(outcome)
-            self._working = None
+            for committed, outcome in zip(batch, outcomes, strict=True):
+                if not committed.done():  # a cancelled caller waits for the end of the batch alone
+                    committed.set_result(outcome)
+            self._batch = None
             self._plan()
 
 

@@ -158,7 +158,7 @@ class Slot:
     async def response(self, transport: Transport, request: Request) -> AsyncIterator[Response]:
         """Send a request, and give its response for the block, all within the time budget.
 
-        Waits first until the address that the request leads to has room for a connection. Records an error
+        Waits first until the address that the request leads to may have another connection. Records an error
         against the origin before it raises it; how any other response ended, the caller records.
         """
         busy: AddressBusy | None = None
@@ -192,7 +192,7 @@ class Slot:
         )
 
     async def _wait_for_address(self, busy: AddressBusy) -> None:
-        """Wait for room at an address; requests to other hosts have the shared slot meanwhile."""
+        """Wait until an address may have another connection, without a shared slot."""
         self._limiter.release_shared()
         self._has_shared_slot = False
         await busy.wait()

@@ -1,4 +1,4 @@
-"""Leases of downloads: of all processes that want the same image, one fetches it, and the others wait.
+"""Leases of downloads: one of the processes that want an image fetches it, and the others wait.
 
     slot ─▶ acquire ─▶ ours: look it up once more; on a miss, send the request
                 └──▶ held by another process: give the slot back ─▶ wait_for_holder ─▶ look it up ─▶ slot

@@ -1,6 +1,6 @@
-"""What each origin's robots.txt says, asked for when it is first needed, and once.
+"""The robots.txt of each origin, fetched once, when it is first needed (RFC 9309).
 
-judge ─▶ known? ─▶ one shared flight ─▶ hop ─▶ hop ─▶ Rules | unreachable ─▶ remembered
+check ─▶ known? ─▶ single flight ─▶ retries ─▶ redirects ─▶ Rules │ Failure ─▶ remembered
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ class _Known(NamedTuple):
 
 
 class Robots:
-    """Says what may be asked for. It is held in memory only: a run is shorter than it holds."""
+    """Checks URLs against robots.txt. Kept in memory only: a run is shorter than a robots.txt is valid."""
 
     def __init__(
         self, ports: Ports, limiter: HostLimiter, settings: Settings, observe: Callable[[Event], None]
@@ -51,19 +51,19 @@ class Robots:
         self._retrying = Retrying(settings.limits, ports.clock, lambda _: None)
         self._token = settings.robots
         self._limits = settings.limits
-        # No bound on the size of what is read in part, no page that it stands on, nothing of what the caller
-        # gives, and any redirect: RFC 9309 §2.3.1.2 names no exception, and what a robots.txt says is public.
+        # A long file is read in part; no referrer and no credentials are sent; any redirect is followed:
+        # RFC 9309 §2.3.1.2 names no exception, and a robots.txt is public.
         limits = replace(settings.limits, max_redirects=robots.MOST_REDIRECTS, max_bytes=2**63)
         self._settings = settings._replace(
             limits=limits, referer="", robots="", headers=(), headers_for=(), allow_downgrade=True
         )
-        self._flights: SingleFlight[_Verdict] = SingleFlight()
+        self._single_flights: SingleFlight[_Verdict] = SingleFlight()
         self._known: dict[str, _Known] = {}
-        """Those asked last at the end."""
+        """The verdicts by origin, the latest at the end."""
         self._weight = 0
 
     async def check(self, url: str) -> Failure | None:
-        """Why `url` may not be asked for, or None where it may."""
+        """Return the failure of a URL that must not be fetched, or None."""
         address = urls.read(url)
         if isinstance(address, Defect):
             return None
@@ -76,16 +76,16 @@ class Robots:
         return retry.opted_out(f"robots.txt disallows {self._token}", url)
 
     async def close(self) -> None:
-        """Cancel what is under way; nothing is asked for any more."""
-        await self._flights.close()
+        """Cancel all requests, and send none from now on."""
+        await self._single_flights.close()
 
     async def _verdict(self, origin: str) -> _Verdict:
         known = self._known.get(origin)
         if known is not None and self._clock.elapsed() < known.until:
             return known.verdict
-        return await self._flights.run(origin, lambda: self._ask(origin))
+        return await self._single_flights.run(origin, lambda: self._fetch(origin))
 
-    async def _ask(self, origin: str) -> _Verdict:
+    async def _fetch(self, origin: str) -> _Verdict:
         budget = TimeBudget(self._limits.total_timeout, self._clock)
         url = origin + "/robots.txt"
         headers = (
@@ -123,14 +123,14 @@ class Robots:
             return hop
 
     async def _receive(self, response: Response, fetch: Fetch) -> _Verdict | fetch_policy.Redirect:
-        heard = fetch_policy.after_response(fetch, response.head, self._settings, now=self._clock.now())
-        match heard:
+        action = fetch_policy.after_response(fetch, response.head, self._settings, now=self._clock.now())
+        match action:
             case fetch_policy.ReadBody(coding=coding):
-                data = await _beginning(response, Decoder(coding, limit=4 * robots.LONGEST))
+                data = await _read_body(response, Decoder(coding, limit=4 * robots.LONGEST))
             case fetch_policy.Reject(failed):
                 return failed
             case fetch_policy.Redirect():
-                return heard
+                return action
             case fetch_policy.NotModified():
                 raise AssertionError("a request for a robots.txt has no condition")
         if isinstance(data, Defect):
@@ -142,7 +142,7 @@ class Robots:
         self._forget(origin)
         self._known[origin] = _Known(verdict, self._clock.elapsed() + lasts)
         self._weight += _weight(verdict)
-        while self._weight > _MOST and len(self._known) > 1:
+        while self._weight > _MAX_RULES and len(self._known) > 1:
             self._forget(next(iter(self._known)))
 
     def _forget(self, origin: str) -> None:
@@ -151,26 +151,26 @@ class Robots:
             self._weight -= _weight(known.verdict)
 
 
-async def _beginning(reply: Response, undo: Decoder) -> bytes | Defect:
-    """As much of a body as is read of a robots.txt."""
+async def _read_body(response: Response, decoder: Decoder) -> bytes | Defect:
+    """Read a body, as far as a robots.txt is read."""
     data = bytearray()
-    async for chunk in reply.body():
-        piece = undo.feed(chunk)
+    async for chunk in response.body():
+        piece = decoder.feed(chunk)
         if isinstance(piece, Defect):
             return piece
         data += piece
         if len(data) >= robots.LONGEST:
             return bytes(data)
-    return undo.end() or bytes(data)
+    return decoder.end() or bytes(data)
 
 
 def _weight(verdict: _Verdict) -> int:
-    """About how many rules fit into the memory that it takes."""
+    """Estimate the memory of a verdict, in rules."""
     return 4 + (0 if isinstance(verdict, Failure) else len(verdict.rules))
 
 
-_MOST = 100_000
-"""Rules that are remembered, of all origins: some 20 MB."""
+_MAX_RULES = 100_000
+"""Rules that are remembered for all origins together: some 20 MB."""
 
 _UNREACHABLE = 600.0
-"""Seconds for which a robots.txt that could not be had is not asked for again."""
+"""Seconds until a robots.txt that could not be fetched is requested again."""

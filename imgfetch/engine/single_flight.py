@@ -1,4 +1,7 @@
-"""One flight for each thing asked: whoever asks for it while it is in the air comes aboard."""
+"""Single flight: callers that want the same at the same time share one task.
+
+run ─▶ a task for this key? ─▶ yes: wait for its result │ no: start one ─▶ the last caller leaves ─▶ cancel
+"""
 
 from __future__ import annotations
 
@@ -12,57 +15,59 @@ T = TypeVar("T")
 
 
 class SingleFlight(Generic[T]):
-    """The flights in the air, by what they are for."""
+    """The shared tasks that are running, by key."""
 
     def __init__(self) -> None:
-        self._flights: dict[Hashable, _Call[T]] = {}
-        self._grounded = False
+        self._calls: dict[Hashable, _Call[T]] = {}
+        self._is_closed = False
 
-    async def run(self, what: Hashable, depart: Callable[[], Coroutine[None, None, T]]) -> T:
-        """Share the flight for `what` that is in the air, or start one with `depart`.
+    async def run(self, key: Hashable, start: Callable[[], Coroutine[None, None, T]]) -> T:
+        """Return the result of the task for `key`; start one with `start` if none is running.
 
-        A passenger who is cancelled leaves; the flight goes on while anyone is aboard.
+        A caller that is cancelled leaves; the task goes on while another caller waits for it.
         """
-        flight = self._flights.get(what)
-        if flight is None:
-            if self._grounded:
+        call = self._calls.get(key)
+        if call is None:
+            if self._is_closed:
                 raise asyncio.CancelledError
-            flight = self._flights[what] = _Call(depart)
-        flight.waiters += 1
+            call = self._calls[key] = _Call(start)
+        call.waiters += 1
         try:
-            await flight.done.wait()
-            return flight.task.result()
+            await call.done.wait()
+            return call.task.result()
         finally:
-            flight.waiters -= 1
-            if not flight.waiters:
-                # Off the board at once: who asks now must not come aboard a flight that is going down.
-                del self._flights[what]
-                await flight.cancel_and_wait()
+            call.waiters -= 1
+            if not call.waiters:
+                # Removed at once: a new caller must not join a task that is being cancelled.
+                del self._calls[key]
+                await call.cancel_and_wait()
 
     async def close(self) -> None:
-        """Cancel what is in the air, and with it all who are aboard; nothing departs any more."""
-        self._grounded = True
-        flights = [*self._flights.values()]
-        for flight in flights:
-            flight.cancel()
-        for flight in flights:
-            await flight.cancel_and_wait()
+        """Cancel all tasks and their callers, and start none from now on."""
+        self._is_closed = True
+        calls = [*self._calls.values()]
+        for call in calls:
+            call.cancel()
+        for call in calls:
+            await call.cancel_and_wait()
 
 
 class _Call(Generic[T]):
-    def __init__(self, depart: Callable[[], Coroutine[None, None, T]]) -> None:
+    """A shared task and the number of its callers."""
+
+    def __init__(self, start: Callable[[], Coroutine[None, None, T]]) -> None:
         self.waiters = 0
         self.done = asyncio.Event()
-        self.task = asyncio.create_task(self._run(depart))
+        self.task = asyncio.create_task(self._run(start))
 
     def cancel(self) -> None:
-        """Cancel it, if it is in the air: once, so that nothing breaks off what it does on its way down."""
+        """Cancel the task, if it is running: once, so that its cleanup is not interrupted."""
         if not self.task.cancelling():
             self.task.add_done_callback(self._end)
             self.task.cancel()
 
     async def cancel_and_wait(self) -> None:
-        """Cancel it, if it is in the air, and wait until it is down."""
+        """Cancel the task, if it is running, and wait for its end."""
         if self.task.done():
             self._end(self.task)
         else:
@@ -70,12 +75,12 @@ class _Call(Generic[T]):
             await asyncio.wait([self.task])
 
     def _end(self, task: asyncio.Task[T]) -> None:
-        self.done.set()  # one that was cancelled before it took off has not
+        self.done.set()  # a task that was cancelled before its first step has not set it
         if not task.cancelled():
-            task.exception()  # on the way down, nobody is left to hear of it
+            task.exception()  # retrieved here: no caller is left to receive it
 
-    async def _run(self, depart: Callable[[], Coroutine[None, None, T]]) -> T:
+    async def _run(self, start: Callable[[], Coroutine[None, None, T]]) -> T:
         try:
-            return await depart()
+            return await start()
         finally:
             self.done.set()

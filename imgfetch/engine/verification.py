@@ -1,4 +1,4 @@
-"""Proves that some bytes are one whole image of the kind that was wanted.
+"""Verification: bytes are one whole image of the kind that was wanted.
 
     inspect: bytes ─▶ length ─▶ walk ─▶ admit ─▶ weigh ─▶ Inspected │ Defect
     decode:  Inspected ─▶ every frame, elsewhere, within time and memory ─▶ None │ Defect
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
 
 class Inspected(NamedTuple):
-    """What was seen of some bytes without decoding them, and what is left to do."""
+    """The findings about some bytes before they are decoded."""
 
     structure: Structure
     facts: Facts
     load: DecodeLoad | None
-    """Of the decode that is wanted; None where none is."""
+    """The load of the decode that is wanted; None where none is."""
 
 
 def verify_bytes(
@@ -50,19 +50,19 @@ def verify_bytes(
     wanted: Requirements,
     limits: Limits,
     decoder: Decoder,
-    room: Callable[[DecodeLoad, int], AbstractContextManager[None]],
+    memory: Callable[[DecodeLoad, int], AbstractContextManager[None]],
     checkpoint: Checkpoint = never_stop,
 ) -> Verified | Defect:
-    """Check bytes that are there already as far as `wanted.level` asks; blocks while it decodes.
+    """Check bytes in memory as far as `wanted.level` asks; blocks while it decodes.
 
-    `room` holds the memory that a decode takes of the budget.
+    `memory` reserves the memory of a decode from the budget for a block.
     """
     inspected = inspect(data, digest, length=None, wanted=wanted, limits=limits)
     if isinstance(inspected, Defect):
         return inspected
     decoded: Defect | tuple[str, ...] = ()
     if inspected.load is not None:
-        with room(inspected.load, limits.decode_memory):
+        with memory(inspected.load, limits.decode_memory):
             decoded = decode(data, inspected, wanted, limits, decoder, checkpoint)
     if isinstance(decoded, Defect):
         return decoded
@@ -128,9 +128,8 @@ def inspect(
 ) -> Inspected | Defect:
     """Check all of `data` that can be checked without decoding it.
 
-    `length` is what the origin promised, in bytes of `data`, or None, and `claims` are the digests that it
-    offered. At level NONE a body of any known
-    format passes, whole or not: an object needs a format for its name.
+    `length` is what the origin promised, in bytes of `data`, or None; `claims` are the digests that it sent.
+    At level NONE a body of any known format passes, whole or not: an object needs a format for its name.
     """
     if length is not None and length != len(data):
         return _other_length(len(data), length)
@@ -169,7 +168,7 @@ def decode(
     decoder: Decoder,
     checkpoint: Checkpoint,
 ) -> Defect | tuple[str, ...]:
-    """Decode every frame; return what is wrong, or the warnings there are. Touches nothing but the bytes."""
+    """Decode every frame; return what is wrong, or the warnings. Touches nothing but the bytes."""
     notes: list[str] = []
     defect = decoder.decode(
         data,
@@ -183,12 +182,12 @@ def decode(
 
 
 def conclude(
-    inspected: Inspected, notes: tuple[str, ...], scratch: StagingId, wanted: Requirements
+    inspected: Inspected, notes: tuple[str, ...], staging_id: StagingId, wanted: Requirements
 ) -> Verified | Defect:
-    """Judge what was inspected and, where that is wanted, decoded with these warnings."""
+    """Judge bytes that were inspected and, where that is wanted, decoded with these warnings."""
     structure = inspected.structure
     all_notes = (*structure.notes, *notes)
-    return verify.check(inspected.facts, scratch, wanted, tail=structure.tail, notes=all_notes)
+    return verify.check(inspected.facts, staging_id, wanted, tail=structure.tail, notes=all_notes)
 
 
 def _other_length(real: int, promised: int) -> Defect:
