@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imgfetch import Choice, InputError, Viewport, choose, current_sources, find_images
-from imgfetch.api.explanation import explain
+from imgfetch.api.images import explain
 from imgfetch.api.sources import label, read_source
 from imgfetch.cli import main
 from imgfetch.markup.positions import Lines

@@ -1,6 +1,6 @@
-"""What a text offers, and which of it to take: the doors to `markup` and `rules.image.choose`.
+"""The images that a text offers, and the candidate to take of each, by `markup` and `rules.image.choose`.
 
-text ─▶ page │ style sheet │ srcset lists ─▶ SourceSet ─▶ the source that stands for it ─▶ Choice
+text ─▶ page │ style sheet │ srcset lists ─▶ SourceSet ─▶ the part of it that holds ─▶ Choice
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from imgfetch.errors import member
 from imgfetch.model.image import Format
 from imgfetch.model.markup import Policy
 from imgfetch.rules.image import choose as rule
-from imgfetch.rules.image.browser import can_show
+from imgfetch.rules.image.browser import can_show, density
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -28,9 +28,9 @@ def find_images(
 ) -> tuple[SourceSet, ...]:
     """Return every image that an HTML page, a CSS file, a bare srcset or a crawled text offers, in its order.
 
-    Without a `media_type` (`text/html`, `text/css`, `text/plain`) the text is looked at. URLs are
-    spelled as a browser does, and made absolute where `base_url` is given. What the values of the response's
-    `Link` fields offer goes before what a page does. Never raises, and takes time linear in the text.
+    Without a `media_type` (`text/html`, `text/css`, `text/plain`) the text itself decides. URLs are spelled
+    as a browser spells them, and absolute where `base_url` is given. The images of the response's `Link`
+    fields come before those of a page. Never raise; take time linear in the text.
     """
     found = each_image(markup, base_url=base_url, media_type=media_type, link_headers=link_headers)
     return tuple(found)
@@ -39,7 +39,7 @@ def find_images(
 def each_image(
     markup: str, *, base_url: str = "", media_type: str | None = None, link_headers: Iterable[str] = ()
 ) -> Iterator[SourceSet]:
-    """Yield what `find_images` returns, each image at its turn: a page may offer a million."""
+    """Yield the images of `find_images` one by one: a page may offer a million."""
     match (media_type or "").partition(";")[0].strip().lower() or _looks_like(markup):
         case "text/html" | "application/xhtml+xml":
             from imgfetch.markup.discovery import find_page_images
@@ -65,39 +65,39 @@ def choose(
 ) -> Choice:
     """Choose one candidate of an image, and the order in which to fall through to the others.
 
-    `width` is in device pixels. Without one, a `viewport` says how many device pixels the image fills
-    there, by its `sizes`. The policies are `cover` (the smallest that is at least as wide, else the
+    `width` is in device pixels. Without it, a `viewport` and the image's `sizes` give the device pixels that
+    the image fills. The policies are `cover` (the smallest that is at least as wide, else the
     largest), `nearest`, `largest`, `smallest`, and `browser`, which needs a viewport; `rules.image.choose`
     defines each. `formats` leaves out all others.
 
-    Of a picture, the candidates are those of the first `<source>` that holds in the viewport and has a type
-    of `formats`, or of one that this house can decode. Without a viewport, a source with a media condition
-    is taken only where there is no other.
+    The candidates of a picture are those of the first `<source>` that holds in the viewport and has a type
+    of `formats`, or, without `formats`, one that imgfetch can decode. Without a viewport, a source with a
+    media condition is taken only where there is no other.
 
-    Raises `InputError` (`no_image`) where the source set has no candidate.
+    Raise `InputError` (`no_image`) where the source set has no candidate.
     """
     formats = (formats,) if isinstance(formats, str) else formats
     if viewport is None and not source_set.sources:
         return rule.choose(source_set, width=width, policy=policy, formats=formats)
-    stands = standing(weigh(source_set, viewport=viewport, policy=policy, formats=formats))
+    part = chosen_part(weigh(source_set, viewport=viewport, policy=policy, formats=formats))
     size = dpr = None
     if viewport is not None:
-        dpr, size = viewport.dpr, source_size_of(stands, viewport)
+        dpr, size = viewport.dpr, source_size_of(part, viewport)
         width = math.ceil(size * dpr) if width is None else width
     choice = rule.choose(
-        replace(source_set, candidates=stands.candidates),
+        replace(source_set, candidates=part.candidates),
         width=width,
         dpr=dpr,
         source_size=size,
         policy=policy,
         formats=formats,
     )
-    why = f"{stands.name}: {choice.why}" if source_set.sources else choice.why
+    why = f"{part.name}: {choice.why}" if source_set.sources else choice.why
     return replace(choice, source_set=source_set, why=why)
 
 
 def _finished(found: Iterable[SourceSet], markup: str) -> Iterator[SourceSet]:
-    """The same as discovery has of a page: URLs as browsers spell them, problems with lines and columns."""
+    """Spell URLs as browsers do, and give problems their lines and columns, as for the images of a page."""
     lines: Lines | None = None
     for each in map(all_spelled, found):
         if each.problems:
@@ -114,7 +114,7 @@ _PAGE = (
     r"(?i)<(?:!doctype\s+html|html|head|body|img|picture|source|link|meta|style|amp-img|figure|noscript|video|svg)"
     r"[\s>/]"
 )
-"""Compiled when a text is read, which most sources are not."""
+"""Compiled when a text is parsed: most sources are URLs."""
 
 
 def _looks_like(markup: str) -> str:
@@ -122,14 +122,14 @@ def _looks_like(markup: str) -> str:
 
 
 class Weighed(NamedTuple):
-    """One part of a source set, and whether it stands for the image."""
+    """One part of a source set, and the reason against it."""
 
     candidates: tuple[Candidate, ...]
     sizes: str
     name: str
     """`img`, or a `<source>` with its conditions."""
     against: str = ""
-    """Why it does not stand for the image; the empty string where nothing speaks against it."""
+    """Why its candidates are not taken; empty where nothing speaks against them."""
 
 
 def weigh(
@@ -139,11 +139,10 @@ def weigh(
     policy: Policy | str = Policy.COVER,
     formats: Collection[Format | str] | None = None,
 ) -> tuple[Weighed, ...]:
-    """The `<source>` elements of a picture in order, and last the image itself, each with what is against it.
+    """Return the `<source>` elements of a picture in order, then its `img`, each with the reason against it.
 
-    The first against which nothing speaks stands for the image (HTML §4.8.4.3.8). Types are those of
-    `formats`; if none are named, those that can be proved whole, or under the policy `browser` those that
-    a browser takes.
+    A browser takes the first without such a reason (HTML §4.8.4.3.8). Types are those of `formats`; without
+    them, those that imgfetch can verify, or under the policy `browser` those that a browser takes.
     """
     as_a_browser = formats is None and policy == Policy.BROWSER
     takes = can_show if as_a_browser else _TypesOf(DECODABLE if formats is None else formats)
@@ -155,18 +154,58 @@ def weigh(
     return (*sources, Weighed(source_set.candidates, source_set.sizes, "img", against))
 
 
-def standing(parts: tuple[Weighed, ...]) -> Weighed:
-    """The part that stands for the image."""
+def chosen_part(parts: tuple[Weighed, ...]) -> Weighed:
+    """Return the part whose candidates are those of the image."""
     first = next((part for part in parts if not part.against), None)
-    # Whoever asks for an image without saying for what screen is better served by any than by none.
+    # A caller that names no screen is better served by any part than by none.
     return first or next((part for part in parts if part.candidates), parts[-1])
 
 
 def source_size_of(part: Weighed, viewport: Viewport) -> float:
-    """How many CSS pixels wide the image is in a viewport, by the `sizes` of the part that stands for it."""
+    """Return the width of an image in a viewport in CSS pixels, by the `sizes` of its part."""
     from imgfetch.markup.sizes import source_size  # only a viewport asks for it
 
     return source_size(part.sizes, viewport)
+
+
+class Explanation(NamedTuple):
+    """Why a candidate was chosen, and what would have been chosen otherwise."""
+
+    parts: tuple[Weighed, ...]
+    """The sources of a picture and its `img`, each with the reason against it."""
+    source_size: float | None
+    """CSS pixels that the image fills, by `sizes`; None without a viewport."""
+    densities: tuple[tuple[Candidate, float], ...]
+    """Candidates of the chosen part, each with its density; empty without a viewport."""
+    policies: tuple[tuple[Policy, Candidate], ...]
+    """Policies, each with the candidate that it would choose."""
+
+
+def explain(
+    choice: Choice, *, viewport: Viewport | None = None, formats: Collection[Format | str] | None = None
+) -> Explanation:
+    """Explain a choice that was made with these arguments."""
+    image = choice.source_set
+    parts = weigh(image, viewport=viewport, policy=choice.policy, formats=formats)
+    part = chosen_part(parts)
+    size = None if viewport is None else source_size_of(part, viewport)
+    return Explanation(
+        parts=parts,
+        source_size=size,
+        densities=()
+        if size is None
+        else tuple((c, density(c.width, c.density, size)) for c in part.candidates),
+        policies=tuple(
+            (
+                policy,
+                choose(
+                    image, width=choice.width, viewport=viewport, policy=policy, formats=formats
+                ).candidate,
+            )
+            for policy in Policy
+            if viewport is not None or policy is not Policy.BROWSER
+        ),
+    )
 
 
 def _against(source: Source, viewport: Viewport | None, takes: Callable[[str], bool]) -> str:
@@ -182,7 +221,7 @@ def _against(source: Source, viewport: Viewport | None, takes: Callable[[str], b
 
 
 class _TypesOf:
-    """Takes a MIME type if it is one of some formats; parameters are not looked at."""
+    """Takes a MIME type if it is one of some formats; ignores parameters."""
 
     def __init__(self, formats: Collection[Format | str]) -> None:
         self._types = {

@@ -1,18 +1,25 @@
-"""Locks: the bytes that sources stood for, to be given again or not at all.
+"""Locks: the bytes that sources gave, to be given again or not at all.
 
 a run with a lock ─▶ outcomes ─▶ pins ─▶ imgfetch.lock ─▶ a locked run: the same URLs, the same bytes
 """
 
 from __future__ import annotations
 
+from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Self
 
 from imgfetch.api.sources import name_of
-from imgfetch.errors import InputError
+from imgfetch.engine.lookup import wanted_of
+from imgfetch.errors import CheckDueError, InputError
+from imgfetch.model.image import Defect, Entry
 from imgfetch.model.markup import Candidate, Choice
-from imgfetch.model.result import ErrorKind, Failure
+from imgfetch.model.request import Head
+from imgfetch.model.result import ErrorKind, Failure, Served
+from imgfetch.model.values import Key
 from imgfetch.rules.http import urls
+from imgfetch.rules.policy import fetch_policy
 from imgfetch.rules.store import lockfile
 from imgfetch.system import atomic_files
 
@@ -21,27 +28,33 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgfetch.api.jobs import Job
-    from imgfetch.model.result import Served
+    from imgfetch.model.image import Requirements
+    from imgfetch.model.request import Limits, Settings
+    from imgfetch.model.values import Digest
     from imgfetch.rules.store.lockfile import Pin, PinKey
+    from imgfetch.store.disk_store import DiskStore
 
 
 class Lock:
-    """What images were, by source and by what was asked: `Client(lock=…)` fills it, or is held to it.
+    """The images of earlier runs, by source and choice: `Client(lock=…)` fills it, or serves only these.
 
-    A run that fills it puts what it was given in the place of what was there; sources it was not given stay,
-    and so does an image that could not be had. Write it when the run is over.
+    A run that fills it replaces the pins of its sources. The pins of other sources stay, and so does that of
+    an image whose fetch failed. Write it when the run is over.
     """
 
     def __init__(self, pins: Iterable[Pin] = ()) -> None:
         self._pins = {pin.key: pin for pin in pins}
         self._given: set[tuple[str, str]] = set()
-        """Of which sources, asked for in which way, all images were offered to this run."""
+        """Sources, each with its choice, of which this run has offered all images."""
         self._offered: set[PinKey] = set()
         self._sources: dict[str, list[Pin]] | None = None
 
     @classmethod
     def read(cls, path: str | Path, *, missing_ok: bool = False) -> Self:
-        """The lock in a file; where there is none, an empty one if `missing_ok`. Raises `InputError`."""
+        """Read a lock file; give an empty lock where there is no file, if `missing_ok`.
+
+        Raise `InputError`.
+        """
         text = atomic_files.read(path)
         if text is None and not missing_ok:
             raise InputError(
@@ -53,7 +66,7 @@ class Lock:
             raise InputError(ErrorKind.BAD_INPUT, f"not a lock file: {error}", str(path)) from error
 
     def write(self, path: str | Path) -> None:
-        """Replace a lock file at once; leave an equal one alone. Raises `InputError`.
+        """Replace a lock file at once; leave an equal one alone. Raise `InputError`.
 
         A file that is not a lock of this version is not replaced.
         """
@@ -74,7 +87,7 @@ class Lock:
 
     @property
     def pins(self) -> tuple[Pin, ...]:
-        """One for each image, without those that their sources no longer offer."""
+        """Pins, one for each image, without images that their sources no longer offer."""
         return tuple(
             pin
             for key, pin in self._pins.items()
@@ -82,7 +95,7 @@ class Lock:
         )
 
     def take(self, job: Job, outcome: Served | Failure) -> None:
-        """Note what became of an errand."""
+        """Record the outcome of a job."""
         if isinstance(job.choice, Failure):
             return
         key = _key(job, job.choice)
@@ -90,7 +103,7 @@ class Lock:
         self._offered.add(key)
         if isinstance(outcome, Failure):
             if job.is_a_url:
-                return  # it may be a page, and its images what they were
+                return  # it may be a page whose images are as they were
         else:
             facts, url = outcome.entry.facts, urls.without_userinfo(outcome.url)
             # A page may offer an image twice, and locks it once.
@@ -101,7 +114,7 @@ class Lock:
             self._given.add((key.source, key.asked))
 
     def bound(self, job: Job) -> list[Job]:
-        """The errands that bring just what is locked; one that has failed where nothing is."""
+        """Return the jobs that fetch what is locked of `job`; a failed one where nothing is locked."""
         if isinstance(job.choice, Failure):
             return [job]
         pins = self._of(_key(job, job.choice), job)
@@ -138,7 +151,7 @@ _HINT = "run with --lock and without --locked to lock what is there now"
 
 
 def changed(failed: Failure) -> Failure:
-    """A failure of what is locked, with a word on what to do where the bytes are others."""
+    """Return a failure of what is locked, with a hint where the bytes are others."""
     return replace(failed, hint=_HINT) if failed.kind is ErrorKind.INTEGRITY else failed
 
 
@@ -154,4 +167,55 @@ def _bind(job: Job, choice: Choice, pin: Pin) -> Job:
     why = "the lock names it"
     return replace(
         job, choice=replace(choice, candidate=candidate, alternatives=(), why=why), sha256=pin.sha256
+    )
+
+
+def serve_locked(
+    choice: Choice, sha256: Digest, store: DiskStore, settings: Settings, *, may_block: bool
+) -> Served | None:
+    """Serve the stored bytes of a digest for a choice, whatever URL they came by; None where they do not do.
+
+    Where it `may_block`, bytes are hashed, and verified once more, if the index does not say enough of them.
+    """
+    wanted = wanted_of(choice.candidate, settings, sha256)
+    try:
+        found = store.holding(sha256, at_once=not may_block)
+    except CheckDueError:
+        return None
+    if found is None:
+        return None
+    path, entry = found
+    stored = None if entry is None else fetch_policy.before_request_for_bytes(entry, wanted, settings)
+    if stored is None and may_block:
+        verified = _verified_entry(path, choice.url, sha256, wanted, settings.limits)
+        if verified is not None:
+            stored = fetch_policy.before_request_for_bytes(verified, wanted, settings)
+    if stored is None:
+        return None
+    return Served(choice, choice.candidate, stored.entry, path, stored.origin, warnings=stored.warnings)
+
+
+def _verified_entry(
+    path: Path, url: str, sha256: Digest, wanted: Requirements, limits: Limits
+) -> Entry | None:
+    """Return an entry, which no index has, for bytes that are verified within the time limit."""
+    from imgfetch.decode.decode_executor import DecodeThread
+    from imgfetch.decode.memory import OF_PROCESS
+    from imgfetch.decode.pillow import PillowDecoder
+    from imgfetch.engine.verification import verify_bytes
+
+    try:
+        data = path.read_bytes()
+    except OSError:  # deleted in this moment: then it must be fetched
+        return None
+    memory, decoder = OF_PROCESS.taken, PillowDecoder()
+    work = partial(
+        verify_bytes, data, sha256, wanted=wanted, limits=limits, decoder=decoder, memory=memory
+    )
+    with closing(DecodeThread()) as thread:
+        proved = thread.run(lambda checkpoint: work(checkpoint=checkpoint), seconds=limits.total_timeout)
+    return (
+        None
+        if proved is None or isinstance(proved, Defect)
+        else Entry(Key(url), proved.facts, Head(url, 200), 0.0, 0.0)
     )

@@ -290,9 +290,9 @@ class Scheduler:
         Where it `may_block`, large files are hashed if that is due, and what is locked is verified if needed.
         """
         if self._locked and job.sha256 is not None and not self._settings.refresh:
-            from imgfetch.api.by_digest import kept
+            from imgfetch.api.lock import serve_locked
 
-            return kept(choice, job.sha256, self._store, self._settings, anew=may_block)
+            return serve_locked(choice, job.sha256, self._store, self._settings, may_block=may_block)
         settings = self._settings._replace(reuse=False) if job.is_one_of_all else self._settings
         try:
             return serve_stored(

@@ -15,7 +15,7 @@ from imgfetch.rules.http.urls import without_userinfo
 from imgfetch.rules.policy.retry import LESS_CHECKING
 
 if TYPE_CHECKING:
-    from imgfetch.api.explanation import Explanation
+    from imgfetch.api.images import Explanation
     from imgfetch.api.results import Image
     from imgfetch.model.markup import Candidate, Choice, Problem
 

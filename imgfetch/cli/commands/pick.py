@@ -9,7 +9,7 @@ from __future__ import annotations
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from imgfetch.api.explanation import explain
+from imgfetch.api.images import explain
 from imgfetch.api.jobs import jobs
 from imgfetch.cli import output
 from imgfetch.cli.client_factory import client_for
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import argparse
     from collections.abc import Iterator
 
-    from imgfetch.api.explanation import Explanation
+    from imgfetch.api.images import Explanation
     from imgfetch.api.jobs import Job
     from imgfetch.model.markup import Candidate, Choice, Problem
     from imgfetch.model.result import ErrorKind
