@@ -574,7 +574,7 @@ def test_words_that_mean_nothing_are_named() -> None:
     for limits in nonsense:
         with pytest.raises(imgfetch.InputError, match="is not a limit"):
             Client(limits=Limits(**limits))
-    with pytest.raises(imgfetch.InputError, match="allow_hosts: a transport dials for itself"):
+    with pytest.raises(imgfetch.InputError, match="allow_hosts: a transport connects by itself"):
         Client(allow_hosts=["10.0.0.0/8"], transport=httpx.MockTransport(lambda _: httpx.Response(200)))
     with pytest.raises(imgfetch.InputError, match="'800' is not a width"):
         imgfetch.fetch("https://h.example/a.webp", width="800")  # type: ignore[arg-type]

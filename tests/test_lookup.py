@@ -29,6 +29,7 @@ from imgfetch.store.disk_store import DiskStore
 from imgfetch.store.index import rows
 from imgfetch.store.layout import INDEX
 from imgfetch.store.lookup_sql import EXTENSIONS, is_sound
+from imgfetch.system.clock import SystemClock
 from keeping import digest, facts, keep_proved, written
 
 if TYPE_CHECKING:
@@ -340,7 +341,7 @@ async def test_a_hit_that_is_taken_a_while_later_is_looked_up_again(
     ):
         first = await anext(outcomes)
         cats[1].unlink()
-        monkeypatch.setattr(time, "time", lambda: now + 2)
+        monkeypatch.setattr(SystemClock, "now", staticmethod(lambda: now + 2))
         rest = [outcome async for outcome in outcomes]
     second, third, fourth = sorted(rest, key=lambda each: each.index)
     assert isinstance(second, Failure)

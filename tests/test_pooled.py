@@ -238,7 +238,7 @@ async def test_a_caching_transport_sends_its_requests_by_it(tmp_path: Path) -> N
         async with httpx.AsyncClient(transport=CachingTransport(tmp_path / "cache")) as http:
             with pytest.raises(httpx.ConnectError, match="an internal address"):  # nor is it served stale
                 await http.get(url)
-    with pytest.raises(InputError, match="a transport dials for itself; give allow_hosts to it"):
+    with pytest.raises(InputError, match="a transport connects by itself; give allow_hosts to it"):
         CachingTransport(tmp_path, transport=PooledTransport(), allow_hosts=LOCAL)
 
 

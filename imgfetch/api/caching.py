@@ -65,7 +65,7 @@ class CachingTransport(CachingLayer):
         sandbox: bool = False,
     ) -> None:
         if transport is not None and allow_hosts:
-            raise InputError(ErrorKind.BAD_INPUT, "a transport dials for itself; give allow_hosts to it")
+            raise InputError(ErrorKind.BAD_INPUT, "a transport connects by itself; give allow_hosts to it")
         level, limits = VerifyLevel(verify), limits or Limits()
         self._threads = DecodeExecutor(limits.decode_memory)
         self._sandbox = SandboxedDecoder(limits) if sandbox else None

@@ -1,9 +1,7 @@
-"""The client: sources in, images out.
+"""The client: the public entry point, from sources to images.
 
-    source ─▶ read ─▶ choose ─▶ held? ──yes──▶ Image
-                                  └──no──▶ engine ─▶ Image | Failure
-
-What the cache holds is answered without the engine: a warm run imports neither network code nor Pillow.
+source ─▶ scheduler: jobs ─▶ cached? ──yes──▶ Image
+                                └──no──▶ engine ─▶ Image | Failure
 """
 
 from __future__ import annotations
@@ -59,28 +57,29 @@ if TYPE_CHECKING:
 class Client:
     """Fetches images into a cache. An async context manager: one for a run, on one event loop.
 
-    `limits` bound every fetch. `verify` is how much is proved before a file is kept: `structure`, or `full`
-    with a decode of every frame, or `thorough`. `reject_fakes` makes an error of a picture that stands in for
-    another (`Image.fakes`). `sandbox` has images decoded in processes of their own. `headers` go to the
-    origin of the source as it is given, and to no other that a page or a redirect names; those of
+    `limits` bound every fetch. `verify` is how far a file is verified before it is stored: `structure`, or
+    `full` with a decode of every frame, or `thorough`. `reject_fakes` makes an error of a placeholder
+    (`Image.fakes`). `sandbox` decodes images in processes of their own. `headers` go to the origin of the
+    source as it is given, and to no other that a page or a redirect names; those of
     `headers={"https://host": {…}}` go to that origin. `allow_downgrade` follows redirects from https: to
-    http:. `refresh` asks the origin even for what is held; `offline` asks nobody.
-    With `reuse`, a wider rendition of the same source set and host that is held answers for the one that
-    `cover` chose (docs/caching.md).
+    http:. `refresh` asks the origin even for fresh images; `offline` makes no request.
+    With `reuse`, a wider cached rendition of the same source set and host answers for the one that `cover`
+    chose (docs/caching.md).
     `key_ignore` are shell patterns for query parameters that do not tell one image from another, besides
     those of known signatures. `allow_hosts` names internal hosts, addresses or networks that may be
     contacted. `transport` replaces the network stack, and with it `allow_hosts`, `proxy` and `ca_bundle`; it
-    dials for itself, as a `proxy` does: without the address guard, unless it is a `PooledTransport`.
-    `observe` is called with every event on the way (`imgfetch.engine.events`). `lock` takes note of what is
-    served, which is then what was chosen; with `locked`, just what it has is served, by its digest, and it is
-    not changed. `max_cache` is how many bytes the cache may hold, and `max_age` how many seconds an image may
-    lie in it unused: while images are kept, others that were not used for longest go, in the background
-    (docs/caching.md). A file that has not been hashed for `check_age` seconds (7 days) is hashed at its
-    next use, with 0 at every use; if it is damaged, it is moved to quarantine and fetched again.
+    connects by itself, as a `proxy` does: without the address guard, unless it is a `PooledTransport`.
+    `observe` is called with every event (`imgfetch.engine.events`). `lock` records the images that are
+    served, which are then the chosen ones; with `locked`, only what it has is served, by its digest, and it
+    does not change. `max_cache` is the number of bytes that the cache may hold, and `max_age` the number of
+    seconds that an image may stay in it unused: while images are stored, the least recently used ones are
+    evicted in the background (docs/caching.md). A file that has not been hashed for `check_age` seconds (7
+    days) is hashed at its next use, with 0 at every use; a damaged file is moved to quarantine and fetched
+    again.
     `contact`, a URL or a mail address, is added to the User-Agent. `robots` respects what origins ask of
-    crawlers: robots.txt, `X-Robots-Tag`, `TDM-Reservation`; who gathers images by the thousand should.
-    `referer` is the URL of the page that all images are said to stand on, in the place of the one they were
-    found on; `referrer_policy`, by its standard name, how much of it is told.
+    crawlers: robots.txt, `X-Robots-Tag`, `TDM-Reservation`; use it to gather images by the thousand.
+    `referer` is the URL of the page that is sent as the referrer of all images, in place of the one that an
+    image was found on; `referrer_policy`, by its standard name, says how much of it is sent.
     """
 
     def __init__(
@@ -120,7 +119,7 @@ class Client:
         if transport is not None and (allow_hosts or proxy or ca_bundle):
             raise InputError(
                 ErrorKind.BAD_INPUT,
-                "a transport dials for itself: what it may reach, and by which way, is said to it",
+                "a transport connects by itself: give it what it may reach, and by which way",
                 "allow_hosts" if allow_hosts else "proxy" if proxy else "ca_bundle",
             )
         agent = user_agent or f"imgfetch/{imgfetch.__version__}"
@@ -137,7 +136,7 @@ class Client:
             allow_downgrade=allow_downgrade,
             refresh=refresh,
             offline=offline,
-            reuse=reuse and lock is None,  # a lock is of what pages offer, not of what happens to be held
+            reuse=reuse and lock is None,  # a lock has what pages offer, not what happens to be cached
             key_ignore=several(key_ignore, "key_ignore"),
             robots=robots_token(agent) if robots else "",
             referer=checked_page(referer),
@@ -166,24 +165,24 @@ class Client:
 
     @property
     def cache(self) -> Path:
-        """The directory that images are kept in, absolute."""
+        """The directory of the cache, absolute."""
         return self._store.root
 
     def release(self) -> list[str]:
-        """Write down what was used, and let go of the cache until something is asked of it again.
+        """Persist accesses and close the files of the cache; the next fetch opens them again.
 
-        What the user should hear of it, in one line each, and once.
+        Return notices for the user, one line each, each once.
         """
         self._store.close()
-        told = [*self._store.notices]
+        notices = [*self._store.notices]
         self._store.notices.clear()
-        return told
+        return notices
 
     async def close(self) -> None:
-        """Cancel what is under way, drop connections, end threads, let go of the cache. For good.
+        """Cancel all fetches, close connections, threads and the cache. For good.
 
-        Whoever waits for an image or a page hears of it by a `CancelledError`. Where the cache is above
-        `max_cache`, that takes until it is below.
+        Callers that wait for an image or a page get a `CancelledError`. Where the cache is above `max_cache`,
+        closing takes until it is below.
         """
         import asyncio
 

@@ -209,9 +209,7 @@ def _verified_entry(
     except OSError:  # deleted in this moment: then it must be fetched
         return None
     memory, decoder = OF_PROCESS.taken, PillowDecoder()
-    work = partial(
-        verify_bytes, data, sha256, wanted=wanted, limits=limits, decoder=decoder, memory=memory
-    )
+    work = partial(verify_bytes, data, sha256, wanted=wanted, limits=limits, decoder=decoder, memory=memory)
     with closing(DecodeThread()) as thread:
         proved = thread.run(lambda checkpoint: work(checkpoint=checkpoint), seconds=limits.total_timeout)
     return (

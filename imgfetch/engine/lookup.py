@@ -1,4 +1,8 @@
-"""What needs no request: the first question, put to the store.
+"""The first question about an image: does the store have a response that answers without a request?
+
+    keys ─▶ Store.lookup ─▶ hit: UseStored
+                        ├─▶ missing: a request
+                        └─▶ neither: Store.find ─▶ fetch_policy.before_request decides
 
 Everything here is synchronous and imports no network code, so that a warm cache answers at once.
 """
@@ -141,13 +145,13 @@ def consult(
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
     at_once: bool = False,
 ) -> fetch_policy.UseStored | Fetch | fetch_policy.Reject:
-    """Put what the store holds of `url` before `plan.consider`, for a request on behalf of `page`.
+    """Decide by `fetch_policy.before_request` about the stored response of `url`, requested for `page`.
 
-    What was `seen` to be absent within this second is not looked for again. `at_once` as in `find`.
+    A key that the recent lookup `seen` found missing is not looked for again. `at_once` as in `find`.
     """
     key = urls.key(url, settings.key_ignore)
-    absent = seen is not None and is_recent(seen, now=now) and key in seen.missing
-    entry = None if absent else find(url, store, settings, page, source_origin, at_once=at_once)
+    missing = seen is not None and is_recent(seen, now=now) and key in seen.missing
+    entry = None if missing else find(url, store, settings, page, source_origin, at_once=at_once)
     sharing = () if entry is None else shared(entry.facts, store)
     return fetch_policy.before_request(
         url,
@@ -173,7 +177,7 @@ def answer(
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
     at_once: bool = False,
 ) -> fetch_policy.UseStored | None:
-    """The same, where it matters only whether what is held will do."""
+    """Return the stored response of `url` if it needs no request, else None. `at_once` as in `find`."""
     entry = find(url, store, settings, page, source_origin, at_once=at_once)
     return _answer(url, entry, store, wanted, settings, now=now)
 
@@ -203,7 +207,7 @@ def _answer(
 
 
 def shared(facts: Facts, store: Store) -> tuple[Key, ...]:
-    """Under which keys a store holds the same bytes, where it matters."""
+    """Return the keys that share the bytes of `facts`; none where these are too many for a placeholder."""
     return store.keys_sharing(facts) if facts.bytes <= placeholders.MOST_BYTES else ()
 
 
@@ -216,7 +220,7 @@ def find(
     *,
     at_once: bool = False,
 ) -> Entry | None:
-    """Return what the store holds of `url` for a request with our fields.
+    """Return the stored response of `url` that a request with our fields selects, else None.
 
     Offline, `Vary` selects nothing; the caller's credentials do. `at_once` raises `CheckDueError` where many
     bytes are to be hashed first.
@@ -231,7 +235,7 @@ def find(
 
 
 def find_for(fetch: Fetch, store: Store, settings: Settings, *, at_once: bool = False) -> Entry | None:
-    """Return what the store holds for a request that was made, with all that it carries."""
+    """Return the stored response that a request selects, by all its fields; else None."""
     headers = None if settings.offline else fetch.request.headers
     return find_selected(fetch.key, store, headers, fetch.secrets, at_once=at_once)
 
@@ -244,10 +248,10 @@ def find_selected(
     *,
     at_once: bool = False,
 ) -> Entry | None:
-    """Return the latest of what the store holds under `key` that `secrets` and, by `Vary`, `headers` select.
+    """Return the latest response under `key` that `secrets` and, by `Vary`, `headers` select.
 
-    Whether redirects led to a response shows only once it is found: those to which none did depend on
-    nothing that the caller gives for the origins that they might lead to.
+    A response that came without a redirect does not depend on the credentials for origins that redirects
+    might lead to. Only the entry tells whether there was one.
     """
     if secrets == NO_SECRETS:
         return store.find(key, headers, at_once=at_once)
@@ -269,7 +273,7 @@ def find_selected(
 def selector_of(fetch: Fetch, store: Store, *, redirected: bool = True) -> str:
     """Return the hash that selects the response to a request, or a part of it; empty without credentials.
 
-    Raises `CacheError`.
+    Raise `CacheError`.
     """
     if fetch.secrets == NO_SECRETS:
         return ""
@@ -294,7 +298,7 @@ async def without_blocking(look: Callable[[bool], T], runner: Executor) -> T:
 def wanted_of(
     candidate: Candidate, settings: Settings, sha256: Digest | None, *, page: bool = False
 ) -> Requirements:
-    """What the bytes of one candidate must be, where a `page` may come in its place."""
+    """Return what the bytes of a candidate must be; a `page` may come in its place."""
     width = settings.expect_width or candidate.width
     return Requirements(
         settings.level,
