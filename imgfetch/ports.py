@@ -1,7 +1,7 @@
-"""What the engine needs of the world: Protocols that speak only in the model's values.
+"""Ports: the protocols by which the engine reaches network, disk, decoders and time, in the model's values.
 
 Each is small enough to be faked in a page (`tests/fakes.py`). An implementation translates the
-exceptions of the library it stands on into `imgfetch.errors`, cause kept; nothing else comes through.
+exceptions of its library into `imgfetch.errors`, with the cause, and raises no other.
 """
 
 from __future__ import annotations
@@ -23,39 +23,39 @@ T = TypeVar("T")
 
 
 class Response(Protocol):
-    """A response whose head has come and whose body is still on the wire."""
+    """A response: its head has been received, its body has not."""
 
     @property
     def head(self) -> Head:
-        """The final response's head: interim responses (1xx) are never shown."""
+        """The head of the final response; interim responses (1xx) are skipped."""
 
     def body(self) -> AsyncIterator[bytes]:
-        """The body as the origin sent it, content coding not undone, in pieces of at most 64 KiB or so.
+        """Yield the body as the origin sent it, with its content coding, in pieces of at most 64 KiB or so.
 
-        Ends only where the message framing says the body is whole; raises `NetworkError` otherwise.
+        Ends only where the message framing says that the body is whole; raises `NetworkError` otherwise.
         """
 
 
 class AddressBusy(Exception):
     """The address that a request leads to has as many connections as it may have: nothing was sent.
 
-    Give back what others could use, `wait`, and send again. When that has ended in any way, call `pass_on`.
+    Release what other requests could use, `wait`, and send again. However that ends, call `pass_on`.
     """
 
     async def wait(self) -> None:
-        """Wait until there may be room for one more."""
+        """Wait until the address may have another connection."""
         raise NotImplementedError
 
     def pass_on(self) -> None:
-        """Let another that waits have the room, if it was not used."""
+        """Let another waiting request have the connection, if this one did not use it."""
         raise NotImplementedError
 
 
 class Transport(Protocol):
-    """Speaks HTTP. Follows no redirect, keeps no cookie, retries nothing, dials no blocked address."""
+    """Sends HTTP requests: no redirects, no cookies, no retries, and no connection to a blocked address."""
 
-    def send(self, ask: Request) -> AbstractAsyncContextManager[Response]:
-        """One request and its response.
+    def send(self, request: Request) -> AbstractAsyncContextManager[Response]:
+        """Send one request, and give its response for the block.
 
         Raises `NetworkError`, `PolicyError` for a blocked address, and `AddressBusy`.
         """
@@ -182,19 +182,19 @@ class Leases(Protocol):
 
 
 class DecodingStopped(Exception):
-    """Raised by a checkpoint when no caller waits for the result any more. A decoder lets it pass."""
+    """Raised by a checkpoint when no caller waits for the result any more. A decoder lets it through."""
 
 
 Checkpoint: TypeAlias = "Callable[[], None]"
-"""Returns while a caller waits for the result of a decode; raises `DecodingStopped` afterwards."""
+"""A function that returns while a caller waits for a decode, and raises `DecodingStopped` afterwards."""
 
 
 def never_stop() -> None:
-    """Let the decoder go on: the checkpoint of a decode that nothing can stop."""
+    """Return: the checkpoint of a decode that is never stopped."""
 
 
 Warn: TypeAlias = "Callable[[str], None]"
-"""Takes a warning to give of an image that is whole: a word, a colon, and a sentence."""
+"""A function that receives a warning about a whole image: a word, a colon, and a sentence."""
 
 
 def ignore_warning(warning: str) -> None:
@@ -202,7 +202,7 @@ def ignore_warning(warning: str) -> None:
 
 
 class Decoder(Protocol):
-    """Decodes images, only to see whether they can be."""
+    """Decodes images to check them; the pixels are dropped."""
 
     def decode(
         self,
@@ -214,37 +214,37 @@ class Decoder(Protocol):
         checkpoint: Checkpoint = never_stop,
         warn: Warn = ignore_warning,
     ) -> Defect | None:
-        """Decode every frame as `format` and nothing else; say what was wrong, or None.
+        """Decode every frame as `format` and nothing else; return what is wrong, or None.
 
-        The caller has judged size and frames from the structure; the decoder holds to `limits` again, by
-        what it sees itself. `thorough`: see what only a second decode shows. The decoder calls `checkpoint`
-        as often as it can: between frames, and between the pieces of one that it decodes piece by piece. It
-        lets `DecodingStopped` pass. It calls `warn` with what is odd about an image that it lets pass. Raises
-        `CacheError` where nothing can be decoded here at all.
+        The caller has checked size and frames by the structure; the decoder applies `limits` again, to what
+        it decodes. `thorough` also finds what only a second decode shows. The decoder calls `checkpoint` as
+        often as it can: between frames, and between the pieces of a frame. It lets `DecodingStopped` through.
+        It calls `warn` with what is odd about an image that passes. Raises `CacheError` where no image can be
+        decoded on this system.
         """
 
 
 class Clock(Protocol):
-    """The time, waiting, and chance: the only source of any of them."""
+    """The only source of time, waiting and chance."""
 
     def now(self) -> float:
-        """Seconds since the epoch."""
+        """Return the seconds since the epoch."""
 
     def elapsed(self) -> float:
-        """Seconds on a clock that is never set."""
+        """Return the seconds on a clock that is never set."""
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Sleep."""
 
     def chance(self) -> float:
-        """A number drawn evenly from 0 to 1."""
+        """Return a number drawn evenly from 0 to 1."""
 
 
 class Executor(Protocol):
     """Runs work that would block the event loop: decoding, syncing, renaming."""
 
     async def run(self, work: Callable[[], T]) -> T:
-        """What `work()` returns or raises, run elsewhere."""
+        """Run `work` in another thread; return or raise what it does."""
 
 
 class DecodeRunner(Executor, Protocol):
@@ -256,10 +256,10 @@ class DecodeRunner(Executor, Protocol):
         load: DecodeLoad,
         within: Callable[[Awaitable[T]], Awaitable[T]],
     ) -> T:
-        """Run `work(checkpoint)` elsewhere once there is room for `load`; return what `within` makes of it.
+        """Run `work(checkpoint)` in another thread, once there is memory for `load`; await it by `within`.
 
-        `within` awaits the work and not the wait for room. Where it is cancelled, or cancels, the work goes
-        on to its next checkpoint, or to its end, and no caller waits: so it touches nothing but bytes.
+        `within` limits the work, and not the wait for memory. Where it is cancelled, or cancels, the work
+        goes on to its next checkpoint, or to its end, and no caller waits: so it uses nothing but bytes.
         """
 
 

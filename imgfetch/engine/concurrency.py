@@ -1,4 +1,4 @@
-"""Many things to do, a few at a time: results as they come, memory bounded by the few."""
+"""Concurrent work on many items, a few at a time: memory is bounded by the few."""
 
 from __future__ import annotations
 
@@ -23,27 +23,29 @@ async def map_as_completed(
     at_once: Callable[[T], R | None] = lambda _: None,
     size: Callable[[T], int] = lambda _: 1,
 ) -> AsyncGenerator[R, None]:
-    """Yield what `work` makes of each item, as it finishes; at most `window` are under way.
+    """Yield the result of `work` for each item, as it finishes; at most `window` are under way.
 
-    `at_once` may answer for an item that needs no waiting, and `size` says for how many such an item stands.
-    Where the consumer stops, or anything raises, what is under way is cancelled and waited for, and a
-    generator that the items come from is closed.
+    `at_once` may return the result of an item that needs no waiting, and `size` the number of results that
+    such an item counts for. Where the consumer stops, or anything raises, the work under way is cancelled and
+    awaited, and an asynchronous generator of the items is closed.
     """
-    source: _Waiting[T] | _Ready[T] = _Waiting(items) if isinstance(items, AsyncIterable) else _Ready(items)
+    source: _AsyncSource[T] | _IterableSource[T] = (
+        _AsyncSource(items) if isinstance(items, AsyncIterable) else _IterableSource(items)
+    )
     under_way: set[asyncio.Task[R]] = set()
     finished: deque[asyncio.Task[R]] = deque()
-    news = asyncio.Event()
-    stretch = 0
+    changed = asyncio.Event()
+    returned = 0
 
     def finish(task: asyncio.Task[R]) -> None:
         finished.append(task)
-        news.set()
+        changed.set()
 
     async with aclosing(source):
         try:
             while source.has_more or under_way:
-                drawing = source.has_more and len(under_way) < window
-                if drawing and source.is_there:
+                wants_item = source.has_more and len(under_way) < window
+                if wants_item and source.is_ready:
                     try:
                         item = source.take()
                     except StopAsyncIteration:
@@ -53,18 +55,18 @@ async def map_as_completed(
                         task = asyncio.create_task(work(item))
                         task.add_done_callback(finish)
                         under_way.add(task)
-                        stretch += _BEGUN
+                        returned += _WORK_BEGUN
                     else:
                         yield answer
-                        stretch += size(item)
-                    if stretch >= _STRETCH:
-                        stretch = 0
+                        returned += size(item)
+                    if returned >= _MAX_RETURNED:
+                        returned = 0
                         await asyncio.sleep(0)
                 else:
-                    if drawing:
-                        source.call(news.set)
-                    await news.wait()
-                    news.clear()
+                    if wants_item:
+                        source.request(changed.set)
+                    await changed.wait()
+                    changed.clear()
                 while finished:
                     task = finished.popleft()
                     under_way.remove(task)
@@ -78,25 +80,25 @@ async def map_as_completed(
 async def map_ordered(
     items: Iterable[T], work: Callable[[T], Coroutine[Any, Any, R]], *, window: int
 ) -> list[R]:
-    """What `work` makes of all items, in their order; at most `window` are under way."""
+    """Return the results of `work` for all items, in their order; at most `window` are under way."""
 
     async def numbered(item: tuple[int, T]) -> tuple[int, R]:
         return item[0], await work(item[1])
 
     async with aclosing(map_as_completed(enumerate(items), numbered, window=window)) as results:
-        made = {place: result async for place, result in results}
-    return [made[place] for place in range(len(made))]
+        by_position = {position: result async for position, result in results}
+    return [by_position[position] for position in range(len(by_position))]
 
 
-_STRETCH, _BEGUN = 64, 8
-"""Items answered at once after which the event loop gets a turn, for whatever else runs on it; and for how
-many of them one counts for which work begins, so that it is under way before all others are drawn."""
+_MAX_RETURNED, _WORK_BEGUN = 64, 8
+"""Results returned at once after which the event loop runs other tasks; and the results that the beginning
+of one item's work counts for, so that work begins before all items are drawn."""
 
 
-class _Ready(Generic[T]):
-    """Items of a plain iterable: the next one is always there. A generator stays its owner's."""
+class _IterableSource(Generic[T]):
+    """Items of a plain iterable: the next one is always there. A generator is left open."""
 
-    is_there = True
+    is_ready = True
 
     def __init__(self, items: Iterable[T]) -> None:
         self._items = iter(items)
@@ -108,56 +110,56 @@ class _Ready(Generic[T]):
         self.has_more = False
         raise StopAsyncIteration
 
-    def call(self, news: Callable[[], None]) -> None:
-        raise AssertionError("it is there")
+    def request(self, notify: Callable[[], None]) -> None:
+        raise AssertionError("the next item is ready")
 
     async def aclose(self) -> None:
-        """There is nothing to let go of."""
+        """Do nothing: there is nothing to release."""
 
 
-class _Waiting(Generic[T]):
-    """Items of an asynchronous iterable, which may have to be waited for."""
+class _AsyncSource(Generic[T]):
+    """Items of an asynchronous iterable, which may have to be awaited."""
 
     def __init__(self, items: AsyncIterable[T]) -> None:
         self.items = aiter(items)
-        self._coming: asyncio.Future[T] | None = None
+        self._next_item: asyncio.Future[T] | None = None
         self.has_more = True
 
     @property
-    def is_there(self) -> bool:
-        return self._coming is not None and self._coming.done()
+    def is_ready(self) -> bool:
+        return self._next_item is not None and self._next_item.done()
 
-    def call(self, news: Callable[[], None]) -> None:
-        """Wait for the next one, and say when it is there."""
-        if self._coming is None:
-            self._coming = asyncio.ensure_future(_next(self.items))
-            self._coming.add_done_callback(lambda _: news())
+    def request(self, notify: Callable[[], None]) -> None:
+        """Request the next item, and call `notify` when it is there."""
+        if self._next_item is None:
+            self._next_item = asyncio.ensure_future(_next(self.items))
+            self._next_item.add_done_callback(lambda _: notify())
 
     def take(self) -> T:
-        coming, self._coming = self._coming, None
-        assert coming is not None  # noqa: S101 (it is there)
+        next_item, self._next_item = self._next_item, None
+        assert next_item is not None  # noqa: S101 (it is ready)
         try:
-            return coming.result()
+            return next_item.result()
         except StopAsyncIteration:
             self.has_more = False
             raise
 
     async def aclose(self) -> None:
-        if self._coming is not None:
-            self._coming.cancel()
-            await asyncio.gather(self._coming, return_exceptions=True)
+        if self._next_item is not None:
+            self._next_item.cancel()
+            await asyncio.gather(self._next_item, return_exceptions=True)
         if isinstance(self.items, AsyncGenerator):
             await self.items.aclose()
 
 
 async def iterate(items: Iterable[T] | AsyncIterable[T]) -> AsyncGenerator[T, None]:
-    """The items of either kind of iterable, asynchronously. Closes an asynchronous generator with itself.
+    """Yield the items of either kind of iterable. Closes an asynchronous generator with itself.
 
-    A plain one stays its owner's, and if it has none, it is closed as soon as we let go of it; what is
-    asynchronous would be closed some time later, by the event loop.
+    A plain generator is left to its owner, or closed as soon as it is unreferenced; the event loop would
+    close an asynchronous one some time later.
     """
     if isinstance(items, AsyncIterable):
-        async with aclosing(_Waiting(items)) as source:
+        async with aclosing(_AsyncSource(items)) as source:
             async for item in source.items:
                 yield item
     else:
