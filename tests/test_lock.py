@@ -321,7 +321,7 @@ def test_a_lock_that_cannot_be_read_is_one_line_and_exit_code_2(capsys: pytest.C
     complains("line 2: 'url': not a URL", pin | {"url": "//h.example/a"})
     complains("line 2: 'width' is 0", pin | {"width": 0})
     complains("line 2: 'width' is '9'", pin | {"width": "9"})
-    complains("line 2: [] is none of cover", pin | {"asked": {"policy": []}})
+    complains("line 2: [] is not one of cover", pin | {"asked": {"policy": []}})
     complains("line 2: [] where an object was expected", [])
     LOCK.write_bytes(b"")
     assert "line 1: not JSON" in Ran(capsys, "get", "https://h.example/a", "--locked").err

@@ -256,7 +256,7 @@ def test_a_report_that_is_none_is_one_line_and_exit_code_2(capsys: pytest.Captur
         ('{"source": "a"}\n', "'ask' is missing"),
         ('{"source": "a", "ask": {}, "error": {"retryable": 1}}\n', "'retryable' is 1"),
         (good.replace('"ask": {', '"ask": {"sha256": "xyz", ') + "\n", "not a SHA-256"),
-        (good.replace('"ask": {', '"ask": {"offered": {"kind": "poem"}, ') + "\n", "'poem' is none of"),
+        (good.replace('"ask": {', '"ask": {"offered": {"kind": "poem"}, ') + "\n", "'poem' is not one of"),
     ):
         Path("bad").write_text(text)
         complains(word, "retry", "bad")

@@ -1,4 +1,4 @@
-"""The ground that a cache stands on, or would: looked at, and left as it is."""
+"""The file system under a cache, or under the place for one: inspected, and left as it is."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ if TYPE_CHECKING:
 
 
 class FileSystem(NamedTuple):
-    """Of a folder, or of the nearest one above it that is there."""
+    """The properties of a folder, or of the nearest existing one above it."""
 
     barred: str | None
-    """What may not be written: the folder, or what was asked about in it; None where all may."""
+    """The path that may not be written: the folder, or one of its parts; None if all may."""
     free: int
     """Bytes that this user may still write."""
     file_system: str
-    """Its type; the empty string where the system does not tell."""
+    """The type; the empty string if the system does not tell."""
     syncs_whole: bool
     """Whether one call makes many files durable."""
     flock: bool
     """Whether a whole file can be locked there."""
     leases: str | None
-    """What leases are made of; None where there are none."""
+    """The locks that leases are made of; None if there are none."""
 
 
 def survey(path: str, parts: Iterable[str] = ()) -> FileSystem:
-    """Look at the ground under `path`, and whether `parts` of it, if they are there, may be written.
+    """Inspect the file system under `path`, and whether `parts` of it, if they are there, may be written.
 
     Raises `OSError`.
     """
@@ -64,5 +64,5 @@ def _can_be_locked(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except OSError as error:
-        return error.errno == errno.EWOULDBLOCK  # somebody has
+        return error.errno == errno.EWOULDBLOCK  # another process has locked it
     return True

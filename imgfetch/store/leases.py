@@ -1,15 +1,20 @@
-"""Who fetches what, of all that share a cache: locks in a file, of which the kernel lets go for who dies.
+"""Leases: which process, of all that share a cache, fetches which key. They are locks in a file.
 
     take ─▶ locked: ours
-       └──▶ another's is in the way: whose? ─▶ that of before, or of who took over from it, or a new one
+       └──▶ held by another ─▶ its lease: the one seen before, that of its successor, or a new one
 
-The file is empty and stays so: the locks are on bytes far beyond its end (fcntl(2), advisory record
-locks). What is leased has a place of `_ROOM` bytes, and who leases it locks the first so and so many: any
-two such locks are in each other's way, and the number of bytes says whose it is. Beyond all places is one
-byte for each who leases at all, locked as long as it lives: so one that had a lease, and let go of it, can
-be told from one that has died.
+The file stays empty: the locks are on bytes far beyond its end (fcntl(2), advisory record locks), and the
+kernel releases them when a process dies.
 
-Where two things have the same place, by chance, who fetches one waits for the other. Nothing rests on it.
+    byte  0          2^33        2·2^33                     2^28·2^33
+          │ key 0    │ key 1     │ …                        │ liveness: one byte for each process
+          ├─ n ─┤                                             locked while the process lives
+            └ a holder locks the first n bytes of the key's range
+
+Two holders of a range always conflict, and n identifies the holder: n - 1 is its process number times 1,024
+plus a counter. The byte of liveness tells a holder that released its lease from one that has died.
+
+If two keys have the same range, by chance, one waits for the other. Leases save work; nothing rests on them.
 """
 
 from __future__ import annotations
@@ -27,20 +32,21 @@ from imgfetch.model.request import Lease
 from imgfetch.store.hashing import sha256
 from imgfetch.system.atomic_files import open_regular
 
-_PLACES, _ROOM = 1 << 28, 1 << 33
-_TURNS = 1 << 10
-"""Leases of one process until one of them is taken for another that it had before."""
-_ASKERS = _ROOM // _TURNS - 1
-_BEYOND = _PLACES * _ROOM
+_RANGES, _RANGE_SIZE = 1 << 28, 1 << 33
+_COUNTED = 1 << 10
+"""Leases of one process until its counter starts again, and two of them have the same length."""
+_PROCESSES = _RANGE_SIZE // _COUNTED - 1
+_LIVENESS = _RANGES * _RANGE_SIZE
+"""The first byte beyond all ranges."""
 
 
-class _Leader(NamedTuple):
-    """Somebody who was in the way."""
+class _Holder(NamedTuple):
+    """Another process that was seen to hold a lease."""
 
     name: str
-    """Of the lease, which outlives the one who had it first."""
+    """The name of the lease, which a successor of a dead holder takes over."""
     length: int
-    """Of the lock."""
+    """The length of the lock."""
 
 
 class Leases:
@@ -49,64 +55,68 @@ class Leases:
     def __init__(self, path: str) -> None:
         self._path = path
         self._lock = Lock()
-        self._process = os.getpid()
+        self._pid = os.getpid()
         self._descriptor: int | None = None
-        self._asker = 0
-        self._taken = 0
+        self._process_number = 0
+        self._count = 0
         self._ours: dict[str, tuple[int, int]] = {}
-        """By ticket: place, and length of the lock."""
+        """Range and length of the lock of each of our leases, by token."""
         self._names: dict[int, str] = {}
-        """Of ours, by place."""
-        self._followed: dict[int, _Leader] = {}
-        """Of those of others that were in our way: who was seen last."""
+        """The names of our leases, by range."""
+        self._holders: dict[int, _Holder] = {}
+        """The holder that was last seen, by range."""
 
     def make(self) -> None:
-        """Make the file, where there is none. Raises `OSError`."""
+        """Make the file if there is none. Raises `OSError`."""
         self._leave_to_parent()
         with self._lock:
             if self._descriptor is None or not os.fstat(self._descriptor).st_nlink:
                 self._close()
                 self._descriptor = self._open(os.O_CREAT)
 
-    def take(self, what: str) -> Lease:
-        """Lease `what`, or hear who has. Raises `OSError` where there is no file, or no lock to be had."""
+    def take(self, name: str) -> Lease:
+        """Acquire the lease of `name`, or return that of its holder.
+
+        Raises `OSError` if there is no file, or no lock can be had.
+        """
         self._leave_to_parent()
-        place = int.from_bytes(sha256(what.encode("utf-8", "surrogatepass")).digest()[:8]) % _PLACES
+        number = int.from_bytes(sha256(name.encode("utf-8", "surrogatepass")).digest()[:8]) % _RANGES
+        start = number * _RANGE_SIZE
         with self._lock:
-            if place in self._names:
-                return Lease(ours=False, holder=self._names[place])
+            if number in self._names:
+                return Lease(ours=False, holder=self._names[number])
             if self._descriptor is None:
                 self._descriptor = self._open(0)
-            self._taken += 1
-            length = 1 + self._asker * _TURNS + self._taken % _TURNS
-            if not self._set(fcntl.F_WRLCK, place * _ROOM, length):
-                other = self._in_the_way(place * _ROOM)
+            self._count += 1
+            length = 1 + self._process_number * _COUNTED + self._count % _COUNTED
+            if not self._set(fcntl.F_WRLCK, start, length):
+                other = self._length_of_other(start)
                 if other:
-                    leader = self._followed[place] = _Leader(self._name(place, other), other)
-                    return Lease(ours=False, holder=leader.name)
-                # It was let go of in between. Who is too late even now leads as well.
-                if not self._set(fcntl.F_WRLCK, place * _ROOM, length):
+                    holder = self._holders[number] = _Holder(self._name(number, other), other)
+                    return Lease(ours=False, holder=holder.name)
+                # It was released in between. If another was quicker even now, both fetch.
+                if not self._set(fcntl.F_WRLCK, start, length):
                     return Lease(ours=True)
-            ticket, name = f"{id(self):x}-{self._taken}", self._name(place, length)
-            self._followed.pop(place, None)
-            self._ours[ticket], self._names[place] = (place, length), name
-            return Lease(ours=True, holder=name, token=ticket)
+            token, holder_name = f"{id(self):x}-{self._count}", self._name(number, length)
+            self._holders.pop(number, None)
+            self._ours[token], self._names[number] = (number, length), holder_name
+            return Lease(ours=True, holder=holder_name, token=token)
 
     def release(self, lease: Lease) -> None:
-        """Let go of a lease, or do without another's; of one that was let go of already nothing happens."""
+        """Release a lease, or stop following another's. One that was released already is left alone."""
         self._leave_to_parent()
         with self._lock:
             if not lease.ours:
-                others = self._followed.items()
-                self._followed = {place: leader for place, leader in others if leader.name != lease.holder}
+                others = self._holders.items()
+                self._holders = {number: other for number, other in others if other.name != lease.holder}
             elif lease.token in self._ours:
-                place, length = self._ours.pop(lease.token)
-                del self._names[place]
+                number, length = self._ours.pop(lease.token)
+                del self._names[number]
                 with suppress(OSError):  # it goes with the descriptor
-                    self._set(fcntl.F_UNLCK, place * _ROOM, length)
+                    self._set(fcntl.F_UNLCK, number * _RANGE_SIZE, length)
 
     def close(self) -> None:
-        """Let go of all, and of the file."""
+        """Release all leases, and close the file."""
         self._leave_to_parent()
         with self._lock:
             self._close()
@@ -117,35 +127,37 @@ class Leases:
         The kernel releases the locks of an open file when the last process that has it open closes it. So a
         child that never uses the store holds the leases of a parent that was killed, until the child ends.
         """
-        if self._process != os.getpid():
-            self._process = os.getpid()
+        if self._pid != os.getpid():
+            self._pid = os.getpid()
             self._lock = Lock()  # a thread of the parent may have held it
             self._close()
 
     def _open(self, flag: int) -> int:
         descriptor = open_regular(self._path, os.O_RDWR | os.O_NOFOLLOW | flag)
-        self._asker = int.from_bytes(os.urandom(8)) % _ASKERS
-        with suppress(OSError):  # then nobody can tell whether we live
-            fcntl.fcntl(descriptor, _SET, _packed(fcntl.F_WRLCK, _BEYOND + self._asker, 1))
+        self._process_number = int.from_bytes(os.urandom(8)) % _PROCESSES
+        with suppress(OSError):  # then other processes cannot tell whether we live
+            fcntl.fcntl(descriptor, _SET, _packed(fcntl.F_WRLCK, _LIVENESS + self._process_number, 1))
         return descriptor
 
     def _close(self) -> None:
         self._ours.clear()
         self._names.clear()
-        self._followed.clear()
+        self._holders.clear()
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
 
-    def _name(self, place: int, length: int) -> str:
-        """Of a lease whose lock has this length. Who takes over from one that has died has the same."""
-        before = self._followed.get(place)
-        if before is None or (before.length != length and self._in_the_way(_asker_of(before.length))):
-            return f"{place:x}-{length:x}"
+    def _name(self, number: int, length: int) -> str:
+        """Return the name of the lease with this lock; the successor of a dead holder keeps the name."""
+        before = self._holders.get(number)
+        if before is None or (
+            before.length != length and self._length_of_other(_liveness_byte(before.length))
+        ):
+            return f"{number:x}-{length:x}"
         return before.name
 
     def _set(self, kind: int, start: int, length: int) -> bool:
-        """Lock, or unlock; false where somebody is in the way."""
+        """Lock, or unlock; return False if another process holds a lock there."""
         assert self._descriptor is not None  # noqa: S101 (it was opened)
         try:
             fcntl.fcntl(self._descriptor, _SET, _packed(kind, start, length))
@@ -155,8 +167,8 @@ class Leases:
             raise
         return True
 
-    def _in_the_way(self, start: int) -> int:
-        """How many bytes the lock of another has that begins here; 0 where there is none."""
+    def _length_of_other(self, start: int) -> int:
+        """Return the length of another's lock that begins here; 0 if there is none."""
         assert self._descriptor is not None  # noqa: S101 (it was opened)
         found = fcntl.fcntl(self._descriptor, _GET, _packed(fcntl.F_WRLCK, start, 1))
         kind, length = _unpacked(found)
@@ -164,25 +176,25 @@ class Leases:
 
 
 def kind_of_locks(descriptor: int) -> str | None:
-    """What leases are made of where a file or a folder lies; None where there are no such locks."""
+    """Return which locks leases are made of on the file system of a file or folder; None if it has none."""
     try:
-        fcntl.fcntl(descriptor, _GET, _packed(fcntl.F_WRLCK, _BEYOND, 1))
+        fcntl.fcntl(descriptor, _GET, _packed(fcntl.F_WRLCK, _LIVENESS, 1))
     except OSError:
         return None
     return "locks of an open file (OFD)" if sys.platform == "linux" else "locks of a process"
 
 
-def _asker_of(length: int) -> int:
-    """Where the byte is of who locks so many."""
-    return _BEYOND + (length - 1) // _TURNS
+def _liveness_byte(length: int) -> int:
+    """Return the position of the liveness byte of a holder that locks so many bytes."""
+    return _LIVENESS + (length - 1) // _COUNTED
 
 
 # On Linux a lock may belong to an open file, so that the stores in one process know of each other. Elsewhere
-# it belongs to the process: its stores have no regard for each other, and the first that is closed lets go
-# of the leases of all, which then are fetched twice.
+# it belongs to the process: its stores do not see each other's leases, and the first that is closed releases
+# the leases of all, so that some keys are fetched twice.
 if sys.platform == "linux":
-    # F_OFD_SETLK and F_OFD_GETLK, as all of Linux has them: a Python that is built for any, against a C
-    # library from before 2.20, has no names for them.
+    # F_OFD_SETLK and F_OFD_GETLK, with the same numbers on all of Linux: a Python built against a C library
+    # from before 2.20 has no names for them.
     _SET, _GET = 37, 36
 
     def _packed(kind: int, start: int, length: int) -> bytes:

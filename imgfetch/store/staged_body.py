@@ -1,11 +1,11 @@
-"""Bytes on their way into a cache: in memory while they are few, else in a file of their own.
+"""A body on its way into the cache: in memory while it is small, else in a file of its own.
 
-    write … ─▶ flush ─▶ move:  the file is made once, by who keeps it, or once it does not fit into memory
+    write … ─▶ flush ─▶ move      the file is made when the body is published, or too large for memory
        │
-     mark ─▶ leave:             or by who lets go of it, where it can be gone on with some other time
+     mark ─▶ suspend              or when a body that can be resumed is closed
 
-Most images of a page never take more than a few reads, and are kept at once: a file that is made for each
-as it comes, and one note beside it, would cost as much as all the rest.
+Most bodies take a few reads and are published at once: a file made for each when it begins, and a note beside
+it, would cost as much as all the rest.
 """
 
 from __future__ import annotations
@@ -29,37 +29,37 @@ if TYPE_CHECKING:
     from imgfetch.model.values import Buffer, Key
 
 IN_MEMORY = 256 * 1024
-"""Bytes up to which a body stays in memory: most images do, and a thousand at once are as many MB as a few
-decoded photographs. It is also the most that a process that is killed can lose of a body."""
+"""Bytes up to which a body stays in memory: most images do. A thousand at once take as much memory as a few
+decoded photographs. A process that is killed loses at most so much of a body."""
 
 
 class StagedBody:
-    """One body: what has come of it, and where that lies."""
+    """The bytes of one body that have arrived, in memory or in a file."""
 
     def __init__(self, path: str) -> None:
-        """`path`: of its file, once it has one."""
+        """`path`: that of its file, once it has one."""
         self.path = path
         self.length = 0
         self.descriptor: int | None = None
-        """Of its file, open for reading and writing; None while there is none."""
+        """Descriptor of its file, open for reading and writing; None while there is none."""
         self._pieces: list[bytes] = []
-        """What is in memory: all, or nothing."""
+        """The bytes in memory: all of them, or none."""
         self._hash: hashlib._Hash | None = None
-        """Of all that has come; None where that is yet to be hashed."""
+        """Running digest of all bytes; None if they are still to be hashed."""
         self._mark: tuple[Key, Head] | None = None
         self._note: str | None = None
         self._is_moved = False
 
     @classmethod
     def resumed(cls, stem: str, descriptor: int) -> StagedBody:
-        """With what another has left, marked, in a file that is open."""
-        writer = cls(f"{stem}.partial")
-        writer.descriptor, writer._note = descriptor, f"{stem}.json"
-        writer.length = os.lseek(descriptor, 0, os.SEEK_END)
-        return writer
+        """Take over a marked body that another process has left, in a file that is open."""
+        body = cls(f"{stem}.partial")
+        body.descriptor, body._note = descriptor, f"{stem}.json"
+        body.length = os.lseek(descriptor, 0, os.SEEK_END)
+        return body
 
     def write(self, chunk: bytes) -> None:
-        """Add bytes. Raises `OSError`."""
+        """Append bytes. Raises `OSError`."""
         if self.descriptor is None and self.length + len(chunk) > IN_MEMORY:
             self.digest()  # so that nothing has to be read back
             self.flush()
@@ -73,15 +73,15 @@ class StagedBody:
         self.length += len(chunk)
 
     def digest(self) -> Digest:
-        """Of all bytes. What another writer has left is read first."""
+        """Return the digest of all bytes. Those that another process has left are read first."""
         if self._hash is None:
             self._hash = hash_of(self.descriptor) if self.descriptor is not None else sha256(self._whole())
         return Digest(self._hash.hexdigest())
 
     def contents(self) -> Contents:
-        """All bytes, in memory no second time, and their digest. Raises `OSError`."""
+        """Return all bytes, mapped rather than copied, and their digest. Raises `OSError`."""
         digest = self.digest()
-        if self.descriptor is None or not self.length:  # nothing cannot be mapped
+        if self.descriptor is None or not self.length:  # an empty file cannot be mapped
             return Contents(self._whole(), digest)
         try:
             return Contents(mmap(self.descriptor, self.length, access=ACCESS_COPY), digest)
@@ -89,7 +89,7 @@ class StagedBody:
             raise OSError(errno.EIO, "a file was cut short while it was written", self.path) from error
 
     def flush(self) -> int:
-        """See to it that the bytes are in a file; its descriptor. Raises `OSError`."""
+        """Write the bytes to the file if they are in memory; return its descriptor. Raises `OSError`."""
         if self.descriptor is None:
             self.descriptor = create(self.path)
             _write(self.descriptor, self._whole())
@@ -97,22 +97,22 @@ class StagedBody:
         return self.descriptor
 
     def move(self, path: str) -> None:
-        """Give the file, which there is, its last name. Raises `OSError`."""
+        """Rename the file, after `flush`. Raises `OSError`."""
         os.rename(self.path, path)
         self._is_moved = True
 
     @property
     def is_marked(self) -> bool:
-        """Whether it is known of what these bytes are the beginning."""
+        """Whether the response is known that these bytes begin."""
         return self._mark is not None or self._note is not None
 
     def mark(self, key: Key, head: Head) -> None:
-        """Have these bytes outlive their writer, as the beginning of `key`."""
+        """Let these bytes outlive their writer, as the beginning of the response `head` under `key`."""
         self._mark = key, head
         self._write_note()
 
     def suspend(self) -> None:
-        """Let go of the bytes: where they are marked they stay, for whoever comes next."""
+        """Close the file: marked bytes stay and can be resumed, others are dropped."""
         if self.is_marked:
             with suppress(OSError):
                 self.flush()
@@ -123,14 +123,14 @@ class StagedBody:
             _close(self.descriptor)
 
     def _write_note(self) -> None:
-        """Say of what a file is the beginning, if that is known: by its name, and by a note beside it."""
+        """Name the file after its key and write a note beside it, if there is a file and it is marked."""
         if self.descriptor is None or self._mark is None or self._note is not None:
             return
         key, head = self._mark
         folder, _, name = self.path.removesuffix(".part").rpartition("/")
         stem = f"{folder}/{stem_of(key)}-{name}"
-        with suppress(OSError):  # it only saves bytes, some other time
-            # Locked before it has the name: who finds the name must see that its writer is alive.
+        with suppress(OSError):  # resuming only saves a transfer
+            # Locked before it has the name: a process that finds the name must see that its writer lives.
             fcntl.flock(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
             write_new(f"{stem}.json", _note(key, head).encode())
             try:
@@ -141,7 +141,7 @@ class StagedBody:
             self.path, self._note = f"{stem}.partial", f"{stem}.json"
 
     def drop(self) -> None:
-        """Forget the bytes, but for a file that was moved."""
+        """Delete the bytes, but not a file that was moved."""
         self._pieces.clear()
         if self.descriptor is None:
             return
@@ -158,7 +158,7 @@ class StagedBody:
 
 
 class Contents:
-    """All bytes of a body, and their digest, to be looked at within a `with`."""
+    """All bytes of a body, and their digest, for use within a `with`."""
 
     def __init__(self, data: bytes | mmap, digest: Digest) -> None:
         self._data = data
@@ -169,17 +169,17 @@ class Contents:
 
     def __exit__(self, *_: object) -> None:
         if isinstance(self._data, mmap):
-            with suppress(BufferError):  # somebody still looks into it: it goes when the last look ends
+            with suppress(BufferError):  # a view of it is left: it is freed with the last one
                 self._data.close()
 
 
 def stem_of(key: Key) -> str:
-    """The beginning of the names of what is begun of `key`: 32 digits."""
+    """Return how the names of all partial bodies of `key` begin: 32 hexadecimal digits."""
     return sha256(key.encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def read_note(path: str, key: Key) -> Head:
-    """Which head a note has of `key`. Raises where it has none, or is of another time."""
+    """Return the head in a note for `key`. Raises if it is for another key, or from before the last boot."""
     import json
 
     with open(open_regular(path), encoding="utf-8") as file:
@@ -199,10 +199,10 @@ def _note(key: Key, head: Head) -> str:
 
 @cache
 def _boot() -> str:
-    """Since when this machine has been up; the empty string where it does not say.
+    """Return an identifier of the last boot; the empty string if the system has none.
 
-    What is written and not synced outlives its writer, and no power cut: it may come back as zeros. And a
-    lock on a network file system may be seen on one machine only.
+    Bytes that are not synced outlive their writer, but not a power cut, after which they may be zeros. And a
+    lock on a network file system may be visible on one machine only.
     """
     try:
         with open("/proc/sys/kernel/random/boot_id", encoding="ascii") as file:
@@ -212,7 +212,7 @@ def _boot() -> str:
 
 
 def write_new(path: str, data: bytes) -> None:
-    """Make a file, whole, that only its owner may look into. Raises `OSError`, also where there is one."""
+    """Write a new file that only its owner may read. Raises `OSError`, also if there is one."""
     descriptor = create(path)
     try:
         _write(descriptor, data)
@@ -224,16 +224,16 @@ def write_new(path: str, data: bytes) -> None:
 
 
 _LONGEST_NOTE = 1 << 22
-"""Characters: more than any head that is taken."""
+"""Characters of a note that are read: more than any response head has."""
 
 
 def create(path: str) -> int:
-    """A file that was not there, open for reading and writing."""
+    """Create a file that is not there yet, open for reading and writing."""
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
 
 
 def _close(descriptor: int) -> None:
-    """Let go of a file. What a network file system says only now is of bytes that nobody counts on."""
+    """Close a file. An error that a network file system reports only now concerns bytes that are not used."""
     with suppress(OSError):  # it is closed all the same
         os.close(descriptor)
 

@@ -1,4 +1,4 @@
-"""When the bytes of a stored object are hashed again: damage on a disk may change neither size nor time."""
+"""The age after which a stored object is hashed again: damage on a disk may change neither size nor time."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ AT_ONCE = 1 << 20
 
 
 def is_due(checked_at: float, *, now: float, age: float) -> bool:
-    """Return whether an object is to be hashed that was last hashed at `checked_at`.
+    """Return whether an object that was last hashed at `checked_at` must be hashed again.
 
-    A time in the future counts like one in the past, so that a clock that was wrong costs a hashing. With an
-    `age` of 0 it is always due.
+    A time in the future counts like one in the past: it was written by a clock that was wrong. With an `age`
+    of 0 an object is always due.
     """
     return not abs(now - checked_at) < age

@@ -1,10 +1,10 @@
-"""What goes when a cache is too large, or what lies in it too old: the least recently used first.
+"""Eviction: the objects to delete from a cache that is too large or too old, the least recently used first.
 
-    reading of a clock ─▶ sighted ─▶ Sighting, whose time everything here goes by
-    objects by last use ─▶ doomed ─▶ those that go
+    reading of a clock ─▶ advance_clock ─▶ IndexTime, the time of all that follows
+    objects by last use ─▶ select_victims ─▶ the objects to evict
 
-The time is that of the index, which follows the clock of the machine but for jumps: a clock that was set
-wrong for an hour shall neither make everything old at once, nor keep anything young for years.
+The time of the index follows the clock of the machine, without its jumps: a clock that was wrong for an hour
+must neither make all objects old at once, nor keep some young for years.
 """
 
 from __future__ import annotations
@@ -20,61 +20,61 @@ if TYPE_CHECKING:
     from imgfetch.model.values import Digest
 
 GRACE = 600
-"""Seconds after a use for which its object may still be looked at by whoever was given the path."""
+"""Seconds after a use for which a program that was given the path may still open the object."""
 
 IN_USE = GRANULARITY + GRACE
-"""Seconds after the last use on record until which an object may be in use."""
+"""Seconds after the last recorded use until which an object may be in use."""
 
 LONGEST_RUN = 86_400
-"""Seconds for which a run has what it was served spared; one that goes on for longer must let go."""
+"""Seconds for which the objects that a run was served are spared from eviction."""
 
 LOW_WATER = 0.9
-"""How full, of what is allowed, a cache is left that was too full: so that not every image evicts another."""
+"""The share of its bound to which a full cache is emptied, so that not every image evicts another."""
 
 _LEAP = 90 * 86_400
-"""Seconds that a clock may have gone ahead since it was last seen, and be believed at once."""
+"""Seconds by which a clock may have gone ahead since the last reading, to be believed at once."""
 
 _BACK = 3600
-"""Seconds that a clock may have been set back, and be believed at once."""
+"""Seconds by which a clock may have been set back, to be believed at once."""
 
 _CONFIRMED = 86_400
-"""Seconds for which a clock that has jumped must go on as it is, to be believed."""
+"""Seconds for which a clock must stay after a jump, to be believed."""
 
 
 class Bounds(NamedTuple):
-    """How much may be kept, and how long after it was last used; None where there is no bound."""
+    """The most bytes of a cache, and the most seconds since the last use; None for no bound."""
 
     max_bytes: int | None = None
     max_age: float | None = None
 
 
 class StoredObject(NamedTuple):
-    """An object, as the index knows it."""
+    """An object, with what eviction needs of its row."""
 
     sha256: Digest
     format: Format
     bytes: int
     mtime_ns: int
     used_at: int
-    """When it was last used, as far as that is on record."""
+    """Time of the last recorded use."""
     pinned: bool
 
 
 class IndexTime(NamedTuple):
-    """What an index has seen of the clock."""
+    """The readings of the clock that an index stores."""
 
     time: float
     """The latest reading that was believed: the time of the index."""
     doubted: float | None = None
-    """The first reading that was not; None where the last one was believed."""
+    """The first reading that was not believed; None if the last one was."""
 
 
 def advance_clock(seen: IndexTime | None, reading: float) -> IndexTime:
-    """What has been seen of the clock after another reading of it.
+    """Return the time of the index after another reading of the clock.
 
     A jump of more than 90 days ahead, or an hour back, is believed when the clock has stayed there for a
-    day. Until then time stands still: nothing grows old, and nothing is filed under a date to come. A time
-    that is earlier than before means that it was: the uses on record are to be moved back with it.
+    day. Until then the time stands still: no object grows old, and no use gets a date in the future. If the
+    time returned is earlier than before, recorded uses must be moved back with it.
     """
     if seen is None or seen.time - _BACK <= reading <= seen.time + _LEAP:
         return IndexTime(reading if seen is None else max(reading, seen.time))
@@ -85,21 +85,21 @@ def advance_clock(seen: IndexTime | None, reading: float) -> IndexTime:
 
 
 def is_persisted(used_at: float, *, now: float) -> bool:
-    """Whether the last use on record stands for one that is made now."""
+    """Return whether the last recorded use is recent enough for one now to cost no write."""
     return abs(now - used_at) <= GRANULARITY
 
 
 def protected_since(now: float, *, run_began: float) -> float:
-    """When an object must last have been used, on record, to be taken for one in use.
+    """Return the time of the last recorded use from which on an object counts as in use.
 
-    By this run, as far as it is a day long, or in the last ten minutes by anybody: each use is on record
-    within an hour of its time.
+    It does if this run has used it, within the last day, or any process within the last ten minutes. The
+    time of a recorded use may be an hour too early.
     """
     return min(now - GRACE, max(run_began, now - LONGEST_RUN)) - GRANULARITY
 
 
 def select_victims(
-    held: Iterable[StoredObject],
+    objects: Iterable[StoredObject],
     *,
     total: int,
     target: int | None,
@@ -107,15 +107,15 @@ def select_victims(
     spared: float,
     now: float,
 ) -> Iterator[StoredObject]:
-    """Of all objects, the least recently used first, those that go.
+    """Yield the objects to evict, of all `objects`, which come the least recently used first.
 
-    They go until no more than `target` of `total` bytes are left, and for as long as they were last used
-    more than `max_age` seconds ago. What is pinned stays, and what was used after `spared`.
+    Evicted are objects until no more than `target` of `total` bytes are left, and those last used more than
+    `max_age` seconds ago. Pinned objects stay, and those used after `spared`.
     """
-    for each in held:
-        too_old = max_age is not None and now - each.used_at > max_age
-        too_much = target is not None and total > target
-        if each.used_at > spared or not (too_old or too_much):
+    for each in objects:
+        is_old = max_age is not None and now - each.used_at > max_age
+        is_excess = target is not None and total > target
+        if each.used_at > spared or not (is_old or is_excess):
             return
         if not each.pinned:
             total -= each.bytes

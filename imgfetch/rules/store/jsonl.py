@@ -1,8 +1,8 @@
-"""Records: what is written down of a run, one JSON object a line, and read again by another.
+"""JSON lines: one object a line, written by one run and read by another (report, lock file, manifest).
 
-    a source set, a way to choose ─▶ members of an object ─▶ a line ─▶ the same │ `ValueError`
+    source set, options of a choice ─▶ members of an object ─▶ line ─▶ the same again │ `ValueError`
 
-Only what differs from its default is written, so that lines stay short and two of the same are equal.
+Defaults are not written, so that lines stay short, and equal values have equal lines.
 """
 
 from __future__ import annotations
@@ -23,14 +23,14 @@ E = TypeVar("E", bound="StrEnum")
 
 
 def line(members: Mapping[str, Any]) -> str:
-    """An object as a line: members sorted, ASCII only, a line feed at its end."""
+    """Write an object as a line: members sorted, ASCII only, a line feed at its end."""
     import json
 
     return json.dumps(members, ensure_ascii=True, sort_keys=True) + "\n"
 
 
 def members_of(text: str) -> dict[str, Any]:
-    """The members of the object that a line holds. Raises `ValueError`, in words for a reader."""
+    """Parse a line into the members of its object. Raises `ValueError` with a message for the user."""
     import json
 
     try:
@@ -47,7 +47,7 @@ def members_of(text: str) -> dict[str, Any]:
 def member(
     members: Mapping[str, Any], name: str, kind: type[T] | tuple[type[T], ...], default: T | None = None
 ) -> T:
-    """A member of an object, of some type; `default` where it is absent. Raises `ValueError`."""
+    """Return a member of an object, of some type; `default` if it is absent. Raises `ValueError`."""
     value = members.get(name)
     if value is None:
         if default is None:
@@ -81,7 +81,7 @@ def may_be_report(first: bytes) -> bool:
 
 
 # ---------------------------------------------------------------------------------------------------
-# How to choose
+# Options of a choice
 
 
 def asked(choosing: Mapping[str, Any]) -> dict[str, Any]:
@@ -102,7 +102,7 @@ def asked(choosing: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def choosing_of(members: Mapping[str, Any]) -> dict[str, Any]:
-    """The keywords again. Raises `ValueError`."""
+    """Return the keywords of a choice from members. Raises `ValueError`."""
     found: dict[str, Any] = {}
     if "width" in members:
         found["width"] = member(members, "width", int)
@@ -131,11 +131,11 @@ def _viewport(members: dict[str, Any]) -> Viewport:
 
 
 # ---------------------------------------------------------------------------------------------------
-# What is offered
+# Source sets
 
 
 def offered(source_set: SourceSet) -> dict[str, Any]:
-    """Return a source set as members: all that a choice rests on, without credentials."""
+    """Return a source set as members: all that a choice depends on, without credentials."""
     return _bare(
         {
             "kind": str(source_set.kind),
@@ -158,7 +158,7 @@ def offered(source_set: SourceSet) -> dict[str, Any]:
 
 
 def source_set_of(members: Mapping[str, Any]) -> SourceSet:
-    """The source set again. Raises `ValueError`."""
+    """Return the source set from members. Raises `ValueError`."""
     return SourceSet(
         _read_candidates(members),
         kind=_one_of(SourceKind, members.get("kind", SourceKind.TEXT)),
@@ -197,12 +197,12 @@ def _read_candidates(members: Mapping[str, Any]) -> tuple[Candidate, ...]:
 def _objects(members: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     found: list[Any] = member(members, name, list, [])
     if not all(isinstance(each, dict) for each in found):
-        raise ValueError(f"{name!r} holds something that is no object")
+        raise ValueError(f"{name!r} contains something that is not an object")
     return found
 
 
 def _different(value: Any, default: Any) -> dict[str, Any]:  # noqa: ANN401 (a frozen dataclass and its like)
-    """The fields of a value that are not those of `default`; whole numbers as such."""
+    """Return the fields of a value that differ from `default`; whole numbers as integers."""
     return {
         name: int(found) if isinstance(found, float) and found.is_integer() else found
         for name, found in asdict(value).items()
@@ -210,11 +210,11 @@ def _different(value: Any, default: Any) -> dict[str, Any]:  # noqa: ANN401 (a f
     }
 
 
-def _one_of(names: type[E], name: Any) -> E:  # noqa: ANN401 (whatever was read)
+def _one_of(names: type[E], name: Any) -> E:  # noqa: ANN401 (as read)
     try:
         return names(name)
     except ValueError as error:
-        raise ValueError(f"{_shown(name)} is none of {', '.join(names)}") from error
+        raise ValueError(f"{_shown(name)} is not one of {', '.join(names)}") from error
 
 
 def _bare(members: dict[str, Any]) -> dict[str, Any]:

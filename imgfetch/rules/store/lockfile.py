@@ -1,9 +1,9 @@
-"""Lock files: which bytes a source stood for, one line for each image.
+"""Lock files: the digest of each image of a source, one line for each.
 
     {"imgfetch-lock": 1}
     {"asked": {"width": 800}, "image": "…", "place": 0, "sha256": "…", "source": "…", "url": "…", "width": 9}
 
-Lines are sorted by source, by what was asked, and by the place of the image in its source.
+Lines are sorted by source, by the options that were asked for, and by the place of the image in its source.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ VERSION = 1
 
 
 class PinKey(NamedTuple):
-    """What is looked up: the same source, asked for in the same way, for the same image."""
+    """The key of a lookup: a source, the options of the choice, and the image."""
 
     source: str
     """The source as it was given, without credentials."""
     asked: str
-    """The options that chose, as a JSON object; those that are not the default."""
+    """The options of the choice that are not the default, as a JSON object."""
     image: str
-    """A digest of all that the source offered for this image."""
+    """A digest of the candidates that the source offered for this image."""
 
 
 class Pin(NamedTuple):
-    """What one image of a source was."""
+    """The bytes that one image of a source had."""
 
     key: PinKey
     place: int
-    """Of the image among those of its source, from 0."""
+    """Position of the image among those of its source, from 0."""
     url: str
-    """That served it, without credentials."""
+    """The URL that served it, without credentials."""
     sha256: Digest
     width: int
     """The real width, in pixels."""
 
 
 def key_of(source: str, choosing: Mapping[str, Any], source_set: SourceSet) -> PinKey:
-    """Under which key an image is locked. The base URL is part of what is offered, not of what was asked."""
+    """Return the key of an image. The base URL is part of the candidates, not of the options."""
     asked = jsonl.asked({name: value for name, value in choosing.items() if name != "base_url"})
     offered = jsonl.line(jsonl.offered(source_set))  # not even a digest of credentials is written
     image = hashlib.sha256(offered.encode()).hexdigest()[:16]
@@ -58,13 +58,13 @@ def key_of(source: str, choosing: Mapping[str, Any], source_set: SourceSet) -> P
 
 
 def dump(pins: Iterable[Pin]) -> str:
-    """The text of a lock file: for the same pins always the same."""
+    """Write the text of a lock file: the same for the same pins."""
     ordered = sorted(pins, key=lambda pin: (pin.key.source, pin.key.asked, pin.place, pin.key.image))
     return jsonl.line({_MARK: VERSION}) + "".join(map(_line, ordered))
 
 
 def parse(text: str) -> tuple[Pin, ...]:
-    """The pins in the text of a lock file. Raises `ValueError`, naming the line that cannot be read."""
+    """Parse the text of a lock file. Raises `ValueError`, naming the line that cannot be read."""
     pins: dict[PinKey, tuple[int, Pin]] = {}
     for number, line in enumerate(text.split("\n"), 1):
         if not line.strip() and number > 1:
@@ -84,7 +84,7 @@ def parse(text: str) -> tuple[Pin, ...]:
 
 
 def check_version(text: str) -> None:
-    """Raise `ValueError` where a text does not begin as a lock file of this version does."""
+    """Raise `ValueError` if a text does not begin like a lock file of this version."""
     _check_version(jsonl.members_of(text.partition("\n")[0]))
 
 

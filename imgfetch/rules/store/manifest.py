@@ -1,8 +1,9 @@
-"""The manifest of a batch: which rows are done, by the records that an earlier run has left.
+"""The manifest of a batch: the rows that an earlier run has finished, by its records.
 
-    line ─▶ Record ─▶ the records of a row ─▶ whole, or to be asked for again
+    line ─▶ Record ─▶ the records of a row ─▶ complete, or to be fetched again
 
-A row's records stand together, `part` 1 to `parts`. A line that was cut, or is not ours, is no record.
+The records of a row stand together, `part` 1 to `parts`. A line that was cut, or is another program's, is
+skipped.
 """
 
 from __future__ import annotations
@@ -21,49 +22,49 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What one line says: an image of a row, and the file that it became."""
+    """One line: an image of a row, and the file that it became."""
 
     row: int
-    """The identity of what was asked for."""
+    """The identity of the source and its options."""
     index: int
     part: int
     parts: int
     path: str | None
-    """Relative to the manifest; None where the image failed."""
+    """Path relative to the manifest; None if the image failed."""
     size: int
-    """In bytes."""
+    """Bytes of the file."""
     line: bytes
 
 
 def identity(source: str, how: Mapping[str, Any]) -> int:
-    """Return a number of 64 bits for a source and the way it is asked for, the same in every run.
+    """Return a number of 64 bits for a source and its options, the same in every run.
 
-    It is not one of the source's user and password: it is written down, and they could be guessed by it.
+    User and password of the source are left out: the number is written to a file, and could reveal them.
     """
     asked = json.dumps([source_without_userinfo(source), how], sort_keys=True, ensure_ascii=True)
     return int.from_bytes(hashlib.sha256(asked.encode()).digest()[:8])
 
 
 def members(row: int, part: int, parts: int) -> dict[str, Any]:
-    """What a line of the manifest has beside an outcome's own members."""
+    """Return the members of a line that an outcome does not have itself."""
     return {"row": f"{row:016x}", "part": part, "parts": parts}
 
 
 def may_be_manifest(first: bytes) -> bool:
     """Return whether a file that begins with this line may be a manifest.
 
-    It may where the line is a record, where the file is empty, or where it has no more than one line that was
-    cut and begins as all of them do.
+    It may be one if the line is a record, if the file is empty, or if it has a single line that was cut and
+    begins like all of them.
     """
     return jsonl.may_begin(first, _BEGINNING) or _read(first) is not None
 
 
 _BEGINNING = b'{"attempts": '
-"""Of every line, since `records.line` sorts the members."""
+"""The first bytes of every line, since `jsonl.line` sorts the members."""
 
 
 def rows(lines: Iterable[bytes]) -> Iterator[tuple[Record, ...]]:
-    """The rows whose records are all there, and all of images that were had."""
+    """Yield the rows that have all their records, each of an image that was fetched."""
     gathered: list[Record] = []
     for record in map(_read, lines):
         if record is None or (gathered and not _follows(gathered[-1], record)):
@@ -83,10 +84,11 @@ def _follows(before: Record, record: Record) -> bool:
 
 def _read(line: bytes) -> Record | None:
     try:
-        found = json.loads(line)
-        row, path = int(found["row"], 16), found["path"]
-        part, parts, index, size = (int(found[name] or 0) for name in ("part", "parts", "index", "bytes"))
-    except (ArithmeticError, ValueError, TypeError, KeyError, RecursionError):
+        found = jsonl.members_of(line.decode())
+        row, path = int(jsonl.member(found, "row", str), 16), found["path"]
+        part, parts, index = (jsonl.member(found, name, int) for name in ("part", "parts", "index"))
+        size = jsonl.member(found, "bytes", int, 0)
+    except (ValueError, KeyError):
         return None
     if not (line.endswith(b"\n") and 0 <= row < 2**64 and 1 <= part <= parts and _is_name(path)):
         return None
@@ -94,5 +96,5 @@ def _read(line: bytes) -> Record | None:
 
 
 def _is_name(path: Any) -> bool:  # noqa: ANN401 (as read)
-    """Whether a path is None, or the name of a file beside the manifest."""
+    """Return whether a path is None, or the name of a file beside the manifest."""
     return path is None or (isinstance(path, str) and path != "" and "/" not in path and "\0" not in path)

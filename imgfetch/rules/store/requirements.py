@@ -1,6 +1,6 @@
-"""What an installation needs, held against what it has.
+"""Requirements of an installation, compared with what it has.
 
-a version, a decoder's word, a cache ─▶ Finding: ok, missing, or a thing that is gone without
+version, answer of a decoder, cache ─▶ Finding: ok, missing, or optional and absent
 """
 
 from __future__ import annotations
@@ -12,33 +12,33 @@ from typing import NamedTuple
 
 
 class Status(StrEnum):
-    """What a finding comes to."""
+    """The result of a comparison."""
 
     OK = "ok"
     MISSING = "missing"
-    """It is needed, and images may fail, or harm be done, without it."""
+    """Needed: without it images fail, or a known vulnerability stays open."""
     WITHOUT = "without"
-    """It would be of use; all works without it."""
+    """Optional and absent: everything works without it."""
     TOLD = "told"
-    """A fact, neither good nor bad."""
+    """A fact without a requirement."""
 
 
 class Finding(NamedTuple):
-    """One thing that was looked at."""
+    """One comparison."""
 
     topic: str
     name: str
     found: str | None
-    """What there is; None where there is nothing."""
+    """The version or property found; None if there is none."""
     status: Status = Status.TOLD
     needed: str = ""
-    """What was held against it."""
+    """The requirement, in words."""
     hint: str = ""
-    """What to do, where something is missing."""
+    """The remedy, if something is missing."""
 
 
 class Floor(NamedTuple):
-    """From which version on a thing will do, before which one, and why."""
+    """The versions of a package that are accepted: from `least` on, before `below`, and the reason."""
 
     least: str
     below: str = ""
@@ -60,11 +60,11 @@ FLOORS = {
     "SQLite": Floor("3.35", why="ON CONFLICT without a target"),
     "libwebp": Floor("1.3.2", why="CVE-2023-4863"),
 }
-"""Of packages, what pyproject.toml asks for; what they bundle or stand on has no other place to ask in."""
+"""The accepted versions: as in pyproject.toml for direct dependencies, and for what these bundle or need."""
 
 
 def of_version(name: str, found: str | None, *, hint: str = "") -> Finding:
-    """Hold the version of a thing against its floor; None is a thing that is not there, or is broken."""
+    """Compare a version with the accepted ones; None stands for a package that is absent or broken."""
     floor = FLOORS.get(name, Floor("0"))
     met = found is not None and _is_at_least(found, floor.least)
     met = met and not (floor.below and _is_at_least(found or "", floor.below))
@@ -80,6 +80,6 @@ def _is_at_least(version: str, least: str) -> bool:
 
 
 def _release(version: str) -> list[int]:
-    """The numbers that a version begins with: of `3.0.19 27 Jan 2026` the first three."""
+    """Return the numbers that a version begins with: for `3.0.19 27 Jan 2026`, the first three."""
     match = re.match(r"[0-9]{1,9}(?:\.[0-9]{1,9})*", version)
     return [int(number) for number in match[0].split(".")] if match else []

@@ -86,8 +86,8 @@ def test_what_nobody_wrote_is_a_value_error_and_nothing_else(value: object) -> N
         ('{"width": "wide"}', "'width' is 'wide'"),
         ('{"width": true}', "'width' is True"),
         ('{"viewport": {"width": 3}}', "no height"),
-        ('{"policy": "best"}', "'best' is none of cover"),
-        ('{"formats": ["bmp"]}', "'bmp' is none of jpeg"),
+        ('{"policy": "best"}', "'best' is not one of cover"),
+        ('{"formats": ["bmp"]}', "'bmp' is not one of jpeg"),
     ],
 )
 def test_a_line_that_cannot_be_read_is_named(text: str, word: str) -> None:
