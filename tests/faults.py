@@ -120,10 +120,15 @@ GOOD = whole(IMAGE)
 net = partial(add, "network")
 
 net(
-    "hang-up", "closes without a word", trickle([]), kind="reset", words="closed before an answer", requests=3
+    "hang-up",
+    "closes without a word",
+    trickle([]),
+    kind="reset",
+    words="closed before a response",
+    requests=3,
 )
 net("hang-up-once", "closes without a word, then answers", trickle([]), GOOD)
-net("reset", "resets instead of answering", reset(), kind="reset", words="before an answer", requests=3)
+net("reset", "resets instead of answering", reset(), kind="reset", words="before a response", requests=3)
 net("reset-once", "resets, then answers", reset(), GOOD)
 net("reset-in-head", "resets in the middle of the head", reset(OK[:20]), kind="reset", requests=3)
 net("end-in-head", "closes in the middle of the head", raw(OK[:20]), kind="reset", requests=3)
@@ -175,7 +180,7 @@ net(
     "takes the request and says nothing",
     stall(),
     kind="timeout",
-    words="no answer within",
+    words="no response within",
     requests=3,
 )
 net("silence-once", "says nothing, then answers", stall(), GOOD)
@@ -184,7 +189,7 @@ net(
     "stops in the middle of the head",
     stall(OK[:20]),
     kind="timeout",
-    words="no answer within",
+    words="no response within",
     requests=3,
 )
 net(
@@ -235,7 +240,7 @@ net(
     "sends the head a byte at a time",
     trickle([bytes([b]) for b in OK], pause=0.3),
     kind="timeout",
-    words="no whole head",
+    words="no complete response head",
     requests=1,
     retries=0,
     read_timeout=3,
@@ -516,7 +521,7 @@ http(
     "sends interim answers without end",
     endless(b"", head(102) * 50),
     kind="protocol",
-    words="interim ones",
+    words="interim responses",
     requests=3,
 )
 http(

@@ -166,7 +166,7 @@ async def test_redirects_are_followed(origin: Origin, client: Client) -> None:
         (chunked(WEBP[:-50]), "truncated", "", 2),
         (reset(), "reset", "", 3),
         (raw(b"SSH-2.0-OpenSSH_9.2\r\n\r\n"), "protocol", "", 3),
-        (stall(seconds=9), "timeout", "no answer within 0.4 s", 3),
+        (stall(seconds=9), "timeout", "no response within 0.4 s", 3),
         (stall(head(content_length=9999) + WEBP, seconds=9), "timeout", "then silence", 3),
         (drip(WEBP, pause=0.3), "timeout", "within the time limit of 3 s", 1),
         (whole(b"x" * 300_000), "too_large", "300,000 bytes, the limit is 200,000", 1),

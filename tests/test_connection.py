@@ -171,7 +171,7 @@ async def test_a_later_wait_may_time_out_before_an_earlier_one_would_have() -> N
     head = asyncio.create_task(connection.head(3.0))
     await loop.move(2)
     assert head.done()
-    with pytest.raises(NetworkError, match="no whole head of an answer in time"):
+    with pytest.raises(NetworkError, match="no complete response head in time"):
         await head
 
 
@@ -186,7 +186,7 @@ async def test_a_head_that_trickles_in_has_a_timeout_of_its_own() -> None:
     await loop.move(2.9)
     assert not head.done()
     await loop.move(0.1)
-    with pytest.raises(NetworkError, match="no whole head of an answer in time"):
+    with pytest.raises(NetworkError, match="no complete response head in time"):
         await head
 
 

@@ -287,7 +287,7 @@ def test_a_server_that_hangs_up_on_the_handshake(cache: Path) -> None:
 @pytest.mark.parametrize(
     ("said", "kind", "words"),
     [
-        (b"", "reset", "TLS broke off before an answer came: "),
+        (b"", "reset", "TLS broke off before a response came: "),
         (
             head(content_length=5000) + b"x" * 1000,
             "incomplete",

@@ -132,7 +132,7 @@ async def test_a_request_with_connection_close_ends_the_connection() -> None:
 async def test_a_request_that_cannot_be_written_costs_no_connection() -> None:
     async with world(WHOLE, WHOLE) as it:
         await it.get()
-        with pytest.raises(PolicyError, match="not a request that can be made"):
+        with pytest.raises(PolicyError, match="not a valid request"):
             await it.get(("accept", "a\r\nhost: other.example"))
         assert await it.get() == (200, b"image")
         assert it.connections == 1
@@ -165,7 +165,7 @@ async def test_an_idle_connection_that_closed_costs_another_connection_and_no_er
 
 async def test_a_new_connection_that_closes_without_a_response_is_an_error() -> None:
     async with world(HANG_UP, WHOLE) as it:
-        with pytest.raises(NetworkError, match="closed before an answer came") as caught:
+        with pytest.raises(NetworkError, match="closed before a response came") as caught:
             await it.get()
         assert caught.value.kind is ErrorKind.RESET
 

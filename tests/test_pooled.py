@@ -278,7 +278,7 @@ async def test_only_an_idempotent_request_that_can_be_read_again_is_repeated(
             assert (await http.send(request)).headers["x"] == method
             assert (server.connections, len(server.received)) == (2, 3)
         else:
-            with pytest.raises(httpx.RemoteProtocolError, match="closed before an answer came"):
+            with pytest.raises(httpx.RemoteProtocolError, match="closed before a response came"):
                 await http.send(request)
             assert (server.connections, len(server.received)) == (1, 2)
 

@@ -1,4 +1,4 @@
-"""The cache for any httpx code."""
+"""The cache for any httpx program."""
 
 from __future__ import annotations
 
@@ -34,12 +34,13 @@ if TYPE_CHECKING:
 
 
 class CachingTransport(CachingLayer):
-    """An `httpx.AsyncBaseTransport` that gives any httpx code this cache (RFC 9111, private). Needs asyncio.
+    """A transport that gives this cache to `httpx.AsyncClient` or `httpx.Client` (RFC 9111, private).
 
-    `verify` is how much is proved before a body is kept: at `full` and `structure` whole images are kept,
-    and everything else passes through; `none` keeps any body of any status that the standard lets a cache
-    keep. `transport` is what requests go out by: `PooledTransport(allow_hosts)` where none is given, which
-    contacts no internal host that `allow_hosts` does not name. `limits` bound what is kept, not what passes;
+    `verify` is how much is checked before a body is stored: at `full` and `structure` whole images are
+    stored, and everything else passes through; `none` stores any body of any status that the standard lets
+    a cache store. `transport` sends the requests: `PooledTransport(allow_hosts)` where none is given, which
+    contacts no internal host that `allow_hosts` does not name. It is asynchronous, for `httpx.Client` too,
+    or of another library with the methods of httpx's. `limits` bound what is stored, not what passes;
     `max_cache` and `max_age` bound the cache as those of `Client` do, and `check_age`, `key_ignore` and
     `sandbox` are those of `Client`. Every other parameter of a query tells one response from another; with
     `ignore_signatures`, those of known signatures do not (docs/caching.md). `clock` is for tests.
@@ -86,7 +87,7 @@ class CachingTransport(CachingLayer):
         )
 
     async def aclose(self) -> None:
-        """End what goes on in the background, close the transport within, let go of the cache."""
+        """End work in the background, close the inner transport and the cache."""
         try:
             await super().aclose()
         finally:

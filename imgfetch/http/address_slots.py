@@ -1,11 +1,11 @@
-"""How many connections may be open to one address at once, whatever names lead there.
+"""The limit of connections to one address, whatever names lead there.
 
     Slot.take ─▶ a slot is free ─▶ the connection ─▶ Slot.release ─▶ the next that waits is called
              ├▶ an idle connection holds one ─▶ it is closed, and its slot taken over
-             └▶ neither ─▶ `AddressBusy`: the engine gives its turn back, waits, and asks again
+             └▶ neither ─▶ `AddressBusy`: the engine gives its turn back, waits, and tries again
 
 An address is known only when a connection is made: after the host's turn has come, and after its name was
-looked up. Waiting here would hold that turn, and spend the time that the image has.
+looked up. Waiting here would hold that turn, and spend the time budget of the image.
 """
 
 from __future__ import annotations
@@ -25,18 +25,18 @@ class AddressSlots:
     """The slots of all addresses that one transport connects to."""
 
     def __init__(self, limit: int, idle: Callable[[str], Slot | None]) -> None:
-        """`idle` gives the slot of a connection to an address that no request uses, or None."""
+        """`idle` returns the slot of an idle connection to an address, or None."""
         self.limit = limit
         self.idle = idle
         self.used: Counter[str] = Counter()
         self.waiting: dict[str, deque[asyncio.Future[None]]] = {}
 
     def slot(self) -> Slot:
-        """Make a slot for a connection that is about to be made; it holds nothing yet."""
+        """Return a slot for a connection that is about to be made; it does not count yet."""
         return Slot(self)
 
     def call(self, address: str) -> None:
-        """Let the first that waits for an address ask again."""
+        """Let the first caller that waits for an address try again."""
         waiting = self.waiting.get(address)
         while waiting:
             first = waiting.popleft()
@@ -46,8 +46,8 @@ class AddressSlots:
         if waiting is not None and not waiting:
             del self.waiting[address]
 
-    def has_room(self, address: str) -> bool:
-        """Tell whether a connection to an address may be made now."""
+    def has_free_slot(self, address: str) -> bool:
+        """Return whether a connection to an address may be made now."""
         return self.used[address] < self.limit or self.idle(address) is not None
 
 
@@ -57,12 +57,12 @@ class Slot:
     def __init__(self, slots: AddressSlots) -> None:
         self._slots = slots
         self.address = ""
-        """Empty where the connection does not count."""
+        """The address that the connection counts for; empty if it does not count."""
         self.close: Callable[[], asyncio.Future[None]]
-        """Closes the connection, once there is one; what it returns is done when that has happened."""
+        """Closes the connection, once there is one; returns a future that is done when it is closed."""
 
     async def take(self, address: str) -> bool:
-        """Count for an address from now on; return False where no more may be connected to it."""
+        """Count for an address from now on; return False if it has as many connections as it may have."""
         address = canonical(address)
         slots = self._slots
         if slots.used[address] < slots.limit:
@@ -77,7 +77,7 @@ class Slot:
         return True
 
     def release(self) -> None:
-        """Count no longer."""
+        """Stop counting for the address."""
         address, self.address = self.address, ""
         if not address:
             return
@@ -87,12 +87,12 @@ class Slot:
         self._slots.call(address)
 
     def offer(self) -> None:
-        """Tell those who wait for this address that its connection may be closed for theirs."""
+        """Let a caller that waits for this address close the connection for its own."""
         if self._slots.waiting:
             self._slots.call(self.address)
 
     def busy(self, address: str) -> AddressBusy:
-        """Make what says that no more may be connected to an address."""
+        """Return the exception for an address at its limit."""
         return _Busy(self._slots, canonical(address))
 
 
@@ -103,8 +103,8 @@ class _Busy(AddressBusy):
         self._address = address
 
     async def wait(self) -> None:
-        if self._slots.has_room(self._address):
-            return  # there has been room since
+        if self._slots.has_free_slot(self._address):
+            return  # a slot came free meanwhile
         called = asyncio.get_running_loop().create_future()
         self._slots.waiting.setdefault(self._address, deque()).append(called)
         try:
@@ -115,5 +115,5 @@ class _Busy(AddressBusy):
             raise
 
     def pass_on(self) -> None:
-        if self._address in self._slots.waiting and self._slots.has_room(self._address):
+        if self._address in self._slots.waiting and self._slots.has_free_slot(self._address):
             self._slots.call(self._address)

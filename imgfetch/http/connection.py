@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from imgfetch.model.values import Buffer
 
 READ_AHEAD = 256 * 1024
-"""Bytes that a connection receives before they are asked for, and in one read."""
+"""Bytes that a connection receives before its reader wants them, and in one read."""
 
 NEVER = float("inf")
 
@@ -72,7 +72,7 @@ class Connection(asyncio.BufferedProtocol):
         self.closed: asyncio.Future[None] = self._loop.create_future()
         """Done when the connection is closed."""
         self.ended = False
-        """Whether no more bytes will be received."""
+        """True once no more bytes will be received."""
         self._error: Exception | None = None
         """The reason for its end; None if it was closed in order, or is open."""
         self._waiter: asyncio.Future[None] | None = None
@@ -87,9 +87,9 @@ class Connection(asyncio.BufferedProtocol):
         self._unread = 0
         """Bytes received since the last wait."""
         self._in_use = False
-        """Whether a request was sent whose response is not complete."""
+        """True from a request to the end of its response."""
         self._received = False
-        """Whether any byte of that response was received."""
+        """True once a byte of that response was received."""
         self._incoming: Incoming | None = None
 
     # Calls by the event loop
@@ -196,10 +196,10 @@ class Connection(asyncio.BufferedProtocol):
             if self._loop.time() >= until:
                 raise NetworkError(
                     ErrorKind.TIMEOUT,
-                    "connected, but no whole head of an answer in time",
+                    "connected, but no complete response head in time",
                     limit="read_timeout",
                 ) from error
-            late = f"connected, but no answer within {self._timeouts.read:g} s"
+            late = f"connected, but no response within {self._timeouts.read:g} s"
             raise NetworkError(ErrorKind.TIMEOUT, late, limit="read_timeout") from error
 
     async def data(self) -> bytes | None:
@@ -266,10 +266,10 @@ class Connection(asyncio.BufferedProtocol):
     def _unanswered(self) -> NetworkError:
         kind = NetworkError if self._received else ClosedUnanswered
         if self._error is None:
-            return kind(ErrorKind.RESET, "the connection was closed before an answer came")
+            return kind(ErrorKind.RESET, "the connection was closed before a response came")
         if isinstance(self._error, ssl.SSLError):
-            return kind(ErrorKind.RESET, f"TLS broke off before an answer came: {why(self._error)}")
-        return kind(ErrorKind.RESET, "the connection was reset before an answer came")
+            return kind(ErrorKind.RESET, f"TLS broke off before a response came: {why(self._error)}")
+        return kind(ErrorKind.RESET, "the connection was reset before a response came")
 
     def _broken_off(self) -> BodyBroken:
         tls = isinstance(self._error, ssl.SSLError)

@@ -54,13 +54,13 @@ class H11Exchange:
     def __init__(self) -> None:
         self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=self.LONGEST_HEAD)
         self._has_head = False
-        """Whether the final head was received."""
+        """True once the final head was received."""
         self._received = 0
         """Bytes received before it was."""
         self._beginning = b""
         """The first twelve bytes received."""
         self._saw_blank_line = False
-        """Whether a first head has ended."""
+        """True once a first head has ended."""
         self._fault: ImgfetchError | None = None
         """The reason why the bytes received are not a response."""
 
@@ -97,7 +97,7 @@ class H11Exchange:
             else:
                 self._fault = Malformed("a head of more than 100 KB")
         elif self._received > self.LIMIT:
-            self._fault = Malformed(f"no answer in {self._received:,} bytes of interim ones")
+            self._fault = Malformed(f"no final response in {self._received:,} bytes of interim responses")
 
     def head(self) -> tuple[int, Fields] | None:
         """Return status and fields of the final response; None until its head is received.

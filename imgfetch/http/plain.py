@@ -43,7 +43,7 @@ class Unsendable(PolicyError):
     """The request cannot be written in HTTP/1.1."""
 
     def __init__(self, what: object) -> None:
-        super().__init__(ErrorKind.BAD_URL, f"not a request that can be made: {what}")
+        super().__init__(ErrorKind.BAD_URL, f"not a valid request: {what}")
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -62,11 +62,11 @@ class Message(NamedTuple):
     body: AsyncIterable[bytes] | None = None
     """None unless `fields` frame a body."""
     replayable: bool = True
-    """Whether `body` can be iterated again from its beginning."""
+    """True if `body` can be iterated again from its beginning."""
 
     @property
     def may_repeat(self) -> bool:
-        """Whether to send it again if a connection closed without a response (RFC 9110 §9.2.2)."""
+        """Return whether to send it again if a connection closed without a response (RFC 9110 §9.2.2)."""
         return self.replayable and self.method in IDEMPOTENT
 
 

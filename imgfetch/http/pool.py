@@ -49,8 +49,8 @@ class Http1Pool:
     ) -> None:
         """Make a pool; `tls` makes the context when first needed, `elapsed` gives seconds that never go back.
 
-        `idle`: how many idle connections to keep. `most`: how many connections there may be while any is
-        idle; the caller sends no more requests than that at once.
+        `idle`: idle connections to keep open, at most. `most`: connections of all kinds; the caller must not
+        send more requests than that at once.
         """
         self._connector = connector
         self._tls = tls
@@ -115,7 +115,7 @@ class Http1Pool:
                 return connection, status, fields
 
     async def close(self) -> None:
-        """Close every connection, and keep none from now on."""
+        """Close every connection; those made from now on are closed after their request."""
         self._closed = True
         closing = [connection.closed for connection in self._connections]
         for connection in [*self._connections]:

@@ -1,10 +1,10 @@
-"""Names to addresses, each asked for once a minute, in threads of our own.
+"""Names to addresses, each looked up once a minute at most, in threads of our own.
 
     Names.resolve ─▶ Lookups.begin ─▶ its turn (rules.crawl.name_lookups) ─▶ a daemon thread ─▶ the event loop
 
 A thread that waits for the system's resolver cannot be interrupted. The threads of the event loop's own
-executor are few, others need them, and the end of the process waits for them. These are daemon threads:
-when a client is closed, or the process ends, they are left behind.
+executor are few, other work needs them, and the end of the process waits for them. These are daemon
+threads: the end of a client or of the process does not wait for them.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 LookUp: TypeAlias = "Callable[[str], list[str]]"
-"""Gives the addresses of a host, at least one. Blocks. Raises `OSError` or `UnicodeError`."""
+"""Returns the addresses of a host, at least one. Blocks. Raises `OSError` or `UnicodeError`."""
 
 
 def look_up(host: str) -> list[str]:
-    """Ask the system for the addresses of a host."""
-    # Bytes are asked for as they are; a `str` would be taken for IDNA, whose tables take long to load.
+    """Return the addresses of a host, from the system's resolver."""
+    # A `str` would be encoded by IDNA, whose tables take long to load; bytes are looked up as they are.
     name = host.encode() if host.isascii() else host
     found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
 
 
 class Names:
-    """Addresses by name, each asked for once a minute at most, however many connections are made."""
+    """Addresses by name: each is looked up once a minute at most, for any number of connections."""
 
     LIFETIME = 60.0
     MOST = 4096
-    """Names that are remembered."""
+    """Names whose addresses are remembered."""
 
     def __init__(self, elapsed: Callable[[], float], look_up: LookUp = look_up) -> None:
         """`elapsed` gives seconds on a clock that is never set."""
@@ -59,7 +59,7 @@ class Names:
         lookup = self._lookup(host)
         lookup.waiting += 1
         try:
-            # Shared: a caller that is cancelled must not take the answer from the others.
+            # The look-up is shared: a caller that is cancelled must not cancel it for the others.
             await asyncio.wait([lookup.answer], timeout=timeout)
         finally:
             lookup.waiting -= 1
@@ -80,11 +80,11 @@ class Names:
         raise Unreachable(ErrorKind.DNS, f"cannot find the host {host}: {why}") from answer
 
     def forget(self, host: str) -> None:
-        """Ask again the next time."""
+        """Look the host up again the next time."""
         self._known.pop(host, None)
 
     def _lookup(self, host: str) -> Lookup:
-        """Return the look-up of a host that is under way, or the last one where its answer still holds."""
+        """Return the look-up of a host: under way, the last while it is valid, or a new one."""
         until, lookup = self._known.get(host, (0.0, None))
         now = self._elapsed()
         ours = lookup is not None and lookup.answer.get_loop() is asyncio.get_running_loop()
@@ -98,7 +98,7 @@ class Names:
 
 
 class Lookup:
-    """One look-up: in the queue, in a thread, or answered."""
+    """A look-up: in the queue, in a thread, or answered."""
 
     def __init__(self, host: str, answer: asyncio.Future[list[str] | Exception]) -> None:
         self.host = host
@@ -111,10 +111,10 @@ class Lookup:
 
 
 class Lookups:
-    """Runs look-ups in daemon threads, the earliest that `rules.crawl.name_lookups` lets start first."""
+    """Runs look-ups in daemon threads, in the order that `rules.crawl.name_lookups` decides."""
 
     def __init__(self, look_up: LookUp, *, stuck_after: float = name_lookups.STUCK) -> None:
-        """`stuck_after`: seconds after which a look-up does not count among those at work."""
+        """`stuck_after`: seconds after which a running look-up makes way for another."""
         self._look_up = look_up
         self._stuck_after = stuck_after
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -122,9 +122,9 @@ class Lookups:
         self._running: dict[Lookup, None] = {}
 
     def begin(self, host: str) -> Lookup:
-        """Begin a look-up, at once or when its turn comes."""
+        """Start a look-up, at once or in its turn."""
         loop = asyncio.get_running_loop()
-        if loop is not self._loop:  # no answer reaches a loop that is closed
+        if loop is not self._loop:  # a closed loop receives no answers
             self._loop, self._queue, self._running = loop, [], {}
         lookup = Lookup(host, loop.create_future())
         self._queue.append(lookup)
@@ -132,21 +132,21 @@ class Lookups:
         return lookup
 
     def withdraw(self, lookup: Lookup) -> bool:
-        """Take a look-up out of the queue; tell whether it was there."""
+        """Remove a look-up from the queue; return whether it was there."""
         if lookup not in self._queue:
             return False
         self._queue.remove(lookup)
         return True
 
     def _start(self) -> None:
-        """Start all that may run now."""
-        assert self._loop is not None  # noqa: S101 (a look-up was begun)
+        """Start every look-up that may run now."""
+        assert self._loop is not None  # noqa: S101 (`begin` has set it)
         while self._queue:
             running = [name_lookups.Running(one.parent, one.stuck) for one in self._running]
-            place = name_lookups.next_to_start((one.host for one in self._queue), running)
-            if place is None:
+            position = name_lookups.next_to_start((one.host for one in self._queue), running)
+            if position is None:
                 return
-            lookup = self._queue.pop(place)
+            lookup = self._queue.pop(position)
             self._running[lookup] = None
             lookup.timer = self._loop.call_later(self._stuck_after, self._is_stuck, lookup)
             thread = threading.Thread(
@@ -158,13 +158,13 @@ class Lookups:
                 self._finish(lookup, OSError(errno.EAGAIN, "too many threads"))
 
     def _work(self, lookup: Lookup, loop: asyncio.AbstractEventLoop) -> None:
-        """Look a name up. Runs in a thread of its own."""
+        """Look a name up, in the thread of the look-up."""
         answer: list[str] | Exception
         try:
             answer = self._look_up(lookup.host)
-        except Exception as error:  # it is raised where the answer is waited for
+        except Exception as error:  # `Names.resolve` raises it
             answer = error
-        with contextlib.suppress(RuntimeError):  # the loop is closed, and nobody waits
+        with contextlib.suppress(RuntimeError):  # the loop is closed: no caller waits
             loop.call_soon_threadsafe(self._done, lookup, answer)
 
     def _done(self, lookup: Lookup, answer: list[str] | Exception) -> None:
@@ -191,7 +191,7 @@ def too_many_open_files() -> CacheError:
 
 
 def _is_address(host: str) -> bool:
-    """Tell whether a host is an address as it stands; other spellings of one are for the system to read."""
+    """Return whether a host is an address in its usual spelling; the resolver reads all others."""
     if not (":" in host or host[-1:].isdigit()):
         return False
     try:
@@ -202,7 +202,7 @@ def _is_address(host: str) -> bool:
 
 
 def _may_open() -> bool:
-    """Tell whether one more file may be opened: where not, the resolver says that no host has any name."""
+    """Return whether one more file may be opened. If not, the resolver reports every host as unknown."""
     try:
         socket.socket().close()
     except OSError:

@@ -71,7 +71,7 @@ class HttpTransport:
             async with asyncio.timeout(self._head_timeout):
                 response = await self._transport.handle_async_request(theirs)
         except TimeoutError as error:
-            late = f"connected, but no whole head of an answer within {self._head_timeout:g} s"
+            late = f"connected, but no complete response head within {self._head_timeout:g} s"
             raise NetworkError(ErrorKind.TIMEOUT, late, limit="read_timeout") from error
         except _LIBRARY_ERRORS as error:
             raise _head_error(error, self._limits) from error
@@ -144,7 +144,7 @@ def _head_error(error: Exception, limits: Limits) -> ImgfetchError:
             late = f"no connection within {limits.connect_timeout:g} s"
             return Unreachable(ErrorKind.TIMEOUT, late, limit="connect_timeout")
         case httpx.TimeoutException():
-            late = f"connected, but no answer within {limits.read_timeout:g} s"
+            late = f"connected, but no response within {limits.read_timeout:g} s"
             return NetworkError(ErrorKind.TIMEOUT, late, limit="read_timeout")
         case httpx.ConnectError() | httpx.ProxyError():
             refused = cause_of(error, ssl.SSLError)
@@ -157,16 +157,16 @@ def _head_error(error: Exception, limits: Limits) -> ImgfetchError:
                 return too_many_open_files()
             return Unreachable(ErrorKind.CONNECT, f"cannot connect: {why(cause_of(error, OSError) or error)}")
         case httpx.InvalidURL() | httpx.UnsupportedProtocol() | UnicodeError():
-            return PolicyError(ErrorKind.BAD_URL, f"not a URL that can be asked for: {error}")
+            return PolicyError(ErrorKind.BAD_URL, f"not a URL that can be requested: {error}")
         case httpx.RemoteProtocolError() if "disconnected" in str(error):
-            return NetworkError(ErrorKind.RESET, "the connection was closed before an answer came")
+            return NetworkError(ErrorKind.RESET, "the connection was closed before a response came")
         case httpx.ProtocolError():
             return NetworkError(ErrorKind.PROTOCOL, f"invalid HTTP response: {error}")
         case _:
             broken = cause_of(error, ssl.SSLError)
             if broken is not None:
-                return NetworkError(ErrorKind.RESET, f"TLS broke off before an answer came: {why(broken)}")
-            return NetworkError(ErrorKind.RESET, "the connection was reset before an answer came")
+                return NetworkError(ErrorKind.RESET, f"TLS broke off before a response came: {why(broken)}")
+            return NetworkError(ErrorKind.RESET, "the connection was reset before a response came")
 
 
 def _body_error(error: Exception, received: int, length: str | None) -> ImgfetchError:

@@ -85,7 +85,7 @@ class _LoopThread:
 
     @property
     def has_ended(self) -> bool:
-        """Whether the loop is closed."""
+        """Return whether the loop is closed."""
         return self._loop.is_closed()
 
     async def _serve(self) -> None:

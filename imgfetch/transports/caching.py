@@ -1,11 +1,11 @@
-"""The cache behind any httpx code: an httpx transport around another.
+"""The cache for any httpx program: a transport around another.
 
-    request ─▶ transit.consider ─▶ Give, from the store
-                    └─▶ Forward ─▶ the one within ─▶ transit.hear ─▶ Keep: to the caller and to scratch,
-                                                                    proved, and kept when it is whole
+    request ─▶ proxy_policy.before_request ─▶ UseStored, from the store
+                       └─▶ Send ─▶ the inner transport ─▶ after_response ─▶ Store: to the caller and to
+                                                             staging, verified and committed position its end
 
-What cannot be kept is given all the same: a cache is no reason for a request to fail. Only where something
-else stands in its place is that said, before anything is asked.
+A response that cannot be stored is returned all the same: a cache must not make a request fail. Only
+where the cache's folder holds something else is an error raised, before any request is sent.
 """
 
 from __future__ import annotations
@@ -36,17 +36,17 @@ if TYPE_CHECKING:
     from imgfetch.store.disk_store import DiskStore
 
 Verify: TypeAlias = "Callable[[StagingId, int | None], Awaitable[Verified | Defect]]"
-"""Verifies a staged body, of which the origin promised so many bytes."""
+"""Verifies a staged body; the second argument is the length that the origin announced."""
 
 _PIECE = 64 * 1024
 
 
 class CachingLayer(BlockingTransport):
-    """An httpx transport that answers from `store` what it may, and keeps what it can. Needs asyncio.
+    """An httpx transport that answers from `store` where it may, and stores what it can. Needs asyncio.
 
     `response.extensions["imgfetch"]` is a dictionary: `origin` (fetched, cached, revalidated, stale), and
-    `path` of the object, None while there is none; `problem` says why a body was not kept. Of what is
-    fetched they are filled in when the body has been read to its end.
+    `path` of the object, or None; `problem` says why a body was not stored. For a fetched response, `path`
+    and `problem` are filled in when its body has been read to its end.
     """
 
     def __init__(
@@ -74,37 +74,37 @@ class CachingLayer(BlockingTransport):
         self._key_ignore = key_ignore
         self._ignore_signatures = ignore_signatures
         self._in_background: dict[asyncio.Task[None], tuple[Key, str, proxy_policy.Fields]] = {}
-        """Who asks, and about which entry that was given stale."""
+        """Tasks that revalidate an entry which was served stale, and the entry of each."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Answer from the cache, or by way of the transport within."""
-        asked = _read(request)._replace(
+        """Answer from the cache, or send the request by the inner transport."""
+        parsed = _parse(request)._replace(
             key_ignore=self._key_ignore, ignore_signatures=self._ignore_signatures
         )
-        key = asked.key
-        return await self._answer(request, asked, None if key is None else await self._find(key, asked))
+        key = parsed.key
+        return await self._answer(request, parsed, None if key is None else await self._find(key, parsed))
 
     async def _answer(
-        self, request: httpx.Request, asked: proxy_policy.Request, entry: Entry | None
+        self, request: httpx.Request, parsed: proxy_policy.Request, entry: Entry | None
     ) -> httpx.Response:
-        considered = proxy_policy.before_request(asked, entry, level=self._level, now=self._clock.now())
-        match considered:
+        decision = proxy_policy.before_request(parsed, entry, level=self._level, now=self._clock.now())
+        match decision:
             case proxy_policy.UseStored():
-                given = self._give(asked, considered)
-                if given is None:
-                    return await self._answer(request, asked, None)
-                if considered.refresh:
-                    self._refresh_later(request, asked, considered.entry)
-                return given
+                stored = self._from_store(parsed, decision)
+                if stored is None:
+                    return await self._answer(request, parsed, None)
+                if decision.refresh:
+                    self._refresh_in_background(request, parsed, decision.entry)
+                return stored
             case proxy_policy.Send():
-                return await self._forward(request, asked, considered)
+                return await self._forward(request, parsed, decision)
             case proxy_policy.Unavailable():
                 return httpx.Response(504, extensions={"imgfetch": {"origin": None, "path": None}})
             case _:
-                assert_never(considered)
+                assert_never(decision)
 
     async def aclose(self) -> None:
-        """End what goes on in the background, close the transport within, let go of the cache."""
+        """End work in the background, close the inner transport and the cache."""
         tasks = tuple(self._in_background)
         for task in tasks:
             task.cancel()
@@ -114,177 +114,181 @@ class CachingLayer(BlockingTransport):
             try:
                 await self._transport.aclose()
             finally:
-                await asyncio.to_thread(self._store.close)  # there may be something to evict
+                await asyncio.to_thread(self._store.close)  # it may evict objects
 
-    async def _find(self, key: Key, asked: proxy_policy.Request) -> Entry | None:
+    async def _find(self, key: Key, parsed: proxy_policy.Request) -> Entry | None:
         try:
-            look = partial(self._store.find, key, asked.selectable, selector=self._selector(asked))
+            find = partial(self._store.find, key, parsed.selectable, selector=self._selector(parsed))
             try:
-                return look(at_once=True)
+                return find(at_once=True)
             except CheckDueError:
-                return await self._runner.run(look)
+                return await self._runner.run(find)
         except CacheError as error:
             if error.kind is ErrorKind.NOT_A_CACHE:
                 raise
             return None
 
-    def _selector(self, asked: proxy_policy.Request) -> str:
-        """Return the hash that selects the response to what a caller sends. Raises `CacheError`."""
-        secrets = asked.secrets
+    def _selector(self, parsed: proxy_policy.Request) -> str:
+        """Return the hash of the caller's secrets, which selects the response. Raises `CacheError`."""
+        secrets = parsed.secrets
         return credentials.selector(secrets, self._store.salt(), redirected=False) if secrets.sent else ""
 
     async def _forward(
-        self, request: httpx.Request, asked: proxy_policy.Request, forward: proxy_policy.Send
+        self, request: httpx.Request, parsed: proxy_policy.Request, forward: proxy_policy.Send
     ) -> httpx.Response:
         request_time = self._clock.now()
         try:
             response = await self._transport.handle_async_request(_with(request, forward.headers))
         except httpx.TransportError as error:
-            if isinstance(error.__cause__, PolicyError):  # we declined to try
+            if isinstance(error.__cause__, PolicyError):  # the address guard refused
                 raise
-            standing_in = proxy_policy.unreached(asked, forward, now=self._clock.now())
-            given = None if standing_in is None else self._stale(asked, standing_in.entry)
-            if given is None:
+            fallback = proxy_policy.unreached(parsed, forward, now=self._clock.now())
+            stored = None if fallback is None else self._stale(parsed, fallback.entry)
+            if stored is None:
                 raise
-            return given
+            return stored
         try:
-            return await self._heard(request, asked, forward, response, request_time)
+            return await self._after_response(request, parsed, forward, response, request_time)
         except BaseException:
             await response.aclose()
             raise
 
-    async def _heard(
+    async def _after_response(
         self,
         request: httpx.Request,
-        asked: proxy_policy.Request,
+        parsed: proxy_policy.Request,
         forward: proxy_policy.Send,
         response: httpx.Response,
         request_time: float,
     ) -> httpx.Response:
         response_time = self._clock.now()
-        head = _head(request, response)
-        for key in proxy_policy.invalidated(asked, head):
-            with suppress(CacheError):  # the origin has done what it was asked for
+        head = _head_of(request, response)
+        for key in proxy_policy.invalidated(parsed, head):
+            with suppress(CacheError):  # the origin has carried out the request
                 await self._runner.run(partial(self._store.remove, key))
-        heard = proxy_policy.after_response(asked, forward, head, level=self._level, now=response_time)
-        match heard:
+        decision = proxy_policy.after_response(parsed, forward, head, level=self._level, now=response_time)
+        match decision:
             case proxy_policy.PassThrough():
-                return self._passed(response)
+                return self._unchanged(response)
             case proxy_policy.Store(length):
-                return self._tee(asked, response, head, length, request_time, response_time)
+                return self._tee(parsed, response, head, length, request_time, response_time)
             case proxy_policy.SendAgain(forward):
                 await response.aclose()
-                return await self._forward(request, asked, forward)
+                return await self._forward(request, parsed, forward)
             case proxy_policy.StaleIfError(entry):
-                given = self._stale(asked, entry)
-                if given is None:
-                    return self._passed(response)
+                stored = self._stale(parsed, entry)
+                if stored is None:
+                    return self._unchanged(response)
                 await response.aclose()
-                return given
-            case proxy_policy.NotModified(held):
+                return stored
+            case proxy_policy.NotModified(stale):
                 await response.aclose()
                 times = {"request_time": request_time, "response_time": response_time}
-                entry = stored_headers.refreshed(held, head, **times)
-                with suppress(CacheError):  # it is asked about again when it is next wanted
-                    await self._runner.run(partial(self._store.refresh, held, head, **times))
+                entry = stored_headers.refreshed(stale, head, **times)
+                with suppress(CacheError):  # the next request revalidates it again
+                    await self._runner.run(partial(self._store.refresh, stale, head, **times))
                 fields = proxy_policy.answer_fields(entry, now=response_time, confirmed=True)
-                given = self._give(asked, proxy_policy.UseStored(entry, fields, CacheStatus.REVALIDATED))
-                return given or await self._forward(request, asked, proxy_policy.Send(asked.headers))
+                stored = self._from_store(
+                    parsed, proxy_policy.UseStored(entry, fields, CacheStatus.REVALIDATED)
+                )
+                return stored or await self._forward(request, parsed, proxy_policy.Send(parsed.headers))
             case _:
-                assert_never(heard)
+                assert_never(decision)
 
-    def _passed(self, response: httpx.Response) -> httpx.Response:
+    def _unchanged(self, response: httpx.Response) -> httpx.Response:
         response.extensions["imgfetch"] = {"origin": CacheStatus.FETCHED.value, "path": None}
         return response
 
-    def _stale(self, asked: proxy_policy.Request, entry: Entry) -> httpx.Response | None:
+    def _stale(self, parsed: proxy_policy.Request, entry: Entry) -> httpx.Response | None:
         fields = proxy_policy.answer_fields(entry, now=self._clock.now())
-        return self._give(asked, proxy_policy.UseStored(entry, fields, CacheStatus.STALE))
+        return self._from_store(parsed, proxy_policy.UseStored(entry, fields, CacheStatus.STALE))
 
-    def _give(self, asked: proxy_policy.Request, give: proxy_policy.UseStored) -> httpx.Response | None:
-        """The answer; None where its object was evicted a moment ago. One that is open outlives its name."""
-        path = self._store.path(give.entry)
+    def _from_store(self, parsed: proxy_policy.Request, use: proxy_policy.UseStored) -> httpx.Response | None:
+        """Return the stored response; None if its object was evicted. An open file outlives its name."""
+        path = self._store.path(use.entry)
         try:
             file = path.open("rb")
         except OSError:
             return None
-        start, stop = give.span or (0, give.entry.facts.bytes)
+        start, stop = use.span or (0, use.entry.facts.bytes)
         return httpx.Response(
-            give.entry.head.status if give.span is None else 206,
-            headers=_encoded(give.fields),
-            stream=_Part(file, start, start if asked.method == "HEAD" else stop),
-            extensions={"imgfetch": {"origin": give.origin.value, "path": path}},
+            use.entry.head.status if use.span is None else 206,
+            headers=_encoded(use.fields),
+            stream=_Part(file, start, start if parsed.method == "HEAD" else stop),
+            extensions={"imgfetch": {"origin": use.origin.value, "path": path}},
         )
 
     def _tee(
         self,
-        asked: proxy_policy.Request,
+        parsed: proxy_policy.Request,
         response: httpx.Response,
         head: Head,
         length: int | None,
         request_time: float,
         response_time: float,
     ) -> httpx.Response:
-        told: dict[str, Any] = {"origin": CacheStatus.FETCHED.value, "path": None}
+        extension: dict[str, Any] = {"origin": CacheStatus.FETCHED.value, "path": None}
 
-        async def keep(scratch: StagingId) -> None:
+        async def commit(staging_id: StagingId) -> None:
             try:
-                await self._keep(asked, scratch, head, length, request_time, response_time, told)
+                await self._commit(parsed, staging_id, head, length, request_time, response_time, extension)
             except CacheError as error:
-                told["problem"] = error.message
+                extension["problem"] = error.message
 
         return httpx.Response(
             response.status_code,
             headers=response.headers.raw,
-            stream=_Tee(response, self._store, keep, self._max_bytes),
-            extensions={**response.extensions, "imgfetch": told},
+            stream=_Tee(response, self._store, commit, self._max_bytes),
+            extensions={**response.extensions, "imgfetch": extension},
         )
 
-    async def _keep(
+    async def _commit(
         self,
-        asked: proxy_policy.Request,
-        scratch: StagingId,
+        parsed: proxy_policy.Request,
+        staging_id: StagingId,
         head: Head,
         length: int | None,
         request_time: float,
         response_time: float,
-        told: dict[str, Any],
+        extension: dict[str, Any],
     ) -> None:
-        verified = await self._verify(scratch, length)
+        verified = await self._verify(staging_id, length)
         if isinstance(verified, Defect):
-            told["problem"] = f"{verified.kind}: {verified.message}"
+            extension["problem"] = f"{verified.kind}: {verified.message}"
             return
-        key = asked.key
-        assert key is not None  # noqa: S101 (or it would not be kept)
-        filing = PendingEntry(
+        key = parsed.key
+        assert key is not None  # noqa: S101 (a request without a key is not stored)
+        pending = PendingEntry(
             verified,
             key,
-            stored_headers.storable(head, asked.resource, signed=not asked.ignore_signatures),
+            stored_headers.storable(head, parsed.resource, signed=not parsed.ignore_signatures),
             request_time,
             response_time,
-            vary.selecting(head, asked.selectable),
-            selector=self._selector(asked),
+            vary.selecting(head, parsed.selectable),
+            selector=self._selector(parsed),
         )
-        told["path"] = self._store.path(await self._committer.commit(filing))
+        extension["path"] = self._store.path(await self._committer.commit(pending))
 
-    def _refresh_later(self, request: httpx.Request, asked: proxy_policy.Request, entry: Entry) -> None:
-        what = entry.key, entry.selector, entry.vary_values
-        if what in self._in_background.values():
+    def _refresh_in_background(
+        self, request: httpx.Request, parsed: proxy_policy.Request, entry: Entry
+    ) -> None:
+        refreshed = entry.key, entry.selector, entry.vary_values
+        if refreshed in self._in_background.values():
             return
-        forward = proxy_policy.forward(asked, entry)
+        forward = proxy_policy.forward(parsed, entry)
 
         async def refresh() -> None:
-            with suppress(httpx.HTTPError, CacheError):  # it is asked about again when it is next wanted
-                async with aclosing(await self._forward(request, asked, forward)) as response:
+            with suppress(httpx.HTTPError, CacheError):  # the next request revalidates it again
+                async with aclosing(await self._forward(request, parsed, forward)) as response:
                     await response.aread()
 
         task = asyncio.create_task(refresh())
-        self._in_background[task] = what
+        self._in_background[task] = refreshed
         task.add_done_callback(self._in_background.pop)
 
 
 class _Part(httpx.AsyncByteStream):
-    """The bytes of an open file, from one offset up to another."""
+    """Part of an open file: the bytes from one offset to another."""
 
     def __init__(self, file: BinaryIO, start: int, stop: int) -> None:
         self._file = file
@@ -292,9 +296,9 @@ class _Part(httpx.AsyncByteStream):
         self._stop = stop
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        at = self._file.seek(self._start)
-        while piece := self._file.read(min(_PIECE, self._stop - at)):
-            at += len(piece)
+        position = self._file.seek(self._start)
+        while piece := self._file.read(min(_PIECE, self._stop - position)):
+            position += len(piece)
             yield piece
 
     async def aclose(self) -> None:
@@ -302,52 +306,52 @@ class _Part(httpx.AsyncByteStream):
 
 
 class _Tee(httpx.AsyncByteStream):
-    """A body on its way to the caller, and into scratch beside."""
+    """The body of a response, copied to staging while the caller reads it."""
 
     def __init__(
         self,
         response: httpx.Response,
         store: DiskStore,
-        keep: Callable[[StagingId], Any],
+        commit: Callable[[StagingId], Any],
         max_bytes: int,
     ) -> None:
         self._response = response
         self._store = store
-        self._keep = keep
+        self._commit = commit
         self._max_bytes = max_bytes
-        self._scratch: StagingId | None = None
+        self._staging_id: StagingId | None = None
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         stream = self._response.stream
         assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 (an asynchronous transport gave it)
         with suppress(CacheError):
-            self._scratch = self._store.open()
+            self._staging_id = self._store.open()
         async for chunk in stream:
-            self._take(chunk)
+            self._copy(chunk)
             yield chunk
-        if self._scratch is not None:
-            await self._keep(self._scratch)
+        if self._staging_id is not None:
+            await self._commit(self._staging_id)
 
     async def aclose(self) -> None:
-        self._drop()
+        self._discard()
         await self._response.aclose()
 
-    def _take(self, chunk: bytes) -> None:
-        if self._scratch is None:
+    def _copy(self, chunk: bytes) -> None:
+        if self._staging_id is None:
             return
         try:
-            if self._store.write(self._scratch, chunk) > self._max_bytes:
-                self._drop()
+            if self._store.write(self._staging_id, chunk) > self._max_bytes:
+                self._discard()
         except CacheError:
-            self._drop()
+            self._discard()
 
-    def _drop(self) -> None:
-        scratch, self._scratch = self._scratch, None
-        if scratch is not None:
-            self._store.discard(scratch)
+    def _discard(self) -> None:
+        staging_id, self._staging_id = self._staging_id, None
+        if staging_id is not None:
+            self._store.discard(staging_id)
 
 
-def _read(request: httpx.Request) -> proxy_policy.Request:
+def _parse(request: httpx.Request) -> proxy_policy.Request:
     headers = tuple(
         (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in request.headers.raw
     )
@@ -364,7 +368,7 @@ def _with(request: httpx.Request, headers: proxy_policy.Fields) -> httpx.Request
     )
 
 
-def _head(request: httpx.Request, response: httpx.Response) -> Head:
+def _head_of(request: httpx.Request, response: httpx.Response) -> Head:
     fields = tuple(
         (name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in response.headers.raw
     )
