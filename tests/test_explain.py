@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         ([("vary", "*")], 0, "ask", "Vary: *"),
         ([("pragma", "no-cache")], 0, "ask", "Pragma"),
         ([cc("max-age=60, stale-while-revalidate=60")], 90, "serve", "for 30 s, which the origin allows"),
-        ([cc("max-age=60")], -YEARS, "ask", "a time that is yet to come"),
+        ([cc("max-age=60")], -YEARS, "ask", "in the future by its time"),
     ],
 )  # fmt: skip
 def test_it_says_why(fields: list[tuple[str, str]], later: float, action: str, words: str) -> None:
@@ -52,7 +52,7 @@ def test_it_says_why_what_is_fresh_would_be_asked_for() -> None:
     entry = held(cc("max-age=60"), status=404)
     explained = explain(URL, entry, Settings(), now=T)
     assert (explained.fresh, explained.action) == (True, "ask")
-    assert "but it is not" in explained.why
+    assert "but it does not meet the present requirements" in explained.why
 
 
 @pytest.mark.parametrize(
@@ -76,7 +76,7 @@ def test_the_command_explains_what_is_held_and_what_is_not(
         assert main(["explain", url, origin.url + "/b", *cache]) == 0
         assert origin.asked() == 1
     out = capsys.readouterr().out
-    for words in (path, "says no-cache", 'if-none-match: "1"', "HTTP 200", "nothing is held of it"):
+    for words in (path, "says no-cache", 'if-none-match: "1"', "HTTP 200", "nothing is stored for it"):
         assert words in out
     assert "secret" not in out
     assert main(["explain", url, "--json", *cache]) == 0

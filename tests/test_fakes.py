@@ -43,7 +43,9 @@ def check(
     **changes: Any,  # noqa: ANN401 (what Facts has)
 ) -> None:
     facts = replace(facts, **changes)
-    seen = placeholders.detect(facts, promised, asked=URL, found=found, sharing=[Key(url) for url in sharing])
+    seen = placeholders.detect(
+        facts, promised, requested=URL, final_url=found, sharing=[Key(url) for url in sharing]
+    )
     assert tuple(seen) == expected, seen
     assert all(why.isprintable() for why in seen.values())
 
@@ -92,7 +94,9 @@ def test_a_redirect_to_a_picture_is_none_to_a_notice(name: str) -> None:
 
 def test_a_notice_that_was_asked_for_by_its_name_is_what_was_wanted() -> None:
     asked = Key("https://h.example/removed.png")
-    assert placeholders.detect(FACTS, None, asked=asked, found="https://h.example/removed.png#x") == {}
+    assert (
+        placeholders.detect(FACTS, None, requested=asked, final_url="https://h.example/removed.png#x") == {}
+    )
 
 
 def test_the_same_bytes_under_five_names_of_one_host_are_a_notice() -> None:
@@ -121,8 +125,8 @@ def test_whatever_they_are_given_the_signs_are_few_and_steady(
 ) -> None:
     facts = replace(FACTS, width=width, height=height)
     keys = tuple(map(Key, sharing))
-    seen = placeholders.detect(facts, promised, asked=URL, found=found, sharing=keys)
-    assert seen == placeholders.detect(facts, promised, asked=URL, found=found, sharing=keys[::-1])
+    seen = placeholders.detect(facts, promised, requested=URL, final_url=found, sharing=keys)
+    assert seen == placeholders.detect(facts, promised, requested=URL, final_url=found, sharing=keys[::-1])
     assert not {Placeholder.TRACKING_PIXEL, Placeholder.BLUR_PLACEHOLDER} <= seen.keys()
     if promised in (None, width):
         assert Placeholder.BLUR_PLACEHOLDER not in seen
@@ -135,7 +139,7 @@ def test_no_sound_picture_is_called_a_fake() -> None:
     pictures += [picture(form, seed) for form in FORMS for seed in range(3)]
     for data in pictures:
         facts = check_image(data)
-        assert not placeholders.detect(facts, facts.width, asked=URL, found=URL)
+        assert not placeholders.detect(facts, facts.width, requested=URL, final_url=URL)
 
 
 # ---------------------------------------------------------------------------------------------------

@@ -97,7 +97,7 @@ def test_the_rest_is_asked_for_on_condition_that_it_is_unchanged() -> None:
 def test_the_whole_is_asked_for_where_there_is_no_rest_of_it(partial: Partial | None) -> None:
     fetch = Fetch(Key(URL), Request(URL, ()), partial=partial)
     assert resume.ranged(fetch) is fetch.request
-    assert resume.asked_for(fetch) is None
+    assert resume.requested_part(fetch) is None
 
 
 def answered(content_range: str = "bytes 400-999/1000", **fields: str) -> str | None:

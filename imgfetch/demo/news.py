@@ -1,4 +1,4 @@
-"""The line of crawled news text that it all began with, as it stood, and prose around it."""
+"""A line of crawled news text, the first use of this project, with prose around it."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PATHS = {
     width: _FOLDER + _FILE.format(name, width)
     for name, width in (("sm", 480), ("md", 768), ("lg", 1280), ("xl", 1920))
 }
-"""Where each width lies on the host."""
+"""The path of each width on the host."""
 
 _PROSE = """
 
@@ -20,6 +20,6 @@ of the weather; the harvest, they agreed, was late. Another call is planned, for
 
 
 def text(host: str = HOST) -> str:
-    """The text, with its images on another host if need be."""
+    """Return the text with the URLs of its images on `host`."""
     offered = ", ".join(f"{host}{path} {width}w" for width, path in PATHS.items())
     return f" date 2025-05-26 news.by {offered}{_PROSE}"

@@ -1,4 +1,4 @@
-"""An HTTP origin on the loopback interface that serves a few files and counts who asks for them."""
+"""An HTTP origin on the loopback interface that serves a few files and records the requests."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 class Origin:
-    """Serves `files` (path → WebP) on a free port, from entering the context to leaving it."""
+    """A context manager that serves `files` (path → WebP) on a free port."""
 
     def __init__(self, files: dict[str, bytes]) -> None:
         self.requests: list[str] = []
-        """The paths asked for, in order."""
+        """The requested paths, in order."""
         origin = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -31,7 +31,7 @@ class Origin:
                 self.wfile.write(body or b"")
 
             def log_message(self, *_: object) -> None:
-                """Say nothing: the demo tells what it does itself."""
+                """Suppress the log: the demo prints its own account."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
@@ -39,7 +39,7 @@ class Origin:
 
     @property
     def url(self) -> str:
-        """Scheme, host and port."""
+        """The scheme, host and port of the server."""
         return f"http://127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:

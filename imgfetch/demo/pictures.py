@@ -1,4 +1,4 @@
-"""Pictures with the texture of photographs, drawn from nothing."""
+"""Generated pictures with the texture of photographs."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from PIL import Image, ImageChops, ImageOps
 
 
 def renditions(widths: tuple[int, ...]) -> dict[int, bytes]:
-    """One landscape as a WebP of each width, 16 to 9."""
+    """Draw one landscape, and return it as a WebP of each width, 16 to 9."""
     largest = _landscape(max(widths))
     return {width: _webp(largest.resize((width, width * 9 // 16))) for width in widths}
 
 
 def _landscape(width: int) -> Image.Image:
-    """Three ridges of hills under a sky, the nearer the darker, with the grain of film over all."""
+    """Draw three ridges of hills under a sky, the nearer the darker, with the grain of film."""
     size = (width, width * 9 // 16)
     scene = ImageOps.colorize(_texture(size, 3, 7), "#7fa6cf", "#f3e9da")
     fall = Image.linear_gradient("L").resize(size)
@@ -27,11 +27,11 @@ def _landscape(width: int) -> Image.Image:
 
 
 _RIDGES = ((233, "#8fa3ad", "#b5bfb8"), (276, "#5d7a63", "#86a079"), (322, "#2b3d2c", "#5f7048"))
-"""How far down each begins, of 255 and the height of its hills, and its colours."""
+"""The top of each ridge, in 255ths of the height, and its colours, far and near."""
 
 
 def _texture(size: tuple[int, int], coarse: int, fine: int) -> Image.Image:
-    """Noise in octaves, from blots of 1/2^coarse of the width to grains of 1/2^fine."""
+    """Draw noise in octaves, from spots of 1/2^coarse of the width to spots of 1/2^fine."""
     texture = Image.new("L", size, 128)
     for octave in range(coarse, fine):
         blots = (2**octave, max(1, 2**octave * size[1] // size[0]))

@@ -173,7 +173,7 @@ class Downloader:
                 stored = await self._stored(fetch, wanted)
                 if stored is not None:
                     return stored
-            resumed = resume.asked_for(fetch)
+            resumed = resume.requested_part(fetch)
             self._observe(RequestSent(urls.redact(request.url), resumed.length if resumed else 0))
             request_time = self._clock.now()
             async with slot.response(self._transport, resume.ranged(fetch)) as response:
@@ -203,8 +203,8 @@ class Downloader:
                 times = {"request_time": request_time, "response_time": response_time}
                 refresh = functools.partial(self._store.refresh, entry, response.head, **times)
                 return Fetched(await self._runner.run(refresh), CacheStatus.REVALIDATED, attempts=1)
-            case fetch_policy.Reject(failed, spoilt):
-                if spoilt and fetch.partial is not None:
+            case fetch_policy.Reject(failed, must_restart):
+                if must_restart and fetch.partial is not None:
                     self._staging.discard(fetch.partial.staging_id)
                 return failed
             case fetch_policy.Redirect():
@@ -238,7 +238,7 @@ class Downloader:
         facts = verified.facts
         sharing = shared(facts, self._store)
         signs = placeholders.detect(
-            facts, wanted.width, asked=fetch.key, found=body.head.url, sharing=sharing
+            facts, wanted.width, requested=fetch.key, final_url=body.head.url, sharing=sharing
         )
         return verify.apply_placeholder_policy(verified, wanted, signs)
 

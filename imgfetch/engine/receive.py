@@ -45,7 +45,7 @@ class BodyReceiver:
         A body that breaks off is suspended, to be resumed by a later attempt. Raises `NetworkError` and
         `CacheError`.
         """
-        resumed = how.onto.length if how.onto else 0
+        resumed = how.first_part.length if how.first_part else 0
         decoder = Decoder(how.coding, limit=self._limits.max_bytes, taken=resumed)
         speed = MinimumSpeed(self._limits, now=self._clock.elapsed())
         staging_id = self._open(how, fetch)
@@ -77,8 +77,8 @@ class BodyReceiver:
 
     def _open(self, how: ReadBody, fetch: Fetch) -> StagingId:
         """Return the id of the partial body that this one continues, or of a new one."""
-        if how.onto is not None:
-            return how.onto.staging_id
+        if how.first_part is not None:
+            return how.first_part.staging_id
         if fetch.partial is not None:
             self._staging.discard(fetch.partial.staging_id)
         return self._staging.open()

@@ -1,8 +1,8 @@
-"""`manifest.jsonl`: a line for each image of a batch, beside the files, and what is done by it.
+"""`manifest.jsonl`: a line for each image of a batch, beside the files; it tells which rows are done.
 
-    what is there ─▶ tidied: only rows that are done stay ─▶ looked up ─▶ written on, a row at a time
+    existing file ─▶ tidied: only rows that are done stay ─▶ rows looked up ─▶ rows appended
 
-Whatever ends a run, the lines it has written stand; one that was cut in the middle is left out by the next.
+Written lines survive any end of a run. The next run drops a line that was cut in the middle.
 """
 
 from __future__ import annotations
@@ -32,13 +32,13 @@ NAME = "manifest.jsonl"
 
 
 class Manifest:
-    """A context manager: opened, it holds the folder against other batches. Raises `CacheError`."""
+    """A context manager that locks the folder against other batches. Raises `CacheError`."""
 
     def __init__(self, directory: str | Path) -> None:
         self._folder = Path(directory)
         self._path = self._folder / NAME
         self._done = array("Q")
-        """The identities of the rows that are done, in order: 8 bytes each, where a set takes 100."""
+        """Identities of the rows that are done, sorted: 8 bytes each, instead of 100 in a set."""
 
     def __enter__(self) -> Self:
         try:
@@ -47,9 +47,9 @@ class Manifest:
         except OSError as error:
             raise _unusable(self._folder, error) from error
         try:
-            _take(self._lock, self._folder)
+            _lock(self._lock, self._folder)
             self._tidy()
-            # It has URLs in full, with whatever signs them.
+            # The file has whole URLs, with their signatures.
             self._descriptor = os.open(
                 self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600
             )
@@ -67,16 +67,16 @@ class Manifest:
         os.close(self._lock)
 
     def __len__(self) -> int:
-        """How many rows were done before."""
+        """Return the number of rows that were done before."""
         return len(self._done)
 
     def has(self, row: int) -> bool:
-        """Whether a row was done before this run, by its identity, and all its files are still there."""
-        place = bisect_left(self._done, row)
-        return place < len(self._done) and self._done[place] == row
+        """Return True if the row with this identity was done before this run, and its files still exist."""
+        position = bisect_left(self._done, row)
+        return position < len(self._done) and self._done[position] == row
 
     def write(self, lines: str) -> None:
-        """Add the lines of a row at once; they are there even if this process dies now."""
+        """Append the lines of a row at once; they survive the death of this process."""
         rest = memoryview(lines.encode())
         try:
             while rest:
@@ -85,20 +85,15 @@ class Manifest:
             raise _unusable(self._path, error) from error
 
     def _tidy(self) -> None:
-        """Read what is done, and drop all other lines: those rows will be written again.
+        """Read the rows that are done, and drop all other lines: those rows will be written again.
 
-        Raises `OSError`, and `CacheError` where the file was written by something else.
+        Raises `OSError`, and `CacheError` if another program wrote the file.
         """
         partial = None
         try:
             with open(self._path, "rb", opener=_open_regular) as old:
                 if not rule.may_be_manifest(old.readline(_LONGEST)):
-                    raise CacheError(
-                        ErrorKind.IO,
-                        "not a manifest of imgfetch, and so not changed",
-                        str(self._path),
-                        hint=_ANOTHER,
-                    )
+                    raise CacheError(ErrorKind.IO, _FOREIGN, str(self._path), hint=_ANOTHER)
                 old.seek(0)
                 partial, descriptor = create_temporary(f"{self._folder}/.{NAME}")
                 with open(descriptor, "wb") as new:
@@ -139,7 +134,7 @@ _ANOTHER = "name another folder with --to, or move the file away"
 
 
 def _open_regular(path: str, flags: int) -> int:
-    """Open a regular file, and neither a link to one nor a pipe. Raises `OSError`."""
+    """Open a regular file, not a link or a pipe. Raises `OSError`."""
     descriptor = os.open(path, flags | os.O_NOFOLLOW | os.O_NONBLOCK)
     if stat.S_ISREG(os.fstat(descriptor).st_mode):
         return descriptor
@@ -147,8 +142,8 @@ def _open_regular(path: str, flags: int) -> int:
     raise OSError(errno.EINVAL, "not a regular file", path)
 
 
-def _take(descriptor: int, folder: Path) -> None:
-    """Hold a folder, where the file system can; for good sense alone, as nothing rests on it."""
+def _lock(descriptor: int, folder: Path) -> None:
+    """Lock a folder if the file system can; correctness does not depend on it."""
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
@@ -159,5 +154,5 @@ def _take(descriptor: int, folder: Path) -> None:
 
 def _unusable(path: Path, error: OSError) -> CacheError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-    reason = ErrorKind.DISK_FULL if full else ErrorKind.IO
-    return CacheError(reason, f"cannot be written: {error.strerror or error}", str(path))
+    kind = ErrorKind.DISK_FULL if full else ErrorKind.IO
+    return CacheError(kind, f"cannot be written: {error.strerror or error}", str(path))

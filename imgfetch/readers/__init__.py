@@ -1,1 +1,1 @@
-"""Inputs of many rows, read as a stream of bounded lines."""
+"""Readers of inputs with many rows, as a stream of bounded lines."""

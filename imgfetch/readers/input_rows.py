@@ -1,8 +1,8 @@
-"""The rows of an input, one source each, whatever form it has: read as they are needed, a bad one for itself.
+"""Read the rows of an input, one source each, as they are needed; a bad row does not stop the others.
 
     lines │ CSV │ TSV │ JSON lines ─▶ row ─▶ str │ InputError
 
-A row is a URL or a srcset and never the name of a file: its author need not be its reader.
+A row is a URL or a srcset, never the name of a file: its author may be someone else than its reader.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 COLUMNS = ("srcset", "url")
-"""The columns that are looked for, in any case; the second where the first is empty."""
+"""The names of the column with the source, in any case; the second one is used if the first is empty."""
 
 
 def form_of(name: str) -> RowFormat:
-    """The form that the name of a file tells of; a source a line where it tells of none."""
+    """Return the form that the extension of a file name tells; lines if it tells none."""
     suffix = name.lower().removesuffix(".gz").rpartition(".")[2]
     return {
         "csv": RowFormat.CSV,
@@ -36,10 +36,10 @@ def form_of(name: str) -> RowFormat:
 
 
 def rows(file: BinaryIO, form: RowFormat, *, column: str | None = None) -> Iterator[str | InputError]:
-    """The source of each row that is not blank, or what is wrong with the row.
+    """Yield the source of each row that is not blank, or the error of the row.
 
-    `column` is what the source is called, if not one of `COLUMNS`. Raises `InputError` where no row could be
-    read.
+    `column` is the name of the column with the source, instead of `COLUMNS`. Raises `InputError` if no row
+    can be read.
     """
     match form:
         case RowFormat.LINES:
@@ -91,7 +91,7 @@ def _of_table(file: BinaryIO, column: str | None, delimiter: str) -> Iterator[st
         hint = "name the column with --column"
         wanted = column or " or ".join(COLUMNS)
         raise InputError(ErrorKind.BAD_INPUT, f"no column {wanted}; it has {has or 'none'}", hint=hint)
-    places = [header.index(name) for name in names]
+    positions = [header.index(name) for name in names]
     while True:
         lines.begin_row()
         try:
@@ -102,12 +102,12 @@ def _of_table(file: BinaryIO, column: str | None, delimiter: str) -> Iterator[st
             yield _unusable(lines.number, str(error))
             continue
         if row:
-            found = next((row[place] for place in places if place < len(row) and row[place].strip()), None)
+            found = next((row[at] for at in positions if at < len(row) and row[at].strip()), None)
             yield _source(found, lines.number, names)
 
 
 def _columns(names: Sequence[str], column: str | None) -> tuple[str, ...]:
-    """Those of the names that a source may stand under, the best first."""
+    """Return those of the names that are columns with a source, in order of preference."""
     if column is not None:
         return (column,) if column in names else ()
     return tuple(name for wanted in COLUMNS for name in names if name.strip().lower() == wanted)
@@ -131,23 +131,23 @@ def _lines(file: BinaryIO) -> Iterator[str | None]:
 
 
 class _LinesOfRow:
-    """The lines of a table; a row that has several, in a quoted field, is as bounded as a line."""
+    """The lines of a table. A row of several lines, in a quoted field, has the same limit as a line."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._lines = _lines(file)
         self._size = 0
         self.number = 0
-        """The number of the line that was read last."""
+        """Number of the last line read."""
 
     def begin_row(self) -> None:
-        """Count the size from here on."""
+        """Restart the count of the row's size."""
         self._size = 0
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> str:
-        """Raise `csv.Error` where a row is too long; the reader begins anew with the next line."""
+        """Raise `csv.Error` if a row is too long; the reader then continues with the next line."""
         line = next(self._lines)
         self.number += 1
         self._size += 0 if line is None else len(line)

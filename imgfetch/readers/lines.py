@@ -1,6 +1,6 @@
-"""The lines of an input, each of a bounded length, so that a line that never ends takes no memory.
+"""Read the lines of an input up to a bounded length, so that an endless line cannot exhaust the memory.
 
-file ─▶ read until a line end, LONGEST bytes at most ─▶ the line │ None, and the rest of it passed over
+file ─▶ read until a line end, LONGEST bytes at most ─▶ the line │ None, and the rest of it is skipped
 """
 
 from __future__ import annotations
@@ -15,11 +15,11 @@ if TYPE_CHECKING:
     from typing import BinaryIO
 
 LONGEST = 1_000_000
-"""Bytes in a line, its end included."""
+"""Bytes of a line at most, with its end."""
 
 
 def bounded_lines(file: BinaryIO) -> Iterator[bytes | None]:
-    """Yield each line, with its end; None for one that is too long, before the rest of it is read."""
+    """Yield each line with its end; None for one that is too long, before its rest is read."""
     read = file.readline
     while line := read(LONGEST + 1):
         if len(line) <= LONGEST:

@@ -1,1 +1,1 @@
-"""What to do: one quiet room for each decision. No clock, no chance, no sockets, no files, no logging."""
+"""Decisions, a module for each: no clock, no chance, no sockets, no files, no logging."""

@@ -214,7 +214,7 @@ def coding(data: bytes) -> None:
 def _partial(fetch: Fetch) -> Fetch:
     begun = Head(fetch.request.url, 200, (("etag", '"1"'), ("content-length", "100")))
     asked = Fetch(fetch.key, fetch.request, partial=Partial(StagingId("1"), 50, begun))
-    assert resume.asked_for(asked)
+    assert resume.requested_part(asked)
     return asked
 
 

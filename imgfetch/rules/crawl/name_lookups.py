@@ -36,7 +36,7 @@ def parent(host: str) -> str:
 
 
 def next_to_start(waiting: Iterable[str], running: Collection[Running]) -> int | None:
-    """Return the position of the first host among those `waiting` whose lookup may start now."""
+    """Return the position in `waiting` of the first host that may be looked up now."""
     at_work = Counter(one.parent for one in running if not one.stuck)
     if len(running) >= MOST or at_work.total() >= AT_WORK:
         return None

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
 LONGEST = 2**31
-"""Seconds that stand for "as long as possible" (RFC 9111 §1.2.2)."""
+"""Seconds that mean "as long as possible" (RFC 9111 §1.2.2)."""
 
 
 @dataclass(frozen=True, slots=True)

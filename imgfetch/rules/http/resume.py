@@ -33,8 +33,8 @@ def is_worth_keeping(head: Head, received: int) -> bool:
     )
 
 
-def asked_for(fetch: Fetch) -> Partial | None:
-    """Return the first part of a body whose rest is requested; None if the whole is.
+def requested_part(fetch: Fetch) -> Partial | None:
+    """Return the stored first part of a body if only the rest is requested; None if the whole is.
 
     An entity tag identifies one of the representations of one URL, and says nothing about another URL.
     """
@@ -50,7 +50,7 @@ def ranged(fetch: Fetch) -> Request:
     If it has changed, If-Range makes the origin send the whole. A weak tag is not allowed there (RFC 9110
     §13.1.5).
     """
-    partial = asked_for(fetch)
+    partial = requested_part(fetch)
     if partial is None:
         return fetch.request
     fields = (("range", f"bytes={partial.length}-"), ("if-range", partial.head.get("etag") or ""))

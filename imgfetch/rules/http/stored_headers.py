@@ -112,7 +112,7 @@ def completed(first: Head, last: Head) -> Head:
 def refreshed(entry: Entry, head: Head, *, request_time: float, response_time: float) -> Entry:
     """Return the entry with the fields of a 304: each replaces all of its name (RFC 9111 §3.2, §4.3.4).
 
-    Status and URL stay those of the response whose bytes are stored.
+    Status and URL stay those of the response with the stored bytes.
     """
     newer = _without(storable(head, head.url), _OF_THE_BYTES)
     names = frozenset(name for name, _ in newer)

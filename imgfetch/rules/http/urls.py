@@ -1,4 +1,4 @@
-"""Absolute URLs: which origin is asked, for which target, and the key under which the response is stored.
+"""Absolute URLs: the origin and the target of a request, and the key under which the response is stored.
 
     Location ─▶ resolve_location ─▶ read: Address ─▶ key, origin, target, shown
 

@@ -44,7 +44,7 @@ def choose(
     If no size is given that the candidates can be compared with, `cover` and `nearest` choose the largest,
     which is never too small. Equal candidates stay in the order written.
 
-    `formats` leaves out the candidates whose URL ends with the extension of another format.
+    `formats` leaves out the candidates that have the extension of another format in their URL.
 
     Raises `InputError` (`no_image`) if no candidate is left, and (`bad_input`) if `width` is not a number of
     at least 1, or if `browser` lacks `dpr` or `source_size`.

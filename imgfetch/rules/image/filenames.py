@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def named_format(url: str) -> Format | None:
-    """Return the format whose extension the path of a URL has; None for any other extension."""
+    """Return the format of the extension in the path of a URL; None if it is not one of our formats."""
     return _EXTENSIONS.get(_path(url).rpartition(".")[2].lower())
 
 

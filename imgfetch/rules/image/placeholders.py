@@ -30,12 +30,12 @@ MANY_KEYS = REPEATED_KEYS
 
 
 def detect(
-    facts: Facts, promised: int | None, *, asked: Key, found: str, sharing: Collection[Key] = ()
+    facts: Facts, promised: int | None, *, requested: Key, final_url: str, sharing: Collection[Key] = ()
 ) -> dict[Placeholder, str]:
     """Return the signs of a placeholder, each with a reason in a few words.
 
-    `promised` is the width of its descriptor, in pixels. `asked` is the requested key, and `found` the URL
-    after all redirects. `sharing` are keys whose stored responses have the same bytes.
+    `promised` is the width of its descriptor, in pixels. `requested` is the key of the request, and
+    `final_url` the URL after all redirects. `sharing` are other keys with the same stored bytes.
     """
     width, height = facts.width, facts.height
     signs: dict[Placeholder, str] = {}
@@ -43,10 +43,10 @@ def detect(
         signs[Placeholder.TRACKING_PIXEL] = f"{width} x {height} pixels"
     elif promised is not None and width <= _MOST_OF_BLUR and width * _FACTOR_OF_BLUR <= promised:
         signs[Placeholder.BLUR_PLACEHOLDER] = f"{width} pixels wide, {promised} were promised"
-    if _leads_to_notice(asked, found):
-        signs[Placeholder.REMOVED] = f"redirected to {urls.redact(found)}"
+    if _leads_to_notice(requested, final_url):
+        signs[Placeholder.REMOVED] = f"redirected to {urls.redact(final_url)}"
     many = facts.bytes <= MOST_BYTES and len(sharing) >= MANY_KEYS - 1
-    if many and len(names := _file_names(asked, sharing)) >= MANY_KEYS:
+    if many and len(names := _file_names(requested, sharing)) >= MANY_KEYS:
         signs[Placeholder.REPEATED] = f"{len(names)} files of this host have the same bytes"
     return signs
 
@@ -67,24 +67,24 @@ _NOTICE = (
 """File names, without extension, that hosts give to the picture of a notice that an image is missing."""
 
 
-def _leads_to_notice(asked: Key, found: str) -> bool:
+def _leads_to_notice(requested: Key, final_url: str) -> bool:
     """Return True if a redirect led to a file with the name of a notice, and that name was not requested."""
-    if found == asked:  # the usual case
+    if final_url == requested:  # the usual case
         return False
-    there = urls.read(found)
-    if not isinstance(there, urls.Address) or _last_segment(there.target) == _file_name(asked):
+    there = urls.read(final_url)
+    if not isinstance(there, urls.Address) or _last_segment(there.target) == _file_name(requested):
         return False
     stem = _last_segment(there.target).rpartition(".")
     return re.fullmatch(_NOTICE, stem[0] or stem[2]) is not None  # compiled here: few runs need it
 
 
-def _file_names(asked: Key, sharing: Collection[Key]) -> frozenset[str]:
-    """Return the different file names among those keys that have the origin of `asked`.
+def _file_names(requested: Key, sharing: Collection[Key]) -> frozenset[str]:
+    """Return the different file names among those keys that have the origin of `requested`.
 
     Names, not URLs: a host may serve one picture under many paths and queries, one for each size.
     """
-    here = urls.origin(asked)
-    return frozenset(_file_name(key) for key in (asked, *sharing) if urls.origin(key) == here)
+    here = urls.origin(requested)
+    return frozenset(_file_name(key) for key in (requested, *sharing) if urls.origin(key) == here)
 
 
 def _file_name(url: str) -> str:

@@ -62,12 +62,12 @@ def explain(
             action, refusal = "refuse", failed.message
     key = urls.key(url, settings.key_ignore)
     if entry is None:
-        return Explanation(url, key, None, None, False, refusal or "nothing is held of it", action, sends)
+        return Explanation(url, key, None, None, False, refusal or "nothing is stored for it", action, sends)
     standing = freshness.standing(entry, now=now)
     reuse, reason = freshness.may_reuse(entry, standing)
     why = refusal or _why(standing, reason)
     if reuse is Reuse.FRESH and action == "ask":
-        why = f"it is {why}; but it is not proved as far as is wanted now"
+        why = f"it is {why}; but it does not meet the present requirements"
     return Explanation(url, key, entry, standing, reuse is Reuse.FRESH, why, action, sends)
 
 
@@ -75,7 +75,7 @@ def _why(standing: Standing, reason: Reason) -> str:
     if reason in _ALWAYS:
         return _ALWAYS[reason]
     if standing.age >= LONGEST:
-        return "stale: it came at a time that is yet to come, so its age cannot be known"
+        return "stale: it was stored in the future by its time, so its age is unknown"
     age = f"{duration(standing.age)} old, of {duration(standing.lifetime)} {_BASES[standing.basis]}"
     if reason is Reason.FRESH:
         return f"fresh for another {duration(standing.lifetime - standing.age)}: {age}"
@@ -95,18 +95,18 @@ def duration(seconds: float) -> str:
 
 
 _ALWAYS = {
-    Reason.NO_STORE: "never reused: the origin says no-store; the file was kept because it was asked for",
-    Reason.NO_CACHE: "asked about every time: the origin says no-cache",
-    Reason.VARY_ANY: "asked about every time: the origin says it varies by anything (Vary: *)",
-    Reason.PRAGMA: "asked about every time: the origin says Pragma: no-cache",
+    Reason.NO_STORE: "never reused: the origin says no-store; the file was stored because it was requested",
+    Reason.NO_CACHE: "revalidated every time: the origin says no-cache",
+    Reason.VARY_ANY: "revalidated every time: the origin says that it varies by anything (Vary: *)",
+    Reason.PRAGMA: "revalidated every time: the origin says Pragma: no-cache",
 }
 """Words for the reasons that do not depend on the age."""
 
 _BASES = {
     Basis.MAX_AGE: "by max-age",
     Basis.EXPIRES: "by Expires",
-    Basis.HEURISTIC: "by our own rule, for what states no lifetime",
+    Basis.HEURISTIC: "by our own rule, because it states no lifetime",
     Basis.MALFORMED: "because the lifetime it states cannot be read",
-    Basis.REDIRECT: "for which the redirect that led to it may be followed unasked",
+    Basis.REDIRECT: "for which the redirect to it may be followed without a request",
     Basis.NOTHING: "because it states no lifetime, and none may be guessed",
 }

@@ -41,7 +41,7 @@ class Reject(NamedTuple):
     """Give up this request; `failed` says whether a further one may help."""
 
     failed: Failure
-    spoilt: bool = False
+    must_restart: bool = False
     """Whether the stored part of the body cannot be resumed, so that a retry must start over."""
 
 
@@ -52,7 +52,7 @@ class ReadBody(NamedTuple):
     """Bytes of the body by Content-Length; None if unknown. Of the whole body if this one is a part."""
     coding: str
     """The content coding to decode: `gzip`, `deflate`, or the empty string."""
-    onto: Partial | None = None
+    first_part: Partial | None = None
     """The stored first part that this body completes."""
 
 
@@ -89,9 +89,9 @@ def before_request(
     - One that is stale is revalidated, or used if its origin allows that (stale-while-revalidate).
     - Offline, any stored response that meets the requirements is used.
 
-    `entry` is what the store has for the URL's key and for the fields of this request. `sharing` are further
-    keys whose stored responses have the same bytes. `page` shows the image. `offered` are the renditions
-    among which the URL was chosen. `source_origin` gets the caller's credentials.
+    `entry` is what the store has for the URL's key and for the fields of this request. `sharing` are other
+    keys with the same stored bytes. `page` shows the image. `offered` are the renditions among which the URL
+    was chosen. `source_origin` gets the caller's credentials.
     """
     accepted = stored_response.accept(entry, wanted, settings, sharing)
     if entry is not None and accepted is not None:
@@ -204,7 +204,7 @@ def after_response(fetch: Fetch, head: Head, settings: Settings, *, now: float) 
 
 
 def _by_status(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> AfterResponse:
-    partial = resume.asked_for(fetch)
+    partial = resume.requested_part(fetch)
     match head.status:
         case 200:
             return _read_body(fetch, head, settings.limits)
@@ -304,7 +304,7 @@ def _read_rest(fetch: Fetch, partial: Partial, head: Head, limits: Limits) -> Re
 
 def _start_over(fetch: Fetch, why: str, head: Head) -> Reject:
     message = f"HTTP {head.status} does not continue the download: {why}"
-    return _reject(fetch, ErrorKind.PROTOCOL, message, head, retryable=True)._replace(spoilt=True)
+    return _reject(fetch, ErrorKind.PROTOCOL, message, head, retryable=True)._replace(must_restart=True)
 
 
 def _too_large(fetch: Fetch, length: int, head: Head, limits: Limits) -> Reject:

@@ -25,7 +25,7 @@ def accept(
 ) -> Verified | None:
     """Check a stored response against the present requirements; return None if it does not meet them.
 
-    `keys_sharing` are further keys whose stored responses have the same bytes.
+    `keys_sharing` are other keys with the same stored bytes.
     """
     if entry is None or not is_verified(entry, wanted.level):
         return None
@@ -38,7 +38,7 @@ def accept(
     checked = verify.check(entry.facts, _NOT_STAGED, wanted)
     if isinstance(checked, Verified):
         signs = placeholders.detect(
-            entry.facts, wanted.width, asked=entry.key, found=entry.head.url, sharing=keys_sharing
+            entry.facts, wanted.width, requested=entry.key, final_url=entry.head.url, sharing=keys_sharing
         )
         checked = verify.apply_placeholder_policy(checked, wanted, signs)
     return checked if isinstance(checked, Verified) else None
