@@ -584,7 +584,7 @@ def test_to_look_after_a_cache_that_is_not_there_is_one_line_and_exit_code_3(
 ) -> None:
     Path("empty").mkdir()
     for name in ("typo", "empty"):
-        complains(capsys, 3, f"/{name}: no cache is there; --cache DIR", "cache", action, "--cache", name)
+        complains(capsys, 3, f"/{name}: no cache found; --cache DIR", "cache", action, "--cache", name)
     assert [path.name for path in Path().rglob("*")] == ["empty"]
 
 

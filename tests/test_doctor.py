@@ -23,7 +23,7 @@ from fakes import FakeDecoder
 from imgfetch import check_image
 from imgfetch.api.doctor import examine
 from imgfetch.cli import main
-from imgfetch.cli.commands.doctor import tell
+from imgfetch.cli.commands.doctor import report
 from imgfetch.decode.pillow import libraries
 from imgfetch.decode.sandbox import SandboxedDecoder
 from imgfetch.formats.samples import SMALLEST
@@ -157,7 +157,7 @@ def test_a_floor_that_is_not_met_is_missing_with_the_reason_and_what_to_do(
 ) -> None:
     findings = found(versions=GOOD | {"h11": version})
     assert missing(findings) == ["h11"]
-    assert tell(findings.values(), as_json=False) == 1
+    assert report(findings.values(), as_json=False) == 1
     out, err = capsys.readouterr()
     line = next(line for line in out.splitlines() if " h11 " in line)
     assert line.startswith(

@@ -431,14 +431,14 @@ from imgfetch.store.index import statement_limit as module
 from imgfetch.cli import dispatch, signals
 module._MOST_TICKS = 10 ** 9
 signal.signal(signal.SIGINT, signal.default_int_handler)
-signals.heed()
+signals.install()
 index = endless(Path("cache").absolute())
 threading.Timer(0.5, os.kill, (os.getpid(), {int(sent)})).start()
 try:
     with signals.in_command():
         index._database.{work.format(statement)}
 except BaseException as error:
-    sys.exit(dispatch.ended_by(error))
+    sys.exit(dispatch.report_error(error))
 """
     done = subprocess.run([sys.executable, "-c", script], check=False, capture_output=True, timeout=30)
     assert done.returncode == code, done.stderr

@@ -292,7 +292,7 @@ def test_a_run_that_is_killed_leaves_what_failed_and_the_old_report(
         assert Path("report").read_text() == old
         (partial,) = partials()
         assert {line["ask"]["source"] for line in report(str(partial))} == set(gone)
-    assert f"what failed until now is in {partial.absolute()}" in err
+    assert f"the failures so far are in {partial.absolute()}" in err
 
     with partial.open("a") as file:
         file.write('{"source": "cut in the mid')

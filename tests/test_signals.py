@@ -175,7 +175,7 @@ STUBBORN = """
 import time
 from imgfetch.cli import signals
 
-signals.heed()
+signals.install()
 with signals.in_command():
     try:
         print("ready", flush=True)

@@ -1,9 +1,9 @@
-"""The command line: words in, one line for each result out, and an exit code.
+"""The command line: arguments in, one line for each result out, and an exit code.
 
-argv ─▶ doorstep ──held, fresh, nothing special asked──▶ paths
-           └──▶ program ─▶ options ─▶ a command's `run` ─▶ exit code
+argv ─▶ fast_path ──a plain `get` of stored, fresh URLs──▶ paths
+           └──▶ dispatch ─▶ options ─▶ a command's `run` ─▶ exit code
 
-What is imported here, or by the doorstep, is paid for by every run: see `tests/test_doorstep.py`.
+Every run imports this module and `fast_path`: both import as little as they can.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ if TYPE_CHECKING:
 def entry() -> NoReturn:
     """Run as a process: the console script, and `python -m imgfetch`.
 
-    What is imported stays, and what a run leaves is given back with the process: to search either for
-    garbage in circles was a seventh of a short run. It is for a program to say so, and not for a library.
+    Modules stay imported, and the process frees the rest when it ends: searching both for reference cycles
+    took a seventh of a short run. Only a program may change the collector's settings, not a library.
     """
     gc.set_threshold(50_000, *gc.get_threshold()[1:])
     try:
         code = _run(sys.argv[1:], as_a_process=True)
-        _leave_decoders(code)
+        _exit_if_decoding(code)
         sys.exit(code)
     finally:
-        gc.freeze()  # the interpreter makes two searches of its own as it ends
+        gc.freeze()  # the interpreter collects twice as it ends
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and give its exit code; whatever happens, no traceback reaches the user."""
+    """Run one command and return its exit code; no error reaches the user as a traceback."""
     return _run(sys.argv[1:] if argv is None else list(argv))
 
 
-def _leave_decoders(code: int) -> None:
-    """End at once where images are being decoded that no caller waits for: no frame can be interrupted."""
+def _exit_if_decoding(code: int) -> None:
+    """Exit at once if a decode is left that no caller waits for: decoding a frame cannot be interrupted."""
     threads = sys.modules.get("imgfetch.decode.decode_executor")
     if threads is None or not threads.is_decoding():
         return
@@ -62,11 +62,11 @@ def _run(arguments: list[str], *, as_a_process: bool = False) -> int:
     except (Exception, KeyboardInterrupt) as error:
         from imgfetch.cli import dispatch
 
-        return dispatch.ended_by(error)
+        return dispatch.report_error(error)
     if paths is not None:
         return 0
     from imgfetch.cli import dispatch, signals
 
     if as_a_process:
-        signals.heed()
+        signals.install()
     return dispatch.run(arguments)

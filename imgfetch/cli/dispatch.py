@@ -1,4 +1,4 @@
-"""The whole program: options ─▶ a command's `run` ─▶ exit code."""
+"""Runs a command: options ─▶ its module's `run` ─▶ exit code."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 
 
 def run(arguments: Sequence[str]) -> int:
-    """Run one command and give its exit code."""
+    """Run one command and return its exit code."""
     try:
         return _run(arguments)
-    except (KeyboardInterrupt, Terminated) as error:  # it came while another error was told of
-        return ended_by(error)
+    except (KeyboardInterrupt, Terminated) as error:  # raised while another error was reported
+        return report_error(error)
 
 
 def _run(arguments: Sequence[str]) -> int:
@@ -35,11 +35,11 @@ def _run(arguments: Sequence[str]) -> int:
             command = import_module(f"imgfetch.cli.commands.{options.command}")
             return int(command.run(options))
     except (Exception, KeyboardInterrupt, Terminated) as error:
-        return ended_by(error)
+        return report_error(error)
 
 
-def ended_by(error: BaseException) -> int:
-    """Say in one line what ended a command, and give its exit code."""
+def report_error(error: BaseException) -> int:
+    """Report in one line the error that ended a command, and return the exit code."""
     match error:
         case ImgfetchError():
             output.say(str(error))
@@ -51,11 +51,11 @@ def ended_by(error: BaseException) -> int:
             output.say(signals.WORDS[signal.SIGTERM])
             return Exit.TERMINATED
         case BrokenPipeError():
-            # The reader has gone: nothing more to say, and Python's own flush at exit must not complain.
+            # The reader has gone. Without a stream, Python's own flush at exit does not fail.
             sys.stdout = None
         case OSError():
             output.say(f"cannot continue: {error.filename or 'standard output'}: {error.strerror or error}")
-            if error.filename is None:  # Python would try to write the same as it ends, and complain
+            if error.filename is None:  # else Python's flush at exit fails too
                 sys.stdout = None
         case _:
             if os.environ.get("IMGFETCH_DEBUG"):

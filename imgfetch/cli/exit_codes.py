@@ -6,21 +6,21 @@ from enum import IntEnum
 
 from imgfetch.model.result import ErrorKind
 
-OF_INPUT = frozenset({ErrorKind.BAD_INPUT, ErrorKind.BAD_URL, ErrorKind.NO_IMAGE})
-"""What the caller must mend: where nothing else came of a run, it was of no use."""
+INPUT_KINDS = frozenset({ErrorKind.BAD_INPUT, ErrorKind.BAD_URL, ErrorKind.NO_IMAGE})
+"""Failures that the caller must correct; a run with no other outcome exits with `USAGE`."""
 
 
 class Terminated(BaseException):
-    """A SIGTERM came: like a KeyboardInterrupt, nothing on the way out takes it for an error."""
+    """A SIGTERM was received. It is not an `Exception`, so that no handler of errors catches it."""
 
 
 class Exit(IntEnum):
-    """How a command ended."""
+    """The exit code of a command."""
 
     OK = 0
-    """Every wanted image is there."""
+    """Every wanted image is available."""
     FAILED = 1
-    """Some fetch failed, or something that is needed is missing."""
+    """A fetch failed, or a requirement is missing."""
     USAGE = 2
     """An argument or an input cannot be used."""
     CACHE = 3

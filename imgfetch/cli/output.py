@@ -1,4 +1,4 @@
-"""Lines: results to standard output, everything else to standard error."""
+"""Prints results to standard output, and everything else to standard error."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ if TYPE_CHECKING:
 
 
 def result(line: str) -> None:
-    """Print one result, at once and whole: the reader of a pipe may be waiting, and others writing to it."""
+    """Print one result at once and in one write: other processes may write to the same pipe."""
     text = printable(line)
     try:
         _print(text)
-    except UnicodeEncodeError as error:  # a locale that has no such character
+    except UnicodeEncodeError as error:  # the locale lacks a character
         _print(text.encode(error.encoding, "backslashreplace").decode(error.encoding))
 
 
 def _print(text: str) -> None:
-    print(f"{text}\n", end="", flush=True)  # noqa: T201 (the command line speaks here)
+    print(f"{text}\n", end="", flush=True)  # noqa: T201 (the output of the command line)
 
 
 def say(line: str) -> None:
-    """Print one message, to standard error; no URL in it keeps its user and password."""
-    if sys.stderr is not None:  # as it is where the caller closed it
+    """Print one message to standard error, without the userinfo of URLs."""
+    if sys.stderr is not None:  # None if the caller closed it
         print(f"imgfetch: {printable(without_credentials(line))}", file=sys.stderr)  # noqa: T201 (as above)
 
 
@@ -58,22 +58,22 @@ _HINTS = {hint: f"--verify {level} would accept it" for level, hint in LESS_CHEC
 
 
 def utc(seconds: float) -> str:
-    """Seconds since the epoch as a date and a time: `2025-05-26 08:00:00+00:00`."""
+    """Format seconds since the epoch as a date and a time: `2025-05-26 08:00:00+00:00`."""
     from datetime import UTC, datetime
 
     try:
         return datetime.fromtimestamp(seconds, UTC).isoformat(" ", "seconds")
-    except (OverflowError, ValueError, OSError):  # the clock was far off
+    except (OverflowError, ValueError, OSError):  # the clock was wrong
         return f"{seconds:.0f} s after 1970"
 
 
 def json_of(outcome: Image | Failure, path: str | None = None) -> str:
-    """An outcome of `get` as one line of JSON."""
+    """Return an outcome of `get` as one line of JSON."""
     return _dump(fields_of(outcome, path))
 
 
 def fields_of(outcome: Image | Failure, path: str | None = None) -> dict[str, Any]:
-    """An outcome of `get`, as JSON has it."""
+    """Return the JSON members of an outcome of `get`."""
     failed = outcome if isinstance(outcome, Failure) else None
     image = None if isinstance(outcome, Failure) else outcome
     return {
@@ -100,7 +100,7 @@ def fields_of(outcome: Image | Failure, path: str | None = None) -> dict[str, An
 
 
 def json_of_choice(index: int, source: str, choice: Choice, explanation: Explanation) -> str:
-    """An outcome of `pick` as one line of JSON."""
+    """Return an outcome of `pick` as one line of JSON."""
     return _dump(
         {
             "index": index,
@@ -118,7 +118,7 @@ def json_of_choice(index: int, source: str, choice: Choice, explanation: Explana
 
 
 def choice_fields(choice: Choice) -> dict[str, Any]:
-    """What was chosen, why, and what would be tried after it."""
+    """Return the JSON members of a choice: its URL, the reason and the alternatives."""
     return {
         "url": without_userinfo(choice.url),
         "why": choice.why,
@@ -150,7 +150,7 @@ def _error_fields(failed: Failure) -> dict[str, Any]:
 
 
 def _dump(fields: dict[str, Any]) -> str:
-    # ASCII only: what a terminal or a pipe makes of other characters is not ours to guess.
+    # ASCII only: the encoding of the terminal or the pipe's reader is unknown.
     import json
 
     return json.dumps(fields, ensure_ascii=True)

@@ -1,4 +1,4 @@
-"""What a user sees while images are on their way: nothing, a line for each event, or a moving display."""
+"""Progress of a run: nothing, a line for each event, or a moving display."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
 
 class Watcher:
-    """Shows nothing. A context manager, entered when the first request is needed."""
+    """Shows nothing. A context manager, entered before the first request."""
 
     def observe(self, event: Event) -> None:
-        """Take an event of the engine in."""
+        """Receive an event of the engine."""
 
     def __enter__(self) -> Self:
         return self
@@ -27,21 +27,21 @@ class Watcher:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Leave the terminal as it was."""
+        """Restore the terminal."""
 
 
 class EventLog(Watcher):
-    """Says each event in a line."""
+    """Prints a line for each event."""
 
     def observe(self, event: Event) -> None:
-        """Say what happens."""
+        """Print the event."""
         from imgfetch.engine import events
 
         match event:
             case events.RequestSent(url, offset):
-                say(f"asking {url}" + (f" from byte {offset:,} on" if offset else ""))
+                say(f"requesting {url}" + (f" from byte {offset:,} on" if offset else ""))
             case events.RetryScheduled(failed, seconds):
-                say(f"{failed.url}: {failed.message}; asking again in {seconds:.1f} s")
+                say(f"{failed.url}: {failed.message}; retrying in {seconds:.1f} s")
             case events.FellThrough(failed, to):
                 say(f"{failed.url}: {failed.message}; trying {urls.redact(to.url)}")
             case events.WaitingForOtherProcess(url):
@@ -51,7 +51,7 @@ class EventLog(Watcher):
 
 
 class Display(Watcher):
-    """Shows on a terminal how many requests were made, how much has come, and how fast."""
+    """Shows on a terminal the number of requests, the bytes received and the speed."""
 
     def __enter__(self) -> Self:
         from rich.console import Console
@@ -64,7 +64,7 @@ class Display(Watcher):
             TransferSpeedColumn(),
             console=Console(stderr=True),
             transient=True,
-            # Results must never be drawn into the display: they may go to a pipe that is no terminal.
+            # Results that go to a pipe must not be drawn into the display.
             redirect_stdout=sys.stdout.isatty(),
         )
         self._task = self._progress.add_task("", total=None, requests=0)
@@ -73,7 +73,7 @@ class Display(Watcher):
         return self
 
     def observe(self, event: Event) -> None:
-        """Bring the display up to date."""
+        """Update the display."""
         from imgfetch.engine import events
 
         match event:
@@ -92,7 +92,7 @@ class Display(Watcher):
 
 
 def watcher_for(options: argparse.Namespace) -> Watcher:
-    """The watcher that suits the options and the terminal."""
+    """Return the watcher for the options and the terminal."""
     if options.verbose:
         return EventLog()
     return Watcher() if options.quiet or sys.stderr is None or not sys.stderr.isatty() else Display()

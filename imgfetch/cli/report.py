@@ -1,8 +1,8 @@
-"""The report of a run: every failure, with all it takes to ask again.
+"""The report of a run: every failure, with all that a retry needs.
 
-    failures, as they come ─▶ FILE.….part ─▶ FILE, when the run is over ─▶ imgfetch retry FILE
+    failures ─▶ FILE.….part ─▶ FILE, when the run ends ─▶ imgfetch retry FILE
 
-It has URLs with all of their queries, but without user and password, and is readable for its owner alone.
+Its URLs have their whole query, but no userinfo. Only the owner of the file may read it.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 
 class Report:
-    """A context manager: what is left without an exception is whole, and gets its name.
+    """Writes a report; a context manager that renames the complete file on exit without an exception.
 
-    `how` gives, for the index of a source, the members that say how it was asked for: the keywords of a
-    choice, and the digest. Where there is no `path`, nothing is written down.
+    `how` returns, for the index of a source, the members that say how its image was chosen: the keywords of
+    a choice, and the digest. Without a `path` nothing is written.
     """
 
     def __init__(self, path: str | None, how: Callable[[int], dict[str, Any]]) -> None:
         self._path = path
         self._how = how
         self._file: AppendOnlyFile | None = None
-        self._count = self._worth = 0
+        self._count = self._retryable = 0
 
     def __enter__(self) -> Self:
         if self._path is not None:
@@ -48,28 +48,28 @@ class Report:
         if error is None:
             self._file.finish()
         elif self._file.leave():
-            output.say(f"what failed until now is in {self._file.partial}")
+            output.say(f"the failures so far are in {self._file.partial}")
 
     def take(self, failed: Failure) -> None:
-        """Write a failure down."""
+        """Write a failure."""
         if self._file is not None:
             from imgfetch.rules.store import jsonl
 
             self._file.write(jsonl.line(_members(failed, self._how(failed.index))))
             self._count += 1
-            self._worth += failed.retryable
+            self._retryable += failed.retryable
 
-    def keep(self, line: str) -> None:
-        """Take over a line of an earlier report as it is."""
+    def copy(self, line: str) -> None:
+        """Write a line of an earlier report unchanged."""
         if self._file is not None:
             self._file.write(line)
 
     def summary(self) -> str | None:
-        """What was written down, and what can be done with it; None where that is nothing."""
+        """Return the number of failures written and how to retry them; None without a failure."""
         if not self._count:
             return None
-        worth = f"{self._worth:,} may succeed: imgfetch retry {self._path}"
-        return f"{self._count:,} in {self._path}; {worth if self._worth else 'none is worth another try'}"
+        retry = f"{self._retryable:,} may succeed: imgfetch retry {self._path}"
+        return f"{self._count:,} in {self._path}; {retry if self._retryable else 'a retry would not help'}"
 
 
 def _members(failed: Failure, how: dict[str, Any]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The event loop that a command runs on, imported when it is needed."""
+"""Runs the event loop of a command; imported only by runs that need one."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ if TYPE_CHECKING:
 
 
 def run(work: Coroutine[None, None, None]) -> None:
-    """Run `work` to its end, or until a signal ends it: it is cancelled then, and may tidy up."""
+    """Run `work` to its end; a signal cancels it and lets it clean up."""
     tune_memory()
-    came: list[int] = []
+    received: list[int] = []
     running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
 
     def stop(number: int, _frame: object) -> None:
-        signals.limit(number)
-        came.append(number)
+        signals.limit_cleanup(number)
+        received.append(number)
         for loop, task in running:
             loop.call_soon_threadsafe(task.cancel)
 
@@ -29,7 +29,7 @@ def run(work: Coroutine[None, None, None]) -> None:
         task = asyncio.current_task()
         assert task is not None  # noqa: S101 (we are running in it)
         running.append((asyncio.get_running_loop(), task))
-        if came:  # before there was a task
+        if received:  # before the task existed
             task.cancel()
         try:
             await work
@@ -43,9 +43,9 @@ def run(work: Coroutine[None, None, None]) -> None:
     try:
         asyncio.run(guarded())
     except asyncio.CancelledError:
-        if not came:
+        if not received:
             raise
-        raise signals.exception_for(came[0]) from None
+        raise signals.exception_for(received[0]) from None
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,10 +1,10 @@
 """SIGINT and SIGTERM: how they end a command.
 
-    heed ─▶ within a command: KeyboardInterrupt, or Terminated ─▶ one line, and the exit code
-              │                └▶ not over after 3 s, or a second signal ─▶ the process ends at once
-              └▶ before and after: the process ends at once, in silence
+    install ─▶ in a command: KeyboardInterrupt or Terminated ─▶ one line and the exit code
+               │             └▶ still running after 3 s, or a second signal ─▶ exit at once
+               └▶ before and after it: exit at once, without a message
 
-A run that has an event loop is cancelled instead, by `cli.run_async`.
+`cli.run_async` cancels a run that has an event loop instead.
 """
 
 from __future__ import annotations
@@ -24,28 +24,28 @@ if TYPE_CHECKING:
 
 ENDING = (signal.SIGINT, signal.SIGTERM)
 
-_PATIENCE = 3.0
-"""Seconds for a command to tidy up in."""
+_CLEANUP_TIME = 3.0
+"""Seconds that a command may take to clean up."""
 
 WORDS = {
-    signal.SIGINT: "interrupted; what was fetched before is kept",
-    signal.SIGTERM: "terminated; what was fetched before is kept",
+    signal.SIGINT: "interrupted; images fetched before are stored",
+    signal.SIGTERM: "terminated; images fetched before are stored",
 }
 
 
 class _State:
-    """What is known of this process."""
+    """The state of this process."""
 
-    is_ours = False
-    """Whether the process is the command line's, to be ended by it."""
+    is_program = False
+    """Whether the process belongs to the command line, which may end it."""
     is_in_command = False
     ends_with: int | None = None
     """The signal that is ending the command."""
 
 
-def heed() -> None:
-    """Let both signals end this process. One that is ignored, as in the background of a shell, stays so."""
-    _State.is_ours = True
+def install() -> None:
+    """Install the handlers of both signals, but for a signal that is ignored, as in a shell's background."""
+    _State.is_program = True
     for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:
             signal.signal(number, _handle)
@@ -53,7 +53,7 @@ def heed() -> None:
 
 @contextmanager
 def in_command() -> Iterator[None]:
-    """Within this, a signal raises an exception in the main thread."""
+    """Let signals raise an exception in the main thread while the block runs."""
     _State.is_in_command = True
     try:
         yield
@@ -61,9 +61,9 @@ def in_command() -> Iterator[None]:
         _State.is_in_command = False
 
 
-def limit(number: int) -> None:
-    """See to it that this process ends in time. A second signal ends it at once."""
-    if not _State.is_ours:
+def limit_cleanup(number: int) -> None:
+    """Exit after the time for cleaning up, or at once on a second signal."""
+    if not _State.is_program:
         return
     if _State.ends_with is not None:
         os._exit(128 + number)
@@ -72,19 +72,19 @@ def limit(number: int) -> None:
 
 
 def exception_for(number: int) -> BaseException:
-    """Return what a signal raises."""
+    """Return the exception that a signal raises."""
     return KeyboardInterrupt() if number == signal.SIGINT else Terminated()
 
 
 def _handle(number: int, _frame: object) -> None:
     if not _State.is_in_command:
         os._exit(128 + number)
-    limit(number)
+    limit_cleanup(number)
     raise exception_for(number)
 
 
 def _end_late(number: int) -> NoReturn:
-    sleep(_PATIENCE)
+    sleep(_CLEANUP_TIME)
     try:
         print(f"imgfetch: {WORDS[signal.Signals(number)]}", file=sys.stderr, flush=True)  # noqa: T201
     finally:

@@ -1,4 +1,4 @@
-"""Outcomes out: a line for each, a count of all, and the exit code they add up to."""
+"""Prints the outcomes of a run, counts them, and decides on the exit code."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from imgfetch.cli import output
-from imgfetch.cli.exit_codes import OF_INPUT, Exit
+from imgfetch.cli.exit_codes import INPUT_KINDS, Exit
 from imgfetch.errors import CacheError, error_for
 from imgfetch.model.result import ErrorKind, Failure
 
@@ -19,37 +19,37 @@ if TYPE_CHECKING:
 
 
 class Summary:
-    """Takes outcomes as they come."""
+    """Prints and counts outcomes as they arrive."""
 
     def __init__(self, options: argparse.Namespace, report: Report | None = None) -> None:
-        """`options` are those of `options._add_output` and `_add_summing`, and `directory`."""
+        """`options` must have those of the groups OUTPUT, JSON and SUMMARY, and `directory`."""
         self._json: bool = options.json
         self._quiet: bool = options.quiet
         self._verbose: bool = options.verbose
-        self._enough: tuple[int, int] | None = options.fail_under
+        self._min_share: tuple[int, int] | None = options.fail_under
         self._report = report
-        self._place = _placer(options.directory)
+        self._path_of = _copier(options.directory)
         self.passed_over = 0
-        """Images that are there from an earlier run, and of which this one has nothing to print."""
+        """Images of an earlier run, which this run does not print."""
         self._count: Counter[str] = Counter()
         self._failures: Counter[ErrorKind] = Counter()
-        self._answered = False
-        """Whether an origin answered one that failed: then the caller's input was of use."""
+        self._has_response = False
+        """Whether a failure has a response: then the caller's input was usable."""
         self._kinds: Counter[str] = Counter()
         self._hosts: Counter[str] = Counter()
-        self._elsewhere = 0
-        """Failures at hosts that were left out of the count by host."""
+        self._uncounted = 0
+        """Failures at hosts that are no longer counted by host."""
 
     def take(self, outcome: Image | Failure) -> str | None:
-        """Print an outcome, and give the path of the image, where there is one.
+        """Print an outcome, and return the path of the image; None for a failure.
 
-        Raises `CacheError` where the cache failed: it will fail the others too.
+        Raises `CacheError` if the cache failed: the other images would fail too.
         """
         if isinstance(outcome, Failure):
             self._fail(outcome)
             return None
         self._count[outcome.origin] += 1
-        path = self._place(outcome)
+        path = self._path_of(outcome)
         output.result(output.json_of(outcome, path) if self._json else path)
         if not self._quiet:
             for warning in outcome.warnings:
@@ -57,26 +57,26 @@ class Summary:
         return path
 
     def close(self) -> Exit:
-        """Say what it came to, and give the exit code."""
+        """Print the summary, and return the exit code."""
         if not self._quiet:
             for line in self._summary():
                 output.say(line)
-        if not self._failures or self._is_enough():
+        if not self._failures or self._suffices():
             return Exit.OK
         reasons = set(self._failures)
-        of_input = reasons <= OF_INPUT and not self._answered
-        if self._there() or not (of_input or reasons == {ErrorKind.IO}):
+        is_usage = reasons <= INPUT_KINDS and not self._has_response
+        if self._available() or not (is_usage or reasons == {ErrorKind.IO}):
             return Exit.FAILED
-        return Exit.USAGE if of_input else Exit.CACHE
+        return Exit.USAGE if is_usage else Exit.CACHE
 
-    def _is_enough(self) -> bool:
-        if self._enough is None:
+    def _suffices(self) -> bool:
+        if self._min_share is None:
             return False
-        part, whole = self._enough
-        there = self._there()
-        return there * whole >= part * (there + self._failures.total())
+        part, whole = self._min_share
+        available = self._available()
+        return available * whole >= part * (available + self._failures.total())
 
-    def _there(self) -> int:
+    def _available(self) -> int:
         return self._count.total() + self.passed_over
 
     def _summary(self) -> Iterator[str]:
@@ -89,7 +89,7 @@ class Summary:
             if failed:
                 yield f"failed: {_most(self._kinds, 8, 'of other kinds')}"
             if self._hosts:
-                yield f"failed at: {_most(self._hosts, 5, 'at {} other hosts', beyond=self._elsewhere)}"
+                yield f"failed at: {_most(self._hosts, 5, 'at {} other hosts', beyond=self._uncounted)}"
         in_report = self._report and self._report.summary()
         if in_report:
             yield f"failed: {in_report}"
@@ -102,7 +102,7 @@ class Summary:
         if isinstance(error, CacheError) and failed.kind is not ErrorKind.IO:
             raise error
         self._failures[failed.kind] += 1
-        self._answered |= failed.http_status is not None
+        self._has_response |= failed.http_status is not None
         self._kinds[_kind(failed)] += 1
         host = _host(failed.url)
         if host:
@@ -116,14 +116,14 @@ class Summary:
 
     def _count_at(self, host: str) -> None:
         self._hosts[host] += 1
-        if len(self._hosts) > _HOSTS:  # a million of them would take 100 MB
-            kept = Counter(dict(self._hosts.most_common(_HOSTS // 2)))
-            self._elsewhere += self._hosts.total() - kept.total()
-            self._hosts = kept
+        if len(self._hosts) > _HOSTS:  # a million hosts would take 100 MB
+            most = Counter(dict(self._hosts.most_common(_HOSTS // 2)))
+            self._uncounted += self._hosts.total() - most.total()
+            self._hosts = most
 
 
 _HOSTS = 20_000
-"""Hosts that are counted one by one; of more, those stay at which most has failed."""
+"""Hosts that are counted by name; beyond, those with the fewest failures are dropped."""
 
 
 def _kind(failed: Failure) -> str:
@@ -131,16 +131,16 @@ def _kind(failed: Failure) -> str:
 
 
 def _host(url: str) -> str:
-    """The host that a redacted URL names, and its port if that is not the scheme's; or nothing."""
+    """Return the host of a redacted URL, with a port that is not the scheme's; empty without one."""
     from imgfetch.rules.http import urls
 
     return urls.origin(url.partition("?")[0]).partition("//")[2]
 
 
 def _most(counts: Counter[str], most: int, others: str, *, beyond: int = 0) -> str:
-    """The most frequent, and how many the rest come to: `7 timeout, 2 tls, 4 of other kinds`.
+    """Format the most frequent counts and the sum of the rest: `7 timeout, 2 tls, 4 of other kinds`.
 
-    `beyond` are those under names that `counts` no longer has, nobody knows how many.
+    `beyond`: failures under names that `counts` no longer has.
     """
     ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     parts = [f"{count:,} {name}" for name, count in ranked[:most]]
@@ -151,7 +151,7 @@ def _most(counts: Counter[str], most: int, others: str, *, beyond: int = 0) -> s
     return ", ".join(parts)
 
 
-def _placer(directory: str | None) -> Callable[[Image], str]:
+def _copier(directory: str | None) -> Callable[[Image], str]:
     if directory is None:
         return lambda image: str(image.path)
     from imgfetch.rules.image.filenames import file_name

@@ -1,4 +1,4 @@
-"""`imgfetch cache`: look at the cache, check it, and keep it small."""
+"""`imgfetch cache`: inspects, checks and cleans the cache."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace) -> Exit:
-    """Do one of `info`, `ls`, `verify`, `prune`, `pin`, `unpin`, `rm`."""
+    """Run one of the actions `info`, `ls`, `verify`, `prune`, `pin`, `unpin`, `rm`."""
     cache = Cache(options.cache, key_ignore=options.key_ignore)
     try:
-        if options.action in _OF_ALL and not cache.exists():
-            raise CacheError(ErrorKind.NOT_A_CACHE, "no cache is there", str(cache.path), hint=_NAME_ONE)
+        if options.action in _NEEDS_A_CACHE and not cache.exists():
+            raise CacheError(ErrorKind.NOT_A_CACHE, "no cache found", str(cache.path), hint=_NAME_A_CACHE)
         match options.action:
             case "info":
                 return _info(cache, as_json=options.json)
@@ -47,10 +47,10 @@ def run(options: argparse.Namespace) -> Exit:
         cache.close()
 
 
-_OF_ALL = frozenset({"info", "ls", "verify", "prune"})
-"""What would find everything in order where a name is misspelt."""
+_NEEDS_A_CACHE = frozenset({"info", "ls", "verify", "prune"})
+"""Actions that would report success for a misspelt folder."""
 
-_NAME_ONE = "--cache DIR names one; it is made when a first image is kept"
+_NAME_A_CACHE = "--cache DIR names one; the first stored image creates it"
 
 
 def _info(cache: Cache, *, as_json: bool) -> Exit:
@@ -84,8 +84,8 @@ def _list(cache: Cache, *, as_json: bool) -> Exit:
     return Exit.OK
 
 
-def _each(options: argparse.Namespace, work: Callable[[str], bool], done: str, wanting: str) -> Exit:
-    """Do `work` with each URL, and say of each whether it was done."""
+def _each(options: argparse.Namespace, work: Callable[[str], bool], done: str, not_done: str) -> Exit:
+    """Apply `work` to each URL, and report each result."""
     failed = False
     for url in options.urls:
         was_done = work(url)
@@ -93,7 +93,7 @@ def _each(options: argparse.Namespace, work: Callable[[str], bool], done: str, w
         if options.json:
             output.result(json.dumps({"url": urls.without_userinfo(url), done: was_done}))
         elif not was_done:
-            output.say(f"{urls.redact(url)}: {wanting}")
+            output.say(f"{urls.redact(url)}: {not_done}")
     return Exit.FAILED if failed else Exit.OK
 
 
@@ -134,7 +134,7 @@ def _verify(cache: Cache, options: argparse.Namespace) -> Exit:
     files = "1 file" if checked == 1 else f"{checked:,} files"
     output.say(f"{files} checked by {how}: {damaged or 'none'} damaged")
     if unknown:
-        output.say(f"{unknown:,} of them not in the index: harmless, and imgfetch cache prune deletes them")
+        output.say(f"{unknown:,} of them not in the index: harmless; imgfetch cache prune deletes them")
     return Exit.DAMAGE if damaged else Exit.OK
 
 

@@ -1,4 +1,4 @@
-"""`imgfetch demo`: the main job, from crawled text to verified file, against an origin of our own."""
+"""`imgfetch demo`: the main job, from crawled text to verified file, against a local server."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def run(_: argparse.Namespace) -> Exit:
-    """Run the commands a user would type, and say what they show."""
+    """Run the commands of a user, and explain their output."""
     with TemporaryDirectory(prefix="imgfetch-demo-") as name, Origin(_files()) as origin:
         folder = Path(name)
         text = folder / "news.txt"
@@ -26,20 +26,20 @@ def run(_: argparse.Namespace) -> Exit:
         cache = ["--cache", str(folder / "cache")]
         get = ["get", str(text), "--width", "800", "--allow-host", "127.0.0.1", *cache]
 
-        _tell(f"An origin at {origin.url} stands in for {news.HOST}. It offers one image in four widths,")
-        _tell("and a crawled text, prose and all, says so:\n")
-        _tell("    " + text.read_text(encoding="utf-8")[:150].strip() + "…\n")
-        _tell("What would be chosen for 800 device pixels, and why:")
-        _do(["pick", str(text), "--width", "800"])
-        _tell("Fetch it, prove it, keep it:")
-        _do(get)
-        _tell(f"The origin was asked {len(origin.requests)} time. What is in the cache:")
-        _do(["cache", "ls", *cache])
-        _tell("Is every file what its name says, and does every frame decode?")
-        _do(["cache", "verify", "--deep", *cache])
-        _tell("Once more, and all there is to know about it:")
-        _do([*get, "--json"])
-        _tell(
+        _explain(f"An origin at {origin.url} stands in for {news.HOST}. It offers one image in four widths,")
+        _explain("and a crawled text, prose and all, says so:\n")
+        _explain("    " + text.read_text(encoding="utf-8")[:150].strip() + "…\n")
+        _explain("What would be chosen for 800 device pixels, and why:")
+        _run(["pick", str(text), "--width", "800"])
+        _explain("Fetch it, prove it, keep it:")
+        _run(get)
+        _explain(f"The origin was asked {len(origin.requests)} time. What is in the cache:")
+        _run(["cache", "ls", *cache])
+        _explain("Is every file what its name says, and does every frame decode?")
+        _run(["cache", "verify", "--deep", *cache])
+        _explain("Once more, and all there is to know about it:")
+        _run([*get, "--json"])
+        _explain(
             f"The origin was asked {len(origin.requests)} time in all: the second answer came from the cache."
         )
         return Exit.OK if len(origin.requests) == 1 else Exit.FAILED
@@ -50,13 +50,13 @@ def _files() -> dict[str, bytes]:
     return {path: pictures[width] for width, path in news.PATHS.items()}
 
 
-def _do(arguments: list[str]) -> None:
-    _tell(f"\n  $ imgfetch {shlex.join(arguments)}")
+def _run(arguments: list[str]) -> None:
+    _explain(f"\n  $ imgfetch {shlex.join(arguments)}")
     code = cli.main(arguments)
     if code != Exit.OK:
         raise SystemExit(code)
-    _tell("")
+    _explain("")
 
 
-def _tell(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 (the demo speaks here)
+def _explain(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 (the output of the demo)

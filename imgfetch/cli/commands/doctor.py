@@ -1,4 +1,4 @@
-"""`imgfetch doctor`: versions, codecs, settings, what the system offers, and what is missing of it."""
+"""`imgfetch doctor`: shows versions, codecs, settings and system features, and what is missing."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ def run(options: argparse.Namespace) -> Exit:
     values = {setting.option.name: setting.value for setting in settings}
     found = examine(options.cache, room=values["max-bytes"], ca_bundle=values["ca-bundle"])
     shown = (_of_setting(each, options.cache) for each in settings)
-    return tell(chain(found, _terminal(), _of_user(), shown, _fixed()), as_json=options.json)
+    return report(chain(found, _terminal(), _of_user(), shown, _fixed()), as_json=options.json)
 
 
-def tell(findings: Iterable[Finding], *, as_json: bool) -> Exit:
-    """Print findings, and give the exit code that they come to."""
+def report(findings: Iterable[Finding], *, as_json: bool) -> Exit:
+    """Print findings, and return the exit code."""
     missing = []
     for finding in findings:
         output.result(json.dumps(finding._asdict()) if as_json else _line(finding))
@@ -44,17 +44,17 @@ def tell(findings: Iterable[Finding], *, as_json: bool) -> Exit:
 
 def _line(finding: Finding) -> str:
     mark = "" if finding.status is Status.TOLD else finding.status
-    held = f" ({finding.needed})" if finding.needed else ""
-    what_to_do = f"; {finding.hint}" if finding.hint else ""
-    return f"{mark:<8} {finding.name:<18} {finding.found or '-'}{held}{what_to_do}"
+    note = f" ({finding.needed})" if finding.needed else ""
+    advice = f"; {finding.hint}" if finding.hint else ""
+    return f"{mark:<8} {finding.name:<18} {finding.found or '-'}{note}{advice}"
 
 
 def _of_user() -> Iterator[Finding]:
     name = user_file()
     if name is None:
-        yield Finding("settings", "configuration", None, needed="there is no home")
+        yield Finding("settings", "configuration", None, needed="no home directory")
     else:
-        found = name if of_user() is not None else f"{name}, which is not there"
+        found = name if of_user() is not None else f"{name}, which does not exist"
         yield Finding("settings", "configuration", found)
 
 
@@ -73,7 +73,7 @@ def _terminal() -> Iterator[Finding]:
 
 
 def _fixed() -> Iterator[Finding]:
-    """The limits that no option sets."""
+    """Yield the limits without an option."""
     for name in ("backoff_cap", "lowest_speed_time"):
         where = f"no option: Client(limits=Limits({name}=…))"
         yield Finding("settings", name, f"{getattr(Limits(), name):,g}", needed=where)
@@ -83,6 +83,6 @@ def _kind_of(stream: TextIO | None) -> str:
     if stream is None:
         return "closed"
     if not stream.isatty():
-        return f"no terminal, {stream.encoding}"
+        return f"not a terminal, {stream.encoding}"
     columns = os.get_terminal_size(stream.fileno()).columns
     return f"a terminal of {columns} columns, {stream.encoding}"

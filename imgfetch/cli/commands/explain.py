@@ -1,4 +1,4 @@
-"""`imgfetch explain`: why a URL is fresh or stale, what would be sent, what came back last time."""
+"""`imgfetch explain`: why a URL is fresh or stale, the request that would be sent, the last response."""
 
 from __future__ import annotations
 
@@ -43,18 +43,18 @@ def _print(cache: Cache, explanation: Explanation) -> None:
     if entry is not None:
         facts = entry.facts
         size = f"{facts.width}x{facts.height}, {facts.bytes:,} bytes"
-        output.result(f"  held: {cache.path_of(entry)} ({facts.format}, {size})")
+        output.result(f"  stored: {cache.path_of(entry)} ({facts.format}, {size})")
     output.result(f"  {explanation.why}")
     match explanation.action:
         case "serve":
-            output.result("  a get would serve it without a request")
+            output.result("  get would serve it without a request")
         case "ask":
-            output.result("  a get would ask, and send:")
+            output.result("  get would send a request with:")
             for name, value in explanation.sends:
                 output.result(f"    {name}: {value}")
     if entry is not None:
-        came = output.utc(entry.response_time)
-        output.result(f"  what came back last time, at {came}, from {urls.redact(entry.head.url)}:")
+        received = output.utc(entry.response_time)
+        output.result(f"  last response, at {received}, from {urls.redact(entry.head.url)}:")
         output.result(f"    HTTP {entry.head.status}")
         for name, value in entry.head.headers:
             output.result(f"    {name}: {value}")

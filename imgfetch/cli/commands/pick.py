@@ -13,7 +13,7 @@ from imgfetch.api.images import explain
 from imgfetch.api.jobs import jobs
 from imgfetch.cli import output
 from imgfetch.cli.client_factory import client_for
-from imgfetch.cli.exit_codes import OF_INPUT, Exit
+from imgfetch.cli.exit_codes import INPUT_KINDS, Exit
 from imgfetch.cli.inputs import choosing_of, sources_of
 from imgfetch.cli.progress import watcher_for
 from imgfetch.errors import error_for
@@ -102,7 +102,7 @@ class _Teller:
         """The exit code that all of it adds up to."""
         if not self._failures:
             return Exit.OK
-        return Exit.USAGE if self._failures <= OF_INPUT and not self._picked else Exit.FAILED
+        return Exit.USAGE if self._failures <= INPUT_KINDS and not self._picked else Exit.FAILED
 
 
 def _told(choice: Choice, explanation: Explanation, *, verbose: bool) -> Iterator[str]:

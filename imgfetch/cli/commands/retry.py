@@ -1,8 +1,8 @@
-"""`imgfetch retry`: what failed, and may succeed, once more.
+"""`imgfetch retry`: fetches again the failures of a report that may succeed now.
 
-    REPORT ─▶ requests ─▶ errands, as they were asked for then ─▶ as `get` ─▶ what still fails ─▶ REPORT
+    REPORT ─▶ records ─▶ jobs, with the choice of that run ─▶ as `get` ─▶ failures ─▶ REPORT
 
-Whatever is not tried again stays in the report as it was.
+Failures that are not retried stay in the report unchanged.
 """
 
 from __future__ import annotations
@@ -36,52 +36,52 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace) -> Exit:
-    """Try again what a report says has failed, and write back what still fails."""
-    found = _read(options.input)
+    """Retry the failures of a report, and write those that fail again to it."""
+    records = _read(options.input)
     rest = hasattr(options, "rest")
     names = [option.attribute for option in OPTIONS[Group.RENDITION]]
     own = {name: getattr(options, name) for name in names if hasattr(options, name)}
     if hasattr(options, "base"):
         own["base_url"] = options.base
-    again = [request if not own else request.with_own(own) for request in found]
-    with Report(options.report or options.input, lambda index: again[index].how) as report:
-        for request in again:
-            if not (request.may_pass or rest):
-                report.keep(request.line)
+    records = [record.with_own(own) for record in records] if own else records
+    with Report(options.report or options.input, lambda index: records[index].how) as report:
+        for record in records:
+            if not (record.is_retryable or rest):
+                report.copy(record.line)
         todo: Iterator[Job] = (
             job
-            for index, request in enumerate(again)
-            if request.may_pass or rest
-            for job in request.jobs(index, files=options.files)
+            for index, record in enumerate(records)
+            if record.is_retryable or rest
+            for job in record.jobs(index, files=options.files)
         )
         if options.sha256 is not None:
             todo = get.the_one(todo, options.sha256)
         return get.bring(options, lambda _: todo, Summary(options, report))
 
 
-class _Request(NamedTuple):
-    """What a line of a report has asked for, to be asked for again."""
+class _Record(NamedTuple):
+    """A line of a report: a failed job, and all that a retry needs."""
 
     line: str
-    may_pass: bool
-    """Whether asking again may help."""
+    is_retryable: bool
+    """Whether a retry may succeed."""
     name: str
     place: int
     given: str
     offered: SourceSet | None
-    """What was to choose from; None where the source could not be read."""
+    """The source set; None if the source could not be read."""
     choosing: dict[str, Any]
     sha256: Digest | None
     origin: str
-    """That the caller's headers belong to; empty where there was none."""
+    """The origin that receives the caller's headers; empty without one."""
 
     @property
     def how(self) -> dict[str, Any]:
-        """The members that say how it is asked for."""
+        """The members of the report that say how the image was chosen."""
         return jsonl.asked(self.choosing) | ({} if self.sha256 is None else {"sha256": self.sha256})
 
-    def with_own(self, own: dict[str, Any]) -> _Request:
-        """The same, asked for in another way."""
+    def with_own(self, own: dict[str, Any]) -> _Record:
+        """Return the record with options of this run in place of its own."""
         offered, origin = self.offered, self.origin
         if offered is not None and own.get("base_url"):
             from imgfetch.markup.urls import absolute
@@ -94,7 +94,7 @@ class _Request(NamedTuple):
         return self._replace(choosing=choosing, offered=offered, origin=origin)
 
     def jobs(self, index: int, *, files: bool) -> Iterator[Job]:
-        """Yield what there is to fetch, under the name that its source had; it may be a file if `files`."""
+        """Yield the jobs, under the name of their source; with `files` a source may name a file."""
         source: Source = self.given if self.offered is None else self.offered
         if files and isinstance(source, str):
             source = meant(source, self.choosing.get("base_url", ""))
@@ -105,21 +105,21 @@ class _Request(NamedTuple):
                 given=self.given,
                 place=self.place,
                 sha256=self.sha256,
-                only_first=not job.is_a_url,  # the other images of a text or a page are not asked for
+                only_first=not job.is_a_url,  # not the other images of a text or a page
                 source_origin=job.source_origin if self.offered is None else SourceOrigin(self.origin),
             )
 
 
-def _read(path: str) -> list[_Request]:
-    """What a report has. Raises `InputError`, naming the line that cannot be used."""
+def _read(path: str) -> list[_Record]:
+    """Return the records of a report. Raises `InputError`, which names the line that cannot be used."""
     text = atomic_files.read(path, may_be_pipe=True)
     if text is None:
         raise InputError(ErrorKind.BAD_INPUT, "no such file; get --report FILE writes one", path)
     *whole, rest = text.split("\n")
     if rest and not _is_whole(rest):
-        rest = ""  # the run that wrote it was killed in the middle of a line
+        rest = ""  # a killed run left half a line
     return [
-        _request(line, f"{path}: line {number}")
+        _record(line, f"{path}: line {number}")
         for number, line in enumerate([*whole, rest], 1)
         if line.strip()
     ]
@@ -133,20 +133,20 @@ def _is_whole(line: str) -> bool:
     return True
 
 
-def _request(line: str, where: str) -> _Request:
+def _record(line: str, where: str) -> _Record:
     try:
         members = jsonl.members_of(line)
         ask = jsonl.member(members, "ask", dict)
         error = jsonl.member(members, "error", dict)
         offered = ask.get("offered")
-        return _Request(
+        return _Record(
             line + "\n",
-            may_pass=jsonl.member(error, "retryable", bool),
+            is_retryable=jsonl.member(error, "retryable", bool),
             name=jsonl.member(members, "source", str),
             place=jsonl.member(members, "place", int, 0),
             given=jsonl.member(ask, "source", str, ""),
             offered=None if offered is None else jsonl.source_set_of(jsonl.member(ask, "offered", dict)),
-            choosing=jsonl.choosing_of(ask) | {"base_of_folder": True},  # it may have been
+            choosing=jsonl.choosing_of(ask) | {"base_of_folder": True},  # the report does not say
             sha256=parse_digest(jsonl.member(ask, "sha256", str) if "sha256" in ask else None),
             origin=jsonl.member(ask, "origin", str, ""),
         )
