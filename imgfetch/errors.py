@@ -1,7 +1,7 @@
-"""The exceptions a caller can meet: one root, and a child for each thing that can be done about it.
+"""The exceptions that callers see: one root, and a subclass for each way to react.
 
-An expected failure is a `Failure` value inside the house; it becomes one of these only where a caller
-asked for one image and cannot have it (`Client.get`, `fetch`), or where there is no fetch to go on with.
+Inside imgfetch an expected failure is a `Failure` value. It becomes an exception only where the caller asked
+for a single image (`Client.get`, `fetch`), or where nothing can be fetched at all.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ E = TypeVar("E", bound=StrEnum)
 
 
 class ImgfetchError(Exception):
-    """Anything imgfetch reports. `str()` is one printable line: `<url>: <what happened>; <what to do>`."""
+    """An error of imgfetch. `str()` is one printable line: `<url>: <what happened>; <what to do>`."""
 
     def __init__(
         self,
@@ -39,7 +39,7 @@ class ImgfetchError(Exception):
         """A stable slug, explained in docs/errors.md."""
         self.message = message
         self.url = url
-        """The URL, path or input that the error is about; secrets removed."""
+        """The URL, path or input that the error is about, without secrets."""
         self.http_status = http_status
         self.attempts = attempts
         self.retryable = retryable
@@ -52,7 +52,7 @@ class ImgfetchError(Exception):
         return _rebuild, (type(self), self.failed())
 
     def failed(self) -> Failure:
-        """The same, as a value."""
+        """Return the same as a value."""
         return Failure(
             self.kind,
             self.message,
@@ -66,72 +66,72 @@ class ImgfetchError(Exception):
 
 
 class NetworkError(ImgfetchError):
-    """The origin could not be reached or the connection broke: asking again later may help."""
+    """The origin could not be reached, or the connection broke: a retry later may help."""
 
 
 class CheckDueError(Exception):
-    """A stored object is to be hashed before it is used, and is large: look it up again in a thread.
+    """A stored object must be hashed before it is used, and is large: look it up again in a thread.
 
-    Only `imgfetch.ports.Store` raises it, where it is asked to answer `at_once`; a caller never meets it.
+    Only `imgfetch.ports.Store` raises it, and only for `at_once`; callers of imgfetch never see it.
     """
 
 
 class Unreachable(NetworkError):
-    """No connection came about: what is said of one URL holds for all of its host."""
+    """No connection was made: the error holds for every URL of the host."""
 
 
 class HTTPError(ImgfetchError):
-    """The origin answered, but not with the image: look at the URL and `http_status`."""
+    """The origin responded, but not with the image: check the URL and `http_status`."""
 
 
 class PolicyError(ImgfetchError):
-    """We declined: raise the limit named in the message, or allow the host, if you trust it."""
+    """A limit or a policy was hit: raise the limit that is named, or allow the host, if you trust it."""
 
 
 class ContentError(ImgfetchError):
-    """Bytes came, but they are not one whole image: try another rendition, or the origin again."""
+    """The bytes are not one whole image: try another rendition, or the origin again."""
 
 
 class CacheError(ImgfetchError):
-    """The cache cannot be used: mend the directory or name another."""
+    """The cache cannot be used: repair the directory, or choose another."""
 
 
 class InputError(ImgfetchError):
-    """What was given is not a source: correct the argument."""
+    """The input is not a source: correct the argument."""
 
 
 class Cancelled(ImgfetchError):
-    """Somebody asked us to stop."""
+    """The user, or the program, asked to stop."""
 
 
 def error_for(failed: Failure) -> ImgfetchError:
-    """The exception of the right class that says what `failed` says."""
+    """Return `failed` as an exception of the class for its kind."""
     return _rebuild(_CLASSES[failed.kind], failed)
 
 
 def member(names: type[E], name: str) -> E:
-    """The member of an enumeration that a caller named. Raises `InputError` (`bad_input`)."""
-    if type(name) is names:  # as nearly always
+    """Return the member of an enumeration that is called `name`. Raises `InputError` (`bad_input`)."""
+    if type(name) is names:  # the usual case
         return name
     try:
         return names(name)
     except ValueError as error:
-        raise InputError(ErrorKind.BAD_INPUT, f"{name!r} is none of {', '.join(names)}") from error
+        raise InputError(ErrorKind.BAD_INPUT, f"{name!r} is not one of {', '.join(names)}") from error
 
 
 def several(texts: Collection[str], name: str) -> tuple[str, ...]:
-    """The texts of a parameter. Raises `TypeError` for a lone one, which is a collection too: of letters."""
+    """Return the texts of a parameter. Raises `TypeError` for a `str`, which is a collection of letters."""
     if isinstance(texts, str):
         raise TypeError(f"{name} takes several texts; a single one goes in a list: [{texts!r}]")
     return tuple(texts)
 
 
 def one_line(url: str, message: str, hint: str | None = None, *, limit: int = 300) -> str:
-    """Join `<url>: <message>; <hint>`: printable, without credentials, and at most `limit` characters."""
+    """Return `<url>: <message>; <hint>`: printable, without credentials, and at most `limit` characters."""
     text = ": ".join(part for part in (url, message) if part)
     if hint:
         text += f"; {hint}"
-    text = printable(without_credentials(text[: limit + 4096]))  # behind that, nothing is shown
+    text = printable(without_credentials(text[: limit + 4096]))  # what follows is not shown
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
@@ -141,7 +141,7 @@ def limit_hint(limit: LimitName | None) -> str | None:
 
 
 def printable(text: str) -> str:
-    """The text with every character a terminal might act on written as an escape."""
+    """Return the text with every character that a terminal might act on as an escape."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)

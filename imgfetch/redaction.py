@@ -1,4 +1,4 @@
-"""Remove secrets from a text that is to be shown."""
+"""Remove the userinfo of URLs from texts that are shown."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def without_credentials(text: str) -> str:
-    """Return a text, as it is to be shown, without the user and password of each URL in it."""
+    """Return a text without the user and password of each URL in it."""
     return re.sub(_CREDENTIALS, r"\1", text) if "@" in text else text
 
 

@@ -552,7 +552,7 @@ def test_words_that_mean_nothing_are_named() -> None:
     for mistaken in ({"policy": "best"}, {"width": 0}, {"formats": ["tiff"]}):
         with pytest.raises(imgfetch.InputError):
             imgfetch.choose(imgfetch.SourceSet(imgfetch.parse_srcset("a.webp 480w")), **mistaken)
-    with pytest.raises(imgfetch.InputError, match="'most' is none of none, structure, full"):
+    with pytest.raises(imgfetch.InputError, match="'most' is not one of none, structure, full"):
         Client(verify="most")
     with pytest.raises(imgfetch.InputError, match="a bytes: no str, Path, SourceSet"):
         imgfetch.fetch(b"https://h.example/a.webp")  # type: ignore[arg-type]

@@ -338,5 +338,5 @@ def test_what_is_no_contact_no_page_and_no_policy_is_said(cache: Path) -> None:
             Client(cache, contact=contact)
     with pytest.raises(InputError, match="not a URL"):
         Client(cache, referer="the page")
-    with pytest.raises(InputError, match="is none of no-referrer"):
+    with pytest.raises(InputError, match="is not one of no-referrer"):
         Client(cache, referrer_policy="always")

@@ -125,7 +125,7 @@ def test_offsets_that_give_wrong_counts_are_not_trusted() -> None:
 
 
 def test_a_pillow_of_another_layout_has_no_counter(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(libjpeg, "_PLACES", 1)
+    monkeypatch.setattr(libjpeg, "_CONTEXT_POINTERS", 1)
     assert WarningCounter._find.__wrapped__(WarningCounter) is None
 
 

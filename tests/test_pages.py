@@ -49,7 +49,7 @@ def recorded() -> list[dict[str, Any]]:
 
 def test_a_browser_that_nobody_knows_is_named() -> None:
     for read in (current_sources, preload_sources):
-        with pytest.raises(InputError, match="'ie' is none of chromium, firefox"):
+        with pytest.raises(InputError, match="'ie' is not one of chromium, firefox"):
             read("<img src=a>", base_url=URL, viewport=SCREEN, browser="ie")
 
 

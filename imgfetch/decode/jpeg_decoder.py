@@ -129,7 +129,7 @@ class _Feeder:
 
     @property
     def consumed_all(self) -> bool:
-        """Whether the decoder consumed every byte that it was given."""
+        """Return whether the decoder consumed every byte that it was given."""
         return not self._rest
 
 

@@ -7,7 +7,7 @@ warnings nor clears the count. A second decode is not needed to learn of them, n
 the count is two pointers away from the decoder object.
 
 Offsets are not assumed. `WarningCounter.of_pillow` finds them once in a process, in a decoder that has read
-a sample: it looks for a structure that points into itself and whose table has libjpeg's messages. It copies
+a sample: it looks for a structure that points into itself and has a table with libjpeg's messages. It copies
 memory through a pipe, so that an address that is not mapped is an error of `write` and not a crash. The
 offsets are trusted only if they give the right counts for an undamaged and two damaged samples. Where any of
 this fails (PyPy, a later Pillow), no warnings are read, and `imgfetch doctor` says so.
@@ -35,12 +35,12 @@ if TYPE_CHECKING:
 
 
 class Warnings(NamedTuple):
-    """What libjpeg has warned of."""
+    """Warnings of libjpeg."""
 
     number: int
-    """How many there were."""
+    """The number of warnings."""
     arguments: tuple[int, ...]
-    """The numbers in the text of its last message that has some."""
+    """The numbers in the text of the last message that has numbers."""
 
     def extraneous(self, marker: int) -> int:
         """Return how many bytes before `marker` were skipped, if the last message said so."""
@@ -62,7 +62,7 @@ class WarningCounter:
 
     @classmethod
     def of_pillow(cls) -> Self | None:
-        """Return the one for Pillow's decoders; None where none is found or none tells the truth."""
+        """Return the counter for Pillow's decoders; None if no offsets give the right counts."""
         try:
             return cls._find()
         except OSError:  # too many open files: there may be fewer for the next image
@@ -76,13 +76,13 @@ class WarningCounter:
         try:
             with _Memory() as memory, _decoder(_PADDED) as decoder:
                 candidates = [cls(*offsets) for offsets in _offsets(decoder, memory)]
-            return next((each for each in candidates if each._tells_the_truth()), None)
+            return next((each for each in candidates if each._counts_correctly()), None)
         except OSError:
             raise
         except Exception:  # a later Pillow may change anything
             return None
 
-    def _tells_the_truth(self) -> bool:
+    def _counts_correctly(self) -> bool:
         """Return whether the counts are right for a whole sample, a padded one and one that is cut."""
         counts = []
         for sample in (_WHOLE, _PADDED, _CUT):
@@ -97,7 +97,7 @@ class WarningCounter:
         context = c_void_p.from_address(id(decoder) + self._context).value or 0
         address = context + self._manager
         if c_void_p.from_address(context + self._pointer).value != address:
-            return Warnings(0, (0, 0))  # it has read nothing yet
+            return Warnings(0, (0, 0))  # the decoder has read nothing yet
         manager = _Manager.from_address(address)
         return Warnings(manager.warnings, tuple(manager.arguments[:2]))
 
@@ -117,7 +117,7 @@ class _Manager(ctypes.Structure):
 
 
 class _Memory:
-    """Reads the memory of this process, and an address that is not mapped as nothing.
+    """Reads the memory of this process; an address that is not mapped gives no bytes.
 
     `write` fails with EFAULT for bytes that this process may not read, on Linux, macOS and the BSDs.
     """
@@ -134,12 +134,12 @@ class _Memory:
         os.close(self._inlet)
 
     def read(self, address: int, size: int) -> bytes:
-        """Return up to `size` bytes, which a pipe has room for; none where `address` cannot be read."""
+        """Return up to `size` bytes, no more than a pipe can hold; none if `address` cannot be read."""
         number = self._write(self._inlet, address, size)
         return os.read(self._outlet, number) if number > 0 else b""
 
     def pointers(self, address: int, number: int) -> list[int]:
-        """Return up to `number` pointers that stand at `address`."""
+        """Return up to `number` pointers from `address`."""
         found = self.read(address, number * _POINTER)
         return [pointer for (pointer,) in iter_unpack("P", found[: len(found) // _POINTER * _POINTER])]
 
@@ -148,13 +148,13 @@ def _offsets(decoder: object, memory: _Memory) -> Iterator[tuple[int, int, int]]
     """Yield the offsets of `WarningCounter` for each structure in `decoder` that looks like a context."""
     fields = memory.pointers(id(decoder), type(decoder).__basicsize__ // _POINTER)
     for number, context in enumerate(fields):
-        for place, manager in enumerate(memory.pointers(context, _PLACES) if context else ()):
+        for index, manager in enumerate(memory.pointers(context, _CONTEXT_POINTERS) if context else ()):
             if context < manager < context + _CONTEXT and _is_manager(manager, memory):
-                yield number * _POINTER, place * _POINTER, manager - context
+                yield number * _POINTER, index * _POINTER, manager - context
 
 
 def _is_manager(address: int, memory: _Memory) -> bool:
-    """Return whether libjpeg's table of messages is where a jpeg_error_mgr has it."""
+    """Return whether `address` is that of a jpeg_error_mgr, by libjpeg's table of messages."""
     found = memory.read(address, sizeof(_Manager))
     if len(found) < sizeof(_Manager):
         return False
@@ -167,10 +167,10 @@ def _is_manager(address: int, memory: _Memory) -> bool:
 
 @contextmanager
 def _decoder(data: bytes) -> Iterator[object]:
-    """Give a decoder of Pillow that has read the image of one grey pixel in `data`."""
+    """Yield a decoder of Pillow that has read the image of one grey pixel in `data`."""
     from PIL import Image
 
-    core: Any = Image.core  # type: ignore[attr-defined] # Pillow's documents speak of it, its types do not
+    core: Any = Image.core  # type: ignore[attr-defined] # Pillow's documents name it, its types do not
     decoder = core.jpeg_decoder("L", "L", "")
     decoder.setimage(core.new("L", (1, 1)), (0, 0, 1, 1))
     try:
@@ -181,8 +181,8 @@ def _decoder(data: bytes) -> Iterator[object]:
 
 
 _POINTER = sizeof(c_void_p)
-_PLACES = 32
-"""Pointers at the beginning of a context among which `cinfo.err` stands, behind 16 bytes in Pillow 13."""
+_CONTEXT_POINTERS = 32
+"""Pointers at the beginning of a context that include `cinfo.err`, after 16 bytes in Pillow 13."""
 _CONTEXT = 4096
 """More bytes than a context has: 1,200, of which jmp_buf is 200 (and up to 500 on other processors)."""
 _MESSAGES = 500

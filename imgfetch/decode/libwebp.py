@@ -1,12 +1,12 @@
-"""libwebp itself, as Pillow brings it: whether an image can be decoded, without a picture being made of it.
+"""The libwebp of Pillow, called directly: find out whether an image can be decoded, without a picture.
 
-    bytes ─▶ canvas: the container, as libwebp's demuxer takes it ─▶ can_decode: every bit of every frame
+    bytes ─▶ canvas: the container, as libwebp's demuxer reads it ─▶ can_decode: every bit of every frame
 
-Pillow has each frame drawn onto a canvas, and copies that. All that can go wrong does so where bits are
-read; filtering, colours and pixels only cost. What is left out here is a third of the time, and all memory
-but a few rows of pixels.
+Pillow draws each frame onto a canvas, and copies that. Defects show where bits are read; filtering, colours
+and pixels only cost time. Without them a decode takes a third less time, and memory for a few rows of pixels
+only.
 
-Types and names are those of libwebp's `decode.h` and `demux.h`, whose versions each call gives.
+Types and names are those of libwebp's `decode.h` and `demux.h`; each call gives the versions of these.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from imgfetch.ports import Checkpoint
 
 _DECODER, _DEMUX = 0x0209, 0x0107
-"""The versions of the interfaces that are spoken; of another major one libwebp lets nothing be asked."""
+"""The ABI versions that this module is written against; libwebp rejects calls of another major version."""
 _OK, _RGBA = 0, 1
 _WIDTH, _HEIGHT, _FRAMES = 1, 2, 5
 """WebPFormatFeature."""
 
 
 class Canvas(NamedTuple):
-    """What an image claims to be."""
+    """The size of an image and its number of frames, by its container."""
 
     width: int
     height: int
@@ -42,37 +42,37 @@ class Canvas(NamedTuple):
 
 
 class Corner(NamedTuple):
-    """What libwebp tells of a frame, and its last pixels."""
+    """Facts about a frame, by libwebp, and its last pixels."""
 
     size: tuple[int, int]
     has_alpha: bool
     duration: int
-    """In milliseconds."""
+    """Milliseconds."""
     pixels: bytes
-    """RGBA, of the last two columns and rows that begin at an even place."""
+    """RGBA of the last columns and rows, from the last even position on."""
 
 
 def disagreement() -> str | None:
-    """Decode a known animation by the structures described here and by Pillow; return how the two differ.
+    """Decode a known animation with the structures of this module and with Pillow; return how they differ.
 
-    None where they do not. Raises `LookupError` where there is no libwebp to be asked, or no Pillow.
+    None if they agree. Raises `LookupError` if libwebp cannot be called directly.
     """
-    from imgfetch.formats.samples import ANIMATED  # decoding images needs no sample
+    from imgfetch.formats.samples import ANIMATED  # only this function needs the sample
 
     library = Libwebp.of_pillow()
     if library is None:
         raise LookupError("libwebp cannot be asked directly")
     try:
-        told = library.canvas(ANIMATED), library.corners(ANIMATED)
+        found = library.canvas(ANIMATED), library.corners(ANIMATED)
     except ValueError as error:
         return str(error)
-    expected = _as_pillow_has_it(ANIMATED)
-    if told[0] != expected[0]:
-        return f"the canvas is {told[0]}, by Pillow {expected[0]}"
-    return None if told[1] == expected[1] else f"the frames are {told[1]}, by Pillow {expected[1]}"
+    expected = _decode_with_pillow(ANIMATED)
+    if found[0] != expected[0]:
+        return f"the canvas is {found[0]}, by Pillow {expected[0]}"
+    return None if found[1] == expected[1] else f"the frames are {found[1]}, by Pillow {expected[1]}"
 
 
-def _as_pillow_has_it(data: bytes) -> tuple[Canvas, list[Corner]]:
+def _decode_with_pillow(data: bytes) -> tuple[Canvas, list[Corner]]:
     from io import BytesIO
 
     from PIL.WebPImagePlugin import WebPImageFile
@@ -91,62 +91,62 @@ def _as_pillow_has_it(data: bytes) -> tuple[Canvas, list[Corner]]:
 
 
 class Libwebp:
-    """The library, with what it is asked for. May be called from any thread, and lets go of the lock."""
+    """The functions of the library. May be called from any thread; releases the interpreter lock."""
 
     def __init__(self, library: ctypes.CDLL) -> None:
-        """Raises `AttributeError` where a function is not to be had."""
+        """Find the functions. Raises `AttributeError` if the library lacks one."""
         self._demux = library.WebPDemuxInternal
         self._demux.argtypes = [POINTER(_Data), c_int, POINTER(c_int), c_int]
         self._demux.restype = c_void_p
         self._feature = library.WebPDemuxGetI
         self._feature.argtypes = [c_void_p, c_int]
         self._feature.restype = c_uint32
-        self._first = library.WebPDemuxGetFrame
-        self._first.argtypes = [c_void_p, c_int, POINTER(_Frame)]
-        self._next = library.WebPDemuxNextFrame
-        self._next.argtypes = [POINTER(_Frame)]
-        self._leave = library.WebPDemuxReleaseIterator
-        self._leave.argtypes = [POINTER(_Frame)]
-        self._leave.restype = None
-        self._close = library.WebPDemuxDelete
-        self._close.argtypes = [c_void_p]
-        self._close.restype = None
-        self._begin = library.WebPInitDecoderConfigInternal
-        self._begin.argtypes = [POINTER(_Config), c_int]
+        self._first_frame = library.WebPDemuxGetFrame
+        self._first_frame.argtypes = [c_void_p, c_int, POINTER(_Frame)]
+        self._next_frame = library.WebPDemuxNextFrame
+        self._next_frame.argtypes = [POINTER(_Frame)]
+        self._release_frame = library.WebPDemuxReleaseIterator
+        self._release_frame.argtypes = [POINTER(_Frame)]
+        self._release_frame.restype = None
+        self._delete = library.WebPDemuxDelete
+        self._delete.argtypes = [c_void_p]
+        self._delete.restype = None
+        self._init_config = library.WebPInitDecoderConfigInternal
+        self._init_config.argtypes = [POINTER(_Config), c_int]
         self._decode = library.WebPDecode
         self._decode.argtypes = [c_void_p, c_size_t, POINTER(_Config)]
-        self._free = library.WebPFreeDecBuffer
-        self._free.argtypes = [POINTER(_Pixels)]
-        self._free.restype = None
+        self._free_buffer = library.WebPFreeDecBuffer
+        self._free_buffer.argtypes = [POINTER(_Pixels)]
+        self._free_buffer.restype = None
 
     @classmethod
     @cache
     def of_pillow(cls) -> Self | None:
-        """The one that Pillow decodes with; None where it is not there, or is not as it should be."""
+        """Return the library that Pillow decodes with; None if it is missing, or has another ABI."""
         try:
             from PIL import _webp
 
-            # what a shared library has linked is found through it
+            # The extension module links libwebp, and gives access to its functions.
             found = cls(ctypes.CDLL(_webp.__file__))
         except (ImportError, OSError, AttributeError):
             return None
-        return found if found._begin(byref(_Config()), _DECODER) else None
+        return found if found._init_config(byref(_Config()), _DECODER) else None
 
     def canvas(self, data: Buffer) -> Canvas | None:
-        """Size, and number of frames, of an image whose container is whole; None of anything else."""
+        """Return size and number of frames of an image with a whole container; None for other data."""
         with self._opened(data) as opened:
             if not opened:
                 return None
             return Canvas(*(self._feature(opened, each) for each in (_WIDTH, _HEIGHT, _FRAMES)))
 
     def can_decode(self, data: Buffer, checkpoint: Checkpoint = never_stop) -> bool:
-        """Whether every macroblock, row and alpha value of every frame can be decoded.
+        """Return whether every macroblock, row and alpha value of every frame can be decoded.
 
         Calls `checkpoint` before each frame.
         """
         with self._opened(data) as opened:
             frame = _Frame()
-            more = opened and self._first(opened, 1, byref(frame))
+            more = opened and self._first_frame(opened, 1, byref(frame))
             if not more:
                 return False
             try:
@@ -154,52 +154,52 @@ class Libwebp:
                     checkpoint()
                     if not (frame.complete and self._can_decode(frame)):
                         return False
-                    more = self._next(byref(frame))
+                    more = self._next_frame(byref(frame))
             finally:
-                self._leave(byref(frame))
+                self._release_frame(byref(frame))
         return True
 
     def corners(self, data: Buffer) -> list[Corner]:
-        """Return what libwebp writes into each structure that is described here, frame by frame.
+        """Return the values that libwebp writes into each structure of this module, frame by frame.
 
-        Behind each structure are bytes that nobody may change. Raises `ValueError` where one was changed.
+        Raises `ValueError` if it writes beyond the end of a structure.
         """
         found: list[Corner] = []
         with self._opened(data) as opened:
             guarded = _GuardedFrame(guard=_GUARD)
             frame = guarded.frame
-            more = opened and self._first(opened, 1, byref(frame))
+            more = opened and self._first_frame(opened, 1, byref(frame))
             try:
                 while more:
                     if len(found) == self._feature(opened, _FRAMES):
-                        raise ValueError("there are more frames than were told")
+                        raise ValueError("there are more frames than the container says")
                     found.append(self._corner(frame))
                     _check(guarded.guard)
-                    more = self._next(byref(frame))
+                    more = self._next_frame(byref(frame))
             finally:
-                self._leave(byref(frame))
+                self._release_frame(byref(frame))
         return found
 
     def _corner(self, frame: _Frame) -> Corner:
         guarded = _GuardedConfig(guard=_GUARD)
         config = guarded.config
-        if not (1 <= frame.width <= _LARGEST and 1 <= frame.height <= _LARGEST):
+        if not (1 <= frame.width <= _MAX_SIDE and 1 <= frame.height <= _MAX_SIDE):
             raise ValueError(f"a frame of {frame.width} x {frame.height} pixels is not in the image")
         if not self._prepare(config, frame):
-            raise ValueError("it is of another version")
+            raise ValueError("libwebp has another version")
         try:
             if self._decode(frame.bytes, frame.size, byref(config)) != _OK:
-                raise ValueError("a whole image is refused")
+                raise ValueError("an undamaged image is refused")
             _check(guarded.guard)
-            image, output, asked = config.input, config.output, config.options
+            image, output, options = config.input, config.output, config.options
             if (output.width, output.height) != (
-                asked.crop_width,
-                asked.crop_height,
-            ):  # before it is relied on
-                raise ValueError(f"a picture of {output.width} x {output.height} pixels was not asked for")
+                options.crop_width,
+                options.crop_height,
+            ):  # checked before it is used
+                raise ValueError(f"a picture of {output.width} x {output.height} pixels was not requested")
             rgba = _Rgba.from_address(ctypes.addressof(output.planes))
             if rgba.size != rgba.stride * (output.height - 1) + output.width * 4:
-                raise ValueError(f"{rgba.size} bytes are not those of the picture")
+                raise ValueError(f"{rgba.size} bytes do not match the size of the picture")
             rows = [
                 ctypes.string_at(rgba.pixels + row * rgba.stride, output.width * 4)
                 for row in range(output.height)
@@ -207,17 +207,17 @@ class Libwebp:
             size = image.width, image.height
             return Corner(size, bool(image.has_alpha), frame.duration, b"".join(rows))
         finally:
-            self._free(byref(config.output))
+            self._free_buffer(byref(config.output))
 
     @contextmanager
     def _opened(self, data: Buffer) -> Iterator[int | None]:
         pinned = _pinned(data)
-        described = _Data(_place(pinned), len(data))
+        described = _Data(_address(pinned), len(data))
         opened = self._demux(byref(described), 0, byref(c_int()), _DEMUX)
         try:
             yield opened
         finally:
-            self._close(opened)
+            self._delete(opened)
 
     def _can_decode(self, frame: _Frame) -> bool:
         config = _Config()
@@ -226,16 +226,16 @@ class Libwebp:
         try:
             return bool(self._decode(frame.bytes, frame.size, byref(config)) == _OK)
         finally:
-            self._free(byref(config.output))
+            self._free_buffer(byref(config.output))
 
     def _prepare(self, config: _Config, frame: _Frame) -> bool:
-        """Ask for the last pixels of a frame; return False where libwebp is of another version."""
-        if not self._begin(byref(config), _DECODER):
+        """Configure a decode of the last pixels only; return False if libwebp has another version."""
+        if not self._init_config(byref(config), _DECODER):
             return False
         config.output.colorspace = _RGBA
         options = config.options
         options.bypass_filtering = 1
-        # Of the last pixels alone a picture is made. What comes before them has to be read all the same.
+        # libwebp makes a picture of the last pixels only, and must read all the data before them.
         options.use_cropping = 1
         options.crop_left, options.crop_top = (frame.width - 1) & ~1, (frame.height - 1) & ~1
         options.crop_width = frame.width - options.crop_left
@@ -244,16 +244,16 @@ class Libwebp:
 
 
 def _pinned(data: Buffer) -> ctypes.Array[ctypes.c_char] | ctypes.c_char_p:
-    """What keeps the bytes where they lie, for as long as it lives: a copy where they cannot be kept."""
+    """Return an object that keeps the bytes at their address while it exists: a copy, if it must be one."""
     with memoryview(data) as view:
-        can_be_kept = len(view) and not view.readonly
-    if can_be_kept:
+        is_writable = len(view) and not view.readonly
+    if is_writable:
         return (ctypes.c_char * len(data)).from_buffer(data)
     return ctypes.c_char_p(data if isinstance(data, bytes) else bytes(data))
 
 
-def _place(pinned: ctypes.Array[ctypes.c_char] | ctypes.c_char_p) -> int | None:
-    """The address; `ctypes.cast` would have the bytes kept until the next search for garbage."""
+def _address(pinned: ctypes.Array[ctypes.c_char] | ctypes.c_char_p) -> int | None:
+    """Return the address; `ctypes.cast` would keep the bytes until the next garbage collection."""
     if isinstance(pinned, ctypes.c_char_p):
         return c_void_p.from_buffer(pinned).value
     return ctypes.addressof(pinned)
@@ -289,7 +289,7 @@ class _Features(ctypes.Structure):
 
 
 class _Yuva(ctypes.Structure):
-    """WebPYUVABuffer, the larger one of the two that share their place in WebPDecBuffer."""
+    """WebPYUVABuffer, the larger member of the union in WebPDecBuffer."""
 
     _fields_ = (
         *((name, c_void_p) for name in "yuva"),
@@ -326,7 +326,7 @@ class _Options(ctypes.Structure):
 
 
 class _Rgba(ctypes.Structure):
-    """WebPRGBABuffer, the smaller one."""
+    """WebPRGBABuffer, the smaller member."""
 
     _fields_ = (("pixels", c_void_p), ("stride", c_int), ("size", c_size_t))
 
@@ -337,8 +337,8 @@ class _Config(ctypes.Structure):
     _fields_ = (("input", _Features), ("output", _Pixels), ("options", _Options))
 
 
-_LARGEST = 16384
-"""Pixels of a side, in WebP."""
+_MAX_SIDE = 16384
+"""Pixels: the longest side of a WebP."""
 
 _GUARD = tuple(range(1, 256))
 _Guard = ctypes.c_ubyte * len(_GUARD)
@@ -354,4 +354,4 @@ class _GuardedConfig(ctypes.Structure):
 
 def _check(guard: ctypes.Array[ctypes.c_ubyte]) -> None:
     if tuple(guard) != _GUARD:
-        raise ValueError("a structure is larger than it is described")
+        raise ValueError("a structure is larger than its definition in imgfetch")

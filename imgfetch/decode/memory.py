@@ -1,7 +1,7 @@
 """The memory that all decodes of this process share.
 
-take ──room──▶ True: decode ─▶ give ─▶ every caller that waits is called, and takes anew
-  └──none────▶ False: the caller waits
+take ──enough──▶ True: decode ─▶ give ─▶ every waiting caller is called, and calls take again
+  └──too little──▶ False: the caller waits
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class DecodeMemory:
         return self._used
 
     def take(self, load: DecodeLoad, budget: int, retry: Callable[[], None]) -> bool:
-        """Take memory if there is room, and say so; else `retry` is called once, when there may be some."""
+        """Take memory and return True; with too little, return False and call `retry` at the next `give`."""
         with self._lock:
             if fits(load, budget, used=self._used, used_by_heavy=self._used_by_heavy):
                 self._count(load, budget, 1)
@@ -44,7 +44,7 @@ class DecodeMemory:
             return False
 
     def give(self, load: DecodeLoad, budget: int) -> None:
-        """Give back what was taken with the same `load` and `budget`."""
+        """Give back the memory that was taken with the same `load` and `budget`."""
         with self._lock:
             self._count(load, budget, -1)
             waiting, self._waiting = self._waiting, []
@@ -53,7 +53,7 @@ class DecodeMemory:
 
     @contextmanager
     def taken(self, load: DecodeLoad, budget: int) -> Iterator[None]:
-        """Block until there is room, and hold it."""
+        """Block until there is enough memory, and take it for the block."""
         event = Event()
         while not self.take(load, budget, event.set):
             event.wait()

@@ -138,7 +138,7 @@ def _essential_chunks(view: memoryview) -> Iterator[memoryview]:
 
 
 def _without_exif(view: memoryview) -> Iterator[memoryview]:
-    """Yield an AVIF whose Exif items have an unknown type."""
+    """Yield an AVIF in which Exif items have an unknown type."""
     at = 0
     while at + 8 <= len(view):
         size, kind = _BOX.unpack_from(view, at)

@@ -1,4 +1,4 @@
-"""What the bytes are: structure, facts, proof, and the index entry of a stored image."""
+"""Images: their structure, facts and defects, the proof of verification, and the entry of a stored image."""
 
 from __future__ import annotations
 
@@ -17,22 +17,22 @@ if TYPE_CHECKING:
 
 
 class VerifyLevel(StrEnum):
-    """How much is proved before a rendition is kept; each level includes those before it."""
+    """The checks that are made before a rendition is stored; each level includes those before it."""
 
     NONE = "none"
     STRUCTURE = "structure"
     FULL = "full"
     THOROUGH = "thorough"
-    """A WebP is decoded twice: most of what one decode cannot see, two of them do."""
+    """Decodes a WebP twice, which detects most of the damage that one decode misses."""
 
     @property
     def decodes(self) -> bool:
-        """Whether every frame is decoded."""
+        """Return whether every frame is decoded."""
         return self in (VerifyLevel.FULL, VerifyLevel.THOROUGH)
 
 
 class Placeholder(StrEnum):
-    """By what a picture that stands in for another is known; `rules.image.placeholders` defines each."""
+    """The signs of a placeholder; `rules.image.placeholders` defines each."""
 
     TRACKING_PIXEL = "tracking_pixel"
     BLUR_PLACEHOLDER = "blur_placeholder"
@@ -41,25 +41,25 @@ class Placeholder(StrEnum):
 
 
 class Requirements(NamedTuple):
-    """What the bytes must be to be kept."""
+    """The requirements that bytes must meet to be stored."""
 
     level: VerifyLevel = VerifyLevel.FULL
     sha256: Digest | None = None
-    """The caller's own digest of the file, if it has one."""
+    """The digest that the caller requires, if any."""
     width: int | None = None
-    """The width the candidate promises, in pixels."""
+    """Pixels: the width that the candidate promises."""
     strict_width: bool = False
-    """Whether a width other than the promised one is an error rather than a warning."""
+    """True if a width other than the promised one is an error, and not a warning."""
     page: bool = False
-    """Whether a page of images will do as well as an image."""
+    """True if a page of images is accepted."""
     image: bool = True
-    """Whether an image will do; where not, an answer that says it is no page is not read."""
+    """True if an image is accepted; if not, a response that does not claim to be a page is not read."""
     reject_fakes: bool = False
-    """Whether a picture that stands in for another is an error rather than a warning."""
+    """True if a placeholder is an error, and not a warning."""
 
 
 class Format(StrEnum):
-    """The image formats that are recognised by their bytes and can be proved whole."""
+    """The image formats that are recognised by their bytes and can be verified."""
 
     JPEG = "jpeg"
     PNG = "png"
@@ -67,7 +67,7 @@ class Format(StrEnum):
     WEBP = "webp"
     AVIF = "avif"
     OTHER = "other"
-    """None of them: bytes that a caller of `CachingTransport` wants kept unproved."""
+    """Any other format: bytes that a caller of `CachingTransport` wants stored without verification."""
 
     @property
     def extension(self) -> str:
@@ -81,48 +81,48 @@ class Format(StrEnum):
 
 
 class Structure(NamedTuple):
-    """What a walk over the bytes saw without decoding one pixel."""
+    """The structure of an image, found without decoding a pixel."""
 
     format: Format | None
-    """None where the bytes are none of our formats; `defect` then says what they look like."""
+    """The format; None if the bytes are of another one, which `defect` then names."""
     width: int = 0
     height: int = 0
     frames: int = 0
     defect: Defect | None = None
-    """The first thing wrong, or None where the structure is whole to its end."""
+    """The first defect; None if the structure is whole to its end."""
     tail: int = 0
-    """Bytes behind the end of the image, which every reader of the format passes over."""
+    """Bytes after the end of the image, which every reader of the format ignores."""
     most_pixels: int = 0
-    """The pixels of the largest frame or part that a decoder must hold, where that is more than the image."""
+    """Pixels of the largest frame or part that a decoder must hold, if that is more than the image."""
     notes: tuple[str, ...] = ()
-    """Damage to bytes that no pixel depends on: the warnings to give of it."""
+    """Warnings about damage to bytes that no pixel depends on."""
     plane_bytes: float = 0.0
-    """Of an AVIF, the bytes a pixel of what is decoded, before it is made RGB."""
+    """Bytes per pixel of the decoded planes of an AVIF, before they are converted to RGB."""
 
 
 class DecodeLoad(NamedTuple):
-    """What a decode takes, estimated from the header."""
+    """The cost of a decode, estimated from the header."""
 
     memory: int
-    """Bytes at most, besides those of the file."""
+    """Bytes at most, not counting those of the file."""
     pixels: int
-    """Of all frames."""
+    """Pixels of all frames."""
 
 
 class Defect(NamedTuple):
-    """What is wrong with some bytes: a reason one can act on, and a sentence one can read."""
+    """A defect of bytes: a reason for programs, and a sentence for people."""
 
     kind: ErrorKind
     message: str
     limit: LimitName | None = None
-    """The field of `Limits` that the bytes exceed; None where they exceed none."""
+    """The field of `Limits` that the bytes exceed; None if they exceed no limit."""
     kept_at: VerifyLevel | None = None
-    """The level of checking at which the bytes would be kept all the same; None where there is none."""
+    """The highest level at which the bytes would be stored; None if there is none."""
 
 
 @dataclass(frozen=True, slots=True)
 class Facts:
-    """What was seen of an image: what it is, and how far it has been checked."""
+    """Facts about an image, and the checks that it passed."""
 
     format: Format
     width: int
@@ -132,12 +132,12 @@ class Facts:
     bytes: int
     sha256: Digest
     verified: tuple[str, ...]
-    """What was checked, in order: `length`, `structure`, `decode`, `thorough`, the fields of digests that the
-    origin offered (`repr-digest`, …), `sha256`."""
+    """Checks in order: `length`, `structure`, `decode`, `thorough`, the fields with digests that the origin
+    sent (`repr-digest`, …), `sha256`."""
 
 
 class Verified(NamedTuple):
-    """Proof that the bytes behind a ticket may be kept. Only `rules.image.verify.judge` makes one."""
+    """The proof that a staged body may be stored. Only `rules.image.verify` makes one."""
 
     facts: Facts
     staging_id: StagingId
@@ -145,25 +145,25 @@ class Verified(NamedTuple):
 
 
 class Entry(NamedTuple):
-    """What the index knows of a kept rendition: under which key, which bytes, and who gave them."""
+    """The index entry of a stored response: its key, its bytes, and its head."""
 
     key: Key
     facts: Facts
     head: Head
     request_time: float
-    """When the request was sent, in seconds since the epoch (RFC 9111 §4.2.3, request_time)."""
+    """Seconds since the epoch when the request was sent (RFC 9111 §4.2.3, request_time)."""
     response_time: float
-    """When the response's head came (RFC 9111 §4.2.3, response_time)."""
+    """Seconds since the epoch when the head was received (RFC 9111 §4.2.3, response_time)."""
     vary_values: tuple[tuple[str, str], ...] = ()
-    """The request's fields that the response depends on by its Vary, normalised (RFC 9111 §4.1)."""
+    """Request fields that select the response by its Vary, normalized (RFC 9111 §4.1)."""
     redirect_lifetime: float | None = None
-    """Seconds for which the redirects that led to it may be followed unasked; None where there were none."""
+    """Freshness lifetime of the redirect chain in seconds; None without redirects."""
     selector: str = ""
-    """A salted hash of the credentials that the caller sent; empty where it sent none."""
+    """A salted hash of the credentials that the caller sent; empty if it sent none."""
 
 
 class PendingEntry(NamedTuple):
-    """A proved rendition on its way into a store: its bytes, and what the index will know of them."""
+    """A verified body to be committed, and the fields of its index entry."""
 
     verified: Verified
     key: Key
@@ -173,12 +173,12 @@ class PendingEntry(NamedTuple):
     vary_values: tuple[tuple[str, str], ...] = ()
     redirect_lifetime: float | None = None
     renditions: tuple[Rendition, ...] = ()
-    """The list that offered it."""
+    """The renditions of the source set."""
     selector: str = ""
 
     @property
     def entry(self) -> Entry:
-        """What the index will know."""
+        """The entry that the index will have."""
         times = self.request_time, self.response_time
         return Entry(
             self.key,
@@ -197,7 +197,7 @@ class Hit(NamedTuple):
     path: Path
     """The path of its file."""
     record: tuple[Any, ...]
-    """What the store has of it, undecoded."""
+    """The store's record of it, not decoded."""
     decode: Callable[[tuple[Any, ...]], Entry]
     """Makes an entry of `record`; never fails."""
 

@@ -1,4 +1,4 @@
-"""What a page offers: image candidates, source sets, and the choice of one candidate."""
+"""Image candidates and source sets that a page offers, and the choice of one candidate."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ class Candidate(RedactedRepr):
     width: int | None = None
     """The width descriptor, in image pixels (`480w`)."""
     height: int | None = None
-    """The height descriptor, in image pixels (`h`): kept for future compatibility, never used to choose."""
+    """The height descriptor, in image pixels (`h`): parsed for future compatibility, never used to choose."""
     density: float | None = None
     """The pixel density descriptor (`1.5x`)."""
 
 
 Descriptors: TypeAlias = "tuple[tuple[int | None, float | None], ...]"
-"""The width and the density of each candidate, where thousands are read and one is kept."""
+"""The width and the density of each candidate: enough to choose one of thousands."""
 
 
 class SourceKind(StrEnum):
-    """Where a source set was found."""
+    """The place in a page where a source set was found."""
 
     IMG = "img"
     PICTURE = "picture"
@@ -52,22 +52,22 @@ class SourceKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Problem(RedactedRepr):
-    """Something a parser could not read: where, what stood there, and what is wrong with it."""
+    """A part of the input that a parser could not read: its position, its text, and what is wrong with it."""
 
     position: int
-    """Offset in characters in the text given, of what was found; in an HTML page, of the start tag of
-    the element that says it (of a picture: its `img`); of a `Link` field, in its value."""
+    """Offset in characters: in a text, of what was found; in an HTML page, of the start tag of the element
+    (for a picture, its `img`); in a `Link` field, in its value."""
     found: str
     reason: str
     line: int = 0
-    """Of the position, in a page or text given to `find_images`; 1 is the first. 0 of a `Link` field."""
+    """Line of the position, in a page or text given to `find_images`; 1 is the first. 0 in a `Link` field."""
     column: int = 0
-    """In characters; 1 is the first."""
+    """Column of the position, in characters; 1 is the first."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Source(RedactedRepr):
-    """Renditions that stand for an image where their conditions hold: a `<source>` of a picture."""
+    """Candidates that a picture offers under conditions: a `<source>` element."""
 
     candidates: tuple[Candidate, ...]
     media: str = ""
@@ -77,25 +77,25 @@ class Source(RedactedRepr):
 
 @dataclass(frozen=True, slots=True, repr=False)
 class SourceSet(RedactedRepr):
-    """One image, as the list of renditions a page offers of it."""
+    """One image, as the list of candidates that a page offers for it."""
 
     candidates: tuple[Candidate, ...]
-    """Of an `img`: those of its srcset, and its src where none of them has a width."""
+    """Candidates: for an `img` those of its srcset, and its src where none of them has a width."""
     kind: SourceKind = SourceKind.TEXT
     sizes: str = ""
     alt: str = ""
     problems: tuple[Problem, ...] = ()
     position: int = 0
-    """Offset in characters of the first candidate in the text it was read from."""
+    """Offset in characters of the first candidate in the text that it was read from."""
     sources: tuple[Source, ...] = ()
-    """What a picture offers before its `img`, in order: the first that holds is taken."""
+    """The `<source>` elements of a picture, in order: the first whose conditions hold is used."""
     placeholder: str = ""
-    """The URL of what stands in the place of a lazy image until a script has fetched it."""
+    """The URL of the picture that a lazy image shows until a script has loaded it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Viewport:
-    """The screen a choice is made for: CSS pixels, and device pixels to a CSS pixel (`dpr`)."""
+    """The screen that a choice is made for: CSS pixels, and device pixels per CSS pixel (`dpr`)."""
 
     width: float
     height: float
@@ -105,7 +105,7 @@ class Viewport:
 
 
 class RowFormat(StrEnum):
-    """How an input of many rows is written."""
+    """The format of an input of many rows."""
 
     LINES = "lines"
     CSV = "csv"
@@ -114,7 +114,7 @@ class RowFormat(StrEnum):
 
 
 class Policy(StrEnum):
-    """By which rule one rendition is chosen; `rules.image.choose` defines each."""
+    """The rule by which one candidate is chosen; `rules.image.choose` defines each."""
 
     COVER = "cover"
     NEAREST = "nearest"
@@ -124,14 +124,14 @@ class Policy(StrEnum):
 
 
 class Browser(StrEnum):
-    """Whose reading of a page is followed where browsers differ; docs/browsers.md says where."""
+    """The browser that is followed where browsers read a page differently; docs/browsers.md lists where."""
 
     CHROMIUM = "chromium"
     FIREFOX = "firefox"
 
 
 class ReferrerPolicy(StrEnum):
-    """How much a request tells of the page that an image stands on (Referrer Policy, §3)."""
+    """The part of the page's URL that a request for its image reveals (Referrer Policy, §3)."""
 
     NO_REFERRER = "no-referrer"
     SAME_ORIGIN = "same-origin"
@@ -152,12 +152,12 @@ class Choice(RedactedRepr):
     why: str
     policy: Policy
     width: int | None
-    """The width asked for, in device pixels; None where none was."""
+    """The requested width in device pixels; None if none was requested."""
     source_set: SourceSet
     formats: tuple[str, ...] = ()
-    """Those that were wanted; empty where any will do."""
+    """The formats that the caller accepts; empty if it accepts any."""
     page: str = ""
-    """The URL of the page it was found on, where that is known."""
+    """The URL of the page that offers the image, if that is known."""
 
     @property
     def url(self) -> str:
@@ -166,8 +166,8 @@ class Choice(RedactedRepr):
 
 
 class Rendition(NamedTuple):
-    """One of the URLs of an image, and how wide the image is promised to be there."""
+    """One of the URLs of an image, and the width that its descriptor promises."""
 
     key: Key
     width: int
-    """In pixels, by its descriptor; 0 where it has none."""
+    """Pixels, by its descriptor; 0 without one."""

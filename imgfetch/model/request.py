@@ -1,4 +1,4 @@
-"""What is requested, within which limits, and the response head."""
+"""Requests, the limits and settings that they are made with, and the response head."""
 
 from __future__ import annotations
 
@@ -15,82 +15,82 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """The bounds every fetch is kept within. Seconds, bytes, pixels; none of them means "no limit"."""
+    """The limits of every fetch, in seconds, bytes and pixels; no value means "no limit"."""
 
     connect_timeout: float = 10.0
     read_timeout: float = 20.0
     total_timeout: float = 120.0
-    """For one image: all its requests, waits, candidates and decodes. Not its turns in the queues for a host
-    and for a decoder."""
+    """Seconds for one image: all its requests, waits, candidates and decodes; not the time in the
+    queues for a host and for a decoder."""
     lowest_speed: int = 1_000
-    """Bytes a second below which a body is given up, on an average over `lowest_speed_time`."""
+    """Bytes per second, on an average over `lowest_speed_time`, below which a download is aborted."""
     lowest_speed_time: float = 20.0
     retries: int = 3
     backoff_base: float = 0.5
     backoff_cap: float = 30.0
     max_bytes: int = 50_000_000
     max_pixels: int = 50_000_000
-    """Of one frame."""
+    """Pixels of one frame."""
     max_total_pixels: int = 300_000_000
-    """Of all frames of an image together."""
+    """Pixels of all frames of an image together."""
     max_frames: int = 1_000
     max_images: int = 10_000
-    """Images that are taken from one page that came from the network."""
+    """Images that are taken from one page of the network."""
     decode_memory: int = 512_000_000
-    """Bytes that all images which this process decodes at once may take, by estimate. An image for which no
-    memory is left waits; one that would need more than seven eighths of it by itself is refused."""
+    """Bytes that all decodes of this process may take at once, by estimate. An image for which no memory is
+    left waits; an image that needs more than seven eighths of it by itself is refused."""
     max_redirects: int = 10
     jobs: int = 32
-    """Requests in flight at once, in all."""
+    """Requests at once, in all."""
     per_host: int = 6
-    """Requests in flight at once to one host and port."""
+    """Requests at once to one host and port."""
     per_address: int = 24
-    """Connections at once to one address, whatever names lead there; not where a proxy or another transport
-    makes them."""
+    """Connections at once to one address, by all host names together; not where a proxy or another transport
+    connects."""
 
 
 class Settings(NamedTuple):
-    """What a caller decides for every image of a run."""
+    """The caller's decisions for every image of a run."""
 
     limits: Limits = Limits()
     level: VerifyLevel = VerifyLevel.FULL
     strict_width: bool = False
     expect_width: int | None = None
-    """The width that every image must have, in place of what its descriptor promises."""
+    """The width in pixels that every image must have, instead of that of its descriptor."""
     reject_fakes: bool = False
     user_agent: str = "imgfetch"
     headers: tuple[tuple[str, str], ...] = ()
-    """Sent to the origin of the source as the caller wrote it, and to no other."""
+    """Fields for the origin of the source as the caller wrote it, and for no other."""
     headers_for: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
-    """Origins that the caller names, and what is sent to each of them, however a request comes there."""
+    """Origins that the caller names, and the fields for each of them, also for redirects to it."""
     allow_downgrade: bool = False
-    """Whether a redirect may lead from https: to http:."""
+    """True if a redirect may lead from https: to http:."""
     refresh: bool = False
-    """Whether to ask the origin even where the answer is held."""
+    """True to revalidate fresh stored responses too."""
     offline: bool = False
-    """Whether to make no request at all."""
+    """True to send no request."""
     reuse: bool = False
-    """Whether a wider rendition of the same source set that is held will do for the chosen one."""
+    """True if a stored, wider rendition of the same source set may serve instead of the chosen one."""
     key_ignore: tuple[str, ...] = ()
-    """Shell patterns for the query parameters that do not tell one image from another."""
+    """Shell patterns for the query parameters that keys leave out."""
     robots: str = ""
-    """The name by which origins may turn us away, in robots.txt and elsewhere; empty where we do not look."""
+    """The user agent that robots.txt and other opt-outs are read for; empty to ignore them."""
     referer: str = ""
-    """The URL of a page that all images are said to stand on; empty where each has its own, or none."""
+    """The URL of the page to name as referrer for all images; empty to use the page of each image."""
     referrer_policy: ReferrerPolicy = ReferrerPolicy.STRICT_ORIGIN
-    """How much origins are told of the page that an image stands on."""
+    """The part of the page's URL that requests reveal."""
 
     def __repr__(self) -> str:
         return redacted_repr(self, (name for name in self._fields if name not in ("headers", "headers_for")))
 
 
 class SourceOrigin(NamedTuple):
-    """The origin of a source as the caller wrote it: what the caller gives belongs to it alone."""
+    """The origin of a source as the caller wrote it: headers and userinfo belong to it alone."""
 
     origin: str = ""
-    """Scheme, host and port; empty where there is none, or where a request has left it."""
+    """Scheme, host and port; empty without one, and after a redirect to another."""
     userinfo: str = ""
-    """`user:password`, where the source names them."""
+    """`user:password`, if the source has them."""
 
     def __repr__(self) -> str:
         return redacted_repr(self, (name for name in self._fields if name != "userinfo"))
@@ -100,12 +100,12 @@ NO_SOURCE_ORIGIN = SourceOrigin()
 
 
 class Secrets(NamedTuple):
-    """What a caller gives that selects the stored response: all of its fields but for some preferences."""
+    """The caller's fields that select the stored response: all but some preferences."""
 
     sent: tuple[tuple[str, str], ...] = ()
-    """With the request itself."""
+    """Fields of the request itself."""
     redirected: tuple[tuple[str, str], ...] = ()
-    """With the requests that redirects may lead to."""
+    """Fields of the requests that redirects may lead to."""
 
     def __repr__(self) -> str:
         return redacted_repr(self, (name for name in self._fields if name not in ("sent", "redirected")))
@@ -126,38 +126,38 @@ class Request(NamedTuple):
 
 
 class Fetch(NamedTuple):
-    """A request to be sent, and what the engine needs to know of it. Conditional where `entry` is set."""
+    """A request, and the engine's bookkeeping for it. Conditional if `entry` is set."""
 
     key: Key
-    """The key that the response is stored under: of the URL that was requested first, before redirects."""
+    """The key for the response: that of the first URL, before redirects."""
     request: Request
     entry: Entry | None = None
-    """The stored response that is revalidated."""
+    """The stored response to revalidate."""
     hops: int = 0
-    """How many redirects led here."""
+    """The number of redirects so far."""
     redirect_lifetime: float | None = None
-    """Seconds for which all of them may be followed unasked; None where there were none."""
+    """Freshness lifetime of the redirect chain in seconds; None without redirects."""
     bypass_caches: bool = False
-    """Whether it goes past every cache on the way, for what came before was damaged."""
+    """True to bypass every cache on the way, since an earlier response was damaged."""
     page: str = ""
-    """The URL of the page that it is asked for on behalf of, where that is known."""
+    """The URL of the page that offers the image, if that is known."""
     partial: Partial | None = None
-    """What has come of it before, to be gone on with if it is still the same."""
+    """The beginning of the body, to be resumed if the origin still has the same."""
     renditions: tuple[Rendition, ...] = ()
-    """The list it was chosen from, to be filed with what comes."""
+    """The renditions of the source set, to be stored with the response."""
     unsigned: str = ""
-    """The URL without its signature; `url` itself where it is empty."""
+    """The URL without its signature; empty if it has none."""
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN
-    """What the source's own origin may be sent, as long as the redirects have not left it."""
+    """The origin for the caller's headers, until a redirect leaves it."""
     secrets: Secrets = NO_SECRETS
-    """What of the caller's fields selects the response that is stored under `key`."""
+    """The caller's fields that select the response under `key`."""
 
     def __repr__(self) -> str:
         return redacted_repr(self, (name for name in self._fields if name != "secrets"))
 
     @property
     def resource(self) -> str:
-        """What the URL names, however it is signed: what a validator or a beginning belongs to."""
+        """The URL without its signature: a validator, or the beginning of a body, belongs to it."""
         return self.unsigned or self.request.url
 
 
@@ -167,13 +167,13 @@ class Head(NamedTuple):
     url: str
     status: int
     headers: tuple[tuple[str, str], ...] = ()
-    """In the order received; names in lower case."""
+    """Fields in the order received; names in lower case."""
 
     def __repr__(self) -> str:
         return redacted_repr(self, self._fields)
 
     def get(self, name: str) -> str | None:
-        """The values of a field joined by commas (RFC 9110 §5.3), or None. `name` in lower case."""
+        """Return the values of the field, joined by commas (RFC 9110 §5.3), or None. `name` in lower case."""
         found = None
         for field_name, value in self.headers:
             if field_name == name:
@@ -182,20 +182,20 @@ class Head(NamedTuple):
 
 
 class Partial(NamedTuple):
-    """The beginning of a body that broke off, claimed by whoever holds it."""
+    """The beginning of a body, claimed for one download that may resume it."""
 
     staging_id: StagingId
     length: int
-    """Bytes that have come."""
+    """Bytes received."""
     head: Head
-    """Of the response that began it: it has the length of the whole, and the entity tag."""
+    """The head of the first response: it has the length of the whole, and the entity tag."""
 
 
 class Lease(NamedTuple):
-    """Who is fetching something, of all that share a store."""
+    """The right to download for a key, or the process that has it."""
 
     ours: bool
     holder: str = ""
-    """Opaque; of one that died and of who takes over from it the same."""
+    """An opaque name of the download; a process that takes over from one that died has the same."""
     token: str = ""
-    """Of ours: the store's own."""
+    """The store's name for our lease; empty for another's."""

@@ -1,4 +1,4 @@
-"""How a job ended: an image that was served, or a failure."""
+"""Results of a job: an image that was served, or a failure."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ErrorKind(StrEnum):
-    """Why something failed: stable slugs, part of the interface, each explained in docs/errors.md."""
+    """Reasons of failures: stable slugs, part of the interface, each explained in docs/errors.md."""
 
     # The network
     DNS = "dns"
@@ -28,12 +28,12 @@ class ErrorKind(StrEnum):
     INCOMPLETE = "incomplete"
     PROTOCOL = "protocol"
     TLS = "tls"
-    # What the origin answered
+    # The response
     HTTP_STATUS = "http_status"
     RATE_LIMITED = "rate_limited"
     TOO_MANY_REDIRECTS = "too_many_redirects"
     BAD_REDIRECT = "bad_redirect"
-    # What we will not do
+    # Our policy
     BAD_URL = "bad_url"
     BLOCKED = "blocked"
     OPTED_OUT = "opted_out"
@@ -44,7 +44,7 @@ class ErrorKind(StrEnum):
     UNSUPPORTED_FORMAT = "unsupported_format"
     OFFLINE = "offline"
     NOT_LOCKED = "not_locked"
-    # What the bytes are
+    # The bytes
     EMPTY = "empty"
     NOT_IMAGE = "not_image"
     NOT_PAGE = "not_page"
@@ -70,49 +70,49 @@ class ErrorKind(StrEnum):
 
 
 class CacheStatus(StrEnum):
-    """Where a served rendition came from."""
+    """The source of a served rendition."""
 
     FETCHED = "fetched"
     CACHED = "cached"
     REVALIDATED = "revalidated"
     STALE = "stale"
-    """Held, no longer fresh, and served all the same: the origin allows it, or could not be reached."""
+    """Stored and no longer fresh, but served: the origin allows it, or could not be reached."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Failure(RedactedRepr):
-    """An expected failure, as a value: one candidate's, or an image's when no candidate was left."""
+    """An expected failure, as a value: of one candidate, or of an image when no candidate was left."""
 
     kind: ErrorKind
     message: str
-    """What happened, in one printable line without the URL."""
+    """One printable line that says what happened, without the URL."""
     url: str
-    """Redacted: no credentials, no secrets from the query."""
+    """The URL without credentials, and without secrets in its query."""
     http_status: int | None = None
     attempts: int = 0
-    """Requests made, but for redirects, and for those that met an idle connection as it ended."""
+    """Requests sent, not counting redirects and requests on idle connections that the origin closed."""
     retryable: bool = False
-    """Whether asking again later may help."""
+    """True if a retry later may help."""
     retry_after: float | None = None
-    """Seconds the origin asked us to wait (RFC 9110 §10.2.3)."""
+    """Seconds to wait, by the origin's Retry-After (RFC 9110 §10.2.3)."""
     hint: str | None = None
-    """What the reader can do about it."""
+    """One sentence on what to do about it."""
     limit: LimitName | None = None
-    """The field of `Limits` that was hit; None where no limit was the reason."""
+    """The field of `Limits` that was hit; None if no limit was the reason."""
     tried: tuple[Failure, ...] = ()
-    """Of an image with several candidates: how each one failed, in the order tried."""
+    """Failures of the candidates of an image, in the order tried."""
     source: str = ""
-    """What the caller gave, shortened, and `index` its position among the sources of a run."""
+    """The source as the caller gave it, shortened; `index` is its position among the sources of a run."""
     index: int = 0
     position: int = 0
-    """Of the image among those that its source offers."""
-    # What it takes to ask again, secrets and all: for programs, and in no repr that might be logged.
+    """Position of the image among those that its source offers."""
+    # All that a retry needs, with secrets: for programs, and not in the repr, which may be logged.
     given: str = field(default="", repr=False)
-    """What the caller gave: a URL as it was, the path of a file, a text cut short if it is long."""
+    """The source: a URL unchanged, the path of a file, or a text, shortened if it is long."""
     choice: Choice | None = field(default=None, repr=False)
-    """What was to be fetched, and what else was offered; None where the source could not be read."""
+    """The choice that failed, with its alternatives; None if the source could not be read."""
     source_origin: SourceOrigin = field(default=SourceOrigin(), repr=False)
-    """The origin that what the caller gives belongs to."""
+    """The origin that the caller's headers and userinfo belong to."""
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -121,20 +121,20 @@ class Served(RedactedRepr):
 
     choice: Choice
     candidate: Candidate
-    """The candidate that was served: the chosen one, or the next that was alive."""
+    """The candidate that was served: the chosen one, or the first alternative that worked."""
     entry: Entry
     path: Path
     origin: CacheStatus
     attempts: int = 0
-    """Requests made for this candidate, counted likewise."""
+    """Requests sent for this candidate, counted as in `Failure`."""
     tried: tuple[Failure, ...] = ()
-    """The candidates that were tried first and failed."""
+    """Failures of the candidates that were tried before."""
     warnings: tuple[str, ...] = ()
     source: str = ""
-    """What the caller gave, shortened, and `index` its position among the sources of a run."""
+    """The source as the caller gave it, shortened; `index` is its position among the sources of a run."""
     index: int = 0
     position: int = 0
-    """Of the image among those that its source offers."""
+    """Position of the image among those that its source offers."""
 
     @property
     def url(self) -> str:
@@ -143,7 +143,7 @@ class Served(RedactedRepr):
 
     @property
     def reused(self) -> bool:
-        """Whether a wider rendition that was held stood in for the chosen one."""
+        """Return whether a wider, stored rendition was served instead of the chosen one."""
         return not self.tried and self.candidate.url != self.choice.url
 
     @property
@@ -153,7 +153,7 @@ class Served(RedactedRepr):
 
     @property
     def format(self) -> Format:
-        """What the bytes are, whatever a header or a file name says."""
+        """The format of the bytes; headers and file names do not matter."""
         return self.entry.facts.format
 
     @property
@@ -168,35 +168,35 @@ class Served(RedactedRepr):
 
     @property
     def bytes(self) -> int:
-        """The size of the file."""
+        """The size of the file in bytes."""
         return self.entry.facts.bytes
 
     @property
     def verified(self) -> tuple[str, ...]:
-        """What was checked before it was kept."""
+        """The checks that were made before it was stored."""
         return self.entry.facts.verified
 
     @property
     def fakes(self) -> tuple[Placeholder, ...]:
-        """By what it may be known to stand in for another picture; each is the first word of a warning."""
+        """The signs that it is a placeholder; each is the first word of a warning."""
         slugs = [warning.partition(":")[0] for warning in self.warnings]
         return tuple(fake for fake in Placeholder if fake in slugs)
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
-        """The fields of the response that brought it, names in lower case."""
+        """The fields of the stored response, names in lower case."""
         return self.entry.head.headers
 
 
 class Page(NamedTuple):
-    """An HTML page that came where an image or a page was wanted. It is kept nowhere."""
+    """An HTML page that an origin sent for a URL of an image or a page. It is not stored."""
 
     head: Head
     data: bytes
     failed: Failure
-    """What it is to one who wanted an image."""
+    """The failure for a caller that wanted an image."""
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN
-    """What its images on the source's own origin may be sent; nothing where redirects have left that."""
+    """The origin for the caller's headers, also for images of the page; none after a redirect to another."""
 
 
 Outcome: TypeAlias = Served | Failure

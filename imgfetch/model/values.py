@@ -10,23 +10,23 @@ if TYPE_CHECKING:
 
 
 Key = NewType("Key", str)
-"""What was asked: a URL without its signature, in one spelling for all that name the same resource."""
+"""A key of the cache: a URL without its signature, normalized, so that equal resources have equal keys."""
 
 
 Digest = NewType("Digest", str)
-"""What bytes are: their SHA-256 in 64 lower-case hexadecimal digits."""
+"""A SHA-256 of bytes, in 64 lower-case hexadecimal digits."""
 
 
 StagingId = NewType("StagingId", str)
-"""A store's ticket for bytes not yet proved. Opaque: never a path, of no use to any other store."""
+"""A store's name for a body that is not verified. Opaque: not a path, and of no use to another store."""
 
 
 LimitName: TypeAlias = """Literal[
     "connect_timeout", "read_timeout", "total_timeout", "lowest_speed", "max_bytes", "max_pixels",
     "max_total_pixels", "max_frames", "max_images", "decode_memory", "max_redirects"
 ]"""
-"""A field of `Limits` that a fetch can run into."""
+"""A field of `Limits` that a fetch can hit."""
 
 
 Buffer: TypeAlias = "bytes | bytearray | memoryview | mmap"
-"""Bytes one can look into without copying them."""
+"""Bytes that can be read without a copy."""
