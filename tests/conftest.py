@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from imgfetch.demo import news
+from imgfetch.store.disk_store import DiskStore
 from origin import Origin, whole
 from pictures import encoded
 
@@ -58,3 +60,16 @@ def news_origin(home: Path) -> Iterator[Origin]:
 def cache(tmp_path: Path) -> Path:
     """A folder for a cache that is not there yet."""
     return tmp_path / "cache"
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A folder for a disk store that is not there yet."""
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def store(root: Path) -> Iterator[DiskStore]:
+    """A disk store in `root` that does not wait for other processes."""
+    with closing(DiskStore(root, busy_timeout=0.05)) as store:
+        yield store

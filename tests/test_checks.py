@@ -18,6 +18,7 @@ import pytest
 from PIL import Image as Picture
 
 import imgfetch
+from disks import mounted
 from fakes import FakeClock
 from imgfetch import Cache, CachingTransport, Client, InputError, Lock
 from imgfetch.cli import main
@@ -30,7 +31,6 @@ from imgfetch.store.lookup_sql import lookup_paths
 from keeping import CAT, DOG, digest, keep
 from origin import Origin, status, whole
 from pictures import encoded
-from test_disk import mounted
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 import litter
+from disks import ROUNDS, child, fails, index_of, mounted
 from fakes import FakeClock
 from imgfetch.model.result import ErrorKind
 from imgfetch.model.values import Key
@@ -24,7 +25,6 @@ from imgfetch.store.maintenance import Cleared
 from imgfetch.store.staged_body import IN_MEMORY
 from keeping import CAT, DOG, keep, written
 from litter import key
-from test_disk import ROUNDS, child, fails, index_of, mounted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from disks import child, mounted, strace
 from imgfetch.model.image import Verified
 from imgfetch.model.markup import Rendition
 from imgfetch.model.values import Key
@@ -22,7 +23,6 @@ from imgfetch.store.index.schema import version_at
 from imgfetch.store.layout import INDEX
 from imgfetch.store.lookup_sql import VERSION, lookup_paths
 from keeping import CAT, DOG, HEAD, facts, keep, keep_proved, written
-from test_disk import child, mounted, strace
 
 if TYPE_CHECKING:
     from keeping import Cache

@@ -48,7 +48,7 @@ class AccessTimes:
         self._last_told: tuple[float, float] | None = None
         """The time of the index, and that of the clock that is never set when it was read."""
         self._accessed: dict[Digest, int] = {}
-        """The objects whose access is buffered, and their last recorded access."""
+        """The last recorded access of each object that has a buffered one."""
         self._checks: dict[Digest, tuple[int, float]] = {}
         """The `mtime_ns` of each object that was hashed and is whole, and the time of that."""
         self._unwritten_checks: set[Digest] = set()

@@ -119,12 +119,12 @@ class DiskStore:
         selector: str | None = "",
         at_once: bool = False,
     ) -> Entry | None:
-        """Return the stored response under `key`; None if there is none, or its bytes are gone or changed.
+        """Return the stored response under `key`; None if its bytes are gone or changed too.
 
         Only entries of that `selector` count; if it is None, those of every selector. Of several variants the
         latest that `headers` select (RFC 9111 §4.1) is returned; if `headers` is None, the latest.
 
-        An object whose size and time are those in the index is taken for whole if it was hashed recently; any
+        An object with the size and time that the index has is taken for whole if it was hashed recently; any
         other is hashed. `at_once` raises `CheckDueError` if that would take long.
         """
         try:
@@ -219,7 +219,7 @@ class DiskStore:
     def holding(self, sha256: Digest, *, at_once: bool = False) -> tuple[Path, Entry | None] | None:
         """Return path and latest entry of the object with this digest; None if it is not there, or damaged.
 
-        There is no entry if every URL under which it was stored has other bytes by now. `at_once` raises
+        The entry is None if every URL under which it was stored has other bytes by now. `at_once` raises
         `CheckDueError` if many bytes would have to be hashed first.
         """
         with self._translate_errors:
@@ -284,8 +284,8 @@ class DiskStore:
     def acquire(self, key: Key, headers: tuple[tuple[str, str], ...]) -> Lease:
         """Acquire the lease to fetch `key` with such headers; if it is taken, return its holder.
 
-        The holder may be in this process or another. Where there is no cache yet, or no lock can be had,
-        every caller gets a lease.
+        The holder may be in this process or another. Before the cache is made, and if no lock can be
+        had, every caller gets a lease.
         """
         try:
             return self._leases.take("\n".join([key, *map(": ".join, headers)]))
@@ -383,7 +383,7 @@ class DiskStore:
     def prune(self, bounds: Bounds, *, grace: float = IN_USE, dry_run: bool = False) -> Pruned:
         """Evict what exceeds `bounds`, and delete leftovers (`store.maintenance`).
 
-        Objects whose last recorded use is within `grace` seconds are spared.
+        Objects with a recorded use within `grace` seconds are spared.
         """
         from imgfetch.store.maintenance import Pruned, Pruning
 

@@ -101,7 +101,7 @@ def make_folder(path: str) -> None:
 
 
 def listing(folder: str) -> list[os.DirEntry[str]]:
-    """Return what lies in a folder, by name; nothing if there is no folder."""
+    """Return what lies in a folder, by name; nothing if the folder does not exist."""
     try:
         with os.scandir(folder) as items:
             return sorted(items, key=lambda item: item.name)

@@ -77,7 +77,7 @@ class Leases:
     def take(self, name: str) -> Lease:
         """Acquire the lease of `name`, or return that of its holder.
 
-        Raises `OSError` if there is no file, or no lock can be had.
+        Raises `OSError` if the file does not exist, or no lock can be had.
         """
         self._leave_to_parent()
         number = int.from_bytes(sha256(name.encode("utf-8", "surrogatepass")).digest()[:8]) % _RANGES

@@ -74,7 +74,7 @@ class Pruned:
     outdated: Cleared = Cleared()
     """Parts of the cache in an older format than this version's."""
     forgotten: int = 0
-    """Rows whose object is gone."""
+    """Rows without an object."""
     compacted: int = 0
     """Bytes by which the index is smaller."""
     left: Cleared = Cleared()

@@ -75,7 +75,7 @@ class Publisher:
         self._clock = clock
         self._translate_errors = translate_errors
         self._unsynced_folders: set[str] = set()
-        """Folders of objects whose names may not be durable yet, whether or not their objects were made."""
+        """New folders of objects, with names that may not be durable yet, even if their objects failed."""
 
     def commit(self, pending: Sequence[PendingEntry]) -> list[Entry | CacheError]:
         """Publish bodies and index them; return for each its entry, or the error that prevented it.

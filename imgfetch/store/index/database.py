@@ -71,7 +71,7 @@ class Database:
         self._writing = _Connection(elapsed)  # where both locks are needed, this one is taken first
 
     def rows(self, statement: str, values: tuple[object, ...] = ()) -> list[Row]:
-        """Return all rows of a query; none where there is no index, or a damaged one was moved aside."""
+        """Return all rows of a query; none if the index does not exist, or was damaged and moved aside."""
         with self._reading.lock:
             try:
                 return self._read(statement, values)

@@ -61,7 +61,7 @@ class Objects:
             yield from rows.objects_in(some)
 
     def between(self, first: str, end: str) -> list[Object]:
-        """Return the objects whose digests are at least `first` and less than `end`."""
+        """Return the objects with digests from `first` to before `end`."""
         return [*rows.objects_in(self._database.rows(_BETWEEN, (first, end)))]
 
     def by_use(self) -> Iterator[StoredObject]:

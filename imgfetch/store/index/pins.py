@@ -1,4 +1,4 @@
-"""Pins: keys whose objects are not evicted."""
+"""Pins: keys with objects that are not evicted."""
 
 from __future__ import annotations
 

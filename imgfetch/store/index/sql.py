@@ -50,7 +50,7 @@ def execute(connection: sqlite3.Connection, statements: Iterable[Statement]) -> 
 
 
 def execute_rows(connection: sqlite3.Connection, statement: str, rows: Sequence[Row]) -> None:
-    """Execute a statement whose `{}` stands for any number of rows."""
+    """Execute a statement in which `{}` stands for any number of rows."""
     start = 0
     for many in _ROWS_A_STATEMENT:
         while len(rows) - start >= many:

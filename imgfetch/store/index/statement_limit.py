@@ -18,8 +18,8 @@ class StatementLimit:
     """Ends a statement that takes too long, or that a signal handler interrupts.
 
     SQLite calls `tick` after every `INSTRUCTIONS`, and drops what it raises. A signal handler may raise (the
-    command line's does). So its exception is caught within the generator, whose frame is inside its `try`
-    whenever Python may call a handler, and raised when the statement is over.
+    command line's does). So its exception is caught within the generator, which is inside its `try` whenever
+    Python may call a handler, and raised when the statement is over.
     """
 
     def __init__(self, elapsed: Callable[[], float], *, is_limited: bool) -> None:
