@@ -234,7 +234,7 @@ class FakeTransport:
 
     def __init__(self) -> None:
         self.answers: dict[str, list[FakeReply | Exception]] = {}
-        self.asks: list[Request] = []
+        self.requests: list[Request] = []
         self.under_way = self.most_under_way = 0
         self.closed = False
 
@@ -245,13 +245,13 @@ class FakeTransport:
         ]
 
     @asynccontextmanager
-    async def send(self, ask: Request) -> AsyncIterator[FakeReply]:
-        self.asks.append(ask)
+    async def send(self, request: Request) -> AsyncIterator[FakeReply]:
+        self.requests.append(request)
         self.under_way += 1
         self.most_under_way = max(self.most_under_way, self.under_way)
         try:
             await asyncio.sleep(0)
-            answers = self.answers[ask.url]
+            answers = self.answers[request.url]
             reply = answers.pop(0) if len(answers) > 1 else answers[0]
             if isinstance(reply, Exception):
                 raise reply

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from engine_world import H, World
 from imgfetch import Client, Failure, Image, ImgfetchError, InputError, Limits
 from imgfetch.engine.events import BytesReceived
 from imgfetch.model.result import ErrorKind
 from imgfetch.rules.crawl import robots
 from origin import Origin, cut, endless, gzip, head, raw, redirect, reset, stall, status, whole
 from pictures import encoded
-from test_engine import H, World
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -191,12 +191,12 @@ async def test_of_many_origins_those_asked_last_are_remembered() -> None:
     for host in hosts:
         world.transport.answer(host + "/robots.txt", (200, rules))
         await world.failed(host + "/1")
-    assert len(world.transport.asks) == 5
+    assert len(world.transport.requests) == 5
     for host in reversed(hosts[2:]):
         await world.failed(host + "/2")
-    assert len(world.transport.asks) == 5
+    assert len(world.transport.requests) == 5
     await world.failed(hosts[0] + "/2")
-    assert len(world.transport.asks) == 6
+    assert len(world.transport.requests) == 6
 
 
 # What a response, and a page, says

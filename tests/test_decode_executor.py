@@ -12,8 +12,11 @@ import pytest
 
 from imgfetch.decode.decode_executor import MAX_ABANDONED, DecodeExecutor, DecodeThread, is_decoding
 from imgfetch.decode.memory import DecodeMemory
+from imgfetch.errors import NetworkError
 from imgfetch.model.image import DecodeLoad
+from imgfetch.model.result import ErrorKind
 from imgfetch.ports import DecodingStopped, never_stop
+from tasks import no_unretrieved_errors
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Iterator
@@ -233,3 +236,28 @@ def eventually(is_so: Callable[[], bool]) -> bool:
             return True
         time.sleep(0.01)
     return False
+
+
+async def test_work_is_awaited_however_often_its_caller_is_cancelled() -> None:
+    runner, begun, go_on, ended = DecodeExecutor(1_000_000), threading.Event(), threading.Event(), []
+
+    def work() -> None:
+        begun.set()
+        go_on.wait(10)
+        ended.append(1)
+        raise NetworkError(ErrorKind.RESET, "dropped")
+
+    with no_unretrieved_errors():
+        task = asyncio.create_task(runner.run(work))
+        while not begun.is_set():
+            await asyncio.sleep(0)
+        for _ in range(3):
+            task.cancel()
+            for _ in range(3):
+                await asyncio.sleep(0)
+        assert not task.done()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert ended
+    runner.close()

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from children import running
+from engine_world import PIXEL, H, World, choice_of
 from imgfetch import Client, Limits
 from imgfetch.engine.events import WaitingForOtherProcess
 from imgfetch.errors import CacheError
@@ -34,7 +35,6 @@ from keeping import CAT, DOG, facts, keep, keep_proved, written
 from origin import Origin as Loopback
 from origin import stall, whole
 from pictures import encoded
-from test_engine import PIXEL, H, World, choice_of
 from test_reuse import reply
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ class Beside(World):
     async def lead_by_another(self) -> None:
         """Let another process be fetching /a, with fields such as ours."""
         await self.served("/probe")
-        self.store.leases[Key(H + "/a"), self.transport.asks[0].headers] = self.other
+        self.store.leases[Key(H + "/a"), self.transport.requests[0].headers] = self.other
 
     def has_landed(self) -> None:
         """Let the other process be done."""

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from engine_world import PIXEL, H, World, choice_of
 from fakes import FakeReply
 from imgfetch.errors import NetworkError
 from imgfetch.model.request import Head, SourceOrigin
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure, Page, Served
 from pictures import encoded
-from test_engine import PIXEL, H, World, choice_of
 
 if TYPE_CHECKING:
     from imgfetch.engine.engine import Engine
@@ -36,7 +36,7 @@ async def again(world: World, *, after: float, engine: Engine | None = None) -> 
 
 
 def asked_with(world: World, number: int) -> dict[str, str]:
-    return dict(world.transport.asks[number].headers)
+    return dict(world.transport.requests[number].headers)
 
 
 async def test_what_states_its_lifetime_is_asked_about_when_it_is_over() -> None:
@@ -49,7 +49,7 @@ async def test_what_states_its_lifetime_is_asked_about_when_it_is_over() -> None
     assert await again(world, after=1) is CacheStatus.REVALIDATED
     assert asked_with(world, 1)["if-none-match"] == '"1"'
     assert await again(world, after=599) is CacheStatus.CACHED
-    assert len(world.transport.asks) == 2
+    assert len(world.transport.requests) == 2
 
 
 async def test_what_states_nothing_is_fresh_for_a_day() -> None:
@@ -190,4 +190,8 @@ async def test_a_304_about_another_image_is_not_taken_for_a_confirmation() -> No
     )
     await again(world, after=0)
     assert await again(world, after=61) is CacheStatus.FETCHED
-    assert ["if-none-match" in dict(ask.headers) for ask in world.transport.asks] == [False, True, False]
+    assert ["if-none-match" in dict(request.headers) for request in world.transport.requests] == [
+        False,
+        True,
+        False,
+    ]

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from engine_world import PIXEL, H, World, choice_of
 from imgfetch import Cache, CachingTransport, Client
 from imgfetch.cli import main
 from imgfetch.model.request import Head
@@ -21,7 +22,6 @@ from imgfetch.rules.http.signed_urls import unsigned
 from origin import Origin as Loopback
 from origin import ranged, whole
 from pictures import encoded
-from test_engine import PIXEL, H, World, choice_of
 from test_reuse import reply
 
 if TYPE_CHECKING:
@@ -228,7 +228,7 @@ async def test_a_stale_image_is_asked_about_under_its_new_signature() -> None:
     world.clock.time += 61
     assert (await world.served(signed(2))).origin is CacheStatus.REVALIDATED
     assert world.urls() == [signed(1), signed(2)]
-    assert dict(world.transport.asks[1].headers)["if-none-match"] == '"1"'
+    assert dict(world.transport.requests[1].headers)["if-none-match"] == '"1"'
     assert (await world.served(signed(3))).origin is CacheStatus.CACHED
 
 
