@@ -1,4 +1,4 @@
-"""`http.address_slots`: how many connections one address has, whatever names lead to it."""
+"""`http.address_slots`: the limit of connections to one address, whatever names lead to it."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ WHOLE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nimage"
 
 
 class World:
-    """A server that all names lead to, and a transport that may make two connections to it."""
+    """A server that all names lead to, and a pool that may make two connections to it."""
 
     def __init__(self) -> None:
         self.opened = self.port = 0
@@ -64,7 +64,7 @@ class World:
 
     @asynccontextmanager
     async def get(self, name: str) -> AsyncIterator[bytes]:
-        """Ask for an image by the name of its host, and hold its connection for the block."""
+        """Request an image from a host, and use its connection for the length of the block."""
         url = f"http://{name}.example:{self.port}/a"
         async with self.transport.send(Request(url)) as reply:
             yield b"".join([bytes(piece) async for piece in reply.body()])
@@ -94,7 +94,7 @@ async def world() -> AsyncIterator[World]:
     assert not made.transport._slots.waiting
 
 
-async def test_names_of_one_address_share_what_it_may_have() -> None:
+async def test_all_names_of_an_address_share_its_limit() -> None:
     async with world() as it:
         async with it.get("a"), it.get("b") as body:
             assert body == b"image"
@@ -108,7 +108,7 @@ async def test_names_of_one_address_share_what_it_may_have() -> None:
         busy.pass_on()
 
 
-async def test_a_connection_that_is_kept_open_counts_and_makes_room_for_one_that_is_needed() -> None:
+async def test_an_idle_connection_counts_and_is_closed_for_one_that_is_needed() -> None:
     async with world() as it:
         for name in "abab":
             async with it.get(name):
@@ -124,7 +124,7 @@ async def test_a_connection_that_is_kept_open_counts_and_makes_room_for_one_that
         assert it.opened == 4
 
 
-async def test_who_waits_is_called_in_turn_and_passes_on_what_he_does_not_use() -> None:
+async def test_waiting_requests_get_a_slot_in_turn_and_pass_on_an_unused_one() -> None:
     async with world() as it, AsyncExitStack() as stack:
         await stack.enter_async_context(it.get("a"))
         async with it.get("b"):
@@ -140,7 +140,7 @@ async def test_who_waits_is_called_in_turn_and_passes_on_what_he_does_not_use() 
         waiting[3].cancel()
 
 
-async def test_what_comes_to_no_connection_takes_no_part() -> None:
+async def test_an_attempt_that_fails_to_connect_frees_its_slot() -> None:
     async with world() as it:
         port, it.port = it.port, 1024
         for _ in range(3):
@@ -164,7 +164,7 @@ async def test_what_comes_to_no_connection_takes_no_part() -> None:
             pass
 
 
-async def test_another_address_of_a_name_is_used_where_the_first_is_busy() -> None:
+async def test_another_address_of_a_name_is_used_if_the_first_is_busy() -> None:
     async with world() as it, it.get("a"), it.get("b"):
         it.addresses = ["127.0.0.1", "127.0.0.9"]
         async with it.get("c"), it.get("d"):
@@ -217,7 +217,9 @@ CLIENT = """if True:
 """
 
 
-def test_96_names_of_one_address_are_asked_24_at_a_time(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_96_names_of_one_address_have_24_connections_at_a_time(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
     code = (sys.executable, "-c", CLIENT, str(tmp_path_factory.mktemp("cache") / "cache"))
     ran = subprocess.run(
         [*code, encoded("webp", 96, 54).hex()], capture_output=True, text=True, timeout=100, check=False

@@ -1,4 +1,4 @@
-"""`CachingTransport` in other people's httpx code: what it keeps, what it passes on, what it tells."""
+"""`CachingTransport` in any httpx program: what it stores, what passes through, what it reports."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ WEBP = encoded("webp", 96, 54)
 URL = "https://h.example/a"
 
 
-class Within(httpx.AsyncBaseTransport):
-    """A transport that gives one answer after the other, the last one again and again."""
+class Inner(httpx.AsyncBaseTransport):
+    """A transport that gives its responses in turn, and the last one from then on."""
 
     def __init__(self, *answers: httpx.Response | Exception | Callable[[], httpx.Response]) -> None:
         self.answers = list(answers)
@@ -60,22 +60,22 @@ def answer(body: bytes = WEBP, status: int = 200, **fields: str) -> Callable[[],
     return lambda: httpx.Response(status, headers=headers, stream=httpx.ByteStream(body))
 
 
-def client(cache: Path, within: Within, clock: Clock | None = None, **options: Any) -> httpx.AsyncClient:  # noqa: ANN401 (keywords of many types)
-    transport = CachingTransport(cache, transport=within, clock=clock or FakeClock(), **options)
+def client(cache: Path, inner: Inner, clock: Clock | None = None, **options: Any) -> httpx.AsyncClient:  # noqa: ANN401 (keywords of many types)
+    transport = CachingTransport(cache, transport=inner, clock=clock or FakeClock(), **options)
     return httpx.AsyncClient(transport=transport, verify=False)
 
 
-async def test_an_image_is_kept_proved_and_given_again_with_its_path(tmp_path: Path) -> None:
-    within = Within(answer(cache_control="max-age=60"))
-    async with client(tmp_path / "cache", within) as http:
+async def test_an_image_is_verified_stored_and_served_with_its_path(tmp_path: Path) -> None:
+    inner = Inner(answer(cache_control="max-age=60"))
+    async with client(tmp_path / "cache", inner) as http:
         first, second = await http.get(URL), await http.get(URL)
     assert first.content == second.content == WEBP
-    told, again = first.extensions["imgfetch"], second.extensions["imgfetch"]
-    assert (told["origin"], again["origin"], len(within.requests)) == ("fetched", "cached", 1)
-    assert told["path"] == again["path"]
-    assert told["path"].read_bytes() == WEBP
+    extension, again = first.extensions["imgfetch"], second.extensions["imgfetch"]
+    assert (extension["origin"], again["origin"], len(inner.requests)) == ("fetched", "cached", 1)
+    assert extension["path"] == again["path"]
+    assert extension["path"].read_bytes() == WEBP
     assert second.headers["age"] == "0"
-    assert within.closed
+    assert inner.closed
 
 
 @pytest.mark.parametrize(
@@ -89,24 +89,26 @@ async def test_an_image_is_kept_proved_and_given_again_with_its_path(tmp_path: P
         (WEBP, 200, {"content_encoding": "x-unknown"}, None),
     ],
 )
-async def test_what_is_no_whole_image_passes_through_and_is_not_kept(
+async def test_a_body_that_is_not_a_whole_image_passes_through_and_is_not_stored(
     tmp_path: Path, body: bytes, status: int, fields: dict[str, str], problem: str | None
 ) -> None:
-    within = Within(answer(body, status, **{"cache_control": "max-age=60", **fields}))
-    async with client(tmp_path / "cache", within) as http:
+    inner = Inner(answer(body, status, **{"cache_control": "max-age=60", **fields}))
+    async with client(tmp_path / "cache", inner) as http:
         for _ in range(2):
             response = await http.get(URL)
             assert (response.content, response.status_code) == (body, status)
-            told = response.extensions["imgfetch"]
-            assert (told["origin"], told["path"]) == ("fetched", None)
-            assert told.get("problem", "").partition(":")[0] == (problem or "")
-    assert len(within.requests) == 2
+            extension = response.extensions["imgfetch"]
+            assert (extension["origin"], extension["path"]) == ("fetched", None)
+            assert extension.get("problem", "").partition(":")[0] == (problem or "")
+    assert len(inner.requests) == 2
 
 
-async def test_without_verification_anything_is_kept_and_an_image_under_its_own_name(tmp_path: Path) -> None:
+async def test_without_verification_any_body_is_stored_and_an_image_with_its_own_suffix(
+    tmp_path: Path,
+) -> None:
     cache = tmp_path / "cache"
-    within = Within(answer(b"{}", content_type="application/json", cache_control="max-age=60"), answer())
-    async with client(cache, within, verify="none") as http:
+    inner = Inner(answer(b"{}", content_type="application/json", cache_control="max-age=60"), answer())
+    async with client(cache, inner, verify="none") as http:
         await http.get(URL)
         response = await http.get(URL)
         assert response.json() == {}
@@ -116,28 +118,28 @@ async def test_without_verification_anything_is_kept_and_an_image_under_its_own_
     assert [verdict.problem for verdict in imgfetch.Cache(cache).verify()] == [None, None]
 
 
-async def test_it_shares_a_cache_with_the_client_and_neither_takes_the_others_word_for_proof(
+async def test_it_shares_a_cache_with_the_client_and_each_requires_its_own_level_of_verification(
     tmp_path: Path,
 ) -> None:
     cache = tmp_path / "cache"
-    within = Within(answer(cache_control="max-age=60"))
+    inner = Inner(answer(cache_control="max-age=60"))
     clock = SystemClock()
-    async with client(cache, within, clock, verify="none") as http:
+    async with client(cache, inner, clock, verify="none") as http:
         await http.get(URL)
-    for transport in (within, Within(answer(cache_control="max-age=60"))):
+    for transport in (inner, Inner(answer(cache_control="max-age=60"))):
         async with client(cache, transport, clock) as http:
             response = await http.get(URL)
         async with Client(cache, transport=transport) as images:
             assert (await images.get(URL)).origin == "cached"
     assert (response.extensions["imgfetch"]["origin"], response.content) == ("cached", WEBP)
-    assert len(within.requests) == 2
+    assert len(inner.requests) == 2
 
 
-async def test_an_apostrophe_in_a_query_makes_no_second_image_of_one(tmp_path: Path) -> None:
+async def test_an_apostrophe_in_a_query_is_the_same_image_in_both_spellings(tmp_path: Path) -> None:
     """httpx sends it as it is written, browsers and the `Client` its escape."""
     cache = tmp_path / "cache"
-    within = Within(answer(cache_control="max-age=60"))
-    async with client(cache, within, SystemClock()) as http:
+    inner = Inner(answer(cache_control="max-age=60"))
+    async with client(cache, inner, SystemClock()) as http:
         for url in (f"{URL}?it's", f"{URL}?it%27s"):
             assert (await http.get(url)).content == WEBP
     async with Client(cache, offline=True) as images:
@@ -145,7 +147,7 @@ async def test_an_apostrophe_in_a_query_makes_no_second_image_of_one(tmp_path: P
             assert (await images.get(url)).origin == "cached"
         found = [image async for image in images.get_many([f"{URL}?it's", f"{URL}?it%27s"])]
     assert [image.url for image in found] == [f"{URL}?it%27s"] * 2
-    assert [request.url.raw_path.partition(b"?")[2] for request in within.requests] == [b"it's"]
+    assert [request.url.raw_path.partition(b"?")[2] for request in inner.requests] == [b"it's"]
     kept = imgfetch.Cache(cache)
     assert [entry.key for entry in kept.entries()] == [f"{URL}?it%27s"]
     assert kept.pin(f"{URL}?it's") and kept.unpin(f"{URL}?it%27s")  # noqa: PT018
@@ -153,45 +155,45 @@ async def test_an_apostrophe_in_a_query_makes_no_second_image_of_one(tmp_path: P
     assert kept.find(f"{URL}?it%27s") is None
 
 
-async def test_the_client_serves_no_body_that_is_no_image(tmp_path: Path) -> None:
+async def test_the_client_does_not_serve_a_stored_body_that_is_not_an_image(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    async with client(cache, Within(answer(b"{}", cache_control="max-age=60")), verify="none") as http:
+    async with client(cache, Inner(answer(b"{}", cache_control="max-age=60")), verify="none") as http:
         await http.get(URL)
     with pytest.raises(imgfetch.PolicyError, match="not in the cache"):
         await Client(cache, offline=True, verify="none").get(URL)
 
 
-async def test_a_confirmed_image_is_given_with_the_fields_of_the_304(tmp_path: Path) -> None:
+async def test_a_revalidated_image_is_served_with_the_fields_of_the_304(tmp_path: Path) -> None:
     clock = FakeClock()
-    within = Within(
+    inner = Inner(
         answer(cache_control="max-age=60", etag='"1"', x="old"),
         answer(b"", 304, cache_control="max-age=60", etag='"1"', x="new"),
     )
-    async with client(tmp_path / "cache", within, clock) as http:
+    async with client(tmp_path / "cache", inner, clock) as http:
         await http.get(URL)
         clock.time += 61
         response = await http.get(URL)
     assert response.extensions["imgfetch"]["origin"] == "revalidated"
     assert (response.status_code, response.content, response.headers["x"]) == (200, WEBP, "new")
-    assert within.requests[1].headers["if-none-match"] == '"1"'
+    assert inner.requests[1].headers["if-none-match"] == '"1"'
 
 
-async def test_a_304_about_another_image_is_not_taken_for_a_confirmation(tmp_path: Path) -> None:
-    within = Within(
+async def test_a_304_about_another_image_confirms_nothing(tmp_path: Path) -> None:
+    inner = Inner(
         answer(cache_control="max-age=0", etag='"1"'),
         answer(b"", 304, etag='"2"'),
         answer(b"new", etag='"2"'),
     )
-    async with client(tmp_path / "cache", within) as http:
+    async with client(tmp_path / "cache", inner) as http:
         await http.get(URL)
         assert (await http.get(URL)).content == b"new"
-    assert ["if-none-match" in request.headers for request in within.requests] == [False, True, False]
+    assert ["if-none-match" in request.headers for request in inner.requests] == [False, True, False]
 
 
-async def test_a_stale_image_stands_in_for_an_origin_out_of_reach(tmp_path: Path) -> None:
+async def test_a_stale_image_is_served_while_the_origin_is_unreachable(tmp_path: Path) -> None:
     clock = FakeClock()
-    within = Within(answer(cache_control="max-age=60"), httpx.ConnectError("nobody there"))
-    async with client(tmp_path / "cache", within, clock) as http:
+    inner = Inner(answer(cache_control="max-age=60"), httpx.ConnectError("nobody there"))
+    async with client(tmp_path / "cache", inner, clock) as http:
         await http.get(URL)
         clock.time += 61
         response = await http.get(URL)
@@ -200,17 +202,17 @@ async def test_a_stale_image_stands_in_for_an_origin_out_of_reach(tmp_path: Path
             await http.get(URL + "other")
 
 
-async def test_a_body_that_is_not_read_to_its_end_is_not_kept(tmp_path: Path) -> None:
+async def test_a_body_that_is_not_read_to_its_end_is_not_stored(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    within = Within(answer(cache_control="max-age=60"))
-    async with client(cache, within) as http:
+    inner = Inner(answer(cache_control="max-age=60"))
+    async with client(cache, inner) as http:
         async with http.stream("GET", URL) as response:
             assert response.status_code == 200
         assert imgfetch.Cache(cache).find(URL) is None
         assert list((cache / "scratch-v1").glob("*")) == [] or not cache.exists()
 
 
-async def test_an_object_that_is_evicted_before_it_is_given_is_fetched_again(
+async def test_an_object_that_is_evicted_before_it_is_served_is_fetched_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def evict() -> None:
@@ -229,14 +231,14 @@ async def test_an_object_that_is_evicted_before_it_is_given_is_fetched_again(
         raise httpx.ConnectError("gone")
 
     fresh = answer(cache_control="max-age=60, stale-if-error=600", etag='"1"')
-    within = Within(fresh)
+    inner = Inner(fresh)
     clock = FakeClock()
-    async with client(tmp_path / "cache", within, clock) as http:
+    async with client(tmp_path / "cache", inner, clock) as http:
         await http.get(URL)
         async with http.stream("GET", URL) as response:
             evict()
             assert await response.aread() == WEBP
-        assert len(within.requests) == 1
+        assert len(inner.requests) == 1
 
         await http.get(URL)
         find = DiskStore.find
@@ -253,7 +255,7 @@ async def test_an_object_that_is_evicted_before_it_is_given_is_fetched_again(
             assert only.status_code == 504
 
         for gone, status in ((evicted(304), 200), (evicted(503), 503), (unreachable, None)):
-            within.answers = [fresh, gone, fresh]
+            inner.answers = [fresh, gone, fresh]
             url = f"{URL}{status}"
             await http.get(url)
             clock.time += 61
@@ -264,32 +266,32 @@ async def test_an_object_that_is_evicted_before_it_is_given_is_fetched_again(
                 assert (await http.get(url)).status_code == status
 
 
-async def test_what_is_larger_than_is_kept_passes_through(tmp_path: Path) -> None:
-    within = Within(answer(cache_control="max-age=60"))
+async def test_a_body_over_the_limit_passes_through(tmp_path: Path) -> None:
+    inner = Inner(answer(cache_control="max-age=60"))
     limits = imgfetch.Limits(max_bytes=10)
-    async with client(tmp_path / "cache", within, limits=limits) as http:
+    async with client(tmp_path / "cache", inner, limits=limits) as http:
         response = await http.get(URL)
     assert response.content == WEBP
     assert response.extensions["imgfetch"]["path"] is None
 
 
-async def test_a_cache_that_cannot_be_used_is_said_so(tmp_path: Path) -> None:
+async def test_a_folder_that_is_not_a_cache_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    async with client(tmp_path / "file", Within(answer())) as http:
+    async with client(tmp_path / "file", Inner(answer())) as http:
         with pytest.raises(imgfetch.CacheError, match="is a file"):
             await http.get(URL)
 
 
 async def test_no_credential_is_written_to_the_cache(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    within = Within(answer(cache_control="max-age=60", vary="Authorization, Cookie", set_cookie="s=SECRET"))
+    inner = Inner(answer(cache_control="max-age=60", vary="Authorization, Cookie", set_cookie="s=SECRET"))
     headers = {"Authorization": "Bearer SECRET", "Cookie": "s=SECRET"}
-    async with client(cache, within, verify="none") as http:
+    async with client(cache, inner, verify="none") as http:
         for _ in range(2):
             await http.get(URL, headers=headers)
-        assert len(within.requests) == 1
+        assert len(inner.requests) == 1
         await http.get(URL, headers={"Authorization": "Bearer OTHER"})
-        assert len(within.requests) == 2
+        assert len(inner.requests) == 2
     assert not any(b"SECRET" in path.read_bytes() for path in cache.rglob("*") if path.is_file())
 
 
@@ -307,7 +309,7 @@ class Cut(httpx.AsyncByteStream):
         self.closed = True
 
 
-async def test_a_stale_image_that_many_ask_for_is_asked_about_once_and_leaves_nothing_open(
+async def test_a_stale_image_is_revalidated_once_for_many_requests_and_leaves_nothing_open(
     tmp_path: Path,
 ) -> None:
     bodies: list[Cut] = []
@@ -316,18 +318,18 @@ async def test_a_stale_image_that_many_ask_for_is_asked_about_once_and_leaves_no
         bodies.append(Cut())
         return httpx.Response(200, headers={"cache-control": "max-age=0"}, stream=bodies[-1])
 
-    within = Within(answer(cache_control="max-age=0, stale-while-revalidate=60", etag='"1"'), cut)
-    transport = CachingTransport(tmp_path / "cache", transport=within, clock=FakeClock())
+    inner = Inner(answer(cache_control="max-age=0, stale-while-revalidate=60", etag='"1"'), cut)
+    transport = CachingTransport(tmp_path / "cache", transport=inner, clock=FakeClock())
     async with httpx.AsyncClient(transport=transport, verify=False) as http:
         await http.get(URL)
         stale = await asyncio.gather(*(http.get(URL) for _ in range(20)))
         assert {response.extensions["imgfetch"]["origin"] for response in stale} == {"stale"}
         await asyncio.gather(*transport._in_background)
         assert [body.closed for body in bodies] == [True]
-        assert len(within.requests) == 2
+        assert len(inner.requests) == 2
         await http.get(URL)
         await asyncio.gather(*transport._in_background)
-        assert len(within.requests) == 3  # it failed, and is asked about again
+        assert len(inner.requests) == 3  # it failed, and is asked about again
         assert list((tmp_path / "cache" / "scratch-v1").glob("*")) == []
 
 
@@ -342,11 +344,13 @@ class Locked:
         self._connection.close()
 
 
-async def test_what_the_origin_has_done_does_not_fail_for_the_sake_of_the_cache(tmp_path: Path) -> None:
+async def test_a_request_that_the_origin_carried_out_does_not_fail_because_of_the_cache(
+    tmp_path: Path,
+) -> None:
     cache = tmp_path / "cache"
     kept = answer(cache_control="no-cache", etag='"1"')
-    within = Within(kept, answer(b"", 304, etag='"1"', x="new"), answer())
-    transport = CachingTransport(cache, transport=within, clock=FakeClock())
+    inner = Inner(kept, answer(b"", 304, etag='"1"', x="new"), answer())
+    transport = CachingTransport(cache, transport=inner, clock=FakeClock())
     async with httpx.AsyncClient(transport=transport, verify=False) as http:
         await http.get(URL)
         with closing(DiskStore(cache, busy_timeout=0.05)) as impatient, closing(Locked(cache)):
@@ -358,21 +362,21 @@ async def test_what_the_origin_has_done_does_not_fail_for_the_sake_of_the_cache(
             assert (await http.post(URL)).status_code == 200
 
 
-async def test_a_cache_that_cannot_be_read_is_gone_without(tmp_path: Path) -> None:
+async def test_a_cache_that_cannot_be_read_is_bypassed(tmp_path: Path) -> None:
     cache = tmp_path / "cache"
-    within = Within(answer(cache_control="max-age=60"))
-    async with client(cache, within) as http:
+    inner = Inner(answer(cache_control="max-age=60"))
+    async with client(cache, inner) as http:
         await http.get(URL)
     with closing(sqlite3.connect(cache / "index-v1.sqlite")) as connection:
         connection.execute("PRAGMA user_version = 99")
-    async with client(cache, within) as http:
+    async with client(cache, inner) as http:
         assert (await http.get(URL)).content == WEBP
-    assert len(within.requests) == 2
+    assert len(inner.requests) == 2
 
 
-async def test_what_a_post_makes_invalid_is_forgotten_without_holding_up_the_loop(tmp_path: Path) -> None:
-    within = Within(answer(cache_control="max-age=60"))
-    transport = CachingTransport(tmp_path / "cache", transport=within, clock=FakeClock())
+async def test_a_post_invalidates_entries_without_blocking_the_loop(tmp_path: Path) -> None:
+    inner = Inner(answer(cache_control="max-age=60"))
+    transport = CachingTransport(tmp_path / "cache", transport=inner, clock=FakeClock())
     where: list[str] = []
     remove = transport._store.remove
 
@@ -385,13 +389,13 @@ async def test_what_a_post_makes_invalid_is_forgotten_without_holding_up_the_loo
         await http.get(URL)
         await http.post(URL)
         await http.get(URL)
-    assert len(within.requests) == 3
+    assert len(inner.requests) == 3
     assert where
     assert threading.main_thread().name not in where
 
 
-async def test_a_transport_that_cannot_be_closed_keeps_nothing_else_open(tmp_path: Path) -> None:
-    class Stuck(Within):
+async def test_a_transport_whose_close_fails_leaves_nothing_else_open(tmp_path: Path) -> None:
+    class Stuck(Inner):
         async def aclose(self) -> None:
             raise OSError("stuck")
 
@@ -413,8 +417,8 @@ async def test_a_transport_that_cannot_be_closed_keeps_nothing_else_open(tmp_pat
         await assembly._runner.run(lambda: None)
 
 
-async def test_threads_that_are_at_work_do_not_hold_up_the_loop_when_they_are_ended(tmp_path: Path) -> None:
-    transport = CachingTransport(tmp_path / "cache", transport=Within(answer()))
+async def test_closing_does_not_block_the_loop_while_threads_finish(tmp_path: Path) -> None:
+    transport = CachingTransport(tmp_path / "cache", transport=Inner(answer()))
     go_on = threading.Event()
     work = asyncio.create_task(transport._threads.run(lambda: go_on.wait(10)))
     await asyncio.sleep(0.01)
@@ -437,14 +441,14 @@ async def test_threads_that_are_at_work_do_not_hold_up_the_loop_when_they_are_en
         *((text, None) for text in ("lines=0-1", "bytes=a-b", "bytes 0-1", "", "bytes=" + "9" * 9999 + "-")),
     ],
 )
-def test_a_single_span_of_bytes_is_understood(wanted: str, span: tuple[int, int] | None) -> None:
+def test_a_range_of_one_span_is_parsed(wanted: str, span: tuple[int, int] | None) -> None:
     assert proxy_policy._span(wanted, 10) == span
 
 
-async def test_a_body_is_passed_on_whose_decode_is_not_over_in_time(tmp_path: Path) -> None:
+async def test_a_body_whose_decode_takes_too_long_passes_through(tmp_path: Path) -> None:
     body = apng(2_000, 70)
     limits = Limits(total_timeout=0.3)
-    transport = CachingTransport(tmp_path, transport=Within(answer(body)), limits=limits)
+    transport = CachingTransport(tmp_path, transport=Inner(answer(body)), limits=limits)
     async with httpx.AsyncClient(transport=transport) as client:
         response = await asyncio.wait_for(client.get(URL), 10)
     assert response.content == body

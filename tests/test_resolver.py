@@ -1,4 +1,4 @@
-"""Look-ups of names: which may start, what a stuck one holds up, and that none holds up the end."""
+"""Look-ups of names: which may start, what a stuck one delays, and that ending waits for none of them."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_parent_domain_is_the_last_two_labels(host: str, parent: str) -> Non
     assert name_lookups.parent(host) == parent
 
 
-def test_eight_are_at_work_at_once_and_stuck_ones_are_replaced_up_to_64() -> None:
+def test_eight_lookups_run_at_once_and_stuck_ones_are_replaced_up_to_64() -> None:
     running: list[Running] = []
     for total in (8, 16, 24, 32, 40, 48, 56, 64):
         while name_lookups.next_to_start([f"h{len(running)}.example", "other.test"], running) == 0:
@@ -47,7 +47,7 @@ def test_eight_are_at_work_at_once_and_stuck_ones_are_replaced_up_to_64() -> Non
     assert name_lookups.next_to_start(["h.example"], running) is None
 
 
-def test_two_of_one_parent_domain_are_at_work_at_once_and_others_go_first() -> None:
+def test_two_lookups_of_one_parent_domain_run_at_once_and_others_go_first() -> None:
     running = [Running("cdn.example", stuck=False)] * 2
     assert name_lookups.next_to_start(["c.cdn.example", "d.cdn.example", "h.test"], running) == 2
     assert name_lookups.next_to_start(["c.cdn.example"], running) is None
@@ -64,7 +64,7 @@ def test_one_parent_domain_cannot_use_up_all_threads() -> None:
 
 
 class Slow:
-    """A resolver that answers for no name in `slow.*` before it is told to."""
+    """A resolver that answers for names in `slow.*` only when a test lets it."""
 
     def __init__(self) -> None:
         self.answer = threading.Event()
@@ -85,7 +85,7 @@ def slow() -> Iterator[Slow]:
 
 
 @pytest.mark.anyio
-async def test_names_that_are_never_answered_do_not_hold_up_a_healthy_one(slow: Slow) -> None:
+async def test_names_that_are_never_answered_do_not_delay_a_healthy_one(slow: Slow) -> None:
     names = Names(asyncio.get_running_loop().time, slow.look_up)
     names._lookups = Lookups(slow.look_up, stuck_after=0.01)
     stuck = [asyncio.create_task(names.resolve(f"slow.h{number}.example")) for number in range(30)]
@@ -99,7 +99,7 @@ async def test_names_that_are_never_answered_do_not_hold_up_a_healthy_one(slow: 
 
 
 @pytest.mark.anyio
-async def test_what_nobody_waits_for_any_more_is_not_looked_up(slow: Slow) -> None:
+async def test_a_lookup_is_dropped_from_the_queue_when_its_last_caller_leaves(slow: Slow) -> None:
     names = Names(asyncio.get_running_loop().time, slow.look_up)
     first = [asyncio.create_task(names.resolve(f"slow{number}.h.example")) for number in range(2)]
     await asyncio.sleep(0)
@@ -122,7 +122,7 @@ async def test_an_address_is_not_looked_up(slow: Slow) -> None:
     assert slow.asked == ["127.1"]
 
 
-def test_a_loop_may_end_before_its_look_ups(slow: Slow) -> None:
+def test_a_loop_may_end_before_its_lookups(slow: Slow) -> None:
     names = Names(lambda: 0.0, slow.look_up)
 
     async def look(host: str) -> list[str]:
@@ -163,7 +163,7 @@ CLIENT = """if True:
 """
 
 
-def test_an_image_of_a_healthy_host_comes_and_closing_waits_for_no_look_up(tmp_path: Path) -> None:
+def test_an_image_of_a_healthy_host_is_fetched_and_closing_waits_for_no_lookup(tmp_path: Path) -> None:
     """A child asks for 30 images whose names take ten minutes to look up, and for a healthy one."""
     with Origin() as origin:
         url = origin.route("/a", whole(encoded("webp", 96, 54))).replace("127.0.0.1", "h.test")
