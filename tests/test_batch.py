@@ -263,7 +263,7 @@ def test_a_second_run_asks_only_for_what_is_not_there(
     asked = [request.path for request in origin.requests if request.path != "/robots.txt"]
     assert len(asked) == 3
     assert "/late.webp" in asked
-    assert "1 done before, as out/manifest.jsonl says" in again.err
+    assert "1 done before, according to out/manifest.jsonl" in again.err
     assert sorted(record["index"] for record in again.records) == [0, 1, 2, 3]
     assert sorted(again.files) == sorted(PICTURES[:4])
 
@@ -427,7 +427,7 @@ def test_an_input_that_cannot_be_used_is_one_line_and_exit_code_2(
 
     for name, words in (
         ("empty.csv", "no column srcset or url; it has none"),
-        ("blank.txt", "empty; a source a row was expected"),
+        ("blank.txt", "empty; expected a source a row"),
         ("missing.csv", "cannot be read: No such file"),
         ("none.txt.gz", "cannot be read: Not a gzipped file"),
         ("cut.txt.gz", "cannot be read"),

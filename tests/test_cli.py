@@ -562,7 +562,7 @@ def test_an_input_that_cannot_be_used_is_one_line_and_exit_code_2(
     complains(capsys, 2, "0 is too few", command, "-w", "0", "https://h.example/a.webp")
     complains(capsys, 2, "1280x720@2", command, "--viewport", "wide", "https://h.example/a.webp")
     complains(capsys, 2, "missing.lst", command, "-i", "missing.lst")
-    complains(capsys, 2, "a source a line was expected", command, "-i", "blank.txt")
+    complains(capsys, 2, "expected a source a line", command, "-i", "blank.txt")
     complains(capsys, 2, "COMMAND")
     complains(capsys, 2, "see imgfetch cache prune --help", "cache", "prune", "--fast")
     complains(capsys, 2, "fetch", "fetch", "https://h.example/a.webp")

@@ -1,4 +1,4 @@
-"""From options to sources, and how to choose from them."""
+"""Makes sources, choices and header fields from the options of a command."""
 
 from __future__ import annotations
 
@@ -22,56 +22,58 @@ if TYPE_CHECKING:
     from imgfetch.api.sources import Source
 
 
-def lots_of(options: argparse.Namespace) -> Iterator[Sequence[Source | InputError]]:
-    """What was given to read, drawn as it is needed, or why a line cannot be. Raises `InputError`.
+def batches_of(options: argparse.Namespace) -> Iterator[Sequence[Source | InputError]]:
+    """Yield the sources in batches, or the error of a line that cannot be read. Raises `InputError`.
 
-    The lines of a file come many at a time, those of a pipe one by one: whoever writes them may be waiting
-    for an answer.
+    The lines of a file are batched. Those of a pipe come one by one: the program that writes them may wait
+    for a result.
     """
     if not options.sources and options.input_file is None:
         raise InputError(ErrorKind.BAD_INPUT, f"no SOURCE was given; see imgfetch {options.command} --help")
     for source in options.sources:
-        yield (_standard_input() if source == "-" else meant(source, options.base),)
+        yield (_standard_input() if source == "-" else source_of(source, options.base),)
     if options.input_file is not None:
         name: str = options.input_file
         lines: Iterator[Source | InputError] = _lines(name)
         if options.files:
-            lines = (meant(line, options.base) if isinstance(line, str) else line for line in _lines(name))
-        yield from batched(lines, lot_of(name))
+            lines = (
+                source_of(line, options.base) if isinstance(line, str) else line for line in _lines(name)
+            )
+        yield from batched(lines, batch_size_of(name))
 
 
-def meant(text: str, base: str) -> Source:
-    """Return a path where a user who types `text` means a file, and else the text itself.
+def source_of(text: str, base: str) -> Source:
+    """Return a path if `text` names a file, else the text itself.
 
-    What has `://` in it is never a file. One word that exists nowhere, and could only be a URL with a scheme
-    or a base, is a file that is missing.
+    A text with `://` is never a file. A word that would be a URL only with a scheme or a base is the name of
+    a file that is missing.
     """
     if "://" in text or "\n" in text or len(text) > _LONGEST_PATH:
         return text
     word = text.strip()
     is_missing = word and not (base or is_url_like(word) or len(word.split()) > 1)
-    return Path(text) if is_missing or exists(text) else text  # noqa: PTH110 (a Path costs more than the look)
+    return Path(text) if is_missing or exists(text) else text  # noqa: PTH110 (a Path is slower)
 
 
 _LONGEST_PATH = 4096
-"""Characters; the system takes no longer path."""
+"""Characters of a path (PATH_MAX)."""
 
 
 def sources_of(options: argparse.Namespace) -> Iterator[Source | InputError]:
-    """The same, one by one. Raises `InputError`."""
-    return chain.from_iterable(lots_of(options))
+    """Yield the sources one by one. Raises `InputError`."""
+    return chain.from_iterable(batches_of(options))
 
 
-def lot_of(name: str) -> int:
-    """How many lines of an input are looked up together: of what is no file, none waits for another."""
-    return _LOT if name != "-" and isfile(name) else 1  # noqa: PTH113 (pathlib is slow)
+def batch_size_of(name: str) -> int:
+    """Return how many lines of an input are looked up together: only those of a file are at hand."""
+    return _BATCH if name != "-" and isfile(name) else 1  # noqa: PTH113 (pathlib is slow)
 
 
-_LOT = 64
+_BATCH = 64
 
 
 def rows_of(options: argparse.Namespace) -> Iterator[str | InputError]:
-    """The rows of an input, drawn as they are needed. Raises `InputError`."""
+    """Yield the rows of an input as they are needed. Raises `InputError`."""
     from imgfetch.readers.input_rows import form_of, rows
 
     name: str = options.input
@@ -87,7 +89,7 @@ def rows_of(options: argparse.Namespace) -> Iterator[str | InputError]:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InputError(ErrorKind.BAD_INPUT, f"cannot be read: {why}", name) from error
     if not found:
-        raise InputError(ErrorKind.BAD_INPUT, "empty; a source a row was expected", name)
+        raise InputError(ErrorKind.BAD_INPUT, "empty; expected a source a row", name)
 
 
 def _opened(name: str) -> BinaryIO:
@@ -97,11 +99,11 @@ def _opened(name: str) -> BinaryIO:
         return open(name, "rb")  # noqa: PTH123 (as below)
     import gzip
 
-    return gzip.open(name, "rb")  # type: ignore[return-value] # it is read as any other
+    return gzip.open(name, "rb")  # type: ignore[return-value] # it is read like a file
 
 
 def choosing_of(options: argparse.Namespace) -> Choosing:
-    """How to choose, as the library takes it."""
+    """Return the keywords of a choice."""
     return {
         "width": options.width,
         "viewport": options.viewport,
@@ -130,7 +132,7 @@ def _standard_input() -> BinaryIO:
 
 
 def _lines(name: str) -> Iterator[str | InputError]:
-    from imgfetch.readers.lines import bounded_lines, too_long  # many runs read no list
+    from imgfetch.readers.lines import bounded_lines, too_long  # few runs read a list
 
     found = False
     try:
@@ -146,4 +148,4 @@ def _lines(name: str) -> Iterator[str | InputError]:
     except OSError as error:
         raise InputError(ErrorKind.BAD_INPUT, f"cannot be read: {error.strerror}", name) from error
     if not found:
-        raise InputError(ErrorKind.BAD_INPUT, "empty; a source a line was expected", name)
+        raise InputError(ErrorKind.BAD_INPUT, "empty; expected a source a line", name)

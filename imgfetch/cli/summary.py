@@ -29,7 +29,7 @@ class Summary:
         self._min_share: tuple[int, int] | None = options.fail_under
         self._report = report
         self._path_of = _copier(options.directory)
-        self.passed_over = 0
+        self.skipped = 0
         """Images of an earlier run, which this run does not print."""
         self._count: Counter[str] = Counter()
         self._failures: Counter[ErrorKind] = Counter()
@@ -77,7 +77,7 @@ class Summary:
         return available * whole >= part * (available + self._failures.total())
 
     def _available(self) -> int:
-        return self._count.total() + self.passed_over
+        return self._count.total() + self.skipped
 
     def _summary(self) -> Iterator[str]:
         failed = self._failures.total()

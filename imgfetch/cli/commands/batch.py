@@ -1,9 +1,9 @@
-"""`imgfetch batch`: a manifest of many in, a folder of images out, and a line about each.
+"""`imgfetch batch`: fetches the sources of a file into a folder, and writes a line about each image.
 
-    INPUT ─▶ rows ─▶ done before? ──yes──▶ passed over
-                        └──no──▶ errands ─▶ as `get` ─▶ files, and lines of DEST/manifest.jsonl
+    INPUT ─▶ rows ─▶ in the manifest? ──yes──▶ skipped
+                        └──no──▶ jobs ─▶ as `get` ─▶ files, and lines of DEST/manifest.jsonl
 
-It draws rows as they are needed, those of a file some at a time, and holds few more than are under way.
+Rows are read as they are needed, those of a file in batches: memory does not grow with INPUT.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 from imgfetch.api.jobs import Job, jobs_of
 from imgfetch.cli import output, run_async
 from imgfetch.cli.client_factory import client_for, release
-from imgfetch.cli.inputs import choosing_of, lot_of, rows_of
+from imgfetch.cli.inputs import batch_size_of, choosing_of, rows_of
 from imgfetch.cli.progress import watcher_for
 from imgfetch.cli.report import Report
 from imgfetch.cli.summary import Summary
@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace) -> Exit:
-    """Fetch what the rows of an input offer into a folder, but for what is there."""
+    """Fetch the images of the rows of an input that are not in the folder yet."""
     if options.directory is None:
         raise InputError(ErrorKind.BAD_INPUT, "no --to DEST was given; see imgfetch batch --help")
     if not (options.contact or options.user_agent or options.quiet or options.offline):
@@ -56,33 +56,33 @@ def run(options: argparse.Namespace) -> Exit:
 class _Batch:
     """One run over an input."""
 
-    def __init__(self, options: argparse.Namespace, manifest: Manifest, tally: Summary) -> None:
+    def __init__(self, options: argparse.Namespace, manifest: Manifest, summary: Summary) -> None:
         self._options = options
         self._choosing = choosing_of(options)
         self._how = jsonl.asked(self._choosing)
         self._manifest = manifest
-        self._tally = tally
+        self._summary = summary
 
     async def go(self, client: Client) -> None:
-        """Bring what is not there."""
-        lot = lot_of(self._options.input)
-        async with client, aclosing(client.scheduler.run_together(self._todo(), batch=lot)) as brought:
-            async for jobs, outcomes in brought:
+        """Fetch the images that are missing."""
+        size = batch_size_of(self._options.input)
+        async with client, aclosing(client.scheduler.run_together(self._jobs(), batch=size)) as finished:
+            async for jobs, outcomes in finished:
                 self._take(jobs[0], outcomes)
 
     def close(self) -> Exit:
-        """Say what it came to."""
-        if self._tally.passed_over and not self._options.quiet:
-            output.say(f"{self._tally.passed_over} done before, as {self._options.directory}/{NAME} says")
-        return self._tally.close()
+        """Print the summary, and return the exit code."""
+        if self._summary.skipped and not self._options.quiet:
+            output.say(f"{self._summary.skipped} done before, according to {self._options.directory}/{NAME}")
+        return self._summary.close()
 
-    def _todo(self) -> Iterator[Sequence[Job]]:
-        """The errands of each row that is not done."""
+    def _jobs(self) -> Iterator[Sequence[Job]]:
+        """Yield the jobs of each row that is not in the manifest."""
         for index, row in zip(count(), rows_of(self._options)):
             if isinstance(row, InputError):
                 yield (Job(row.failed(), row.url, index, {}),)
             elif not self._options.refresh and self._manifest.has(rule.identity(row, self._how)):
-                self._tally.passed_over += 1
+                self._summary.skipped += 1
             else:
                 yield tuple(jobs_of(row, index, **self._choosing))
 
@@ -90,7 +90,7 @@ class _Batch:
         row = rule.identity(str(job.given), self._how)
         written = ""
         for part, outcome in enumerate(outcomes, 1):
-            path = self._tally.take(outcome)
+            path = self._summary.take(outcome)
             name = None if path is None else path.rpartition("/")[2]
             members = rule.members(row, part, len(outcomes))
             written += jsonl.line(output.fields_of(outcome, name) | members)

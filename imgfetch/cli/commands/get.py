@@ -1,10 +1,9 @@
 """`imgfetch get`: the main job.
 
-    sources ─▶ held, by the short way? ──yes──▶ a line at once
-                  └──no──▶ errands ─▶ held? ──yes──▶ a line at once
-                                        └──no──▶ the event loop, for this one and all that follow
+    sources ─▶ jobs ─▶ stored and fresh? ──yes──▶ a line at once
+                          └──no──▶ the event loop, for this job and all that follow
 
-The loop, the network and the progress display are imported at the first image that the cache does not hold.
+The first job without a usable stored image imports the event loop, the network and the progress display.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from imgfetch.api.jobs import jobs, parse_digest
 from imgfetch.cli.client_factory import client_for, release
-from imgfetch.cli.inputs import choosing_of, lots_of, sources_of
+from imgfetch.cli.inputs import batches_of, choosing_of, sources_of
 from imgfetch.cli.progress import watcher_for
 from imgfetch.cli.report import Report
 from imgfetch.cli.summary import Summary
@@ -36,37 +35,37 @@ if TYPE_CHECKING:
 
 
 def run(options: argparse.Namespace) -> Exit:
-    """Fetch what the sources offer, and print a line for each image."""
+    """Fetch the images that the sources offer, and print a line for each."""
     choosing = choosing_of(options)
 
-    def todo(client: Client) -> Iterator[Job]:
+    def jobs_for(client: Client) -> Iterator[Job]:
         if options.sha256 is None:
-            return client.scheduler.jobs(lots_of(options), choosing)
-        return the_one(jobs(sources_of(options), **choosing), options.sha256)
+            return client.scheduler.jobs(batches_of(options), choosing)
+        return single(jobs(sources_of(options), **choosing), options.sha256)
 
     how = jsonl.asked(choosing) | ({} if options.sha256 is None else {"sha256": options.sha256})
     with Report(options.report, lambda _: how) as report:
-        return bring(options, todo, Summary(options, report))
+        return fetch(options, jobs_for, Summary(options, report))
 
 
-def bring(options: argparse.Namespace, todo_of: Callable[[Client], Iterator[Job]], tally: Summary) -> Exit:
-    """Do what there is to do, with the options of `get`, and give the exit code that it comes to."""
+def fetch(options: argparse.Namespace, jobs_for: Callable[[Client], Iterator[Job]], summary: Summary) -> Exit:
+    """Fetch the images of the jobs with the options of `get`, print them, and return the exit code."""
     watcher = watcher_for(options)
     lock = _lock_of(options)
     client = client_for(options, observe=watcher.observe, lock=lock, locked=options.locked)
     try:
-        todo = todo_of(client)
-        for item in todo:
-            outcomes = client.scheduler.try_cached(item)
+        remaining = jobs_for(client)
+        for job in remaining:
+            outcomes = client.scheduler.try_cached(job)
             if outcomes is None:
                 with watcher:
-                    _fetch(client, chain([item], todo), tally)
+                    _fetch(client, chain([job], remaining), summary)
                 break
             for outcome in outcomes:
-                tally.take(outcome)
+                summary.take(outcome)
     finally:
         release(client, quiet=options.quiet)
-    code = tally.close()
+    code = summary.close()
     if lock is not None and not options.locked:
         lock.write(options.lock)
     return code
@@ -82,20 +81,20 @@ def _lock_of(options: argparse.Namespace) -> Lock | None:
     return Lock.read(options.lock or "imgfetch.lock", missing_ok=not options.locked)
 
 
-def _fetch(client: Client, todo: Iterable[Job], tally: Summary) -> None:
+def _fetch(client: Client, todo: Iterable[Job], summary: Summary) -> None:
     from imgfetch.cli import run_async
 
     async def go() -> None:
         async with client, aclosing(client.scheduler.run(todo)) as finished:
             async for outcomes in finished:
                 for outcome in outcomes:
-                    tally.take(outcome)
+                    summary.take(outcome)
 
     run_async.run(go())
 
 
-def the_one(todo: Iterator[Job], sha256: str) -> Iterator[Job]:
-    """The only errand there is, bound to a digest. Raises `InputError`."""
+def single(todo: Iterator[Job], sha256: str) -> Iterator[Job]:
+    """Yield the only job, with the digest that its image must have. Raises `InputError`."""
     digest = parse_digest(sha256)
     first, second = next(todo, None), next(todo, None)
     if first is None or second is not None:

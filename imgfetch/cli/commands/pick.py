@@ -1,7 +1,7 @@
-"""`imgfetch pick`: what would be chosen, and why.
+"""`imgfetch pick`: shows which renditions would be chosen, and why.
 
-sources ─▶ errands ─▶ a page's URL? ──yes──▶ its images ─▶ explained
-                         └──no───────────────────────────▶ explained
+sources ─▶ jobs ─▶ the URL of a page? ──yes──▶ its images ─▶ explained
+                      └──no────────────────────────────────▶ explained
 """
 
 from __future__ import annotations
@@ -34,54 +34,54 @@ if TYPE_CHECKING:
 
 def run(options: argparse.Namespace) -> Exit:
     """Print the URL that would be fetched for each image, with the reason under it."""
-    teller = _Teller(options)
+    printer = _Printer(options)
     todo = jobs(sources_of(options), **choosing_of(options))
     for job in todo:
         if _may_be_a_page(job) and not options.offline:
-            _look(options, job, todo, teller)
+            _probe(options, job, todo, printer)
             break
-        teller.tell(job)
-    return teller.exit()
+        printer.print(job)
+    return printer.exit()
 
 
 def _may_be_a_page(job: Job) -> bool:
     return job.may_be_a_page and not isinstance(job.choice, Failure) and not named_format(job.choice.url)
 
 
-def _look(options: argparse.Namespace, job: Job, others: Iterator[Job], teller: _Teller) -> None:
-    """Tell of an errand and the others, asking for what may be a page; it passes through a folder of ours."""
+def _probe(options: argparse.Namespace, job: Job, others: Iterator[Job], printer: _Printer) -> None:
+    """Print a job and the others; fetch a URL that may be a page into a temporary folder."""
     from imgfetch.cli import run_async
 
     async def go() -> None:
         with TemporaryDirectory(prefix="imgfetch-") as scratch, watcher_for(options) as watcher:
             async with client_for(options, cache=scratch, observe=watcher.observe) as client:
                 for page in await client.scheduler.probe_page(job):
-                    teller.tell(page)
+                    printer.print(page)
                 for other in others:
                     for each in (
                         await client.scheduler.probe_page(other) if _may_be_a_page(other) else [other]
                     ):
-                        teller.tell(each)
+                        printer.print(each)
 
     run_async.run(go())
 
 
-class _Teller:
-    """Tells of errands, and counts what came of them."""
+class _Printer:
+    """Prints choices, and counts them for the exit code."""
 
     def __init__(self, options: argparse.Namespace) -> None:
         self._options = options
         self._picked = 0
         self._failures: set[ErrorKind] = set()
 
-    def tell(self, job: Job) -> None:
-        """Say what would be chosen for an errand, or why nothing would."""
-        self._tell_choice(job)
+    def print(self, job: Job) -> None:
+        """Print the choice of a job, or why there is none."""
+        self._print_choice(job)
         if self._options.verbose:
             for problem in job.problems:
                 output.say(_unread(job.source, problem))
 
-    def _tell_choice(self, job: Job) -> None:
+    def _print_choice(self, job: Job) -> None:
         choice = job.choice
         if isinstance(choice, Failure):
             self._failures.add(choice.kind)
@@ -95,17 +95,17 @@ class _Teller:
         elif options.quiet:
             output.result(without_userinfo(choice.url))
         else:
-            for line in _told(choice, explanation, verbose=options.verbose):
+            for line in _lines_of(choice, explanation, verbose=options.verbose):
                 output.result(line)
 
     def exit(self) -> Exit:
-        """The exit code that all of it adds up to."""
+        """Return the exit code."""
         if not self._failures:
             return Exit.OK
         return Exit.USAGE if self._failures <= INPUT_KINDS and not self._picked else Exit.FAILED
 
 
-def _told(choice: Choice, explanation: Explanation, *, verbose: bool) -> Iterator[str]:
+def _lines_of(choice: Choice, explanation: Explanation, *, verbose: bool) -> Iterator[str]:
     kind = choice.source_set.kind
     yield without_userinfo(choice.url)
     yield f"  {choice.why}" if kind in _PLAIN else f"  {kind}: {choice.why}"
@@ -118,8 +118,8 @@ def _told(choice: Choice, explanation: Explanation, *, verbose: bool) -> Iterato
     for number, candidate in enumerate(choice.alternatives):
         word = "else" if number == 0 else "then"
         density = densities.get(candidate)
-        told = f" ({density:.4g}x)" if density is not None and candidate.width is not None else ""
-        yield f"  {word} {_named(candidate)}{told}"
+        shown = f" ({density:.4g}x)" if density is not None and candidate.width is not None else ""
+        yield f"  {word} {_named(candidate)}{shown}"
     if verbose:
         for policy, candidate in explanation.policies:
             yield f"  {policy:<8} would choose {_named(candidate)}"
@@ -141,7 +141,7 @@ def _descriptor(candidate: Candidate) -> str:
 
 
 _PLAIN = frozenset({SourceKind.IMG, SourceKind.PICTURE, SourceKind.TEXT, SourceKind.URL})
-"""The kinds that need no word of where they were found."""
+"""Kinds whose place in a page is not printed."""
 
 _LAID_OUT = frozenset({*_PLAIN, SourceKind.LAZY, SourceKind.NOSCRIPT, SourceKind.AMP, SourceKind.PRELOAD})
-"""The kinds whose `sizes` say how wide the image is shown."""
+"""Kinds whose `sizes` give the width of the image in the layout."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from imgfetch.api.jobs import jobs_of, parse_digest
 from imgfetch.api.normalize import spelled
 from imgfetch.cli.commands import get
-from imgfetch.cli.inputs import meant
+from imgfetch.cli.inputs import source_of
 from imgfetch.cli.report import Report
 from imgfetch.cli.summary import Summary
 from imgfetch.errors import ImgfetchError, InputError
@@ -55,8 +55,8 @@ def run(options: argparse.Namespace) -> Exit:
             for job in record.jobs(index, files=options.files)
         )
         if options.sha256 is not None:
-            todo = get.the_one(todo, options.sha256)
-        return get.bring(options, lambda _: todo, Summary(options, report))
+            todo = get.single(todo, options.sha256)
+        return get.fetch(options, lambda _: todo, Summary(options, report))
 
 
 class _Record(NamedTuple):
@@ -97,7 +97,7 @@ class _Record(NamedTuple):
         """Yield the jobs, under the name of their source; with `files` a source may name a file."""
         source: Source = self.given if self.offered is None else self.offered
         if files and isinstance(source, str):
-            source = meant(source, self.choosing.get("base_url", ""))
+            source = source_of(source, self.choosing.get("base_url", ""))
         for job in jobs_of(source, index, **self.choosing):
             yield replace(
                 job,
