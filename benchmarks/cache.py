@@ -411,9 +411,8 @@ def _fill(root: Path, urls: list[str], pictures: list[bytes]) -> None:
             ticket = store.open()
             store.write(ticket, data)
             proof = Verified(entry.facts, ticket)
-            store.commit(
-                [PendingEntry(proof, entry.key, entry.head, entry.request_time, entry.response_time)]
-            )
+            pending = PendingEntry(proof, entry.key, entry.head, entry.request_time, entry.response_time)
+            store.commit([pending._replace(fresh_until=fresh_until(entry))])
     os.utime(root / INDEX, (time() - 60, time() - 60))
 
 

@@ -128,8 +128,11 @@ class Store(Protocol):
         on no field of the request replaces every variant under its key and selector.
         """
 
-    def refresh(self, entry: Entry, head: Head, *, request_time: float, response_time: float) -> Entry:
-        """Update an entry by the fields of a 304 (RFC 9111 §3.2)."""
+    def refresh(self, entry: Entry, *, fresh_until: float | None) -> None:
+        """Replace the head and the times of a stored response, if its key still has the same bytes.
+
+        `entry` has the fields of a 304 already (RFC 9111 §3.2); `fresh_until` is that of `PendingEntry`.
+        """
 
 
 class Staging(Protocol):

@@ -16,7 +16,6 @@ from imgfetch.model.request import Head, Lease, Partial
 from imgfetch.model.result import ErrorKind
 from imgfetch.model.values import Digest, StagingId
 from imgfetch.ports import ignore_warning, never_stop
-from imgfetch.rules.http.stored_headers import refreshed
 from imgfetch.rules.http.vary import matches
 from imgfetch.rules.image.placeholders import MANY_KEYS, MOST_BYTES
 from imgfetch.rules.image.renditions import identity, substitutes
@@ -197,12 +196,10 @@ class MemoryStore(MemoryStaging, MemoryLeases):
         self.source_sets[entry.key] = identity(filing.renditions)
         return entry
 
-    def refresh(self, entry: Entry, head: Head, *, request_time: float, response_time: float) -> Entry:
-        fresh = refreshed(entry, head, request_time=request_time, response_time=response_time)
+    def refresh(self, entry: Entry, *, fresh_until: float | None) -> None:
         held = self.entries.get((entry.key, entry.selector, entry.vary_values))
         if held is not None and held.facts.sha256 == entry.facts.sha256:
-            self.entries[entry.key, entry.selector, entry.vary_values] = fresh
-        return fresh
+            self.entries[entry.key, entry.selector, entry.vary_values] = entry
 
     def close(self) -> None:
         self.leases.clear()

@@ -10,6 +10,7 @@ from imgfetch.model.image import Entry, Facts, Format, PendingEntry, Verified
 from imgfetch.model.request import Head
 from imgfetch.model.values import Digest, Key, StagingId
 from imgfetch.ports import Leases, Staging, Store
+from imgfetch.rules.policy.fetch_policy import fresh_until
 
 if TYPE_CHECKING:
     from imgfetch.model.markup import Rendition
@@ -44,7 +45,13 @@ def written(store: Cache, *chunks: bytes) -> StagingId:
 
 def pending_entry(store: Cache, key: Key, data: bytes) -> PendingEntry:
     """Bytes in scratch, on their way to `key`."""
-    return PendingEntry(Verified(facts(data), written(store, data)), key, HEAD, 10.25, 10.5)
+    verified = Verified(facts(data), written(store, data))
+    return with_freshness(PendingEntry(verified, key, HEAD, 10.25, 10.5))
+
+
+def with_freshness(pending: PendingEntry) -> PendingEntry:
+    """The same with the time that the engine computes."""
+    return pending._replace(fresh_until=fresh_until(pending.entry))
 
 
 def keep(store: Cache, key: Key, data: bytes, head: Head = HEAD) -> Entry:
@@ -70,7 +77,7 @@ def keep_proved(
     pending_entry = PendingEntry(
         verified, key, head, request_time, response_time, selected, bound, renditions, selector
     )
-    (kept,) = store.commit([pending_entry])
+    (kept,) = store.commit([with_freshness(pending_entry)])
     if isinstance(kept, CacheError):
         raise kept
     return kept

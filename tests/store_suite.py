@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from imgfetch.engine.lookup import refresh
 from imgfetch.errors import CacheError
 from imgfetch.model.image import Entry, Facts, Format, Verified
 from imgfetch.model.markup import Rendition
@@ -154,7 +155,9 @@ class StoreSuite:
         assert store.find(CAT, selector="bob") == bob
         assert store.find(CAT, selector="alice") == alice
         assert store.lookup([CAT], now=20).hits[CAT].entry == plain
-        fresh = store.refresh(bob, Head(HEAD.url, 304, (("etag", '"2"'),)), request_time=20, response_time=21)
+        fresh = refresh(
+            bob, Head(HEAD.url, 304, (("etag", '"2"'),)), store, request_time=20, response_time=21
+        )
         assert store.find(CAT, selector="bob") == fresh
         assert store.find(CAT, selector="alice") == alice
         assert kept(b"of alice now", "alice") == store.find(CAT, selector="alice")
@@ -270,7 +273,7 @@ class StoreSuite:
         assert (self.bytes_of(store, png), png.vary_values) == (b"image/png", (("accept", "image/png"),))
         assert store.find(CAT) is store.find(CAT, (("accept", "image/gif"),)) is None
         assert store.find(CAT, None) == png
-        store.refresh(webp, Head(HEAD.url, 304, (("x", "y"),)), request_time=20, response_time=21)
+        refresh(webp, Head(HEAD.url, 304, (("x", "y"),)), store, request_time=20, response_time=21)
         refreshed = store.find(CAT, None)
         assert refreshed is not None
         assert (refreshed.vary_values, refreshed.response_time) == (webp.vary_values, 21)
@@ -339,8 +342,8 @@ class StoreSuite:
         stored = (*of_bytes, ("age", "1"), ("age", "2"), ("x", "y"))
         entry = keep(store, CAT, b"a cat", Head("https://cdn.example/cat.webp", 200, stored))
         fields = (("content-length", "0"), ("age", "0"), ("content-type", "text/html"), ("date", "today"))
-        fresh = store.refresh(
-            entry, Head("https://other.example/", 304, fields), request_time=20, response_time=21
+        fresh = refresh(
+            entry, Head("https://other.example/", 304, fields), store, request_time=20, response_time=21
         )
         headers = (*of_bytes, ("x", "y"), ("age", "0"), ("date", "today"))
         assert fresh == Entry(CAT, entry.facts, Head("https://cdn.example/cat.webp", 200, headers), 20, 21)
@@ -354,13 +357,13 @@ class StoreSuite:
             ("transfer-encoding", "chunked"),
             ("etag", '"2"'),
         )
-        fresh = store.refresh(entry, Head(HEAD.url, 304, fields), request_time=20, response_time=21)
+        fresh = refresh(entry, Head(HEAD.url, 304, fields), store, request_time=20, response_time=21)
         assert fresh.head.headers == (("content-type", "image/webp"), ("etag", '"2"'))
 
     def test_refreshing_what_has_been_replaced_leaves_the_newer(self, store: Store) -> None:
         old = keep(store, CAT, b"a cat")
         new = keep(store, CAT, b"an older cat")
-        store.refresh(old, Head(HEAD.url, 304, (("x", "y"),)), request_time=20, response_time=21)
+        refresh(old, Head(HEAD.url, 304, (("x", "y"),)), store, request_time=20, response_time=21)
         assert store.find(CAT) == new
 
     def test_what_is_marked_and_suspended_can_be_gone_on_with_once(self, store: Store) -> None:

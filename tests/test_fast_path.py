@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from configured import of_user
 from imgfetch.cli import dispatch, main
 from imgfetch.cli.fast_path import answer
+from imgfetch.engine.lookup import refresh
 from imgfetch.model.image import Entry, Verified
 from imgfetch.model.request import Head
 from imgfetch.model.values import Key
@@ -141,7 +142,7 @@ def test_a_304_is_heard_of() -> None:
         rest()
         assert answer(["get", CAT]) is None
         now = time()
-        store.refresh(old, Head(CAT, 304, LASTING), request_time=now, response_time=now)
+        refresh(old, Head(CAT, 304, LASTING), store, request_time=now, response_time=now)
     rest()
     assert answer(["get", CAT]) is not None
 

@@ -24,6 +24,7 @@ from disks import (
     mounted,
     open_descriptors,
 )
+from imgfetch.engine.lookup import refresh
 from imgfetch.errors import CacheError
 from imgfetch.model.result import ErrorKind
 from imgfetch.model.values import Key
@@ -120,7 +121,9 @@ def check_read_only(root: Path) -> None:
         assert entry is not None
         assert store.path(entry).read_bytes() == b"a cat"
         fails(ErrorKind.PERMISSION, store.open, root)
-        fails(ErrorKind.PERMISSION, lambda: store.refresh(entry, HEAD, request_time=3, response_time=4), root)
+        fails(
+            ErrorKind.PERMISSION, lambda: refresh(entry, HEAD, store, request_time=3, response_time=4), root
+        )
         fails(ErrorKind.PERMISSION, lambda: store.remove(CAT), root)
         assert store.find(CAT) == entry
         assert [found.key for found in store.entries()] == [CAT]

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 from imgfetch.engine.events import RequestSent, WaitingForOtherProcess
 from imgfetch.engine.group_commit import GroupCommitter
 from imgfetch.engine.lease_wait import DownloadLeases
-from imgfetch.engine.lookup import answer_to, selector_of, shared, without_blocking
+from imgfetch.engine.lookup import answer_to, refresh, selector_of, shared, without_blocking
 from imgfetch.engine.receive import BodyReceiver
 from imgfetch.engine.verification import Verifier
 from imgfetch.errors import ImgfetchError
@@ -201,8 +201,8 @@ class Downloader:
                 return _Body(staging_id, None if coding else length, head, request_time, response_time)
             case fetch_policy.NotModified(entry):
                 times = {"request_time": request_time, "response_time": response_time}
-                refresh = functools.partial(self._store.refresh, entry, response.head, **times)
-                return Fetched(await self._runner.run(refresh), CacheStatus.REVALIDATED, attempts=1)
+                work = functools.partial(refresh, entry, response.head, self._store, **times)
+                return Fetched(await self._runner.run(work), CacheStatus.REVALIDATED, attempts=1)
             case fetch_policy.Reject(failed, must_restart):
                 if must_restart and fetch.partial is not None:
                     self._staging.discard(fetch.partial.staging_id)

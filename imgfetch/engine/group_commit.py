@@ -15,6 +15,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
+from imgfetch.rules.policy.fetch_policy import fresh_until
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -51,12 +53,12 @@ class GroupCommitter:
         """Bodies that were waiting at the last check."""
 
     async def commit(self, pending: PendingEntry) -> Entry:
-        """Commit one body. Raises `CacheError`.
+        """Commit one body, with the time until which it will answer for its key. Raises `CacheError`.
 
         A caller that is cancelled waits for the end of its batch, which uses its staged body until then.
         """
         committed: _Outcome = asyncio.get_running_loop().create_future()
-        self._waiting[committed] = pending
+        self._waiting[committed] = pending._replace(fresh_until=fresh_until(pending.entry))
         self._plan()
         try:
             outcome = await committed

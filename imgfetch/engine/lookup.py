@@ -16,7 +16,7 @@ from imgfetch.errors import CheckDueError
 from imgfetch.model.image import Requirements
 from imgfetch.model.request import NO_SECRETS, NO_SOURCE_ORIGIN
 from imgfetch.model.result import Served
-from imgfetch.rules.http import credentials, urls
+from imgfetch.rules.http import credentials, stored_headers, urls
 from imgfetch.rules.image import placeholders, renditions
 from imgfetch.rules.policy import fetch_policy
 from imgfetch.rules.policy.request_fields import request_fields
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
     from imgfetch.model.image import Entry, Facts, Lookup
     from imgfetch.model.markup import Candidate, Choice, Rendition
-    from imgfetch.model.request import Fetch, Secrets, Settings, SourceOrigin
+    from imgfetch.model.request import Fetch, Head, Secrets, Settings, SourceOrigin
     from imgfetch.model.values import Digest, Key
     from imgfetch.ports import Executor, Store
 
@@ -204,6 +204,13 @@ def _answer(
     sharing = shared(entry.facts, store)
     considered = fetch_policy.before_request(url, entry, wanted, settings, now=now, sharing=sharing)
     return considered if isinstance(considered, fetch_policy.UseStored) else None
+
+
+def refresh(entry: Entry, head: Head, store: Store, *, request_time: float, response_time: float) -> Entry:
+    """Update a stored response with the fields of a 304 (RFC 9111 §3.2). Raise `CacheError`."""
+    entry = stored_headers.refreshed(entry, head, request_time=request_time, response_time=response_time)
+    store.refresh(entry, fresh_until=fetch_policy.fresh_until(entry))
+    return entry
 
 
 def shared(facts: Facts, store: Store) -> tuple[Key, ...]:

@@ -175,6 +175,8 @@ class PendingEntry(NamedTuple):
     renditions: tuple[Rendition, ...] = ()
     """The renditions of the source set."""
     selector: str = ""
+    fresh_until: float | None = None
+    """Seconds since the epoch until which it answers any request for its key; `fetch_policy.fresh_until`."""
 
     @property
     def entry(self) -> Entry:

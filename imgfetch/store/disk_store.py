@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from imgfetch.model.image import Hit, Lookup
 from imgfetch.model.markup import Rendition
 from imgfetch.model.request import Lease
-from imgfetch.rules.http.stored_headers import refreshed
 from imgfetch.rules.http.vary import matches
 from imgfetch.rules.image.renditions import identity, substitutes
 from imgfetch.rules.store.check_age import CHECK_AGE
@@ -258,12 +257,10 @@ class DiskStore:
         self._evictor.nudge()
         return committed
 
-    def refresh(self, entry: Entry, head: Head, *, request_time: float, response_time: float) -> Entry:
-        """Update a stored response with the fields of a 304 (RFC 9111 §3.2)."""
-        fresh = refreshed(entry, head, request_time=request_time, response_time=response_time)
+    def refresh(self, entry: Entry, *, fresh_until: float | None) -> None:
+        """Replace the head and the times of a stored response, if its key still has the same bytes."""
         with self._translate_errors:
-            self._index.entries.refresh(fresh)
-        return fresh
+            self._index.entries.refresh(entry, fresh_until)
 
     def make_resumable(self, staging_id: StagingId, key: Key, head: Head) -> None:
         """Mark a body as the beginning of the response `head` under `key`, so that it can be resumed."""

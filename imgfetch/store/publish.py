@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from imgfetch.errors import CacheError
 from imgfetch.model.result import ErrorKind
 from imgfetch.rules.image.renditions import identity
+from imgfetch.store.index.entries import NewEntry
 from imgfetch.store.layout import make_folder
 from imgfetch.store.object_checks import mtime_if_whole
 from imgfetch.store.staged_body import StagedBody
@@ -43,6 +44,7 @@ class _Publication:
     def __init__(self, pending: PendingEntry, body: StagedBody, path: str) -> None:
         """`path`: where the object will lie."""
         self.entry = pending.entry
+        self.fresh_until = pending.fresh_until
         self.source_set = identity(pending.renditions)
         self.body = body
         self.path = path
@@ -169,7 +171,7 @@ class Publisher:
         sound = _without_errors(publications)
         if not sound:
             return
-        rows = [(each.entry, each.mtime_ns, each.source_set) for each in sound]
+        rows = [NewEntry(each.entry, each.fresh_until, each.mtime_ns, each.source_set) for each in sound]
         self._index.entries.put(rows, self._access_times.time(), checked_at=self._clock.now())
         gone = [each for each in sound if not each.is_new and not os.path.lexists(each.path)]
         if gone:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeAlias, assert_never
 import httpx
 
 from imgfetch.engine.group_commit import GroupCommitter
+from imgfetch.engine.lookup import refresh
 from imgfetch.errors import CacheError, CheckDueError, PolicyError
 from imgfetch.model.image import Defect, PendingEntry, Verified, VerifyLevel
 from imgfetch.model.request import Head
@@ -186,7 +187,7 @@ class CachingLayer(BlockingTransport):
                 times = {"request_time": request_time, "response_time": response_time}
                 entry = stored_headers.refreshed(stale, head, **times)
                 with suppress(CacheError):  # the next request revalidates it again
-                    await self._runner.run(partial(self._store.refresh, stale, head, **times))
+                    await self._runner.run(partial(refresh, stale, head, self._store, **times))
                 fields = proxy_policy.answer_fields(entry, now=response_time, confirmed=True)
                 stored = self._from_store(
                     parsed, proxy_policy.UseStored(entry, fields, CacheStatus.REVALIDATED)

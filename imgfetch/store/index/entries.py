@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.model.values import Key
-from imgfetch.rules.policy.fetch_policy import fresh_until
 from imgfetch.store.index import rows
 from imgfetch.store.index.sql import execute_rows
 from imgfetch.store.lookup_sql import COLUMNS, FROM, find_rows
@@ -68,6 +67,18 @@ _ONLY_UNDER = """
 """
 
 
+class NewEntry(NamedTuple):
+    """An entry to be written."""
+
+    entry: Entry
+    fresh_until: float | None
+    """Seconds since the epoch until which it answers any request for its key, or None."""
+    mtime_ns: int
+    """Modification time of its object."""
+    source_set: str
+    """Identity of the source set that offered it, or empty."""
+
+
 class Entries:
     """The table `entry`: found by key, by digest or by source set."""
 
@@ -128,15 +139,10 @@ class Entries:
         """Return what is stored of the source set for which `key` was fetched: each key, and its width."""
         return [row for row in self._database.rows(_RENDITIONS, (key,)) if rows.types_of(row) == (str, int)]
 
-    def put(self, stored: Sequence[tuple[Entry, int, str]], used_at: float, *, checked_at: float) -> None:
-        """Write entries and their objects, all or none; they replace what was there for such requests.
-
-        Each comes with the `mtime_ns` of its object and the identity of the source set that offered it.
-        """
-        entries = [rows.entry_row(entry, source_set) for entry, _, source_set in stored]
-        objects = [
-            rows.object_row(entry.facts, mtime_ns, used_at, checked_at) for entry, mtime_ns, _ in stored
-        ]
+    def put(self, stored: Sequence[NewEntry], used_at: float, *, checked_at: float) -> None:
+        """Write entries and their objects, all or none; they replace what was there for such requests."""
+        entries = [rows.entry_row(each.entry, each.fresh_until, each.source_set) for each in stored]
+        objects = [rows.object_row(each.entry.facts, each.mtime_ns, used_at, checked_at) for each in stored]
 
         def work(connection: sqlite3.Connection) -> None:
             execute_rows(connection, _PUT_OBJECT, objects)
@@ -147,10 +153,10 @@ class Entries:
 
         self._database.transaction(work)
 
-    def refresh(self, entry: Entry) -> None:
+    def refresh(self, entry: Entry, fresh_until: float | None) -> None:
         """Take over the head and the times of `entry`, if its key still has the same bytes."""
         head = entry.head
-        times = (entry.request_time, entry.response_time, entry.redirect_lifetime, fresh_until(entry))
+        times = (entry.request_time, entry.response_time, entry.redirect_lifetime, fresh_until)
         fields = (head.url, head.status, rows.lines(head.headers), *times)
         which = (entry.key, entry.selector, rows.lines(entry.vary_values), entry.facts.sha256)
         self._database.write((_REFRESH, (*fields, *which)))

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from imgfetch.model.image import Entry, Facts, Format
 from imgfetch.model.request import Head
 from imgfetch.model.values import Digest, Key
-from imgfetch.rules.policy.fetch_policy import fresh_until
 from imgfetch.rules.store.eviction import StoredObject
 from imgfetch.store.lookup_sql import TYPES
 
@@ -143,7 +142,7 @@ def object_row(facts: Facts, mtime_ns: int, used_at: float, checked_at: float) -
     return facts.sha256, facts.format, facts.bytes, mtime_ns, int(used_at), int(checked_at)
 
 
-def entry_row(entry: Entry, source_set: str) -> Row:
+def entry_row(entry: Entry, fresh_until: float | None, source_set: str) -> Row:
     """Make the row of an entry; `source_set` is the identity of the one that offered it, or empty."""
     facts, head = entry.facts, entry.head
     return (
@@ -161,7 +160,7 @@ def entry_row(entry: Entry, source_set: str) -> Row:
         entry.selector,
         lines(entry.vary_values),
         entry.redirect_lifetime,
-        fresh_until(entry),
+        fresh_until,
         source_set or None,
     )
 
