@@ -281,7 +281,7 @@ def test_the_structures_handed_to_libwebp_are_checked() -> None:
 
 
 def test_without_a_sandbox_all_else_works() -> None:
-    with closing(SandboxedDecoder(Limits(), cell="no.such.module")) as sandbox:
+    with closing(SandboxedDecoder(Limits(), worker="no.such.module")) as sandbox:
         findings = found(sandbox=sandbox)
     assert missing(findings) == []
     assert findings["sandbox"].status is Status.WITHOUT

@@ -41,7 +41,7 @@ SMALL = Limits(max_pixels=1_000_000, max_bytes=1_000_000)
 
 @contextmanager
 def hostile(seconds: int = 60, budget: float = 60) -> Iterator[SandboxedDecoder]:
-    with closing(SandboxedDecoder(SMALL, seconds=seconds, budget=budget, cell="hostile_cell")) as decoder:
+    with closing(SandboxedDecoder(SMALL, seconds=seconds, budget=budget, worker="hostile_worker")) as decoder:
         yield decoder
 
 
@@ -106,7 +106,7 @@ def test_an_image_that_takes_too_long_is_damage_too() -> None:
         assert told(decoder, "sleep").message == "decoding it took more than 2 s"
 
 
-def test_a_cell_is_killed_in_the_middle_of_an_image_when_no_caller_waits() -> None:
+def test_a_worker_is_killed_in_the_middle_of_an_image_when_no_caller_waits() -> None:
     def stop() -> None:
         raise DecodingStopped
 
@@ -130,14 +130,14 @@ def test_what_makes_no_sense_is_not_believed(said: str) -> None:
         assert told(decoder, said).kind is ErrorKind.CORRUPT
 
 
-def test_what_a_cell_blames_is_the_image_and_in_one_line() -> None:
+def test_a_worker_can_only_report_a_defect_of_the_image_in_one_line() -> None:
     with hostile() as decoder:
         defect = told(decoder, "blame")
         assert defect.kind is ErrorKind.CORRUPT
         assert len(defect.message) <= 310
 
 
-def test_a_cell_has_little_and_may_do_little(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_has_few_rights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET", "1")
     with hostile() as decoder:
         assert told(decoder, "tell files").message == "OSError"
@@ -150,7 +150,7 @@ def test_a_cell_has_little_and_may_do_little(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it is read from /proc")
-def test_a_cell_raises_no_limit_that_we_are_under_ourselves() -> None:
+def test_a_worker_does_not_raise_a_limit_of_its_parent() -> None:
     code = """if True:
         import resource
         from test_sandbox import *
@@ -171,7 +171,7 @@ def test_a_cell_raises_no_limit_that_we_are_under_ourselves() -> None:
     assert [hard[name] for name in limited] == ["1000000000", "5", "50"]
 
 
-def test_many_threads_share_two_cells_for_each_core() -> None:
+def test_many_threads_share_two_workers_per_core() -> None:
     files = [encoded("webp", 64, 48, seed=seed) for seed in range(4)] * 5
     broken = [data[:-9] + bytes(9) for data in files]
     with closing(SandboxedDecoder(Limits())) as inside, ThreadPoolExecutor(8) as pool:
@@ -183,9 +183,9 @@ def test_many_threads_share_two_cells_for_each_core() -> None:
     assert children() == []
 
 
-def test_without_a_cell_it_is_no_fault_of_the_image() -> None:
+def test_a_missing_worker_is_not_reported_as_a_defect() -> None:
     with (
-        closing(SandboxedDecoder(SMALL, cell="no_such_cell")) as decoder,
+        closing(SandboxedDecoder(SMALL, worker="no_such_worker")) as decoder,
         pytest.raises(CacheError) as caught,
     ):
         decoder.decode(b"nothing", Format.PNG, SMALL)
@@ -195,11 +195,11 @@ def test_without_a_cell_it_is_no_fault_of_the_image() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel ends them")
 @pytest.mark.parametrize("image", ["sleep", "spin"])
-def test_a_cell_dies_with_its_parent_in_the_middle_of_an_image(image: str) -> None:
+def test_a_worker_ends_with_its_parent_in_the_middle_of_an_image(image: str) -> None:
     code = f"""if True:
         from threading import Thread
         from test_sandbox import *
-        decoder = SandboxedDecoder(SMALL, cell="hostile_cell")
+        decoder = SandboxedDecoder(SMALL, worker="hostile_worker")
         assert decoder.decode(b"nothing", Format.PNG, SMALL) is None
         print(children()[0], flush=True)
         decoder.decode(b"{image}", Format.PNG, SMALL)
@@ -213,13 +213,13 @@ def test_a_cell_dies_with_its_parent_in_the_middle_of_an_image(image: str) -> No
     )
     with parent:
         assert parent.stdout is not None
-        cell = int(parent.stdout.readline())
-        assert alive(cell)
+        worker = int(parent.stdout.readline())
+        assert alive(worker)
         parent.kill()
     until = time.monotonic() + 20
-    while alive(cell) and time.monotonic() < until:
+    while alive(worker) and time.monotonic() < until:
         time.sleep(0.01)
-    assert not alive(cell)
+    assert not alive(worker)
 
 
 def children() -> list[int]:

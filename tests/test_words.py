@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).parent.parent
 
 CLEAN = (
+    "decode/",
     "demo/",
+    "errors.py",
     "formats/",
     "markup/",
+    "model/",
     "outputs/",
     "readers/",
     "redaction.py",
@@ -26,6 +29,7 @@ CLEAN = (
     "rules/http/",
     "rules/image/",
     "rules/policy/",
+    "system/",
 )
 """The parts of `imgfetch` that are held to the patterns. A part that has been rewritten joins the list."""
 

@@ -1,13 +1,12 @@
-"""A decoder in processes of its own: what an image does to it is done to nobody else.
+"""A decoder in worker processes: an image that crashes its decoder costs that image, and not the run.
 
-    decode ─▶ an idle cell ─▶ the image into its memory ─▶ a line there ─▶ a line back ─▶ None │ Defect
-                  ▲                                          └▶ dead, late or mad ─▶ Defect, and a new cell
+    decode ─▶ an idle worker ─▶ the image into its file ─▶ a request line ─▶ a response line ─▶ None │ Defect
+                  ▲                                          └▶ dead, late or invalid ─▶ Defect, new process
 
-There are two cells for each core, one for a light and one for a heavy image, each started when it is first
-needed. A cell has limits of memory, of time
-on the processor, of files and of processes, and none of our descriptors but two pipes and a copy of the
-image; of what it says nothing is trusted but yes or no. It still has the rights of its user: it is a fence
-against what goes wrong in a decoder, and no jail for what has taken one over.
+There are two workers for each core, one for a light and one for a heavy image. Each process starts when it is
+first needed. It has limits of memory, processor time, files and processes, and no descriptors but two pipes
+and a copy of the image; only the verdict in its responses is used. It still has the rights of its user: the
+sandbox contains the failure of a decoder, and not an attack that controls one.
 """
 
 from __future__ import annotations
@@ -36,10 +35,10 @@ if TYPE_CHECKING:
 
 
 class SandboxedDecoder:
-    """A `Decoder` whose images are decoded elsewhere. May be called from any thread that outlives its cells.
+    """A `Decoder` in worker processes. May be called from any thread that outlives the workers.
 
-    `limits` are those of the images to come: a cell has memory for the largest of them. `seconds` is how
-    long one may take on the processor, and `budget` how long in all. `cell` is the module that is run.
+    `limits` bound the images, and so the memory of a worker. `seconds` is the processor time of an image, and
+    `budget` its time in all, in seconds. `worker` is the module that a process runs.
     """
 
     def __init__(
@@ -48,12 +47,12 @@ class SandboxedDecoder:
         *,
         seconds: int = 60,
         budget: float = 240,
-        cell: str = "imgfetch.decode.sandbox_worker",
+        worker: str = "imgfetch.decode.sandbox_worker",
     ) -> None:
-        self._cells: LifoQueue[_Worker] = LifoQueue()  # the one used last is the one whose memory is warm
+        self._idle: LifoQueue[_Worker] = LifoQueue()  # the memory of the worker used last is warm
         self._number = 2 * usable_cores()
         for _ in range(self._number):
-            self._cells.put(_Worker(cell, _memory_for(limits), seconds, budget))
+            self._idle.put(_Worker(worker, _memory_for(limits), seconds, budget))
 
     def decode(
         self,
@@ -65,11 +64,12 @@ class SandboxedDecoder:
         checkpoint: Checkpoint = never_stop,
         warn: Warn = ignore_warning,
     ) -> Defect | None:
-        """Decode every frame as `format`; say what was wrong, or None. Raises `CacheError` without a cell.
+        """Decode every frame as `format`; return what was wrong, or None.
 
-        Where `checkpoint` raises, the cell is killed, in the middle of a frame too.
+        If `checkpoint` raises, the worker is killed, in the middle of a frame too. Raises `CacheError` if no
+        worker can be started.
         """
-        cell = self._idle_cell(checkpoint)
+        worker = self._idle_worker(checkpoint)
         try:
             words = (
                 len(data),
@@ -79,68 +79,68 @@ class SandboxedDecoder:
                 limits.max_frames,
                 int(thorough),
             )
-            answer = cell.decode(data, " ".join(map(str, words)).encode() + b"\n", checkpoint)
+            response = worker.decode(data, " ".join(map(str, words)).encode() + b"\n", checkpoint)
         except OSError as error:
-            cell.stop()
+            worker.stop()
             raise CacheError(ErrorKind.IO, f"cannot decode in a sandbox: {error}") from error
         except BaseException:
-            cell.stop()
+            worker.stop()
             raise
         finally:
-            self._cells.put(cell)
-        return answer if isinstance(answer, Defect) else _warned(answer, warn)
+            self._idle.put(worker)
+        return response if isinstance(response, Defect) else _defect_of(response, warn)
 
-    def _idle_cell(self, checkpoint: Checkpoint) -> _Worker:
-        """Wait for a cell that decodes nothing."""
+    def _idle_worker(self, checkpoint: Checkpoint) -> _Worker:
+        """Wait for a worker that decodes nothing."""
         while True:
             try:
-                return self._cells.get(timeout=_BETWEEN_CHECKS)
+                return self._idle.get(timeout=_BETWEEN_CHECKS)
             except Empty:
                 checkpoint()
 
     def close(self) -> None:
-        """Wait for what is under way, and end every process."""
+        """Wait for the decodes under way, and end every process."""
         for _ in range(self._number):
-            self._cells.get().stop()
+            self._idle.get().stop()
 
 
 def _memory_for(limits: Limits) -> int:
-    """Bytes of address space: what Python and the decoders take, and the largest image a few times over.
+    """Return the address space of a worker in bytes: for Python, the decoders and the largest image.
 
-    An animated WebP has two canvases of 4 bytes a pixel and hands out a third; a progressive JPEG and an
-    AVIF of many bits come close. No cell gets an image that needs more than the budget for all decodes.
+    An animated WebP has two canvases of 4 bytes a pixel and returns a third; a progressive JPEG and an AVIF
+    of many bits come close. No worker gets an image that needs more than the budget for all decodes.
     """
     pixels = min(16 * limits.max_pixels, limits.decode_memory)
     return min(256_000_000 + limits.max_bytes + pixels, 2**62)  # setrlimit takes no more
 
 
 class _Worker:
-    """A process, or the place for one."""
+    """A worker: its process, if one is running, and its limits."""
 
     def __init__(self, module: str, memory: int, seconds: int, budget: float) -> None:
         self._module = module
         self._bounds = (memory, seconds)
-        self._patience = budget
+        self._budget = budget
         self._process: Popen[bytes] | None = None
         self._memory = -1
 
-    def decode(self, data: Buffer, question: bytes, checkpoint: Checkpoint) -> Defect | str:
-        """Put an image into the cell, and the question what is wrong with it; return what it answers."""
+    def decode(self, data: Buffer, request: bytes, checkpoint: Checkpoint) -> Defect | str:
+        """Give the process an image and a request line; return its response, or the defect that ended it."""
         if self._process is None or self._process.poll() is not None:
             self._start()
         assert self._process is not None  # noqa: S101 (it was started)
         assert self._process.stdin is not None  # noqa: S101 (a pipe)
         _write(self._memory, data)
-        self._process.stdin.write(question)
+        self._process.stdin.write(request)
         try:
-            answer = self._hear(checkpoint)
+            response = self._read_line(checkpoint)
         except TimeoutError:
             self.stop()
-            return Defect(ErrorKind.CORRUPT, f"decoding it took more than {self._patience:g} s")
-        if answer is None:
+            return Defect(ErrorKind.CORRUPT, f"decoding it took more than {self._budget:g} s")
+        if response is None:
             return Defect(ErrorKind.CORRUPT, self._cause_of_death())
         os.ftruncate(self._memory, 0)
-        return answer
+        return response
 
     def stop(self) -> None:
         """End the process, if there is one."""
@@ -156,7 +156,7 @@ class _Worker:
         self.stop()
         memory = _anonymous_file()
         try:
-            self._process = Popen(  # noqa: S603 (it is ourselves)
+            self._process = Popen(  # noqa: S603 (our own module)
                 [sys.executable, "-B", "-P", "-W", "ignore", "-m", self._module]
                 + [str(number) for number in (memory, *self._bounds, os.getpid())],
                 stdin=PIPE,
@@ -166,33 +166,33 @@ class _Worker:
                 pass_fds=[memory],
                 cwd="/",
                 env=_environment(),
-                start_new_session=True,  # what is typed at the terminal is for us to act on
+                start_new_session=True,  # signals of the terminal are for this process alone
             )
         except BaseException:
             os.close(memory)
             raise
         self._memory = memory
-        if self._hear() != "ready":
+        if self._read_line() != "ready":
             self.stop()
             raise OSError("its process does not start")
 
-    def _hear(self, checkpoint: Checkpoint = never_stop) -> str | None:
-        """Read the next line; None where the process ends, or says something else. Raises `TimeoutError`."""
+    def _read_line(self, checkpoint: Checkpoint = never_stop) -> str | None:
+        """Return the next line; None if the process ends or writes something else. Raises `TimeoutError`."""
         assert self._process is not None  # noqa: S101 (it was started)
         assert self._process.stdout is not None  # noqa: S101 (a pipe)
         waiting = select.poll()
         waiting.register(self._process.stdout, select.POLLIN)
-        for _ in range(ceil(self._patience / _BETWEEN_CHECKS)):
+        for _ in range(ceil(self._budget / _BETWEEN_CHECKS)):
             if waiting.poll(1000 * _BETWEEN_CHECKS):
                 break
             checkpoint()
         else:
-            raise TimeoutError("its process is silent")
-        said = self._process.stdout.read(_LONGEST) or b""  # a pipe does not take so short a line apart
-        return said[:-1].decode("utf-8", "replace") if said.endswith(b"\n") else None
+            raise TimeoutError("its process does not respond")
+        line = self._process.stdout.read(_MAX_LINE) or b""  # a pipe does not split so short a line
+        return line[:-1].decode("utf-8", "replace") if line.endswith(b"\n") else None
 
     def _cause_of_death(self) -> str:
-        """What ended the process, or why we end it."""
+        """Return the reason why the process ended, or is ended."""
         assert self._process is not None  # noqa: S101 (it was asked)
         process = self._process
         self.stop()
@@ -204,21 +204,22 @@ class _Worker:
 
 
 _BETWEEN_CHECKS = 0.1
-"""Seconds of waiting for a cell after which the caller's checkpoint is asked again."""
+"""Seconds between two calls of the caller's checkpoint."""
 
-_LONGEST = 4_096
+_MAX_LINE = 4_096
+"""Bytes of a response line."""
 _MALLOC = {"MALLOC_MMAP_THRESHOLD_": str(1 << 25), "MALLOC_TRIM_THRESHOLD_": str(1 << 26)}
-"""What glibc keeps for the next image: to give a canvas back after each costs a third more of the time."""
+"""Memory that glibc keeps for the next image: to return a canvas after each takes a third more time."""
 
 
-def _warned(answer: str, warn: Warn) -> Defect | None:
-    """Pass on a warning, and return what a cell says is wrong.
+def _defect_of(response: str, warn: Warn) -> Defect | None:
+    """Return the defect in a response, and pass on a warning.
 
-    An image may have taken the cell over, and may say anything.
+    An image may control the worker, so the response may be any text.
     """
-    if not answer:
+    if not response:
         return None
-    reason, _, message = answer.partition(" ")
+    reason, _, message = response.partition(" ")
     if reason == "warning":
         warn(printable(message)[:300])
         return None
@@ -232,7 +233,7 @@ def _warned(answer: str, warn: Warn) -> Defect | None:
 
 
 def _environment() -> dict[str, str]:
-    """Where our modules are, and nothing that a decoder has no need to know."""
+    """Return the environment of a worker: the paths of modules and libraries, and no more."""
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
     path = os.pathsep.join(map(os.path.abspath, sys.path))
     return {**kept, **_MALLOC, "PYTHONPATH": path, "PYTHONUTF8": "1"}

@@ -1,10 +1,10 @@
-"""The inside of the sandbox: a process that decodes what lies in one file, and can do little else.
+"""The process in the sandbox: it decodes the image in one file, and can do little else.
 
     standard input ─▶ length, format, limits ─▶ decode ─▶ standard output: an empty line │ word and message
 
 The word is the reason why the image is refused, or `warning`.
 
-It is given three pipes' ends and the file, and dies with whoever started it. `sandbox` is the outside.
+The process has its standard streams and the file, and ends with its parent. `sandbox` starts it.
 """
 
 from __future__ import annotations
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
     from imgfetch.ports import Warn
 
 MEMORY = 3
-"""The descriptor of the file that images are put into."""
+"""The descriptor of the file that holds the image."""
 
 
 def main() -> None:
-    """Answer each line until there are no more."""
+    """Respond to each request line until the input ends."""
     descriptor, memory, seconds, parent = map(int, sys.argv[1:])
     _confine(descriptor, memory, parent)
     os.write(1, b"ready\n")
@@ -41,10 +41,10 @@ def main() -> None:
         resource.setrlimit(resource.RLIMIT_CPU, (_lower(most, hard), hard))
         warnings: list[str] = []
         defect = _decode(*line.split(), warn=warnings.append)
-        answer = f"{defect.kind} {defect.message}" if defect else ""
+        response = f"{defect.kind} {defect.message}" if defect else ""
         if warnings and not defect:
-            answer = f"warning {warnings[0]}"
-        os.write(1, answer.encode() + b"\n")
+            response = f"warning {warnings[0]}"
+        os.write(1, response.encode() + b"\n")
 
 
 def _decode(
@@ -68,15 +68,15 @@ def _decode(
 
 
 def _confine(descriptor: int, memory: int, parent: int) -> None:
-    """Give up all that decoding does not need."""
+    """Give up every right that decoding does not need."""
     _die_with(parent)
-    load_plugins()  # nothing can be opened later
+    load_plugins()  # no file can be opened later
     if descriptor != MEMORY:
         os.dup2(descriptor, MEMORY)
         os.close(descriptor)
     for limit, most in (
         (resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_NOFILE, MEMORY + 2),  # one to look into the file with
+        (resource.RLIMIT_NOFILE, MEMORY + 2),  # one to map the file
         (resource.RLIMIT_FSIZE, 0),
         (resource.RLIMIT_NPROC, 0),
         (resource.RLIMIT_CORE, 0),
@@ -86,20 +86,20 @@ def _confine(descriptor: int, memory: int, parent: int) -> None:
 
 
 def _lower(most: int, hard: int) -> int:
-    """The lower of two limits: one that we are under ourselves may not be raised."""
+    """Return the lower of two limits: a process may not raise its hard limit."""
     return most if hard == resource.RLIM_INFINITY else min(most, hard)
 
 
 def _die_with(parent: int) -> None:
-    """End as soon as the parent has ended, in the middle of an image too, where the system is Linux.
+    """On Linux, end as soon as the parent has ended, in the middle of an image too.
 
-    Elsewhere an image is decoded to its end first, and then there is no more input.
+    Elsewhere the image is decoded to its end, and then there is no more input.
     """
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
         libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
         libc.prctl(_PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-        libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)  # no network either, where the system lets it
+        libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET)  # no network either, if the system permits it
     if os.getppid() != parent:
         sys.exit()
 

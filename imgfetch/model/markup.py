@@ -88,7 +88,7 @@ class SourceSet(RedactedRepr):
     position: int = 0
     """Offset in characters of the first candidate in the text that it was read from."""
     sources: tuple[Source, ...] = ()
-    """The `<source>` elements of a picture, in order: the first whose conditions hold is used."""
+    """The `<source>` elements of a picture, in order; the first with true conditions is used."""
     placeholder: str = ""
     """The URL of the picture that a lazy image shows until a script has loaded it."""
 

@@ -63,11 +63,11 @@ class Option(NamedTuple):
     keyword: str = ""
     """The keyword of `Client` that takes the value; empty where none takes it as it is."""
     is_limit: bool = False
-    """Whether it sets the field of `Limits` that has its name."""
+    """True if it sets the field of `Limits` that has its name."""
     several: bool = False
-    """Whether it may be repeated; its value is a list then."""
+    """True if it may be repeated; its value is then a list."""
     in_folder: bool = False
-    """Whether the configuration of the current directory may set it: it only chooses among images."""
+    """True if the configuration of the current directory may set it: it only chooses among images."""
     negates: str = ""
     """The flag that it switches off; then neither a variable nor a file sets it."""
     dest: str = ""
@@ -80,12 +80,12 @@ class Option(NamedTuple):
 
     @property
     def is_configurable(self) -> bool:
-        """Whether variables and files may set it."""
+        """Return whether variables and files may set it."""
         return not self.negates
 
 
 class Group(Enum):
-    """Options that a command has all of, or none of."""
+    """A group of options: a command has all or none of them."""
 
     SOURCES = auto()
     BASE = auto()

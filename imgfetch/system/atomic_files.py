@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 MAX_TEXT = 1_000_000_000
-"""Bytes from which on a file is refused: nobody has written as much down."""
+"""Bytes from which on a file is refused: no text of a user is as long."""
 
 
 def open_regular(path: str, flags: int = os.O_RDONLY) -> int:
@@ -32,7 +32,7 @@ def open_regular(path: str, flags: int = os.O_RDONLY) -> int:
 
 
 def read(path: str | Path, *, may_be_pipe: bool = False) -> str | None:
-    """Return the text of a regular file, or of a pipe that may be one; None where there is none.
+    """Return the text of a regular file, or with `may_be_pipe` of a pipe; None if it does not exist.
 
     Raises `InputError`.
     """
@@ -54,7 +54,7 @@ def read(path: str | Path, *, may_be_pipe: bool = False) -> str | None:
 
 
 def expect_to_write(path: str | Path) -> None:
-    """Find out before the work what would keep `replace` from making a new file. Raises `InputError`."""
+    """Check before the work that `replace` will be able to create a file. Raises `InputError`."""
     name = os.path.realpath(path)
     folder = os.path.dirname(name)
     if os.path.lexists(name) or os.access(folder, os.W_OK | os.X_OK):
@@ -66,17 +66,17 @@ def expect_to_write(path: str | Path) -> None:
 def create_temporary(stem: str, mode: int = 0o600) -> tuple[str, int]:
     """Create `STEM.<32 random digits>.part`; return its path and a descriptor to read and write it.
 
-    Nobody can guess the name, and so put a file or a symbolic link there first; where the name exists all the
-    same, this fails. The umask may take bits from `mode`. Raises `OSError`.
+    The name cannot be guessed, so that another user cannot put a file or a symbolic link there first. If the
+    name exists, this fails. The umask may take bits from `mode`. Raises `OSError`.
     """
     path = f"{stem}.{os.urandom(16).hex()}.part"
     return path, os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
 
 
 def make_folders(path: str | Path, mode: int = 0o755) -> None:
-    """Make a folder, and those above it that are missing; none can be written by others, whatever the umask.
+    """Make a folder and its missing parents, not writable for others under any umask.
 
-    `mode` is that of the last one. Raises `OSError`.
+    `mode` is that of the folder. Raises `OSError`.
     """
     name = os.path.abspath(path)
     if os.path.isdir(name):
@@ -115,12 +115,12 @@ def replace(path: str | Path, text: str) -> None:
 
 
 class AppendOnlyFile:
-    """A file that is written line by line under a temporary name, and gets its own name when it is whole.
+    """A file that is written line by line under a temporary name, and renamed when it is complete.
 
     The temporary name is `FILE.<32 random digits>.part`. The file is readable for its owner alone. A run that
-    is killed leaves it, with every line that was written, and leaves `FILE` as it was; the next run that
-    finishes `FILE` removes it. Raises `InputError` where it cannot be written, another run is writing it, or
-    there is a file already that is not of this `kind`, as `may_replace` judges by its first line.
+    is killed leaves it, with every line that was written, and `FILE` unchanged; the next run that finishes
+    `FILE` removes it. Raises `InputError` if it cannot be written, if another run is writing it, or if `FILE`
+    exists and is not of this `kind`, as `may_replace` judges by its first line.
     """
 
     def __init__(self, path: str | Path, *, kind: str, may_replace: Callable[[bytes], bool]) -> None:
@@ -135,7 +135,7 @@ class AppendOnlyFile:
         except (OSError, ValueError) as error:
             raise _unusable("written", self._path, error) from error
         try:
-            # Lock first, then look: of two runs that begin at once, at most one goes on.
+            # Lock first, then look: if two runs begin at once, at most one continues.
             fcntl.flock(self._descriptor, fcntl.LOCK_EX)
             self._left_behind = _left_behind(self._path, but=self.partial)
         except OSError as error:
@@ -146,7 +146,7 @@ class AppendOnlyFile:
             raise InputError(ErrorKind.BAD_INPUT, why, self._path) from error
 
     def _check(self) -> None:
-        """Raise `InputError` where there is a file that must not be replaced."""
+        """Raise `InputError` if a file exists that must not be replaced."""
         try:
             first = _first_line(self._path)
         except (OSError, ValueError) as error:
@@ -160,7 +160,7 @@ class AppendOnlyFile:
             )
 
     def write(self, line: str) -> None:
-        """Add a line; it is there even if this process dies now. Raises `InputError`."""
+        """Append a line; it survives the death of this process. Raises `InputError`."""
         self._empty = False
         rest = memoryview(line.encode())
         try:
@@ -170,7 +170,7 @@ class AppendOnlyFile:
             raise _unusable("written", self.partial, error) from error
 
     def finish(self) -> None:
-        """Give it its name. Raises `InputError`."""
+        """Rename it to its own name. Raises `InputError`."""
         try:
             self._check()  # again: a run may take hours
             os.fsync(self._descriptor)
@@ -185,7 +185,7 @@ class AppendOnlyFile:
             os.close(self._descriptor)
 
     def leave(self) -> bool:
-        """Let go of it unfinished; whether anything is left of it."""
+        """Close it unfinished; return whether the temporary file is left."""
         if self._empty:
             with suppress(OSError):
                 os.unlink(self.partial)
@@ -194,9 +194,9 @@ class AppendOnlyFile:
 
 
 def _first_line(path: str) -> bytes | None:
-    """Return the first line of a file, or its beginning; None where there is no file.
+    """Return the first line of a file, or its beginning; None if the file does not exist.
 
-    Raises `OSError`, also for what is not a regular file, and `ValueError`.
+    Raises `OSError`, also for a file of another type, and `ValueError`.
     """
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
@@ -208,17 +208,17 @@ def _first_line(path: str) -> bytes | None:
             raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), path)
         if not stat.S_ISREG(mode):
             raise OSError(errno.EINVAL, "not a regular file", path)
-        return file.readline(_LONGEST)
+        return file.readline(_MAX_FIRST_LINE)
 
 
-_LONGEST = 64_000_000
-"""Bytes of a first line that are read to see of what kind a file is."""
+_MAX_FIRST_LINE = 64_000_000
+"""Bytes of a first line that are read to find the kind of a file."""
 
 
 def _left_behind(path: str, *, but: str) -> list[str]:
-    """List the temporary files of `path` that killed runs of this user have left.
+    """Return the temporary files of `path` that killed runs of this user have left.
 
-    Raises `BlockingIOError` where a run is still writing one, and other `OSError`.
+    Raises `BlockingIOError` if a run is still writing one, and other `OSError`.
     """
     folder, name = os.path.split(path)
     ours: list[str] = []
@@ -234,7 +234,7 @@ def _left_behind(path: str, *, but: str) -> list[str]:
 
 
 def _is_left_behind(path: str) -> bool:
-    """Return whether this user owns a file that no run holds a lock on. Raises `BlockingIOError`."""
+    """Return whether this user owns the file, and no run has locked it. Raises `BlockingIOError`."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
@@ -246,7 +246,7 @@ def _is_left_behind(path: str) -> bool:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         raise
-    except OSError:  # this file system does not tell
+    except OSError:  # this file system has no locks
         return False
     finally:
         os.close(descriptor)
@@ -263,7 +263,7 @@ def sync_folder(path: str) -> None:
 
 
 def sync_files(descriptors: Sequence[int], folder: str) -> None:
-    """Make what was written to open files of a folder durable; of several the whole file system at once."""
+    """Make the data of open files of a folder durable; for several files sync the whole file system once."""
     if len(descriptors) >= _SEVERAL and syncs_whole(folder):
         _sync_file_system(descriptors[0])
         return
@@ -286,25 +286,25 @@ def sync_folders(paths: Collection[str]) -> None:
 
 
 def syncs_whole(folder: str) -> bool:
-    """Whether one call makes everything durable that lies on the file system of a folder."""
+    """Return whether one call makes the whole file system of a folder durable."""
     return _syncfs() is not None and file_system_of(folder) in _SYNCED_WHOLE
 
 
 def file_system_of(folder: str) -> str:
-    """The type of the file system that a folder is on; the empty string where it is not told."""
+    """Return the type of the file system of a folder; empty if it is unknown."""
     return _file_system(os.stat(folder).st_dev)
 
 
 _SEVERAL = 4
-"""Files from which on one sync of everything costs less than one of each."""
+"""Files from which on one sync of the file system costs less than one of each file."""
 
 _SYNCED_WHOLE = frozenset({"ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs", "overlay", "tmpfs"})
-"""File systems that syncfs(2) is known to make durable; to one behind FUSE it says nothing."""
+"""File systems that syncfs(2) is known to make durable; a FUSE file system is not told of it."""
 
 
 def _sync_file_system(descriptor: int) -> None:
     sync = _syncfs()
-    assert sync is not None  # noqa: S101 (`syncs_whole` has said so)
+    assert sync is not None  # noqa: S101 (checked by `syncs_whole`)
     import ctypes
 
     if sync(descriptor) != 0:
@@ -314,7 +314,7 @@ def _sync_file_system(descriptor: int) -> None:
 
 @cache
 def _file_system(device: int) -> str:
-    """The type of what is mounted as a device (proc(5), mountinfo); the empty string where it is not told."""
+    """Return the file system type of a device (proc(5), mountinfo); empty if it is unknown."""
     number = f"{os.major(device)}:{os.minor(device)}"
     with suppress(OSError), open("/proc/self/mountinfo", encoding="utf-8", errors="replace") as mounts:
         for line in mounts:
@@ -326,7 +326,7 @@ def _file_system(device: int) -> str:
 
 @cache
 def _syncfs() -> Callable[[int], int] | None:
-    """syncfs(2), which Python does not have. Before Linux 5.8 it kept errors of writing to itself."""
+    """Return syncfs(2), which Python lacks. Before Linux 5.8 it did not report write errors."""
     system = os.uname()
     version = re.match(r"([0-9]+)\.([0-9]+)", system.release)
     if system.sysname != "Linux" or version is None or (int(version[1]), int(version[2])) < (5, 8):

@@ -1,6 +1,6 @@
-"""The time, waiting and chance, as the machine has them. No other module reads a clock.
+"""The time, waiting and chance of the machine. No other module reads a clock.
 
-A warm run only asks the time, and loads none of the modules for the rest.
+A run that finds everything in the cache reads the time only, and does not load the modules for the rest.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ class SystemClock:
     elapsed = staticmethod(time.monotonic)
 
     async def sleep(self, seconds: float) -> None:
-        """Wait."""
+        """Wait for so many seconds."""
         import asyncio
 
         await asyncio.sleep(seconds)

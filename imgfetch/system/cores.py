@@ -1,9 +1,10 @@
-"""How many cores this process may use: by its affinity, and by the quota of its container.
+"""The number of cores that this process may use, by its affinity and by the quota of its container.
 
     sched_getaffinity ─┐
     cgroup: cpu.max, or cpu.cfs_quota_us ─┴▶ the smallest, and at least 1
 
-`os.cpu_count` counts the machine's. A container of one core on a machine of 64 would start 64 decoders.
+`os.cpu_count` counts the cores of the machine: a container of one core on a machine of 64 would start 64
+decoders.
 """
 
 from __future__ import annotations
@@ -37,7 +38,7 @@ def _affinity() -> int:
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """Yield the quota in cores of each control group that this process is in, and of those around it."""
+    """Yield the quota in cores of each control group of this process, and of the groups that contain it."""
     for line in _read(root / "proc/self/cgroup").splitlines():
         number, _, rest = line.partition(":")
         controllers, _, group = rest.partition(":")
@@ -52,14 +53,14 @@ def _quotas(root: Path) -> Iterator[float]:
 
 
 def _around(mount: Path, group: str) -> Iterator[Path]:
-    """Yield the folder of a group, and of each group that it is in. A container sees its own as the root."""
+    """Yield the folders of a group and of the groups that contain it. A container sees its own as root."""
     parts = [part for part in group.split("/") if part not in ("", "..")]
     for length in range(len(parts), -1, -1):
         yield mount.joinpath(*parts[:length])
 
 
 def _quota(*words: str) -> Iterator[float]:
-    """Yield the quota in cores; nothing where there is none: `max`, or -1."""
+    """Yield the quota in cores; nothing without a quota: `max`, or -1."""
     try:
         quota, period = map(int, words)
     except ValueError:

@@ -1,4 +1,4 @@
-"""A folder of copies, for people and for other programs."""
+"""Copies of stored images in a folder, for people and for other programs."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from imgfetch.system.atomic_files import create_temporary, make_folders
 def copy_to(path: Path, directory: str | Path, name: str) -> Path:
     """Copy the file at `path` to `directory` under `name`; a file of that name is replaced at once.
 
-    A copy, never a link: an edit of the copy must not change the object in the cache. Others may read it as
-    far as the umask says, and never write it. Raises `CacheError`.
+    A copy, never a link: an edit of the copy must not change the object in the cache. Other users may read it
+    if the umask allows it, and never write it. Raises `CacheError`.
     """
     target = Path(directory) / name
     partial = None
@@ -23,7 +23,7 @@ def copy_to(path: Path, directory: str | Path, name: str) -> Path:
         make_folders(directory)
         partial, descriptor = create_temporary(f"{directory}/.{name}", 0o644)
         with path.open("rb") as original, open(descriptor, "wb") as copy:
-            shutil.copyfileobj(original, copy, _AT_ONCE)
+            shutil.copyfileobj(original, copy, _PIECE)
         Path(partial).replace(target)
     except OSError as error:
         raise CacheError(
@@ -36,5 +36,5 @@ def copy_to(path: Path, directory: str | Path, name: str) -> Path:
     return target
 
 
-_AT_ONCE = 1 << 20
-"""Bytes that are copied at once."""
+_PIECE = 1 << 20
+"""Bytes that are copied at a time."""

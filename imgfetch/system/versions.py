@@ -1,4 +1,4 @@
-"""What is installed: the libraries this house stands on, as they name themselves."""
+"""The versions of the libraries that imgfetch uses, as they report them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ PACKAGES = {
     "ada-url": "ada_url",
     "webencodings": "webencodings",
 }
-"""Packages by name, and what to import to see that they can be."""
+"""Packages, and the module of each that is imported to check it."""
 
 
 def versions() -> dict[str, str | None]:
-    """The version of each; None for what is not installed, or cannot be imported."""
+    """Return the version of each library; None if it is not installed, or cannot be imported."""
     packages = {name: _version(name, module) for name, module in PACKAGES.items()}
     linked = {"SQLite": sqlite3.sqlite_version, "OpenSSL": ssl.OPENSSL_VERSION.removeprefix("OpenSSL ")}
     return {"Python": platform.python_version(), **packages, **linked}
@@ -34,5 +34,5 @@ def _version(name: str, module: str) -> str | None:
     try:
         import_module(module)
         return version(name)
-    except Exception:  # whatever it raises, it is of no use
+    except Exception:  # a package that cannot be imported may raise anything
         return None

@@ -1,4 +1,4 @@
-"""A cell whose decoder does as the image says: what a decoder could do that an image has broken."""
+"""A sandbox worker with a decoder that obeys the image, as a decoder under attack could."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class HostileDecoder:
 
 
 def _told(what: str) -> str:
-    """What the process can do, or has."""
+    """Return a fact about the process, or the error of an attempt."""
     try:
         match what:
             case "files":
