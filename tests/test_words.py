@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import re
 from pathlib import Path
+from statistics import mean
 from typing import TYPE_CHECKING, NamedTuple
 
 import pytest
@@ -119,3 +120,32 @@ def test_a_pattern_is_found(text: str) -> None:
 def test_a_plain_docstring_has_no_pattern() -> None:
     text = "Return the stored response; there is no lock, and the image is no longer fresh."
     assert [*faults([Docstring("imgfetch/a.py:b", text, of_function=True)])] == []
+
+
+PAGES = (
+    "README.md",
+    "cache/README.md",
+    "docs/architecture.md",
+    "docs/caching.md",
+    "docs/cli.md",
+    "docs/errors.md",
+    "docs/glossary.md",
+    "docs/locks.md",
+    "docs/verification.md",
+)
+"""The pages that are held to short sentences. A page that has been rewritten joins the list."""
+
+
+def sentences(text: str) -> Iterator[str]:
+    """Yield the sentences of a page in Markdown, without its code, tables, headings and comments."""
+    text = re.sub(r"^```.*?^```$|<!--.*?-->", "\n", text, flags=re.MULTILINE | re.DOTALL)
+    text = re.sub(r"^(#|\||    ).*$", "\n", text, flags=re.MULTILINE)
+    for paragraph in re.split(r"\n\s*\n|^[-*] |^[0-9]+\. ", text, flags=re.MULTILINE):
+        for sentence in re.split(r"(?<=[.!?])\s+", paragraph.strip()):
+            if len(sentence.split()) > 1:
+                yield sentence
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_sentences_of_a_page_are_short(page: str) -> None:
+    assert mean(len(sentence.split()) for sentence in sentences((ROOT / page).read_text("utf-8"))) < 20
