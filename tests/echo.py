@@ -10,6 +10,7 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import ssl
     from collections.abc import AsyncIterator, Iterator
 
 
@@ -59,11 +60,11 @@ class Echo:
 
 
 @asynccontextmanager
-async def echo() -> AsyncIterator[Echo]:
+async def echo(tls: ssl.SSLContext | None = None) -> AsyncIterator[Echo]:
     """Run a server for the length of a block."""
     server = Echo()
-    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0)
-    server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
+    listener = await asyncio.start_server(server.serve, "127.0.0.1", 0, ssl=tls)
+    server.url = f"http{'s' if tls else ''}://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     async with listener:
         yield server
 

@@ -65,7 +65,7 @@ class Transport:
 async def test_a_client_sends_by_a_transport_that_only_has_the_methods(tmp_path: Path) -> None:
     response = Response(WEBP)
     transport = Transport(ConnectTimeout("late"), response)
-    async with Client(tmp_path / "cache", transport=transport) as client:  # type: ignore[arg-type] # on purpose
+    async with Client(tmp_path / "cache", transport=transport) as client:
         image = await client.get("https://h.example/a.webp")
     assert image.path.read_bytes() == WEBP
     assert response.closed
@@ -81,7 +81,7 @@ async def test_an_exception_becomes_that_of_httpx_with_the_same_name() -> None:
 
 def test_an_object_without_the_methods_is_refused() -> None:
     with pytest.raises(InputError, match="transport: object has no method handle_async_request"):
-        as_httpx(object())
+        as_httpx(object())  # type: ignore[arg-type] # on purpose
     transport = httpx.AsyncHTTPTransport()
     assert as_httpx(transport) is transport
     asyncio.run(transport.aclose())

@@ -23,7 +23,7 @@ from imgfetch import (
 )
 from imgfetch.http import connect
 from imgfetch.http.connect import Connector
-from origin import Origin, redirect, whole
+from origin import Origin, redirect, reset, whole
 from pictures import encoded
 from resolving import Resolver
 from test_faults import certificate
@@ -370,6 +370,26 @@ async def test_a_response_that_is_not_http_or_not_whole(data: bytes, kind: type[
     async with serving(answer) as url, httpx.AsyncClient(transport=PooledTransport(LOCAL)) as http:
         with pytest.raises(kind):
             await http.post(url, content=b"x")
+
+
+async def test_a_connection_that_is_reset_is_a_read_error() -> None:
+    with Origin() as origin:
+        async with httpx.AsyncClient(transport=PooledTransport(LOCAL)) as http:
+            for path, data in (("/a", b""), ("/b", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf")):
+                with pytest.raises(httpx.ReadError):
+                    await http.get(origin.route(path, reset(data)))
+
+
+async def test_a_large_body_is_sent_over_tls(tmp_path: Path) -> None:
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    body = bytes(range(256)) * 8_000
+    async with echo(certificate("127.0.0.1", authority=authority)) as server:
+        transport = PooledTransport(LOCAL, ca_bundle=str(tmp_path / "ca.pem"))
+        async with httpx.AsyncClient(transport=transport) as http:
+            for _ in range(2):
+                assert (await http.post(server.url, content=body)).content == body
+        assert server.connections == 1
 
 
 async def test_connections_to_one_address_are_limited_and_waited_for() -> None:

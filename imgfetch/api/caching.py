@@ -26,11 +26,10 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    import httpx
-
     from imgfetch.model.values import StagingId
     from imgfetch.ports import Clock, Staging
     from imgfetch.transports.caching import Verify
+    from imgfetch.transports.foreign import AsyncTransport
 
 
 class CachingTransport(CachingLayer):
@@ -54,7 +53,7 @@ class CachingTransport(CachingLayer):
         cache: str | Path = "cache",
         *,
         verify: VerifyLevel | str = VerifyLevel.FULL,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: AsyncTransport | None = None,
         allow_hosts: Collection[str] = (),
         limits: Limits | None = None,
         key_ignore: Collection[str] = (),

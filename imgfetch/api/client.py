@@ -42,8 +42,6 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    import httpx
-
     from imgfetch.api.jobs import Choosing, Job
     from imgfetch.api.lock import Lock
     from imgfetch.api.results import Image
@@ -52,6 +50,7 @@ if TYPE_CHECKING:
     from imgfetch.engine.engine import Engine
     from imgfetch.engine.events import Event
     from imgfetch.model.result import Failure
+    from imgfetch.transports.foreign import AsyncTransport
 
 
 class Client:
@@ -102,7 +101,7 @@ class Client:
         allow_downgrade: bool = False,
         proxy: str | None = None,
         ca_bundle: str | None = None,
-        transport: httpx.AsyncBaseTransport | None = None,
+        transport: AsyncTransport | None = None,
         contact: str | None = None,
         robots: bool = False,
         referer: str = "",

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from imgfetch.model.request import Limits, Request
+    from imgfetch.transports.foreign import AsyncTransport
 
 
 _PIECE = 64 * 1024
@@ -48,7 +49,7 @@ _PIECE = 64 * 1024
 class HttpTransport:
     """`ports.Transport` on any `httpx.AsyncBaseTransport`, or one of its shape."""
 
-    def __init__(self, limits: Limits, transport: httpx.AsyncBaseTransport) -> None:
+    def __init__(self, limits: Limits, transport: AsyncTransport) -> None:
         self._transport = as_httpx(transport)
         self._limits = limits
         # A head takes the name, TCP, TLS and a response.

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from imgfetch.model.values import Key, StagingId
     from imgfetch.ports import Clock, Executor
     from imgfetch.store.disk_store import DiskStore
+    from imgfetch.transports.foreign import AsyncTransport
 
 Verify: TypeAlias = "Callable[[StagingId, int | None], Awaitable[Verified | Defect]]"
 """Verifies a staged body; the second argument is the length that the origin announced."""
@@ -54,7 +55,7 @@ class CachingLayer(BlockingTransport):
         self,
         *,
         store: DiskStore,
-        transport: httpx.AsyncBaseTransport,
+        transport: AsyncTransport,
         clock: Clock,
         runner: Executor,
         verify: Verify,

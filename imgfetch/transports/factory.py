@@ -12,10 +12,9 @@ from imgfetch.http.tls import trust
 from imgfetch.system.clock import SystemClock
 
 if TYPE_CHECKING:
-    import httpx
-
     from imgfetch.model.request import Limits
     from imgfetch.ports import Transport
+    from imgfetch.transports.foreign import AsyncTransport
 
 
 class Network(NamedTuple):
@@ -27,7 +26,7 @@ class Network(NamedTuple):
     """URL of a proxy. It connects without our address guard: to give one is to trust it."""
     ca_bundle: str | None = None
     """A file of certificate authorities to trust instead of the usual ones."""
-    transport: httpx.AsyncBaseTransport | None = None
+    transport: AsyncTransport | None = None
     """Transport of httpx's shape. It connects without our address guard, unless it is a `PooledTransport`."""
 
     def open(self, limits: Limits) -> Transport:

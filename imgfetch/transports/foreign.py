@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 import httpx
 
@@ -23,7 +23,17 @@ Foreign: TypeAlias = Any
 """A transport, request, response or module of another library, known by its methods alone."""
 
 
-def as_httpx(transport: Foreign) -> httpx.AsyncBaseTransport:
+class AsyncTransport(Protocol):
+    """A transport with the methods of `httpx.AsyncBaseTransport`, of httpx or another library."""
+
+    async def handle_async_request(self, request: Foreign) -> Foreign:
+        """Send a request; return its response as soon as the head is in."""
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+
+
+def as_httpx(transport: AsyncTransport) -> httpx.AsyncBaseTransport:
     """Return `transport`, wrapped if it only has the methods of an httpx transport. Raises `InputError`."""
     if isinstance(transport, httpx.AsyncBaseTransport):
         return transport
@@ -37,7 +47,7 @@ def as_httpx(transport: Foreign) -> httpx.AsyncBaseTransport:
 
 
 class _ForeignTransport(httpx.AsyncBaseTransport):
-    def __init__(self, transport: Foreign) -> None:
+    def __init__(self, transport: AsyncTransport) -> None:
         self._transport = transport
         self._library = _library_of(transport)
 
@@ -52,8 +62,7 @@ class _ForeignTransport(httpx.AsyncBaseTransport):
         )
 
     async def aclose(self) -> None:
-        if hasattr(self._transport, "aclose"):
-            await self._transport.aclose()
+        await self._transport.aclose()
 
     def _request(self, request: httpx.Request) -> Foreign:
         if self._library is httpx:
@@ -102,7 +111,7 @@ def _translated() -> Iterator[None]:
         raise
 
 
-def _library_of(transport: Foreign) -> Foreign:
+def _library_of(transport: AsyncTransport) -> Foreign:
     """Return the module whose `AsyncBaseTransport` a transport derives from; httpx without one."""
     for each in type(transport).__mro__:
         if each.__name__ == "AsyncBaseTransport":
