@@ -95,9 +95,9 @@ class Store(Protocol):
     def lookup(self, keys: Sequence[Key], *, now: float) -> Lookup:
         """Return the entries under `keys` that are fresh at `now` for any request headers, as hits.
 
-        An entry is fresh until the time that `fetch_policy.fresh_until` gives. One whose bytes stand under
-        so many keys that `placeholders` may object is left out. `find` returns the same entries, and none
-        under the keys that are `missing`. A key that has only entries with a selector is in neither.
+        An entry is fresh until the time that `fetch_policy.fresh_until` gives. It is left out where its
+        bytes stand under so many keys that `placeholders` may object. `find` returns the same entries, and
+        none under the keys that are `missing`. A key that has only entries with a selector is in neither.
         """
 
     def keys_sharing(self, facts: Facts) -> tuple[Key, ...]:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING
 
-from fakes import FakeClock, FakeDecoder, FakeTransport, InlineRunner, MemoryStore
+from fakes import FakeClock, FakeDecoder, FakeReply, FakeTransport, InlineRunner, MemoryStore
 from imgfetch.engine.engine import Engine
 from imgfetch.model.markup import Candidate, Choice, SourceSet
-from imgfetch.model.request import Limits, Settings
+from imgfetch.model.request import Head, Limits, Settings
 from imgfetch.model.result import Failure, Served
 from imgfetch.ports import AddressBusy, Ports
 from imgfetch.rules.image.choose import choose
@@ -57,6 +57,12 @@ def choice_of(*names: str, width: int = 12) -> Choice:
     return choose(
         SourceSet(tuple(Candidate(name if ":" in name else H + name, 12) for name in names)), width=width
     )
+
+
+def reply(body: bytes = PIXEL, status: int = 200, **fields: str) -> FakeReply:
+    """Return a response for /a."""
+    headers = tuple((name.replace("_", "-"), value) for name, value in fields.items())
+    return FakeReply(Head(H + "/a", status, headers), (body,) if body else ())
 
 
 class BusyAddress(AddressBusy):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engine_world import PIXEL, H, World, choice_of
+from engine_world import PIXEL, H, World, choice_of, reply
 from fakes import FakeReply
 from imgfetch.errors import NetworkError
 from imgfetch.model.request import Head, SourceOrigin
@@ -20,11 +20,6 @@ pytestmark = pytest.mark.anyio
 
 OTHER = encoded("webp", 12, 9)
 DAY = 86_400.0
-
-
-def reply(body: bytes = PIXEL, status: int = 200, **fields: str) -> FakeReply:
-    headers = tuple((name.replace("_", "-"), value) for name, value in fields.items())
-    return FakeReply(Head(H + "/a", status, headers), (body,) if body else ())
 
 
 async def again(world: World, *, after: float, engine: Engine | None = None) -> CacheStatus | ErrorKind:

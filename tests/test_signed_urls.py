@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from engine_world import PIXEL, H, World, choice_of
+from engine_world import PIXEL, H, World, choice_of, reply
 from imgfetch import Cache, CachingTransport, Client
 from imgfetch.cli import main
 from imgfetch.model.request import Head
@@ -22,7 +22,6 @@ from imgfetch.rules.http.signed_urls import unsigned
 from origin import Origin as Loopback
 from origin import ranged, whole
 from pictures import encoded
-from test_reuse import reply
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -1,4 +1,4 @@
-"""Limits on the requests in flight: in all, and to each host.
+"""Limits on the requests under way: in all, and to each host.
 
     slot ─▶ the host's queue ─▶ host_limits.admit ─▶ one of all slots ─▶ response ─▶ host_limits.after
 

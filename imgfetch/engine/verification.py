@@ -135,7 +135,7 @@ def inspect(
         return _other_length(len(data), length)
     structure = walk(data)
     if structure.format is None:
-        return structure.defect or Defect(ErrorKind.NOT_IMAGE, "the body is no image")
+        return structure.defect or Defect(ErrorKind.NOT_IMAGE, "the body is not an image")
     if wanted.level is not VerifyLevel.NONE:
         defect = verify.check_size(structure, limits)
         if defect is not None:
