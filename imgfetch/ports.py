@@ -121,7 +121,7 @@ class Store(Protocol):
     def path(self, entry: Entry) -> Path:
         """Return the path of the bytes of an entry of this store."""
 
-    def commit(self, filings: Sequence[PendingEntry]) -> list[Entry | CacheError]:
+    def commit(self, pending: Sequence[PendingEntry]) -> list[Entry | CacheError]:
         """Publish staged bodies under their digests, durably, then index them.
 
         Returns for each its entry, or why it is not stored. Spends their staging ids. An entry that depends
@@ -144,19 +144,19 @@ class Staging(Protocol):
     def open(self) -> StagingId:
         """Return the id of a new, empty body."""
 
-    def write(self, scratch: StagingId, chunk: bytes) -> int:
+    def write(self, staging_id: StagingId, chunk: bytes) -> int:
         """Append bytes to a body; return its length."""
 
-    def read(self, scratch: StagingId) -> AbstractContextManager[tuple[Buffer, Digest]]:
+    def read(self, staging_id: StagingId) -> AbstractContextManager[tuple[Buffer, Digest]]:
         """Give a body, without a second copy in memory, and its digest."""
 
-    def make_resumable(self, scratch: StagingId, key: Key, head: Head) -> None:
+    def make_resumable(self, staging_id: StagingId, key: Key, head: Head) -> None:
         """Record which response a body belongs to, so that it can be resumed.
 
         From now on it outlives its writer, for an hour or so. A staging that cannot do this does nothing.
         """
 
-    def suspend(self, scratch: StagingId) -> None:
+    def suspend(self, staging_id: StagingId) -> None:
         """Close a body: one that is resumable for later, any other for good."""
 
     def resume(self, key: Key) -> Partial | None:
@@ -166,7 +166,7 @@ class Staging(Protocol):
         the bodies of other processes are seen.
         """
 
-    def discard(self, scratch: StagingId) -> None:
+    def discard(self, staging_id: StagingId) -> None:
         """Delete a body. An id that is spent or unknown is not an error."""
 
 

@@ -160,7 +160,7 @@ WAYS = (
 
 @pytest.mark.parametrize("data", [SMALL, LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("way", WAYS)
-def test_what_was_hashed_long_ago_is_hashed_at_its_next_use(
+def test_hashes_an_old_object_at_its_next_use(
     way: Callable[[str, float], Path], data: bytes, origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = origin.route("/a", whole(data, **FRESH))
@@ -185,7 +185,7 @@ def test_what_was_hashed_long_ago_is_hashed_at_its_next_use(
 
 @pytest.mark.parametrize("data", [SMALL, LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("way", WAYS)
-def test_with_an_age_of_0_everything_is_hashed_at_each_use(
+def test_hashes_every_object_at_each_use_with_an_age_of_0(
     way: Callable[[str, float], Path], data: bytes, origin: Origin
 ) -> None:
     url = origin.route("/a", whole(data, **FRESH))
@@ -200,7 +200,7 @@ def test_with_an_age_of_0_everything_is_hashed_at_each_use(
 
 @pytest.mark.parametrize("data", [SMALL, LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("way", [by_get, by_httpx])
-def test_damaged_bytes_are_neither_served_stale_nor_confirmed(
+def test_damaged_bytes_are_neither_served_stale_nor_revalidated(
     way: Callable[[str, float], Path], data: bytes, origin: Origin
 ) -> None:
     origin.route("/a", whole(data, **STALE, etag='"1"'))
@@ -237,7 +237,7 @@ def test_large_files_are_hashed_in_a_thread(origin: Origin, monkeypatch: pytest.
         assert threads[0] is not threading.main_thread()
 
 
-def test_offline_what_is_damaged_is_not_served(origin: Origin) -> None:
+def test_does_not_serve_damaged_bytes_offline(origin: Origin) -> None:
     url = origin.route("/a", whole(SMALL, **FRESH))
     path = by_fetch(url, CHECK_AGE)
     flip(path)
@@ -247,7 +247,7 @@ def test_offline_what_is_damaged_is_not_served(origin: Origin) -> None:
     assert not path.exists()
 
 
-def test_a_client_says_what_was_damaged(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_client_reports_damage(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
     url = origin.route("/a", whole(SMALL, **FRESH))
     path = by_fetch(url, CHECK_AGE)
     flip(path)
@@ -258,7 +258,7 @@ def test_a_client_says_what_was_damaged(origin: Origin, capsys: pytest.CaptureFi
     assert path.read_bytes() == SMALL
 
 
-def test_to_look_at_a_cache_checks_what_it_shows(origin: Origin) -> None:
+def test_listing_a_cache_checks_what_it_shows(origin: Origin) -> None:
     url = origin.route("/a", whole(SMALL, **FRESH))
     flip(by_fetch(url, CHECK_AGE))
     grow_older(8)
@@ -282,7 +282,7 @@ def test_when_a_check_is_due() -> None:
     assert CHECK_AGE == 7 * DAY
 
 
-def test_a_check_is_on_record_in_the_end_and_known_at_once(tmp_path: Path) -> None:
+def test_a_check_is_recorded_in_the_end_and_known_at_once(tmp_path: Path) -> None:
     clock = FakeClock()
     with closing(DiskStore(tmp_path, clock=clock)) as store:
         keep(store, CAT, b"a cat")
@@ -301,7 +301,7 @@ def test_a_check_is_on_record_in_the_end_and_known_at_once(tmp_path: Path) -> No
         assert store.find(CAT) == entry  # it was fetched again, for whichever of its keys
 
 
-def test_a_clock_that_was_wrong_costs_a_hashing_and_no_more(tmp_path: Path) -> None:
+def test_a_wrong_clock_costs_one_hashing(tmp_path: Path) -> None:
     clock = FakeClock()
     with closing(DiskStore(tmp_path, clock=clock)) as store:
         clock.time += 3650 * DAY
@@ -327,7 +327,7 @@ def test_only_few_bytes_are_hashed_at_once(tmp_path: Path) -> None:
         assert store.find(DOG, at_once=True) == dog
 
 
-def test_what_cannot_be_written_down_is_hashed_once_in_a_run(tmp_path: Path) -> None:
+def test_an_object_is_hashed_once_in_a_run_that_cannot_record_it(tmp_path: Path) -> None:
     root, copy, clock = tmp_path / "here", tmp_path / "read-only", FakeClock()
     with closing(DiskStore(root, clock=clock)) as store:
         entry = keep(store, CAT, b"a cat")
@@ -342,7 +342,7 @@ def test_what_cannot_be_written_down_is_hashed_once_in_a_run(tmp_path: Path) -> 
         assert store.notices == []
 
 
-def test_verify_puts_the_time_of_its_hashing_on_record(origin: Origin) -> None:
+def test_verify_records_the_time_of_its_hashing(origin: Origin) -> None:
     url = origin.route("/a", whole(SMALL, **FRESH))
     by_fetch(url, CHECK_AGE)
     grow_older(8)
@@ -350,7 +350,7 @@ def test_verify_puts_the_time_of_its_hashing_on_record(origin: Origin) -> None:
     assert checked_at(digest(SMALL)) > time() - 60
 
 
-def test_at_the_doorstep_a_check_that_is_due_is_left_to_the_program(origin: Origin) -> None:
+def test_the_fast_path_leaves_a_check_that_is_due_to_the_store(origin: Origin) -> None:
     url = origin.route("/a", whole(SMALL, **FRESH))
     by_fetch(url, CHECK_AGE)
     grow_older(0)
@@ -360,7 +360,7 @@ def test_at_the_doorstep_a_check_that_is_due_is_left_to_the_program(origin: Orig
 
 
 @pytest.mark.parametrize("age", [-1, float("nan")])
-def test_an_age_that_is_none_is_refused(age: float) -> None:
+def test_refuses_an_age_that_is_not_a_number_of_seconds(age: float) -> None:
     with pytest.raises(InputError, match="check_age"):
         Client(check_age=age)
     with pytest.raises(InputError, match="check_age"):

@@ -33,7 +33,7 @@ def check_refused(path: Path, *, seen: str) -> None:
             assert seen in fails(ErrorKind.NOT_A_CACHE, work, path)
 
 
-def test_a_file_is_no_cache(tmp_path: Path) -> None:
+def test_refuses_a_file(tmp_path: Path) -> None:
     path = tmp_path / "photo.webp"
     path.write_bytes(b"a cat")
     check_refused(path, seen="is a file, not a directory")
@@ -42,7 +42,7 @@ def test_a_file_is_no_cache(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["thesis.tex", ".hidden", "objects", "CACHEDIR.TAG"])
-def test_a_directory_with_other_things_is_no_cache(tmp_path: Path, name: str) -> None:
+def test_refuses_a_directory_with_other_things(tmp_path: Path, name: str) -> None:
     (tmp_path / name).write_text("Signature: 8a477f597d28d172789f06886806bc55\n# of another program\n")
     before = tree(tmp_path)
     check_refused(tmp_path, seen="other things in it")
@@ -60,7 +60,7 @@ def test_a_directory_with_other_things_is_no_cache(tmp_path: Path, name: str) ->
         ".Trash-1000",
     ],
 )
-def test_a_directory_with_nothing_but_what_systems_leave_becomes_a_cache(
+def test_a_directory_with_only_files_of_the_system_becomes_a_cache(
     store: DiskStore, root: Path, name: str
 ) -> None:
     (root / name).mkdir(parents=True)
@@ -71,7 +71,7 @@ def test_a_directory_with_nothing_but_what_systems_leave_becomes_a_cache(
     assert (root / name).is_dir()
 
 
-def test_what_systems_leave_does_not_hide_other_things(tmp_path: Path) -> None:
+def test_files_of_the_system_do_not_hide_other_things(tmp_path: Path) -> None:
     for name in ("lost+found", ".DS_Store", "thesis.tex"):
         (tmp_path / name).write_text("a cat")
     check_refused(tmp_path, seen="other things in it")
@@ -92,7 +92,7 @@ def test_a_link_to_a_directory_is_followed(tmp_path: Path) -> None:
         assert store.find(CAT) is not None
 
 
-def test_a_link_that_leads_nowhere_or_round_in_a_circle_is_refused(tmp_path: Path) -> None:
+def test_refuses_a_link_that_leads_nowhere_or_round_in_a_circle(tmp_path: Path) -> None:
     (tmp_path / "nowhere").symlink_to("absent")
     (tmp_path / "circle").symlink_to("circle")
     check_refused(tmp_path / "nowhere", seen="leads nowhere")
@@ -100,7 +100,7 @@ def test_a_link_that_leads_nowhere_or_round_in_a_circle_is_refused(tmp_path: Pat
     assert not (tmp_path / "absent").exists()
 
 
-def test_odd_names_are_no_trouble(tmp_path: Path) -> None:
+def test_takes_odd_names(tmp_path: Path) -> None:
     for name in ("a b", "100%", "what?mode=ro", "#1", "naïve 猫", "new\nline", "byte\udcff"):
         with closing(DiskStore(tmp_path / name)) as store:
             entry = keep(store, CAT, b"a cat")
@@ -108,7 +108,7 @@ def test_odd_names_are_no_trouble(tmp_path: Path) -> None:
             assert store.path(entry).read_bytes() == b"a cat"
 
 
-def test_a_relative_cache_stays_where_it_was_when_the_program_moves(
+def test_a_relative_cache_stays_when_the_program_changes_its_directory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)

@@ -47,7 +47,7 @@ def test_an_object_is_named_by_its_bytes_and_found_in_a_folder_of_its_first_digi
     assert list((root / "scratch-v1").iterdir()) == []
 
 
-def test_bytes_are_found_by_their_digest_whatever_they_were_kept_under(store: DiskStore, root: Path) -> None:
+def test_bytes_are_found_by_their_digest_under_any_key(store: DiskStore, root: Path) -> None:
     entry = keep(store, CAT, b"a cat")
     path, name = store.path(entry), digest(b"a cat")
     assert store.holding(name) == (path, entry)
@@ -63,7 +63,7 @@ def test_bytes_are_found_by_their_digest_whatever_they_were_kept_under(store: Di
     assert store.holding(digest(b"a cow")) is None
 
 
-def test_nothing_is_made_before_something_is_begun(store: DiskStore, tmp_path: Path) -> None:
+def test_makes_nothing_before_the_first_body_is_opened(store: DiskStore, tmp_path: Path) -> None:
     assert store.find(CAT) is None
     assert list(store.entries()) == []
     assert list(store.verify(deep=True)) == []
@@ -73,7 +73,7 @@ def test_nothing_is_made_before_something_is_begun(store: DiskStore, tmp_path: P
     assert list(tmp_path.iterdir()) == []
 
 
-def test_only_its_owner_may_look_into_a_cache_whatever_the_umask(store: DiskStore, root: Path) -> None:
+def test_only_the_owner_may_read_a_cache_under_any_umask(store: DiskStore, root: Path) -> None:
     before = os.umask(0)
     try:
         entry = keep(store, CAT, b"a cat")
@@ -101,7 +101,7 @@ def test_the_cache_in_the_repository_is_one_of_ours(tmp_path: Path) -> None:
     assert before.items() <= tree(root).items()
 
 
-def test_the_page_on_the_format_is_true(store: DiskStore, root: Path) -> None:
+def test_the_page_on_the_format_is_right(store: DiskStore, root: Path) -> None:
     page = (CACHE_IN_REPOSITORY / "README.md").read_text()
     path = store.path(keep(store, CAT, b"a cat"))
     (query,) = re.findall(r"^    SELECT .*?;$", page, re.DOTALL | re.MULTILINE)
@@ -126,7 +126,7 @@ def test_the_page_on_the_format_is_true(store: DiskStore, root: Path) -> None:
     assert worse.returncode != 0
 
 
-def test_no_descriptor_is_left_open(root: Path) -> None:
+def test_leaves_no_descriptor_open(root: Path) -> None:
     before = open_descriptors()
     store = DiskStore(root)
     for number in range(5):
@@ -139,7 +139,7 @@ def test_no_descriptor_is_left_open(root: Path) -> None:
     assert open_descriptors() == before
 
 
-def test_what_is_held_can_be_listed_and_counted(store: DiskStore) -> None:
+def test_lists_and_counts_what_is_stored(store: DiskStore) -> None:
     kept = [
         keep(store, Key(f"https://photos.example/{number}"), b"%d" % (number % 900)) for number in range(1200)
     ]
@@ -150,7 +150,7 @@ def test_what_is_held_can_be_listed_and_counted(store: DiskStore) -> None:
     assert store.stats()[3:5] == (1, IN_MEMORY + 13)
 
 
-def test_a_look_at_everything_tells_what_is_wrong(store: DiskStore, root: Path) -> None:
+def test_verify_names_every_problem(store: DiskStore, root: Path) -> None:
     whole, cut, gone = (
         store.path(keep(store, Key(f"/{data!r}"), data)) for data in (b"a cat", b"a dog", b"a fly")
     )
@@ -176,7 +176,7 @@ def test_a_look_at_everything_tells_what_is_wrong(store: DiskStore, root: Path) 
     assert store.find(Key("/b'a cat'")) is not None
 
 
-def test_a_damaged_object_can_be_put_in_quarantine(store: DiskStore, root: Path) -> None:
+def test_moves_a_damaged_object_to_quarantine(store: DiskStore, root: Path) -> None:
     path = store.path(keep(store, CAT, b"a cat"))
     keep(store, DOG, b"a cat")
     path.write_bytes(b"a bat")
@@ -192,7 +192,7 @@ def test_a_damaged_object_can_be_put_in_quarantine(store: DiskStore, root: Path)
     fails(ErrorKind.IO, lambda: store.quarantine(path, "it is gone"), path)
 
 
-def test_removing_a_key_frees_bytes_that_no_other_key_stands_for(store: DiskStore) -> None:
+def test_removing_a_key_deletes_bytes_that_no_other_key_has(store: DiskStore) -> None:
     shared, alone = store.path(keep(store, CAT, b"a pet")), store.path(keep(store, Key("/bird"), b"a bird"))
     keep(store, DOG, b"a pet")
     assert store.remove(CAT)
@@ -204,7 +204,7 @@ def test_removing_a_key_frees_bytes_that_no_other_key_stands_for(store: DiskStor
     assert store.stats() == Stats(0, 0, 0, 0, 0, 0)
 
 
-def test_what_is_gone_can_be_forgotten(store: DiskStore) -> None:
+def test_forgets_an_object_that_is_gone(store: DiskStore) -> None:
     store.path(keep(store, CAT, b"a cat")).unlink()
     store.forget(digest(b"a cat"))
     store.forget(digest(b"a cat"))

@@ -45,7 +45,7 @@ def sizes(found: list[StoredObject]) -> int:
     st.one_of(st.none(), st.integers(0, 1000)),
     st.integers(0, 1000),
 )
-def test_no_more_goes_than_must_and_the_least_recently_used_first(
+def test_evicts_the_least_recently_used_and_no_more_than_needed(
     found: list[StoredObject], target: int | None, max_age: int | None, grace: int
 ) -> None:
     spared = NOW - grace
@@ -67,7 +67,7 @@ def test_no_more_goes_than_must_and_the_least_recently_used_first(
         )
 
 
-def test_the_rest_is_not_even_looked_at() -> None:
+def test_does_not_read_the_rest() -> None:
     looked_at = []
 
     def listing() -> list[StoredObject]:
@@ -82,7 +82,7 @@ def test_the_rest_is_not_even_looked_at() -> None:
     assert (len(gone), len(looked_at)) == (3, 4)
 
 
-def test_what_a_run_was_served_is_spared_for_a_day_and_what_anybody_was_for_ten_minutes() -> None:
+def test_spares_uses_of_a_run_for_a_day_and_those_of_others_for_ten_minutes() -> None:
     def spares(used: float, *, on_record: float, began: float) -> bool:
         """Whether it is spared, used so long ago and on record since so long, in a run begun so long ago."""
         assert used <= on_record <= used + GRANULARITY
@@ -95,7 +95,7 @@ def test_what_a_run_was_served_is_spared_for_a_day_and_what_anybody_was_for_ten_
     assert not spares(LONGEST_RUN + 1, on_record=LONGEST_RUN + GRANULARITY + 1, began=10 * DAY)
 
 
-def test_a_use_stands_for_those_of_an_hour() -> None:
+def test_a_recorded_use_covers_the_uses_of_an_hour() -> None:
     assert is_persisted(NOW - 3600, now=NOW)
     assert not is_persisted(NOW - 3601, now=NOW)
     assert not is_persisted(NOW + 3601, now=NOW)
@@ -118,20 +118,20 @@ def test_the_time_of_an_index_follows_the_clock_and_never_goes_back_for_little()
     assert read(NOW, NOW + 5, NOW + 4, NOW + 80 * DAY) == [NOW, NOW + 5, NOW + 5, NOW + 80 * DAY]
 
 
-def test_one_bad_reading_of_the_clock_is_not_believed() -> None:
+def test_does_not_believe_one_bad_reading_of_the_clock() -> None:
     for wrong in (10 * YEAR, -10 * YEAR, 91 * DAY, -3601):
         assert read(NOW, NOW + wrong, NOW + 9) == [NOW, NOW, NOW + 9]
     for wrong in (10 * YEAR, -10 * YEAR, 91 * DAY):
         assert read(NOW, NOW + wrong, NOW + wrong + 0.9 * DAY, NOW + DAY) == [NOW, NOW, NOW, NOW + DAY]
 
 
-def test_a_clock_that_keeps_to_it_for_a_day_is_believed() -> None:
+def test_believes_a_clock_that_stays_for_a_day() -> None:
     for jump in (10 * YEAR, -10 * YEAR, 91 * DAY, -3601):
         assert read(NOW, NOW + jump, NOW + jump + DAY)[-1] == NOW + jump + DAY
         assert read(NOW, NOW + jump, NOW + jump + 400 * DAY * (jump > 0) + DAY)[-1] != NOW
 
 
-def test_two_bad_readings_that_contradict_each_other_are_not_believed() -> None:
+def test_does_not_believe_two_bad_readings_that_differ() -> None:
     assert read(NOW, NOW - 10 * YEAR, NOW + 10 * YEAR) == [NOW, NOW, NOW]
     assert read(NOW, NOW + 10 * YEAR, NOW + 5 * YEAR, NOW + 5 * YEAR + DAY - 1) == [NOW] * 4
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 
-def test_a_full_disk_is_named_and_nothing_is_left_half_done(tmp_path: Path) -> None:
+def test_names_a_full_disk_and_leaves_nothing_half_done(tmp_path: Path) -> None:
     disk_of_ours = tmp_path / "disk"
     with mounted(disk_of_ours, "-t", "tmpfs", "-o", "size=400k", "none"):
         root = disk_of_ours / "cache"
@@ -131,7 +131,7 @@ def check_read_only(root: Path) -> None:
         assert store.notices == []
 
 
-def test_a_filled_cache_serves_hits_where_it_cannot_be_written(root: Path, tmp_path: Path) -> None:
+def test_a_read_only_cache_serves_hits(root: Path, tmp_path: Path) -> None:
     with closing(DiskStore(root)) as store:
         keep(store, CAT, b"a cat")
     copy = tmp_path / "read-only"
@@ -171,7 +171,7 @@ def as_nobody(code: str, root: Path) -> None:
     subprocess.run(child(textwrap.dedent(becoming) + textwrap.dedent(code), root), check=True)
 
 
-def test_modes_that_forbid_writing_are_respected(for_everyone: Path) -> None:
+def test_respects_modes_that_forbid_writing(for_everyone: Path) -> None:
     root = for_everyone / "cache"
     with closing(DiskStore(root)) as store:
         keep(store, CAT, b"a cat")
@@ -182,7 +182,7 @@ def test_modes_that_forbid_writing_are_respected(for_everyone: Path) -> None:
         path.chmod(0o755 if path.is_dir() else 0o644)
 
 
-def test_a_cache_that_is_not_ours_to_see_is_named(for_everyone: Path) -> None:
+def test_names_a_cache_that_may_not_be_read(for_everyone: Path) -> None:
     root = for_everyone / "cache"
     root.mkdir(mode=0o000)
     code = """
@@ -198,7 +198,7 @@ def test_a_cache_that_is_not_ours_to_see_is_named(for_everyone: Path) -> None:
     root.chmod(0o700)
 
 
-def test_what_a_file_system_says_of_a_file_as_it_is_closed_fails_nothing(
+def test_an_error_on_closing_a_file_fails_nothing(
     store: DiskStore, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(store, DOG, b"a dog")
@@ -225,7 +225,7 @@ def test_what_a_file_system_says_of_a_file_as_it_is_closed_fails_nothing(
     assert store.resume(CAT) is not None
 
 
-def test_what_was_written_in_part_is_not_written_once_more_behind_that(
+def test_does_not_append_the_whole_body_to_a_part_of_it(
     store: DiskStore, root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     keep(store, DOG, b"a dog")

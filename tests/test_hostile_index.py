@@ -179,7 +179,7 @@ def test_a_value_of_any_type_in_any_column_costs_a_download_at_most(
 
 
 @pytest.mark.parametrize("value", VALUES.values(), ids=VALUES)
-def test_whatever_stands_in_a_row_it_is_served_right_or_not_at_all(
+def test_a_row_with_any_value_is_served_right_or_not_at_all(
     value: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for table, column in EVERY_COLUMN:
@@ -322,7 +322,7 @@ def test_an_object_is_a_regular_file_of_the_cache(origin: Origin) -> None:
     assert Path("elsewhere").read_bytes() == WEBP
 
 
-def test_a_folder_whose_tag_is_a_fifo_is_no_cache() -> None:
+def test_refuses_a_folder_with_a_fifo_as_its_tag() -> None:
     Path("cache").mkdir()
     os.mkfifo("cache/CACHEDIR.TAG")
     with closing(DiskStore("cache")) as store, pytest.raises(CacheError, match="other things in it"):
@@ -393,7 +393,7 @@ def test_an_index_with_another_schema_is_moved_aside(
     assert time.monotonic() - before < 20
 
 
-def test_a_schema_that_was_analysed_is_ours() -> None:
+def test_takes_an_index_with_statistics() -> None:
     fill()
     with closing(sqlite3.connect(INDEX_PATH)) as connection:
         connection.executescript("ANALYZE")
@@ -409,7 +409,7 @@ def endless(where: Path) -> Index:
     return Index(str(where / INDEX), building=str(where), busy_timeout=1, elapsed=SystemClock().elapsed)
 
 
-def test_a_question_without_end_is_given_up() -> None:
+def test_gives_up_a_query_without_end() -> None:
     index = endless(Path("cache").absolute())
     with closing(index), pytest.raises(CacheError, match="given up") as raised:
         index._database.rows(f"{FOREVER} SELECT count(*) FROM n")
@@ -420,7 +420,7 @@ def test_a_question_without_end_is_given_up() -> None:
 
 @pytest.mark.parametrize(("sent", "code"), [(signal.SIGTERM, 143), (signal.SIGINT, 130)])
 @pytest.mark.parametrize("work", ["rows('{}')", "write(('{}', ()))"], ids=["reading", "writing"])
-def test_a_signal_ends_a_question_without_end(sent: signal.Signals, code: int, work: str) -> None:
+def test_a_signal_ends_a_query_without_end(sent: signal.Signals, code: int, work: str) -> None:
     statement = f"{FOREVER} SELECT count(*) FROM n"
     script = f"""
 import signal, sys, threading, os, time

@@ -71,7 +71,7 @@ def test_a_damaged_index_is_moved_aside_and_begun_anew(root: Path) -> None:
 
 
 @pytest.mark.parametrize("page", range(14))
-def test_no_bad_page_of_the_index_brings_more_than_a_notice(root: Path, page: int) -> None:
+def test_a_bad_page_of_the_index_costs_a_notice_at_most(root: Path, page: int) -> None:
     with closing(DiskStore(root)) as store:
         keep(store, CAT, b"a cat")
         keep(store, DOG, b"a dog")
@@ -94,7 +94,7 @@ def test_a_second_damaged_index_does_not_take_the_place_of_the_first(store: Disk
         assert (root / f"index-v1.sqlite.damaged-{number}").read_bytes() == b"%d" % number
 
 
-def test_a_damaged_index_can_be_met_first_by_a_writer(store: DiskStore, root: Path) -> None:
+def test_a_writer_may_find_the_damaged_index_first(store: DiskStore, root: Path) -> None:
     keep(store, CAT, b"a cat")
     ticket = written(store, b"a dog")
     for path in root.glob("index-v1*"):
@@ -105,7 +105,7 @@ def test_a_damaged_index_can_be_met_first_by_a_writer(store: DiskStore, root: Pa
     assert len(store.notices) == 1
 
 
-def test_rows_that_make_no_sense_are_passed_over(store: DiskStore, root: Path) -> None:
+def test_skips_rows_that_are_not_sound(store: DiskStore, root: Path) -> None:
     entry = keep(store, CAT, b"a cat")
     nonsense = (
         "UPDATE object SET format = 'tiff'",
@@ -122,7 +122,7 @@ def test_rows_that_make_no_sense_are_passed_over(store: DiskStore, root: Path) -
         assert keep(store, CAT, b"a cat") == store.find(CAT) == entry
 
 
-def test_text_that_is_no_text_is_damage(store: DiskStore, root: Path) -> None:
+def test_text_that_is_not_utf_8_is_damage(store: DiskStore, root: Path) -> None:
     keep(store, CAT, b"a cat")
     with closing(sqlite3.connect(index_of(root))) as connection, connection:
         connection.execute("UPDATE entry SET url = CAST(x'ff' AS TEXT)")
@@ -130,7 +130,7 @@ def test_text_that_is_no_text_is_damage(store: DiskStore, root: Path) -> None:
     assert len(store.notices) == 1
 
 
-def test_an_index_of_the_future_is_left_alone(store: DiskStore, root: Path) -> None:
+def test_leaves_an_index_of_a_later_version_alone(store: DiskStore, root: Path) -> None:
     keep(store, CAT, b"a cat")
     store.close()
     with closing(sqlite3.connect(index_of(root))) as connection:
@@ -145,7 +145,7 @@ def test_an_index_of_the_future_is_left_alone(store: DiskStore, root: Path) -> N
     assert tree(root) == before
 
 
-def test_an_index_moved_aside_by_another_process_is_not_written_to(root: Path) -> None:
+def test_does_not_write_to_an_index_that_another_process_moved_aside(root: Path) -> None:
     with closing(DiskStore(root)) as ours, closing(DiskStore(root)) as theirs:
         keep(ours, CAT, b"a cat")
         assert ours.find(CAT) is not None
@@ -161,7 +161,7 @@ def test_an_index_moved_aside_by_another_process_is_not_written_to(root: Path) -
         assert store.notices == []
 
 
-def test_a_log_left_behind_by_a_deleted_index_is_not_read_into_a_new_one(root: Path) -> None:
+def test_does_not_read_the_log_of_a_deleted_index_into_a_new_one(root: Path) -> None:
     with closing(DiskStore(root)) as store:
         keep(store, CAT, b"a cat")
         log = (root / "index-v1.sqlite-wal").read_bytes()
@@ -173,7 +173,7 @@ def test_a_log_left_behind_by_a_deleted_index_is_not_read_into_a_new_one(root: P
         assert store.notices == []
 
 
-def test_a_cache_deleted_under_us_is_made_again(store: DiskStore, root: Path) -> None:
+def test_makes_a_cache_again_that_was_deleted_meanwhile(store: DiskStore, root: Path) -> None:
     keep(store, CAT, b"a cat")
     shutil.rmtree(root)
     assert store.find(CAT) is None

@@ -40,7 +40,7 @@ ways = st.fixed_dictionaries(
 
 @settings(deadline=None)
 @given(source_sets)
-def test_what_was_offered_is_read_as_it_was_written(source_set: SourceSet) -> None:
+def test_reads_a_source_set_as_it_was_written(source_set: SourceSet) -> None:
     line = jsonl.line(jsonl.offered(source_set))
     assert (line.count("\n"), line.isascii()) == (1, True)
     assert jsonl.source_set_of(jsonl.members_of(line)) == source_set
@@ -48,11 +48,11 @@ def test_what_was_offered_is_read_as_it_was_written(source_set: SourceSet) -> No
 
 @settings(deadline=None)
 @given(ways)
-def test_a_way_to_choose_is_read_as_it_was_written(way: dict[str, object]) -> None:
+def test_reads_options_as_they_were_written(way: dict[str, object]) -> None:
     assert jsonl.choosing_of(jsonl.members_of(jsonl.line(jsonl.asked(way)))) == way
 
 
-def test_only_what_is_not_the_default_is_written() -> None:
+def test_writes_no_defaults() -> None:
     assert jsonl.asked({"width": None, "policy": "cover", "formats": None, "every": False}) == {}
     assert jsonl.asked({"viewport": Viewport(1280.0, 720, 2)}) == {
         "viewport": {"width": 1280, "height": 720, "dpr": 2}
@@ -70,7 +70,7 @@ NAMES = ["width", "viewport", "policy", "formats", "every", "candidates", "kind"
         lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(NAMES), inner),
     )
 )
-def test_what_nobody_wrote_is_a_value_error_and_nothing_else(value: object) -> None:
+def test_any_other_value_is_a_value_error(value: object) -> None:
     for read in (jsonl.choosing_of, jsonl.source_set_of):
         with suppress(ValueError):
             read(jsonl.members_of(json.dumps(value)))
@@ -90,7 +90,7 @@ def test_what_nobody_wrote_is_a_value_error_and_nothing_else(value: object) -> N
         ('{"formats": ["bmp"]}', "'bmp' is not one of jpeg"),
     ],
 )
-def test_a_line_that_cannot_be_read_is_named(text: str, word: str) -> None:
+def test_names_a_line_that_cannot_be_read(text: str, word: str) -> None:
     with pytest.raises(ValueError, match=".") as caught:
         jsonl.choosing_of(jsonl.members_of(text))
     assert word in str(caught.value)

@@ -227,7 +227,7 @@ def of_each(count: int) -> list[bytes]:
     return [encoded("png", 8 + number % 25, 8 + number // 25) for number in range(count)]
 
 
-def test_four_processes_that_want_the_same_images_fetch_few_of_them_twice(folder: Path) -> None:
+def test_four_processes_fetch_few_images_twice(folder: Path) -> None:
     pictures = of_each(500)
     with Loopback() as origin, ExitStack() as stack:
         urls = [origin.route(f"/{n}.png", whole(body)) for n, body in enumerate(pictures)]

@@ -133,7 +133,7 @@ def test_a_forked_process_neither_has_nor_outlives_the_leases_of_its_parent(
             assert parent.stdout.read() == "still there\n"
 
 
-def test_leases_need_no_names_that_a_python_for_any_linux_lacks(folder: Path) -> None:
+def test_leases_work_where_python_lacks_the_names_of_ofd_locks(folder: Path) -> None:
     code = """
         import fcntl
         for name in ("F_OFD_GETLK", "F_OFD_SETLK", "F_OFD_SETLKW"):

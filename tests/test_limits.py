@@ -88,7 +88,7 @@ def writes(root: Path) -> int:
 # Uses
 
 
-def test_a_use_is_put_on_record_once_an_hour_at_most(store: DiskStore, root: Path, clock: FakeClock) -> None:
+def test_records_a_use_once_an_hour_at_most(store: DiskStore, root: Path, clock: FakeClock) -> None:
     keep(store, CAT, b"a cat")
     began = clock.time
     before = writes(root)
@@ -108,9 +108,7 @@ def test_a_use_is_put_on_record_once_an_hour_at_most(store: DiskStore, root: Pat
     assert used_at(root)[CAT] == int(clock.time)
 
 
-def test_many_uses_are_written_down_in_one_transaction(
-    store: DiskStore, root: Path, clock: FakeClock
-) -> None:
+def test_writes_many_uses_in_one_transaction(store: DiskStore, root: Path, clock: FakeClock) -> None:
     fill(store, clock, 300, every=0)
     clock.time += 2 * HOUR
     before = writes(root)
@@ -121,7 +119,7 @@ def test_many_uses_are_written_down_in_one_transaction(
     assert set(used_at(root).values()) == {int(clock.time)}
 
 
-def test_a_use_is_put_on_record_by_itself_while_the_run_goes_on(
+def test_records_a_use_while_the_run_continues(
     store: DiskStore, root: Path, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("imgfetch.store.access_times._DELAY", 0.0)
@@ -134,9 +132,7 @@ def test_a_use_is_put_on_record_by_itself_while_the_run_goes_on(
     assert used_at(root)[CAT] == int(clock.time)
 
 
-def test_a_use_that_cannot_be_put_on_record_fails_nothing(
-    root: Path, tmp_path: Path, clock: FakeClock
-) -> None:
+def test_a_use_that_cannot_be_recorded_fails_nothing(root: Path, tmp_path: Path, clock: FakeClock) -> None:
     with closing(DiskStore(root, clock=clock)) as store:
         keep(store, CAT, b"a cat")
     then = used_at(root)
@@ -180,7 +176,7 @@ def test_a_run_that_fills_the_cache_leaves_it_below_its_bound(root: Path, clock:
     check_true(root)
 
 
-def test_a_run_evicts_nothing_that_it_was_served_itself(root: Path, clock: FakeClock) -> None:
+def test_a_run_does_not_evict_what_it_was_served(root: Path, clock: FakeClock) -> None:
     with closing(DiskStore(root, clock=clock)) as store:
         fill(store, clock, 10)
     with closing(DiskStore(root, clock=clock, bounds=Bounds(5000))) as store:
@@ -202,7 +198,7 @@ def test_age_alone_evicts_too(root: Path, clock: FakeClock) -> None:
     assert left(root) == [5, 6, 7, 8, 9]
 
 
-def test_what_another_process_has_used_a_moment_ago_stays(root: Path, clock: FakeClock) -> None:
+def test_does_not_evict_what_another_process_has_just_used(root: Path, clock: FakeClock) -> None:
     with closing(DiskStore(root, clock=clock)) as other:
         fill(other, clock, 10)
         assert other.find(key(0))
@@ -217,7 +213,7 @@ def test_what_another_process_has_used_a_moment_ago_stays(root: Path, clock: Fak
     assert left(root) == []
 
 
-def test_a_use_between_the_choice_and_the_deed_spares_it(root: Path, clock: FakeClock) -> None:
+def test_a_use_between_selection_and_eviction_spares_the_object(root: Path, clock: FakeClock) -> None:
     with closing(DiskStore(root, clock=clock)) as store, closing(DiskStore(root, clock=clock)) as other:
         fill(store, clock, 4)
         batch = [*store._index.objects.by_use()]
@@ -231,7 +227,7 @@ def test_a_use_between_the_choice_and_the_deed_spares_it(root: Path, clock: Fake
     check_true(root)
 
 
-def test_who_keeps_what_is_being_evicted_has_it_in_the_end(root: Path, clock: FakeClock) -> None:
+def test_an_object_evicted_before_its_new_row_is_stored_again(root: Path, clock: FakeClock) -> None:
     """The evictor deletes the file when the keeper has seen that it is there, and not written its row."""
     with closing(DiskStore(root, clock=clock)) as store, closing(DiskStore(root, clock=clock)) as other:
         path = store.path(keep(store, CAT, b"a cat"))
@@ -256,7 +252,7 @@ def test_who_keeps_what_is_being_evicted_has_it_in_the_end(root: Path, clock: Fa
     check_true(root)
 
 
-def test_an_object_that_is_just_being_put_in_the_place_of_a_damaged_one_stays(
+def test_does_not_evict_an_object_that_has_just_replaced_a_damaged_one(
     store: DiskStore, root: Path, clock: FakeClock
 ) -> None:
     path = store.path(keep(store, CAT, b"a cat"))
@@ -270,7 +266,7 @@ def test_an_object_that_is_just_being_put_in_the_place_of_a_damaged_one_stays(
     assert not path.exists()
 
 
-def test_keeping_the_same_bytes_again_counts_them_once(store: DiskStore, root: Path) -> None:
+def test_counts_bytes_once_that_are_stored_twice(store: DiskStore, root: Path) -> None:
     for number in range(3):
         keep(store, key(number), b"a cat")
     assert store._index.objects.total() == (1, 5)
@@ -286,7 +282,7 @@ def test_keeping_the_same_bytes_again_counts_them_once(store: DiskStore, root: P
 # Pins
 
 
-def test_what_is_pinned_is_never_evicted(store: DiskStore, root: Path, clock: FakeClock) -> None:
+def test_never_evicts_pinned_objects(store: DiskStore, root: Path, clock: FakeClock) -> None:
     fill(store, clock, 5)
     assert store.pin(key(1))
     assert not store.pin(key(77))
@@ -341,16 +337,14 @@ def test_pruning_evicts_down_to_the_bound(store: DiskStore, root: Path, clock: F
     check_true(root)
 
 
-def test_pruning_spares_what_may_be_in_use(store: DiskStore, clock: FakeClock) -> None:
+def test_pruning_spares_objects_that_may_be_in_use(store: DiskStore, clock: FakeClock) -> None:
     fill(store, clock, 4, every=HOUR)
     clock.time += IN_USE - 2 * HOUR - 1
     assert store.prune(Bounds(0)).left.files == 2
     assert store.prune(Bounds(0), grace=0).left.files == 0
 
 
-def test_pruning_brings_index_and_objects_into_agreement(
-    store: DiskStore, root: Path, clock: FakeClock
-) -> None:
+def test_pruning_makes_index_and_objects_agree(store: DiskStore, root: Path, clock: FakeClock) -> None:
     fill(store, clock, 6)
     paths = [store.path(entry) for entry in store.entries()]
     paths[0].unlink()
@@ -373,7 +367,7 @@ def test_pruning_brings_index_and_objects_into_agreement(
     assert store.prune(NOTHING).forgotten == 0
 
 
-def test_a_stray_that_is_kept_again_meanwhile_stays(store: DiskStore, root: Path) -> None:
+def test_does_not_delete_a_stray_that_is_stored_again_meanwhile(store: DiskStore, root: Path) -> None:
     entry = keep(store, CAT, b"a cat")
     path = store.path(entry)
     deleted: list[Path] = []
@@ -384,7 +378,7 @@ def test_a_stray_that_is_kept_again_meanwhile_stays(store: DiskStore, root: Path
     assert deleted == [path]
 
 
-def test_pruning_clears_away_what_is_old(store: DiskStore, root: Path, clock: FakeClock) -> None:
+def test_pruning_deletes_old_leftovers(store: DiskStore, root: Path, clock: FakeClock) -> None:
     bad = store.path(keep(store, CAT, b"a bad cat"))
     keep(store, DOG, b"a dog")
     store.quarantine(bad, "it scratches")
@@ -403,7 +397,7 @@ def test_pruning_clears_away_what_is_old(store: DiskStore, root: Path, clock: Fa
     assert store.find(DOG)
 
 
-def test_parts_of_older_versions_go_and_all_others_stay(store: DiskStore, root: Path) -> None:
+def test_pruning_deletes_parts_of_older_versions_only(store: DiskStore, root: Path) -> None:
     keep(store, CAT, b"a cat")
     for name in ("objects-v0", "objects-v2", "scratch-v0", "objects-v", "objects-vv0", "my-objects-v0"):
         (root / name / "ab").mkdir(parents=True)
@@ -422,7 +416,7 @@ def test_parts_of_older_versions_go_and_all_others_stay(store: DiskStore, root: 
     assert elsewhere.exists()
 
 
-def test_the_index_shrinks_where_that_pays(root: Path, clock: FakeClock) -> None:
+def test_compacts_the_index_if_it_has_many_free_pages(root: Path, clock: FakeClock) -> None:
     with closing(DiskStore(root, clock=clock)) as store:
         litter.fill(store, 3500)
         assert store.prune(NOTHING).compacted == 0
@@ -436,7 +430,7 @@ def test_the_index_shrinks_where_that_pays(root: Path, clock: FakeClock) -> None
     check_true(root)
 
 
-def test_where_nothing_was_kept_nothing_is_pruned_or_made(store: DiskStore, root: Path) -> None:
+def test_pruning_an_absent_cache_makes_nothing(store: DiskStore, root: Path) -> None:
     assert store.prune(Bounds(0)).left == Cleared()
     assert not store.pin(CAT)
     assert not store.unpin(CAT)
@@ -444,7 +438,7 @@ def test_where_nothing_was_kept_nothing_is_pruned_or_made(store: DiskStore, root
     assert not root.exists()
 
 
-def test_what_is_no_cache_is_not_pruned(root: Path, store: DiskStore) -> None:
+def test_does_not_prune_a_directory_with_other_things(root: Path, store: DiskStore) -> None:
     root.mkdir()
     (root / "objects-v0").mkdir()
     (root / "thesis.tex").write_text("")
@@ -458,7 +452,7 @@ def test_what_is_no_cache_is_not_pruned(root: Path, store: DiskStore) -> None:
 
 
 @pytest.mark.parametrize("wrong", [3650 * DAY, -3650 * DAY])
-def test_a_clock_that_is_ten_years_off_for_once_evicts_nothing_by_age(
+def test_a_clock_that_is_once_ten_years_off_evicts_nothing_by_age(
     root: Path, clock: FakeClock, wrong: float
 ) -> None:
     with closing(DiskStore(root, clock=clock)) as store:
@@ -481,7 +475,7 @@ def test_a_clock_that_is_ten_years_off_for_once_evicts_nothing_by_age(
 
 
 @pytest.mark.parametrize("wrong", [3650 * DAY, -3650 * DAY])
-def test_under_a_wrong_clock_the_least_recently_used_still_goes_first(
+def test_evicts_the_least_recently_used_first_under_a_wrong_clock(
     root: Path, clock: FakeClock, wrong: float
 ) -> None:
     with closing(DiskStore(root, clock=clock)) as store:
@@ -493,9 +487,7 @@ def test_under_a_wrong_clock_the_least_recently_used_still_goes_first(
     assert left(root) == [1, 6, 7, 8, 9]
 
 
-def test_a_clock_that_was_set_back_is_believed_after_a_day_and_all_ages_stay(
-    root: Path, clock: FakeClock
-) -> None:
+def test_believes_a_clock_that_was_set_back_after_a_day(root: Path, clock: FakeClock) -> None:
     with closing(DiskStore(root, clock=clock)) as store:
         fill(store, clock, 10)
     clock.time -= 3650 * DAY
@@ -565,7 +557,7 @@ def test_two_processes_may_prune_at_once(root: Path) -> None:
         assert store.notices == []
 
 
-def test_a_prune_evicts_nothing_that_another_process_is_serving(root: Path) -> None:
+def test_a_prune_does_not_evict_what_another_process_serves(root: Path) -> None:
     with closing(DiskStore(root)) as store:
         litter.fill(store, 2000)
     code = """
@@ -590,7 +582,7 @@ def test_a_prune_evicts_nothing_that_another_process_is_serving(root: Path) -> N
     check_true(root)
 
 
-def test_many_threads_keep_find_and_evict_at_once(root: Path) -> None:
+def test_many_threads_store_find_and_evict_at_once(root: Path) -> None:
     """Whatever `find` gives out in a run that evicts is there until the end of it."""
     with closing(DiskStore(root)) as store:
         litter.fill(store, 1500)
@@ -624,7 +616,7 @@ def fill_up(path: Path) -> None:
             pass
 
 
-def test_a_full_disk_is_no_reason_not_to_make_room(tmp_path: Path, clock: FakeClock) -> None:
+def test_evicts_on_a_full_disk(tmp_path: Path, clock: FakeClock) -> None:
     disk_of_ours = tmp_path / "disk"
     with mounted(disk_of_ours, "-t", "tmpfs", "-o", "size=6000k", "none"):
         root = disk_of_ours / "cache"

@@ -106,14 +106,14 @@ def test_a_migrated_index_is_made_as_a_new_one_is(tmp_path: Path) -> None:
     assert schemas[0] == schemas[1]
 
 
-def test_a_hasty_reader_leaves_an_old_index_to_others(tmp_path: Path) -> None:
+def test_the_fast_path_does_not_migrate_an_index(tmp_path: Path) -> None:
     of_version_1(tmp_path)
     before = (tmp_path / INDEX).read_bytes()
     assert lookup_paths(str(tmp_path), [CAT], now=20) is None
     assert (tmp_path / INDEX).read_bytes() == before
 
 
-def test_an_old_index_that_cannot_be_written_is_read_as_it_is(tmp_path: Path) -> None:
+def test_reads_an_old_index_that_cannot_be_written(tmp_path: Path) -> None:
     root, copy = tmp_path / "cache", tmp_path / "read-only"
     of_version_1(root)
     with mounted(copy, "-o", "bind,ro", str(root)), closing(DiskStore(copy)) as store:
@@ -150,7 +150,7 @@ def test_a_reader_of_the_old_index_sees_what_another_has_made_of_it(tmp_path: Pa
 
 
 @pytest.mark.parametrize("call", ["pwrite64", "fdatasync", "ftruncate"])
-def test_who_migrates_may_be_killed_at_any_call(tmp_path: Path, call: str) -> None:
+def test_a_migration_may_be_killed_at_any_call(tmp_path: Path, call: str) -> None:
     of_version_1(tmp_path / "old")
     code = f"store.find(Key({CAT!r})); store.close(); print('done')"
     for turn in range(1, 1000, 3 if call == "pwrite64" else 1):

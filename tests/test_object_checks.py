@@ -37,7 +37,7 @@ def put_in_place(path: Path, work: Callable[[], None]) -> None:
     work()
 
 
-def test_damaged_objects_are_asked_for_again(store: DiskStore) -> None:
+def test_damaged_objects_are_fetched_again(store: DiskStore) -> None:
     check_healed(store, lambda path: path.unlink())
     check_healed(store, lambda path: shutil.rmtree(path.parent))
     check_healed(store, lambda path: shutil.rmtree(path.parent.parent))
@@ -51,7 +51,7 @@ def test_damaged_objects_are_asked_for_again(store: DiskStore) -> None:
     check_healed(store, lambda path: put_in_place(path, lambda: os.mkfifo(path)))
 
 
-def test_a_bit_that_flips_without_trace_is_found_by_a_deep_look(store: DiskStore) -> None:
+def test_deep_verification_finds_a_bit_that_flipped(store: DiskStore) -> None:
     path = store.path(keep(store, CAT, b"a cat"))
     before = path.stat().st_mtime_ns
     path.write_bytes(b"a bat")
@@ -64,7 +64,7 @@ def test_a_bit_that_flips_without_trace_is_found_by_a_deep_look(store: DiskStore
     assert all_whole(store)
 
 
-def test_a_new_time_alone_costs_one_hashing(store: DiskStore) -> None:
+def test_a_new_modification_time_costs_one_hashing(store: DiskStore) -> None:
     entry = keep(store, CAT, b"a cat")
     os.utime(store.path(entry), ns=(1, 1))
     assert [checked.actual for checked in store.verify(deep=False)] == [entry.facts.sha256]

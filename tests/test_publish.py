@@ -191,7 +191,7 @@ def test_many_are_synced_together_before_their_names_and_those_before_the_rows(
 
 
 @pytest.mark.parametrize("call", ["syncfs", "rename", "pwrite64", "unlink"])
-def test_who_keeps_many_may_be_killed_at_any_call(tmp_path: Path, call: str) -> None:
+def test_a_commit_of_many_may_be_killed_at_any_call(tmp_path: Path, call: str) -> None:
     together(tmp_path)
     step = 1 if ROUNDS > 20 else 5
     for turn in range(1, 1000, step):
@@ -210,7 +210,7 @@ def test_who_keeps_many_may_be_killed_at_any_call(tmp_path: Path, call: str) -> 
     raise AssertionError("it never ended")
 
 
-def test_a_disk_that_cannot_sync_keeps_nothing(root: Path, tmp_path: Path) -> None:
+def test_stores_nothing_on_a_disk_that_cannot_sync(root: Path, tmp_path: Path) -> None:
     together(tmp_path)
     code = """
         keys = [Key(f"https://photos.example/{number}") for number in range(5)]
@@ -255,7 +255,7 @@ _A_ROW_IS_WRITTEN = r"pwrite64\(\d+<.*-wal>"
 @pytest.mark.parametrize(
     ("call", "batches"), [("rename", "together"), ("rename", "apart"), ("fsync", "apart")]
 )
-def test_a_folder_made_for_one_that_failed_is_on_the_disk_before_the_row_of_another(
+def test_syncs_the_folder_of_a_failed_object_before_the_row_of_another(
     root: Path, tmp_path: Path, call: str, batches: str
 ) -> None:
     # The fourth rename is that into the new folder, and the fourth sync the first one of a folder of objects.
@@ -273,9 +273,7 @@ def test_the_name_of_a_folder_is_made_durable_once(root: Path, tmp_path: Path) -
     assert len([call for call in told if re.match(_ITS_NAME_IS_DURABLE, call)]) == 1
 
 
-def test_where_all_objects_were_deleted_under_us_their_folder_is_durable_too(
-    root: Path, tmp_path: Path
-) -> None:
+def test_syncs_the_folder_of_all_objects_after_it_was_deleted(root: Path, tmp_path: Path) -> None:
     code = """
         import shutil
         ticket = pending_entry(store, CAT, b"a cat")
@@ -305,7 +303,7 @@ class Meddling(SystemClock):
         return super().elapsed()
 
 
-def test_what_is_evicted_while_it_is_kept_anew_is_there_in_the_end(root: Path) -> None:
+def test_an_object_evicted_during_a_commit_is_there_in_the_end(root: Path) -> None:
     clock = Meddling()
     with closing(DiskStore(root, clock=clock)) as store:
         path = store.path(keep(store, CAT, b"a cat"))
@@ -319,7 +317,7 @@ def test_what_is_evicted_while_it_is_kept_anew_is_there_in_the_end(root: Path) -
         assert store.find(DOG) == kept
 
 
-def test_who_failed_alone_is_told_so_though_all_fail_later(root: Path) -> None:
+def test_an_entry_that_fails_alone_keeps_its_error_when_all_fail_later(root: Path) -> None:
     clock = Meddling()
 
     def fail() -> None:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 
-def test_four_processes_may_keep_the_same_images_at_once(root: Path) -> None:
+def test_four_processes_store_the_same_images_at_once(root: Path) -> None:
     code = """
         for number in range(200):
             key = Key(f"https://photos.example/{number}")
@@ -46,9 +46,7 @@ def test_four_processes_may_keep_the_same_images_at_once(root: Path) -> None:
         assert store.notices == []
 
 
-def test_what_was_cut_short_before_it_is_looked_at_is_an_error_of_the_cache(
-    store: DiskStore, root: Path
-) -> None:
+def test_a_body_that_was_cut_short_before_it_is_read_is_a_cache_error(store: DiskStore, root: Path) -> None:
     ticket = store.open()
     store.write(ticket, bytes(IN_MEMORY + 1))
     (path,) = root.rglob("*.part")
@@ -59,7 +57,7 @@ def test_what_was_cut_short_before_it_is_looked_at_is_an_error_of_the_cache(
     store.discard(ticket)
 
 
-def test_a_store_made_before_a_fork_gives_no_name_twice(store: DiskStore, root: Path) -> None:
+def test_a_store_made_before_a_fork_gives_each_name_once(store: DiskStore, root: Path) -> None:
     keep(store, CAT, b"a cat")
     code = """
         import os
@@ -88,7 +86,7 @@ def test_a_writer_waits_for_another_and_says_so_when_it_takes_too_long(store: Di
     assert store.notices == []
 
 
-def test_where_memory_cannot_be_shared_a_rollback_journal_will_do(root: Path) -> None:
+def test_uses_a_rollback_journal_where_memory_cannot_be_shared(root: Path) -> None:
     code = """
         entry = keep(store, CAT, b"a cat")
         assert store.find(CAT) == entry
@@ -110,7 +108,7 @@ def test_where_memory_cannot_be_shared_a_rollback_journal_will_do(root: Path) ->
 
 @pytest.mark.parametrize("leases", [True, False])
 @pytest.mark.parametrize("time", [0.0, 1e10])
-def test_litter_is_swept_away_after_an_hour_by_the_clock_that_files_are_dated_by(
+def test_deletes_leftovers_after_an_hour_by_the_clock_of_the_file_system(
     root: Path, leases: bool, time: float
 ) -> None:
     clock = FakeClock()

@@ -37,7 +37,7 @@ def sweep(root: Path) -> None:
         store.discard(store.open())
 
 
-def test_a_note_lives_as_long_as_the_bytes_it_tells_of(store: DiskStore, root: Path) -> None:
+def test_a_note_stays_as_long_as_its_bytes(store: DiskStore, root: Path) -> None:
     suspended(store)
     grow_older(root, 3000)
     partial = store.resume(CAT)
@@ -56,7 +56,7 @@ def test_a_note_lives_as_long_as_the_bytes_it_tells_of(store: DiskStore, root: P
     assert list((root / layout.SCRATCH).iterdir()) == []
 
 
-def test_a_note_whose_bytes_are_being_claimed_is_not_swept_away(store: DiskStore, root: Path) -> None:
+def test_does_not_delete_the_note_of_bytes_that_are_being_claimed(store: DiskStore, root: Path) -> None:
     suspended(store)
     grow_older(root, 3590)
     partial = store.resume(CAT)
@@ -65,7 +65,7 @@ def test_a_note_whose_bytes_are_being_claimed_is_not_swept_away(store: DiskStore
     assert note.stat().st_mtime > note.with_suffix(".partial").stat().st_mtime - 10
 
 
-def test_bytes_that_cannot_be_read_back_are_an_error_of_the_cache(store: DiskStore) -> None:
+def test_bytes_that_cannot_be_read_back_are_a_cache_error(store: DiskStore) -> None:
     suspended(store)
     partial = store.resume(CAT)
     assert partial is not None
