@@ -182,7 +182,7 @@ class Connection(asyncio.BufferedProtocol):
     async def head(self, until: float) -> tuple[int, plain.Fields]:
         """Return status and fields of the final response, which must be in by `until`, in the loop's time.
 
-        Raises `NetworkError`, or `HTTPError` for a redirect whose head does not end.
+        Raises `NetworkError`, or `HTTPError` for a redirect with an endless head.
         """
         try:
             while True:
@@ -229,7 +229,7 @@ class Connection(asyncio.BufferedProtocol):
         return True
 
     def abort(self) -> None:
-        """Close at once. A body whose end is that of the connection is not complete by this."""
+        """Close at once. A body that ends with the connection is not complete by this."""
         if not self.ended:
             self.ended, self._error = True, ConnectionAbortedError()
         self._transport.abort()

@@ -102,7 +102,7 @@ class H11Exchange:
     def head(self) -> tuple[int, Fields] | None:
         """Return status and fields of the final response; None until its head is received.
 
-        Raises `Malformed`, or `HTTPError` for a redirect whose head does not end.
+        Raises `Malformed`, or `HTTPError` for a redirect with an endless head.
         """
         if self._fault is not None:
             raise self._fault

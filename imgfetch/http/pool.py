@@ -3,7 +3,7 @@
     send ─▶ an idle connection, or a new one ─▶ request ─▶ head ─▶ body ─▶ idle again
                              (connect)              (connection)
 
-httpx's own pool costs several times as much, and more with every request in flight.
+httpx's own pool costs several times as much, and more with every request under way.
 """
 
 from __future__ import annotations

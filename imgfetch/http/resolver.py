@@ -30,7 +30,7 @@ LookUp: TypeAlias = "Callable[[str], list[str]]"
 
 def look_up(host: str) -> list[str]:
     """Return the addresses of a host, from the system's resolver."""
-    # A `str` would be encoded by IDNA, whose tables take long to load; bytes are looked up as they are.
+    # A `str` would be encoded by IDNA, which loads large tables; bytes are looked up as they are.
     name = host.encode() if host.isascii() else host
     found = socket.getaddrinfo(name, None, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(sockaddr[0]) for *_, sockaddr in found))
@@ -41,7 +41,7 @@ class Names:
 
     LIFETIME = 60.0
     MOST = 4096
-    """Names whose addresses are remembered."""
+    """Names that are remembered with their addresses."""
 
     def __init__(self, elapsed: Callable[[], float], look_up: LookUp = look_up) -> None:
         """`elapsed` gives seconds on a clock that is never set."""

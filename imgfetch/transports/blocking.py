@@ -116,7 +116,7 @@ async def _next(pieces: AsyncIterator[bytes]) -> bytes | None:
 
 
 def _asynchronous(request: httpx.Request) -> httpx.Request:
-    """Return a request whose body can be read in an event loop."""
+    """Return a request with a body that can be read in an event loop."""
     stream = request.stream
     if isinstance(stream, httpx.AsyncByteStream):
         return request

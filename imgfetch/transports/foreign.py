@@ -112,7 +112,7 @@ def _translated() -> Iterator[None]:
 
 
 def _library_of(transport: AsyncTransport) -> Foreign:
-    """Return the module whose `AsyncBaseTransport` a transport derives from; httpx without one."""
+    """Return the library that a transport derives its `AsyncBaseTransport` from; httpx without one."""
     for each in type(transport).__mro__:
         if each.__name__ == "AsyncBaseTransport":
             library = sys.modules[each.__module__.partition(".")[0]]

@@ -120,8 +120,10 @@ class _Body(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         if self._is_open:
             self._is_open = False
-            self._end_turn()
-            await self._response.__aexit__()
+            try:
+                await self._response.__aexit__()
+            finally:
+                self._end_turn()
 
 
 async def _enter(response: PooledResponse, pool_timeout: float | None) -> None:
