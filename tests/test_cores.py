@@ -65,5 +65,5 @@ def test_the_smallest_quota_counts(files: dict[str, str], number: int, tmp_path:
     assert cores(16, tmp_path) == number
 
 
-def test_here_there_is_one_at_least() -> None:
+def test_this_machine_has_at_least_one_core() -> None:
     assert usable_cores() >= 1

@@ -1,4 +1,4 @@
-"""Decodes on threads: who waits for whom, what is waited for at the end, and the memory they share."""
+"""Decodes on threads: slots, cancellation, and the memory that they share."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ LIGHT, HEAVY = DecodeLoad(10, 1_000), DecodeLoad(300, 50_000_000)
 
 
 class Stuck:
-    """Decodes that go on until they are let go, as one frame of a large image does."""
+    """Decodes that go on until they are released, as one frame of a large image does."""
 
     def __init__(self) -> None:
         self.begun: list[str] = []
@@ -64,7 +64,7 @@ def within(work: Awaitable[T]) -> Awaitable[T]:
 
 
 async def settled() -> None:
-    """Let threads begin."""
+    """Wait until the threads have started."""
     await asyncio.sleep(0.1)
 
 
@@ -93,7 +93,7 @@ async def test_heavy_images_wait_for_memory_and_leave_some_to_light_ones() -> No
     threads.close()
 
 
-async def test_a_larger_image_is_not_overtaken_for_ever_by_smaller_ones() -> None:
+async def test_smaller_images_do_not_delay_a_larger_one_for_ever() -> None:
     with runner(cores=8) as (threads, stuck):
         first = asyncio.create_task(threads.decode(stuck.work("first"), DecodeLoad(500, 10**7), within))
         await settled()
@@ -106,7 +106,7 @@ async def test_a_larger_image_is_not_overtaken_for_ever_by_smaller_ones() -> Non
         assert stuck.begun == ["first", "large", "small"]
 
 
-async def test_a_caller_that_is_cancelled_goes_at_once_and_the_memory_stays_taken() -> None:
+async def test_a_cancelled_caller_returns_at_once_and_the_memory_stays_taken() -> None:
     memory = DecodeMemory()
     threads, stuck = DecodeExecutor(BUDGET, cores=1, memory=memory), Stuck()
     task = asyncio.create_task(threads.decode(stuck.work("stuck"), HEAVY, within))
@@ -144,7 +144,7 @@ async def test_a_decode_that_no_caller_waits_for_ends_at_its_next_checkpoint() -
         assert stopped.wait(5)
 
 
-async def test_stuck_decodes_leave_their_slots_to_others_until_there_are_many() -> None:
+async def test_stuck_decodes_give_their_slots_to_others_up_to_a_limit() -> None:
     with runner(cores=1, budget=10**9) as (threads, stuck):
         for _ in range(MAX_ABANDONED):
             task = asyncio.create_task(threads.decode(stuck.work("stuck"), HEAVY, within))
@@ -162,7 +162,7 @@ async def test_stuck_decodes_leave_their_slots_to_others_until_there_are_many() 
         assert await asyncio.wait_for(waiting, 5) == "next"
 
 
-async def test_a_light_image_that_takes_long_holds_up_no_other() -> None:
+async def test_a_slow_light_image_does_not_delay_others() -> None:
     with runner(cores=1, long=0.05) as (threads, stuck):
         slow = asyncio.create_task(threads.decode(stuck.work("slow"), LIGHT, within))
         await settled()
@@ -179,7 +179,7 @@ async def test_an_error_of_a_decode_is_raised_where_it_is_awaited() -> None:
         await threads.decode(fail, HEAVY, within)
 
 
-async def test_whoever_stops_waiting_for_memory_leaves_the_way_free() -> None:
+async def test_a_caller_that_stops_waiting_for_memory_does_not_block_others() -> None:
     with runner(cores=4) as (threads, stuck):
         first = asyncio.create_task(threads.decode(stuck.work("first"), DecodeLoad(600, 10**7), within))
         await settled()
@@ -193,7 +193,7 @@ async def test_whoever_stops_waiting_for_memory_leaves_the_way_free() -> None:
         await asyncio.gather(first, third)
 
 
-def test_a_caller_without_a_loop_stops_waiting_too() -> None:
+def test_a_caller_without_an_event_loop_can_stop_waiting() -> None:
     thread, stuck = DecodeThread(), Stuck()
     assert thread.run(stuck.work("stuck"), seconds=0.05) is None
     stuck.go_on.set()
@@ -230,9 +230,9 @@ def test_memory_is_shared_by_callers_with_and_without_a_loop() -> None:
     assert (order, memory.used) == (["first", "second"], 0)
 
 
-def eventually(is_so: Callable[[], bool]) -> bool:
+def eventually(condition: Callable[[], bool]) -> bool:
     for _ in range(500):
-        if is_so():
+        if condition():
             return True
         time.sleep(0.01)
     return False

@@ -1,4 +1,4 @@
-"""What a decode takes: estimated from the header, and never less than what is measured."""
+"""The memory of a decode: the estimate from the header is never less than the measured use."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def test_no_decode_takes_more_than_is_estimated(tmp_path: Path) -> None:
     assert over == {}
 
 
-def test_a_usual_image_is_light_by_default_and_a_still_of_50_megapixels_is_let_pass() -> None:
+def test_by_default_usual_images_are_light_and_a_still_of_50_megapixels_is_accepted() -> None:
     budget = Limits().decode_memory
     for form in ("jpeg", "png", "gif", "webp", "avif"):
         data = encoded(form, 128, 96)
@@ -120,7 +120,7 @@ def test_a_usual_image_is_light_by_default_and_a_still_of_50_megapixels_is_let_p
         assert refusal(decode_load(data, large), large, Limits()) is None, form
 
 
-def test_what_needs_more_than_the_budget_is_refused_by_its_header() -> None:
+def test_an_image_beyond_the_budget_is_refused_by_its_header() -> None:
     data = animation("png", 24, 16, 3)
     structure = walk(data)._replace(width=8_000, height=6_000)
     defect = refusal(decode_load(data, structure), structure, Limits())
@@ -131,7 +131,7 @@ def test_what_needs_more_than_the_budget_is_refused_by_its_header() -> None:
     assert refusal(decode_load(data, structure), structure, Limits(decode_memory=1_100_000_000)) is None
 
 
-def test_an_estimate_is_made_of_any_valid_image_and_of_what_is_none() -> None:
+def test_valid_and_invalid_images_have_an_estimate() -> None:
     for sample in samples(((24, 16),)):
         assert decode_load(sample.data, walk(sample.data)).memory >= 1_000_000
     for form in Format:
@@ -140,7 +140,7 @@ def test_an_estimate_is_made_of_any_valid_image_and_of_what_is_none() -> None:
             assert load.pixels == 20_000
 
 
-def test_light_images_have_an_eighth_to_themselves() -> None:
+def test_an_eighth_of_the_memory_is_reserved_for_light_images() -> None:
     light, heavy = DecodeLoad(100, 10), DecodeLoad(300, 10)
     assert fits(light, 800, used=700, used_by_heavy=700)
     assert not fits(light, 800, used=701, used_by_heavy=700)
@@ -154,7 +154,7 @@ def test_light_images_have_an_eighth_to_themselves() -> None:
     ("subsampling", "planes"), [("4:0:0", 1.0), ("4:2:0", 1.5), ("4:2:2", 2.0), ("4:4:4", 3.0)]
 )
 @pytest.mark.parametrize("frames", [1, 2])
-def test_what_the_planes_of_an_avif_take_is_read_from_its_coded_data(
+def test_the_memory_of_avif_planes_is_read_from_the_coded_data(
     subsampling: str, planes: float, frames: int
 ) -> None:
     first, *others = (picture(side=64).rotate(9 * turn) for turn in range(frames))

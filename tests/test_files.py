@@ -1,4 +1,4 @@
-"""Files that a run leaves outside the cache: under which names and modes they are made."""
+"""Files that a run creates outside the cache: their names and modes."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ print(json.dumps(["opened", opened]))
 
 
 def everything(origin: Origin) -> list[list[str]]:
-    """Commands that between them write every kind of file there is, and write each twice."""
+    """Return commands that together write every kind of file, each twice."""
     there, gone = origin.route("/a.webp", whole(encoded("webp", 64, 48))), origin.route("/b", status(404))
     origin.route("/robots.txt", status(404))
     Path("list").write_text(f"{there}\n{gone}\n")
@@ -55,7 +55,7 @@ def run(commands: list[list[str]]) -> list[tuple[str, int]]:
     return [(path, flags) for path, flags in json.loads(line)[1] if not path.isdigit()]  # a descriptor
 
 
-def test_nothing_is_made_writable_for_others_under_umask_0(origin: Origin) -> None:
+def test_no_file_is_writable_for_others_under_umask_0(origin: Origin) -> None:
     origin.route("/a.webp?2", whole(encoded("webp", 64, 49)))
     run(everything(origin))
     made = [path for path in Path().rglob("*") if path.name != "list"]
@@ -66,7 +66,7 @@ def test_nothing_is_made_writable_for_others_under_umask_0(origin: Origin) -> No
         assert Path(name).stat().st_mode & 0o777 == 0o600, name
 
 
-def test_temporary_files_are_made_anew_under_names_that_cannot_be_guessed(origin: Origin) -> None:
+def test_temporary_files_are_new_and_have_names_that_cannot_be_guessed(origin: Origin) -> None:
     origin.route("/a.webp?2", whole(encoded("webp", 64, 49)))
     made = [(path, flags) for path, flags in run(everything(origin)) if flags & os.O_CREAT]
     outside = [(path, flags) for path, flags in made if "deep/cache" not in path]
@@ -85,7 +85,7 @@ def test_temporary_files_are_made_anew_under_names_that_cannot_be_guessed(origin
             assert re.search(r"[0-9a-f]{32}\.part$", path), path
 
 
-def test_folders_that_are_missing_are_made_and_none_is_open_to_others(tmp_path: Path) -> None:
+def test_missing_folders_are_created_and_not_writable_for_others(tmp_path: Path) -> None:
     before = os.umask(0)
     try:
         atomic_files.make_folders(tmp_path / "a/b/c", 0o700)
@@ -101,7 +101,7 @@ def test_folders_that_are_missing_are_made_and_none_is_open_to_others(tmp_path: 
         atomic_files.make_folders(tmp_path / "file")
 
 
-def test_a_copy_is_readable_as_far_as_the_umask_says_and_leaves_nothing_else(tmp_path: Path) -> None:
+def test_a_copy_is_readable_by_the_umask_and_leaves_no_other_file(tmp_path: Path) -> None:
     (tmp_path / "object").write_bytes(b"bytes" * 9)
     for umask, mode in ((0o022, 0o644), (0o077, 0o600), (0, 0o644)):
         before = os.umask(umask)

@@ -1,4 +1,4 @@
-"""The warnings of libjpeg: none of a valid image, some of each repair, and no crash on the way to them."""
+"""The warnings of libjpeg: none for a valid image, some for each repair, and no crash in reading them."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def test_a_decoder_that_has_read_nothing_has_no_warnings(counter: WarningCounter
     assert counter.read(decoder).number == 0
 
 
-def test_it_is_looked_for_again_once_files_can_be_opened() -> None:
+def test_the_search_is_repeated_once_files_can_be_opened() -> None:
     script = """if True:
         import resource
         from imgfetch.decode.libjpeg import WarningCounter
@@ -98,13 +98,13 @@ def test_it_is_looked_for_again_once_files_can_be_opened() -> None:
     assert run.stdout == b"None\nTrue\n"
 
 
-def test_two_decoders_at_once_are_told_apart(counter: WarningCounter) -> None:
+def test_two_decoders_at_once_have_their_own_counts(counter: WarningCounter) -> None:
     whole = SMALLEST[Format.JPEG]
     with libjpeg._decoder(whole) as one, libjpeg._decoder(whole[:-3] + whole[-2:]) as other:
         assert (counter.read(one).number, counter.read(other).number) == (0, 1)
 
 
-def test_memory_that_is_not_mapped_reads_as_nothing() -> None:
+def test_unmapped_memory_gives_no_bytes() -> None:
     with libjpeg._Memory() as memory:
         for address in (0, 8, 2**47 - 4096, 2**64 - 8):
             assert memory.read(address, 64) == b""
@@ -113,15 +113,15 @@ def test_memory_that_is_not_mapped_reads_as_nothing() -> None:
         assert memory.read(ctypes.addressof(text), 6) == b"mapped"
 
 
-class Liar(WarningCounter):
-    """A counter that finds something else."""
+class WrongCounter(WarningCounter):
+    """A counter that reads wrong counts."""
 
     def read(self, decoder: object) -> Warnings:
         return Warnings(1, (0, 0))
 
 
 def test_offsets_that_give_wrong_counts_are_not_trusted() -> None:
-    assert WarningCounter._find.__wrapped__(Liar) is None
+    assert WarningCounter._find.__wrapped__(WrongCounter) is None
 
 
 def test_a_pillow_of_another_layout_has_no_counter(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -140,7 +140,7 @@ def _without_counter(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("_without_counter")
-def test_without_a_counter_pillow_decodes_alone() -> None:
+def test_without_a_counter_the_last_bytes_are_withheld() -> None:
     decoder = PillowDecoder()
     for sample in VALID:
         assert decoder.decode(sample.data, Format.JPEG, Limits()) is None, sample.name

@@ -1,4 +1,4 @@
-"""libwebp itself: that it lets pass what Pillow lets pass, and nothing else, and makes no picture of it."""
+"""libwebp, called directly: it accepts the images that Pillow accepts, and no others, without a picture."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def library() -> Libwebp:
     return found
 
 
-def pillow_takes(data: bytes) -> bool:
+def pillow_decodes(data: bytes) -> bool:
     try:
         with closing(WebPImageFile(BytesIO(data))) as image:
             for number in range(image.n_frames):
@@ -46,14 +46,14 @@ def pillow_takes(data: bytes) -> bool:
     return True
 
 
-def test_every_image_is_taken_for_what_it_is(library: Libwebp) -> None:
+def test_every_valid_image_is_decoded(library: Libwebp) -> None:
     assert len(IMAGES) > 50
     for sample in IMAGES:
         assert library.canvas(sample.data) == (sample.width, sample.height, sample.frames), sample.name
         assert library.can_decode(sample.data), sample.name
 
 
-def test_any_kind_of_buffer_will_do_and_is_let_go_of(library: Libwebp, tmp_path: Path) -> None:
+def test_every_kind_of_buffer_is_read_and_released(library: Libwebp, tmp_path: Path) -> None:
     data = encoded("webp", 24, 16)
     (tmp_path / "x").write_bytes(data)
     with (tmp_path / "x").open("rb") as file:
@@ -69,7 +69,7 @@ def test_any_kind_of_buffer_will_do_and_is_let_go_of(library: Libwebp, tmp_path:
     grown += b"x"  # which nobody may look into
 
 
-def test_nothing_else_is_taken(library: Libwebp) -> None:
+def test_other_data_are_refused(library: Libwebp) -> None:
     for data in (encoded("png"), b"", b"RIFF", SMALLEST[Format.WEBP][:-1]):
         assert library.canvas(data) is None
         assert not library.can_decode(data)
@@ -82,7 +82,7 @@ def test_nothing_else_is_taken(library: Libwebp) -> None:
         st.tuples(st.integers(0, 3999), st.integers(0, 4), st.binary(max_size=6)), min_size=1, max_size=3
     ),
 )
-def test_of_damaged_images_it_takes_those_that_pillow_takes(
+def test_it_decodes_the_damaged_images_that_pillow_decodes(
     sample: Sample, changes: list[tuple[int, int, bytes]]
 ) -> None:
     library = Libwebp.of_pillow()
@@ -93,11 +93,11 @@ def test_of_damaged_images_it_takes_those_that_pillow_takes(
         data = data[:at] + new + data[at + gone :]
     canvas = library.canvas(data)
     if canvas is not None and canvas.width * canvas.height < 10**6:
-        assert library.can_decode(data) == pillow_takes(data)
+        assert library.can_decode(data) == pillow_decodes(data)
 
 
 @pytest.mark.parametrize("form", ["webp", "webp lossless", "webp alpha"])
-def test_it_sees_of_every_kind_of_damage_what_pillow_sees(form: str, library: Libwebp) -> None:
+def test_it_detects_the_damage_that_pillow_detects(form: str, library: Libwebp) -> None:
     kinds = (
         *(damage.zeroed_tail, damage.zeroed_hole, damage.small_hole, damage.bit_in_header),
         *(damage.bit_in_data, damage.bytes_lost, damage.bytes_added),
@@ -111,12 +111,12 @@ def test_it_sees_of_every_kind_of_damage_what_pillow_sees(form: str, library: Li
         for kind in kinds:
             data = kind(whole, random.Random(seed))
             if library.canvas(data) is not None:
-                assert library.can_decode(data) == pillow_takes(data), (kind, seed)
+                assert library.can_decode(data) == pillow_decodes(data), (kind, seed)
                 refused += not library.can_decode(data)
     assert refused
 
 
-def test_damaged_transparency_is_seen(library: Libwebp) -> None:
+def test_damaged_transparency_is_detected(library: Libwebp) -> None:
     picture = photo(90, 70)
     picture.putalpha(photo(90, 70, 3).convert("L"))
     for options in ({"alpha_quality": 100}, {"alpha_quality": 30}):
@@ -126,12 +126,12 @@ def test_damaged_transparency_is_seen(library: Libwebp) -> None:
             cut = bytearray(data)
             place = at + chance.randrange(20)
             cut[place : place + 8] = chance.randbytes(8)
-            assert library.can_decode(bytes(cut)) == pillow_takes(bytes(cut))
+            assert library.can_decode(bytes(cut)) == pillow_decodes(bytes(cut))
             refused += not library.can_decode(bytes(cut))
         assert refused > 10
 
 
-def test_where_the_library_cannot_be_had_pillow_decodes_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_library_pillow_decodes(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = encoded("webp", 64, 48)
     cut = whole[:200] + bytes(len(whole) - 200)
 
@@ -146,14 +146,14 @@ def test_where_the_library_cannot_be_had_pillow_decodes_alone(monkeypatch: pytes
     assert with_it[1]
 
 
-def test_a_library_that_lacks_what_is_needed_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_library_without_the_functions_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(AttributeError):
         Libwebp(ctypes.CDLL(None))
     monkeypatch.setattr(ctypes, "CDLL", lambda _: object())
     assert Libwebp.of_pillow.__wrapped__(Libwebp) is None
 
 
-def test_the_structures_are_those_of_the_library() -> None:
+def test_the_structures_match_the_library() -> None:
     assert disagreement() is None
 
 
@@ -172,8 +172,8 @@ def test_the_structures_are_those_of_the_library() -> None:
         ('("input", _Features), ("output", _Pixels)', '("output", _Pixels), ("input", _Features)'),
     ],
 )
-def test_a_structure_that_is_described_otherwise_is_found_out(described: str, otherwise: str) -> None:
-    """In a process of its own, since to decode by it may well end the process."""
+def test_a_wrong_definition_of_a_structure_is_detected(described: str, otherwise: str) -> None:
+    """In a process of its own: a decode with a wrong definition may end the process."""
     text = Path(libwebp.__file__).read_text(encoding="utf-8")
     assert text.count(described) == 1
     program = (
@@ -191,15 +191,15 @@ def test_a_structure_that_is_described_otherwise_is_found_out(described: str, ot
     assert ran.returncode != 0 or ran.stdout.strip() not in ("", "None")
 
 
-def test_the_limits_hold_for_what_it_sees() -> None:
+def test_the_limits_apply_to_the_canvas_of_libwebp() -> None:
     data = encoded("webp", 24, 16)
     defect = pillow.PillowDecoder().decode(data, Format.WEBP, Limits(max_pixels=383))
     assert defect
     assert defect.kind is ErrorKind.TOO_MANY_PIXELS
 
 
-def test_of_a_large_still_no_picture_is_made() -> None:
-    """6,000 by 4,000 pixels are 96 MB as Pillow has them."""
+def test_a_large_still_is_decoded_without_a_picture() -> None:
+    """6,000 by 4,000 pixels take 96 MB in Pillow."""
     script = """if True:
         import resource, sys
         from imgfetch.decode.pillow import PillowDecoder

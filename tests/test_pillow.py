@@ -1,4 +1,4 @@
-"""The decoder: what it lets pass, what it refuses, and that it leaves the host program's Pillow alone."""
+"""The decoder: images that it accepts and refuses, without effect on the host program's Pillow."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ SEEDS = int(os.environ.get("IMGFETCH_SEEDS", "1"))
 def check(
     data: Buffer, reason: ErrorKind | None = None, *words: str, thorough: bool = False, **limits: int
 ) -> None:
-    """Decode as what the walk says it is, and hold the outcome against what is expected."""
+    """Decode as the format that the walk finds, and compare the defect with the expected one."""
     form = walk(data).format
     assert form
     defect = PillowDecoder().decode(data, form, Limits(**limits), thorough=thorough)
@@ -107,7 +107,7 @@ def test_no_large_plain_image_is_refused() -> None:
             check(save(picture, "jpeg", quality=40, **options))
 
 
-def test_a_photo_above_a_plain_area_holds_zeros_and_is_whole() -> None:
+def test_a_photo_above_a_plain_area_has_zeros_and_is_whole() -> None:
     upside_down = banded(480, 320).transpose(Image.Transpose.FLIP_TOP_BOTTOM)
     data = save(upside_down, "webp", quality=80, method=0)
     assert bytes(600) in data
@@ -115,7 +115,7 @@ def test_a_photo_above_a_plain_area_holds_zeros_and_is_whole() -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_any_kind_of_buffer_will_do(form: str, tmp_path: Path) -> None:
+def test_every_kind_of_buffer_is_decoded(form: str, tmp_path: Path) -> None:
     data = SMALL[form]
     file = tmp_path / "image"
     file.write_bytes(data)
@@ -148,7 +148,7 @@ def test_a_jpeg_that_was_cut_and_closed_is_truncated() -> None:
             )
 
 
-def test_a_jpeg_with_data_to_spare_was_changed_or_padded() -> None:
+def test_a_jpeg_with_unread_data_was_changed_or_padded() -> None:
     data = encoded("jpeg", 160, 120)
     scan = data.index(b"\xff\xda") + 14
     check(
@@ -175,7 +175,7 @@ def test_padding_before_the_end_of_a_jpeg_is_a_warning(options: dict[str, object
     assert heard == []
 
 
-def test_bytes_between_the_scans_of_a_jpeg_are_no_padding() -> None:
+def test_bytes_between_the_scans_of_a_jpeg_are_not_padding() -> None:
     for options in ({"progressive": True}, {"progressive": True, "restart_marker_rows": 1}):
         data = encoded("jpeg", 160, 120, **options)
         scan = data.index(b"\xff\xc4", data.index(b"\xff\xda"))
@@ -208,7 +208,7 @@ def test_a_jpeg_that_was_damaged_in_the_middle_is_refused(form: str, share: floa
     assert damage.count(files).full >= share * len(files)
 
 
-def test_data_lost_between_restart_markers_are_seen() -> None:
+def test_data_lost_between_restart_markers_are_detected() -> None:
     for form in ("jpeg restarts", "jpeg progressive restarts"):
         files = [
             damage.lost_between_restarts(damage.picture(form, seed), random.Random(seed))
@@ -229,7 +229,7 @@ def test_a_sequential_jpeg_whose_scan_has_parameters_of_a_progressive_one_is_who
         check(odd[:middle] + bytes(400) + odd[middle + 400 :], ErrorKind.CORRUPT)
 
 
-def test_lost_webp_data_are_seen_by_what_is_never_read() -> None:
+def test_lost_webp_data_are_detected_by_unread_bytes() -> None:
     for lossless in (False, True):
         data = encoded("webp", 200, 150, lossless=lossless)
         for size in (128, 1500):
@@ -262,7 +262,7 @@ def test_the_data_of_a_gif_fill_its_frame_and_no_more(options: dict[str, object]
 
 
 def without_data(data: bytes, most: int) -> bytes:
-    """A GIF of which the data of the first frame stop after so many bytes, in sub-blocks that are whole."""
+    """Return a GIF whose first frame has so many bytes of data, in whole sub-blocks."""
     frame = next(gif.frames(memoryview(data)))
     head, last = gif.split_data(memoryview(data), frame, 1 << 30)
     assert not head
@@ -274,7 +274,7 @@ def test_a_gif_frame_is_not_filled_from_the_next_one() -> None:
     check(without_data(data, 1000), ErrorKind.TRUNCATED, "frame 1")
 
 
-def test_bytes_behind_the_end_make_a_webp_be_read_to_its_end() -> None:
+def test_bytes_after_the_end_of_a_webp_have_it_decoded_twice() -> None:
     for options in ({}, {"lossless": True}, {"mode": "RGBA"}):
         data = encoded("webp", 240, 160, **options)
         check(data + b"\n")
@@ -292,7 +292,7 @@ def test_an_avif_is_whole_whatever_its_matrix_coefficients_are(matrix: int) -> N
     check(data[:at] + struct.pack(">H", matrix) + data[at + 2 :])
 
 
-def test_what_pillow_sees_is_held_to_the_limits() -> None:
+def test_the_limits_apply_to_the_size_that_pillow_reads() -> None:
     for form in FORMS:
         check(SMALL[form], ErrorKind.TOO_MANY_PIXELS, "24 x 16 pixels, the limit is 383", max_pixels=383)
         check(SMALL[form], max_pixels=384)
@@ -307,7 +307,7 @@ def test_what_pillow_sees_is_held_to_the_limits() -> None:
 @pytest.mark.parametrize(
     "rubbish", [b"", b"\0", b"II*\0\x08\0\0\0\xff\xff" + bytes(range(256)), EXIF[6:30], b"8BIM" * 9]
 )
-def test_metadata_may_be_anything(rubbish: bytes) -> None:
+def test_metadata_do_not_matter(rubbish: bytes) -> None:
     check(SMALL["jpeg"][:2] + segment(0xE1, b"Exif\0\0" + rubbish) + SMALL["jpeg"][2:])
     check(SMALL["jpeg"][:2] + segment(0xE2, b"ICC_PROFILE\0" + rubbish) + SMALL["jpeg"][2:])
     check(SMALL["jpeg"][:2] + segment(0xED, b"Photoshop 3.0\0" + rubbish) + SMALL["jpeg"][2:])
@@ -329,7 +329,7 @@ def segment(code: int, data: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, code, 2 + len(data)) + data
 
 
-def test_a_compressed_text_is_not_unpacked() -> None:
+def test_a_compressed_text_is_not_decompressed() -> None:
     bomb = compress(bytes(300_000_000), 9)
     header = (b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 0))
     text = (b"zTXt", b"bomb\0\0" + bomb)
@@ -355,14 +355,14 @@ def test_a_compressed_text_is_not_unpacked() -> None:
 
 @pytest.fixture
 def lenient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A host program that wants to see pictures at any price."""
+    """Set Pillow as a host program does that accepts damaged and huge images."""
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
 
 
 @pytest.mark.usefixtures("lenient")
 @pytest.mark.parametrize("form", FORMS)
-def test_what_the_host_program_lets_pass_is_not_let_pass(form: str) -> None:
+def test_lenient_settings_of_the_host_program_are_ignored(form: str) -> None:
     check(SMALL[form])
     for data in (encoded(form, 64, 48), *([] if form == "jpeg" else [animation(form, 32, 24)])):
         for end in range(len(data) * 2 // 3, len(data) - 30, len(data) // 20):
@@ -375,14 +375,16 @@ def test_what_the_host_program_lets_pass_is_not_let_pass(form: str) -> None:
 
 
 @pytest.mark.usefixtures("lenient")
-def test_broken_data_are_refused_in_a_lenient_program_too() -> None:
+def test_a_lenient_host_program_does_not_hide_broken_data() -> None:
     header = (b"IHDR", struct.pack(">IIBBBBB", 2, 2, 8, 0, 0, 0, 0))
     check(png(header, (b"IDAT", b"not zlib at all"), (b"IEND", b"")), ErrorKind.CORRUPT)
     check(png(header, (b"IDAT", compress(b"\0\1\2\0\3\4")[:-7]), (b"IEND", b"")), ErrorKind.TRUNCATED)
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_small_limit_of_the_host_program_makes_no_noise(form: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_small_limit_of_the_host_program_causes_no_warning(
+    form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 24 * 16 - 1)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
@@ -431,7 +433,7 @@ def test_only_the_plugin_that_is_needed_is_imported() -> None:
         st.tuples(st.integers(0, 3999), st.integers(0, 4), st.binary(max_size=6)), min_size=1, max_size=3
     ),
 )
-def test_no_damage_whatever_makes_it_raise(sample: Sample, changes: list[tuple[int, int, bytes]]) -> None:
+def test_no_damage_makes_the_decoder_raise(sample: Sample, changes: list[tuple[int, int, bytes]]) -> None:
     data = sample.data
     for at, gone, new in changes:
         at %= len(data)
@@ -442,5 +444,5 @@ def test_no_damage_whatever_makes_it_raise(sample: Sample, changes: list[tuple[i
         assert defect is None or defect.message.isprintable()
 
 
-def test_a_bitstream_of_nothing_is_refused() -> None:
+def test_an_empty_bitstream_is_refused() -> None:
     check(webp((b"VP8 ", SMALL["webp"][20:30] + bytes(200))), ErrorKind.CORRUPT)

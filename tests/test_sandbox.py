@@ -1,4 +1,4 @@
-"""Decoding in other processes: the same is found, and whatever becomes of one, the next image is decoded."""
+"""Decoding in worker processes: the verdict is the same, and after a crash the next image is decoded."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def hostile(seconds: int = 60, budget: float = 60) -> Iterator[SandboxedDecoder]
         yield decoder
 
 
-def told(decoder: SandboxedDecoder, image: str) -> Defect:
-    """What became of an image that does this to its decoder; the one after it is decoded."""
+def defect_of(decoder: SandboxedDecoder, image: str) -> Defect:
+    """Return the defect of an image that does this to its decoder; the next image is decoded."""
     defect = decoder.decode(image.encode(), Format.PNG, SMALL)
     assert defect is not None
     assert defect.message.isprintable()
@@ -54,7 +54,7 @@ def told(decoder: SandboxedDecoder, image: str) -> Defect:
     return defect
 
 
-def test_a_warning_passes_from_inside_to_outside() -> None:
+def test_a_warning_of_the_worker_reaches_the_caller() -> None:
     data = encoded("jpeg", 24, 16)
     padded = data[:-2] + bytes(40) + data[-2:]
     heard: list[str] = []
@@ -66,7 +66,7 @@ def test_a_warning_passes_from_inside_to_outside() -> None:
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_the_same_is_found_inside_as_outside(form: str) -> None:
+def test_the_verdict_is_the_same_as_without_a_sandbox(form: str) -> None:
     files = [damage(picture(form, seed), random.Random(seed)) for seed in range(2) for damage in DAMAGES]
     files += [sample.data for sample in samples(((24, 16),)) if sample.format == form.partition(" ")[0]]
     seen = 0
@@ -82,7 +82,7 @@ def test_the_same_is_found_inside_as_outside(form: str) -> None:
     assert seen > 10
 
 
-def test_the_largest_images_that_are_let_pass_have_room(tmp_path: Path) -> None:
+def test_a_worker_has_memory_for_the_largest_accepted_images(tmp_path: Path) -> None:
     limits = Limits(max_pixels=4_000_000)
     with closing(SandboxedDecoder(limits)) as inside:
         for form in ("jpeg", "png", "gif", "webp", "avif"):
@@ -93,17 +93,17 @@ def test_the_largest_images_that_are_let_pass_have_room(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGKILL])
-def test_a_crash_is_damage_of_that_image_alone(number: signal.Signals) -> None:
+def test_a_crash_is_a_defect_of_that_image_alone(number: signal.Signals) -> None:
     with hostile() as decoder:
         died = Defect(ErrorKind.CORRUPT, f"the decoder crashed ({number.name})")
-        assert told(decoder, f"die {number}") == died
+        assert defect_of(decoder, f"die {number}") == died
 
 
-def test_an_image_that_takes_too_long_is_damage_too() -> None:
+def test_an_image_that_takes_too_long_is_a_defect() -> None:
     with hostile(seconds=1) as decoder:
-        assert told(decoder, "spin").message == "decoding it took more than 1 s on the processor"
+        assert defect_of(decoder, "spin").message == "decoding it took more than 1 s on the processor"
     with hostile(budget=2) as decoder:
-        assert told(decoder, "sleep").message == "decoding it took more than 2 s"
+        assert defect_of(decoder, "sleep").message == "decoding it took more than 2 s"
 
 
 def test_a_worker_is_killed_in_the_middle_of_an_image_when_no_caller_waits() -> None:
@@ -114,25 +114,25 @@ def test_a_worker_is_killed_in_the_middle_of_an_image_when_no_caller_waits() -> 
         with pytest.raises(DecodingStopped):
             decoder.decode(b"sleep", Format.PNG, SMALL, checkpoint=stop)
         assert not children()
-        assert told(decoder, "eat 1000000").message == "1000000"
+        assert defect_of(decoder, "eat 1000000").message == "1000000"
 
 
-def test_memory_is_bounded() -> None:
+def test_memory_is_limited() -> None:
     with hostile() as decoder:
-        assert told(decoder, "eat 1000000").message == "1000000"
-        much = told(decoder, "eat 4000000000")
+        assert defect_of(decoder, "eat 1000000").message == "1000000"
+        much = defect_of(decoder, "eat 4000000000")
         assert much == Defect(ErrorKind.TOO_MANY_PIXELS, "not enough memory to decode it")
 
 
-@pytest.mark.parametrize("said", ["say x" + "y" * 9_000, "say corrupt and no end"])
-def test_what_makes_no_sense_is_not_believed(said: str) -> None:
+@pytest.mark.parametrize("response", ["say x" + "y" * 9_000, "say corrupt and no end"])
+def test_an_invalid_response_is_a_defect(response: str) -> None:
     with hostile(budget=2) as decoder:
-        assert told(decoder, said).kind is ErrorKind.CORRUPT
+        assert defect_of(decoder, response).kind is ErrorKind.CORRUPT
 
 
 def test_a_worker_can_only_report_a_defect_of_the_image_in_one_line() -> None:
     with hostile() as decoder:
-        defect = told(decoder, "blame")
+        defect = defect_of(decoder, "blame")
         assert defect.kind is ErrorKind.CORRUPT
         assert len(defect.message) <= 310
 
@@ -140,13 +140,13 @@ def test_a_worker_can_only_report_a_defect_of_the_image_in_one_line() -> None:
 def test_a_worker_has_few_rights(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SECRET", "1")
     with hostile() as decoder:
-        assert told(decoder, "tell files").message == "OSError"
-        assert told(decoder, "tell write").message == "OSError"
-        assert told(decoder, "tell socket").message in ("OSError", "ConnectionRefusedError")
-        assert "SECRET" not in told(decoder, "tell environment").message
-        assert told(decoder, "tell descriptors").message == "0,1,2,3,4"
+        assert defect_of(decoder, "tell files").message == "OSError"
+        assert defect_of(decoder, "tell write").message == "OSError"
+        assert defect_of(decoder, "tell socket").message in ("OSError", "ConnectionRefusedError")
+        assert "SECRET" not in defect_of(decoder, "tell environment").message
+        assert defect_of(decoder, "tell descriptors").message == "0,1,2,3,4"
         if os.getuid():  # the limit does not bind root
-            assert told(decoder, "tell fork").message == "BlockingIOError"
+            assert defect_of(decoder, "tell fork").message == "BlockingIOError"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="it is read from /proc")
@@ -223,7 +223,7 @@ def test_a_worker_ends_with_its_parent_in_the_middle_of_an_image(image: str) -> 
 
 
 def children() -> list[int]:
-    """The processes that this one has started and not yet buried."""
+    """Return the child processes of this one, ended ones included."""
     threads = Path("/proc/self/task").iterdir()
     return [int(number) for thread in threads for number in (thread / "children").read_text().split()]
 
@@ -253,7 +253,7 @@ async def test_a_client_with_a_sandbox_gets_the_same_images_and_leaves_no_proces
     assert children() == []
 
 
-async def test_what_a_caching_transport_keeps_is_decoded_inside(tmp_path: Path) -> None:
+async def test_a_caching_transport_decodes_in_the_sandbox(tmp_path: Path) -> None:
     with Origin() as origin:
         url = origin.route("/a.webp", whole(encoded("webp", 96, 54)))
         transport = CachingTransport(tmp_path, allow_hosts=["127.0.0.1"], sandbox=True)
@@ -264,7 +264,7 @@ async def test_what_a_caching_transport_keeps_is_decoded_inside(tmp_path: Path) 
     assert children() == []
 
 
-def test_a_cache_of_others_is_checked_inside(tmp_path: Path) -> None:
+def test_a_cache_is_verified_in_the_sandbox(tmp_path: Path) -> None:
     with Origin() as origin:
         for form in ("webp", "jpeg"):
             fetch(
@@ -280,6 +280,6 @@ def test_a_cache_of_others_is_checked_inside(tmp_path: Path) -> None:
     assert main(["cache", "verify", "--deep", "--sandbox", "--cache", str(tmp_path)]) == 0
 
 
-def test_limits_beyond_all_memory_are_none() -> None:
+def test_limits_beyond_all_memory_do_not_fail() -> None:
     with closing(SandboxedDecoder(Limits(max_bytes=10**20))) as decoder:
         assert decoder.decode(encoded("webp", 12, 9), Format.WEBP, Limits()) is None
