@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import gc
 import gzip
-import io
 import json
 import os
-import tracemalloc
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,14 +14,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from children import running
-from imgfetch import Client, InputError
+from imgfetch import Client
 from imgfetch.api.jobs import Job, jobs_of
 from imgfetch.cli import main
 from imgfetch.errors import CacheError
-from imgfetch.model.markup import RowFormat
 from imgfetch.outputs.manifest_file import NAME, Manifest
-from imgfetch.readers.input_rows import form_of, rows
-from imgfetch.readers.lines import LONGEST
 from imgfetch.rules.store import jsonl
 from imgfetch.rules.store import manifest as rule
 from origin import Origin, slowly, whole
@@ -72,144 +67,7 @@ def listed(origin: Origin, *paths: str) -> str:
     return "list.txt"
 
 
-# The rows of an input
-
-
-def read(text: str | bytes, form: RowFormat, column: str | None = None) -> list[str]:
-    """The sources in an input, and what is wrong with the others."""
-    data = text.encode() if isinstance(text, str) else text
-    found = rows(io.BytesIO(data), form, column=column)
-    return [str(row) if isinstance(row, str) else f"!{row}" for row in found]
-
-
-def test_each_form_gives_its_rows() -> None:
-    assert read("a.webp\n\n  b.webp 1x, c.webp 2x \r\n", RowFormat.LINES) == [
-        "a.webp",
-        "b.webp 1x, c.webp 2x",
-    ]
-    assert read("\ufeffa.webp", RowFormat.LINES) == ["a.webp"]
-    assert read("id,url\n1,a.webp\n\n2,b.webp\n", RowFormat.CSV) == ["a.webp", "b.webp"]
-    assert read('URL,caption\n"a,1.webp","two\nlines"\nb.webp,\n', RowFormat.CSV) == ["a,1.webp", "b.webp"]
-    assert read("\ufeffcaption\turl\nx, y\ta.webp\n", RowFormat.TSV) == ["a.webp"]
-    assert read('{"url": "a.webp"}\n\n{"srcset": "b.webp 1x", "url": "c"}\n', RowFormat.JSONL) == [
-        "a.webp",
-        "b.webp 1x",
-    ]
-    assert read('url,srcset\na.webp,\nb.webp,"c 1x, d 2x"\n', RowFormat.CSV) == ["a.webp", "c 1x, d 2x"]
-    assert read("image,url\na.webp,b.webp\n", RowFormat.CSV, "image") == ["a.webp"]
-    assert read('{"image": "a.webp", "url": "b"}', RowFormat.JSONL, "image") == ["a.webp"]
-
-
-def test_the_name_of_a_file_tells_its_form() -> None:
-    for name, form in (
-        ("a.csv", RowFormat.CSV),
-        ("b.CSV.gz", RowFormat.CSV),
-        ("c.tsv", RowFormat.TSV),
-        ("d.jsonl", RowFormat.JSONL),
-        ("e.ndjson.gz", RowFormat.JSONL),
-        ("f.txt", RowFormat.LINES),
-        ("-", RowFormat.LINES),
-        ("g.gz", RowFormat.LINES),
-    ):  # fmt: skip
-        assert form_of(name) == form
-
-
-def test_a_row_that_cannot_be_read_stands_for_itself() -> None:
-    assert read('{"url": "a"}\n{"url"\n[]\n{"url": 5}\n{}\n{"url": "b"}', RowFormat.JSONL) == [
-        "a",
-        "!line 2: not JSON: Expecting ':' delimiter: line 2 column 1 (char 7)",
-        "!line 3: not a JSON object",
-        "!line 4: no text under url",
-        "!line 5: no text under url",
-        "b",
-    ]
-    assert read("id,url\n1\n2,a\n3,\n", RowFormat.CSV) == [
-        "!line 2: no text under url",
-        "a",
-        "!line 4: no text under url",
-    ]
-    with pytest.raises(InputError, match="no header in the first line: field larger"):
-        read("x" * 200_000, RowFormat.CSV)
-    assert read("\u00fc" * LONGEST + "\na", RowFormat.LINES)[1:] == ["a"]
-    assert read("\u00fc" * LONGEST, RowFormat.LINES)[0].startswith("!line 1: more than")
-    long = "x" * (3 * LONGEST)
-    assert [row[:30] for row in read(f"{long}\na\n", RowFormat.LINES)] == [
-        "!line 1: more than 1,000,000 b",
-        "a",
-    ]
-    assert read(f"url\n{long}\na\n", RowFormat.CSV) == ["!line 2: more than 1,000,000 bytes in a row", "a"]
-    assert read(f"{long}\n" + '{"url": "a"}', RowFormat.JSONL) == [
-        "!line 1: more than 1,000,000 bytes in a line",
-        "a",
-    ]
-    assert read("[" * 100_000, RowFormat.JSONL)[0].startswith("!line 1: not JSON")
-    with pytest.raises(InputError, match="no column image; it has id, url; name the column with --column"):
-        read("id,url\n1,a", RowFormat.CSV, "image")
-
-
-def test_a_quote_that_never_ends_does_not_swallow_the_memory() -> None:
-    found = read('url\n"' + "a.webp\n" * 100_000 + "\n", RowFormat.CSV)
-    assert found[0].startswith("!line ")
-    assert "field larger than field limit" in found[0]
-    assert found[-1] == "a.webp"
-
-
-def test_a_row_of_quoted_lines_that_never_ends_does_not_swallow_the_memory() -> None:
-    # each line closes the field that the line before has opened, so that no field is long
-    found = read("url\n" + '"' + 'a","b\n' * 400_000, RowFormat.CSV)
-    assert found[0].endswith("more than 1,000,000 bytes in a row")
-
-
-class Endless(io.RawIOBase):
-    """A stream of one line: so many bytes that it could as well never end, and a line behind it."""
-
-    def __init__(self, head: bytes, length: int, tail: bytes) -> None:
-        self._head, self._left, self._tail = head, length, tail
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 (whatever can be written to)
-        if self._head:
-            given, self._head = self._head[: len(buffer)], self._head[len(buffer) :]
-        elif self._left:
-            given = b"x" * min(self._left, len(buffer))
-            self._left -= len(given)
-        else:
-            given, self._tail = self._tail[: len(buffer)], self._tail[len(buffer) :]
-        buffer[: len(given)] = given
-        return len(given)
-
-
-@pytest.mark.parametrize(
-    ("form", "head", "row"),
-    [
-        (RowFormat.LINES, b"", b"a"),
-        (RowFormat.CSV, b"url\n", b"a"),
-        (RowFormat.TSV, b"url\n", b"a"),
-        (RowFormat.JSONL, b"", b'{"url": "a"}'),
-    ],
-)
-def test_a_line_that_never_ends_is_one_failure_and_takes_no_memory(
-    form: RowFormat, head: bytes, row: bytes
-) -> None:
-    stream = io.BufferedReader(Endless(head + b'"', 60_000_000, b"\n" + row + b"\n"))
-    tracemalloc.start()
-    try:
-        found = rows(stream, form)
-        first = next(found)  # before the end of the line is there
-        assert isinstance(first, InputError)
-        assert "more than 1,000,000 bytes" in first.message
-        assert [*found] == ["a"]
-        assert tracemalloc.get_traced_memory()[1] < 8_000_000
-    finally:
-        tracemalloc.stop()
-
-
-@settings(deadline=None)
-@given(st.binary(max_size=200), st.sampled_from(RowFormat))
-def test_any_bytes_are_rows(data: bytes, form: RowFormat) -> None:
-    assert all(read(b"url\n" + data, form))
+# A run
 
 
 def test_a_row_never_names_a_file(tmp_path: Path) -> None:
@@ -221,9 +79,6 @@ def test_a_row_never_names_a_file(tmp_path: Path) -> None:
     assert getattr(job.choice, "kind", None) == "bad_url"
     (job,) = jobs_of("../a%20b.webp", 0, base_url="https://h.example/x/y/")
     assert getattr(job.choice, "url", None) == "https://h.example/x/a%20b.webp"
-
-
-# A run
 
 
 def test_a_batch_is_a_folder_of_images_and_a_manifest(
@@ -247,9 +102,7 @@ def test_a_batch_is_a_folder_of_images_and_a_manifest(
     assert "no --contact given" in ran.err
 
 
-def test_a_second_run_asks_only_for_what_is_not_there(
-    origin: Origin, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_second_run_fetches_only_missing_images(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
     name = listed(origin, "/0.webp", "/1.webp", "/late.webp", "/2.webp")
     assert Batch(capsys, name, "--contact", "me@h.example").code == 1
     origin.route("/late.webp", whole(PICTURES[3]))
@@ -292,16 +145,14 @@ def test_the_options_of_get_hold_in_a_batch(origin: Origin, capsys: pytest.Captu
     assert Batch(capsys, "in.txt", "-w", "61").records[-1]["reused"] is False
 
 
-def test_what_was_done_before_counts_for_the_exit_code(
-    origin: Origin, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_skipped_rows_count_for_the_exit_code(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
     Path("rows.jsonl").write_text(f'{{"url": "{origin.url}/0.webp"}}\nnone\n')
     assert [Batch(capsys, "rows.jsonl").code for _ in range(2)] == [1, 1]
     assert [Batch(capsys, "rows.jsonl", "--fail-under", share).code for share in ("0.5", "0.51")] == [0, 1]
     assert Batch(capsys, "rows.jsonl", "--fail-under", "0.51", "--refresh").code == 1
 
 
-def test_what_is_asked_for_in_another_way_is_asked_for(
+def test_other_options_of_choosing_fetch_other_images(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("in.txt").write_text(f"{origin.url}/0.webp 64w, {origin.url}/5.webp 69w\n")
@@ -325,7 +176,7 @@ def test_a_page_in_a_row_is_done_when_all_its_images_are(
     assert "1 done before" in Batch(capsys, name).err
 
 
-def test_a_batch_that_is_killed_is_gone_on_with(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_killed_batch_is_resumed(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
     pictures = [encoded("webp", 64 + number, 48) for number in range(40)]
     paths = [f"/slow-{number}.webp" for number in range(40)]
     for path, picture in zip(paths, pictures, strict=True):
@@ -347,7 +198,7 @@ def test_a_batch_that_is_killed_is_gone_on_with(origin: Origin, capsys: pytest.C
     assert not [path for path in Path("out").iterdir() if path.suffix == ".part"]
 
 
-def test_a_manifest_is_nobody_elses_while_it_is_tidied_either(
+def test_a_manifest_stays_private_while_it_is_rewritten(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Manifest(tmp_path) as manifest:
@@ -380,7 +231,7 @@ def test_a_manifest_of_another_program_is_not_changed(
     assert [path.name for path in Path("out").iterdir()] == [NAME]
 
 
-def test_a_manifest_is_a_regular_file_and_no_link_to_one(tmp_path: Path) -> None:
+def test_a_manifest_must_be_a_regular_file_and_not_a_link(tmp_path: Path) -> None:
     mine = tmp_path / "mine"
     mine.write_bytes(b"")
     (tmp_path / NAME).symlink_to(mine)
@@ -442,7 +293,7 @@ def test_an_input_that_cannot_be_used_is_one_line_and_exit_code_2(
     complains("file: cannot be written", "blank.txt", "--to", "file", code=3)
 
 
-def test_what_is_held_of_the_rows_before_an_input_breaks_off_is_served(
+def test_stored_images_of_the_rows_before_a_broken_input_are_served(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:
     name = listed(origin, *(f"/{number}.webp" for number in range(6)))
@@ -472,7 +323,7 @@ async def _settled(groups: Iterator[Sequence[Job]], lot: int) -> int:
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("lot", [1, 64])
-async def test_no_more_rows_are_held_than_are_under_way(lot: int) -> None:
+async def test_only_rows_in_progress_are_in_memory(lot: int) -> None:
     def groups() -> Iterator[Sequence[Job]]:
         for index in range(3_000):
             word = f"https://h.example/{index}.webp" if index % 3 else "no image"
@@ -489,7 +340,7 @@ def written(row: int, index: int, part: int, parts: int, path: str | None) -> by
     return json.dumps(members).encode() + b"\n"
 
 
-def test_of_a_manifest_only_whole_rows_count() -> None:
+def test_only_complete_rows_of_a_manifest_count() -> None:
     lines = [
         written(1, 0, 1, 1, "a"),
         written(2, 1, 1, 2, "b"), written(2, 1, 2, 2, "c"),
@@ -530,7 +381,7 @@ def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
         pass
 
 
-def test_a_batch_says_who_it_is_once(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_batch_without_a_contact_warns_once(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
     ran = Batch(capsys, listed(origin, "/0.webp"), "--contact", "https://h.example/bot")
     assert ran.err == ""
     agents = {request.headers["user-agent"] for request in origin.requests}
@@ -539,7 +390,7 @@ def test_a_batch_says_who_it_is_once(origin: Origin, capsys: pytest.CaptureFixtu
     assert agent.endswith(" (+https://h.example/bot)")
 
 
-def test_a_batch_respects_robots_and_a_get_need_not(
+def test_a_batch_respects_robots_txt_and_a_get_does_not(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:
     origin.route("/robots.txt", whole(b"user-agent: *\ndisallow: /0.webp"))

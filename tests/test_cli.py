@@ -15,17 +15,13 @@ from pathlib import Path
 import pytest
 
 from children import running
-from configured import of_user
-from imgfetch.cli import main, options, run_async
+from command import LOCAL, Ran, child
+from imgfetch.cli import options, run_async
 from imgfetch.demo import news
 from imgfetch.errors import InputError
-from imgfetch.model.options import names
 from imgfetch.store.staged_body import IN_MEMORY
 from origin import Origin, head, slowly, stall, status, whole
 from pictures import encoded
-
-LOCAL = ["--allow-host", "127.0.0.1"]
-
 
 pytestmark = pytest.mark.usefixtures("home")
 
@@ -33,21 +29,6 @@ pytestmark = pytest.mark.usefixtures("home")
 @pytest.fixture
 def origin(news_origin: Origin) -> Origin:
     return news_origin
-
-
-class Ran:
-    """A command that was run, and what it printed."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], *arguments: str) -> None:
-        capsys.readouterr()
-        self.code = main(arguments)
-        self.out, self.err = capsys.readouterr()
-        self.lines = self.out.splitlines()
-
-
-def child(*arguments: str, given: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "imgfetch", *arguments]
-    return subprocess.run(command, capture_output=True, check=False, input=given)
 
 
 # The main job
@@ -63,7 +44,7 @@ def child(*arguments: str, given: bytes | None = None) -> subprocess.CompletedPr
         (encoded("webp", 160, 120)[:-900] + bytes(900), "structure"),
     ],
 )
-def test_a_refusal_says_with_how_much_less_checking_it_would_be_kept(
+def test_a_refusal_names_the_level_of_checking_that_would_accept_the_image(
     body: bytes, level: str, origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = origin.route("/image", whole(body))
@@ -74,15 +55,13 @@ def test_a_refusal_says_with_how_much_less_checking_it_would_be_kept(
     assert Ran(capsys, "get", url, "--verify", level, *LOCAL).code == 0
 
 
-def test_a_limit_is_no_matter_of_how_much_is_checked(
-    origin: Origin, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_limit_holds_at_every_level_of_checking(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
     url = origin.route("/image", whole(encoded("webp", 64, 48)))
     ran = Ran(capsys, "get", url, "--max-pixels", "100", *LOCAL)
     assert (ran.code, "--verify" in ran.err) == (1, False)
 
 
-def test_of_a_page_with_too_many_images_the_rest_is_one_failure_that_names_the_option(
+def test_the_rest_of_a_page_with_too_many_images_is_one_failure_that_names_the_option(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = b"".join(b"<img src=/a.webp#%d>" % number for number in range(4))
@@ -97,7 +76,7 @@ def test_of_a_page_with_too_many_images_the_rest_is_one_failure_that_names_the_o
     assert (ran.code, len(ran.lines)) == (0, 4)
 
 
-def test_the_founding_text_gives_the_1280_px_rendition_for_800(
+def test_the_crawled_text_gives_the_1280_px_rendition_for_800(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ran = Ran(capsys, "get", "news.txt", "--width", "800", *LOCAL)
@@ -110,7 +89,9 @@ def test_the_founding_text_gives_the_1280_px_rendition_for_800(
     assert (again.code, again.lines, origin.asked()) == (0, [path], 1)
 
 
-def test_pick_says_what_and_why_and_asks_nobody(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pick_prints_the_choice_and_the_reason_without_a_request(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
     ran = Ran(capsys, "pick", "news.txt", "--width", "800")
     assert ran.code == 0
     assert ran.lines[0] == origin.url + news.PATHS[1280]
@@ -120,7 +101,7 @@ def test_pick_says_what_and_why_and_asks_nobody(origin: Origin, capsys: pytest.C
     assert not Path("cache").exists()
 
 
-def test_pick_reads_a_page_at_a_url_and_no_image(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+def test_pick_fetches_a_page_but_no_image(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
     page = b"<img srcset='a.webp 480w, b.webp 960w' sizes=400px><meta property=og:image content=/og.jpg>"
     origin.route("/story", whole(page, content_type="text/html", link="</hero.webp>; rel=preload; as=image"))
     origin.route("/empty", whole(b"<p>nothing", content_type="text/html"))
@@ -148,7 +129,7 @@ def test_pick_reads_a_page_at_a_url_and_no_image(origin: Origin, capsys: pytest.
     complains(capsys, 1, "the body is HTML", "pick", f"{origin.url}/empty", *LOCAL)
 
 
-def test_the_text_as_it_was_crawled_names_the_real_host(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_crawled_text_names_the_real_host(capsys: pytest.CaptureFixture[str]) -> None:
     Path("news.txt").write_text(news.text(), encoding="utf-8")
     ran = Ran(capsys, "pick", "news.txt", "-w", "800", "--json")
     picked = json.loads(ran.out)
@@ -167,7 +148,7 @@ def test_a_page_without_a_base_says_what_is_missing(capsys: pytest.CaptureFixtur
     assert "; name the page's URL with --base" in ran.err
 
 
-def test_json_tells_all_there_is_to_know(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_has_every_field_of_a_result(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
     ran = Ran(capsys, "get", "news.txt", "nothing.txt", "-w", "800", "--json", *LOCAL)
     assert ran.code == 1
     good, bad = sorted(
@@ -180,7 +161,9 @@ def test_json_tells_all_there_is_to_know(origin: Origin, capsys: pytest.CaptureF
     assert (bad["index"], bad["path"], bad["error"]["kind"]) == (1, None, "bad_input")
 
 
-def test_a_dead_rendition_is_passed_over_and_said(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_dead_rendition_is_skipped_with_a_warning(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
     origin.route(news.PATHS[1280], status(404))
     ran = Ran(capsys, "get", "news.txt", "-w", "800", *LOCAL)
     assert ran.code == 0
@@ -189,7 +172,7 @@ def test_a_dead_rendition_is_passed_over_and_said(origin: Origin, capsys: pytest
     assert "HTTP 404" in ran.err
 
 
-def test_all_takes_every_rendition(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_fetches_every_rendition(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
     ran = Ran(capsys, "get", "news.txt", "--all", *LOCAL)
     assert (ran.code, len(set(ran.lines)), origin.asked()) == (0, 4, 4)
     assert "4 images: 4 fetched" in ran.err
@@ -214,7 +197,7 @@ def test_sources_come_from_standard_input_and_from_a_list(origin: Origin) -> Non
     assert (listed.returncode, len(listed.stdout.splitlines())) == (0, 2)
 
 
-def test_a_line_that_never_ends_is_one_failure_of_a_list(
+def test_a_line_without_an_end_is_one_failure_of_a_list(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = f"{origin.url}{news.PATHS[480]}"
@@ -280,7 +263,7 @@ def test_an_argument_with_a_scheme_is_never_a_file(
         ("http://127.0.0.1:{}/it's.webp?it's", "/it's.webp?it%27s"),
     ],
 )
-def test_a_url_may_be_spelled_as_people_spell_it_at_every_door(
+def test_every_command_normalizes_urls(
     written: str,
     asked: str,
     base: tuple[str, ...],
@@ -306,165 +289,7 @@ def test_a_url_may_be_spelled_as_people_spell_it_at_every_door(
     assert Ran(capsys, "cache", "rm", asked_for).code == 1
 
 
-def test_options_come_from_variables_and_files_and_a_flag_goes_before_them(
-    origin: Origin, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def picked(*arguments: str) -> str:
-        return Ran(capsys, "pick", "news.txt", *arguments).lines[0].rpartition("_")[2]
-
-    assert picked() == "1920.webp"
-    Path("pyproject.toml").write_text("[tool.imgfetch]\nwidth = 500\n")
-    assert picked() == "768.webp"
-    Path("imgfetch.toml").write_text("[tool.imgfetch]\npolicy = 'smallest'\n")
-    assert picked() == "480.webp"
-    monkeypatch.setenv("IMGFETCH_POLICY", "largest")
-    assert picked() == "1920.webp"
-    assert picked("--policy", "cover", "-w", "700") == "768.webp"
-    monkeypatch.setenv("IMGFETCH_POLICY", "best")
-    assert "'best' is not one of" in Ran(capsys, "pick", "news.txt").err
-    monkeypatch.delenv("IMGFETCH_POLICY")
-    of_user("policy = 'largest'")
-    assert picked() == "1920.webp"  # it goes before the folder's
-    monkeypatch.setenv("IMGFETCH_POLICY", "smallest")
-    assert picked() == "480.webp"  # and a variable before it
-    monkeypatch.delenv("IMGFETCH_POLICY")
-    of_user("[tool.imgfetch]\nwidth = 500")
-    assert picked("--policy", "cover") == "768.webp"
-    Path("imgfetch.toml").unlink()
-    of_user("")
-    assert picked() == "768.webp"  # pyproject.toml again
-
-
-def test_a_folder_sets_what_chooses_and_nothing_else(
-    origin: Origin, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Somebody else may have written it: it must not send secrets, reach hosts or write files."""
-    hostile = """
-        width = 500
-        proxy = "http://127.0.0.1:9/"
-        header = ["Cookie: theirs"]
-        allow-host = ["127.0.0.1"]
-        ca_bundle = "theirs.pem"
-        directory = "dropped"
-        report = "dropped"
-        lock = "dropped"
-        cache = "theirs"
-        max-bytes = "1k"
-        bogus = 1
-    """
-    for name in ("pyproject.toml", "imgfetch.toml"):
-        Path(name).write_text(f"[tool.imgfetch]\n{hostile}")
-        before = origin.asked()
-        ran = Ran(capsys, "get", "news.txt", "--refresh")
-        assert (ran.code, origin.asked()) == (1, before)
-        assert "127.0.0.1 is an internal address" in ran.err
-        ran = Ran(capsys, "get", "news.txt", "--refresh", "--no-reuse", *LOCAL)
-        assert (ran.code, ran.lines[0].startswith(str(Path("cache").absolute()))) == (0, True), ran.err
-        (notice,) = [line for line in ran.err.splitlines() if name in line]
-        names = "'allow-host', 'ca-bundle', 'cache', 'directory', 'header', 'lock', 'max-bytes', 'proxy'"
-        assert f"{names} and 1 more are ignored in the current directory" in notice
-        assert (
-            f"may stand in {os.environ['XDG_CONFIG_HOME']}/imgfetch/config.toml, IMGFETCH_ALLOW_HOST or a"
-            in notice
-        )
-        assert "'bogus' is not an option" in notice
-        assert not Path("dropped").exists()
-        assert not Path("theirs").exists()
-        assert Ran(capsys, "get", "-q", "news.txt", *LOCAL).err == ""
-    assert "cookie" not in origin.requests[-1].headers
-    assert origin.requests[-1].path == news.PATHS[768]  # the width is what it may choose
-
-
-def test_what_a_folder_may_set_is_a_list(capsys: pytest.CaptureFixture[str]) -> None:
-    """An option that is new is not on it unless somebody puts it there."""
-    allowed = names(in_folder=True)
-    assert {"width", "viewport", "policy", "formats", "base"} <= allowed
-    for name in sorted(names() - allowed):
-        Path("imgfetch.toml").write_text(f"[tool.imgfetch]\n{name} = 'theirs'\n")
-        ran = Ran(capsys, "pick", "https://h.example/a.webp", "--offline")
-        assert (ran.code, len(ran.err.splitlines())) == (0, 1), name
-        assert f"'{name}' is ignored in the current directory" in ran.err
-
-
-def test_the_user_may_set_everything_in_a_file_of_their_own(
-    origin: Origin, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file = of_user('cache = "mine"\nallow-host = ["127.0.0.1"]\ntotal_timeout = "9s"')
-    ran = Ran(capsys, "get", "news.txt", "-w", "500")
-    assert (ran.code, Path("mine").is_dir(), Path("cache").exists()) == (0, True, False), ran.err
-    for text, word in (
-        ("bogus = 1", "'bogus' is not an option"),
-        ("cache = [", "not TOML"),
-        ("jobs = 'x'", "jobs: 'x' is not a whole number"),
-        ("a = " + "[" * 5000, "not TOML"),
-        ("width = " + "9" * 5000, "not TOML"),
-        (".".join(["a"] * 200_000) + " = 1", "a key of more than 64 parts"),
-        ("[" + ' . "\\"." . '.join(["a"] * 40_000) + "]\nb = 1", "a key of more than 64 parts"),
-        ("#" * 1_000_001, "larger than 1,000,000 bytes"),
-    ):
-        of_user(text)
-        ran = Ran(capsys, "get", "news.txt")
-        assert (ran.code, len(ran.err.splitlines())) == (2, 1), ran.err
-        assert ran.err.startswith(f"imgfetch: {file}: {word}"), ran.err
-    monkeypatch.setenv("XDG_CONFIG_HOME", "relative")  # the standard has it ignored
-    monkeypatch.setenv("HOME", str(Path("home").absolute()))
-    assert Ran(capsys, "get", "news.txt", *LOCAL).code == 0
-    file.parent.parent.rename("home-config")
-    Path("home").mkdir()
-    Path("home-config").rename("home/.config")
-    assert Ran(capsys, "get", "news.txt", *LOCAL).code == 2
-
-
-def test_a_pipe_or_a_folder_in_the_place_of_a_configuration_is_none(
-    origin: Origin, capsys: pytest.CaptureFixture[str]
-) -> None:
-    os.mkfifo("imgfetch.toml")
-    Path("pyproject.toml").mkdir()
-    file = of_user("")
-    file.unlink()
-    os.mkfifo(file)
-    assert Ran(capsys, "get", "news.txt", "-w", "500", *LOCAL).code == 0
-
-
-def test_a_variable_that_sets_nothing_is_named(
-    origin: Origin, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("IMGFETCH_WIDHT", "500")
-    monkeypatch.setenv("IMGFETCH_COLUMN", "mine")  # of another command
-    monkeypatch.setenv("IMGFETCH_HELP", "yes")
-    monkeypatch.setenv("IMGFETCH_DEBUG", "")
-    for command in (["pick", "news.txt"], ["cache", "info"], ["explain", "https://h.example/a"], ["doctor"]):
-        said = [line for line in Ran(capsys, *command).err.splitlines() if "is not a variable" in line]
-        unknown = "is not a variable of imgfetch and is ignored"
-        assert said == [
-            f"imgfetch: 'IMGFETCH_HELP' {unknown}",
-            f"imgfetch: 'IMGFETCH_WIDHT' {unknown}; did you mean IMGFETCH_WIDTH?",
-        ]
-    assert "variable" not in Ran(capsys, "pick", "-q", "news.txt").err
-
-
-def test_a_configuration_that_cannot_be_meant_is_named(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def complaint(text: str) -> str:
-        Path("imgfetch.toml").write_text(text)
-        ran = Ran(capsys, "get", "https://h.example/a.webp", "--offline")
-        assert (ran.code, len(ran.err.splitlines())) == (2, 1), ran.err
-        return ran.err
-
-    assert "not TOML" in complaint("[tool.imgfetch")
-    assert "no table [tool.imgfetch]" in complaint("width = 3")
-    assert "imgfetch.toml: base: [] is neither" in complaint("[tool.imgfetch]\nbase = []")
-    assert "formats: {'a': 'b'} is neither" in complaint("[tool.imgfetch]\nformats = {a='b'}")
-    assert "width: 'x' is not a whole number" in complaint("[tool.imgfetch]\nwidth = 'x'")
-    Path("imgfetch.toml").write_text("[tool.imgfetch]\nformats = ['webp', 'jpeg']\n")
-    monkeypatch.setenv("IMGFETCH_QUIET", "maybe")
-    assert "'maybe' is neither yes nor no" in Ran(capsys, "get", "https://h.example/a.webp", "--offline").err
-    monkeypatch.setenv("IMGFETCH_QUIET", "")
-    assert Ran(capsys, "get", "https://h.example/a.webp", "--offline").code == 1
-
-
-def test_streams_that_are_closed_or_full_are_no_reason_for_a_traceback(origin: Origin) -> None:
+def test_closed_and_full_streams_cause_no_traceback(origin: Origin) -> None:
     def ran(redirect: str) -> tuple[int, str]:
         command = f"{sys.executable} -m imgfetch get {redirect}"
         done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
@@ -568,7 +393,7 @@ def test_an_input_that_cannot_be_used_is_one_line_and_exit_code_2(
     complains(capsys, 2, "fetch", "fetch", "https://h.example/a.webp")
 
 
-def test_a_cache_that_is_none_is_one_line_and_exit_code_3(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_folder_that_is_not_a_cache_is_one_line_and_exit_code_3(capsys: pytest.CaptureFixture[str]) -> None:
     Path("file").write_text("mine")
     Path("mine").mkdir()
     Path("mine/thesis.txt").write_text("mine")
@@ -579,7 +404,7 @@ def test_a_cache_that_is_none_is_one_line_and_exit_code_3(capsys: pytest.Capture
 
 
 @pytest.mark.parametrize("action", ["info", "ls", "verify", "prune"])
-def test_to_look_after_a_cache_that_is_not_there_is_one_line_and_exit_code_3(
+def test_inspecting_a_missing_cache_is_one_line_and_exit_code_3(
     action: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     Path("empty").mkdir()
@@ -588,7 +413,7 @@ def test_to_look_after_a_cache_that_is_not_there_is_one_line_and_exit_code_3(
     assert [path.name for path in Path().rglob("*")] == ["empty"]
 
 
-def test_every_rendition_is_every_one_in_a_wanted_format(capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_fetches_only_renditions_of_the_given_formats(capsys: pytest.CaptureFixture[str]) -> None:
     text = "https://h.example/a.webp 480w, https://h.example/b.jpg 800w, https://h.example/c 900w"
     ran = Ran(capsys, "pick", "-q", "--all", "--formats", "webp", text)
     assert (ran.code, ran.out, ran.err) == (0, "https://h.example/a.webp\nhttps://h.example/c\n", "")
@@ -610,7 +435,7 @@ def test_a_failed_fetch_is_exit_code_1_and_names_the_url_without_its_secrets(
     assert ran.err == f"imgfetch: {origin.url}/gone?sig=…: HTTP 404\n"
 
 
-def test_an_internal_address_is_refused_with_a_word_on_how_to_allow_it(
+def test_the_refusal_of_an_internal_address_names_the_option_that_allows_it(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:
     ran = Ran(capsys, "get", origin.url + "/a")
@@ -634,7 +459,7 @@ def test_an_internal_address_is_refused_with_a_word_on_how_to_allow_it(
     ],
     ids=" ".join,
 )
-def test_a_line_that_begins_with_its_command_is_read_alike_where_no_other_is_known(
+def test_a_parser_of_one_command_reads_its_lines_like_that_of_all_commands(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     def read(*, alone: bool) -> tuple[object, ...]:
@@ -651,7 +476,7 @@ def test_a_line_that_begins_with_its_command_is_read_alike_where_no_other_is_kno
 # The cache
 
 
-def test_the_cache_can_be_looked_at_and_checked(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_cache_can_be_listed_and_verified(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
     (path,) = Ran(capsys, "get", "news.txt", "-w", "800", *LOCAL).lines
     listed = Ran(capsys, "cache", "ls").out
     assert "1280x720" in listed
@@ -702,7 +527,7 @@ def test_a_warm_get_imports_what_it_needs_and_no_network_code(
         ("full", {"PIL.JpegImagePlugin", "PIL.PngImagePlugin", "PIL.GifImagePlugin", "PIL.AvifImagePlugin"}),
     ],
 )
-def test_a_download_that_goes_well_imports_what_it_needs(
+def test_a_successful_download_imports_only_what_it_needs(
     origin: Origin, level: str, unneeded: set[str]
 ) -> None:
     Path("list").write_text(f"{origin.url}{news.PATHS[480]}\n", encoding="utf-8")
@@ -750,7 +575,7 @@ def test_the_lines_of_a_file_are_looked_up_together_and_those_of_a_pipe_answered
             assert process.stdout.readline() == f"{path}\n"
 
 
-def test_a_reader_who_goes_away_is_no_reason_for_a_traceback(origin: Origin) -> None:
+def test_a_closed_pipe_causes_no_traceback(origin: Origin) -> None:
     command = f"{sys.executable} -m imgfetch get news.txt --all --allow-host 127.0.0.1 | true"
     ran = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=False)
     assert "Traceback" not in ran.stderr
@@ -758,7 +583,9 @@ def test_a_reader_who_goes_away_is_no_reason_for_a_traceback(origin: Origin) -> 
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
-def test_a_signal_ends_it_in_one_line_and_leaves_no_scratch(origin: Origin, number: int, code: int) -> None:
+def test_a_signal_ends_a_run_with_one_line_and_leaves_no_staged_body(
+    origin: Origin, number: int, code: int
+) -> None:
     url = origin.route("/slow", stall(head(content_length=IN_MEMORY + 2) + bytes(IN_MEMORY + 1), 20))
     with running("get", url, *LOCAL) as process:
         while not (origin.asked("/slow") and list(Path("cache").glob("scratch-v1/*.part"))):
@@ -771,7 +598,7 @@ def test_a_signal_ends_it_in_one_line_and_leaves_no_scratch(origin: Origin, numb
     assert not list(Path("cache").glob("scratch-v1/*.part"))
 
 
-def test_a_signal_is_heeded_after_the_loop_as_before_it() -> None:
+def test_a_signal_is_handled_after_the_event_loop_as_before_it() -> None:
     async def nothing() -> None:
         assert signal.getsignal(signal.SIGTERM) is not mine
 
@@ -786,7 +613,7 @@ def test_a_signal_is_heeded_after_the_loop_as_before_it() -> None:
         signal.signal(signal.SIGTERM, before)
 
 
-def test_a_batch_killed_in_the_middle_loses_only_what_was_in_flight(origin: Origin) -> None:
+def test_a_killed_run_loses_only_the_images_in_flight(origin: Origin) -> None:
     pictures = [encoded("webp", 64 + number, 48) for number in range(40)]
     urls = [origin.route(f"/{n}.webp", slowly(body, pause=0.02)) for n, body in enumerate(pictures)]
     Path("list").write_text("\n".join(urls))

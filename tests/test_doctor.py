@@ -82,7 +82,9 @@ def ran(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
     return code, *capsys.readouterr()
 
 
-def test_here_all_is_there_and_looking_leaves_no_trace(capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_requirements_are_met_here_and_the_check_leaves_no_trace(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     code, out, err = ran(capsys)
     assert (code, err) == (0, "imgfetch: all requirements met\n")
     for name in (
@@ -134,7 +136,7 @@ def test_json_has_an_object_for_each_finding(capsys: pytest.CaptureFixture[str])
         ("OpenSSL", "3.0.19 27 Jan 2026", True),
     ],
 )
-def test_a_version_is_held_against_its_floor(name: str, version: str, met: bool) -> None:
+def test_a_version_is_compared_with_its_minimum(name: str, version: str, met: bool) -> None:
     finding = of_version(name, version, hint="mend it")
     assert finding.status is (Status.OK if met else Status.MISSING)
     assert finding.hint == ("" if met else "mend it")
@@ -146,13 +148,13 @@ NUMBERS = st.lists(st.integers(0, 30), min_size=1, max_size=4)
 
 @settings(deadline=None)
 @given(NUMBERS)
-def test_versions_are_ordered_as_numbers_are(numbers: list[int]) -> None:
+def test_versions_are_compared_as_numbers(numbers: list[int]) -> None:
     met = of_version("h11", ".".join(map(str, numbers))).status is Status.OK
     assert met == (numbers + [0] * 4 >= [0, 16, 0, 0])
 
 
 @pytest.mark.parametrize("version", ["0.14.0", None])
-def test_a_floor_that_is_not_met_is_missing_with_the_reason_and_what_to_do(
+def test_a_version_below_its_minimum_is_missing_with_a_reason_and_a_hint(
     version: str | None, capsys: pytest.CaptureFixture[str]
 ) -> None:
     findings = found(versions=GOOD | {"h11": version})
@@ -166,7 +168,7 @@ def test_a_floor_that_is_not_met_is_missing_with_the_reason_and_what_to_do(
     assert err == "imgfetch: missing: h11\n"
 
 
-def test_the_floors_are_those_that_are_installed_by() -> None:
+def test_the_minimum_versions_are_those_of_the_package() -> None:
     project = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]
     asked = {"python": project["requires-python"].removeprefix(">=")}
     for requirement in project["dependencies"]:
@@ -181,13 +183,13 @@ def test_the_floors_are_those_that_are_installed_by() -> None:
     assert floors == asked
 
 
-def test_the_oldest_versions_can_be_asked_for_by_name() -> None:
+def test_the_oldest_versions_can_be_installed_by_name() -> None:
     """`make oldest` runs tests with them."""
     assert oldest(["pillow>=12.3,<14", "h11>=0.16"]) == ["pillow==12.3", "h11==0.16"]
     assert len(oldest(requirements())) == len(requirements())  # each has a floor
 
 
-def test_a_package_that_cannot_be_imported_is_missing_and_no_traceback() -> None:
+def test_a_package_that_cannot_be_imported_is_missing_without_a_traceback() -> None:
     Path("PIL").mkdir()
     Path("PIL/__init__.py").write_text("raise ImportError('libwebp.so.7: cannot open shared object file')")
     command = [sys.executable, "-m", "imgfetch", "doctor"]
@@ -200,7 +202,7 @@ def test_a_package_that_cannot_be_imported_is_missing_and_no_traceback() -> None
     assert "libwebp.so.7: cannot open shared object file" in done.stdout
 
 
-def test_a_pillow_that_has_not_heard_of_a_library_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_old_pillow_reports_an_unknown_library_as_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(features.modules, "avif")
     monkeypatch.delitem(features.features, "zlib_ng")
     found = libraries()
@@ -233,7 +235,7 @@ class Lacking(FakeDecoder):
         return Defect(ErrorKind.CORRUPT, "AVIF support not installed") if format is self.lacks else None
 
 
-def test_warnings_of_libjpeg_that_cannot_be_read_are_named() -> None:
+def test_unreadable_warnings_of_libjpeg_are_named() -> None:
     finding, unread = (
         {
             each.name: each
@@ -247,7 +249,7 @@ def test_warnings_of_libjpeg_that_cannot_be_read_are_named() -> None:
     assert "pip install" in unread.hint
 
 
-def test_a_codec_that_is_missing_is_named() -> None:
+def test_a_missing_codec_is_named() -> None:
     findings = found(decoder=Lacking(Format.AVIF))
     assert missing(findings) == ["avif"]
     assert findings["avif"].found is None
@@ -256,7 +258,7 @@ def test_a_codec_that_is_missing_is_named() -> None:
 
 
 @pytest.mark.parametrize("form", SMALLEST)
-def test_what_is_decoded_to_see_is_a_whole_image(form: Format) -> None:
+def test_the_sample_of_each_codec_is_a_whole_image(form: Format) -> None:
     seen = check_image(SMALLEST[form])
     assert (seen.format, seen.width, seen.height) == (form, 1, 1)
 
@@ -280,7 +282,7 @@ def test_the_structures_handed_to_libwebp_are_checked() -> None:
     assert checked(gone).status is Status.WITHOUT
 
 
-def test_without_a_sandbox_all_else_works() -> None:
+def test_a_missing_sandbox_is_optional() -> None:
     with closing(SandboxedDecoder(Limits(), worker="no.such.module")) as sandbox:
         findings = found(sandbox=sandbox)
     assert missing(findings) == []
@@ -300,7 +302,7 @@ def state(root: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.stat().st_mtime_ns, path.stat().st_size) for path in [root, *root.rglob("*")]}
 
 
-def test_a_cache_is_looked_at_and_left_as_it_is() -> None:
+def test_a_cache_is_inspected_without_a_change() -> None:
     keep_one(Path("cache").absolute())
     before = state(Path("cache"))
     findings = found()
@@ -330,7 +332,7 @@ def test_a_folder_that_may_not_be_written_cannot_take_a_cache(monkeypatch: pytes
     assert findings["cache"].needed == f"{Path().absolute()} may not be written"
 
 
-def test_an_index_that_may_not_be_written_is_no_use(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_read_only_index_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
     keep_one(Path("cache").absolute())
     monkeypatch.setattr(os, "access", lambda path, _: not path.endswith("sqlite"))
     findings = found()
@@ -338,7 +340,7 @@ def test_an_index_that_may_not_be_written_is_no_use(monkeypatch: pytest.MonkeyPa
     assert findings["cache"].needed.endswith("/cache/index-v1.sqlite may not be written")
 
 
-def test_there_must_be_room_for_one_image(
+def test_free_space_for_one_image_is_required(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert missing(found(room=2**62)) == ["free"]
@@ -348,7 +350,7 @@ def test_there_must_be_room_for_one_image(
     assert f"{10**18:,} bytes, for one image of --max-bytes" in out
 
 
-def test_an_index_that_is_newer_is_missing_and_a_damaged_one_is_begun_anew() -> None:
+def test_a_newer_index_is_missing_and_a_damaged_one_will_be_rebuilt() -> None:
     keep_one(Path("cache").absolute())
     index = Path("cache/index-v1.sqlite")
     with closing(sqlite3.connect(index)) as connection:
@@ -360,7 +362,7 @@ def test_an_index_that_is_newer_is_missing_and_a_damaged_one_is_begun_anew() -> 
     assert missing(found()) == []
 
 
-def test_a_file_system_without_locks_or_syncfs_is_gone_without() -> None:
+def test_locks_and_syncfs_are_optional() -> None:
     plain = survey(".")._replace(flock=False, leases=None, syncs_whole=False)
     findings = found(ground=plain)
     assert missing(findings) == []
@@ -371,7 +373,7 @@ def test_a_file_system_without_locks_or_syncfs_is_gone_without() -> None:
 # Settings
 
 
-def test_a_setting_is_shown_with_what_says_so(
+def test_a_setting_is_shown_with_its_source(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Path("imgfetch.toml").write_text("[tool.imgfetch]\nproxy = 'x'\nwidth = 9\nformats = 'webp'\n")

@@ -34,13 +34,13 @@ if TYPE_CHECKING:
         ([cc("max-age=60")], -YEARS, "ask", "in the future by its time"),
     ],
 )  # fmt: skip
-def test_it_says_why(fields: list[tuple[str, str]], later: float, action: str, words: str) -> None:
+def test_it_gives_the_reason(fields: list[tuple[str, str]], later: float, action: str, words: str) -> None:
     explained = explain(URL, held(*fields), Settings(), now=T + later)
     assert explained.action == action
     assert words in explained.why
 
 
-def test_it_says_what_would_be_sent() -> None:
+def test_it_shows_the_request_that_would_be_sent() -> None:
     entry = held(cc("max-age=60"), ("etag", '"1"'))
     assert dict(explain(URL, entry, Settings(), now=T + 60).sends)["if-none-match"] == '"1"'
     assert "if-none-match" not in dict(explain(URL, None, Settings(), now=T).sends)
@@ -48,7 +48,7 @@ def test_it_says_what_would_be_sent() -> None:
     assert dict(explain(with_password, None, Settings(), now=T).sends)["authorization"] == "…"
 
 
-def test_it_says_why_what_is_fresh_would_be_asked_for() -> None:
+def test_it_gives_the_reason_for_revalidating_a_fresh_response() -> None:
     entry = held(cc("max-age=60"), status=404)
     explained = explain(URL, entry, Settings(), now=T)
     assert (explained.fresh, explained.action) == (True, "ask")
@@ -59,11 +59,11 @@ def test_it_says_why_what_is_fresh_would_be_asked_for() -> None:
     ("seconds", "text"),
     [(0, "0 s"), (59.9, "59 s"), (60, "1 min"), (3661, "1 h 1 min"), (86400 * 365, "365 d")],
 )
-def test_a_length_of_time_is_said_in_two_units(seconds: float, text: str) -> None:
+def test_a_duration_is_shown_in_two_units(seconds: float, text: str) -> None:
     assert duration(seconds) == text
 
 
-def test_the_command_explains_what_is_held_and_what_is_not(
+def test_the_command_explains_stored_and_missing_urls(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cache = ["--cache", str(tmp_path / "cache")]
@@ -86,12 +86,12 @@ def test_the_command_explains_what_is_held_and_what_is_not(
     assert fields["sends"]["if-none-match"] == '"1"'
 
 
-def test_what_is_no_url_is_an_unusable_argument(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_argument_that_is_not_a_url_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "cat.webp", "--cache", str(tmp_path / "cache")]) == 2
     assert "not a URL" in capsys.readouterr().err
 
 
-def test_what_is_held_for_other_requests_is_told_of(
+def test_responses_stored_for_other_requests_are_mentioned(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     cache = ["--cache", str(tmp_path / "cache")]

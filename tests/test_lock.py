@@ -18,6 +18,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from command import Ran
 from imgfetch import Client, Failure, Image, ImgfetchError, Lock
 from imgfetch.cli import main
 from imgfetch.errors import InputError
@@ -54,17 +55,8 @@ def origin() -> Iterator[Origin]:
         yield running
 
 
-class Ran:
-    """A command that was run, and what it printed."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], *arguments: str) -> None:
-        capsys.readouterr()
-        self.code = main([*arguments, *LOCAL])
-        self.out, self.err = capsys.readouterr()
-
-    @property
-    def images(self) -> list[bytes]:
-        return [Path(line).read_bytes() for line in self.out.splitlines()]
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> Ran:
+    return Ran(capsys, *arguments, *LOCAL)
 
 
 def pins() -> list[dict[str, Any]]:
@@ -80,13 +72,13 @@ def test_a_lock_says_source_url_digest_and_width_and_is_stable(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:
     get = ["get", "news.txt", "-w", "500", "--lock", str(LOCK)]
-    assert Ran(capsys, *get).images == [B]
+    assert run(capsys, *get).images == [B]
     (pin,) = pins()
     assert (pin["source"], pin["asked"], pin["place"]) == ("news.txt", {"width": 500}, 0)
     assert (pin["url"], pin["sha256"], pin["width"]) == (f"{origin.url}/b", sha256(B), 800)
 
     text, changed = LOCK.read_text(), LOCK.stat().st_mtime_ns
-    assert Ran(capsys, *get).code == 0
+    assert run(capsys, *get).code == 0
     assert (LOCK.read_text(), LOCK.stat().st_mtime_ns) == (text, changed)
     assert sorted(item.name for item in Path().iterdir()) == ["cache", "imgfetch.lock", "news.txt"]
 
@@ -100,7 +92,7 @@ def test_a_run_rewrites_the_sources_it_was_given_and_keeps_the_others(
     )
 
     def locked(*arguments: str, code: int = 0) -> list[tuple[str, str]]:
-        assert Ran(capsys, "get", *arguments, "--lock", str(LOCK), "--refresh").code == code
+        assert run(capsys, "get", *arguments, "--lock", str(LOCK), "--refresh").code == code
         return [(pin["source"].rpartition("/")[2], pin["url"].rpartition("/")[2]) for pin in pins()]
 
     assert locked(a) == [("a", "a")]
@@ -126,11 +118,11 @@ def test_a_run_rewrites_the_sources_it_was_given_and_keeps_the_others(
 
 def test_no_credentials_are_written(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
     url = f"{origin.url}/a".replace("//", "//u:pw@")
-    assert Ran(capsys, "get", url, f"{url} 480w, {url}?b 800w", "-w", "1", "--lock", str(LOCK)).code == 0
+    assert run(capsys, "get", url, f"{url} 480w, {url}?b 800w", "-w", "1", "--lock", str(LOCK)).code == 0
     assert "pw" not in LOCK.read_text()
     shutil.rmtree("cache")
     before = origin.asked()
-    assert Ran(capsys, "get", url, "-w", "1", "--locked").code == 0
+    assert run(capsys, "get", url, "-w", "1", "--locked").code == 0
     assert origin.asked() == before + 1
     assert origin.requests[-1].headers["authorization"].startswith("Basic ")
 
@@ -143,12 +135,12 @@ def test_a_locked_run_asks_the_locked_url_and_gives_those_very_bytes(
 ) -> None:
     origin.route("/b", status(404))
     get = ["get", "news.txt", "-w", "500", "--lock", str(LOCK)]
-    assert Ran(capsys, *get).images == [A]  # it fell through
+    assert run(capsys, *get).images == [A]  # it fell through
     origin.route("/b", whole(B))
     text = LOCK.read_text()
     shutil.rmtree("cache")
     before = origin.asked()
-    ran = Ran(capsys, *get, "--locked", "--strict-width")
+    ran = run(capsys, *get, "--locked", "--strict-width")
     assert (ran.code, ran.images, ran.err) == (0, [A], "")
     assert [request.path for request in origin.requests[before:]] == ["/a"]
     assert LOCK.read_text() == text
@@ -158,24 +150,24 @@ def test_other_bytes_under_the_same_url_are_a_failure_and_the_old_file_stays(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = f"{origin.url}/a"
-    first = Ran(capsys, "get", url, "--lock", str(LOCK))
+    first = run(capsys, "get", url, "--lock", str(LOCK))
     (old,) = first.out.splitlines()
     text = LOCK.read_text()
     origin.route("/a", whole(C))
 
-    refreshed = Ran(capsys, "get", url, "--locked", "--refresh")
+    refreshed = run(capsys, "get", url, "--locked", "--refresh")
     assert (refreshed.code, refreshed.out) == (1, "")
     assert f"sha256 is {sha256(C)[:12]}…, expected {sha256(A)[:12]}…" in refreshed.err
     assert "without --locked" in refreshed.err
     assert (Path(old).read_bytes(), LOCK.read_text()) == (A, text)
-    assert Ran(capsys, "get", url).images == [A]
+    assert run(capsys, "get", url).images == [A]
 
     shutil.rmtree("cache")
-    ran = Ran(capsys, "get", url, "--locked", "--json")
+    ran = run(capsys, "get", url, "--locked", "--json")
     assert (ran.code, json.loads(ran.out)["error"]["kind"]) == (1, "integrity")
     assert not list(Path("cache/objects-v1").rglob("*.webp"))
-    assert Ran(capsys, "get", url, "--lock", str(LOCK)).images == [C]
-    assert Ran(capsys, "get", url, "--locked").images == [C]
+    assert run(capsys, "get", url, "--lock", str(LOCK)).images == [C]
+    assert run(capsys, "get", url, "--locked").images == [C]
 
 
 def test_the_cache_serves_a_lock_by_digest_however_old_and_under_whatever_url(
@@ -183,18 +175,18 @@ def test_the_cache_serves_a_lock_by_digest_however_old_and_under_whatever_url(
 ) -> None:
     """The URL has come to stand for other bytes; no entry tells of the old ones any more."""
     url = f"{origin.url}/a"
-    assert Ran(capsys, "get", url, "news.txt", "-w", "1", "--lock", str(LOCK)).images == [A, A]
+    assert run(capsys, "get", url, "news.txt", "-w", "1", "--lock", str(LOCK)).images == [A, A]
     origin.route("/a", whole(C))
-    assert Ran(capsys, "get", url, "--refresh").images == [C]
+    assert run(capsys, "get", url, "--refresh").images == [C]
     origin.route("/a", status(500))
     before = origin.asked()
     for network in ([], ["--offline"]):
-        ran = Ran(capsys, "get", url, "news.txt", "-w", "1", "--locked", *network)
+        ran = run(capsys, "get", url, "news.txt", "-w", "1", "--locked", *network)
         assert (ran.code, ran.images) == (0, [A, A])
-    assert Ran(capsys, "get", url, "--offline").images == [C]  # nothing was put back
+    assert run(capsys, "get", url, "--offline").images == [C]  # nothing was put back
     assert origin.asked() == before
     shutil.rmtree("cache")
-    empty = Ran(capsys, "get", url, "-w", "1", "--locked", "--offline", "--json")
+    empty = run(capsys, "get", url, "-w", "1", "--locked", "--offline", "--json")
     assert json.loads(empty.out)["error"]["kind"] == "offline"
 
 
@@ -202,18 +194,18 @@ def test_damaged_bytes_are_not_given_though_they_have_the_name(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = f"{origin.url}/a"
-    (path,) = Ran(capsys, "get", url, "--lock", str(LOCK)).out.splitlines()
+    (path,) = run(capsys, "get", url, "--lock", str(LOCK)).out.splitlines()
     Path(path).write_bytes(A[:-9])
-    assert Ran(capsys, "get", url, "--locked", "--offline").code == 1
-    assert Ran(capsys, "get", url, "--locked").images == [A]
+    assert run(capsys, "get", url, "--locked", "--offline").code == 1
+    assert run(capsys, "get", url, "--locked").images == [A]
 
 
 def test_what_was_kept_unproved_is_proved_where_a_proof_is_wanted(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:
     url = f"{origin.url}/a"
-    assert Ran(capsys, "get", url, "--lock", str(LOCK), "--verify", "none").images == [A]
-    ran = Ran(capsys, "get", url, "--locked", "--offline", "--json")
+    assert run(capsys, "get", url, "--lock", str(LOCK), "--verify", "none").images == [A]
+    ran = run(capsys, "get", url, "--locked", "--offline", "--json")
     assert json.loads(ran.out)["verified"] == ["structure", "decode", "sha256"]
 
 
@@ -221,15 +213,15 @@ def test_a_page_is_not_read_again_and_a_changed_text_is_noticed(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:
     page = origin.route("/page", whole(b"<!doctype html><img src=b><img src=a>", content_type="text/html"))
-    assert sorted(Ran(capsys, "get", page, "news.txt", "-w", "1", "--lock", str(LOCK)).images) == sorted(
+    assert sorted(run(capsys, "get", page, "news.txt", "-w", "1", "--lock", str(LOCK)).images) == sorted(
         [A, B, A]
     )
     before = origin.asked()
-    assert sorted(Ran(capsys, "get", page, "-w", "1", "--locked").images) == sorted([A, B])
+    assert sorted(run(capsys, "get", page, "-w", "1", "--locked").images) == sorted([A, B])
     assert origin.asked() == before
 
     Path("news.txt").write_text(f"Prose.\n{Path('news.txt').read_text()}\n\n{origin.url}/new 480w, x 9w")
-    ran = Ran(capsys, "get", "news.txt", "-w", "1", "--locked", "--json")
+    ran = run(capsys, "get", "news.txt", "-w", "1", "--locked", "--json")
     first, second = (json.loads(line) for line in ran.out.splitlines())
     assert {first["status"], second["status"]} == {"ok", "error"}
     assert "offers an image that is not in the lock" in ran.err
@@ -241,17 +233,17 @@ def test_what_is_not_locked_is_a_failure_that_says_what_to_do(
 ) -> None:
     def fails(word: str, *arguments: str) -> None:
         before = origin.asked()
-        ran = Ran(capsys, "get", *arguments, "--locked", "--json")
+        ran = run(capsys, "get", *arguments, "--locked", "--json")
         assert (ran.code, json.loads(ran.out)["error"]["kind"]) == (1, "not_locked")
         assert word in ran.err
         assert "run with --lock and without --locked" in ran.err
         assert origin.asked() == before
 
-    assert Ran(capsys, "get", "news.txt", "-w", "1", "--lock", str(LOCK)).code == 0
+    assert run(capsys, "get", "news.txt", "-w", "1", "--lock", str(LOCK)).code == 0
     text = LOCK.read_text()
     fails('not in the lock for {"width": 500}, but for {"width": 1}', "news.txt", "-w", "500")
     fails("the source is not in the lock", f"{origin.url}/a?sig=SECRET", "-w", "1")
-    own = Ran(capsys, "get", "news.txt", "-w", "1", "--locked", "--sha256", "ab" * 32, "--json")
+    own = run(capsys, "get", "news.txt", "-w", "1", "--locked", "--sha256", "ab" * 32, "--json")
     assert json.loads(own.out)["error"]["kind"] == "integrity"
     assert LOCK.read_text() == text
 
@@ -262,15 +254,15 @@ def test_a_retry_locks_what_it_brings_and_keeps_the_rest_of_its_source(
     origin.route("/c", status(500))
     Path("page.html").write_text("<img src=a><img src=b><img src=c>")
     options = ["--base", origin.url, "--lock", str(LOCK)]
-    assert Ran(capsys, "get", "page.html", *options, "--report", "report").code == 1
+    assert run(capsys, "get", "page.html", *options, "--report", "report").code == 1
     origin.route("/c", whole(C))
-    assert Ran(capsys, "retry", "report", "--lock", str(LOCK)).code == 0
+    assert run(capsys, "retry", "report", "--lock", str(LOCK)).code == 0
     assert [(pin["source"], pin["url"][-1], pin["place"]) for pin in pins()] == [
         ("page.html", "a", 0),
         ("page.html", "b", 1),
         ("page.html", "c", 2),
     ]
-    assert sorted(Ran(capsys, "get", "page.html", *options, "--locked", "--offline").images) == sorted(
+    assert sorted(run(capsys, "get", "page.html", *options, "--locked", "--offline").images) == sorted(
         [A, B, C]
     )
 
@@ -278,7 +270,7 @@ def test_a_retry_locks_what_it_brings_and_keeps_the_rest_of_its_source(
 def test_a_warm_locked_run_imports_no_network_code(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert Ran(capsys, "get", "news.txt", "--lock", str(LOCK)).code == 0
+    assert run(capsys, "get", "news.txt", "--lock", str(LOCK)).code == 0
     program = (
         "import sys; from imgfetch.cli import main; code = main(sys.argv[1:]); "
         "heavy = {'asyncio', 'httpx', 'h11', 'socket', 'ssl', 'PIL', 'tenacity', 'rich', 'anyio'}; "
@@ -308,7 +300,7 @@ def test_a_lock_that_cannot_be_read_is_one_line_and_exit_code_2(capsys: pytest.C
         LOCK.write_text("\n".join([json.dumps(first or {"imgfetch-lock": 1}), *texts, ""]))
         before = LOCK.read_bytes()
         for way in (["--lock", str(LOCK)], ["--locked"]):
-            ran = Ran(capsys, "get", "https://h.example/a", *way)
+            ran = run(capsys, "get", "https://h.example/a", *way)
             assert (ran.code, ran.out, len(ran.err.splitlines())) == (2, "", 1), ran.err
             assert ran.err.startswith(f"imgfetch: imgfetch.lock: not a lock file: {word}"), ran.err
             assert (LOCK.read_bytes(), list(Path().iterdir())) == (before, [LOCK])
@@ -324,23 +316,23 @@ def test_a_lock_that_cannot_be_read_is_one_line_and_exit_code_2(capsys: pytest.C
     complains("line 2: [] is not one of cover", pin | {"asked": {"policy": []}})
     complains("line 2: [] where an object was expected", [])
     LOCK.write_bytes(b"")
-    assert "line 1: not JSON" in Ran(capsys, "get", "https://h.example/a", "--locked").err
+    assert "line 1: not JSON" in run(capsys, "get", "https://h.example/a", "--locked").err
     LOCK.unlink()
-    assert "imgfetch.lock: no such file" in Ran(capsys, "get", "https://h.example/a", "--locked").err
+    assert "imgfetch.lock: no such file" in run(capsys, "get", "https://h.example/a", "--locked").err
     LOCK.mkdir()
-    assert "cannot be read" in Ran(capsys, "get", "https://h.example/a", "--locked").err
+    assert "cannot be read" in run(capsys, "get", "https://h.example/a", "--locked").err
 
 
 def test_a_lock_that_could_not_be_written_is_found_out_before_anything_is_asked_for(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ran = Ran(capsys, "get", f"{origin.url}/a", "--lock", "nowhere/imgfetch.lock")
+    ran = run(capsys, "get", f"{origin.url}/a", "--lock", "nowhere/imgfetch.lock")
     assert (ran.code, ran.out, len(ran.err.splitlines())) == (2, "", 1), ran.err
     assert "nowhere/imgfetch.lock: cannot be written: No such file or directory" in ran.err
     assert origin.asked() == 0
     Path("elsewhere").mkdir()
     Path("link.lock").symlink_to("elsewhere/imgfetch.lock")
-    assert Ran(capsys, "get", f"{origin.url}/a", "--lock", "link.lock").code == 0
+    assert run(capsys, "get", f"{origin.url}/a", "--lock", "link.lock").code == 0
     assert Path("elsewhere/imgfetch.lock").exists()
 
 

@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 
 from children import running
+from command import Ran
 from configured import of_user
-from imgfetch.cli import main
 from imgfetch.cli.summary import Summary
 from imgfetch.errors import InputError
 from imgfetch.model.result import ErrorKind, Failure
@@ -31,14 +31,8 @@ A, B = encoded("webp", 480, 270), encoded("webp", 800, 450)
 pytestmark = pytest.mark.usefixtures("home")
 
 
-class Ran:
-    """A command that was run, and what it printed."""
-
-    def __init__(self, capsys: pytest.CaptureFixture[str], *arguments: str) -> None:
-        capsys.readouterr()
-        self.code = main([*arguments, *LOCAL])
-        self.out, self.err = capsys.readouterr()
-        self.lines = self.out.splitlines()
+def run(capsys: pytest.CaptureFixture[str], *arguments: str) -> Ran:
+    return Ran(capsys, *arguments, *LOCAL)
 
 
 def report(path: str = "report") -> list[dict[str, Any]]:
@@ -62,7 +56,7 @@ def test_a_run_ends_with_counts_by_kind_and_by_host(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good, gone = origin.route("/a", whole(A)), [f"{origin.url}/{n}?sig=SECRET" for n in range(2)]
-    ran = Ran(capsys, "get", good, *gone, origin.route("/busy", status(503)))
+    ran = run(capsys, "get", good, *gone, origin.route("/busy", status(503)))
     assert ran.code == 1
     assert ran.err.splitlines()[-3:] == [
         "imgfetch: 4 images: 1 fetched, 3 failed",
@@ -70,7 +64,7 @@ def test_a_run_ends_with_counts_by_kind_and_by_host(
         f"imgfetch: failed at: 3 127.0.0.1:{origin.port}",
     ]
     assert "SECRET" not in ran.err
-    assert "failed at" not in Ran(capsys, "get", *gone, "-q").err
+    assert "failed at" not in run(capsys, "get", *gone, "-q").err
 
 
 def test_thousands_of_hosts_and_kinds_are_a_few_lines(capsys: pytest.CaptureFixture[str]) -> None:
@@ -106,7 +100,7 @@ def test_a_share_of_failures_is_a_success_and_is_counted_exactly(
     Path("list").write_text("\n".join(urls))
 
     def code(*options: str) -> int:
-        return Ran(capsys, "get", "-i", "list", *options).code
+        return run(capsys, "get", "-i", "list", *options).code
 
     assert code() == 1
     assert code("--fail-under", "0.07") == 0  # 0.07 * 100 is more than 7 in floating point
@@ -118,8 +112,8 @@ def test_a_share_of_failures_is_a_success_and_is_counted_exactly(
 
 
 @pytest.mark.parametrize("share", ["1.01", "2", "-0.5", "95%", "", ".", "nan", "1e-2", "0.1234567890"])
-def test_a_share_that_is_none_is_refused(share: str, capsys: pytest.CaptureFixture[str]) -> None:
-    ran = Ran(capsys, "get", "https://h.example/a", f"--fail-under={share}")
+def test_an_invalid_share_is_refused(share: str, capsys: pytest.CaptureFixture[str]) -> None:
+    ran = run(capsys, "get", "https://h.example/a", f"--fail-under={share}")
     assert ran.code == 2
     assert "is not a share from 0 to 1" in ran.err
     assert list(Path().iterdir()) == []
@@ -128,14 +122,14 @@ def test_a_share_that_is_none_is_refused(share: str, capsys: pytest.CaptureFixtu
 # The report, and trying again
 
 
-def test_a_report_has_what_failed_and_retry_asks_only_for_what_may_succeed(
+def test_a_report_has_all_failures_and_retry_fetches_those_that_may_succeed(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:
     good = origin.route("/good", whole(A))
     busy = origin.route("/busy?sig=SECRET", status(503))
     with_password = busy.replace("//", "//u:pw@")
     gone = origin.route("/gone", status(404))
-    ran = Ran(
+    ran = run(
         capsys, "get", good, with_password, gone, "missing.txt", "-w", "300", "--report", "report", "--json"
     )
     assert ran.code == 1
@@ -154,24 +148,24 @@ def test_a_report_has_what_failed_and_retry_asks_only_for_what_may_succeed(
     assert by_source[busy]["ask"]["offered"]["candidates"] == [{"url": busy}]
 
     before = origin.asked()
-    again = Ran(capsys, "retry", "report")
+    again = run(capsys, "retry", "report")
     assert (again.code, origin.asked() - before) == (1, 1)
     origin.route("/busy?sig=SECRET", whole(B))
-    healed = Ran(capsys, "retry", "report", "-H", "Authorization: Basic dTpwdw==")
+    healed = run(capsys, "retry", "report", "-H", "Authorization: Basic dTpwdw==")
     assert (healed.code, len(healed.lines)) == (0, 1)
     assert origin.requests[-1].headers["authorization"].startswith("Basic ")
     assert {line["ask"]["source"] for line in report()} == {gone, "missing.txt"}
 
     Path("missing.txt").write_text(f"<img src={good}>")
-    every = Ran(capsys, "retry", "report", "--all", "--files", "--report", "other")
+    every = run(capsys, "retry", "report", "--all", "--files", "--report", "other")
     assert (every.code, len(every.lines)) == (1, 1)
     assert [line["ask"]["source"] for line in report("other")] == [gone]
     assert len(report()) == 2
     origin.route("/gone", whole(A))
-    assert Ran(capsys, "retry", "report", "--all").code == 1  # what was a file is none here
-    assert Ran(capsys, "retry", "report", "--all", "--files").code == 0
+    assert run(capsys, "retry", "report", "--all").code == 1  # what was a file is none here
+    assert run(capsys, "retry", "report", "--all", "--files").code == 0
     assert Path("report").read_text() == ""
-    assert Ran(capsys, "retry", "report").code == 0
+    assert run(capsys, "retry", "report").code == 0
 
 
 def test_only_the_image_that_failed_is_tried_again_and_own_options_win(
@@ -182,7 +176,7 @@ def test_only_the_image_that_failed_is_tried_again_and_own_options_win(
     origin.route("/b", whole(A))
     Path("page.html").write_text("<img srcset='a480 480w, a800 800w'><img src=b>")
     get = ["get", "page.html", "--base", origin.url, "-w", "400", "--report", "report"]
-    assert Ran(capsys, *get).code == 1
+    assert run(capsys, *get).code == 1
     assert sorted(request.path for request in origin.requests) == ["/a480", "/a800", "/b"]
     (line,) = report()
     assert (line["source"], line["ask"]["source"]) == ("page.html", "page.html")
@@ -192,59 +186,59 @@ def test_only_the_image_that_failed_is_tried_again_and_own_options_win(
     origin.route("/a480", whole(A))
     origin.route("/a800", whole(B))
     before = origin.asked()
-    assert Ran(capsys, "retry", "report", "--report", "second", "-w", "700", "--refresh").code == 0
+    assert run(capsys, "retry", "report", "--report", "second", "-w", "700", "--refresh").code == 0
     assert [request.path for request in origin.requests[before:]] == ["/a800"]
     before = origin.asked()
-    assert Ran(capsys, "retry", "report", "--no-reuse").code == 0
+    assert run(capsys, "retry", "report", "--no-reuse").code == 0
     assert [request.path for request in origin.requests[before:]] == ["/a480"]
 
 
-def test_a_page_that_failed_gives_all_its_images_later(
-    origin: Origin, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_retry_of_a_page_gives_all_its_images(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
     page = origin.route("/page", status(503))
-    assert Ran(capsys, "get", page, "--report", "report").code == 1
+    assert run(capsys, "get", page, "--report", "report").code == 1
     origin.route("/page", whole(b"<!doctype html><img src=a><img src=b>", content_type="text/html"))
     origin.route("/a", whole(A))
     still = origin.route("/b", status(502))
-    ran = Ran(capsys, "retry", "report")
+    ran = run(capsys, "retry", "report")
     assert (ran.code, len(ran.lines)) == (1, 1)
     (line,) = report()
     assert line["ask"]["source"] == page
     assert line["ask"]["offered"]["candidates"] == [{"url": still}]
     origin.route("/b", whole(B))
-    assert Ran(capsys, "retry", "report").code == 0
+    assert run(capsys, "retry", "report").code == 0
 
 
-def test_relative_urls_are_mended_by_a_base(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_base_resolves_the_relative_urls_of_a_report(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
     origin.route("/x/a", whole(A))
     Path("page.html").write_text("<img src=a>")
-    assert Ran(capsys, "get", "page.html", "--report", "report").code == 2
-    assert Ran(capsys, "retry", "report", "--all", "--base", origin.url + "/x/").code == 0
+    assert run(capsys, "get", "page.html", "--report", "report").code == 2
+    assert run(capsys, "retry", "report", "--all", "--base", origin.url + "/x/").code == 0
 
 
-def test_a_digest_is_asked_for_again(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_retry_expects_the_same_digest(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
     url = origin.route("/a", whole(A))
-    assert Ran(capsys, "get", url, "--sha256", "ab" * 32, "--report", "report").code == 1
+    assert run(capsys, "get", url, "--sha256", "ab" * 32, "--report", "report").code == 1
     (line,) = report()
     assert (line["error"]["kind"], line["ask"]["sha256"]) == ("integrity", "ab" * 32)
-    assert Ran(capsys, "retry", "report").code == 1
+    assert run(capsys, "retry", "report").code == 1
 
 
 def test_a_report_never_opens_a_file(capsys: pytest.CaptureFixture[str]) -> None:
     Path("secret").write_text("https://h.example/a.webp 480w")
     line = {"source": "a", "error": {"retryable": True}, "ask": {"source": "secret"}}
     Path("report").write_text(json.dumps(line) + "\n")
-    ran = Ran(capsys, "retry", "report", "--offline")
+    ran = run(capsys, "retry", "report", "--offline")
     assert (ran.code, ran.out) == (2, "")
     assert "not a URL" in ran.err
     assert "h.example" not in ran.err + Path("report").read_text()
 
 
-def test_a_report_that_is_none_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_not_a_report_is_one_line_and_exit_code_2(capsys: pytest.CaptureFixture[str]) -> None:
     def complains(word: str, *arguments: str) -> None:
         before = sorted(Path().rglob("*"))
-        ran = Ran(capsys, *arguments)
+        ran = run(capsys, *arguments)
         assert (ran.code, ran.out, len(ran.err.splitlines())) == (2, "", 1), ran.err
         assert word in ran.err
         assert sorted(Path().rglob("*")) == before
@@ -270,10 +264,10 @@ def test_a_report_that_is_none_is_one_line_and_exit_code_2(capsys: pytest.Captur
     complains("no SOURCE", "get", "--report", "report")
 
 
-def test_a_run_that_is_killed_leaves_what_failed_and_the_old_report(
+def test_a_killed_run_leaves_its_failures_and_the_old_report(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert Ran(capsys, "get", "ftp://h.example/old", "--report", "report").code == 2
+    assert run(capsys, "get", "ftp://h.example/old", "--report", "report").code == 2
     old = Path("report").read_text()
     gone = [origin.route(f"/{n}", status(500)) for n in range(3)]
     slow = origin.route("/slow", slowly(A, pause=20))
@@ -284,7 +278,7 @@ def test_a_run_that_is_killed_leaves_what_failed_and_the_old_report(
             while not any(len(part.read_bytes().splitlines()) == 3 for part in partials()):
                 assert process.poll() is None
                 time.sleep(0.01)
-            assert "another run is writing it" in Ran(capsys, "get", slow, "--report", "report").err
+            assert "another run is writing it" in run(capsys, "get", slow, "--report", "report").err
             process.send_signal(number)
             _, err = process.communicate(timeout=10)
         assert process.returncode == code
@@ -298,7 +292,7 @@ def test_a_run_that_is_killed_leaves_what_failed_and_the_old_report(
         file.write('{"source": "cut in the mid')
     for url in gone:
         origin.route(url.removeprefix(origin.url), whole(A))
-    assert Ran(capsys, "retry", str(partial), "--report", "report").code == 0
+    assert run(capsys, "retry", str(partial), "--report", "report").code == 0
     assert Path("report").read_text() == ""
     assert not partials()  # what a killed run has left goes when its report is whole
 
@@ -310,16 +304,18 @@ def partials() -> list[Path]:
 @pytest.mark.parametrize(
     "text", [b"mine\n", b"mine", b'{"ask": 1}\n', b'{"ask": {}, "when": 0}\n', b"\xff\n", b"\n"]
 )
-def test_a_file_that_is_no_report_is_never_replaced(text: bytes, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_not_a_report_is_never_replaced(
+    text: bytes, capsys: pytest.CaptureFixture[str]
+) -> None:
     Path("report").write_bytes(text)
-    ran = Ran(capsys, "get", "ftp://h.example/a", "--report", "report")
+    ran = run(capsys, "get", "ftp://h.example/a", "--report", "report")
     assert (ran.code, ran.out, len(ran.err.splitlines())) == (2, "", 1), ran.err
     assert "report: not a report of imgfetch, and so not replaced; name another file" in ran.err
     assert Path("report").read_bytes() == text
     assert not partials()
 
 
-def test_a_file_that_came_during_the_run_is_not_replaced_either(tmp_path: Path) -> None:
+def test_a_file_created_during_the_run_is_not_replaced_either(tmp_path: Path) -> None:
     growing = atomic_files.AppendOnlyFile(tmp_path / "report", kind="report", may_replace=jsonl.may_be_report)
     growing.write("{}\n")
     (tmp_path / "report").write_text("mine\n")
@@ -330,16 +326,16 @@ def test_a_file_that_came_during_the_run_is_not_replaced_either(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("length", [0, 3, 9, 30])
-def test_a_report_that_was_cut_is_a_report(length: int, capsys: pytest.CaptureFixture[str]) -> None:
-    assert Ran(capsys, "get", "ftp://h.example/old", "--report", "report").code == 2
+def test_a_truncated_report_is_a_report(length: int, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "get", "ftp://h.example/old", "--report", "report").code == 2
     Path("report").write_text(Path("report").read_text()[:length])
-    assert Ran(capsys, "get", "ftp://h.example/new", "--report", "report").code == 2
+    assert run(capsys, "get", "ftp://h.example/new", "--report", "report").code == 2
     assert len(report("report")) == 1
 
 
-def test_what_is_neither_file_nor_folder_is_no_place_for_a_report(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_report_is_written_only_to_a_regular_file(capsys: pytest.CaptureFixture[str]) -> None:
     os.mkfifo("pipe")
-    assert "not a regular file" in Ran(capsys, "get", "ftp://h.example/a", "--report", "pipe").err
+    assert "not a regular file" in run(capsys, "get", "ftp://h.example/a", "--report", "pipe").err
     assert Path("pipe").is_fifo()
 
 
@@ -357,7 +353,7 @@ def test_two_runs_that_begin_at_once_do_not_both_write_a_report(tmp_path: Path) 
     begin().finish()
 
 
-def test_what_is_replaced_is_replaced_at_once_and_keeps_its_mode(tmp_path: Path) -> None:
+def test_a_replaced_file_is_replaced_atomically_and_keeps_its_mode(tmp_path: Path) -> None:
     target, link = tmp_path / "file", tmp_path / "link"
     atomic_files.replace(target, "one")
     target.chmod(0o640)

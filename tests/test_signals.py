@@ -142,7 +142,7 @@ def test_an_interrupt_while_python_imports_us_prints_no_traceback() -> None:
         assert "imgfetch/cli" not in err, err
 
 
-def test_an_interrupt_that_a_shell_has_switched_off_stays_so(tmp_path: Path) -> None:
+def test_a_signal_that_the_shell_ignores_stays_ignored(tmp_path: Path) -> None:
     program = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n" + STEP
     with started("-c", program, str(int(signal.SIGINT)), "300", *PICK) as process:
         out, err = process.communicate(timeout=30)
@@ -163,7 +163,7 @@ def test_an_interrupt_that_a_shell_has_switched_off_stays_so(tmp_path: Path) -> 
         (("--max-frames", "9"), "23 frames, the limit is 9; --max-frames sets the limit"),
     ],
 )
-def test_what_is_too_much_to_decode_names_the_option_that_lets_it_pass(
+def test_an_image_that_is_too_large_to_decode_names_the_option_that_sets_the_limit(
     bomb: tuple[Origin, str], limit: tuple[str, str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     _, url = bomb

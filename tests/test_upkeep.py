@@ -14,12 +14,12 @@ import httpx
 import pytest
 
 import imgfetch
+from command import LOCAL, Ran
 from configured import of_user
 from imgfetch import Cache, CachingTransport, Client, InputError
 from imgfetch.store import layout
 from origin import Origin, status, whole
 from pictures import encoded
-from test_cli import LOCAL, Ran
 from test_limits import writes
 
 WEBP = [encoded("webp", 60 + number, 40) for number in range(6)]

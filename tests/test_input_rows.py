@@ -1,0 +1,153 @@
+"""The rows of an input: lines, CSV, TSV and JSONL, in bounded memory."""
+
+from __future__ import annotations
+
+import io
+import tracemalloc
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from imgfetch import InputError
+from imgfetch.model.markup import RowFormat
+from imgfetch.readers.input_rows import form_of, rows
+from imgfetch.readers.lines import LONGEST
+
+
+def read(text: str | bytes, form: RowFormat, column: str | None = None) -> list[str]:
+    """The sources in an input, and what is wrong with the others."""
+    data = text.encode() if isinstance(text, str) else text
+    found = rows(io.BytesIO(data), form, column=column)
+    return [str(row) if isinstance(row, str) else f"!{row}" for row in found]
+
+
+def test_rows_are_read_from_each_input_format() -> None:
+    assert read("a.webp\n\n  b.webp 1x, c.webp 2x \r\n", RowFormat.LINES) == [
+        "a.webp",
+        "b.webp 1x, c.webp 2x",
+    ]
+    assert read("\ufeffa.webp", RowFormat.LINES) == ["a.webp"]
+    assert read("id,url\n1,a.webp\n\n2,b.webp\n", RowFormat.CSV) == ["a.webp", "b.webp"]
+    assert read('URL,caption\n"a,1.webp","two\nlines"\nb.webp,\n', RowFormat.CSV) == ["a,1.webp", "b.webp"]
+    assert read("\ufeffcaption\turl\nx, y\ta.webp\n", RowFormat.TSV) == ["a.webp"]
+    assert read('{"url": "a.webp"}\n\n{"srcset": "b.webp 1x", "url": "c"}\n', RowFormat.JSONL) == [
+        "a.webp",
+        "b.webp 1x",
+    ]
+    assert read('url,srcset\na.webp,\nb.webp,"c 1x, d 2x"\n', RowFormat.CSV) == ["a.webp", "c 1x, d 2x"]
+    assert read("image,url\na.webp,b.webp\n", RowFormat.CSV, "image") == ["a.webp"]
+    assert read('{"image": "a.webp", "url": "b"}', RowFormat.JSONL, "image") == ["a.webp"]
+
+
+def test_the_file_name_decides_the_input_format() -> None:
+    for name, form in (
+        ("a.csv", RowFormat.CSV),
+        ("b.CSV.gz", RowFormat.CSV),
+        ("c.tsv", RowFormat.TSV),
+        ("d.jsonl", RowFormat.JSONL),
+        ("e.ndjson.gz", RowFormat.JSONL),
+        ("f.txt", RowFormat.LINES),
+        ("-", RowFormat.LINES),
+        ("g.gz", RowFormat.LINES),
+    ):  # fmt: skip
+        assert form_of(name) == form
+
+
+def test_a_row_that_cannot_be_read_is_one_error() -> None:
+    assert read('{"url": "a"}\n{"url"\n[]\n{"url": 5}\n{}\n{"url": "b"}', RowFormat.JSONL) == [
+        "a",
+        "!line 2: not JSON: Expecting ':' delimiter: line 2 column 1 (char 7)",
+        "!line 3: not a JSON object",
+        "!line 4: no text under url",
+        "!line 5: no text under url",
+        "b",
+    ]
+    assert read("id,url\n1\n2,a\n3,\n", RowFormat.CSV) == [
+        "!line 2: no text under url",
+        "a",
+        "!line 4: no text under url",
+    ]
+    with pytest.raises(InputError, match="no header in the first line: field larger"):
+        read("x" * 200_000, RowFormat.CSV)
+    assert read("\u00fc" * LONGEST + "\na", RowFormat.LINES)[1:] == ["a"]
+    assert read("\u00fc" * LONGEST, RowFormat.LINES)[0].startswith("!line 1: more than")
+    long = "x" * (3 * LONGEST)
+    assert [row[:30] for row in read(f"{long}\na\n", RowFormat.LINES)] == [
+        "!line 1: more than 1,000,000 b",
+        "a",
+    ]
+    assert read(f"url\n{long}\na\n", RowFormat.CSV) == ["!line 2: more than 1,000,000 bytes in a row", "a"]
+    assert read(f"{long}\n" + '{"url": "a"}', RowFormat.JSONL) == [
+        "!line 1: more than 1,000,000 bytes in a line",
+        "a",
+    ]
+    assert read("[" * 100_000, RowFormat.JSONL)[0].startswith("!line 1: not JSON")
+    with pytest.raises(InputError, match="no column image; it has id, url; name the column with --column"):
+        read("id,url\n1,a", RowFormat.CSV, "image")
+
+
+def test_a_quote_without_an_end_takes_bounded_memory() -> None:
+    found = read('url\n"' + "a.webp\n" * 100_000 + "\n", RowFormat.CSV)
+    assert found[0].startswith("!line ")
+    assert "field larger than field limit" in found[0]
+    assert found[-1] == "a.webp"
+
+
+def test_a_row_of_quoted_lines_without_an_end_takes_bounded_memory() -> None:
+    # each line closes the field that the line before has opened, so that no field is long
+    found = read("url\n" + '"' + 'a","b\n' * 400_000, RowFormat.CSV)
+    assert found[0].endswith("more than 1,000,000 bytes in a row")
+
+
+class Endless(io.RawIOBase):
+    """A stream of one line: so many bytes that it could as well never end, and a line behind it."""
+
+    def __init__(self, head: bytes, length: int, tail: bytes) -> None:
+        self._head, self._left, self._tail = head, length, tail
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:  # noqa: ANN401 (whatever can be written to)
+        if self._head:
+            given, self._head = self._head[: len(buffer)], self._head[len(buffer) :]
+        elif self._left:
+            given = b"x" * min(self._left, len(buffer))
+            self._left -= len(given)
+        else:
+            given, self._tail = self._tail[: len(buffer)], self._tail[len(buffer) :]
+        buffer[: len(given)] = given
+        return len(given)
+
+
+@pytest.mark.parametrize(
+    ("form", "head", "row"),
+    [
+        (RowFormat.LINES, b"", b"a"),
+        (RowFormat.CSV, b"url\n", b"a"),
+        (RowFormat.TSV, b"url\n", b"a"),
+        (RowFormat.JSONL, b"", b'{"url": "a"}'),
+    ],
+)
+def test_a_line_without_an_end_is_one_failure_in_bounded_memory(
+    form: RowFormat, head: bytes, row: bytes
+) -> None:
+    stream = io.BufferedReader(Endless(head + b'"', 60_000_000, b"\n" + row + b"\n"))
+    tracemalloc.start()
+    try:
+        found = rows(stream, form)
+        first = next(found)  # before the end of the line is there
+        assert isinstance(first, InputError)
+        assert "more than 1,000,000 bytes" in first.message
+        assert [*found] == ["a"]
+        assert tracemalloc.get_traced_memory()[1] < 8_000_000
+    finally:
+        tracemalloc.stop()
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=200), st.sampled_from(RowFormat))
+def test_any_bytes_can_be_read_as_rows(data: bytes, form: RowFormat) -> None:
+    assert all(read(b"url\n" + data, form))
