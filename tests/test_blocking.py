@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING
 
 import httpx
 import pytest
 
-from echo import echo_thread
+from echo import Echo, echo_thread
 from imgfetch import CachingTransport, InputError, PolicyError, PooledTransport
-from origin import Origin, redirect, whole
+from origin import Origin, redirect, stall, whole
 from pictures import encoded
 
 if TYPE_CHECKING:
@@ -119,3 +122,48 @@ def test_a_transport_that_is_not_asynchronous_is_refused(tmp_path: Path) -> None
         pytest.raises(InputError, match="no method handle_async_request"),
     ):
         CachingTransport(tmp_path / "cache", transport=transport)  # type: ignore[arg-type] # on purpose
+
+
+class Interrupted(Exception):
+    """Raised by a signal, as KeyboardInterrupt is."""
+
+
+def signal_when_received(server: Echo) -> None:
+    while not server.received:
+        time.sleep(0.01)
+    os.kill(os.getpid(), signal.SIGALRM)
+
+
+def test_an_interrupted_request_closes_its_connection() -> None:
+    def interrupt(*_: object) -> None:
+        raise Interrupted
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with echo_thread() as server, client() as http:
+            sender = threading.Thread(target=signal_when_received, args=(server,))
+            sender.start()
+            with pytest.raises(Interrupted):
+                http.get(f"{server.url}/stall", timeout=30)
+            sender.join()
+            while not server.closed.is_set():
+                time.sleep(0.01)
+            assert http.post(server.url, content=b"next").content == b"next"
+    finally:
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_an_upload_is_read_no_faster_than_it_is_sent() -> None:
+    produced = 0
+
+    def body() -> Iterator[bytes]:
+        nonlocal produced
+        for _ in range(1_000):
+            produced += 1
+            yield bytes(65_536)
+
+    with Origin() as origin, client() as http:
+        url = origin.route("/a", stall(seconds=9))
+        with pytest.raises(httpx.TimeoutException):
+            http.post(url, content=body(), timeout=httpx.Timeout(5, read=0.2, write=0.2))
+    assert produced < 500
