@@ -457,7 +457,7 @@ async def test_the_event_loop_goes_on_while_a_large_page_is_read(
         await client.get(origin.url + "/a")
         executor.asked = 0  # once for the address
         looked = await client.scheduler.probe_page(next(jobs([url])))
-        assert [job.place for job in looked] == [*range(20)]
+        assert [job.position for job in looked] == [*range(20)]
         assert executor.asked == threads
         outcomes = [outcome async for outcome in client.get_many([url])]
         assert [outcome.position for outcome in outcomes] == [*range(20)]
@@ -578,7 +578,7 @@ def test_words_that_mean_nothing_are_named() -> None:
         Client(allow_hosts=["10.0.0.0/8"], transport=httpx.MockTransport(lambda _: httpx.Response(200)))
     with pytest.raises(imgfetch.InputError, match="'800' is not a width"):
         imgfetch.fetch("https://h.example/a.webp", width="800")  # type: ignore[arg-type]
-    with pytest.raises(imgfetch.InputError, match="PosixPath: no bytes"):
+    with pytest.raises(imgfetch.InputError, match="PosixPath: not bytes"):
         imgfetch.check_image(Path("a.webp"))  # type: ignore[arg-type]
 
 

@@ -1,1 +1,1 @@
-"""What is imported: the doors of the house, where the engine meets the adapters."""
+"""The public functions and classes: they build a runtime, and turn results into the public types."""

@@ -43,22 +43,22 @@ Prove: TypeAlias = "Callable[[Buffer, Digest], Verified | Defect]"
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Verdict(RedactedRepr):
-    """What `Cache.verify` found of one file."""
+    """The result of `Cache.verify` for one file."""
 
     path: Path
-    """Where it lies now: damaged files are moved to quarantine, where that can be written."""
+    """The path of the file now: damaged files are moved to quarantine, if that can be written."""
     problem: str | None
-    """What is wrong with it, or None."""
+    """The damage, or None."""
     urls: tuple[str, ...] = ()
-    """Of what is damaged: every URL it was kept for."""
+    """The URLs of a damaged file."""
     repaired: tuple[Image | Failure, ...] = ()
-    """What came of fetching these again, one for each."""
+    """The outcomes of fetching these again, one for each."""
     indexed: bool = True
-    """Whether the index knows of it; what was being kept when a process was killed may lie there unknown."""
+    """Whether the index has it; a process that was killed may have left a file that the index has not."""
 
 
 class Cache:
-    """The cache in a directory. Raises `CacheError` where it is none, or cannot be read.
+    """The cache in a directory. Raises `CacheError` where that is not a cache, or cannot be read.
 
     `key_ignore` is that of the `Client` which fills it.
     """
@@ -73,19 +73,19 @@ class Cache:
         return self._store.root
 
     def exists(self) -> bool:
-        """Whether there is a cache; before the first fetch, its directory is missing or empty."""
+        """Return whether there is a cache; before the first fetch, its directory is missing or empty."""
         return self._store.exists()
 
     def entries(self) -> Iterator[Entry]:
-        """Every rendition by its URL, in the order kept; the same bytes may stand under several."""
+        """Yield every rendition by its URL, oldest first; several URLs may have the same bytes."""
         return self._store.entries()
 
     def pins(self) -> frozenset[str]:
-        """Every URL that is pinned, as the `key` of its entries."""
+        """Return every URL that is pinned, as the `key` of its entries."""
         return frozenset(self._store.pins())
 
     def find(self, url: str) -> Entry | None:
-        """What is kept for a URL, whole on disk, the latest of several variants; None where nothing is."""
+        """Return the entry of a URL, whole on disk, the latest of several variants; None without one."""
         address = urls.read(spelled(url))
         return (
             None
@@ -98,7 +98,7 @@ class Cache:
     ) -> Explanation:
         """Say what a `get` of a URL, by a client with such `headers`, would do now, and why.
 
-        Raises `InputError` for what is no URL.
+        Raises `InputError` for what is not a URL.
         """
         own, for_origins = headers_of(headers or {})
         settings = Settings(
@@ -119,37 +119,37 @@ class Cache:
             return explained
         given = other.selector or credentials.secrets(address, settings, source_origin) != NO_SECRETS
         why = "with other credentials" if given else f"with other fields (Vary: {_varying(other)})"
-        return explained._replace(why=f"what is held is for requests {why}")
+        return explained._replace(why=f"the stored response is for requests {why}")
 
     def renditions(self, url: str) -> tuple[Rendition, ...]:
-        """Return what is kept of the source set that `url` was last fetched for, the narrowest first.
+        """Return the cached renditions of the source set that `url` was last fetched for, narrowest first.
 
-        Each with its real width, `url` among them; none where it was fetched alone.
+        Each has its real width; `url` is among them. None are returned where it was fetched alone.
         """
         address = urls.read(spelled(url))
         return () if isinstance(address, Defect) else self._store.renditions(address.key(self._key_ignore))
 
     def path_of(self, entry: Entry) -> Path:
-        """Where the file of an entry lies."""
+        """Return the path of the file of an entry."""
         return self._store.path(entry)
 
     def remove(self, url: str) -> bool:
-        """Forget what is kept for a URL; whether there was anything."""
+        """Remove the entries of a URL; return whether there was one."""
         address = urls.read(spelled(url))
         return not isinstance(address, Defect) and self._store.remove(address.key(self._key_ignore))
 
     def pin(self, url: str) -> bool:
-        """Never evict what is kept for a URL, now or later; False where nothing is kept."""
+        """Never evict the images of a URL, now or later; return False where there is none."""
         address = urls.read(spelled(url))
         return not isinstance(address, Defect) and self._store.pin(address.key(self._key_ignore))
 
     def unpin(self, url: str) -> bool:
-        """Let what is kept for a URL be evicted again; whether it was pinned."""
+        """Allow the images of a URL to be evicted again; return whether it was pinned."""
         address = urls.read(spelled(url))
         return not isinstance(address, Defect) and self._store.unpin(address.key(self._key_ignore))
 
     def stats(self) -> Stats:
-        """How much the cache holds."""
+        """Count entries, objects and bytes."""
         return self._store.stats()
 
     def prune(
@@ -198,7 +198,7 @@ class Cache:
             yield from _repaired(damaged, repair)
 
     def close(self) -> None:
-        """Let go of the files."""
+        """Close the files of the cache."""
         self._store.close()
 
     def _check_client(self, client: Client) -> None:
@@ -220,7 +220,7 @@ class Cache:
         return Verdict(self._set_aside(checked, problem), problem, known, indexed=checked.indexed)
 
     def _set_aside(self, checked: Checked, problem: str) -> Path:
-        """Take a damaged file out of use, and say where it is. What could not be read stays."""
+        """Move a damaged file to quarantine and return its path. One that could not be read stays."""
         with suppress(CacheError):  # a cache that cannot be written is reported on all the same
             if checked.actual is not None:
                 return self._store.quarantine(checked.path, problem)
@@ -274,10 +274,10 @@ def _decoding(*, sandbox: bool) -> Iterator[Decoder]:
 
 
 def _look(checked: Checked, prove: Prove) -> str | None:
-    """Return what is wrong with a file whose bytes are those that its name promises."""
+    """Return the damage of a file whose bytes have the digest in its name, or None."""
     assert checked.actual is not None  # noqa: S101 (it was hashed, or there is a problem)
     if checked.path.suffix == f".{Format.OTHER.extension}":
-        return None  # nobody has ever said what it is
+        return None  # `CachingTransport` stores any bytes as this
     proved = prove(checked.path.read_bytes(), checked.actual)
     if isinstance(proved, Defect):
         return proved.message
@@ -286,7 +286,7 @@ def _look(checked: Checked, prove: Prove) -> str | None:
 
 
 def _repaired(damaged: list[Verdict], client: Client) -> Iterator[Verdict]:
-    """The same verdicts, with what came of fetching each of their URLs again."""
+    """Fetch the URLs of damaged files again; yield the verdicts with the outcomes."""
     import asyncio
 
     wanted = [SourceSet((Candidate(url),)) for verdict in damaged for url in verdict.urls]
@@ -312,14 +312,14 @@ def _repaired(damaged: list[Verdict], client: Client) -> Iterator[Verdict]:
 
 
 def _with_hint(failure: Failure) -> Failure:
-    """A signature is no part of the key, and is noted nowhere: where one may be wanting, say so."""
+    """Add a hint where the URL may have been signed: signatures are not stored."""
     if not may_want_a_signature(failure.http_status):
         return failure
     return replace(failure, hint="if its URL was signed, fetch it again from the page it is on")
 
 
 _UNBOUNDED = Limits(max_pixels=2**40, max_total_pixels=2**50, max_frames=2**30, decode_memory=2**60)
-"""What was kept under other limits is not damaged."""
+"""An image that was stored under other limits is not damaged."""
 
 _ROOMY = Limits(max_pixels=500_000_000, max_total_pixels=10_000_000_000, decode_memory=8_000_000_000)
-"""What a sandbox has memory for, all the same."""
+"""A sandbox has memory for so much."""

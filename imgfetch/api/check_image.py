@@ -1,4 +1,4 @@
-"""Proof of bytes that the caller holds already."""
+"""Verification of bytes that the caller has."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 
 def check_image(data: Buffer, *, limits: Limits | None = None) -> Facts:
-    """Return what some bytes are, if they are one whole image: structure walked, every frame decoded.
+    """Return the facts of bytes that are one whole image: walk the structure, decode every frame.
 
     Raises `ContentError` where they are not, `PolicyError` where `limits` forbid to find out,
-    `InputError` where they are no bytes. Waits while other decodes of this process use up the memory that
-    `limits.decode_memory` allows. They are decoded in this process: what strangers wrote is safer
-    with `Client(sandbox=True)`.
+    `InputError` where they are not bytes. Waits while other decodes of this process use up the memory that
+    `limits.decode_memory` allows. They are decoded in this process: for bytes from strangers
+    `Client(sandbox=True)` is safer.
     """
     try:
         digest = hashlib.sha256(data).hexdigest()
     except TypeError as error:
         found = f"a {type(data).__name__}"
-        raise InputError(ErrorKind.BAD_INPUT, "no bytes; those of an image were expected", found) from error
+        raise InputError(ErrorKind.BAD_INPUT, "not bytes; those of an image were expected", found) from error
     proved = verify_bytes(
         data,
         Digest(digest),

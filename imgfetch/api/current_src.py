@@ -1,9 +1,9 @@
-"""What a browser would show of a page: `currentSrc` of every image, the load of every preload.
+"""The images that a browser would show of a page: `currentSrc` of each, and the load of each preload.
 
-    page ─▶ elements ─▶ the source that matches ─▶ its source set, normalised ─▶ the one that is shown
+    page ─▶ elements ─▶ the source that matches ─▶ its source set, normalised ─▶ the image that is shown
 
-This is "update the source set" (HTML §4.8.4.3.8) and "select an image source" (§4.8.4.3.6), joined from
-rooms that do not know each other: `markup` reads what the page says, `rules.image.browser` chooses.
+This is "update the source set" (HTML §4.8.4.3.8) and "select an image source" (§4.8.4.3.6): `markup` parses
+the page, `rules.image.browser` chooses.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ def current_sources(
     scripting: bool = True,
     content_type: str | None = None,
 ) -> tuple[str | None, ...]:
-    """What `currentSrc` would be in that browser, one for each `img` in document order.
+    """Return the `currentSrc` of each `img` in that browser, in document order.
 
-    None is an image for which nothing is asked. Without `scripting` the content of `noscript` is
+    None is an image that is not requested. Without `scripting` the content of `noscript` is
     elements too. Bytes are decoded as a browser does, `content_type` being the response's field. Raises
-    `InputError` for a `browser` that we do not know.
+    `InputError` for an unknown `browser`.
     """
     browser = member(Browser, browser)
     text, page_encoding = _text(html, content_type)
@@ -61,14 +61,14 @@ def preload_sources(
     browser: Browser | str = Browser.CHROMIUM,
     content_type: str | None = None,
 ) -> tuple[str | None, ...]:
-    """What each image preload would load, those of the `Link` fields first; None where nothing."""
+    """Return the load of each image preload, those of the `Link` fields first; None for no load."""
     browser = member(Browser, browser)
     text, page_encoding = _text(html, content_type)
     page = read_page(text)
     in_header = _Screen(viewport, browser, base_url, "utf-8")
     in_page = _Screen(viewport, browser, urls.base_url(page.base, base_url, browser=browser), page_encoding)
-    said_by_header = (link for value in link_headers for link in links.parse_link_header(value))
-    loads = [in_header.preload(link) for link in said_by_header if _is_image_preload(link)]
+    header_links = (link for value in link_headers for link in links.parse_link_header(value))
+    loads = [in_header.preload(link) for link in header_links if _is_image_preload(link)]
     loads += [in_page.preload(link) for link in page.links if _is_image_preload(link)]
     return tuple(loads)
 
@@ -76,14 +76,14 @@ def preload_sources(
 def source_set(
     srcset: str, *, sizes: str = "", src: str = "", viewport: Viewport
 ) -> tuple[tuple[str, float], ...]:
-    """The normalised source set of an `img`: each URL as written, with its density; no density twice."""
+    """Return the normalised source set of an `img`: each URL as written, with a density of its own."""
     return rule.normalise(
         *urls_and_descriptors(srcset), source_size(sizes, viewport), src=src.strip(_HTML_SPACE)
     )
 
 
 def _text(html: str | bytes, content_type: str | None) -> tuple[str, str]:
-    """The page as text, and the encoding that its URLs are written in."""
+    """Return the page as text, and the encoding of its URLs."""
     if isinstance(html, str):
         return html, "utf-8"
     return decode(html, content_type), output_encoding(find_encoding(html, content_type))
@@ -94,29 +94,30 @@ def _is_image_preload(link: Link) -> bool:
 
 
 @dataclass(slots=True)
-class _Standing:
-    """A `<source>` that stands for the images after it in its picture, read once for all of them."""
+class _MatchingSource:
+    """A `<source>` that matches for the images after it in its picture, parsed once for all of them."""
 
-    place: int
-    """Which source of the picture it is."""
+    position: int
+    """Position among the sources of the picture."""
     attr: Attr
-    ladder: tuple[Sequence[str], Descriptors]
+    candidates: tuple[Sequence[str], Descriptors]
     size: float
     """The source size of images that do not allow `auto`."""
     is_auto: bool
-    """Whether that of all others is the width at which they are laid out."""
-    offers: dict[float, _Offer] = field(default_factory=dict)
-    """By source size, where the ladder is short."""
-    rungs: tuple[list[int], ...] = ()
-    """Of a long one."""
+    """Whether the source size of the others is the width at which they are laid out."""
+    ranked: dict[float, _Ranked] = field(default_factory=dict)
+    """Ranked candidates by source size, where there are few."""
+    by_density: tuple[list[int], ...] = ()
+    """Positions of the candidates by density, where there are many."""
     decisive: set[int] = field(default_factory=set)
-    """The places of what may decide at any size, when so many URLs had been loaded."""
+    """Positions of the candidates that may decide at any size, at the time of `loaded`."""
     loaded: int = -1
+    """Number of URLs that had been loaded."""
 
 
 @dataclass(slots=True)
-class _Offer:
-    """What may be shown of a `<source>`, and what was chosen of it when so many URLs had been loaded."""
+class _Ranked:
+    """Candidates of a `<source>` at one size, and the one chosen when `loaded` URLs had been loaded."""
 
     urls: list[str]
     loaded: int = -1
@@ -136,20 +137,20 @@ class _Screen:
         self._base = base
         self._encoding = encoding
         self._loaded: set[str] = set()
-        # An element of a page asks what others have asked, so that a screen remembers its answers; those
-        # that outlast it are found only after the whole viewport has been hashed.
+        # Elements of a page repeat conditions, so each screen caches its answers; a cache that outlasts it
+        # would have to hash the whole viewport.
         self._size = lru_cache(maxsize=256)(partial(source_size, viewport=viewport, browser=browser))
         self._matches = lru_cache(maxsize=256)(partial(media.matches, viewport=viewport, browser=browser))
-        self._standing: dict[int, _Standing | None] = {}
+        self._matching: dict[int, _MatchingSource | None] = {}
 
     def show(self, image: Image) -> str | None:
         attr = image.attr
         lazy = (attr("loading") or "").lower() == "lazy"
-        standing = self._standing_for(image) if image.before else None
-        if standing is not None:
-            auto = lazy and standing.is_auto
-            size = layout_width(attr, standing.attr, self._viewport) if auto else standing.size
-            return self._load(self._chosen_of(standing, size), lazy=lazy)
+        matching = self._matching_source(image) if image.before else None
+        if matching is not None:
+            auto = lazy and matching.is_auto
+            size = layout_width(attr, matching.attr, self._viewport) if auto else matching.size
+            return self._load(self._chosen_of(matching, size), lazy=lazy)
         sizes = attr("sizes") or ""
         auto = lazy and may_contain_auto(sizes)
         width = layout_width(attr, None, self._viewport) if auto else None
@@ -176,67 +177,71 @@ class _Screen:
         size = self._size(sizes, auto_width=auto_width)
         return rule.rank(*steps, size, self._viewport.dpr, src=src)
 
-    def _standing_for(self, image: Image) -> _Standing | None:
-        """What stands for the image in its picture, if it comes before it.
+    def _matching_source(self, image: Image) -> _MatchingSource | None:
+        """Return the source that matches in the picture of an image, if it comes before the image.
 
-        Found once for a picture, however many images stand in it.
+        Found once for a picture, however many images it has.
         """
         key = id(image.sources)
-        if key not in self._standing:
-            self._standing[key] = self._may_stand(image.sources)
-        standing = self._standing[key]
-        return None if standing is None or standing.place >= image.before else standing
+        if key not in self._matching:
+            self._matching[key] = self._find_matching(image.sources)
+        matching = self._matching[key]
+        return None if matching is None or matching.position >= image.before else matching
 
-    def _may_stand(self, sources: Sequence[Attr]) -> _Standing | None:
-        for place, attr in enumerate(sources):
+    def _find_matching(self, sources: Sequence[Attr]) -> _MatchingSource | None:
+        for position, attr in enumerate(sources):
             if not (rule.can_show(attr("type"), self._browser) and self._holds(attr("media"))):
                 continue
             urls, descriptors = urls_and_descriptors(attr("srcset") or "")
             if urls:
                 sizes = attr("sizes") or ""
                 size = self._size(sizes, auto_width=None)
-                return _Standing(place, attr, (urls, descriptors), size, self._is_auto(sizes))
+                return _MatchingSource(position, attr, (urls, descriptors), size, self._is_auto(sizes))
         return None
 
     def _is_auto(self, sizes: str) -> bool:
-        """Whether it is `auto` that decides where it is allowed: no other length is negative."""
+        """Return whether `auto` decides where it is allowed: no other length is negative."""
         return may_contain_auto(sizes) and self._size(sizes, auto_width=-1.0) < 0
 
-    def _chosen_of(self, standing: _Standing, size: float) -> str | None:
-        """What is chosen of a source: the same for all images of a size, while nothing more is loaded."""
-        if len(standing.ladder[0]) > _MOST_RANKED:
-            return self._select(self._decisive(standing, size))
-        offer = standing.offers.get(size)
-        if offer is None:
-            offer = _Offer(rule.rank(*standing.ladder, size, self._viewport.dpr))
-            standing.offers[size] = offer
-        if offer.loaded != len(self._loaded):
-            offer.loaded, offer.chosen = len(self._loaded), self._select(offer.urls)
-        return offer.chosen
+    def _chosen_of(self, matching: _MatchingSource, size: float) -> str | None:
+        """Return the choice from a source: the same for all images of a size until a URL is loaded."""
+        if len(matching.candidates[0]) > _MOST_RANKED:
+            return self._select(self._decisive(matching, size))
+        ranked = matching.ranked.get(size)
+        if ranked is None:
+            ranked = _Ranked(rule.rank(*matching.candidates, size, self._viewport.dpr))
+            matching.ranked[size] = ranked
+        if ranked.loaded != len(self._loaded):
+            ranked.loaded, ranked.chosen = len(self._loaded), self._select(ranked.urls)
+        return ranked.chosen
 
-    def _decisive(self, standing: _Standing, size: float) -> list[str]:
-        """What `rank` gives of the candidates of a long ladder on which it depends what is chosen.
+    def _decisive(self, matching: _MatchingSource, size: float) -> list[str]:
+        """Return the ranked candidates of a long source set that may decide the choice.
 
-        With the lowest that covers and the densest at hand goes the first, whose twins all others are where
-        the size is 0. To rank all for each size would take the square of the page's length. The choice is
-        the same, but where widths and densities are mixed and one at hand is the twin of one of the others.
+        These are the lowest that covers, the densest that is loaded, and the first, which all others equal
+        where the size is 0. To rank all for each size would take the square of the page's length. The choice
+        is the same, unless widths and densities are mixed and a loaded candidate equals another in density.
         """
-        urls, descriptors = standing.ladder
-        standing.rungs = standing.rungs or rule.rungs(descriptors)
-        if standing.loaded != len(self._loaded):
-            standing.loaded = len(self._loaded)
-            at_hand = (self._densest_at_hand(rung, urls) for rung in standing.rungs)
-            standing.decisive = {*map(min, standing.rungs), *at_hand}
-        lowest = (rule.lowest(rung, descriptors, size, self._viewport.dpr) for rung in standing.rungs)
-        few = sorted(standing.decisive.union(lowest))
-        chosen_from = tuple(descriptors[place] for place in few)
-        return rule.rank([urls[place] for place in few], chosen_from, size, self._viewport.dpr)
+        urls, descriptors = matching.candidates
+        matching.by_density = matching.by_density or rule.rungs(descriptors)
+        if matching.loaded != len(self._loaded):
+            matching.loaded = len(self._loaded)
+            densest_loaded = (self._densest_loaded(positions, urls) for positions in matching.by_density)
+            matching.decisive = {*map(min, matching.by_density), *densest_loaded}
+        lowest = (
+            rule.lowest(positions, descriptors, size, self._viewport.dpr) for positions in matching.by_density
+        )
+        few = sorted(matching.decisive.union(lowest))
+        chosen_from = tuple(descriptors[position] for position in few)
+        return rule.rank([urls[position] for position in few], chosen_from, size, self._viewport.dpr)
 
-    def _densest_at_hand(self, rung: list[int], urls: Sequence[str]) -> int:
-        """Its place; of a rung where nothing is at hand the sparsest, which is not taken for that."""
+    def _densest_loaded(self, positions: list[int], urls: Sequence[str]) -> int:
+        """Return the position of the densest loaded candidate; without one, that of the sparsest."""
         if self._browser != "chromium":
-            return rung[0]
-        return next((place for place in reversed(rung) if self._is_at_hand(urls[place])), rung[0])
+            return positions[0]
+        return next(
+            (position for position in reversed(positions) if self._is_loaded(urls[position])), positions[0]
+        )
 
     def _load(self, chosen: str | None, *, lazy: bool = False) -> str | None:
         shown = None if chosen is None else self._shown(chosen)
@@ -245,24 +250,24 @@ class _Screen:
         return shown
 
     def _default(self, src: str) -> str:
-        """The `src` that may join a source set: Firefox lets only one join that it can parse."""
+        """Return the `src` that may join a source set: Firefox takes only one that it can parse."""
         return "" if self._browser == "firefox" and self._shown(src) is None else src
 
     def _holds(self, condition: str | None) -> bool:
         return condition is None or self._matches(condition)
 
     def _select(self, urls: list[str]) -> str | None:
-        """The one that is shown of what `rank` gives."""
+        """Return the one of ranked URLs that is shown."""
         if not urls:
             return None
         if self._browser == "chromium":
             for denser in urls[:-1]:
-                if self._is_at_hand(denser):
+                if self._is_loaded(denser):
                     return denser
         return urls[-1]
 
-    def _is_at_hand(self, url: str) -> bool:
-        """Whether it costs Chromium nothing: a data URL, or loaded by an image that came before."""
+    def _is_loaded(self, url: str) -> bool:
+        """Return whether Chromium need not load it: a data URL, or loaded by an earlier image."""
         if url[:5].lower() == "data:":
             return True
         return bool(self._loaded) and _without_fragment(self._shown(url) or "") in self._loaded

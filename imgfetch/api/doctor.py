@@ -38,11 +38,11 @@ def examine(
     ca_bundle: str | None = None,
     structures: Callable[[], str | None] | None = None,
 ) -> Iterator[Finding]:
-    """Look at everything a fetch into `cache` stands on.
+    """Examine everything that a fetch into `cache` needs.
 
-    `room` is how many bytes must be free for it, and `ca_bundle` that of a `Client`. Versions, decoder,
-    whether libjpeg's warnings are read, sandbox, the way to look at a file system and that to check the
-    structures handed to libwebp are those of imgfetch unless they are given.
+    `room` is the number of bytes that must be free, and `ca_bundle` is that of a `Client`. Tests replace the
+    versions, the decoder, the reading of libjpeg's warnings, the sandbox, the survey of the file system, and
+    the check of the structures for libwebp.
     """
     yield Finding("versions", "imgfetch", imgfetch.__version__)
     for name, found in (_installed() if versions is None else versions).items():
@@ -97,7 +97,7 @@ def _codec(form: Format, refused: str | None) -> Finding:
 
 
 def _refusal(decoder: Decoder, form: Format) -> str | None:
-    """Why an image cannot be decoded that is whole; None where it can."""
+    """Return why a whole image cannot be decoded; None where it can."""
     try:
         defect = decoder.decode(SMALLEST[form], form, Limits())
     except CacheError as error:
@@ -168,7 +168,7 @@ def _trusted(ca_bundle: str | None) -> Iterator[Finding]:
         from imgfetch.http.tls import trust
 
         number = len(trust(ca_bundle).get_ca_certs())
-    except ImportError:  # the versions have said so
+    except ImportError:  # the versions report it
         return
     except InputError as error:
         yield Finding("system", "authorities", None, Status.MISSING, str(error), _BUNDLE)
@@ -187,8 +187,8 @@ def _cache(path: Path, room: int, survey: Callable[[str, Collection[str]], FileS
     place = str(store.root)
     try:
         there = store.exists()
-        ground = survey(place, (OBJECTS, SCRATCH, INDEX))
-        yield _place(place, ground, there=there)
+        surveyed = survey(place, (OBJECTS, SCRATCH, INDEX))
+        yield _place(place, surveyed, there=there)
         if (store.root / INDEX).exists():
             yield _index(store.root / INDEX)
     except CacheError as error:
@@ -196,7 +196,7 @@ def _cache(path: Path, room: int, survey: Callable[[str, Collection[str]], FileS
     except OSError as error:
         yield Finding("cache", "cache", place, Status.MISSING, error.strerror or str(error), _NAME_ANOTHER)
     else:
-        yield from _ground(ground, room)
+        yield from _file_system(surveyed, room)
 
 
 def _survey(path: str, parts: Collection[str]) -> FileSystem:
@@ -205,11 +205,11 @@ def _survey(path: str, parts: Collection[str]) -> FileSystem:
     return survey(path, parts)
 
 
-def _place(path: str, ground: FileSystem, *, there: bool) -> Finding:
-    if ground.barred is not None:
-        why = f"{ground.barred} may not be written"
+def _place(path: str, surveyed: FileSystem, *, there: bool) -> Finding:
+    if surveyed.barred is not None:
+        why = f"{surveyed.barred} may not be written"
         return Finding("cache", "cache", path, Status.MISSING, why, _NAME_ANOTHER)
-    found = path if there else f"{path}, which will be made when a first image is kept"
+    found = path if there else f"{path}, which the first image makes"
     return Finding("cache", "cache", found, Status.OK)
 
 
@@ -227,22 +227,22 @@ def _index(path: Path) -> Finding:
     return Finding("cache", "index", found, Status.OK)
 
 
-def _ground(ground: FileSystem, room: int) -> Iterator[Finding]:
-    where = f" on {ground.file_system}" if ground.file_system else ""
-    enough = ground.free >= room
+def _file_system(surveyed: FileSystem, room: int) -> Iterator[Finding]:
+    where = f" on {surveyed.file_system}" if surveyed.file_system else ""
+    enough = surveyed.free >= room
     yield Finding(
         "cache",
         "free",
-        f"{ground.free:,} bytes{where}",
+        f"{surveyed.free:,} bytes{where}",
         Status.OK if enough else Status.MISSING,
         f"{room:,} bytes, for one image of --max-bytes",
         "" if enough else f"make room, or {_NAME_ANOTHER}",
     )
-    synced = "makes many files durable at once" if ground.syncs_whole else None
-    locked = "locks whole files" if ground.flock else None
+    synced = "makes many files durable at once" if surveyed.syncs_whole else None
+    locked = "locks whole files" if surveyed.flock else None
     for name, offered, otherwise in (
-        ("flock", locked, "who else writes here cannot be told"),
-        ("leases", ground.leases, "two processes may fetch the same image"),
+        ("flock", locked, "other writers cannot be recognised"),
+        ("leases", surveyed.leases, "two processes may fetch the same image"),
         ("syncfs", synced, "each file is made durable by itself"),
     ):
         status, needed = (Status.WITHOUT, otherwise) if offered is None else (Status.OK, "")

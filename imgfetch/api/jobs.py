@@ -50,8 +50,8 @@ class Choosing(Keywords, total=False):
 
     base_url: str
     base_of_folder: bool
-    """Whether a file of the current directory says `base_url`, which may be somebody else's: nothing that the
-    caller gives is sent there on its account."""
+    """Whether a file of the current directory gives `base_url`: others may have written that file, so nothing
+    of the caller's headers is sent there."""
     every: bool
     """Whether to take every candidate of every image, each as an image of its own."""
 
@@ -67,13 +67,13 @@ class Job(RedactedRepr):
     source: str
     index: int
     choosing: Choosing
-    """How it was chosen, and how to choose from the page that may come in its place."""
+    """How it was chosen, and how to choose from the page that may replace it."""
     sha256: Digest | None = None
     """The digest that the file must have, if the caller knows it."""
     given: Source = ""
-    """The source as it was given, of which `source` is what to call it."""
-    place: int = 0
-    """Of the image among those that the source offers."""
+    """The source as it was given; `source` is its label."""
+    position: int = 0
+    """Position of the image among those that the source offers."""
     only_first: bool = False
     """Whether the others of its source are not wanted."""
     problems: tuple[Problem, ...] = ()
@@ -87,18 +87,18 @@ class Job(RedactedRepr):
 
     @property
     def may_be_a_page(self) -> bool:
-        """Whether the caller gave a URL, which may be that of an image or of a page of images."""
-        # Who knows the digest of a file wants that file, and not what a page offers.
+        """True for a URL, which may be that of an image or of a page of images."""
+        # A caller that knows the digest of a file wants that file, and not what a page offers.
         return self.is_a_url and self.sha256 is None
 
     @property
     def is_a_url(self) -> bool:
-        """Whether the caller gave a bare URL."""
+        """True where the caller gave a bare URL."""
         return isinstance(self.choice, Choice) and self.choice.source_set.kind is SourceKind.URL
 
     @property
     def is_one_of_all(self) -> bool:
-        """Whether the caller wants every rendition, so that none stands for another."""
+        """True where the caller wants every rendition, so that none is a substitute."""
         return bool(self.choosing.get("every"))
 
     def image_of(self, hit: Hit) -> Image:
@@ -116,18 +116,18 @@ class Job(RedactedRepr):
             (),
             self.source,
             self.index,
-            self.place,
+            self.position,
         )
 
     def sign(self, outcome: Served | Failure) -> Image | Failure:
-        """Give an outcome the name of the source it belongs to, and a failure all it takes to ask again."""
+        """Give an outcome the label of its source, and a failure all that a retry needs."""
         if isinstance(outcome, Served):
-            return Image.of(outcome, source=self.source, index=self.index, position=self.place)
+            return Image.of(outcome, source=self.source, index=self.index, position=self.position)
         return replace(
             outcome,
             source=self.source,
             index=self.index,
-            position=self.place,
+            position=self.position,
             given=name_of(self.given),
             choice=None if isinstance(self.choice, Failure) else self.choice,
             source_origin=self.source_origin,
@@ -164,7 +164,7 @@ def job_like(job: Job, url: str, index: int, lookup: Lookup, hit: Hit) -> Job:
 
 
 def jobs(sources: Iterable[Source | InputError], **choosing: Unpack[Choosing]) -> Iterator[Job]:
-    """Draw sources as they are needed; one that cannot be read gives one errand that has failed."""
+    """Yield the jobs of sources as they are drawn; a source that cannot be read gives a failed job."""
     for index, source in enumerate(sources):
         yield from jobs_of(source, index, **choosing)
 
@@ -172,7 +172,7 @@ def jobs(sources: Iterable[Source | InputError], **choosing: Unpack[Choosing]) -
 def jobs_of(
     source: Source | InputError, index: int, *, lookup: Lookup | None = None, **choosing: Unpack[Choosing]
 ) -> Iterator[Job]:
-    """Yield an errand for each image that `source` offers; what cannot be read or chosen from has failed.
+    """Yield a job for each image that `source` offers; one that cannot be read or chosen from has failed.
 
     An `InputError` stands for a source that could not be read from its list.
     """
@@ -187,7 +187,7 @@ def jobs_of(
         found = _read(source, choosing)
         first = [*islice(found, None if isinstance(source, str) and not page else 1)]
         source_origin = _source_origin(source, first, choosing)
-        for place, source_set in enumerate(_images(chain(first, found), choosing)):
+        for position, source_set in enumerate(_images(chain(first, found), choosing)):
             choice = _choice_or_failure(source_set, choosing, name, page)
             yield Job(
                 choice,
@@ -195,7 +195,7 @@ def jobs_of(
                 index,
                 choosing,
                 given=source,
-                place=place,
+                position=position,
                 problems=source_set.problems,
                 lookup=lookup,
                 source_origin=source_origin,
@@ -205,11 +205,10 @@ def jobs_of(
 
 
 def jobs_of_page(job: Job, page: Page, *, most: int, robots: str = "") -> Iterator[Job]:
-    """Yield an errand for each image of the page that came for `job`.
+    """Yield a job for each image of the page that came for `job`.
 
-    Where it offers none, the page is a failure: it was to be an image. Of more than `most` images, the rest
-    is one errand that has failed. What the page says against us who go by the name of `robots` holds for its
-    images too.
+    A page without images is a failure: an image was expected. Of more than `most` images, the rest is one
+    failed job. What the page forbids the crawler `robots` holds for its images too.
     """
     # Where a page comes, a parser for it will be loaded too.
     from imgfetch.markup.encoding import decode
@@ -228,17 +227,17 @@ def jobs_of_page(job: Job, page: Page, *, most: int, robots: str = "") -> Iterat
         yield replace(job, choice=replace(page.failed, attempts=1))
         return
     bare = map(credentials.without_userinfo, chain((first,), found))
-    for place, source_set in enumerate(_images(bare, job.choosing)):
-        if place == most:
+    for position, source_set in enumerate(_images(bare, job.choosing)):
+        if position == most:
             why = f"more than {most:,} images in a page; the rest of them is left out"
             failed = PolicyError(ErrorKind.TOO_MANY_IMAGES, why, redact(url), limit="max_images").failed()
-            yield replace(job, choice=replace(failed, attempts=1), place=place)
+            yield replace(job, choice=replace(failed, attempts=1), position=position)
             return
         choice = _choice_or_failure(source_set, job.choosing, redact(url), url)
         yield replace(
             job,
             choice=choice,
-            place=place,
+            position=position,
             problems=source_set.problems,
             source_origin=page.source_origin,
         )
@@ -255,8 +254,8 @@ def _read(source: Source, choosing: Choosing) -> Iterator[SourceSet]:
 def _source_origin(source: Source, found: Sequence[SourceSet], choosing: Choosing) -> SourceOrigin:
     """Return the origin of a source as the caller wrote it.
 
-    That is the URL's own, or that of the page that a text is said to stand on; without one that of a srcset
-    whose URLs are all on one origin. `found` is all that such a srcset offers, and else the first image.
+    It is the origin of a URL, or of the base URL of a text; without a base, that of a srcset whose URLs all
+    have one origin. `found` is all that such a srcset offers, and otherwise the first image.
     """
     base_url, of_folder = choosing.get("base_url", ""), choosing.get("base_of_folder", False)
     if len(found) == 1 and found[0].kind is SourceKind.URL:

@@ -107,8 +107,8 @@ class Lock:
         else:
             facts, url = outcome.entry.facts, urls.without_userinfo(outcome.url)
             # A page may offer an image twice, and locks it once.
-            place = min(job.place, old.place) if again and old is not None else job.place
-            self._pins[key] = lockfile.Pin(key, place, url, facts.sha256, facts.width)
+            position = min(job.position, old.place) if again and old is not None else job.position
+            self._pins[key] = lockfile.Pin(key, position, url, facts.sha256, facts.width)
             self._sources = None
         if not job.only_first:
             self._given.add((key.source, key.asked))

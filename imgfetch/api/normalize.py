@@ -1,4 +1,4 @@
-"""URLs as a browser spells them, whichever way they were given: escapes written, hosts in ASCII."""
+"""URLs as a browser spells them: with escapes, and hosts in ASCII."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def spelled(url: str) -> str:
-    """A URL as a browser asks for it (URL §4.4); as it stands where it is relative, or no URL."""
+    """Return a URL as a browser requests it (URL §4.4); a relative or invalid one unchanged."""
     if is_plain(url):
         return url
     from imgfetch.markup.urls import resolve
@@ -21,7 +21,7 @@ def spelled(url: str) -> str:
 
 
 def all_spelled(image: SourceSet) -> SourceSet:
-    """The same image with every URL spelled as a browser does."""
+    """Return the image with every URL spelled as a browser does."""
     offered = (image.candidates, *(source.candidates for source in image.sources))
     if all(is_plain(candidate.url) for candidates in offered for candidate in candidates):
         return image

@@ -1,4 +1,4 @@
-"""The engine, introduced to the adapters. Imported when a first request is needed, and not before."""
+"""The engine with its ports. Imported when a first request is needed, and not before."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 class Runtime:
-    """An engine with everything it needs of the world, to be closed when the run is over."""
+    """An engine with its transport, decoder and threads, to be closed when the run is over."""
 
     def __init__(
         self,
@@ -43,7 +43,7 @@ class Runtime:
         self.engine = Engine(ports, settings, observe)
 
     async def close(self) -> None:
-        """Cancel what is under way, drop every connection, and end every thread and process."""
+        """Cancel all fetches, close every connection, and end every thread and process."""
         async with AsyncExitStack() as left:  # each, whatever comes of the others
             if self._sandbox is not None:
                 left.callback(self._sandbox.close)
@@ -59,7 +59,7 @@ def _sandbox(limits: Limits) -> SandboxedDecoder:
 
 
 def _decoder(level: VerifyLevel) -> Decoder:
-    """Pillow's, which is imported only where something will be decoded."""
+    """Return Pillow's decoder, which is imported only where images are decoded."""
     if not level.decodes:
         return _Idle()
     from imgfetch.decode.pillow import PillowDecoder

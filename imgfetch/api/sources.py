@@ -1,10 +1,10 @@
-"""What a caller may give as a source: a URL, a text, a file that holds one, or a source set.
+"""Sources: a URL, a text, a file with a text, or a source set.
 
 "https://…/a.webp"         ─▶ a source set of one candidate
 "a.webp 480w, …"           ─▶ what the text offers
 Path("news.txt"), a stream ─▶ what the file's text offers
 
-A `str` never opens a file, since a program may have it from anybody.
+A `str` never opens a file, since it may come from a stranger.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ Source: TypeAlias = "str | Path | SourceSet | BinaryIO | TextIO"
 
 
 MAX_TEXT = 64_000_000
-"""Bytes of text from which on an input is refused: no page is as large, and a wrong file often is."""
+"""Bytes of text from which on an input is refused: pages are smaller, wrong files often are not."""
 
 
 def batched(things: Iterable[T], most: int) -> Iterator[Sequence[T]]:
@@ -53,9 +53,9 @@ def batched(things: Iterable[T], most: int) -> Iterator[Sequence[T]]:
 
 
 def read_source(source: Source, *, base_url: str = "") -> Iterator[SourceSet]:
-    """Every image a source offers.
+    """Return an iterator of every image that a source offers.
 
-    Raises `InputError` where it cannot be read (`bad_input`), names no URL (`bad_url`), or offers no image
+    Raises `InputError` where it cannot be read (`bad_input`), is not a URL (`bad_url`), or offers no image
     (`no_image`).
     """
     if isinstance(source, SourceSet):
@@ -77,7 +77,7 @@ def read_source(source: Source, *, base_url: str = "") -> Iterator[SourceSet]:
 
 
 def read_file(path: Path, *, base_url: str = "") -> Iterator[SourceSet]:
-    """Every image that the text in a file offers. Raises `InputError`."""
+    """Return an iterator of every image that the text in a file offers. Raises `InputError`."""
     name = printable(str(path))
     try:
         if path.is_dir():
@@ -123,7 +123,7 @@ def read_text(
 
 
 def label(source: Source) -> str:
-    """What to call a source in a line about it: itself, shortened, without credentials."""
+    """Return a source for a line about it: shortened, and without credentials."""
     if isinstance(source, SourceSet):
         return urls.redact(source.candidates[0].url) if source.candidates else "a source set"
     text = str(source if isinstance(source, str | Path) else getattr(source, "name", "a stream")).strip()
@@ -184,7 +184,7 @@ FILES_ARE_PATHS = "a file is given as a pathlib.Path"
 
 
 def _decode(data: bytes, name: str) -> str:
-    """Text as a browser would read it, where it is no UTF-8; bytes that stand for nothing are replaced."""
+    """Decode UTF-8, or as a browser would; replace bytes that encode nothing."""
     if b"\0" in data and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise InputError(ErrorKind.BAD_INPUT, "binary data; a text with image URLs was expected", name)
     try:

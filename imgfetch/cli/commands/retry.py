@@ -103,7 +103,7 @@ class _Record(NamedTuple):
                 job,
                 source=self.name,
                 given=self.given,
-                place=self.place,
+                position=self.place,
                 sha256=self.sha256,
                 only_first=not job.is_a_url,  # not the other images of a text or a page
                 source_origin=job.source_origin if self.offered is None else SourceOrigin(self.origin),
