@@ -2,7 +2,7 @@
 
 By default glibc returns a block of the size of a decoded image to the system as soon as it is free. The next
 image gets new pages, and each of them faults when it is first written to. At 1280 px that is a third of the
-cost of decoding (docs/performance.md).
+time in which Pillow decodes a WebP (docs/performance.md).
 """
 
 from __future__ import annotations
