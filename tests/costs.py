@@ -98,10 +98,10 @@ _SHOWN = 5
 INTRODUCTION = """
 ## What they cost
 
-Each fault was met by itself, by `imgfetch get` in a process of its own, with the default limits of bytes and
-pixels (two that are about `--max-bytes` set a lower one). These {shown} took the most memory (the highest
-resident size, of which Python and the modules are the greater part), no other more than {rest:.0f} MB; the
-last ended {over} its time limit. A test holds each of them to 200 MB, and to its time limit and a second.
+Each fault met `imgfetch get` alone, in a process of its own, with the default limits of bytes and pixels. Two
+faults of `--max-bytes` set a lower limit. These {shown} took the most memory (the highest resident size, most
+of it Python and the modules), and no other took more than {rest:.0f} MB. The last ended {over} its time
+limit. A test holds each of them to 200 MB, and to its time limit and a second.
 `python tests/costs.py` writes this table.
 
 | the origin … | memory | time |

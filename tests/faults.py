@@ -1296,8 +1296,9 @@ def _cell(text: str) -> str:
 INTRODUCTION = """\
 # What an origin can do, and what you get
 
-Each line is a test. Two retries are allowed: what may pass is asked for three times, bytes that were damaged
-twice, and what will not change once. Nothing that fails is ever visible in the cache.
+Each line is a test. Two retries are allowed. After a transient failure the image is requested three times,
+after damaged bytes twice, and after a permanent failure once. A failed download is never visible in the
+cache.
 
 `python tests/origin.py` serves all of this on the loopback interface, to try any client on.
 """
@@ -1307,7 +1308,7 @@ TITLES = {
     "http": "Answers",
     "framing": "Framing, coding, size",
     "image": "Images",
-    "resume": "Going on with what broke off",
+    "resume": "Resumed downloads",
     "integrity": "Digests",
 }
 

@@ -211,14 +211,15 @@ def _table(found: dict[str, Tool], rows: dict[str, dict[str, str]]) -> str:
 INTRODUCTION = """
 ## Beside other tools
 
-Each may ask three times, waits 3 seconds for the next bytes where it has an option for that (curl: 5 for all), and has
-{seconds} seconds and 100 MB; no option makes it check more than it does of itself. *Error* is an exit code other than 0
-(img2dataset: no image in its folder), *leaves* is what then lies on disk under the name of the file, and what is
-**bold** was taken for a success. Some of it these tools cannot know: all but imgfetch and img2dataset fetch files of
-any kind, and do not look into them. Tried were {versions}.
+Each tool may send three requests, and has {seconds} seconds and 100 MB. It waits 3 seconds for the next bytes if it has an
+option for that (curl: 5 for everything). No option makes it check more than by default. *Error* is an exit code other
+than 0 (img2dataset: no image in its folder), and *leaves* is the content of the file afterwards. A result in **bold**
+was reported as a success. These tools cannot know some of it: all but imgfetch and img2dataset fetch files of any kind,
+and do not look into them. The versions were {versions}.
 
-`PEERS_PYTHON=… python tests/peers.py` writes this table; the variable names an interpreter that has pooch and
-img2dataset. The latter decodes, and codes anew what it keeps; it was given all at once, but for what never ends.
+`PEERS_PYTHON=… python tests/peers.py` writes this table. The variable names an interpreter that has pooch and
+img2dataset. The latter decodes each image, and stores it encoded anew. It got all faults at once, except those that
+never end.
 
 """  # noqa: E501 (a line of Markdown)
 
