@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 import pytest
 
 import imgfetch.model.values
-from imgfetch.cli.output import with_option
+from imgfetch.cli.summary import with_option
 from imgfetch.errors import PolicyError, error_for, limit_hint
 from imgfetch.model.request import Limits
 from imgfetch.model.result import ErrorKind

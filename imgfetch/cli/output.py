@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from imgfetch.api.sources import FILES_ARE_PATHS, NO_FILE
-from imgfetch.errors import limit_hint, printable
-from imgfetch.model.options import OPTIONS, Group
-from imgfetch.model.result import ErrorKind, Failure
+from imgfetch.errors import printable
+from imgfetch.model.result import Failure
 from imgfetch.redaction import without_credentials
 from imgfetch.rules.http.urls import without_userinfo
-from imgfetch.rules.policy.retry import LESS_CHECKING
 
 if TYPE_CHECKING:
     from imgfetch.api.images import Explanation
@@ -37,24 +34,6 @@ def say(line: str) -> None:
     """Print one message to standard error, without the userinfo of URLs."""
     if sys.stderr is not None:  # None if the caller closed it
         print(f"imgfetch: {printable(without_credentials(line))}", file=sys.stderr)  # noqa: T201 (as above)
-
-
-def with_option(failed: Failure) -> Failure:
-    """Return the failure with a hint that names options, where the library's names keywords and fields."""
-    if failed.limit is not None and failed.hint == limit_hint(failed.limit):
-        (option,) = (option for option in OPTIONS[Group.LIMITS] if option.attribute == failed.limit)
-        return replace(failed, hint=f"--{option.name} sets the limit")
-    if failed.hint in _HINTS:
-        return replace(failed, hint=_HINTS[failed.hint])
-    if failed.hint is None and failed.kind is ErrorKind.BAD_INPUT and failed.message == NO_FILE:
-        return replace(failed, hint="nor is it a URL, which begins with http:// or https://")
-    return failed
-
-
-_HINTS = {hint: f"--verify {level} would accept it" for level, hint in LESS_CHECKING.items()} | {
-    FILES_ARE_PATHS: "a file is an argument of get; with --files a line of get -i and a report name files too"
-}
-"""Hints of the command line, by those of the library."""
 
 
 def utc(seconds: float) -> str:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from imgfetch.api.sources import FILES_ARE_PATHS, NO_FILE
 from imgfetch.cli import output
 from imgfetch.cli.exit_codes import INPUT_KINDS, Exit
-from imgfetch.errors import CacheError, error_for
+from imgfetch.errors import CacheError, error_for, limit_hint
+from imgfetch.model.options import OPTIONS, Group
 from imgfetch.model.result import ErrorKind, Failure
+from imgfetch.rules.policy.retry import LESS_CHECKING
 
 if TYPE_CHECKING:
     import argparse
@@ -95,7 +99,7 @@ class Summary:
             yield f"failed: {in_report}"
 
     def _fail(self, failed: Failure) -> None:
-        failed = output.with_option(failed)
+        failed = with_option(failed)
         error = error_for(failed)
         if self._json:
             output.result(output.json_of(failed))
@@ -112,7 +116,7 @@ class Summary:
         output.say(str(error))
         if self._verbose:
             for other in failed.tried[1:]:
-                output.say(f"  nor {error_for(output.with_option(other))}")
+                output.say(f"  nor {error_for(with_option(other))}")
 
     def _count_at(self, host: str) -> None:
         self._hosts[host] += 1
@@ -120,6 +124,24 @@ class Summary:
             most = Counter(dict(self._hosts.most_common(_HOSTS // 2)))
             self._uncounted += self._hosts.total() - most.total()
             self._hosts = most
+
+
+def with_option(failed: Failure) -> Failure:
+    """Return the failure with a hint that names options, where the library's names keywords and fields."""
+    if failed.limit is not None and failed.hint == limit_hint(failed.limit):
+        (option,) = (option for option in OPTIONS[Group.LIMITS] if option.attribute == failed.limit)
+        return replace(failed, hint=f"--{option.name} sets the limit")
+    if failed.hint in _HINTS:
+        return replace(failed, hint=_HINTS[failed.hint])
+    if failed.hint is None and failed.kind is ErrorKind.BAD_INPUT and failed.message == NO_FILE:
+        return replace(failed, hint="nor is it a URL, which begins with http:// or https://")
+    return failed
+
+
+_HINTS = {hint: f"--verify {level} would accept it" for level, hint in LESS_CHECKING.items()} | {
+    FILES_ARE_PATHS: "a file is an argument of get; with --files a line of get -i and a report name files too"
+}
+"""Hints of the command line, by those of the library."""
 
 
 _HOSTS = 20_000

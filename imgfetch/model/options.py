@@ -2,7 +2,7 @@
 
     OPTIONS ─┬▶ cli.options: the parser of each command      ─┬▶ cli.config: variables, files, defaults
              ├▶ cli.client_factory: keywords of Client, Limits └▶ cli.commands.doctor: the settings in force
-             └▶ cli.output: the option that sets the limit a failure has hit
+             └▶ cli.summary: the option that sets the limit a failure has hit
 
 The texts of `--help` are in `cli.help_texts`, the functions that read values in `cli.option_values`.
 """

@@ -10,6 +10,7 @@ from imgfetch.api.cache import Cache
 from imgfetch.cli import output
 from imgfetch.cli.client_factory import client_for
 from imgfetch.cli.exit_codes import Exit
+from imgfetch.cli.summary import with_option
 from imgfetch.errors import CacheError, error_for
 from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.rules.http import urls
@@ -155,5 +156,5 @@ def _fields(verdict: Verdict) -> dict[str, Any]:
 
 def _outcome(outcome: Image | Failure) -> str:
     if isinstance(outcome, Failure):
-        return f"not repaired: {error_for(output.with_option(outcome))}"
+        return f"not repaired: {error_for(with_option(outcome))}"
     return f"repaired: {urls.redact(outcome.url)} is {outcome.path}"

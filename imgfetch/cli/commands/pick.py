@@ -16,6 +16,7 @@ from imgfetch.cli.client_factory import client_for
 from imgfetch.cli.exit_codes import INPUT_KINDS, Exit
 from imgfetch.cli.inputs import choosing_of, sources_of
 from imgfetch.cli.progress import watcher_for
+from imgfetch.cli.summary import with_option
 from imgfetch.errors import error_for
 from imgfetch.model.markup import SourceKind
 from imgfetch.model.result import Failure
@@ -85,7 +86,7 @@ class _Printer:
         choice = job.choice
         if isinstance(choice, Failure):
             self._failures.add(choice.kind)
-            output.say(str(error_for(output.with_option(choice))))
+            output.say(str(error_for(with_option(choice))))
             return
         self._picked += 1
         options = self._options
