@@ -183,7 +183,7 @@ def entries(folder: Path, options: argparse.Namespace) -> Iterator[dict[str, Any
 
 def _fill_index(root: Path, count: int) -> None:
     with closing(DiskStore(root)) as store:
-        store.discard(store.open())
+        store.staging.discard(store.staging.open())
     model = _entry(_key(0), b"")
     fields = (
         480,
@@ -408,8 +408,8 @@ def _fill(root: Path, urls: list[str], pictures: list[bytes]) -> None:
     with closing(DiskStore(root)) as store:
         for url, data in zip(urls, pictures, strict=True):
             entry = _entry(Key(url), data)
-            ticket = store.open()
-            store.write(ticket, data)
+            ticket = store.staging.open()
+            store.staging.write(ticket, data)
             proof = Verified(entry.facts, ticket)
             pending = PendingEntry(proof, entry.key, entry.head, entry.request_time, entry.response_time)
             store.commit([pending._replace(fresh_until=fresh_until(entry))])

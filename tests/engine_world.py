@@ -34,7 +34,13 @@ class World:
 
     def another(self, **settings: object) -> Engine:
         ports = Ports(
-            self.transport, self.store, self.store, self.store, self.decoder, self.clock, InlineRunner()
+            self.transport,
+            self.store,
+            self.store.staging,
+            self.store,
+            self.decoder,
+            self.clock,
+            InlineRunner(),
         )
         return Engine(ports, self.settings._replace(**settings), self.events.append)  # type: ignore[arg-type]
 

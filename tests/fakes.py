@@ -34,57 +34,57 @@ T = TypeVar("T")
 
 
 class MemoryStaging:
-    """A `Staging` in dictionaries: `scratch` by id, and by key what was suspended."""
+    """A `Staging` in dictionaries: `bodies` by id, and the `suspended` ones by key."""
 
     def __init__(self) -> None:
-        self.scratch: dict[StagingId, bytearray] = {}
-        self.begun: dict[Key, tuple[bytearray, Head]] = {}
-        """The bodies that were suspended and can be resumed."""
+        self.bodies: dict[StagingId, bytearray] = {}
+        self.suspended: dict[Key, tuple[bytearray, Head]] = {}
+        """Bodies that can be resumed."""
         self._responses: dict[StagingId, tuple[Key, Head]] = {}
         self._opened = 0
 
     def open(self) -> StagingId:
         self._opened += 1
-        ticket = StagingId(f"{id(self):x}-{self._opened}")
-        self.scratch[ticket] = bytearray()
-        return ticket
+        staging_id = StagingId(f"{id(self):x}-{self._opened}")
+        self.bodies[staging_id] = bytearray()
+        return staging_id
 
-    def write(self, scratch: StagingId, chunk: bytes) -> int:
-        data = self._behind(scratch)
+    def write(self, staging_id: StagingId, chunk: bytes) -> int:
+        data = self.body(staging_id)
         data += chunk
         return len(data)
 
     @contextmanager
-    def read(self, scratch: StagingId) -> Iterator[tuple[Buffer, Digest]]:
-        data = self._behind(scratch)
+    def read(self, staging_id: StagingId) -> Iterator[tuple[Buffer, Digest]]:
+        data = self.body(staging_id)
         yield bytes(data), _digest(data)
 
-    def make_resumable(self, scratch: StagingId, key: Key, head: Head) -> None:
-        assert self._behind(scratch)
-        self._responses[scratch] = key, head
+    def make_resumable(self, staging_id: StagingId, key: Key, head: Head) -> None:
+        assert self.body(staging_id)
+        self._responses[staging_id] = key, head
 
-    def suspend(self, scratch: StagingId) -> None:
-        data, mark = self.scratch.pop(scratch, None), self._responses.pop(scratch, None)
-        if data is not None and mark is not None:
-            self.begun[mark[0]] = data, mark[1]
+    def suspend(self, staging_id: StagingId) -> None:
+        data, response = self.bodies.pop(staging_id, None), self._responses.pop(staging_id, None)
+        if data is not None and response is not None:
+            self.suspended[response[0]] = data, response[1]
 
     def resume(self, key: Key) -> Partial | None:
-        if key not in self.begun:
+        if key not in self.suspended:
             return None
-        data, head = self.begun.pop(key)
-        ticket = self.open()
-        self.scratch[ticket] = data
-        self._responses[ticket] = key, head
-        return Partial(ticket, len(data), head)
+        data, head = self.suspended.pop(key)
+        staging_id = self.open()
+        self.bodies[staging_id] = data
+        self._responses[staging_id] = key, head
+        return Partial(staging_id, len(data), head)
 
-    def discard(self, scratch: StagingId) -> None:
-        self.scratch.pop(scratch, None)
-        self._responses.pop(scratch, None)
+    def discard(self, staging_id: StagingId) -> None:
+        self.bodies.pop(staging_id, None)
+        self._responses.pop(staging_id, None)
 
-    def _behind(self, scratch: StagingId) -> bytearray:
-        if scratch not in self.scratch:
-            raise CacheError(ErrorKind.IO, "a ticket that is spent, or another store's")
-        return self.scratch[scratch]
+    def body(self, staging_id: StagingId) -> bytearray:
+        if staging_id not in self.bodies:
+            raise CacheError(ErrorKind.IO, "an id that is spent, or another store's")
+        return self.bodies[staging_id]
 
 
 class MemoryLeases:
@@ -107,15 +107,15 @@ class MemoryLeases:
             self.leases = {what: other for what, other in self.leases.items() if other != lease}
 
 
-class MemoryStore(MemoryStaging, MemoryLeases):
+class MemoryStore(MemoryLeases):
     """A `Store` in dictionaries, with the staging and the leases that belong to it.
 
     `entries` are by key, selector and fields.
     """
 
     def __init__(self) -> None:
-        MemoryStaging.__init__(self)
-        MemoryLeases.__init__(self)
+        super().__init__()
+        self.staging = MemoryStaging()
         self.objects: dict[Digest, bytes] = {}
         self.entries: dict[tuple[Key, str, tuple[tuple[str, str], ...]], Entry] = {}
         self.source_sets: dict[Key, str] = {}
@@ -176,16 +176,16 @@ class MemoryStore(MemoryStaging, MemoryLeases):
     def path(self, entry: Entry) -> Path:
         return Path("/memory") / f"{entry.facts.sha256}.{entry.facts.format.extension}"
 
-    def commit(self, filings: Sequence[PendingEntry]) -> list[Entry | CacheError]:
-        return [self._kept(filing) for filing in filings]
+    def commit(self, pending: Sequence[PendingEntry]) -> list[Entry | CacheError]:
+        return [self._committed(each) for each in pending]
 
-    def _kept(self, filing: PendingEntry) -> Entry | CacheError:
-        entry, scratch = filing.entry, filing.verified.staging_id
+    def _committed(self, each: PendingEntry) -> Entry | CacheError:
+        entry, staging_id = each.entry, each.verified.staging_id
         try:
-            data = bytes(self._behind(scratch))
+            data = bytes(self.staging.body(staging_id))
         except CacheError as error:
             return error
-        self.discard(scratch)
+        self.staging.discard(staging_id)
         if (_digest(data), len(data)) != (entry.facts.sha256, entry.facts.bytes):
             return CacheError(ErrorKind.IO, "what is to be kept is not what was verified")
         self.objects[entry.facts.sha256] = data
@@ -193,7 +193,7 @@ class MemoryStore(MemoryStaging, MemoryLeases):
             if other[:2] == (entry.key, entry.selector) and not (other[2] and entry.vary_values):
                 del self.entries[other]
         self.entries[entry.key, entry.selector, entry.vary_values] = entry
-        self.source_sets[entry.key] = identity(filing.renditions)
+        self.source_sets[entry.key] = identity(each.renditions)
         return entry
 
     def refresh(self, entry: Entry, *, fresh_until: float | None) -> None:
@@ -203,8 +203,8 @@ class MemoryStore(MemoryStaging, MemoryLeases):
 
     def close(self) -> None:
         self.leases.clear()
-        for staging_id in tuple(self.scratch):
-            self.suspend(staging_id)
+        for staging_id in tuple(self.staging.bodies):
+            self.staging.suspend(staging_id)
 
 
 def _digest(data: bytes | bytearray) -> Digest:

@@ -20,8 +20,12 @@ DOG = Key("https://photos.example/dog.webp")
 HEAD = Head("https://cdn.example/cat.webp", 200, (("content-type", "image/webp"), ("etag", '"1"')))
 
 
-class Cache(Store, Staging, Leases, Protocol):
+class Cache(Store, Leases, Protocol):
     """All three ports of one cache."""
+
+    @property
+    def staging(self) -> Staging:
+        """The bodies under way."""
 
     def close(self) -> None:
         """Release files and leases, and suspend what is not committed."""
@@ -37,9 +41,9 @@ def facts(data: bytes, *, verified: tuple[str, ...] = ("length", "structure", "d
 
 def written(store: Cache, *chunks: bytes) -> StagingId:
     """A ticket with these bytes behind it."""
-    ticket = store.open()
+    ticket = store.staging.open()
     for chunk in chunks:
-        store.write(ticket, chunk)
+        store.staging.write(ticket, chunk)
     return ticket
 
 

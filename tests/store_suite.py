@@ -66,7 +66,7 @@ class StoreSuite:
             pending_entry(store, Key(f"{CAT}/{number}"), data)
             for number, data in enumerate((b"a cat", b"a dog", b"a cat", b"a bird", b"a fish"))
         ]
-        store.write(filings[1].verified.staging_id, b"!")
+        store.staging.write(filings[1].verified.staging_id, b"!")
         spent = filings[4]._replace(key=DOG)
         kept = store.commit([*filings, spent])
         assert [isinstance(entry, Entry) for entry in kept] == [True, False, True, True, True, False]
@@ -76,7 +76,7 @@ class StoreSuite:
             assert found is None or digest(self.bytes_of(store, found)) == each.verified.facts.sha256
         assert store.commit([]) == []
         with pytest.raises(CacheError):
-            store.write(filings[0].verified.staging_id, b"!")
+            store.staging.write(filings[0].verified.staging_id, b"!")
 
     def test_returns_up_to_a_hundred_keys_of_the_same_bytes(self, store: Store) -> None:
         assert store.keys_sharing(facts(b"a cat")) == ()
@@ -169,50 +169,50 @@ class StoreSuite:
         assert store.path(keep(store, CAT, b"a cat")).name == f"{digest(b'a cat')}.webp"
 
     def test_appends_bytes_in_order(self, store: Store) -> None:
-        ticket = store.open()
+        ticket = store.staging.open()
         chunks = (b"one", b"", b"three", b"x" * 200_000)
-        assert [store.write(ticket, chunk) for chunk in chunks] == [3, 3, 8, 200_008]
+        assert [store.staging.write(ticket, chunk) for chunk in chunks] == [3, 3, 8, 200_008]
         whole = b"onethree" + b"x" * 200_000
-        with store.read(ticket) as (data, found):
+        with store.staging.read(ticket) as (data, found):
             assert (bytes(data), found) == (whole, digest(whole))
-        store.write(ticket, b"y")
-        with store.read(ticket) as (data, found):
+        store.staging.write(ticket, b"y")
+        with store.staging.read(ticket) as (data, found):
             assert (bytes(data), found) == (whole + b"y", digest(whole + b"y"))
 
     def test_reads_an_empty_body(self, store: Store) -> None:
-        with store.read(store.open()) as (data, found):
+        with store.staging.read(store.staging.open()) as (data, found):
             assert (bytes(data), found) == (b"", digest(b""))
 
     def test_a_view_may_outlive_its_with(self, store: Store) -> None:
-        with store.read(written(store, b"a cat")) as (data, _):
+        with store.staging.read(written(store, b"a cat")) as (data, _):
             view = memoryview(data)
         assert bytes(view) == b"a cat"
         view.release()
 
     def test_two_writers_do_not_see_each_other(self, store: Store) -> None:
-        first, second = store.open(), store.open()
+        first, second = store.staging.open(), store.staging.open()
         assert first != second
-        store.write(first, b"one")
-        store.write(second, b"two")
-        with store.read(first) as (one, _), store.read(second) as (two, _):
+        store.staging.write(first, b"one")
+        store.staging.write(second, b"two")
+        with store.staging.read(first) as (one, _), store.staging.read(second) as (two, _):
             assert (bytes(one), bytes(two)) == (b"one", b"two")
 
     def test_does_not_find_what_was_not_committed(self, store: Store) -> None:
-        store.discard(written(store, b"a cat"))
+        store.staging.discard(written(store, b"a cat"))
         written(store, b"a dog")
         assert store.find(CAT) is None
 
     def test_discards_twice_and_an_unknown_id(self, store: Store) -> None:
         ticket = written(store, b"a cat")
-        store.discard(ticket)
-        store.discard(ticket)
-        store.discard(StagingId("a stranger"))
+        store.staging.discard(ticket)
+        store.staging.discard(ticket)
+        store.staging.discard(StagingId("a stranger"))
 
     @pytest.mark.parametrize("ticket", ["", "a stranger", "../../escape", "\0"])
     def test_refuses_an_unknown_id(self, store: Store, ticket: str) -> None:
         with pytest.raises(CacheError):
-            store.write(StagingId(ticket), b"")
-        with pytest.raises(CacheError), store.read(StagingId(ticket)):
+            store.staging.write(StagingId(ticket), b"")
+        with pytest.raises(CacheError), store.staging.read(StagingId(ticket)):
             pass
         with pytest.raises(CacheError):
             keep_proved(
@@ -223,9 +223,9 @@ class StoreSuite:
         ticket = written(store, b"a cat")
         verified = Verified(facts(b"a cat"), ticket)
         keep_proved(store, verified, CAT, HEAD, request_time=0, response_time=0)
-        store.discard(ticket)
+        store.staging.discard(ticket)
         with pytest.raises(CacheError):
-            store.write(ticket, b"more")
+            store.staging.write(ticket, b"more")
         with pytest.raises(CacheError):
             keep_proved(store, verified, CAT, HEAD, request_time=0, response_time=0)
         assert store.find(CAT) is not None
@@ -364,21 +364,21 @@ class StoreSuite:
 
     def test_resumes_a_suspended_body_once(self, store: Store) -> None:
         ticket = written(store, b"a ", b"c")
-        store.make_resumable(ticket, CAT, HEAD)
-        store.make_resumable(ticket, CAT, HEAD)
-        assert store.resume(CAT) is None
-        assert store.write(ticket, b"a") == 4
-        store.suspend(ticket)
-        store.suspend(ticket)
+        store.staging.make_resumable(ticket, CAT, HEAD)
+        store.staging.make_resumable(ticket, CAT, HEAD)
+        assert store.staging.resume(CAT) is None
+        assert store.staging.write(ticket, b"a") == 4
+        store.staging.suspend(ticket)
+        store.staging.suspend(ticket)
         with pytest.raises(CacheError):
-            store.write(ticket, b"t")
-        assert (store.find(CAT), store.resume(DOG)) == (None, None)
-        partial = store.resume(CAT)
+            store.staging.write(ticket, b"t")
+        assert (store.find(CAT), store.staging.resume(DOG)) == (None, None)
+        partial = store.staging.resume(CAT)
         assert partial is not None
         assert (partial.length, partial.head) == (4, HEAD)
-        assert store.resume(CAT) is None
-        assert store.write(partial.staging_id, b"t") == 5
-        with store.read(partial.staging_id) as (data, found):
+        assert store.staging.resume(CAT) is None
+        assert store.staging.write(partial.staging_id, b"t") == 5
+        with store.staging.read(partial.staging_id) as (data, found):
             assert (bytes(data), found) == (b"a cat", digest(b"a cat"))
         entry = keep_proved(
             store,
@@ -389,25 +389,25 @@ class StoreSuite:
             response_time=10.5,
         )
         assert self.bytes_of(store, entry) == b"a cat"
-        assert store.resume(CAT) is None
+        assert store.staging.resume(CAT) is None
 
     def test_does_not_resume_a_body_that_is_unmarked_or_discarded(self, store: Store) -> None:
-        store.suspend(written(store, b"a c"))
+        store.staging.suspend(written(store, b"a c"))
         ticket = written(store, b"a c")
-        store.make_resumable(ticket, CAT, HEAD)
-        store.discard(ticket)
-        store.suspend(ticket)
-        store.suspend(StagingId("a stranger"))
-        assert store.resume(CAT) is None
+        store.staging.make_resumable(ticket, CAT, HEAD)
+        store.staging.discard(ticket)
+        store.staging.suspend(ticket)
+        store.staging.suspend(StagingId("a stranger"))
+        assert store.staging.resume(CAT) is None
         with pytest.raises(CacheError):
-            store.make_resumable(ticket, CAT, HEAD)
+            store.staging.make_resumable(ticket, CAT, HEAD)
 
     def test_stores_the_whole_head(self, store: Store) -> None:
         head = Head("https://h.example/é\ud800", 200, (("x", "caf\xe9\n\0"), ("x", '"2"'), ("", "")))
         ticket = written(store, b"a c")
-        store.make_resumable(ticket, CAT, head)
-        store.suspend(ticket)
-        partial = store.resume(CAT)
+        store.staging.make_resumable(ticket, CAT, head)
+        store.staging.suspend(ticket)
+        partial = store.staging.resume(CAT)
         assert partial is not None
         assert partial.head == head
 
@@ -460,7 +460,7 @@ class StoreSuite:
         ticket = written(store, b"a cat")
         store.close()
         with pytest.raises(CacheError):
-            store.write(ticket, b"more")
+            store.staging.write(ticket, b"more")
         store.close()
 
     def test_many_threads_may_use_one_store(self, store: Store) -> None:

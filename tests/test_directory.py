@@ -24,7 +24,7 @@ def check_refused(path: Path, *, seen: str) -> None:
     with closing(DiskStore(path)) as store:
         assert seen in fails(ErrorKind.NOT_A_CACHE, lambda: store.find(CAT), path)
         for work in (
-            store.open,
+            store.staging.open,
             store.stats,
             lambda: store.remove(CAT),
             lambda: list(store.entries()),

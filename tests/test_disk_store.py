@@ -131,8 +131,8 @@ def test_leaves_no_descriptor_open(root: Path) -> None:
     store = DiskStore(root)
     for number in range(5):
         keep(store, CAT, b"%d" % number)
-        store.discard(written(store, b"a dog"))
-        with store.read(written(store, b"a bird")):
+        store.staging.discard(written(store, b"a dog"))
+        with store.staging.read(written(store, b"a bird")):
             pass
     store.find(CAT)
     store.close()
@@ -215,6 +215,6 @@ def test_forgets_an_object_that_is_gone(store: DiskStore) -> None:
 def test_hashes_are_of_the_bytes_that_were_written(store: DiskStore) -> None:
     content = random.Random(1).randbytes(300_001)
     ticket = written(store, *(content[at : at + 1013] for at in range(0, len(content), 1013)))
-    with store.read(ticket) as (data, found):
+    with store.staging.read(ticket) as (data, found):
         assert found == hashlib.sha256(data).hexdigest() == digest(content)
         assert data[-1] == content[-1]

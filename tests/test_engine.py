@@ -36,7 +36,7 @@ async def test_an_image_is_fetched_verified_and_stored() -> None:
     assert (served.origin, served.attempts, served.bytes) == (CacheStatus.FETCHED, 1, len(PIXEL))
     assert served.verified == ("structure", "decode")
     assert world.store.objects[served.sha256] == PIXEL
-    assert not world.store.scratch
+    assert not world.store.staging.bodies
 
 
 async def test_a_stored_image_is_served_without_a_request() -> None:
@@ -194,7 +194,7 @@ async def test_a_body_that_fails_verification_is_not_stored() -> None:
     assert (failed.kind, failed.message, failed.attempts) == (ErrorKind.CORRUPT, "a frame does not decode", 2)
     assert not world.store.objects
     assert not world.store.entries
-    assert not world.store.scratch
+    assert not world.store.staging.bodies
 
 
 async def test_a_body_that_breaks_off_leaves_nothing_in_staging() -> None:
@@ -203,7 +203,7 @@ async def test_a_body_that_breaks_off_leaves_nothing_in_staging() -> None:
     world.transport.answer(H + "/a", cut)
     failed = await world.failed("/a")
     assert (failed.kind, failed.message) == (ErrorKind.INCOMPLETE, "got 9 of 90 bytes")
-    assert not world.store.scratch
+    assert not world.store.staging.bodies
 
 
 async def test_an_endless_body_is_stopped_at_the_limit() -> None:
@@ -217,7 +217,7 @@ async def test_an_endless_body_is_stopped_at_the_limit() -> None:
     world.transport.answer(H + "/a", Endless(Head(H + "/a", 200)))
     failed = await world.failed("/a")
     assert (failed.kind, failed.message, failed.attempts) == (ErrorKind.TOO_LARGE, "more than 5,000 bytes", 1)
-    assert not world.store.scratch
+    assert not world.store.staging.bodies
 
 
 async def test_twenty_fetches_of_one_url_share_one_request() -> None:
@@ -280,12 +280,12 @@ async def test_a_caller_that_is_cancelled_leaves_nothing_in_staging() -> None:
 
     world.transport.answer(H + "/a", Stalled(Head(H + "/a", 200)))
     task = asyncio.create_task(world.engine.fetch(choice_of("/a")))
-    while not world.store.scratch:
+    while not world.store.staging.bodies:
         await asyncio.sleep(0)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert not world.store.scratch
+    assert not world.store.staging.bodies
     assert world.transport.under_way == 0
 
 
@@ -303,7 +303,7 @@ async def test_the_time_limit_ends_an_image_that_never_ends() -> None:
         ErrorKind.TIMEOUT,
         "no whole image within the time limit of 0.05 s",
     )
-    assert not world.store.scratch
+    assert not world.store.staging.bodies
 
 
 async def test_the_digest_that_the_caller_gives_decides() -> None:
@@ -356,8 +356,8 @@ async def test_a_download_that_broke_off_is_resumed() -> None:
     assert (served.attempts, world.store.objects[served.sha256]) == (2, PIXEL)
     assert dict(world.transport.requests[1].headers)["range"] == "bytes=9-"
     assert dict(served.headers)["content-length"] == str(len(PIXEL))
-    assert not world.store.scratch
-    assert not world.store.begun
+    assert not world.store.staging.bodies
+    assert not world.store.staging.suspended
 
 
 class Slow(FakeDecoder):
@@ -376,13 +376,15 @@ async def test_the_time_limit_covers_the_decode() -> None:
     world, runner = World(limits=Limits(retries=3, total_timeout=0.2)), DecodeExecutor(512_000_000)
     world.decoder = decoder = Slow()
     world.transport.answer(H + "/a", (200, PIXEL))
-    ports = Ports(world.transport, world.store, world.store, world.store, decoder, world.clock, runner)
+    ports = Ports(
+        world.transport, world.store, world.store.staging, world.store, decoder, world.clock, runner
+    )
     engine = Engine(ports, world.settings, world.events.append)
     failed = await asyncio.wait_for(engine.fetch(choice_of("/a")), 10)
     assert isinstance(failed, Failure)
     assert failed.kind is ErrorKind.TIMEOUT
     assert failed.message == "the image was not decoded within the time limit of 0.2 s"
-    assert not world.store.scratch
+    assert not world.store.staging.bodies
     runner.close()
     decoder.go_on.set()
 

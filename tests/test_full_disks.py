@@ -41,12 +41,12 @@ def test_names_a_full_disk_and_leaves_nothing_half_done(tmp_path: Path) -> None:
         root = disk_of_ours / "cache"
         with closing(DiskStore(root)) as store:
             entry = keep(store, CAT, b"a cat")
-            ticket = store.open()
+            ticket = store.staging.open()
             chunk = bytes(50_000)
 
             def fill() -> None:
                 for _ in range(20):
-                    store.write(ticket, chunk)
+                    store.staging.write(ticket, chunk)
 
             text = fails(ErrorKind.DISK_FULL, fill, root)
             assert re.search(r"needed \d+,\d{3} bytes", text)
@@ -120,7 +120,7 @@ def check_read_only(root: Path) -> None:
         entry = store.find(CAT)
         assert entry is not None
         assert store.path(entry).read_bytes() == b"a cat"
-        fails(ErrorKind.PERMISSION, store.open, root)
+        fails(ErrorKind.PERMISSION, store.staging.open, root)
         fails(
             ErrorKind.PERMISSION, lambda: refresh(entry, HEAD, store, request_time=3, response_time=4), root
         )
@@ -187,10 +187,10 @@ def test_names_a_cache_that_may_not_be_read(for_everyone: Path) -> None:
     root.mkdir(mode=0o000)
     code = """
         fails(ErrorKind.PERMISSION, lambda: store.find(CAT), sys.argv[1])
-        fails(ErrorKind.PERMISSION, store.open, sys.argv[1])
+        fails(ErrorKind.PERMISSION, store.staging.open, sys.argv[1])
         store = DiskStore(sys.argv[1] + "-below-a-folder-of-others")
         assert store.find(CAT) is None
-        fails(ErrorKind.PERMISSION, store.open, sys.argv[1])
+        fails(ErrorKind.PERMISSION, store.staging.open, sys.argv[1])
     """
     for_everyone.chmod(0o555)
     as_nobody(code, root)
@@ -213,16 +213,16 @@ def test_an_error_on_closing_a_file_fails_nothing(
 
     filings = [pending_entry(store, CAT, large), pending_entry(store, DOG, b"another dog")]
     dropped, left = written(store, large), written(store, large)
-    store.make_resumable(left, CAT, HEAD)
+    store.staging.make_resumable(left, CAT, HEAD)
     monkeypatch.setattr(os, "close", late)
     kept = store.commit(filings)
-    store.discard(dropped)
-    store.suspend(left)
+    store.staging.discard(dropped)
+    store.staging.suspend(left)
     monkeypatch.undo()
     assert kept == [store.find(CAT), store.find(DOG)]
     assert None not in kept
     assert open_descriptors() == before
-    assert store.resume(CAT) is not None
+    assert store.staging.resume(CAT) is not None
 
 
 def test_does_not_append_the_whole_body_to_a_part_of_it(
@@ -246,7 +246,7 @@ def test_does_not_append_the_whole_body_to_a_part_of_it(
     assert isinstance(cat, CacheError)
     assert dog == store.find(DOG)
     failed = False
-    fails(ErrorKind.IO, lambda: store.write(ticket, large))
+    fails(ErrorKind.IO, lambda: store.staging.write(ticket, large))
     monkeypatch.undo()
     assert all_whole(store)
     assert list((root / "scratch-v1").iterdir()) == []

@@ -178,7 +178,7 @@ async def test_a_body_that_cannot_be_committed_fails_alone() -> None:
     store, gate = RecordingStore(), Gate()
     committer = GroupCommitter(store, gate)
     good, bad = numbered(store, 0), numbered(store, 1)
-    store.discard(bad.verified.staging_id)
+    store.staging.discard(bad.verified.staging_id)
     kept = [asyncio.create_task(committer.commit(each)) for each in (good, bad)]
     gate.open.set()
     outcomes = await asyncio.gather(*kept, return_exceptions=True)

@@ -326,7 +326,7 @@ def test_refuses_a_folder_with_a_fifo_as_its_tag() -> None:
     Path("cache").mkdir()
     os.mkfifo("cache/CACHEDIR.TAG")
     with closing(DiskStore("cache")) as store, pytest.raises(CacheError, match="other things in it"):
-        store.open()
+        store.staging.open()
 
 
 # ---------------------------------------------------------------------------------------------------

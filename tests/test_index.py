@@ -139,7 +139,7 @@ def test_leaves_an_index_of_a_later_version_alone(store: DiskStore, root: Path) 
     before = tree(root)
     with closing(DiskStore(root)) as later:
         fails(ErrorKind.CACHE_VERSION, lambda: later.find(CAT), index_of(root), "version 3")
-        fails(ErrorKind.CACHE_VERSION, later.open, index_of(root), "version 3")
+        fails(ErrorKind.CACHE_VERSION, later.staging.open, index_of(root), "version 3")
         fails(ErrorKind.CACHE_VERSION, lambda: list(later.entries()))
         assert later.notices == []
     assert tree(root) == before

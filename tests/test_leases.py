@@ -206,5 +206,5 @@ def test_a_lease_that_was_acquired_before_the_first_body_outlives_it() -> None:
         one, two = stores(stack, 2)
         one.close()
         assert one.acquire(DOG, ()).ours
-        one.open()
+        one.staging.open()
         assert not two.acquire(DOG, ()).ours

@@ -40,7 +40,7 @@ _KEEP_ON = """
     for number in range(first, first + 1000):
         content = random.Random(number).randbytes(number * 997 % 200_000)
         ticket = written(store, content[:70_000], content[70_000:])
-        with store.read(ticket) as (data, found):
+        with store.staging.read(ticket) as (data, found):
             proof = Verified(facts(bytes(data)), ticket)
         key = Key(f"https://photos.example/{number}")
         keep_proved(store, proof, key, HEAD, request_time=1, response_time=2)
@@ -325,7 +325,7 @@ def test_an_entry_that_fails_alone_keeps_its_error_when_all_fail_later(root: Pat
 
     with closing(DiskStore(root, clock=clock)) as store:
         spent, whole = pending_entry(store, CAT, b"a cat"), pending_entry(store, DOG, b"a dog")
-        store.discard(spent.verified.staging_id)
+        store.staging.discard(spent.verified.staging_id)
         clock.meddle = fail
         one, other = store.commit([spent, whole])
         assert isinstance(one, CacheError)

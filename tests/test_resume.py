@@ -165,7 +165,7 @@ def test_the_head_of_the_whole_takes_from_the_last_part_what_is_not_of_the_bytes
 
 def begin(store: DiskStore, data: bytes) -> StagingId:
     ticket = written(store, data)
-    store.make_resumable(ticket, CAT, HEAD)
+    store.staging.make_resumable(ticket, CAT, HEAD)
     return ticket
 
 
@@ -177,15 +177,15 @@ def test_a_beginning_whose_writer_lives_is_not_to_be_had(tmp_path: Path) -> None
     ):
         ticket = begin(one, bytes(IN_MEMORY + 1))
         assert len(list(tmp_path.glob("cache/scratch-v1/*"))) == 2
-        assert other.resume(CAT) is None
-        one.suspend(ticket)
+        assert other.staging.resume(CAT) is None
+        one.staging.suspend(ticket)
         clock.time += 1  # until then it may rely on what it has seen
-        partial = other.resume(CAT)
+        partial = other.staging.resume(CAT)
         assert partial is not None
-        assert one.resume(CAT) is other.resume(DOG) is None
-        other.write(partial.staging_id, b"at")
+        assert one.staging.resume(CAT) is other.staging.resume(DOG) is None
+        other.staging.write(partial.staging_id, b"at")
         other.close()
-        again = one.resume(CAT)
+        again = one.staging.resume(CAT)
         assert again is not None
         assert again.length == IN_MEMORY + 3
 
@@ -194,8 +194,10 @@ def test_the_longest_of_several_beginnings_is_gone_on_with(tmp_path: Path) -> No
     with closing(DiskStore(tmp_path / "cache")) as store:
         tickets = [begin(store, data) for data in (b"a", b"a ca", b"a c")]
         for ticket in tickets:
-            store.suspend(ticket)
-        lengths = [partial.length for partial in (store.resume(CAT), store.resume(CAT)) if partial]
+            store.staging.suspend(ticket)
+        lengths = [
+            partial.length for partial in (store.staging.resume(CAT), store.staging.resume(CAT)) if partial
+        ]
         assert lengths == [4, 3]
 
 
@@ -205,20 +207,20 @@ def test_the_longest_of_several_beginnings_is_gone_on_with(tmp_path: Path) -> No
 )
 def test_a_beginning_without_a_note_of_this_run_of_the_machine_is_left(tmp_path: Path, note: str) -> None:
     with closing(DiskStore(tmp_path / "cache")) as store:
-        store.suspend(begin(store, b"a c"))
+        store.staging.suspend(begin(store, b"a c"))
         (path,) = tmp_path.glob("cache/scratch-v1/*.json")
         text = path.read_text()
         assert f'"key": "{CAT}"' in text
         boot = text.partition('"boot": "')[2].partition('"')[0]
         path.write_text(note.replace("K", CAT).replace("B", boot))
-        assert store.resume(CAT) is None
+        assert store.staging.resume(CAT) is None
         path.write_text(text)
-        assert store.resume(CAT) is not None
+        assert store.staging.resume(CAT) is not None
 
 
 def test_what_is_kept_or_discarded_leaves_no_note(tmp_path: Path) -> None:
     with closing(DiskStore(tmp_path / "cache")) as store:
-        store.discard(begin(store, b"a c"))
+        store.staging.discard(begin(store, b"a c"))
         assert list(tmp_path.glob("cache/scratch-v1/*")) == []
 
 
@@ -234,42 +236,42 @@ def test_a_note_for_which_there_was_no_room_is_written_later(
         return write(descriptor, data)
 
     with closing(DiskStore(tmp_path / "cache")) as store:
-        store.discard(store.open())
+        store.staging.discard(store.staging.open())
         monkeypatch.setattr(os, "write", full)
-        store.suspend(begin(store, bytes(BEGUN)))
-        partial = store.resume(CAT)
+        store.staging.suspend(begin(store, bytes(BEGUN)))
+        partial = store.staging.resume(CAT)
         assert partial is not None
         assert partial.length == BEGUN
-        store.discard(partial.staging_id)
+        store.staging.discard(partial.staging_id)
         assert list(tmp_path.glob("cache/scratch-v1/*")) == []
 
 
 def test_a_beginning_of_long_ago_is_swept_away_with_its_note(tmp_path: Path) -> None:
     with closing(DiskStore(tmp_path / "cache")) as store:
-        store.suspend(begin(store, b"a c"))
+        store.staging.suspend(begin(store, b"a c"))
     for path in tmp_path.glob("cache/scratch-v1/*"):
         os.utime(path, (0, 0))
     with closing(DiskStore(tmp_path / "cache")) as store:
-        store.discard(store.open())
-        assert store.resume(CAT) is None
+        store.staging.discard(store.staging.open())
+        assert store.staging.resume(CAT) is None
     assert list(tmp_path.glob("cache/scratch-v1/*")) == []
 
 
 def test_a_cache_that_cannot_be_written_has_no_beginnings(tmp_path: Path) -> None:
     with closing(DiskStore(tmp_path / "cache")) as store:
-        store.suspend(begin(store, b"a c"))
+        store.staging.suspend(begin(store, b"a c"))
     with closing(sqlite3.connect(tmp_path / "cache" / "index-v1.sqlite")) as index:
         index.execute("PRAGMA user_version = 99")
     with closing(DiskStore(tmp_path / "cache")) as store:
-        assert store.resume(CAT) is None
+        assert store.staging.resume(CAT) is None
         with pytest.raises(CacheError, match="version 99"):
-            store.open()
+            store.staging.open()
     assert len(list(tmp_path.glob("cache/scratch-v1/*"))) == 2
 
 
 def test_looking_for_a_beginning_makes_nothing(tmp_path: Path) -> None:
     with closing(DiskStore(tmp_path / "cache")) as store:
-        assert store.resume(CAT) is None
+        assert store.staging.resume(CAT) is None
     assert list(tmp_path.iterdir()) == []
 
 

@@ -47,14 +47,14 @@ def test_four_processes_store_the_same_images_at_once(root: Path) -> None:
 
 
 def test_a_body_that_was_cut_short_before_it_is_read_is_a_cache_error(store: DiskStore, root: Path) -> None:
-    ticket = store.open()
-    store.write(ticket, bytes(IN_MEMORY + 1))
+    ticket = store.staging.open()
+    store.staging.write(ticket, bytes(IN_MEMORY + 1))
     (path,) = root.rglob("*.part")
     os.truncate(path, 10)
     with pytest.raises(CacheError, match="cut short") as caught:
-        store.read(ticket)
+        store.staging.read(ticket)
     assert caught.value.kind is ErrorKind.IO
-    store.discard(ticket)
+    store.staging.discard(ticket)
 
 
 def test_a_store_made_before_a_fork_gives_each_name_once(store: DiskStore, root: Path) -> None:
@@ -62,7 +62,7 @@ def test_a_store_made_before_a_fork_gives_each_name_once(store: DiskStore, root:
     code = """
         import os
         child = os.fork()
-        store.write(store.open(), bytes(300_000))
+        store.staging.write(store.staging.open(), bytes(300_000))
         assert not child or os.wait()
         os._exit(0)  # the file stays
     """
@@ -126,6 +126,6 @@ def test_deletes_leftovers_after_an_hour_by_the_clock_of_the_file_system(
         with closing(DiskStore(root, clock=clock)) as store:
             assert store.find(CAT) is None
             assert old.exists()
-            store.open()
+            store.staging.open()
             assert (old.exists(), young.exists()) == (False, True)
-        assert busy.write(ticket, b"!") == 6
+        assert busy.staging.write(ticket, b"!") == 6

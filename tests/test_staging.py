@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 def suspended(store: DiskStore) -> None:
     ticket = written(store, b"a c")
-    store.make_resumable(ticket, CAT, HEAD)
-    store.suspend(ticket)
+    store.staging.make_resumable(ticket, CAT, HEAD)
+    store.staging.suspend(ticket)
 
 
 def grow_older(root: Path, seconds: float) -> None:
@@ -34,23 +34,23 @@ def grow_older(root: Path, seconds: float) -> None:
 def sweep(root: Path) -> None:
     """As the first of all writers does in each process."""
     with closing(DiskStore(root)) as store:
-        store.discard(store.open())
+        store.staging.discard(store.staging.open())
 
 
 def test_a_note_stays_as_long_as_its_bytes(store: DiskStore, root: Path) -> None:
     suspended(store)
     grow_older(root, 3000)
-    partial = store.resume(CAT)
+    partial = store.staging.resume(CAT)
     assert partial is not None
     grow_older(root, 3000)
-    store.write(partial.staging_id, b"a")  # slowly: the note has not been written to for long
-    store.suspend(partial.staging_id)
+    store.staging.write(partial.staging_id, b"a")  # slowly: the note has not been written to for long
+    store.staging.suspend(partial.staging_id)
     grow_older(root, 700)
     sweep(root)
-    partial = store.resume(CAT)
+    partial = store.staging.resume(CAT)
     assert partial is not None
     assert partial.length == 4
-    store.suspend(partial.staging_id)
+    store.staging.suspend(partial.staging_id)
     grow_older(root, 3700)
     sweep(root)
     assert list((root / layout.SCRATCH).iterdir()) == []
@@ -59,7 +59,7 @@ def test_a_note_stays_as_long_as_its_bytes(store: DiskStore, root: Path) -> None
 def test_does_not_delete_the_note_of_bytes_that_are_being_claimed(store: DiskStore, root: Path) -> None:
     suspended(store)
     grow_older(root, 3590)
-    partial = store.resume(CAT)
+    partial = store.staging.resume(CAT)
     assert partial is not None
     (note,) = (root / layout.SCRATCH).glob("*.json")
     assert note.stat().st_mtime > note.with_suffix(".partial").stat().st_mtime - 10
@@ -67,14 +67,14 @@ def test_does_not_delete_the_note_of_bytes_that_are_being_claimed(store: DiskSto
 
 def test_bytes_that_cannot_be_read_back_are_a_cache_error(store: DiskStore) -> None:
     suspended(store)
-    partial = store.resume(CAT)
+    partial = store.staging.resume(CAT)
     assert partial is not None
     unreadable = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(unreadable, store._staging._bodies[partial.staging_id].flush())
+    os.dup2(unreadable, store.staging._bodies[partial.staging_id].flush())
     os.close(unreadable)
 
     def look() -> None:
-        with store.read(partial.staging_id):
+        with store.staging.read(partial.staging_id):
             pass
 
     fails(ErrorKind.IO, look, "Bad file descriptor")

@@ -71,14 +71,14 @@ class CachingTransport(CachingLayer):
         self._sandbox = SandboxedDecoder(limits) if sandbox else None
         clock = clock or SystemClock()
         store = DiskStore(cache, bounds=bounds_of(max_cache, max_age), check_age=check_age_of(check_age))
-        verifier = Verifier(store, self._sandbox or PillowDecoder(), self._threads, limits)
+        verifier = Verifier(store.staging, self._sandbox or PillowDecoder(), self._threads, limits)
         image = _verify_images(verifier, Requirements(level), limits, clock)
         super().__init__(
             store=store,
             transport=transport or PooledTransport(allow_hosts),
             clock=clock,
             runner=self._threads,
-            verify=_verify_anything(image, store) if level is VerifyLevel.NONE else image,
+            verify=_verify_anything(image, store.staging) if level is VerifyLevel.NONE else image,
             level=level,
             max_bytes=limits.max_bytes,
             key_ignore=several(key_ignore, "key_ignore"),

@@ -39,7 +39,7 @@ class Runtime:
         self._runner = DecodeExecutor(settings.limits.decode_memory)
         self._sandbox = _sandbox(settings.limits) if sandbox else None
         decoder = self._sandbox or _decoder(settings.level)
-        ports = Ports(self._transport, store, store, store, decoder, SystemClock(), self._runner)
+        ports = Ports(self._transport, store, store.staging, store, decoder, SystemClock(), self._runner)
         self.engine = Engine(ports, settings, observe)
 
     async def close(self) -> None:

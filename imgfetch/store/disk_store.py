@@ -39,12 +39,10 @@ if TYPE_CHECKING:
 
     from imgfetch.errors import CacheError
     from imgfetch.model.image import Entry, Facts, PendingEntry
-    from imgfetch.model.request import Head, Partial
-    from imgfetch.model.values import Digest, Key, StagingId
+    from imgfetch.model.values import Digest, Key
     from imgfetch.ports import Clock
     from imgfetch.store.maintenance import Pruned, Stats
     from imgfetch.store.object_checks import Checked
-    from imgfetch.store.staged_body import Contents
 
 
 class DiskStore:
@@ -75,9 +73,9 @@ class DiskStore:
         self._evictor = Evictor(layout, index, self._access_times, bounds or Bounds(), clock)
         self._leases = Leases(layout.leases)
         self._directory = CacheDirectory(layout, index, self._leases)
-        self._staging = Staging(layout, self._directory, errors, clock.elapsed)
+        self.staging = Staging(layout, self._directory, errors, clock.elapsed)
         self._publisher = Publisher(
-            layout, self._directory, self._staging, index, self._access_times, clock, errors
+            layout, self._directory, self.staging, index, self._access_times, clock, errors
         )
 
     @property
@@ -93,7 +91,7 @@ class DiskStore:
     def close(self) -> None:
         """Close all files, release the leases, and suspend the bodies that were not committed."""
         self._leases.close()
-        self._staging.suspend_all()
+        self.staging.suspend_all()
         self._evictor.finish()
         self._access_times.close()
         self._index.close()
@@ -236,18 +234,6 @@ class DiskStore:
     # ------------------------------------------------------------------------------------------------
     # Storing
 
-    def open(self) -> StagingId:
-        """Return an identifier for a new body, private to the caller."""
-        return self._staging.open()
-
-    def write(self, staging_id: StagingId, chunk: bytes) -> int:
-        """Append bytes to a body, and return its length. After an error the body is discarded."""
-        return self._staging.write(staging_id, chunk)
-
-    def read(self, staging_id: StagingId) -> Contents:
-        """Return all bytes of a body, mapped rather than copied, and their digest."""
-        return self._staging.read(staging_id)
-
     def commit(self, pending: Sequence[PendingEntry]) -> list[Entry | CacheError]:
         """Publish bodies and index them; return for each its entry, or the error that prevented it.
 
@@ -261,22 +247,6 @@ class DiskStore:
         """Replace the head and the times of a stored response, if its key still has the same bytes."""
         with self._translate_errors:
             self._index.entries.refresh(entry, fresh_until)
-
-    def make_resumable(self, staging_id: StagingId, key: Key, head: Head) -> None:
-        """Mark a body as the beginning of the response `head` under `key`, so that it can be resumed."""
-        self._staging.make_resumable(staging_id, key, head)
-
-    def suspend(self, staging_id: StagingId) -> None:
-        """Release a body: a marked one stays for another time, others are dropped."""
-        self._staging.suspend(staging_id)
-
-    def resume(self, key: Key) -> Partial | None:
-        """Claim a partial body of `key` that was suspended, or left by a process that died."""
-        return self._staging.resume(key)
-
-    def discard(self, staging_id: StagingId) -> None:
-        """Drop a body. One that is not there is not an error."""
-        self._staging.discard(staging_id)
 
     def acquire(self, key: Key, headers: tuple[tuple[str, str], ...]) -> Lease:
         """Acquire the lease to fetch `key` with such headers; if it is taken, return its holder.

@@ -327,7 +327,7 @@ class _Tee(httpx.AsyncByteStream):
         stream = self._response.stream
         assert isinstance(stream, httpx.AsyncByteStream)  # noqa: S101 (an asynchronous transport gave it)
         with suppress(CacheError):
-            self._staging_id = self._store.open()
+            self._staging_id = self._store.staging.open()
         async for chunk in stream:
             self._copy(chunk)
             yield chunk
@@ -342,7 +342,7 @@ class _Tee(httpx.AsyncByteStream):
         if self._staging_id is None:
             return
         try:
-            if self._store.write(self._staging_id, chunk) > self._max_bytes:
+            if self._store.staging.write(self._staging_id, chunk) > self._max_bytes:
                 self._discard()
         except CacheError:
             self._discard()
@@ -350,7 +350,7 @@ class _Tee(httpx.AsyncByteStream):
     def _discard(self) -> None:
         staging_id, self._staging_id = self._staging_id, None
         if staging_id is not None:
-            self._store.discard(staging_id)
+            self._store.staging.discard(staging_id)
 
 
 def _parse(request: httpx.Request) -> proxy_policy.Request:
