@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from fakes import MemoryStore
 from imgfetch import Client, Lock
-from imgfetch.api.jobs import jobs_of, template
+from imgfetch.api.jobs import complete, jobs_of, template
 from imgfetch.api.results import Image
 from imgfetch.engine.lookup import consult, look_up, serve_stored, wanted_of
 from imgfetch.errors import ImgfetchError
@@ -255,7 +255,8 @@ def test_a_job_of_a_hit_is_the_job_of_its_source(how: Choosing, tmp_path: Path, 
     client = Client(tmp_path, offline=True)
     for job, key, path in zip(client.scheduler.jobs([KEYS], how), KEYS, cats, strict=True):
         (same,) = jobs_of(key, job.index, **how)
-        assert replace(job, lookup=None, hit=None) == same
+        assert complete(job) == same
+        assert replace(job, lookup=None, hit=None, source_origin=same.source_origin) == same
         assert job.hit is not None
         assert client.scheduler.try_cached(job) == [job.image_of(job.hit)]
         assert client.scheduler.try_cached(replace(same, lookup=job.lookup)) == [job.image_of(job.hit)]

@@ -143,9 +143,9 @@ def template(choosing: Choosing) -> Job | None:
 
 
 def job_like(job: Job, url: str, index: int, lookup: Lookup, hit: Hit) -> Job:
-    """Return the job that `jobs_of` makes of `url`, a URL that is its own key, and its hit.
+    """Return a job for `url`, a URL that is its own key, and its hit.
 
-    `job` is a template: no source is read, and nothing is chosen.
+    `job` is a template: no source is read, nothing is chosen, and the origin is left out (see `complete`).
     """
     like = job.choice
     assert isinstance(like, Choice)  # noqa: S101 (see `template`)
@@ -153,14 +153,22 @@ def job_like(job: Job, url: str, index: int, lookup: Lookup, hit: Hit) -> Job:
     source_set = SourceSet((candidate,), like.source_set.kind)
     return Job(
         Choice(candidate, (), like.why, like.policy, like.width, source_set),
-        label(url),
+        url if _IS_SHOWN(url) else label(url),
         index,
         job.choosing,
         given=url,
         lookup=lookup,
-        source_origin=credentials.source_origin_of(url),
         hit=hit,
     )
+
+
+_IS_SHOWN = re.compile(r"https?://[a-z0-9.-]+/[A-Za-z0-9._/-]*").fullmatch
+"""Matches URLs that `label` returns as they are: without a query, userinfo or an escape."""
+
+
+def complete(job: Job) -> Job:
+    """Return the job that its source gives, where `job_like` has made `job` for a hit; else `job` itself."""
+    return job if job.hit is None else next(jobs_of(job.given, job.index, **job.choosing))
 
 
 def jobs(sources: Iterable[Source | InputError], **choosing: Unpack[Choosing]) -> Iterator[Job]:

@@ -14,7 +14,7 @@ from dataclasses import replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from imgfetch.api.jobs import job_like, jobs_of, jobs_of_page, parse_digest, template
+from imgfetch.api.jobs import complete, job_like, jobs_of, jobs_of_page, parse_digest, template
 from imgfetch.api.sources import batched
 from imgfetch.engine.lookup import answers, is_recent, look_up, serve_stored
 from imgfetch.errors import CheckDueError
@@ -92,7 +92,7 @@ class Scheduler:
         job = next(self.jobs([(source,)], choosing))
         if job.hit is not None and sha256 is None:
             return job
-        return replace(job, sha256=parse_digest(sha256), only_first=True, hit=None)
+        return replace(complete(job), sha256=parse_digest(sha256), only_first=True)
 
     async def jobs_of_stream(self, sources: AsyncIterable[Source], choosing: Choosing) -> AsyncIterator[Job]:
         """Yield the jobs of sources as these come."""
@@ -137,7 +137,7 @@ class Scheduler:
             if self._is_looked_up(job):
                 yield job
                 continue
-            some = deque((job, *islice(left, AHEAD - 1)))
+            some = deque(map(complete, (job, *islice(left, AHEAD - 1))))
             while some:
                 lookup = self._look_up(some)
                 yield replace(some.popleft(), lookup=lookup)
@@ -199,7 +199,7 @@ class Scheduler:
         Where it `may_block`, large files are hashed if that is due.
         """
         if job.lookup is None or not is_recent(job.lookup, now=self._clock.now()):
-            job = replace(job, lookup=self._look_up((job,)), hit=None)
+            job = replace(complete(job), lookup=self._look_up((job,)))
         if job.hit is not None:
             return [job.image_of(job.hit)]
         outcomes = []
@@ -282,6 +282,7 @@ class Scheduler:
 
     def _bound(self, job: Job) -> list[Job]:
         """Return the job, or those that bring what is locked of it where only that is wanted."""
+        job = complete(job)
         return self._lock.bound(job) if self._lock is not None and self._locked else [job]
 
     def _stored(self, job: Job, choice: Choice, *, may_block: bool = False) -> Served | None:
