@@ -42,7 +42,7 @@ EVERY = (
 )
 
 
-def test_every_field_that_is_right_is_named() -> None:
+def test_names_every_field_that_agrees() -> None:
     names = (
         "repr-digest",
         "content-digest",
@@ -56,7 +56,7 @@ def test_every_field_that_is_right_is_named() -> None:
 
 
 @pytest.mark.parametrize("field", EVERY, ids=lambda field: str(field[0]))
-def test_another_body_contradicts_all_but_an_etag(field: tuple[str, str]) -> None:
+def test_another_body_disagrees_with_all_fields_but_an_etag(field: tuple[str, str]) -> None:
     found = weighed(field, body=b"a dog")
     if field[0] == "etag" or "crc32c" in field[1]:
         assert found == ()
@@ -66,18 +66,18 @@ def test_another_body_contradicts_all_but_an_etag(field: tuple[str, str]) -> Non
         assert f"{field[0]} promised" in found.message
 
 
-def test_of_a_coded_body_nothing_is_claimed() -> None:
+def test_ignores_digests_of_a_coded_body() -> None:
     assert claims(Head("", 200, (*EVERY, ("content-encoding", "gzip")))) == ()
     assert len(claims(Head("", 200, (*EVERY, ("content-encoding", "identity"))))) == 6
 
 
 @given(st.dictionaries(st.sampled_from(FIELDS), st.text()))
-def test_what_cannot_be_read_says_nothing(fields: dict[str, str]) -> None:
+def test_ignores_a_malformed_field(fields: dict[str, str]) -> None:
     assert weighed(*fields.items()) == ()
 
 
 @given(st.sampled_from(["sha-256", "sha-512"]), st.binary(max_size=70))
-def test_a_digest_of_the_wrong_length_says_nothing(algorithm: str, digest: bytes) -> None:
+def test_ignores_a_digest_of_the_wrong_length(algorithm: str, digest: bytes) -> None:
     field = f"{algorithm}=:{b64encode(digest).decode()}:"
     found = weighed(("repr-digest", field))
     right_length = len(digest) == {"sha-256": 32, "sha-512": 64}[algorithm]

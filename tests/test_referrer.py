@@ -38,27 +38,27 @@ URLS = {
 
 
 @pytest.mark.parametrize("policy", ReferrerPolicy)
-def test_each_policy_tells_what_it_says(policy: ReferrerPolicy) -> None:
+def test_each_policy_sends_its_referrer(policy: ReferrerPolicy) -> None:
     for where, told in zip(URLS, TOLD[policy], strict=True):
         page, url = URLS[where]
         expected = {FULL: page, ORIGIN: page.removesuffix("page?q"), None: None}[told]
         assert referrer(policy, page, url) == expected, where
 
 
-def test_credentials_and_fragments_are_told_to_nobody() -> None:
+def test_never_sends_credentials_or_fragments() -> None:
     for policy in ReferrerPolicy:
         page = "https://user:pass@h.example:8443/page#secret"
         told = referrer(policy, page, "https://h.example:8443/a.webp")
         assert told in (None, "https://h.example:8443/", "https://h.example:8443/page")
 
 
-def test_of_a_url_of_more_than_4096_characters_the_origin_is_told() -> None:
+def test_sends_the_origin_of_a_url_of_more_than_4096_characters() -> None:
     page = "https://h.example/" + "a" * 4078
     assert referrer(ReferrerPolicy.UNSAFE_URL, page, "https://h.example/a.webp") == page
     assert referrer(ReferrerPolicy.UNSAFE_URL, page + "a", "https://h.example/a.webp") == "https://h.example/"
 
 
-def test_what_is_no_web_page_is_not_told() -> None:
+def test_sends_no_referrer_for_other_sources_than_web_pages() -> None:
     for page in ("", "file:///etc/passwd", "data:text/html,x", "page.html", "about:blank"):
         assert referrer(ReferrerPolicy.UNSAFE_URL, page, "https://h.example/a.webp") is None
 
@@ -68,7 +68,7 @@ _URLS = st.from_regex(r"https?://(u:p@)?[ab]\.example(:8\d)?/[a-z?]{0,5}(#x)?", 
 
 @settings(deadline=None)
 @given(st.sampled_from(ReferrerPolicy), _URLS, _URLS)
-def test_a_strict_policy_tells_no_plain_origin_of_a_page_that_came_safely(
+def test_a_strict_policy_sends_no_https_page_to_an_http_origin(
     policy: ReferrerPolicy, page: str, url: str
 ) -> None:
     told = referrer(policy, page, url)
@@ -80,7 +80,7 @@ def test_a_strict_policy_tells_no_plain_origin_of_a_page_that_came_safely(
         assert not (downgrade and ("strict" in policy or "downgrade" in policy))
 
 
-def test_a_redirect_to_another_origin_is_told_what_that_one_may_know() -> None:
+def test_a_redirect_to_another_origin_gets_the_referrer_for_that_origin() -> None:
     policy = ReferrerPolicy.STRICT_ORIGIN_WHEN_CROSS_ORIGIN
     run = Settings(Limits(), referrer_policy=policy, allow_downgrade=True)
     page = "https://h.example/page"

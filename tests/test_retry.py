@@ -17,7 +17,7 @@ from imgfetch.rules.http.content_coding import Decoder
 from imgfetch.rules.policy import retry
 
 
-def test_what_cannot_help_is_not_tried_again() -> None:
+def test_does_not_retry_a_permanent_failure() -> None:
     for reason in (
         ErrorKind.DNS,
         ErrorKind.TLS,
@@ -48,20 +48,20 @@ def test_retry_after_is_a_number_of_seconds_or_an_http_date() -> None:
     assert after("Sun Nov  6 08:49:37 1994", now=784_111_700) == 77
 
 
-def test_retry_after_in_the_past_asks_for_no_wait_and_garbage_for_nothing() -> None:
+def test_retry_after_in_the_past_is_no_wait_and_garbage_is_ignored() -> None:
     assert after(formatdate(1_600_000_000, usegmt=True)) == 0
     for garbage in ("", "soon", "-5", "1.5", "٣", "Mon, 99 Foo 2020 99:99:99 GMT"):
         assert after(garbage) is None, garbage
     assert host_limits.retry_after(Head("http://h/", 503), now=0) is None
 
 
-def test_a_retry_after_of_400_digits_is_a_wait_without_end() -> None:
+def test_a_retry_after_of_400_digits_is_an_endless_wait() -> None:
     assert after("9" * 400) == float("inf")
     assert after("9" * 5000) == float("inf")
 
 
 @given(st.text())
-def test_no_field_makes_it_raise(value: str) -> None:
+def test_retry_after_never_raises(value: str) -> None:
     seconds = after(value)
     assert seconds is None or seconds >= 0
 
@@ -78,13 +78,13 @@ def undone(coding: str, data: bytes, *, limit: int = 10_000, step: int = 100) ->
 
 
 @given(st.binary(max_size=2000), st.integers(1, 500))
-def test_every_coding_is_undone_in_pieces_of_any_size(body: bytes, step: int) -> None:
+def test_decodes_every_coding_in_chunks_of_any_size(body: bytes, step: int) -> None:
     assert undone("", body, step=step) == body
     assert undone("gzip", gzip.compress(body), step=step) == body
     assert undone("deflate", zlib.compress(body), step=step) == body
 
 
-def test_a_damaged_coding_is_named() -> None:
+def test_names_a_damaged_coding() -> None:
     def reason(result: bytes | Defect) -> ErrorKind:
         assert isinstance(result, Defect)
         return result.kind
@@ -96,7 +96,7 @@ def test_a_damaged_coding_is_named() -> None:
     assert reason(undone("gzip", coded + b"more")) is ErrorKind.BAD_ENCODING
 
 
-def test_a_bomb_is_stopped_at_the_limit_and_never_inflated_beyond_it() -> None:
+def test_stops_a_bomb_at_the_limit() -> None:
     bomb = gzip.compress(b"\0" * 50_000_000)
     too_large = Defect(ErrorKind.TOO_LARGE, "more than 1,000 bytes", "max_bytes")
     undo = Decoder("gzip", limit=1000)

@@ -62,7 +62,7 @@ def test_the_longest_pattern_decides_and_of_two_as_long_the_one_that_allows() ->
           "/example/page/disallowed.gif")  # fmt: skip
 
 
-def test_a_star_is_anything_and_a_dollar_at_the_end_is_the_end() -> None:
+def test_a_star_matches_anything_and_a_final_dollar_the_end() -> None:
     only = "user-agent: foobot\ndisallow: /\nallow: "
     fish = "/fish /fish.html /fish/salmon.html /fishheads /fish.html?id=anything"
     check(only + "/fish", fish, "/Fish.asp /catfish /?id=fish")
@@ -80,7 +80,7 @@ def test_a_star_is_anything_and_a_dollar_at_the_end_is_the_end() -> None:
     check("user-agent: foobot\ndisallow: /a*", refused="/a /ab")
 
 
-def test_an_escape_and_what_it_stands_for_are_the_same_unless_it_is_reserved() -> None:
+def test_an_escape_equals_its_character_unless_it_is_reserved() -> None:
     only = "user-agent: foobot\ndisallow: /\nallow: "
     # The table of RFC 9309 §2.2.2
     check(only + "/foo/bar?baz=quz", "/foo/bar?baz=quz")
@@ -97,7 +97,7 @@ def test_an_escape_and_what_it_stands_for_are_the_same_unless_it_is_reserved() -
     check(only + "/a-%24", "/a-$ /a-%24", "/a-")
 
 
-def test_groups_are_joined_and_the_one_for_all_is_for_those_who_have_none() -> None:
+def test_joins_groups_and_uses_the_common_one_without_an_own_group() -> None:
     text = (
         "allow: /foo/bar/\n\nuser-agent: FooBot\ndisallow: /\nallow: /x/\n"
         "user-agent: BarBot\ndisallow: /\nallow: /y/\n\n\nallow: /w/\nuser-agent: BazBot\n\n"
@@ -116,7 +116,7 @@ def test_groups_are_joined_and_the_one_for_all_is_for_those_who_have_none() -> N
     check("", "/ /x")
 
 
-def test_a_line_is_read_as_it_is_meant() -> None:
+def test_accepts_misspelt_lines() -> None:
     for text in (
         "USER-AGENT: FOOBOT\nDISALLOW: /",
         "uSeR-aGeNt: foobot/2.1\ndIsAlLoW: /",
@@ -144,7 +144,7 @@ def test_a_line_is_read_as_it_is_meant() -> None:
     check("user-agent: foobot\ndisallow: /foo/quz#qux\nallow: /", "/foo/bar", "/foo/quz")
 
 
-def test_no_more_than_500_kib_is_read() -> None:
+def test_reads_500_kib_at_most() -> None:
     filler = "#" * 100 + "\n"
     beginning = "user-agent: *\ndisallow: /a\n"
     text = beginning + filler * ((robots.LONGEST - len(beginning)) // len(filler) - 1) + "disallow: /b\n"
@@ -154,7 +154,7 @@ def test_no_more_than_500_kib_is_read() -> None:
 
 @settings(deadline=None)
 @given(st.binary(max_size=300), st.text(max_size=20))
-def test_any_bytes_are_read(data: bytes, target: str) -> None:
+def test_reads_any_bytes(data: bytes, target: str) -> None:
     assert read(data, "foobot").allows("/" + target) in (True, False)
 
 
@@ -163,7 +163,7 @@ _PATTERNS = st.text("/ab*$", max_size=8).map(lambda text: "/" + text)
 
 @settings(deadline=None)
 @given(st.lists(st.tuples(_PATTERNS, st.booleans()), max_size=5), st.text("/ab", max_size=10))
-def test_what_is_allowed_is_what_the_longest_pattern_that_matches_says(
+def test_the_longest_matching_pattern_decides_for_random_rules(
     rules: list[tuple[str, bool]], rest: str
 ) -> None:
     lines = [f"{'allow' if allow else 'disallow'}: {pattern}" for pattern, allow in rules]
@@ -182,7 +182,7 @@ def test_what_is_allowed_is_what_the_longest_pattern_that_matches_says(
     assert read_rules.allows("/" + rest) == (max(matching)[1] if matching else True)
 
 
-def test_many_crawlers_and_many_rules_are_no_more_than_their_sum() -> None:
+def test_many_crawlers_and_many_rules_cost_linear_time() -> None:
     agents = "".join(f"user-agent: a{number}\n" for number in range(10_000))
     rules = "".join(f"disallow: /{number}\n" for number in range(10_000))
     assert read((agents + rules).encode(), "foobot") == Rules()
@@ -190,7 +190,7 @@ def test_many_crawlers_and_many_rules_are_no_more_than_their_sum() -> None:
     check("user-agent: *\ndisallow: /" + "*a" * 200_000 + "$", "/" + "a" * 16_000)
 
 
-def test_patterns_that_would_take_too_long_to_look_for_allow_nothing() -> None:
+def test_patterns_that_take_too_long_allow_nothing() -> None:
     beginning = "user-agent: *\n" + "".join(
         f"disallow: /*a{number:04}b{'a' * 45}\n" for number in range(9000)
     )
@@ -202,7 +202,7 @@ def test_patterns_that_would_take_too_long_to_look_for_allow_nothing() -> None:
     )
 
 
-def test_we_are_called_by_the_first_word_of_our_user_agent() -> None:
+def test_our_name_is_the_first_word_of_the_user_agent() -> None:
     assert robots.token("imgfetch/0.1.0 (+https://h.example/)") == "imgfetch"
     assert robots.token("MyBot/2.0") == "mybot"
     assert robots.token("Mozilla/5.0 (X11; Linux x86_64)") == "imgfetch"
@@ -225,7 +225,7 @@ def test_we_are_called_by_the_first_word_of_our_user_agent() -> None:
         (ErrorKind.BAD_REDIRECT, 302, False),
     ],
 )
-def test_no_robots_txt_allows_all_and_one_that_cannot_be_had_allows_nothing(
+def test_a_missing_robots_txt_allows_everything_and_an_unreachable_one_nothing(
     reason: ErrorKind, status: int | None, unavailable: bool
 ) -> None:
     assert robots.is_unavailable(Failure(reason, "", "", http_status=status)) == unavailable

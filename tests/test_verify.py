@@ -29,7 +29,7 @@ def admits(
     return check_size(Structure(Format.PNG, width, height, frames, flaw), Limits(**limits))
 
 
-def test_what_is_within_the_limits_is_admitted() -> None:
+def test_accepts_an_image_within_the_limits() -> None:
     assert admits(5_000, 10_000) is None
     assert admits(1_000, 1_000, 300) is None
     assert admits(1_000, 1_000, max_pixels=10**7, max_total_pixels=1) is None
@@ -49,7 +49,7 @@ def test_what_is_within_the_limits_is_admitted() -> None:
         ),
     ],
 )
-def test_too_much_is_refused_from_the_header(
+def test_rejects_an_image_beyond_the_limits_by_its_header(
     size: tuple[int, int, int], limit: LimitName, message: str
 ) -> None:
     width, height, frames = size
@@ -58,11 +58,11 @@ def test_too_much_is_refused_from_the_header(
     assert admits(width, height, frames, flaw=FLAW) == Defect(kind, message, limit)
 
 
-def test_a_flaw_is_what_is_left_to_refuse() -> None:
+def test_returns_the_defect_of_the_structure() -> None:
     assert admits(10, 10, flaw=FLAW) == FLAW
 
 
-def test_what_was_wanted_is_verified() -> None:
+def test_verifies_the_wanted_image() -> None:
     assert check(FACTS, StagingId("1"), Requirements()) == Verified(FACTS, StagingId("1"))
     proved = check(FACTS, StagingId("1"), Requirements(sha256=DIGEST, width=320))
     assert isinstance(proved, Verified)
@@ -70,7 +70,7 @@ def test_what_was_wanted_is_verified() -> None:
     assert proved.warnings == ()
 
 
-def test_another_digest_is_refused_in_few_words() -> None:
+def test_rejects_another_digest() -> None:
     defect = check(FACTS, StagingId("1"), Requirements(sha256=OTHER))
     assert defect == Defect(ErrorKind.INTEGRITY, "sha256 is abababababab…, expected cdcdcdcdcdcd…")
 
@@ -98,7 +98,7 @@ def test_a_part_larger_than_the_image_counts_against_the_limit() -> None:
     )
 
 
-def test_bytes_behind_the_end_are_a_warning() -> None:
+def test_bytes_after_the_end_are_a_warning() -> None:
     proved = check(FACTS, StagingId("1"), Requirements(), tail=1234)
     assert isinstance(proved, Verified)
     assert proved.warnings == ("trailing_data: 1,234 bytes follow the end of the image",)
@@ -112,7 +112,7 @@ def test_bytes_behind_the_end_are_a_warning() -> None:
     st.integers(1, 10**10),
     st.integers(1, 1_000),
 )
-def test_nothing_beyond_the_limits_is_ever_admitted(
+def test_never_accepts_an_image_beyond_the_limits(
     width: int, height: int, frames: int, max_pixels: int, max_total_pixels: int, max_frames: int
 ) -> None:
     limits = Limits(max_pixels=max_pixels, max_total_pixels=max_total_pixels, max_frames=max_frames)
@@ -170,18 +170,18 @@ SEEN_IN_PART = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_what_befalls_a_file_is_seen(form: str) -> None:
+def test_finds_the_usual_damage_of_files(form: str) -> None:
     counts = matrix([form], FILES)
     for (damage, _), seen in counts.items():
         assert seen.structure <= seen.full <= seen.thorough, table(counts)
         assert seen.full >= SEEN_IN_PART.get((damage, form), FILES), table(counts)
 
 
-def test_a_thorough_decoder_sees_most_changed_bits_of_lossy_webp() -> None:
+def test_a_thorough_decode_finds_most_changed_bits_of_lossy_webp() -> None:
     seen = matrix(["webp"], FILES)["bit_in_data", "webp"]
     assert seen.thorough >= FILES - 1
 
 
-def test_a_png_shows_every_changed_bit() -> None:
+def test_finds_every_changed_bit_of_a_png() -> None:
     seen = matrix(["png"], FILES)
     assert seen["bit_in_data", "png"].structure == seen["bit_in_header", "png"].structure == FILES

@@ -1,4 +1,4 @@
-"""Pictures that stand in for another: what they are known by, and what becomes of them."""
+"""`rules.image.placeholders`: the signs of placeholders, and what the client does with them."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ def words(text: str) -> list[str]:
     return text.split()
 
 
-def test_a_pixel_is_a_tracking_pixel_whatever_was_promised() -> None:
+def test_a_picture_of_two_pixels_is_a_tracking_pixel() -> None:
     check(Placeholder.TRACKING_PIXEL, width=1, height=1)
     check(Placeholder.TRACKING_PIXEL, width=2, height=2, promised=480)
     check(width=1, height=600)  # the strip of a background
     check(width=3, height=3)
 
 
-def test_a_picture_far_narrower_than_promised_is_what_is_shown_until_it_comes() -> None:
+def test_a_picture_much_narrower_than_promised_is_a_blur_placeholder() -> None:
     check(Placeholder.BLUR_PLACEHOLDER, width=32, height=18, promised=480)
     check(Placeholder.BLUR_PLACEHOLDER, width=20, height=11, promised=80)
     check(width=32, height=18)
@@ -77,7 +77,7 @@ def test_a_picture_far_narrower_than_promised_is_what_is_shown_until_it_comes() 
         "picture_is_removed.png"
     ),
 )
-def test_a_redirect_to_a_notice_is_known_by_its_name(name: str) -> None:
+def test_recognises_a_redirect_to_a_notice_by_its_file_name(name: str) -> None:
     check(Placeholder.REMOVED, found=f"https://i.h.example/x/{name}?1")
 
 
@@ -88,18 +88,18 @@ def test_a_redirect_to_a_notice_is_known_by_its_name(name: str) -> None:
         "notfound-band-live.jpg img.png photo.jpg image-480.webp unremoved.png"
     ),
 )
-def test_a_redirect_to_a_picture_is_none_to_a_notice(name: str) -> None:
+def test_a_redirect_to_another_picture_is_not_a_sign(name: str) -> None:
     check(found=f"https://i.h.example/x/{name}")
 
 
-def test_a_notice_that_was_asked_for_by_its_name_is_what_was_wanted() -> None:
+def test_a_notice_that_was_requested_by_name_is_not_a_sign() -> None:
     asked = Key("https://h.example/removed.png")
     assert (
         placeholders.detect(FACTS, None, requested=asked, final_url="https://h.example/removed.png#x") == {}
     )
 
 
-def test_the_same_bytes_under_five_names_of_one_host_are_a_notice() -> None:
+def test_the_same_bytes_under_five_names_of_one_host_are_a_sign() -> None:
     others = [f"https://h.example/{number}.webp" for number in range(4)]
     check(Placeholder.REPEATED, sharing=others)
     check(Placeholder.REPEATED, sharing=[URL, *others])
@@ -108,7 +108,7 @@ def test_the_same_bytes_under_five_names_of_one_host_are_a_notice() -> None:
     check(sharing=[f"https://h{number}.example/{number}.webp" for number in range(9)])
 
 
-def test_one_picture_in_many_sizes_and_under_many_paths_is_no_notice() -> None:
+def test_one_picture_in_many_sizes_and_under_many_paths_is_not_a_sign() -> None:
     check(sharing=[f"https://h.example/{width}/a.webp?w={width}" for width in range(100)])
 
 
@@ -120,7 +120,7 @@ def test_one_picture_in_many_sizes_and_under_many_paths_is_no_notice() -> None:
     st.lists(st.text(max_size=40)),
 )
 @settings(deadline=None)
-def test_whatever_they_are_given_the_signs_are_few_and_steady(
+def test_signs_do_not_depend_on_the_order_of_keys(
     width: int, height: int, promised: int | None, found: str, sharing: list[str]
 ) -> None:
     facts = replace(FACTS, width=width, height=height)
@@ -134,7 +134,7 @@ def test_whatever_they_are_given_the_signs_are_few_and_steady(
         assert not {Placeholder.TRACKING_PIXEL, Placeholder.BLUR_PLACEHOLDER} & seen.keys()
 
 
-def test_no_sound_picture_is_called_a_fake() -> None:
+def test_no_sign_in_ordinary_pictures() -> None:
     pictures = [sample.data for sample in samples(((64, 48), (130, 97)))]
     pictures += [picture(form, seed) for form in FORMS for seed in range(3)]
     for data in pictures:
@@ -170,9 +170,7 @@ def found(image: Image) -> tuple[Placeholder, ...]:
     return image.fakes
 
 
-async def test_a_fake_is_kept_and_reported_the_first_time_and_every_time(
-    origin: Origin, tmp_path: Path
-) -> None:
+async def test_stores_a_placeholder_and_reports_it_every_time(origin: Origin, tmp_path: Path) -> None:
     blurred = SourceSet((Candidate(f"{origin.url}/blur.webp", 480),))
     for _ in range(2):
         async with client(tmp_path) as running:
@@ -184,16 +182,16 @@ async def test_a_fake_is_kept_and_reported_the_first_time_and_every_time(
     assert origin.asked() == 6
 
 
-async def test_a_notice_under_many_names_is_reported_once_there_are_enough(
-    origin: Origin, tmp_path: Path
-) -> None:
+async def test_reports_a_repeated_notice_once_there_are_enough_names(origin: Origin, tmp_path: Path) -> None:
     async with client(tmp_path) as running:
         reported = [found(await running.get(f"{origin.url}/dead-{number}.png")) for number in range(6)]
         assert reported == [(), (), (), (), (Placeholder.REPEATED,), (Placeholder.REPEATED,)]
         assert found(await running.get(f"{origin.url}/dead-0.png")) == (Placeholder.REPEATED,)
 
 
-async def test_where_fakes_are_rejected_the_next_candidate_is_taken(origin: Origin, tmp_path: Path) -> None:
+async def test_fetches_the_next_candidate_if_placeholders_are_rejected(
+    origin: Origin, tmp_path: Path
+) -> None:
     both = f"{origin.url}/blur.webp 480w, {origin.url}/b.webp 960w"
     async with client(tmp_path, reject_fakes=True) as running:
         image = await running.get(both, width=400)
@@ -209,7 +207,9 @@ async def test_where_fakes_are_rejected_the_next_candidate_is_taken(origin: Orig
     assert [entry.key for entry in Cache(tmp_path).entries()] == [f"{origin.url}/b.webp"]
 
 
-async def test_a_fake_that_was_kept_is_not_served_to_who_rejects_it(origin: Origin, tmp_path: Path) -> None:
+async def test_does_not_serve_a_stored_placeholder_if_placeholders_are_rejected(
+    origin: Origin, tmp_path: Path
+) -> None:
     async with client(tmp_path) as running:
         await running.get(f"{origin.url}/a.gif")
     async with client(tmp_path, reject_fakes=True) as running:
@@ -220,7 +220,7 @@ async def test_a_fake_that_was_kept_is_not_served_to_who_rejects_it(origin: Orig
         assert found(await running.get(f"{origin.url}/a.gif")) == (Placeholder.TRACKING_PIXEL,)
 
 
-def test_the_command_line_says_it_in_words_and_in_json(
+def test_the_command_line_reports_placeholders_in_words_and_in_json(
     origin: Origin, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     words = ["get", f"{origin.url}/a.gif", "--cache", str(tmp_path), "--allow-host", "127.0.0.1", "--json"]
