@@ -14,13 +14,13 @@ import httpx
 import pytest
 
 import imgfetch
+from bounded import writes
 from command import LOCAL, Ran
 from configured import of_user
 from imgfetch import Cache, CachingTransport, Client, InputError
 from imgfetch.store import layout
 from origin import Origin, status, whole
 from pictures import encoded
-from test_limits import writes
 
 WEBP = [encoded("webp", 60 + number, 40) for number in range(6)]
 DAY = 86_400
