@@ -23,7 +23,7 @@ from imgfetch.model.values import Digest, Key, StagingId
 from keeping import CAT, DOG, HEAD, digest, facts, keep, keep_proved, pending_entry, written
 
 if TYPE_CHECKING:
-    from keeping import Cache as Store
+    from keeping import Cache
 
 _TIMES = st.floats(allow_nan=False)
 _COUNTS = st.integers(0, 2**40)
@@ -39,29 +39,29 @@ _HEADS = st.builds(Head, st.text(st.characters(exclude_categories=["Cs"])), st.i
 class StoreSuite:
     """Inherit, give a fixture `store`, and say how bytes are looked at, lost and changed."""
 
-    def bytes_of(self, store: Store, entry: Entry) -> bytes:
+    def bytes_of(self, store: Cache, entry: Entry) -> bytes:
         return store.path(entry).read_bytes()
 
-    def lose(self, store: Store, entry: Entry) -> None:
+    def lose(self, store: Cache, entry: Entry) -> None:
         store.path(entry).unlink()
 
-    def change(self, store: Store, entry: Entry, data: bytes) -> None:
+    def change(self, store: Cache, entry: Entry, data: bytes) -> None:
         path = store.path(entry)
         before = path.stat().st_mtime_ns
         path.write_bytes(data)
         os.utime(path, ns=(before, before + 1))  # clocks of file systems are coarse, and tests are quick
 
-    def test_finds_nothing_in_an_empty_store(self, store: Store) -> None:
+    def test_finds_nothing_in_an_empty_store(self, store: Cache) -> None:
         assert store.find(CAT) is None
 
-    def test_finds_what_was_stored(self, store: Store) -> None:
+    def test_finds_what_was_stored(self, store: Cache) -> None:
         entry = keep(store, CAT, b"a cat")
         assert entry == Entry(CAT, facts(b"a cat"), HEAD, 10.25, 10.5)
         assert store.find(CAT) == entry
         assert store.find(DOG) is None
         assert self.bytes_of(store, entry) == b"a cat"
 
-    def test_commits_several_and_one_that_fails_harms_no_other(self, store: Store) -> None:
+    def test_commits_several_and_one_that_fails_harms_no_other(self, store: Cache) -> None:
         filings = [
             pending_entry(store, Key(f"{CAT}/{number}"), data)
             for number, data in enumerate((b"a cat", b"a dog", b"a cat", b"a bird", b"a fish"))
@@ -78,7 +78,7 @@ class StoreSuite:
         with pytest.raises(CacheError):
             store.staging.write(filings[0].verified.staging_id, b"!")
 
-    def test_returns_up_to_a_hundred_keys_of_the_same_bytes(self, store: Store) -> None:
+    def test_returns_up_to_a_hundred_keys_of_the_same_bytes(self, store: Cache) -> None:
         assert store.keys_sharing(facts(b"a cat")) == ()
         keep(store, CAT, b"a cat")
         keep(store, DOG, b"a cat")
@@ -88,7 +88,7 @@ class StoreSuite:
             keep(store, Key(f"http://h/{number}"), b"a cat")
         assert len(set(store.keys_sharing(facts(b"a cat")))) == 100
 
-    def test_looks_up_many_keys_at_once(self, store: Store) -> None:
+    def test_looks_up_many_keys_at_once(self, store: Cache) -> None:
         keys = [Key(f"https://photos.example/{number}.webp") for number in range(150)]
         lasting = HEAD._replace(headers=(("cache-control", "max-age=60"),))
         kept = {key: keep(store, key, key.encode(), head=lasting) for key in keys}
@@ -106,7 +106,7 @@ class StoreSuite:
         keep(store, keys[3], b"a cat", head=varying)
         assert store.lookup(keys, now=20).hits.keys() == {*keys} - {*keys[1:4]}
 
-    def test_a_lookup_names_the_missing_keys(self, store: Store) -> None:
+    def test_a_lookup_names_the_missing_keys(self, store: Cache) -> None:
         keys = [Key(f"https://photos.example/{number}.webp") for number in range(150)]
         assert {*store.lookup(keys, now=20).missing} == {*keys}
         keep(store, keys[0], b"a cat", head=HEAD._replace(headers=(("cache-control", "max-age=60"),)))
@@ -121,7 +121,7 @@ class StoreSuite:
             assert {*store.lookup(keys[1:2], now=now).missing} == set()
             assert {*store.lookup(keys[2:3], now=now).missing} == {keys[2]}
 
-    def test_a_lookup_leaves_out_small_files_under_many_keys(self, store: Store) -> None:
+    def test_a_lookup_leaves_out_small_files_under_many_keys(self, store: Cache) -> None:
         lasting = HEAD._replace(headers=(("cache-control", "max-age=60"),))
         keys = [Key(f"https://photos.example/{number}.webp") for number in range(5)]
         for data, many in ((b"a cat", False), (b"a cat" * 10_000, True)):
@@ -131,7 +131,7 @@ class StoreSuite:
             keep(store, keys[4], data, head=lasting)
             assert len(store.lookup(keys, now=20).hits) == (5 if many else 0)
 
-    def test_an_entry_serves_only_its_own_selector(self, store: Store) -> None:
+    def test_an_entry_serves_only_its_own_selector(self, store: Cache) -> None:
         lasting = HEAD._replace(headers=(("cache-control", "max-age=60"),))
 
         def kept(data: bytes, selector: str) -> Entry:
@@ -160,15 +160,15 @@ class StoreSuite:
         assert store.find(CAT, selector="alice") == alice
         assert kept(b"of alice now", "alice") == store.find(CAT, selector="alice")
 
-    def test_the_salt_of_a_store_is_its_own(self, store: Store) -> None:
+    def test_the_salt_of_a_store_is_its_own(self, store: Cache) -> None:
         keep(store, CAT, b"a cat")
         assert len(store.salt()) == 32
         assert store.salt() == store.salt()
 
-    def test_the_path_ends_in_the_digest_and_the_format(self, store: Store) -> None:
+    def test_the_path_ends_in_the_digest_and_the_format(self, store: Cache) -> None:
         assert store.path(keep(store, CAT, b"a cat")).name == f"{digest(b'a cat')}.webp"
 
-    def test_appends_bytes_in_order(self, store: Store) -> None:
+    def test_appends_bytes_in_order(self, store: Cache) -> None:
         ticket = store.staging.open()
         chunks = (b"one", b"", b"three", b"x" * 200_000)
         assert [store.staging.write(ticket, chunk) for chunk in chunks] == [3, 3, 8, 200_008]
@@ -179,17 +179,17 @@ class StoreSuite:
         with store.staging.read(ticket) as (data, found):
             assert (bytes(data), found) == (whole + b"y", digest(whole + b"y"))
 
-    def test_reads_an_empty_body(self, store: Store) -> None:
+    def test_reads_an_empty_body(self, store: Cache) -> None:
         with store.staging.read(store.staging.open()) as (data, found):
             assert (bytes(data), found) == (b"", digest(b""))
 
-    def test_a_view_may_outlive_its_with(self, store: Store) -> None:
+    def test_a_view_may_outlive_its_with(self, store: Cache) -> None:
         with store.staging.read(written(store, b"a cat")) as (data, _):
             view = memoryview(data)
         assert bytes(view) == b"a cat"
         view.release()
 
-    def test_two_writers_do_not_see_each_other(self, store: Store) -> None:
+    def test_two_writers_do_not_see_each_other(self, store: Cache) -> None:
         first, second = store.staging.open(), store.staging.open()
         assert first != second
         store.staging.write(first, b"one")
@@ -197,19 +197,19 @@ class StoreSuite:
         with store.staging.read(first) as (one, _), store.staging.read(second) as (two, _):
             assert (bytes(one), bytes(two)) == (b"one", b"two")
 
-    def test_does_not_find_what_was_not_committed(self, store: Store) -> None:
+    def test_does_not_find_what_was_not_committed(self, store: Cache) -> None:
         store.staging.discard(written(store, b"a cat"))
         written(store, b"a dog")
         assert store.find(CAT) is None
 
-    def test_discards_twice_and_an_unknown_id(self, store: Store) -> None:
+    def test_discards_twice_and_an_unknown_id(self, store: Cache) -> None:
         ticket = written(store, b"a cat")
         store.staging.discard(ticket)
         store.staging.discard(ticket)
         store.staging.discard(StagingId("a stranger"))
 
     @pytest.mark.parametrize("ticket", ["", "a stranger", "../../escape", "\0"])
-    def test_refuses_an_unknown_id(self, store: Store, ticket: str) -> None:
+    def test_refuses_an_unknown_id(self, store: Cache, ticket: str) -> None:
         with pytest.raises(CacheError):
             store.staging.write(StagingId(ticket), b"")
         with pytest.raises(CacheError), store.staging.read(StagingId(ticket)):
@@ -219,7 +219,7 @@ class StoreSuite:
                 store, Verified(facts(b""), StagingId(ticket)), CAT, HEAD, request_time=0, response_time=0
             )
 
-    def test_a_commit_spends_the_id(self, store: Store) -> None:
+    def test_a_commit_spends_the_id(self, store: Cache) -> None:
         ticket = written(store, b"a cat")
         verified = Verified(facts(b"a cat"), ticket)
         keep_proved(store, verified, CAT, HEAD, request_time=0, response_time=0)
@@ -230,7 +230,7 @@ class StoreSuite:
             keep_proved(store, verified, CAT, HEAD, request_time=0, response_time=0)
         assert store.find(CAT) is not None
 
-    def test_commits_only_the_bytes_that_were_verified(self, store: Store) -> None:
+    def test_commits_only_the_bytes_that_were_verified(self, store: Cache) -> None:
         for proof in (facts(b"a dog"), facts(b"a ca")):
             with pytest.raises(CacheError):
                 keep_proved(
@@ -243,13 +243,13 @@ class StoreSuite:
                 )
             assert store.find(CAT) is None
 
-    def test_a_key_has_what_was_committed_last(self, store: Store) -> None:
+    def test_a_key_has_what_was_committed_last(self, store: Cache) -> None:
         keep(store, CAT, b"a cat")
         later = keep(store, CAT, b"an older cat")
         assert store.find(CAT) == later
         assert self.bytes_of(store, later) == b"an older cat"
 
-    def test_finds_the_variant_that_the_request_selects(self, store: Store) -> None:
+    def test_finds_the_variant_that_the_request_selects(self, store: Cache) -> None:
         head = Head(HEAD.url, 200, (("vary", "Accept"),))
         for number, name in enumerate(("image/webp", "image/png")):
             proof = Verified(facts(name.encode()), written(store, name.encode()))
@@ -276,7 +276,7 @@ class StoreSuite:
         assert refreshed is not None
         assert (refreshed.vary_values, refreshed.response_time) == (webp.vary_values, 21)
 
-    def test_a_response_without_vary_replaces_every_variant(self, store: Store) -> None:
+    def test_a_response_without_vary_replaces_every_variant(self, store: Cache) -> None:
         for number, selected in enumerate(((("a", "1"),), (("a", "2"),), ())):
             name = f"{number}".encode()
             head = Head(HEAD.url, 200, (("vary", "a"),) if selected else ())
@@ -288,7 +288,7 @@ class StoreSuite:
             assert self.bytes_of(store, found) == b"2"
 
     @pytest.mark.parametrize("last", ["", "de", "en"])
-    def test_of_one_commit_the_later_entry_of_a_key_counts_as_later(self, store: Store, last: str) -> None:
+    def test_of_one_commit_the_later_entry_of_a_key_counts_as_later(self, store: Cache, last: str) -> None:
         varying = Head(HEAD.url, 200, (("vary", "accept-language"),))
         filings = []
         for value in ("", "en", "de", last):
@@ -305,13 +305,13 @@ class StoreSuite:
                 assert found is not None
                 assert self.bytes_of(store, found) == f"{value if last else 'any'} of many".encode()
 
-    def test_two_keys_may_have_the_same_bytes(self, store: Store) -> None:
+    def test_two_keys_may_have_the_same_bytes(self, store: Cache) -> None:
         cat = keep(store, CAT, b"a pet")
         dog = keep(store, DOG, b"a pet")
         assert store.path(cat) == store.path(dog)
         assert (store.find(CAT), store.find(DOG)) == (cat, dog)
 
-    def test_each_key_has_its_own_checks(self, store: Store) -> None:
+    def test_each_key_has_its_own_checks(self, store: Cache) -> None:
         for key, verified in ((CAT, ("length", "structure")), (DOG, ())):
             proof = Verified(facts(b"a pet", verified=verified), written(store, b"a pet"))
             keep_proved(store, proof, key, HEAD, request_time=0, response_time=0)
@@ -320,20 +320,20 @@ class StoreSuite:
             assert found is not None
             assert found.facts.verified == verified
 
-    def test_does_not_find_bytes_that_are_gone(self, store: Store) -> None:
+    def test_does_not_find_bytes_that_are_gone(self, store: Cache) -> None:
         self.lose(store, keep(store, CAT, b"a cat"))
         assert store.find(CAT) is None
         assert self.bytes_of(store, keep(store, CAT, b"a cat")) == b"a cat"
         assert store.find(CAT) is not None
 
     @pytest.mark.parametrize("data", [b"", b"a", b"a dog", b"a cat and more"])
-    def test_does_not_find_changed_bytes_and_replaces_them(self, store: Store, data: bytes) -> None:
+    def test_does_not_find_changed_bytes_and_replaces_them(self, store: Cache, data: bytes) -> None:
         self.change(store, keep(store, CAT, b"a cat"), data)
         assert store.find(CAT) is None
         assert self.bytes_of(store, keep(store, CAT, b"a cat")) == b"a cat"
         assert store.find(CAT) is not None
 
-    def test_a_304_refreshes_the_fields_it_names(self, store: Store) -> None:
+    def test_a_304_refreshes_the_fields_it_names(self, store: Cache) -> None:
         of_bytes = (("content-type", "image/webp"), ("content-length", "5"))
         stored = (*of_bytes, ("age", "1"), ("age", "2"), ("x", "y"))
         entry = keep(store, CAT, b"a cat", Head("https://cdn.example/cat.webp", 200, stored))
@@ -345,7 +345,7 @@ class StoreSuite:
         assert fresh == Entry(CAT, entry.facts, Head("https://cdn.example/cat.webp", 200, headers), 20, 21)
         assert store.find(CAT) == fresh
 
-    def test_a_304_does_not_change_fields_of_the_connection(self, store: Store) -> None:
+    def test_a_304_does_not_change_fields_of_the_connection(self, store: Cache) -> None:
         entry = keep(store, CAT, b"a cat")
         fields = (
             ("connection", "close, X-Hop"),
@@ -356,13 +356,13 @@ class StoreSuite:
         fresh = refresh(entry, Head(HEAD.url, 304, fields), store, request_time=20, response_time=21)
         assert fresh.head.headers == (("content-type", "image/webp"), ("etag", '"2"'))
 
-    def test_refreshing_a_replaced_entry_leaves_the_newer_one(self, store: Store) -> None:
+    def test_refreshing_a_replaced_entry_leaves_the_newer_one(self, store: Cache) -> None:
         old = keep(store, CAT, b"a cat")
         new = keep(store, CAT, b"an older cat")
         refresh(old, Head(HEAD.url, 304, (("x", "y"),)), store, request_time=20, response_time=21)
         assert store.find(CAT) == new
 
-    def test_resumes_a_suspended_body_once(self, store: Store) -> None:
+    def test_resumes_a_suspended_body_once(self, store: Cache) -> None:
         ticket = written(store, b"a ", b"c")
         store.staging.make_resumable(ticket, CAT, HEAD)
         store.staging.make_resumable(ticket, CAT, HEAD)
@@ -391,7 +391,7 @@ class StoreSuite:
         assert self.bytes_of(store, entry) == b"a cat"
         assert store.staging.resume(CAT) is None
 
-    def test_does_not_resume_a_body_that_is_unmarked_or_discarded(self, store: Store) -> None:
+    def test_does_not_resume_a_body_that_is_unmarked_or_discarded(self, store: Cache) -> None:
         store.staging.suspend(written(store, b"a c"))
         ticket = written(store, b"a c")
         store.staging.make_resumable(ticket, CAT, HEAD)
@@ -402,7 +402,7 @@ class StoreSuite:
         with pytest.raises(CacheError):
             store.staging.make_resumable(ticket, CAT, HEAD)
 
-    def test_stores_the_whole_head(self, store: Store) -> None:
+    def test_stores_the_whole_head(self, store: Cache) -> None:
         head = Head("https://h.example/é\ud800", 200, (("x", "caf\xe9\n\0"), ("x", '"2"'), ("", "")))
         ticket = written(store, b"a c")
         store.staging.make_resumable(ticket, CAT, head)
@@ -411,7 +411,7 @@ class StoreSuite:
         assert partial is not None
         assert partial.head == head
 
-    def test_yields_substitutes_of_the_same_source_set(self, store: Store) -> None:
+    def test_yields_substitutes_of_the_same_source_set(self, store: Cache) -> None:
         offered = tuple(Rendition(Key(f"{CAT}?w={width}"), width) for width in (240, 480, 960))
 
         def kept(rendition: Rendition, *, real: int) -> Entry:
@@ -436,7 +436,7 @@ class StoreSuite:
         self.lose(store, middle)
         assert found(*offered, least=200) == [(offered[2], widest)]
 
-    def test_a_lease_has_one_holder_until_it_is_released(self, store: Store) -> None:
+    def test_a_lease_has_one_holder_until_it_is_released(self, store: Cache) -> None:
         keep(store, DOG, b"a dog")
         fields = (("accept-language", "de"),)
         first, other = store.acquire(CAT, ()), store.acquire(CAT, fields)
@@ -456,14 +456,14 @@ class StoreSuite:
         store.close()
         assert store.acquire(CAT, ()).ours
 
-    def test_closing_discards_what_was_not_committed(self, store: Store) -> None:
+    def test_closing_discards_what_was_not_committed(self, store: Cache) -> None:
         ticket = written(store, b"a cat")
         store.close()
         with pytest.raises(CacheError):
             store.staging.write(ticket, b"more")
         store.close()
 
-    def test_many_threads_may_use_one_store(self, store: Store) -> None:
+    def test_many_threads_may_use_one_store(self, store: Cache) -> None:
         keys = [Key(f"https://photos.example/{number}.webp") for number in range(24)]
 
         def work(key: Key) -> bool:
@@ -478,7 +478,7 @@ class StoreSuite:
             assert found is not None
             assert self.bytes_of(store, found) == key.encode()
 
-    def test_finds_an_entry_as_it_was_committed(self, store: Store) -> None:
+    def test_finds_an_entry_as_it_was_committed(self, store: Cache) -> None:
         @settings(max_examples=40, deadline=None)
         @given(_HEADS, _FACTS, _TIMES, _TIMES)
         def check(head: Head, seen: Facts, request_time: float, response_time: float) -> None:

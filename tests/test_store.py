@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgfetch.model.image import Entry
-    from keeping import Cache as Store
+    from keeping import Cache
 
 
 class TestDiskStore(StoreSuite):
     @pytest.fixture
-    def store(self, tmp_path: Path) -> Iterator[Store]:
+    def store(self, tmp_path: Path) -> Iterator[Cache]:
         store = DiskStore(tmp_path / "cache")
         yield store
         store.close()
@@ -29,17 +29,17 @@ class TestDiskStore(StoreSuite):
 
 class TestMemoryStore(StoreSuite):
     @pytest.fixture
-    def store(self) -> Store:
+    def store(self) -> Cache:
         return MemoryStore()
 
-    def bytes_of(self, store: Store, entry: Entry) -> bytes:
+    def bytes_of(self, store: Cache, entry: Entry) -> bytes:
         assert isinstance(store, MemoryStore)
         return store.objects[entry.facts.sha256]
 
-    def lose(self, store: Store, entry: Entry) -> None:
+    def lose(self, store: Cache, entry: Entry) -> None:
         assert isinstance(store, MemoryStore)
         del store.objects[entry.facts.sha256]
 
-    def change(self, store: Store, entry: Entry, data: bytes) -> None:
+    def change(self, store: Cache, entry: Entry, data: bytes) -> None:
         assert isinstance(store, MemoryStore)
         store.objects[entry.facts.sha256] = data
