@@ -1,4 +1,4 @@
-"""The doorstep says what the program would say, or nothing."""
+"""The fast path prints what the program would print, or leaves the answer to it."""
 
 from __future__ import annotations
 
@@ -34,15 +34,15 @@ LASTING = (("cache-control", "max-age=86400"),)
 
 @pytest.fixture(autouse=True)
 def home(home: Path) -> Path:
-    """A directory whose cache holds a cat and a dog, and which nobody has written to for a while."""
+    """A directory whose cache has a cat and a dog, and an index that was written a while ago."""
     with closing(DiskStore("cache")) as store:
-        keep(store, CAT, b"a cat")
-        keep(store, DOG, b"a dog")
+        store_image(store, CAT, b"a cat")
+        store_image(store, DOG, b"a dog")
     rest()
     return home
 
 
-def keep(
+def store_image(
     store: DiskStore,
     url: str,
     data: bytes,
@@ -59,12 +59,12 @@ def keep(
 
 
 def rest(seconds: float = 10) -> None:
-    """Let the index lie still for so long."""
+    """Make the last write to the index so many seconds old."""
     now = time()
     os.utime(f"cache/{INDEX}", (now - seconds, now - seconds))
 
 
-def place(url: str) -> str:
+def path_of(url: str) -> str:
     with closing(DiskStore("cache")) as store:
         entry = store.find(Key(url))
         assert entry is not None
@@ -72,7 +72,7 @@ def place(url: str) -> str:
 
 
 def check(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
-    """What the doorstep answers, which is what the program says."""
+    """Return what the fast path answers, which is what the program prints."""
     paths = answer(arguments)
     assert paths is not None
     capsys.readouterr()
@@ -82,7 +82,7 @@ def check(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
     return paths
 
 
-# What it answers
+# Cases that it answers
 
 
 @pytest.mark.parametrize(
@@ -98,21 +98,19 @@ def check(capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
     ],
     ids=" ".join,
 )
-def test_a_plain_get_is_answered_at_the_doorstep(
-    words: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert check(capsys, "get", *words) == [place(CAT)]
+def test_answers_a_plain_get(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(capsys, "get", *words) == [path_of(CAT)]
 
 
-def test_several_are_answered_where_nobody_wants_them_counted(capsys: pytest.CaptureFixture[str]) -> None:
-    assert check(capsys, "get", "-q", CAT, DOG, CAT) == [place(CAT), place(DOG), place(CAT)]
+def test_answers_several_if_no_summary_is_wanted(capsys: pytest.CaptureFixture[str]) -> None:
+    assert check(capsys, "get", "-q", CAT, DOG, CAT) == [path_of(CAT), path_of(DOG), path_of(CAT)]
     assert answer(["get", CAT, DOG]) is None
 
 
-def test_a_variable_may_name_the_cache(
+def test_takes_the_cache_from_a_variable(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, home: Path
 ) -> None:
-    path = place(CAT)
+    path = path_of(CAT)
     monkeypatch.setenv("IMGFETCH_CACHE", f"{home}/cache")
     elsewhere = home / "elsewhere"
     elsewhere.mkdir()
@@ -120,25 +118,27 @@ def test_a_variable_may_name_the_cache(
     assert check(capsys, "get", CAT) == [path]
 
 
-def test_an_index_that_others_have_open_is_read_as_well(capsys: pytest.CaptureFixture[str]) -> None:
+def test_reads_an_index_that_another_process_has_open(capsys: pytest.CaptureFixture[str]) -> None:
     with closing(DiskStore("cache")) as other:
-        keep(other, "https://photos.example/bird.webp", b"a bird")
+        store_image(other, "https://photos.example/bird.webp", b"a bird")
         assert Path(f"cache/{INDEX}-wal").exists()
         assert check(capsys, "get", "https://photos.example/bird.webp") == [
-            place("https://photos.example/bird.webp")
+            path_of("https://photos.example/bird.webp")
         ]
 
 
-def test_nothing_is_written() -> None:
+def test_writes_nothing() -> None:
     before = {path: path.stat().st_mtime_ns for path in Path().rglob("*")}
     assert answer(["get", CAT]) is not None
     assert answer(["get", "https://photos.example/none.webp"]) is None
     assert {path: path.stat().st_mtime_ns for path in Path().rglob("*")} == before
 
 
-def test_a_304_is_heard_of() -> None:
+def test_answers_after_a_304() -> None:
     with closing(DiskStore("cache")) as store:
-        old = keep(store, CAT, b"a cat", (("cache-control", "max-age=60"),), response_time=time() - 100)
+        old = store_image(
+            store, CAT, b"a cat", (("cache-control", "max-age=60"),), response_time=time() - 100
+        )
         rest()
         assert answer(["get", CAT]) is None
         now = time()
@@ -147,7 +147,7 @@ def test_a_304_is_heard_of() -> None:
     assert answer(["get", CAT]) is not None
 
 
-# What it leaves to the program
+# Cases that it leaves to the program
 
 
 @pytest.mark.parametrize(
@@ -185,7 +185,7 @@ def test_a_304_is_heard_of() -> None:
     ],
     ids=lambda words: ascii(" ".join(words)),
 )
-def test_other_words_are_left_to_the_program(words: list[str]) -> None:
+def test_leaves_other_arguments(words: list[str]) -> None:
     assert answer(words) is None
 
 
@@ -201,39 +201,41 @@ def test_other_words_are_left_to_the_program(words: list[str]) -> None:
         (LASTING, -5),
     ],
 )
-def test_what_is_not_fresh_for_everybody_is_left_to_the_program(
+def test_leaves_a_response_that_is_not_fresh_for_any_request(
     headers: tuple[tuple[str, str], ...], age: float
 ) -> None:
     with closing(DiskStore("cache")) as store:
-        keep(store, CAT, b"a cat", headers, response_time=time() - age)
+        store_image(store, CAT, b"a cat", headers, response_time=time() - age)
     rest()
     assert answer(["get", CAT]) is None
 
 
-def test_variants_are_left_to_the_program() -> None:
+def test_leaves_variants() -> None:
     with closing(DiskStore("cache")) as store:
         for language in ("be", "de"):
             chosen = (("accept-language", language),)
-            keep(store, CAT, language.encode(), (*LASTING, ("vary", "accept-language")), selected=chosen)
+            store_image(
+                store, CAT, language.encode(), (*LASTING, ("vary", "accept-language")), selected=chosen
+            )
     rest()
     assert answer(["get", CAT]) is None
 
 
 @pytest.mark.parametrize(("files", "size", "plain"), [(4, 9, True), (5, 9, False), (5, MOST_BYTES + 1, True)])
-def test_what_may_be_a_picture_of_no_picture_is_left_to_the_program(
+def test_leaves_a_possible_placeholder(
     files: int, size: int, plain: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     urls = [f"https://h.example/{number}.webp" for number in range(files)]
     with closing(DiskStore("cache")) as store:
         for url in urls:
-            keep(store, url, b"x" * size)
+            store_image(store, url, b"x" * size)
     rest()
     assert (answer(["get", urls[0]]) is not None) is plain
     main(["get", urls[0]])
     assert ("repeated" in capsys.readouterr().err) is not plain
 
 
-def test_a_use_that_is_to_be_written_down_is_left_to_the_program() -> None:
+def test_leaves_an_access_that_has_to_be_persisted() -> None:
     for ago, plain in ((3500, True), (3700, False), (-3700, False)):
         with closing(sqlite3.connect(f"cache/{INDEX}")) as connection:
             connection.execute("UPDATE object SET used_at = ?", (int(time() - ago),))
@@ -242,18 +244,18 @@ def test_a_use_that_is_to_be_written_down_is_left_to_the_program() -> None:
         assert (answer(["get", CAT]) is not None) is plain
 
 
-def test_what_was_proved_less_far_is_left_to_the_program() -> None:
+def test_leaves_what_was_verified_less() -> None:
     with closing(DiskStore("cache")) as store:
-        keep(store, CAT, b"a cat", verified=("length", "structure"))
+        store_image(store, CAT, b"a cat", verified=("length", "structure"))
     rest()
     assert answer(["get", CAT]) is None
 
 
 @pytest.mark.parametrize("character", ["\\", "^", "{", '"', "?'"])
-def test_what_a_browser_would_spell_otherwise_is_left_to_the_program(character: str) -> None:
+def test_leaves_a_url_that_a_browser_spells_otherwise(character: str) -> None:
     url = f"https://photos.example/a{character}cat.webp"
     with closing(DiskStore("cache")) as store:
-        keep(store, url, b"a cat")
+        store_image(store, url, b"a cat")
     rest()
     assert answer(["get", url]) is None
 
@@ -262,42 +264,42 @@ def test_what_a_browser_would_spell_otherwise_is_left_to_the_program(character: 
     ("name", "text"),
     [("imgfetch.toml", ""), ("pyproject.toml", "[tool.imgfetch]\n"), ("pyproject.toml", "# tool.imgfetch")],
 )
-def test_a_configuration_is_left_to_the_program(name: str, text: str) -> None:
+def test_leaves_a_configuration(name: str, text: str) -> None:
     Path(name).write_text(text, encoding="utf-8")
     assert answer(["get", CAT]) is None
 
 
-def test_a_configuration_of_the_user_is_left_to_the_program() -> None:
+def test_leaves_a_configuration_of_the_user() -> None:
     assert answer(["get", CAT]) is not None
     of_user("")
     assert answer(["get", CAT]) is None
 
 
-def test_a_configuration_of_others_is_none(capsys: pytest.CaptureFixture[str]) -> None:
+def test_answers_beside_a_configuration_of_other_tools(capsys: pytest.CaptureFixture[str]) -> None:
     Path("pyproject.toml").write_text("[project]\n", encoding="utf-8")
     check(capsys, "get", CAT)
 
 
-def test_variables_are_left_to_the_program(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leaves_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMGFETCH_REFRESH", "yes")
     assert answer(["get", CAT]) is None
 
 
-def test_a_file_named_like_a_url_does_not_stand_for_it(capsys: pytest.CaptureFixture[str]) -> None:
+def test_does_not_read_a_file_named_like_a_url(capsys: pytest.CaptureFixture[str]) -> None:
     Path(CAT).parent.mkdir(parents=True)
     Path(CAT).write_text("https://photos.example/other.webp 480w", encoding="utf-8")
     assert answer(["get", CAT]) is not None
     check(capsys, "get", CAT)
 
 
-def test_a_name_no_terminal_should_see_is_left_to_the_program() -> None:
+def test_leaves_a_path_that_is_not_printable() -> None:
     Path("cache").rename("ca\nche")
     assert answer(["get", CAT, "--cache", "ca\nche"]) is None
 
 
 @pytest.mark.parametrize("damage", ["gone", "shorter", "touched", "same size"])
-def test_an_object_that_is_not_as_it_was_is_left_to_the_program(damage: str) -> None:
-    path = Path(place(CAT))
+def test_leaves_an_object_that_has_changed(damage: str) -> None:
+    path = Path(path_of(CAT))
     match damage:
         case "gone":
             path.unlink()
@@ -321,7 +323,7 @@ def test_an_object_that_is_not_as_it_was_is_left_to_the_program(damage: str) -> 
         "DROP TABLE object",
     ],
 )
-def test_an_index_that_makes_no_sense_is_left_to_the_program(statement: str) -> None:
+def test_leaves_an_index_that_is_not_ours(statement: str) -> None:
     with closing(sqlite3.connect(f"cache/{INDEX}", isolation_level=None)) as connection:
         connection.execute("PRAGMA foreign_keys = OFF")
         connection.execute(statement)
@@ -329,7 +331,7 @@ def test_an_index_that_makes_no_sense_is_left_to_the_program(statement: str) -> 
     assert answer(["get", CAT]) is None
 
 
-def test_an_index_that_may_be_being_written_to_is_left_to_the_program() -> None:
+def test_leaves_an_index_that_may_be_written_to_now() -> None:
     rest(0)
     assert answer(["get", CAT]) is None
     rest()
@@ -337,27 +339,27 @@ def test_an_index_that_may_be_being_written_to_is_left_to_the_program() -> None:
     assert answer(["get", CAT]) is None
 
 
-def test_an_index_that_is_written_to_meanwhile_is_left_to_the_program() -> None:
+def test_leaves_an_index_that_is_written_to_meanwhile() -> None:
     class Keys(list[str]):
         """Keys during whose lookup another process stores something."""
 
         def __len__(self) -> int:
             with closing(DiskStore("cache")) as other:
-                keep(other, CAT, b"another cat")
+                store_image(other, CAT, b"another cat")
             return super().__len__()
 
-    assert lookup_paths("cache", [CAT], now=time()) == [place(CAT)]
+    assert lookup_paths("cache", [CAT], now=time()) == [path_of(CAT)]
     assert lookup_paths("cache", Keys([CAT]), now=time()) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"no index at all" * 100])
-def test_a_damaged_index_is_left_to_the_program(content: bytes) -> None:
+def test_leaves_a_damaged_index(content: bytes) -> None:
     Path(f"cache/{INDEX}").write_bytes(content)
     rest()
     assert answer(["get", CAT]) is None
 
 
-# Both ways, for any words
+# Any arguments
 
 WORDS = st.sampled_from(
     [
@@ -380,17 +382,17 @@ WORDS = st.sampled_from(
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=100)
 @given(words=st.lists(WORDS, min_size=1, max_size=5))
-def test_any_words_are_answered_as_the_program_does_or_not_at_all(
+def test_answers_any_arguments_as_the_program_does_or_not_at_all(
     words: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
     if answer(["get", *words]) is not None:
         check(capsys, "get", *words)
 
 
-# What it costs
+# Costs
 
 
-def test_a_warm_hit_imports_next_to_nothing() -> None:
+def test_imports_next_to_nothing_for_a_hit() -> None:
     program = (
         "import sys; before = set(sys.modules); from imgfetch.cli import main; code = main(sys.argv[1:]);"
         "print(code, *sorted(set(sys.modules) - before), file=sys.stderr)"
@@ -399,7 +401,7 @@ def test_a_warm_hit_imports_next_to_nothing() -> None:
         [sys.executable, "-c", program, "get", CAT, "-w", "800"], capture_output=True, text=True, check=True
     )
     code, *modules = ran.stderr.split()
-    assert (code, ran.stdout) == ("0", f"{place(CAT)}\n")
+    assert (code, ran.stdout) == ("0", f"{path_of(CAT)}\n")
     ours = {name for name in modules if name.partition(".")[0] == "imgfetch"}
     assert ours == {
         "imgfetch",

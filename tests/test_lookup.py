@@ -1,4 +1,4 @@
-"""One lookup answers for many keys, and what it answers is what would be found for each of them alone."""
+"""One lookup answers for many keys what `Store.find` would answer for each of them alone."""
 
 from __future__ import annotations
 
@@ -73,8 +73,8 @@ _ODD = st.tuples(
     st.sampled_from([None, 30.0]),
     st.sampled_from(["", "https://h.example/removed.png"]),
 )
-_KEPT = st.lists(st.one_of(_ORDINARY, _ODD), min_size=3, max_size=12)
-_ASKED = st.lists(
+_ENTRIES = st.lists(st.one_of(_ORDINARY, _ODD), min_size=3, max_size=12)
+_REQUESTED = st.lists(
     st.tuples(
         st.sampled_from([*_URLS, "https://h\0/", f"{_URLS[0]}?utm_x=1"]),
         st.sampled_from([None, 480, 1000]),
@@ -93,7 +93,7 @@ _SETTINGS = st.builds(
     key_ignore=st.sampled_from([(), ("utm_*",)]),
     robots=st.sampled_from(["", "imgfetch"]),
 )
-_Kept = tuple[
+_StoredImage = tuple[
     str,
     bytes,
     Format,
@@ -105,26 +105,28 @@ _Kept = tuple[
     float | None,
     str,
 ]
-_Asked = list[tuple[str, int | None, Digest | None]]
+_Requested = list[tuple[str, int | None, Digest | None]]
 
 
-def check(store: Cache, kept: list[_Kept], asked: _Asked, wanted: Settings, later: float) -> int:
-    """Keep some, ask for others together and one by one; how many were answered together."""
-    for url, data, form, width, verified, status, fields, selected, bound, found in kept:
+def check(
+    store: Cache, entries: list[_StoredImage], requested: _Requested, wanted: Settings, later: float
+) -> int:
+    """Store some, look others up together and one by one; return the number of hits."""
+    for url, data, form, width, verified, status, fields, selected, bound, found in entries:
         seen = Facts(form, width, width, 1, len(data), digest(data), verified)
         head = Head(found or url, status, fields)
         proof = Verified(seen, written(store, data))
         keep_proved(
             store, proof, Key(url), head, request_time=T - 1, response_time=T, selected=selected, bound=bound
         )
-    choices = [_choice(url, width) for url, width, _ in asked]
+    choices = [_choice(url, width) for url, width, _ in requested]
     together = look_up(choices, store, wanted, now=T + later)
-    for choice, (_, _, sha256) in zip(choices, asked, strict=True):
+    for choice, (_, _, sha256) in zip(choices, requested, strict=True):
         alone = serve_stored(choice, store, wanted, now=T + later, sha256=sha256)
         assert serve_stored(choice, store, wanted, now=T + later, sha256=sha256, lookup=together) == alone
-        asked_with = wanted_of(choice.candidate, wanted, sha256)
-        considered = consult(choice.url, store, asked_with, wanted, now=T + later)
-        assert consult(choice.url, store, asked_with, wanted, now=T + later, seen=together) == considered
+        requirements = wanted_of(choice.candidate, wanted, sha256)
+        considered = consult(choice.url, store, requirements, wanted, now=T + later)
+        assert consult(choice.url, store, requirements, wanted, now=T + later, seen=together) == considered
     return len(together.hits)
 
 
@@ -137,24 +139,24 @@ _LATER = st.sampled_from([0.0, 29.0, 59.0, -1.0, -100.0, 1e6])
 
 
 @settings(deadline=None, max_examples=400)
-@given(_KEPT, _ASKED, _SETTINGS, _LATER)
-def test_what_is_seen_together_is_served_as_what_is_found_alone(
-    kept: list[_Kept], asked: _Asked, wanted: Settings, later: float
+@given(_ENTRIES, _REQUESTED, _SETTINGS, _LATER)
+def test_serves_the_same_with_and_without_a_common_lookup(
+    entries: list[_StoredImage], requested: _Requested, wanted: Settings, later: float
 ) -> None:
-    check(MemoryStore(), kept, asked, wanted, later)
+    check(MemoryStore(), entries, requested, wanted, later)
 
 
 @settings(deadline=None, max_examples=25)
-@given(_KEPT, _ASKED, _SETTINGS, _LATER)
-def test_so_it_is_on_disk_where_as_much_is_seen_together(
-    kept: list[_Kept], asked: _Asked, wanted: Settings, later: float
+@given(_ENTRIES, _REQUESTED, _SETTINGS, _LATER)
+def test_the_store_on_disk_has_the_hits_of_the_store_in_memory(
+    entries: list[_StoredImage], requested: _Requested, wanted: Settings, later: float
 ) -> None:
-    together = check(MemoryStore(), kept, asked, wanted, later)
+    together = check(MemoryStore(), entries, requested, wanted, later)
     with tempfile.TemporaryDirectory() as folder, closing(DiskStore(folder)) as store:
-        assert check(store, kept, asked, wanted, later) == together
+        assert check(store, entries, requested, wanted, later) == together
 
 
-def test_what_was_seen_a_while_ago_is_looked_at_again() -> None:
+def test_an_old_lookup_is_not_used() -> None:
     store, wanted = MemoryStore(), Settings()
     seen = Facts(Format.WEBP, 480, 480, 1, 5, digest(b"small"), ("structure", "decode"))
     head = Head(_URLS[0], 200, (("cache-control", "max-age=60"),))
@@ -206,7 +208,7 @@ def test_all_that_is_stored_is_a_sound_row(headers: tuple[tuple[str, str], ...])
         "DELETE FROM object",
     ],
 )
-def test_a_row_that_is_not_sound_is_no_hit(statement: str, tmp_path: Path) -> None:
+def test_a_row_that_is_not_sound_is_not_a_hit(statement: str, tmp_path: Path) -> None:
     now = time.time()
     with closing(DiskStore(tmp_path)) as store:
         stored(store, KEYS[0], b"a cat", at=now - 10)
@@ -292,7 +294,7 @@ def test_a_source_that_is_spelled_otherwise_is_read(spelling: str, tmp_path: Pat
         {"lock": Lock()},
     ],
 )
-def test_where_more_than_usual_is_wanted_the_hit_is_judged(
+def test_a_hit_is_judged_where_more_than_usual_is_wanted(
     other: dict[str, Any], tmp_path: Path, cats: list[Path]
 ) -> None:
     assert cats
