@@ -49,8 +49,9 @@ from imgfetch.model.request import Head
 from imgfetch.model.values import Digest, Key
 from imgfetch.rules.policy.fetch_policy import fresh_until
 from imgfetch.store.disk_store import DiskStore
-from imgfetch.store.index import Index, rows
+from imgfetch.store.index import Index
 from imgfetch.store.index import entries as statements
+from imgfetch.store.index.rows import lines
 from imgfetch.store.layout import INDEX
 from showing import figure, put, table
 
@@ -185,24 +186,25 @@ def _fill_index(root: Path, count: int) -> None:
     with closing(DiskStore(root)) as store:
         store.staging.discard(store.staging.open())
     model = _entry(_key(0), b"")
-    fields = (
-        480,
-        320,
-        1,
-        "length structure decode",
-        model.head.url,
-        200,
-        rows.lines(model.head.headers),
-    )
-    times = (model.request_time, model.response_time, "", None, fresh_until(model))
+    fields = (480, 320, 1, "length structure decode", model.head.url, 200, lines(model.head.headers))
+    times = (model.request_time, model.response_time)
     with closing(sqlite3.connect(root / INDEX, isolation_level=None)) as connection:
         connection.execute("PRAGMA synchronous = OFF")
         connection.execute("BEGIN")
         digests = (f"{number:064x}" for number in range(count))
-        connection.executemany(statements._PUT_OBJECT, ((digest, "webp", 26_000, 0) for digest in digests))
         connection.executemany(
-            statements._PUT_ENTRY,
-            ((_key(number), f"{number:064x}", *fields, *times) for number in range(count)),
+            "INSERT INTO object VALUES (?, 'webp', 26000, 0, 0, 0)", ((digest,) for digest in digests)
+        )
+        connection.executemany(
+            """
+            INSERT INTO entry (key, sha256, width, height, frames, verified, url, status, headers,
+                request_time, response_time, fresh_until)
+            VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+            """,
+            (
+                (_key(number), f"{number:064x}", *fields, *times, fresh_until(model))
+                for number in range(count)
+            ),
         )
         connection.execute("COMMIT")
 
@@ -213,19 +215,19 @@ def _look_up(root: Path, count: int, rounds: int) -> list[float]:
     opening = []
     for _ in range(rounds):
         start = perf_counter()
-        with closing(Index(path, building="", busy_timeout=1)) as index:
-            assert index.find(_key(chance.randrange(count)))
+        with closing(Index(path, building="", busy_timeout=1, elapsed=perf_counter)) as index:
+            assert index.entries.find(_key(chance.randrange(count)))
             opening.append(perf_counter() - start)
     ours, bare, memory = [], [], []
     with (
-        closing(Index(path, building="", busy_timeout=1)) as index,
+        closing(Index(path, building="", busy_timeout=1, elapsed=perf_counter)) as index,
         closing(sqlite3.connect(path, isolation_level=None)) as connection,
     ):
         for _ in range(rounds):
             bare.append(
-                _each(lambda key: connection.execute(statements._FIND, (key,)).fetchall(), chance, count)
+                _each(lambda key: connection.execute(statements._FIND_ANY, (key,)).fetchall(), chance, count)
             )
-            ours.append(_each(index.find, chance, count))
+            ours.append(_each(index.entries.find, chance, count))
             memory.append(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1000)
     lookup, query = statistics.median(ours), statistics.median(bare)
     return [

@@ -103,7 +103,7 @@ class StagedBody:
 
     @property
     def is_marked(self) -> bool:
-        """Whether the response is known that these bytes begin."""
+        """True if the response is known that these bytes begin."""
         return self._mark is not None or self._note is not None
 
     def mark(self, key: Key, head: Head) -> None:
