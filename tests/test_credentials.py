@@ -639,7 +639,7 @@ def test_explain_says_what_get_would_do_with_the_same_headers(
     assert (told["action"], told["held"]) == ("serve", True)
     _, text, _ = run(capsys, "explain", url)
     assert "with other credentials" in text
-    assert "a get would ask" in text
+    assert "get would send a request" in text
     _, text, _ = run(capsys, "explain", named(url, "u:p"))
     assert ("authorization: …" in text, basic("u:p") in text) == (True, False)
     _, text, _ = run(capsys, "explain", url, "--header-for", origin.url, "X-Api-Key: SECRET")
