@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 
 ROUNDS = int(os.environ.get("IMGFETCH_CRASH_ROUNDS", "20"))
-"""How often a writer is killed; more make the search for a bad instant longer."""
+"""Times that a writer is killed; more make the search for a bad instant longer."""
 
 HERE = Path(__file__).parent
 
 
 def fails(reason: ErrorKind, work: Callable[[], object], *named: object) -> str:
-    """`work` fails for that reason, in one line that names these things."""
+    """Check that `work` fails for that reason, in one line that names these things."""
     with pytest.raises(CacheError) as caught:
         work()
     text = str(caught.value)
@@ -42,7 +42,7 @@ def fails(reason: ErrorKind, work: Callable[[], object], *named: object) -> str:
 
 
 def tree(folder: Path) -> dict[str, bytes | None]:
-    """Everything below a folder, and the bytes of its files."""
+    """Return everything below a folder, with the bytes of its files."""
     return {
         str(path.relative_to(folder)): path.read_bytes() if path.is_file() else None
         for path in folder.rglob("*")
@@ -80,13 +80,13 @@ _CHILD = """
 
 
 def child(code: str, *arguments: object, wrapped_in: tuple[str, ...] = ()) -> list[str]:
-    """The command that runs `code` with `store` open on the cache named first."""
+    """Return the command that runs `code` with `store` open on the cache named first."""
     program = textwrap.dedent(_CHILD).format(tests=str(HERE)) + textwrap.dedent(code)
     return [*wrapped_in, sys.executable, "-B", "-c", program, *map(str, arguments)]
 
 
 def strace(*options: str) -> tuple[str, ...]:
-    """What runs a command under strace; skips the test where that cannot be."""
+    """Return how to run a command under strace; skip the test if that is not possible."""
     path = shutil.which("strace")
     works = path and subprocess.run([path, "-o", "/dev/null", "true"], check=False, capture_output=True)
     if not works or works.returncode != 0:
@@ -99,7 +99,7 @@ def strace(*options: str) -> tuple[str, ...]:
 
 @contextmanager
 def mounted(where: Path, *options: str) -> Iterator[None]:
-    """A file system of our own; skips the test where we may not mount one."""
+    """Mount a file system for the test; skip the test if that is not permitted."""
     where.mkdir(exist_ok=True)
     done = subprocess.run(["mount", *options, str(where)], check=False, capture_output=True)
     if done.returncode != 0:

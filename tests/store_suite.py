@@ -1,6 +1,6 @@
-"""What every store promises, whatever it stands on.
+"""The behaviour of every store.
 
-A test module inherits `StoreSuite` under a name of its own and says how its store is made and damaged.
+A test module inherits `StoreSuite` under a name of its own, and defines how its store is made and damaged.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _HEADS = st.builds(Head, st.text(st.characters(exclude_categories=["Cs"])), st.i
 
 
 class StoreSuite:
-    """Inherit, give a fixture `store`, and say how bytes are looked at, lost and changed."""
+    """Inherit, define a fixture `store`, and how bytes are read, lost and changed."""
 
     def bytes_of(self, store: Cache, entry: Entry) -> bytes:
         return store.path(entry).read_bytes()
@@ -62,21 +62,21 @@ class StoreSuite:
         assert self.bytes_of(store, entry) == b"a cat"
 
     def test_commits_several_and_one_that_fails_harms_no_other(self, store: Cache) -> None:
-        filings = [
+        pending = [
             pending_entry(store, Key(f"{CAT}/{number}"), data)
             for number, data in enumerate((b"a cat", b"a dog", b"a cat", b"a bird", b"a fish"))
         ]
-        store.staging.write(filings[1].verified.staging_id, b"!")
-        spent = filings[4]._replace(key=DOG)
-        kept = store.commit([*filings, spent])
+        store.staging.write(pending[1].verified.staging_id, b"!")
+        spent = pending[4]._replace(key=DOG)
+        kept = store.commit([*pending, spent])
         assert [isinstance(entry, Entry) for entry in kept] == [True, False, True, True, True, False]
-        for each, entry in zip([*filings, spent], kept, strict=True):
+        for each, entry in zip([*pending, spent], kept, strict=True):
             found = store.find(each.key)
             assert found == (entry if isinstance(entry, Entry) else None)
             assert found is None or digest(self.bytes_of(store, found)) == each.verified.facts.sha256
         assert store.commit([]) == []
         with pytest.raises(CacheError):
-            store.staging.write(filings[0].verified.staging_id, b"!")
+            store.staging.write(pending[0].verified.staging_id, b"!")
 
     def test_returns_up_to_a_hundred_keys_of_the_same_bytes(self, store: Cache) -> None:
         assert store.keys_sharing(facts(b"a cat")) == ()
@@ -169,14 +169,14 @@ class StoreSuite:
         assert store.path(keep(store, CAT, b"a cat")).name == f"{digest(b'a cat')}.webp"
 
     def test_appends_bytes_in_order(self, store: Cache) -> None:
-        ticket = store.staging.open()
+        staging_id = store.staging.open()
         chunks = (b"one", b"", b"three", b"x" * 200_000)
-        assert [store.staging.write(ticket, chunk) for chunk in chunks] == [3, 3, 8, 200_008]
+        assert [store.staging.write(staging_id, chunk) for chunk in chunks] == [3, 3, 8, 200_008]
         whole = b"onethree" + b"x" * 200_000
-        with store.staging.read(ticket) as (data, found):
+        with store.staging.read(staging_id) as (data, found):
             assert (bytes(data), found) == (whole, digest(whole))
-        store.staging.write(ticket, b"y")
-        with store.staging.read(ticket) as (data, found):
+        store.staging.write(staging_id, b"y")
+        with store.staging.read(staging_id) as (data, found):
             assert (bytes(data), found) == (whole + b"y", digest(whole + b"y"))
 
     def test_reads_an_empty_body(self, store: Cache) -> None:
@@ -203,29 +203,29 @@ class StoreSuite:
         assert store.find(CAT) is None
 
     def test_discards_twice_and_an_unknown_id(self, store: Cache) -> None:
-        ticket = written(store, b"a cat")
-        store.staging.discard(ticket)
-        store.staging.discard(ticket)
+        staging_id = written(store, b"a cat")
+        store.staging.discard(staging_id)
+        store.staging.discard(staging_id)
         store.staging.discard(StagingId("a stranger"))
 
-    @pytest.mark.parametrize("ticket", ["", "a stranger", "../../escape", "\0"])
-    def test_refuses_an_unknown_id(self, store: Cache, ticket: str) -> None:
+    @pytest.mark.parametrize("staging_id", ["", "a stranger", "../../escape", "\0"])
+    def test_refuses_an_unknown_id(self, store: Cache, staging_id: str) -> None:
         with pytest.raises(CacheError):
-            store.staging.write(StagingId(ticket), b"")
-        with pytest.raises(CacheError), store.staging.read(StagingId(ticket)):
+            store.staging.write(StagingId(staging_id), b"")
+        with pytest.raises(CacheError), store.staging.read(StagingId(staging_id)):
             pass
         with pytest.raises(CacheError):
             keep_proved(
-                store, Verified(facts(b""), StagingId(ticket)), CAT, HEAD, request_time=0, response_time=0
+                store, Verified(facts(b""), StagingId(staging_id)), CAT, HEAD, request_time=0, response_time=0
             )
 
     def test_a_commit_spends_the_id(self, store: Cache) -> None:
-        ticket = written(store, b"a cat")
-        verified = Verified(facts(b"a cat"), ticket)
+        staging_id = written(store, b"a cat")
+        verified = Verified(facts(b"a cat"), staging_id)
         keep_proved(store, verified, CAT, HEAD, request_time=0, response_time=0)
-        store.staging.discard(ticket)
+        store.staging.discard(staging_id)
         with pytest.raises(CacheError):
-            store.staging.write(ticket, b"more")
+            store.staging.write(staging_id, b"more")
         with pytest.raises(CacheError):
             keep_proved(store, verified, CAT, HEAD, request_time=0, response_time=0)
         assert store.find(CAT) is not None
@@ -290,13 +290,13 @@ class StoreSuite:
     @pytest.mark.parametrize("last", ["", "de", "en"])
     def test_of_one_commit_the_later_entry_of_a_key_counts_as_later(self, store: Cache, last: str) -> None:
         varying = Head(HEAD.url, 200, (("vary", "accept-language"),))
-        filings = []
+        pending = []
         for value in ("", "en", "de", last):
             of_any = pending_entry(store, CAT, f"{value or 'any'} of many".encode())
-            filings.append(
+            pending.append(
                 of_any._replace(head=varying, vary_values=(("accept-language", value),)) if value else of_any
             )
-        assert not [kept for kept in store.commit(filings) if isinstance(kept, CacheError)]
+        assert not [kept for kept in store.commit(pending) if isinstance(kept, CacheError)]
         for value in ("de", "en", "fr"):
             found = store.find(CAT, (("accept-language", value),))
             if last and value == "fr":
@@ -363,15 +363,15 @@ class StoreSuite:
         assert store.find(CAT) == new
 
     def test_resumes_a_suspended_body_once(self, store: Cache) -> None:
-        ticket = written(store, b"a ", b"c")
-        store.staging.make_resumable(ticket, CAT, HEAD)
-        store.staging.make_resumable(ticket, CAT, HEAD)
+        staging_id = written(store, b"a ", b"c")
+        store.staging.make_resumable(staging_id, CAT, HEAD)
+        store.staging.make_resumable(staging_id, CAT, HEAD)
         assert store.staging.resume(CAT) is None
-        assert store.staging.write(ticket, b"a") == 4
-        store.staging.suspend(ticket)
-        store.staging.suspend(ticket)
+        assert store.staging.write(staging_id, b"a") == 4
+        store.staging.suspend(staging_id)
+        store.staging.suspend(staging_id)
         with pytest.raises(CacheError):
-            store.staging.write(ticket, b"t")
+            store.staging.write(staging_id, b"t")
         assert (store.find(CAT), store.staging.resume(DOG)) == (None, None)
         partial = store.staging.resume(CAT)
         assert partial is not None
@@ -393,20 +393,20 @@ class StoreSuite:
 
     def test_does_not_resume_a_body_that_is_unmarked_or_discarded(self, store: Cache) -> None:
         store.staging.suspend(written(store, b"a c"))
-        ticket = written(store, b"a c")
-        store.staging.make_resumable(ticket, CAT, HEAD)
-        store.staging.discard(ticket)
-        store.staging.suspend(ticket)
+        staging_id = written(store, b"a c")
+        store.staging.make_resumable(staging_id, CAT, HEAD)
+        store.staging.discard(staging_id)
+        store.staging.suspend(staging_id)
         store.staging.suspend(StagingId("a stranger"))
         assert store.staging.resume(CAT) is None
         with pytest.raises(CacheError):
-            store.staging.make_resumable(ticket, CAT, HEAD)
+            store.staging.make_resumable(staging_id, CAT, HEAD)
 
     def test_stores_the_whole_head(self, store: Cache) -> None:
         head = Head("https://h.example/é\ud800", 200, (("x", "caf\xe9\n\0"), ("x", '"2"'), ("", "")))
-        ticket = written(store, b"a c")
-        store.staging.make_resumable(ticket, CAT, head)
-        store.staging.suspend(ticket)
+        staging_id = written(store, b"a c")
+        store.staging.make_resumable(staging_id, CAT, head)
+        store.staging.suspend(staging_id)
         partial = store.staging.resume(CAT)
         assert partial is not None
         assert partial.head == head
@@ -457,10 +457,10 @@ class StoreSuite:
         assert store.acquire(CAT, ()).ours
 
     def test_closing_discards_what_was_not_committed(self, store: Cache) -> None:
-        ticket = written(store, b"a cat")
+        staging_id = written(store, b"a cat")
         store.close()
         with pytest.raises(CacheError):
-            store.staging.write(ticket, b"more")
+            store.staging.write(staging_id, b"more")
         store.close()
 
     def test_many_threads_may_use_one_store(self, store: Cache) -> None:

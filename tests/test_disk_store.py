@@ -214,7 +214,7 @@ def test_forgets_an_object_that_is_gone(store: DiskStore) -> None:
 
 def test_hashes_are_of_the_bytes_that_were_written(store: DiskStore) -> None:
     content = random.Random(1).randbytes(300_001)
-    ticket = written(store, *(content[at : at + 1013] for at in range(0, len(content), 1013)))
-    with store.staging.read(ticket) as (data, found):
+    staging_id = written(store, *(content[at : at + 1013] for at in range(0, len(content), 1013)))
+    with store.staging.read(staging_id) as (data, found):
         assert found == hashlib.sha256(data).hexdigest() == digest(content)
         assert data[-1] == content[-1]

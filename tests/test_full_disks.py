@@ -41,12 +41,12 @@ def test_names_a_full_disk_and_leaves_nothing_half_done(tmp_path: Path) -> None:
         root = disk_of_ours / "cache"
         with closing(DiskStore(root)) as store:
             entry = keep(store, CAT, b"a cat")
-            ticket = store.staging.open()
+            staging_id = store.staging.open()
             chunk = bytes(50_000)
 
             def fill() -> None:
                 for _ in range(20):
-                    store.staging.write(ticket, chunk)
+                    store.staging.write(staging_id, chunk)
 
             text = fails(ErrorKind.DISK_FULL, fill, root)
             assert re.search(r"needed \d+,\d{3} bytes", text)
@@ -211,11 +211,11 @@ def test_an_error_on_closing_a_file_fails_nothing(
         if is_written:
             raise OSError(errno.EDQUOT, os.strerror(errno.EDQUOT))
 
-    filings = [pending_entry(store, CAT, large), pending_entry(store, DOG, b"another dog")]
+    pending = [pending_entry(store, CAT, large), pending_entry(store, DOG, b"another dog")]
     dropped, left = written(store, large), written(store, large)
     store.staging.make_resumable(left, CAT, HEAD)
     monkeypatch.setattr(os, "close", late)
-    kept = store.commit(filings)
+    kept = store.commit(pending)
     store.staging.discard(dropped)
     store.staging.suspend(left)
     monkeypatch.undo()
@@ -230,8 +230,8 @@ def test_does_not_append_the_whole_body_to_a_part_of_it(
 ) -> None:
     keep(store, DOG, b"a dog")
     large, write = b"a large cat" * 50_000, os.write
-    filings = [pending_entry(store, CAT, b"a cat"), pending_entry(store, DOG, b"another dog")]
-    ticket, failed = written(store, large), False
+    pending = [pending_entry(store, CAT, b"a cat"), pending_entry(store, DOG, b"another dog")]
+    staging_id, failed = written(store, large), False
 
     def half(descriptor: int, data: bytes) -> int:
         nonlocal failed
@@ -242,11 +242,11 @@ def test_does_not_append_the_whole_body_to_a_part_of_it(
         raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT))  # as of a file on another machine
 
     monkeypatch.setattr(os, "write", half)
-    cat, dog = store.commit(filings)
+    cat, dog = store.commit(pending)
     assert isinstance(cat, CacheError)
     assert dog == store.find(DOG)
     failed = False
-    fails(ErrorKind.IO, lambda: store.staging.write(ticket, large))
+    fails(ErrorKind.IO, lambda: store.staging.write(staging_id, large))
     monkeypatch.undo()
     assert all_whole(store)
     assert list((root / "scratch-v1").iterdir()) == []

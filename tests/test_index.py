@@ -96,11 +96,13 @@ def test_a_second_damaged_index_does_not_take_the_place_of_the_first(store: Disk
 
 def test_a_writer_may_find_the_damaged_index_first(store: DiskStore, root: Path) -> None:
     keep(store, CAT, b"a cat")
-    ticket = written(store, b"a dog")
+    staging_id = written(store, b"a dog")
     for path in root.glob("index-v1*"):
         path.unlink()
     index_of(root).write_bytes(b"noise")
-    entry = keep_proved(store, Verified(facts(b"a dog"), ticket), DOG, HEAD, request_time=0, response_time=0)
+    entry = keep_proved(
+        store, Verified(facts(b"a dog"), staging_id), DOG, HEAD, request_time=0, response_time=0
+    )
     assert store.find(DOG) == entry
     assert len(store.notices) == 1
 

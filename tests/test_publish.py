@@ -39,9 +39,9 @@ _KEEP_ON = """
     print("go", flush=True)
     for number in range(first, first + 1000):
         content = random.Random(number).randbytes(number * 997 % 200_000)
-        ticket = written(store, content[:70_000], content[70_000:])
-        with store.staging.read(ticket) as (data, found):
-            proof = Verified(facts(bytes(data)), ticket)
+        staging_id = written(store, content[:70_000], content[70_000:])
+        with store.staging.read(staging_id) as (data, found):
+            proof = Verified(facts(bytes(data)), staging_id)
         key = Key(f"https://photos.example/{number}")
         keep_proved(store, proof, key, HEAD, request_time=1, response_time=2)
 """
@@ -276,9 +276,9 @@ def test_the_name_of_a_folder_is_made_durable_once(root: Path, tmp_path: Path) -
 def test_syncs_the_folder_of_all_objects_after_it_was_deleted(root: Path, tmp_path: Path) -> None:
     code = """
         import shutil
-        ticket = pending_entry(store, CAT, b"a cat")
+        staging_id = pending_entry(store, CAT, b"a cat")
         shutil.rmtree(f"{sys.argv[1]}/objects-v1")
-        print(*(type(kept).__name__ for kept in store.commit([ticket])))
+        print(*(type(kept).__name__ for kept in store.commit([staging_id])))
         store.close()
     """
     said, told = traced(code, root, log=tmp_path / "calls")

@@ -47,14 +47,14 @@ def test_four_processes_store_the_same_images_at_once(root: Path) -> None:
 
 
 def test_a_body_that_was_cut_short_before_it_is_read_is_a_cache_error(store: DiskStore, root: Path) -> None:
-    ticket = store.staging.open()
-    store.staging.write(ticket, bytes(IN_MEMORY + 1))
+    staging_id = store.staging.open()
+    store.staging.write(staging_id, bytes(IN_MEMORY + 1))
     (path,) = root.rglob("*.part")
     os.truncate(path, 10)
     with pytest.raises(CacheError, match="cut short") as caught:
-        store.staging.read(ticket)
+        store.staging.read(staging_id)
     assert caught.value.kind is ErrorKind.IO
-    store.staging.discard(ticket)
+    store.staging.discard(staging_id)
 
 
 def test_a_store_made_before_a_fork_gives_each_name_once(store: DiskStore, root: Path) -> None:
@@ -114,7 +114,7 @@ def test_deletes_leftovers_after_an_hour_by_the_clock_of_the_file_system(
     clock = FakeClock()
     clock.time = time
     with closing(DiskStore(root)) as busy:
-        ticket = written(busy, b"a cat")
+        staging_id = written(busy, b"a cat")
         if not leases:
             (root / layout.LEASES).unlink()
             (root / layout.LEASES).mkdir()
@@ -128,4 +128,4 @@ def test_deletes_leftovers_after_an_hour_by_the_clock_of_the_file_system(
             assert old.exists()
             store.staging.open()
             assert (old.exists(), young.exists()) == (False, True)
-        assert busy.staging.write(ticket, b"!") == 6
+        assert busy.staging.write(staging_id, b"!") == 6

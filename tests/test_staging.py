@@ -20,9 +20,9 @@ if TYPE_CHECKING:
 
 
 def suspended(store: DiskStore) -> None:
-    ticket = written(store, b"a c")
-    store.staging.make_resumable(ticket, CAT, HEAD)
-    store.staging.suspend(ticket)
+    staging_id = written(store, b"a c")
+    store.staging.make_resumable(staging_id, CAT, HEAD)
+    store.staging.suspend(staging_id)
 
 
 def grow_older(root: Path, seconds: float) -> None:
