@@ -63,7 +63,7 @@ def found(
     at_hand = sandbox or FakeDecoder()
     findings = examine(
         cache,
-        room=room,
+        needed_bytes=room,
         versions=versions,
         decoder=decoder or FakeDecoder(),
         sandbox=lambda: at_hand,

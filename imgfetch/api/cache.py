@@ -162,10 +162,10 @@ class Cache:
     ) -> Pruned:
         """Evict what was not used for longest, until no more than `max_bytes` are left, none past `max_age`.
 
-        `max_age` counts seconds since the last use. What was last used within `grace` seconds, as far as is
-        on record, is spared, and what is pinned. Without bounds nothing is evicted; what no longer serves is
-        cleared away in any case: objects that the index does not know, abandoned downloads, old quarantine,
-        what is left of older versions. `dry_run` deletes nothing.
+        `max_age` counts seconds since the last use. Images with a stored use in the last `grace`
+        seconds, and pinned ones, are protected. Without limits nothing is evicted. Leftovers are deleted in
+        any case: objects that the index does not know, abandoned downloads, old quarantine, and parts of
+        older versions. `dry_run` deletes nothing.
         """
         return self._store.prune(bounds_of(max_bytes, max_age), grace=grace, dry_run=dry_run)
 
@@ -174,8 +174,8 @@ class Cache:
     ) -> Iterator[Verdict]:
         """Check every file against its name, its structure, the index; `deep` decodes every frame too.
 
-        With `sandbox` it does so in processes of their own, for a cache that others may have written: what
-        their limits do not suffice for is damaged then. There is room for 500 million pixels.
+        With `sandbox` it does so in separate processes, for a cache that other users may have written. An
+        image beyond their limits counts as damaged then. They have memory for 500 million pixels.
 
         A damaged file is moved to quarantine with the reason, so that it is never handed out again. With a
         `repair`, which must be a client on the same directory, what was damaged is fetched again at the end,
@@ -243,8 +243,8 @@ def _proving(wanted: Requirements, *, sandbox: bool) -> Iterator[Prove]:
 
     with ExitStack() as stack:
         decoder = stack.enter_context(_decoding(sandbox=sandbox))
-        room = lambda *_: nullcontext()  # noqa: E731
-        common = partial(verify_bytes, wanted=wanted, limits=_UNBOUNDED, decoder=decoder, memory=room)
+        unlimited = lambda *_: nullcontext()  # noqa: E731
+        common = partial(verify_bytes, wanted=wanted, limits=_UNBOUNDED, decoder=decoder, memory=unlimited)
         if not wanted.level.decodes:
             yield common
             return
@@ -274,7 +274,7 @@ def _decoding(*, sandbox: bool) -> Iterator[Decoder]:
 
 
 def _look(checked: Checked, prove: Prove) -> str | None:
-    """Return the damage of a file whose bytes have the digest in its name, or None."""
+    """Return the damage of a file with the digest of its name, or None."""
     assert checked.actual is not None  # noqa: S101 (it was hashed, or there is a problem)
     if checked.path.suffix == f".{Format.OTHER.extension}":
         return None  # `CachingTransport` stores any bytes as this

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 def examine(
     cache: str | Path = "cache",
     *,
-    room: int = Limits().max_bytes,
+    needed_bytes: int = Limits().max_bytes,
     versions: Mapping[str, str | None] | None = None,
     decoder: Decoder | None = None,
     reads_warnings: bool | None = None,
@@ -40,7 +40,7 @@ def examine(
 ) -> Iterator[Finding]:
     """Examine everything that a fetch into `cache` needs.
 
-    `room` is the number of bytes that must be free, and `ca_bundle` is that of a `Client`. Tests replace the
+    `needed_bytes` must be free on the disk, and `ca_bundle` is that of a `Client`. Tests replace the
     versions, the decoder, the reading of libjpeg's warnings, the sandbox, the survey of the file system, and
     the check of the structures for libwebp.
     """
@@ -52,7 +52,7 @@ def examine(
     yield _jpeg_warnings(reads_warnings)
     yield from _system(sandbox)
     yield from _trusted(ca_bundle)
-    yield from _cache(Path(cache), room, survey or _survey)
+    yield from _cache(Path(cache), needed_bytes, survey or _survey)
 
 
 _UPGRADE = "pip install --upgrade imgfetch brings one that will do"
@@ -179,7 +179,9 @@ def _trusted(ca_bundle: str | None) -> Iterator[Finding]:
 _BUNDLE = "correct --ca-bundle, SSL_CERT_FILE or SSL_CERT_DIR"
 
 
-def _cache(path: Path, room: int, survey: Callable[[str, Collection[str]], FileSystem]) -> Iterator[Finding]:
+def _cache(
+    path: Path, needed_bytes: int, survey: Callable[[str, Collection[str]], FileSystem]
+) -> Iterator[Finding]:
     from imgfetch.store.disk_store import DiskStore
     from imgfetch.store.layout import INDEX, OBJECTS, SCRATCH
 
@@ -196,7 +198,7 @@ def _cache(path: Path, room: int, survey: Callable[[str, Collection[str]], FileS
     except OSError as error:
         yield Finding("cache", "cache", place, Status.MISSING, error.strerror or str(error), _NAME_ANOTHER)
     else:
-        yield from _file_system(surveyed, room)
+        yield from _file_system(surveyed, needed_bytes)
 
 
 def _survey(path: str, parts: Collection[str]) -> FileSystem:
@@ -227,16 +229,16 @@ def _index(path: Path) -> Finding:
     return Finding("cache", "index", found, Status.OK)
 
 
-def _file_system(surveyed: FileSystem, room: int) -> Iterator[Finding]:
+def _file_system(surveyed: FileSystem, needed_bytes: int) -> Iterator[Finding]:
     where = f" on {surveyed.file_system}" if surveyed.file_system else ""
-    enough = surveyed.free >= room
+    enough = surveyed.free >= needed_bytes
     yield Finding(
         "cache",
         "free",
         f"{surveyed.free:,} bytes{where}",
         Status.OK if enough else Status.MISSING,
-        f"{room:,} bytes, for one image of --max-bytes",
-        "" if enough else f"make room, or {_NAME_ANOTHER}",
+        f"{needed_bytes:,} bytes, for one image of --max-bytes",
+        "" if enough else f"free some space, or {_NAME_ANOTHER}",
     )
     synced = "makes many files durable at once" if surveyed.syncs_whole else None
     locked = "locks whole files" if surveyed.flock else None

@@ -155,7 +155,7 @@ def weigh(
 
 
 def chosen_part(parts: tuple[Weighed, ...]) -> Weighed:
-    """Return the part whose candidates are those of the image."""
+    """Return the part with the candidates of the image."""
     first = next((part for part in parts if not part.against), None)
     # A caller that names no screen is better served by any part than by none.
     return first or next((part for part in parts if part.candidates), parts[-1])

@@ -262,7 +262,7 @@ def _read(source: Source, choosing: Choosing) -> Iterator[SourceSet]:
 def _source_origin(source: Source, found: Sequence[SourceSet], choosing: Choosing) -> SourceOrigin:
     """Return the origin of a source as the caller wrote it.
 
-    It is the origin of a URL, or of the base URL of a text; without a base, that of a srcset whose URLs all
+    It is the origin of a URL, or of the base URL of a text; without a base, that of a srcset if all its URLs
     have one origin. `found` is all that such a srcset offers, and otherwise the first image.
     """
     base_url, of_folder = choosing.get("base_url", ""), choosing.get("base_of_folder", False)

@@ -39,7 +39,7 @@ class Lock:
     """The images of earlier runs, by source and choice: `Client(lock=…)` fills it, or serves only these.
 
     A run that fills it replaces the pins of its sources. The pins of other sources stay, and so does that of
-    an image whose fetch failed. Write it when the run is over.
+    an image that could not be fetched. Write it when the run is over.
     """
 
     def __init__(self, pins: Iterable[Pin] = ()) -> None:

@@ -106,7 +106,7 @@ class Scheduler:
                 index += 1
 
     def _template(self, choosing: Choosing) -> Job | None:
-        """Return the template for URLs whose hits leave nothing to decide; None where there are none."""
+        """Return the template for URLs with hits that need no decision; None if there are none."""
         is_usual = self._lock is None and fetch_policy.is_usual(self._settings)
         return template(choosing) if is_usual else None
 

@@ -35,7 +35,7 @@ class Timeouts(NamedTuple):
     """Seconds; `NEVER` for no limit."""
 
     connect: float
-    """For each step: the name, TCP, TLS."""
+    """The limit of each step: the name, TCP, TLS."""
     read: float
     """Without a byte received."""
     write: float

@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> Exit:
     """Print a line for each finding."""
     settings = config.settings_of("get")
     values = {setting.option.name: setting.value for setting in settings}
-    found = examine(options.cache, room=values["max-bytes"], ca_bundle=values["ca-bundle"])
+    found = examine(options.cache, needed_bytes=values["max-bytes"], ca_bundle=values["ca-bundle"])
     shown = (_of_setting(each, options.cache) for each in settings)
     return report(chain(found, _terminal(), _of_user(), shown, _fixed()), as_json=options.json)
 

@@ -142,7 +142,7 @@ def _descriptor(candidate: Candidate) -> str:
 
 
 _PLAIN = frozenset({SourceKind.IMG, SourceKind.PICTURE, SourceKind.TEXT, SourceKind.URL})
-"""Kinds whose place in a page is not printed."""
+"""Kinds that are printed without their place in the page."""
 
 _LAID_OUT = frozenset({*_PLAIN, SourceKind.LAZY, SourceKind.NOSCRIPT, SourceKind.AMP, SourceKind.PRELOAD})
-"""Kinds whose `sizes` give the width of the image in the layout."""
+"""Kinds with a `sizes` attribute that gives the width of the image in the layout."""
