@@ -24,8 +24,8 @@ check: $(VENV)/dev
 oldest newest: %: build/%/made
 	build/$@/bin/python -m pytest -p no:cacheprovider $(or $(TESTS),$(STANDING))
 
-STANDING := $(patsubst %,tests/test_%.py,caching cli client crawling css dial discovery doctor encoding formats guarded \
-	html libwebp pillow retry sandbox http_urls markup_urls vectors wire)
+STANDING := $(patsubst %,tests/test_%.py,avif caching cli client connect connection crawling css discovery doctor \
+	encoding gif html http_urls jpeg libjpeg libwebp markup_urls pillow png pool pooled retrying sandbox vectors webp)
 
 build/oldest/made: pyproject.toml tests/oldest.py
 	$(PYTHON) -m venv --clear build/oldest
