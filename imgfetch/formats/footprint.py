@@ -3,7 +3,7 @@
     bytes, Structure ─▶ bytes for each pixel, by format and kind ─▶ bytes
 
 The figures are those of Pillow's decoders as `decode.pillow` calls them, measured on images of 12 to 35
-million pixels and rounded up; `tests/test_footprint_of_decoding.py` measures them again.
+million pixels and rounded up; `tests/test_decode_load.py` measures them again.
 """
 
 from __future__ import annotations
