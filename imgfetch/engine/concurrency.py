@@ -21,13 +21,11 @@ async def map_as_completed(
     *,
     window: int,
     at_once: Callable[[T], R | None] = lambda _: None,
-    size: Callable[[T], int] = lambda _: 1,
 ) -> AsyncGenerator[R, None]:
     """Yield the result of `work` for each item, as it finishes; at most `window` are under way.
 
-    `at_once` may return the result of an item that needs no waiting, and `size` the number of results that
-    such an item counts for. Where the consumer stops, or anything raises, the work under way is cancelled and
-    awaited, and an asynchronous generator of the items is closed.
+    `at_once` may return the result of an item that needs no waiting. Where the consumer stops, or anything
+    raises, the work under way is cancelled and awaited, and an asynchronous generator of the items is closed.
     """
     source: _AsyncSource[T] | _IterableSource[T] = (
         _AsyncSource(items) if isinstance(items, AsyncIterable) else _IterableSource(items)
@@ -58,7 +56,7 @@ async def map_as_completed(
                         returned += _WORK_BEGUN
                     else:
                         yield answer
-                        returned += size(item)
+                        returned += 1
                     if returned >= _MAX_RETURNED:
                         returned = 0
                         await asyncio.sleep(0)
