@@ -256,11 +256,11 @@ def test_too_many_open_files_fail_one_by_one(store: DiskStore, root: Path) -> No
     keep(store, CAT, b"a cat")
     store.close()
     limits = resource.getrlimit(resource.RLIMIT_NOFILE)
-    free = os.dup(0)
-    os.close(free)
+    used = open_descriptors()
+    free = [number for number in range(len(used) + 8) if number not in used]
     ended: list[ErrorKind | None] = []
     for allowed in range(8):
-        resource.setrlimit(resource.RLIMIT_NOFILE, (free + allowed, limits[1]))
+        resource.setrlimit(resource.RLIMIT_NOFILE, (free[allowed], limits[1]))
         try:
             ended.append(keep_four(store))
         finally:
