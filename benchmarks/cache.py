@@ -8,8 +8,8 @@ What each does for a hit:
 
 - `imgfetch get` sees whether the rendition is fresh and the file is as it was proved, and prints the path;
 - `Client.get_many` of a list looks the URLs up, 64 at once, sees by RFC 9111 that each may be served and that
-  the file is as it was proved, and gives an `Image`: path, facts, headers, choice. It opens no file. All but
-  the path is made when it is asked for: once it is, and once it is not;
+  the file is as it was proved, and gives an `Image`: path, facts, headers, choice. It opens no
+  file. Once the path is read, and once the entry too;
 - hishel (`rfc=True`, its SQLite storage) answers a request of httpx by RFC 9111: a response with the body;
 - diskcache looks a key up and gives the bytes, or an open file with a path. It reads no URL, decides nothing.
 """
