@@ -146,6 +146,30 @@ async def test_waiting_bodies_are_committed_when_few_more_come(
     await disk.end()
 
 
+async def test_a_batch_waits_for_bodies_that_are_being_verified(monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = QuickDisk(monkeypatch)
+    with disk.committer.expecting():
+        await disk.add(1)
+        await disk.advance(0.02)
+        assert disk.batches == []
+    await disk.add(1)
+    await disk.advance(0.01)
+    assert disk.batches == [2]
+    await disk.end()
+
+
+async def test_a_body_that_is_verified_for_long_delays_the_others_a_twentieth_of_a_second_at_most(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    disk = QuickDisk(monkeypatch)
+    with disk.committer.expecting():
+        await disk.add(1)
+        for _ in range(6):
+            await disk.advance(0.01)
+        assert disk.batches == [1]
+    await disk.end()
+
+
 async def test_a_batch_has_at_most_128_bodies(monkeypatch: pytest.MonkeyPatch) -> None:
     disk = QuickDisk(monkeypatch)
     await disk.add(150)

@@ -217,9 +217,10 @@ class Downloader:
     ) -> Fetched | Failure | Page:
         claims = digests.claims(body.head)
         try:
-            verified = await self._verifier.verify(
-                body.staging_id, wanted, budget, length=body.length, claims=claims
-            )
+            with self._committer.expecting():
+                verified = await self._verifier.verify(
+                    body.staging_id, wanted, budget, length=body.length, claims=claims
+                )
             if isinstance(verified, Verified):
                 verified = self._check_for_placeholder(verified, body, fetch, wanted)
             if isinstance(verified, Defect):

@@ -5,20 +5,21 @@
                  └── what comes meanwhile ◀─┘
 
 A single body is committed at once. After a batch of several the next one begins a hundredth of a second later
-or, while many keep coming, when there are enough.
+or, while many keep coming, when there are enough. While other bodies are being verified, a batch waits for
+them, for a twentieth of a second at most.
 """
 
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgfetch.rules.policy.fetch_policy import fresh_until
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from imgfetch.model.image import Entry, PendingEntry
     from imgfetch.ports import Executor, Store
@@ -32,6 +33,8 @@ _MANY = 3
 may be held up by the callers that wait here."""
 _INTERVAL = 0.01
 """Seconds between two checks: a sync costs CPU time on any disk."""
+_MAX_WAIT = 0.05
+"""Seconds for which a verified body waits for those that are being verified."""
 
 
 class GroupCommitter:
@@ -51,13 +54,29 @@ class GroupCommitter:
         """Whether the last batch had several bodies."""
         self._last_count = 0
         """Bodies that were waiting at the last check."""
+        self._expected = 0
+        """Bodies that are being verified."""
+        self._waiting_since = 0.0
+        """When the first of those that wait came, in the time of the loop."""
+
+    @contextmanager
+    def expecting(self) -> Iterator[None]:
+        """Announce a body for as long as it is being verified: it will probably be committed next."""
+        self._expected += 1
+        try:
+            yield
+        finally:
+            self._expected -= 1
 
     async def commit(self, pending: PendingEntry) -> Entry:
         """Commit one body, with the time until which it will answer for its key. Raises `CacheError`.
 
         A caller that is cancelled waits for the end of its batch, which uses its staged body until then.
         """
-        committed: _Outcome = asyncio.get_running_loop().create_future()
+        loop = asyncio.get_running_loop()
+        committed: _Outcome = loop.create_future()
+        if not self._waiting:
+            self._waiting_since = loop.time()
         self._waiting[committed] = pending._replace(fresh_until=fresh_until(pending.entry))
         self._plan()
         try:
@@ -83,14 +102,17 @@ class GroupCommitter:
             self._timer = asyncio.get_running_loop().call_at(self._not_before, self._check)
 
     def _check(self) -> None:
-        """Begin a batch, unless many keep coming."""
+        """Begin a batch, unless more bodies are about to come."""
         self._timer = None
         count, loop = len(self._waiting), asyncio.get_running_loop()
-        if self._was_shared and self._last_count + _MANY <= count < _FULL_BATCH:
+        keep_coming = self._was_shared and self._last_count + _MANY <= count
+        will_come = self._expected and loop.time() < self._waiting_since + _MAX_WAIT
+        if count and count < _FULL_BATCH and (keep_coming or will_come):
             self._last_count = count
             self._timer = loop.call_later(_INTERVAL, self._check)
         elif count:  # callers may have left since it was planned
             batch = {each: self._waiting.pop(each) for each in [*self._waiting][:_MAX_BATCH]}
+            self._waiting_since = loop.time()
             self._last_count = len(self._waiting)
             self._was_shared = len(batch) > 1
             self._not_before = loop.time() + _INTERVAL if self._was_shared else 0.0
