@@ -83,7 +83,9 @@ def imgfetch(*options: str, program: Sequence[str] = IMGFETCH) -> Command:
     """Our command line, with these options."""
 
     def command(task: Task) -> list[str]:
-        many = ("-j", str(task.at_once), "--per-host", str(task.at_once))
+        many = ["-j", str(task.at_once), "--per-host", str(task.at_once)]
+        if program is IMGFETCH:  # an earlier version has no limit for an address
+            many += ["--per-address", str(task.at_once)]
         where = ("--allow-host", "127.0.0.0/8", "--cache", str(task.folder), "-i", str(task.listing))
         return [*program, "get", "-q", *options, *many, *where]
 
