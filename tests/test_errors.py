@@ -12,7 +12,7 @@ import imgfetch.model.values
 from imgfetch.cli.summary import with_option
 from imgfetch.errors import PolicyError, error_for, limit_hint
 from imgfetch.model.request import Limits
-from imgfetch.model.result import ErrorKind
+from imgfetch.model.result import ErrorKind, Failure
 
 if TYPE_CHECKING:
     from imgfetch.model.values import LimitName
@@ -44,3 +44,8 @@ def test_a_better_hint_than_that_of_the_limit_stays() -> None:
 def test_an_error_keeps_its_limit_when_it_is_pickled() -> None:
     error = PolicyError(ErrorKind.TOO_LARGE, "too large", limit="max_bytes")
     assert pickle.loads(pickle.dumps(error)).limit == "max_bytes"
+
+
+def test_a_failure_keeps_the_earlier_names_of_its_fields() -> None:
+    failure = Failure(ErrorKind.DNS, "no such host", "https://h.example/a", position=3)
+    assert (failure.reason, failure.place) == (failure.kind, failure.position) == (ErrorKind.DNS, 3)

@@ -114,6 +114,16 @@ class Failure(RedactedRepr):
     source_origin: SourceOrigin = field(default=SourceOrigin(), repr=False)
     """The origin that the caller's headers and userinfo belong to."""
 
+    @property
+    def reason(self) -> ErrorKind:
+        """The `kind`, by its earlier name."""
+        return self.kind
+
+    @property
+    def place(self) -> int:
+        """The `position`, by its earlier name."""
+        return self.position
+
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Served(RedactedRepr):
@@ -140,6 +150,11 @@ class Served(RedactedRepr):
     def url(self) -> str:
         """The URL of the candidate that was served."""
         return self.candidate.url
+
+    @property
+    def place(self) -> int:
+        """The `position`, by its earlier name."""
+        return self.position
 
     @property
     def reused(self) -> bool:
