@@ -19,6 +19,7 @@ from imgfetch.model.request import Limits, Request
 from imgfetch.ports import AddressBusy
 from imgfetch.rules.crawl.address_table import canonical
 from pictures import encoded
+from raw_server import listening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -79,16 +80,8 @@ class World:
 @asynccontextmanager
 async def world() -> AsyncIterator[World]:
     made = World()
-    server = await asyncio.start_server(made.serve, "0.0.0.0", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(made):
         yield made
-    finally:
-        await made.transport.close()
-        server.close()
-        for writer in made.writers:
-            writer.close()
-        await server.wait_closed()
     assert made.most <= 2
     assert not made.transport._slots.used
     assert not made.transport._slots.waiting

@@ -329,7 +329,7 @@ async def test_a_stale_image_is_revalidated_once_for_many_requests_and_leaves_no
         assert len(inner.requests) == 2
         await http.get(URL)
         await asyncio.gather(*transport._in_background)
-        assert len(inner.requests) == 3  # it failed, and is asked about again
+        assert len(inner.requests) == 3  # the refresh failed, so the next request starts another
         assert list((tmp_path / "cache" / "scratch-v1").glob("*")) == []
 
 

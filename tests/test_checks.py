@@ -66,7 +66,7 @@ def flip(path: Path) -> None:
 
 
 def grow_older(days: float, root: Path | str = "cache") -> None:
-    """Everything was last hashed so much earlier; and nobody has written to the index for a while."""
+    """Date the last hash of every object back by `days`, and the last change of the index by 10 seconds."""
     index = Path(root) / INDEX
     with closing(sqlite3.connect(index)) as connection, connection:
         connection.execute("UPDATE object SET checked_at = checked_at - ?", (int(days * DAY),))

@@ -66,7 +66,7 @@ async def outcomes(cache: Path, source: object, **options: Any) -> list[Any]:  #
         return [outcome async for outcome in client.get_many([source])]  # type: ignore[list-item]
 
 
-# To whom it is sent
+# Which origin receives what the caller gives
 
 
 async def test_a_page_has_the_callers_headers_sent_to_its_own_origin_alone(
@@ -243,7 +243,7 @@ def test_a_graph_of_pages_and_redirects_never_brings_them_to_another_origin(data
             assert basic("evil:evil") not in carried.values()
 
 
-# What is stored for whom
+# Which stored response answers which caller
 
 CALLERS: tuple[dict[str, str], ...] = (
     {},

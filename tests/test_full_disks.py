@@ -160,7 +160,7 @@ def for_everyone() -> Iterator[Path]:
 
 
 def as_nobody(code: str, root: Path) -> None:
-    """Run `code` as somebody to whom modes mean something, with all modules loaded that it may not read."""
+    """Run `code` without the rights of root, after loading the modules that only root can read."""
     becoming = """
         from test_full_disks import *
         store = DiskStore(sys.argv[1])

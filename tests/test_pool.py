@@ -18,6 +18,7 @@ from imgfetch.http.tls import trust
 from imgfetch.model.request import Limits, Request
 from imgfetch.model.result import ErrorKind
 from imgfetch.transports.factory import Network
+from raw_server import listening
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -76,16 +77,8 @@ class World:
 @asynccontextmanager
 async def world(*answers: bytes) -> AsyncIterator[World]:
     made = World(*answers)
-    server = await asyncio.start_server(made.serve, "0.0.0.0", 0)
-    made.port = server.sockets[0].getsockname()[1]
-    try:
+    async with listening(made):
         yield made
-    finally:
-        await made.transport.close()
-        server.close()
-        for writer in made.writers:
-            writer.close()
-        await server.wait_closed()
 
 
 async def loop_turns(count: int = 20) -> None:

@@ -1,4 +1,4 @@
-"""When a rendition that is held answers for another of its source set, and that it never does unasked."""
+"""Substitutes: with `reuse`, and only then, a stored rendition answers for another of its source set."""
 
 from __future__ import annotations
 

@@ -99,7 +99,7 @@ class SandboxedDecoder:
                 checkpoint()
 
     def close(self) -> None:
-        """Wait for the decodes under way, and end every process."""
+        """Wait for the running decodes, then end every process."""
         for _ in range(self._number):
             self._idle.get().stop()
 

@@ -202,7 +202,7 @@ class Slot:
 
 
 class _Host:
-    """One origin: its state, the number of requests under way, and the queue of those that wait."""
+    """One origin: its state, the number of its running requests, and the queue of waiting requests."""
 
     def __init__(self, state: host_limits.HostState) -> None:
         self.state = state

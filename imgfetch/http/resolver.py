@@ -122,7 +122,7 @@ class Lookups:
         self._running: dict[Lookup, None] = {}
 
     def begin(self, host: str) -> Lookup:
-        """Start a look-up, at once or in its turn."""
+        """Start a look-up now, or queue it."""
         loop = asyncio.get_running_loop()
         if loop is not self._loop:  # a closed loop receives no answers
             self._loop, self._queue, self._running = loop, [], {}
