@@ -22,7 +22,7 @@ import srcset as peer
 
 from imgfetch.api.current_src import current_sources
 from imgfetch.api.images import choose, find_images
-from imgfetch.markup.html import read_page
+from imgfetch.markup.page.html import read_page
 from imgfetch.markup.srcset import parse_srcset
 from imgfetch.model.markup import Viewport
 

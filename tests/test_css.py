@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgfetch.markup.css import find_css_images
+from imgfetch.markup.css.css_images import find_css_images
 from imgfetch.model.markup import Candidate, Source, SourceKind
 
 

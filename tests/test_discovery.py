@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgfetch.markup.discovery import find_page_images
+from imgfetch.markup.page.discovery import find_page_images
 from imgfetch.model.markup import Candidate, SourceKind, SourceSet
 from measuring import cpu_seconds
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgfetch.markup.html import Page, read_page
-from imgfetch.markup.links import parse_link_header, read_link_header
+from imgfetch.markup.page.html import Page, read_page
+from imgfetch.markup.page.links import parse_link_header, read_link_header
 from measuring import cpu_seconds
 
 

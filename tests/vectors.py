@@ -26,9 +26,9 @@ from typing import TYPE_CHECKING
 
 from imgfetch.api.current_src import current_sources, preload_sources, source_set
 from imgfetch.markup import urls
-from imgfetch.markup.css import find_css_images
-from imgfetch.markup.links import parse_link_header
+from imgfetch.markup.css.css_images import find_css_images
 from imgfetch.markup.media import matches
+from imgfetch.markup.page.links import parse_link_header
 from imgfetch.markup.sizes import source_size
 from imgfetch.markup.srcset import parse_srcset
 from imgfetch.model.markup import Viewport

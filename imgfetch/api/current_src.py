@@ -13,9 +13,10 @@ from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from imgfetch.errors import member
-from imgfetch.markup import links, media, urls
+from imgfetch.markup import media, urls
 from imgfetch.markup.encoding import decode, find_encoding, output_encoding
-from imgfetch.markup.html import read_page
+from imgfetch.markup.page import links
+from imgfetch.markup.page.html import read_page
 from imgfetch.markup.sizes import layout_width, may_contain_auto, source_size
 from imgfetch.markup.srcset import urls_and_descriptors
 from imgfetch.model.markup import Browser
@@ -24,7 +25,7 @@ from imgfetch.rules.image import browser as rule
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from imgfetch.markup.html import Attr, Image, Link
+    from imgfetch.markup.page.html import Attr, Image, Link
     from imgfetch.model.markup import Descriptors, Viewport
 
 _HTML_SPACE = " \t\n\f\r"

@@ -6,7 +6,6 @@ text ─▶ page │ style sheet │ srcset lists ─▶ SourceSet ─▶ the pa
 from __future__ import annotations
 
 import math
-import re
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -20,39 +19,37 @@ from imgfetch.rules.image.browser import can_show, density
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
+    from imgfetch.model.document import Document
     from imgfetch.model.markup import Candidate, Choice, Source, SourceSet, Viewport
 
 
 def find_images(
-    markup: str, *, base_url: str = "", media_type: str | None = None, link_headers: Iterable[str] = ()
+    markup: str | bytes,
+    *,
+    base_url: str = "",
+    media_type: str | None = None,
+    link_headers: Iterable[str] = (),
 ) -> tuple[SourceSet, ...]:
-    """Return every image that an HTML page, a CSS file, a bare srcset or a crawled text offers, in its order.
+    """Return every image that a document offers, in its order: an HTML page, a CSS file, a text of srcsets.
 
-    Without a `media_type` (`text/html`, `text/css`, `text/plain`) the text itself decides. URLs are spelled
-    as a browser spells them, and absolute where `base_url` is given. The images of the response's `Link`
-    fields come before those of a page. Never raise; take time linear in the text.
+    Without a `media_type` (`text/html`, `text/css`, …) the document itself decides. Bytes are decoded as a
+    browser does. URLs are spelled as a browser spells them, and absolute where `base_url` is given. The
+    images of the response's `Link` fields come before those of a page. Never raise; take time linear in the
+    document.
     """
-    found = each_image(markup, base_url=base_url, media_type=media_type, link_headers=link_headers)
-    return tuple(found)
+    from imgfetch.model.document import Document  # a URL as the source needs none
+
+    document = Document(
+        markup, content_type=media_type or "", base_url=base_url, link_headers=tuple(link_headers)
+    )
+    return tuple(each_image(document))
 
 
-def each_image(
-    markup: str, *, base_url: str = "", media_type: str | None = None, link_headers: Iterable[str] = ()
-) -> Iterator[SourceSet]:
+def each_image(document: Document) -> Iterator[SourceSet]:
     """Yield the images of `find_images` one by one: a page may offer a million."""
-    match (media_type or "").partition(";")[0].strip().lower() or _looks_like(markup):
-        case "text/html" | "application/xhtml+xml":
-            from imgfetch.markup.discovery import find_page_images
+    from imgfetch.readers import documents
 
-            return find_page_images(markup, base_url=base_url, link_headers=link_headers)
-        case "text/css":
-            from imgfetch.markup.css import find_css_images
-
-            return _finished(find_css_images(markup, base_url=base_url), markup)
-        case _:
-            from imgfetch.markup import plain_text
-
-            return _finished(plain_text.find_source_sets(markup, base_url=base_url), markup)
+    return map(all_spelled, documents.each_image(document))
 
 
 def choose(
@@ -94,31 +91,6 @@ def choose(
     )
     why = f"{part.name}: {choice.why}" if source_set.sources else choice.why
     return replace(choice, source_set=source_set, why=why)
-
-
-def _finished(found: Iterable[SourceSet], markup: str) -> Iterator[SourceSet]:
-    """Spell URLs as browsers do, and give problems their lines and columns, as for the images of a page."""
-    lines: Lines | None = None
-    for each in map(all_spelled, found):
-        if each.problems:
-            if lines is None:
-                from imgfetch.markup.positions import Lines
-
-                lines = Lines(markup)
-            yield replace(each, problems=tuple(map(lines.locate, each.problems)))
-        else:
-            yield each
-
-
-_PAGE = (
-    r"(?i)<(?:!doctype\s+html|html|head|body|img|picture|source|link|meta|style|amp-img|figure|noscript|video|svg)"
-    r"[\s>/]"
-)
-"""Compiled when a text is parsed: most sources are URLs."""
-
-
-def _looks_like(markup: str) -> str:
-    return "text/html" if re.search(_PAGE, markup) else "text/plain"
 
 
 class Weighed(NamedTuple):

@@ -219,17 +219,23 @@ def jobs_of_page(job: Job, page: Page, *, most: int, robots: str = "") -> Iterat
     failed job. What the page forbids the crawler `robots` holds for its images too.
     """
     # Where a page comes, a parser for it will be loaded too.
-    from imgfetch.markup.encoding import decode
-    from imgfetch.markup.html import metas
+    from imgfetch.markup.page.html import metas
+    from imgfetch.model.document import Document
+    from imgfetch.readers.documents import text_of
 
-    url = page.head.url
-    text = decode(page.data, page.head.get("content-type"))
-    against = opt_out.in_page(metas(text), robots) if robots else None
+    url, said = page.head.url, page.head.get("link")
+    document = Document(
+        page.data,
+        page.head.get("content-type") or "",
+        name=url,
+        base_url=url,
+        link_headers=(said,) if said else (),
+    )
+    against = opt_out.in_page(metas(text_of(document)), robots) if robots else None
     if against is not None:
         yield replace(job, choice=replace(opted_out(against, url), attempts=1))
         return
-    said = page.head.get("link")
-    found = each_image(text, base_url=url, media_type="text/html", link_headers=(said,) if said else ())
+    found = each_image(document)
     first = next(found, None)
     if first is None:
         yield replace(job, choice=replace(page.failed, attempts=1))

@@ -103,16 +103,22 @@ def read_stream(stream: BinaryIO | TextIO, *, name: str, base_url: str = "") -> 
         raise InputError(ErrorKind.BAD_INPUT, f"larger than {MAX_TEXT // 1_000_000} MB; split it", name)
     if not data.strip():
         raise InputError(ErrorKind.BAD_INPUT, "empty; a text with image URLs was expected", name)
-    media_type = "text/css" if name.lower().endswith(".css") else None
-    text = data if isinstance(data, str) else _decode(data, name)
-    return read_text(text, name=name, base_url=base_url, media_type=media_type)
+    if isinstance(data, bytes) and b"\0" in data and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise InputError(ErrorKind.BAD_INPUT, "binary data; a text with image URLs was expected", name)
+    return _read_document(data, name=name, base_url=base_url)
 
 
-def read_text(
-    text: str, *, name: str, base_url: str = "", media_type: str | None = None
-) -> Iterator[SourceSet]:
+def read_text(text: str, *, name: str, base_url: str = "") -> Iterator[SourceSet]:
     """Return an iterator of every image that a text offers. Raises `InputError`, naming the text `name`."""
-    found = each_image(text, base_url=base_url, media_type=media_type)
+    return _read_document(text, name=name, base_url=base_url, is_file=False)
+
+
+def _read_document(
+    data: bytes | str, *, name: str, base_url: str, is_file: bool = True
+) -> Iterator[SourceSet]:
+    from imgfetch.model.document import Document  # a URL as the source needs none
+
+    found = each_image(Document(data, name=name if is_file else "", base_url=base_url))
     first = next(found, None)
     if first is None:
         expected = (
@@ -181,15 +187,3 @@ NO_FILE = "no such file"
 
 FILES_ARE_PATHS = "a file is given as a pathlib.Path"
 """The hint where a `str` is not a URL, and may have been meant as the name of a file."""
-
-
-def _decode(data: bytes, name: str) -> str:
-    """Decode UTF-8, or as a browser would; replace bytes that encode nothing."""
-    if b"\0" in data and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InputError(ErrorKind.BAD_INPUT, "binary data; a text with image URLs was expected", name)
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError:
-        from imgfetch.markup.encoding import decode
-
-        return decode(data)

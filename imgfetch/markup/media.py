@@ -11,7 +11,7 @@ import re
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
-from imgfetch.markup.css_tokens import entries, entries_with_offsets, without_space
+from imgfetch.markup.css.css_tokens import entries, entries_with_offsets, without_space
 from imgfetch.markup.media_features import Window
 from imgfetch.markup.srcset import excerpt
 from imgfetch.model.markup import Problem, Viewport
@@ -19,7 +19,7 @@ from imgfetch.model.markup import Problem, Viewport
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
-    from imgfetch.markup.css_tokens import Token
+    from imgfetch.markup.css.css_tokens import Token
 
 _BLANK = re.compile(r"(?:[ \t\n\r\f]++|/\*.*?(?:\*/|\Z))*+", re.DOTALL)
 

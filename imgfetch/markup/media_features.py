@@ -12,12 +12,12 @@ import math
 import struct
 from typing import TYPE_CHECKING
 
-from imgfetch.markup.css_values import ALL_MATH, FLT_MAX, Quantity, quantity
+from imgfetch.markup.css.css_values import ALL_MATH, FLT_MAX, Quantity, quantity
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from imgfetch.markup.css_tokens import Token
+    from imgfetch.markup.css.css_tokens import Token
     from imgfetch.model.markup import Viewport
 
 

@@ -18,14 +18,14 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from imgfetch.markup import media
-from imgfetch.markup.css_tokens import entries, entries_with_offsets, without_space
-from imgfetch.markup.css_values import ALL_MATH, CHROMIUM_SIZES, quantity
+from imgfetch.markup.css.css_tokens import entries, entries_with_offsets, without_space
+from imgfetch.markup.css.css_values import ALL_MATH, CHROMIUM_SIZES, quantity
 from imgfetch.markup.srcset import excerpt
 from imgfetch.model.markup import Problem, Viewport
 
 if TYPE_CHECKING:
-    from imgfetch.markup.css_tokens import Token
-    from imgfetch.markup.html import Attr
+    from imgfetch.markup.css.css_tokens import Token
+    from imgfetch.markup.page.html import Attr
 
 _MAX_CACHED = 1_000
 """Characters of an attribute with a cached result: the images of a page share few `sizes`, all short."""

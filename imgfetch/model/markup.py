@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -75,6 +75,17 @@ class Source(RedactedRepr):
     sizes: str = ""
 
 
+class EmbeddedBody(NamedTuple):
+    """The body of a candidate that the source itself holds: a part of a mail, a record of an archive."""
+
+    url: str
+    """The URL of the candidate that it is the body of."""
+    data: bytes
+    content_type: str = ""
+    date: float | None = None
+    """When an archive recorded it, in seconds since 1970; None where that is not known."""
+
+
 @dataclass(frozen=True, slots=True, repr=False)
 class SourceSet(RedactedRepr):
     """One image, as the list of candidates that a page offers for it."""
@@ -91,6 +102,8 @@ class SourceSet(RedactedRepr):
     """The `<source>` elements of a picture, in order; the first with true conditions is used."""
     placeholder: str = ""
     """The URL of the picture that a lazy image shows until a script has loaded it."""
+    embedded: tuple[EmbeddedBody, ...] = field(default=(), repr=False, compare=False)
+    """Bodies of candidates that need no request, since the source holds them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,12 +19,12 @@ from imgfetch.api.current_src import current_sources
 from imgfetch.decode.pillow import PillowDecoder
 from imgfetch.formats import walk
 from imgfetch.markup import urls as web_urls
-from imgfetch.markup.css import find_css_images
-from imgfetch.markup.discovery import find_page_images
+from imgfetch.markup.css.css_images import find_css_images
 from imgfetch.markup.encoding import decode, find_encoding
-from imgfetch.markup.html import read_page
-from imgfetch.markup.links import parse_link_header
 from imgfetch.markup.media import matches
+from imgfetch.markup.page.discovery import find_page_images
+from imgfetch.markup.page.html import read_page
+from imgfetch.markup.page.links import parse_link_header
 from imgfetch.markup.plain_text import find_source_sets
 from imgfetch.markup.sizes import source_size
 from imgfetch.markup.srcset import read_srcset

@@ -12,12 +12,12 @@ import math
 from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
-from imgfetch.markup.css_tokens import without_space
+from imgfetch.markup.css.css_tokens import without_space
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-    from imgfetch.markup.css_tokens import Token
+    from imgfetch.markup.css.css_tokens import Token
     from imgfetch.model.markup import Viewport
 
 FLT_MAX = 3.4028234663852886e38

@@ -12,9 +12,10 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from imgfetch.markup import html, urls
-from imgfetch.markup.css import find_css_images, with_problems_of_others
-from imgfetch.markup.image_attributes import (
+from imgfetch.markup import urls
+from imgfetch.markup.css.css_images import find_css_images, with_problems_of_others
+from imgfetch.markup.page import html
+from imgfetch.markup.page.image_attributes import (
     LAZY_BACKGROUND,
     LAZY_SIZES,
     LAZY_SRC,
@@ -30,11 +31,11 @@ from imgfetch.markup.image_attributes import (
     single,
     with_src,
 )
-from imgfetch.markup.links import read_link_header
+from imgfetch.markup.page.links import read_link_header
+from imgfetch.markup.page.structured_data import json_ld_images, meta_images
 from imgfetch.markup.positions import Lines
 from imgfetch.markup.sizes import sizes_problems
 from imgfetch.markup.srcset import excerpt, parse_srcset, read_srcset
-from imgfetch.markup.structured_data import json_ld_images, meta_images
 from imgfetch.model.markup import Candidate, Problem, Source, SourceKind, SourceSet
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
 
     import turbohtml
 
-    from imgfetch.markup.image_attributes import Attributes
+    from imgfetch.markup.page.image_attributes import Attributes
 
 _SELECTOR = ",".join(
     (

@@ -9,14 +9,14 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from imgfetch.markup.image_attributes import NUMBER, first, single
+from imgfetch.markup.page.image_attributes import NUMBER, first, single
 from imgfetch.markup.srcset import excerpt
 from imgfetch.model.markup import Candidate, Problem, SourceKind, SourceSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from imgfetch.markup.image_attributes import Attributes
+    from imgfetch.markup.page.image_attributes import Attributes
 
 _META_NAMES = frozenset(
     {

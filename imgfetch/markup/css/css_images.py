@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from imgfetch.markup import urls
-from imgfetch.markup.css_tokens import CLOSING, name_of, tokenize, unescaped
+from imgfetch.markup.css.css_tokens import CLOSING, name_of, tokenize, unescaped
 from imgfetch.markup.srcset import excerpt
 from imgfetch.model.markup import Candidate, Problem, Source, SourceKind, SourceSet
 

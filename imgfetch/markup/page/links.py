@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from imgfetch.markup.html import Link
+from imgfetch.markup.page.html import Link
 from imgfetch.markup.srcset import excerpt
 from imgfetch.model.markup import Problem
 

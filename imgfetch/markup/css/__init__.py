@@ -1,0 +1,1 @@
+"""Style sheets: tokens, values, and the images that rules name."""

@@ -1,0 +1,40 @@
+"""Documents: what a source holds in the place of an image, such as a page, a feed, a mail or an archive."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class DocumentType(StrEnum):
+    """The type of a document, which decides by what reader it is read."""
+
+    HTML = "html"
+    CSS = "css"
+    TEXT = "text"
+    """Prose, or the lists of candidates that crawlers save."""
+
+
+class Document(NamedTuple):
+    """A document as it came, and all that is known of it without reading it."""
+
+    data: bytes | str
+    content_type: str = ""
+    """The Content-Type field of its response, or a media type; empty where neither is known."""
+    name: str = ""
+    """The name of its file, or its URL: the extension counts where there is no Content-Type."""
+    base_url: str = ""
+    """The URL that relative URLs are resolved against, before a `<base>` is read."""
+    link_headers: tuple[str, ...] = ()
+    """The `Link` fields of its response."""
+    depth: int = 0
+    """Number of documents that contain it: a page in a mail in an archive has 2."""
+
+
+class Recognised(NamedTuple):
+    """What a document is, and by what."""
+
+    type: DocumentType | None
+    """None for data that no reader reads."""
+    why: str
+    """The reason in words: “by its Content-Type text/html”; without a type, what it is: “a ZIP archive”."""
