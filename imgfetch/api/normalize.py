@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -20,6 +21,24 @@ def spelled(url: str) -> str:
     return resolve(url, "") or url
 
 
+def is_one_url(text: str) -> bool:
+    """Return whether a text is one URL, as people type it into an address bar.
+
+    It is one word that begins with a scheme, or a line with raw spaces that begins with `scheme://` (URL §4.4
+    escapes them). The line is a text where it has markup, another URL, or a descriptor such as `2x`.
+    """
+    if _URL_WORD.fullmatch(text):
+        return True
+    if not _URL_LINE.fullmatch(text) or _ANOTHER_URL.search(text):
+        return False
+    described = _DESCRIPTOR.search(text)
+    if described is None:
+        return True
+    # `photo 2x (1).jpg` has a descriptor in the middle of its name; `a.webp 2x is the picture` is prose.
+    is_list = described[1] is not None or _IMAGE_NAME.search(text, 0, described.start())
+    return not is_list and _IMAGE_NAME.search(text) is not None
+
+
 def all_spelled(image: SourceSet) -> SourceSet:
     """Return the image with every URL spelled as a browser does."""
     offered = (image.candidates, *(source.candidates for source in image.sources))
@@ -31,3 +50,11 @@ def all_spelled(image: SourceSet) -> SourceSet:
 
     sources = tuple(replace(source, candidates=each(source.candidates)) for source in image.sources)
     return replace(image, candidates=each(image.candidates), sources=sources)
+
+
+_URL_WORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S*")
+_URL_LINE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\n\r<>]*")
+_EXTENSION = r"\.(?:avif|webp|jpe?g|jfif|jxl|a?png|gif|svg|bmp|ico|tiff?|hei[cf])"
+_ANOTHER_URL = re.compile(rf"[\s,]https?://|{_EXTENSION},\s", re.IGNORECASE)
+_DESCRIPTOR = re.compile(r"\s(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)[wxh](?:\s*(,|\Z)|(?=\s))")
+_IMAGE_NAME = re.compile(rf"{_EXTENSION}\Z", re.IGNORECASE)

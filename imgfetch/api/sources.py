@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from imgfetch.api.images import each_image
-from imgfetch.api.normalize import all_spelled, spelled
+from imgfetch.api.normalize import all_spelled, is_one_url, spelled
 from imgfetch.errors import InputError, one_line, printable
 from imgfetch.model.image import Defect
 from imgfetch.model.markup import Candidate, SourceKind, SourceSet
@@ -71,8 +71,8 @@ def read_source(source: Source, *, base_url: str = "") -> Iterator[SourceSet]:
     text = source.strip()
     if not text:
         raise InputError(ErrorKind.BAD_INPUT, "an empty text; a URL, a file or a srcset was expected")
-    if _WORD.fullmatch(text):
-        return _read_word(text, base_url=base_url)
+    if _WORD.fullmatch(text) or is_one_url(text):
+        return _read_url(text, base_url=base_url)
     return read_text(source, name=label(source), base_url=base_url)
 
 
@@ -89,11 +89,6 @@ def read_file(path: Path, *, base_url: str = "") -> Iterator[SourceSet]:
     except (OSError, ValueError) as error:  # ValueError: a NUL in the path
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InputError(ErrorKind.BAD_INPUT, f"cannot be read: {why}", name) from error
-
-
-def is_url_like(text: str) -> bool:
-    """Return whether a text is one word that begins with a scheme."""
-    return _URL_LIKE.fullmatch(text) is not None
 
 
 def read_stream(stream: BinaryIO | TextIO, *, name: str, base_url: str = "") -> Iterator[SourceSet]:
@@ -121,6 +116,10 @@ def _read_document(
     found = each_image(Document(data, name=name if is_file else "", base_url=base_url))
     first = next(found, None)
     if first is None:
+        if is_file and _is_list_of_urls(data):
+            raise InputError(
+                ErrorKind.NO_IMAGE, "a list of URLs, and not a text", name, hint=LINES_ARE_SOURCES
+            )
         expected = (
             "expected a page, or lines such as “https://host/a-480.webp 480w, https://host/a-960.webp 960w”"
         )
@@ -128,13 +127,26 @@ def _read_document(
     return chain((first,), found)
 
 
+def _is_list_of_urls(data: bytes | str) -> bool:
+    """Return whether each line of a text is a URL or a comment, and at least one is a URL."""
+    from imgfetch.readers.lines import bare_line
+
+    text = data if isinstance(data, str) else data.decode("utf-8-sig", "replace")
+    is_list = False
+    for line in filter(None, map(bare_line, text.splitlines())):
+        is_list = True
+        if not is_one_url(line):
+            return False
+    return is_list
+
+
 def label(source: Source) -> str:
     """Return a source for a line about it: shortened, and without credentials."""
     if isinstance(source, SourceSet):
         return urls.redact(source.candidates[0].url) if source.candidates else "a source set"
     text = str(source if isinstance(source, str | Path) else getattr(source, "name", "a stream")).strip()
-    if _URL_LIKE.fullmatch(text):
-        return urls.redact(text)
+    if is_one_url(text):
+        return urls.redact(spelled(text))
     return one_line("", text, limit=60)
 
 
@@ -147,7 +159,7 @@ def name_of(source: Source) -> str:
         text = ", ".join(_written(candidate) for candidate in source.candidates)
     else:
         text = str(source if isinstance(source, str | Path) else getattr(source, "name", "a stream")).strip()
-    if len(text) <= _LONGEST_NAME or _URL_LIKE.fullmatch(text):
+    if len(text) <= _LONGEST_NAME or is_one_url(text):
         return text
     import hashlib
 
@@ -166,24 +178,26 @@ _LONGEST_NAME = 300
 
 
 _WORD = re.compile(r"\S+")
-_URL_LIKE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S*")
 
 
-def _read_word(word: str, *, base_url: str) -> Iterator[SourceSet]:
-    """Return the source set of a URL. Raises `InputError` where a word is not one."""
-    url = spelled(word)
+def _read_url(text: str, *, base_url: str) -> Iterator[SourceSet]:
+    """Return the source set of a URL. Raises `InputError` where a text is not one."""
+    url = spelled(text)
     if base_url:
         from imgfetch.markup.urls import resolve
 
-        url = resolve(word, base_url) or url
+        url = resolve(text, base_url) or url
     address = urls.read(url)
     if isinstance(address, Defect):
-        hint = None if _URL_LIKE.fullmatch(word) else FILES_ARE_PATHS
-        raise InputError(address.kind, address.message, label(word), hint=hint)
+        hint = None if is_one_url(text) else FILES_ARE_PATHS
+        raise InputError(address.kind, address.message, label(text), hint=hint)
     return iter((SourceSet((Candidate(url),), kind=SourceKind.URL),))
 
 
 NO_FILE = "no such file"
+
+LINES_ARE_SOURCES = "each line is a source of its own; give them one by one"
+"""The hint where a file is a list of URLs, and was given as a text."""
 
 FILES_ARE_PATHS = "a file is given as a pathlib.Path"
 """The hint where a `str` is not a URL, and may have been meant as the name of a file."""

@@ -9,7 +9,8 @@ from os.path import exists, isfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgfetch.api.sources import batched, is_url_like
+from imgfetch.api.normalize import is_one_url
+from imgfetch.api.sources import batched
 from imgfetch.errors import InputError
 from imgfetch.model.result import ErrorKind
 
@@ -51,7 +52,7 @@ def source_of(text: str, base: str) -> Source:
     if "://" in text or "\n" in text or len(text) > _LONGEST_PATH:
         return text
     word = text.strip()
-    is_missing = word and not (base or is_url_like(word) or len(word.split()) > 1)
+    is_missing = word and not (base or is_one_url(word) or len(word.split()) > 1)
     return Path(text) if is_missing or exists(text) else text  # noqa: PTH110 (a Path is slower)
 
 
@@ -132,7 +133,7 @@ def _standard_input() -> BinaryIO:
 
 
 def _lines(name: str) -> Iterator[str | InputError]:
-    from imgfetch.readers.lines import bounded_lines, too_long  # few runs read a list
+    from imgfetch.readers.lines import bare_line, bounded_lines, too_long  # few runs read a list
 
     found = False
     try:
@@ -142,9 +143,9 @@ def _lines(name: str) -> Iterator[str | InputError]:
                 if line is None:
                     found = True
                     yield too_long(number)
-                elif line.strip():
+                elif source := bare_line(line.decode("utf-8-sig" if number == 1 else "utf-8", "replace")):
                     found = True
-                    yield line.decode("utf-8", "replace").strip()
+                    yield source
     except OSError as error:
         raise InputError(ErrorKind.BAD_INPUT, f"cannot be read: {error.strerror}", name) from error
     if not found:

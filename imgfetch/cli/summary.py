@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from imgfetch.api.sources import FILES_ARE_PATHS, NO_FILE
+from imgfetch.api.sources import FILES_ARE_PATHS, LINES_ARE_SOURCES, NO_FILE
 from imgfetch.cli import output
 from imgfetch.cli.exit_codes import INPUT_KINDS, Exit
 from imgfetch.errors import CacheError, error_for, limit_hint
@@ -139,7 +139,10 @@ def with_option(failed: Failure) -> Failure:
 
 
 _HINTS = {hint: f"--verify {level} would accept it" for level, hint in LESS_CHECKING.items()} | {
-    FILES_ARE_PATHS: "a file is an argument of get; with --files a line of get -i and a report name files too"
+    FILES_ARE_PATHS: (
+        "a file is an argument of get; with --files a line of get -i and a report name files too"
+    ),
+    LINES_ARE_SOURCES: "get -i FILE (or -i -) reads each line as a source",
 }
 """Hints of the command line, by those of the library."""
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Self
 from imgfetch.errors import InputError, one_line
 from imgfetch.model.markup import RowFormat
 from imgfetch.model.result import ErrorKind
-from imgfetch.readers.lines import LONGEST, bounded_lines, too_long
+from imgfetch.readers.lines import LONGEST, bare_line, bounded_lines, too_long
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -54,8 +54,8 @@ def _of_lines(file: BinaryIO) -> Iterator[str | InputError]:
     for number, line in enumerate(_lines(file), 1):
         if line is None:
             yield too_long(number)
-        elif line.strip():
-            yield line.strip()
+        elif source := bare_line(line):
+            yield source
 
 
 def _of_objects(file: BinaryIO, column: str | None) -> Iterator[str | InputError]:

@@ -5,6 +5,7 @@ file ─▶ read until a line end, LONGEST bytes at most ─▶ the line │ Non
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from imgfetch.errors import InputError
@@ -35,3 +36,16 @@ def bounded_lines(file: BinaryIO) -> Iterator[bytes | None]:
 def too_long(number: int) -> InputError:
     """Return the failure of a line that is too long."""
     return InputError(ErrorKind.BAD_INPUT, f"more than {LONGEST:,} bytes in a line", f"line {number}")
+
+
+def bare_line(line: str) -> str:
+    """Return a line of a list of sources without white space around it and without its comment.
+
+    A comment begins with `#` at the start of a line or behind white space: a URL has no raw space before its
+    fragment.
+    """
+    line = line.strip()
+    return _COMMENT.split(line, 1)[0].rstrip() if "#" in line else line
+
+
+_COMMENT = re.compile(r"(?:\A|\s)#")
