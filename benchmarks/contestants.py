@@ -7,7 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 IMGFETCH = (sys.executable, "-m", "imgfetch")
@@ -99,7 +99,7 @@ def halved(task: Task) -> list[str]:
     for half in range(2):
         listing = task.listing.with_name(f"half-{half}.txt")
         listing.write_text("".join(lines[half::2]))
-        each.append(shlex.join(command(replace(task, listing=listing, at_once=task.at_once // 2))))
+        each.append(shlex.join(command(task._replace(listing=listing, at_once=task.at_once // 2))))
     return ["sh", "-c", f"{each[0]} & {each[1]} && wait $!"]
 
 
@@ -108,8 +108,7 @@ def before(checkout: Path) -> tuple[Tool, ...]:
     # -P, or the package in the current folder would be the one that runs
     program = ("env", f"PYTHONPATH={checkout.resolve()}", sys.executable, "-P", "-m", "imgfetch")
     return tuple(
-        replace(
-            tool,
+        tool._replace(
             name=f"{BEFORE}{options}",
             command=imgfetch(*options.split(), program=program),
             again="",
@@ -237,13 +236,12 @@ TOOLS = (
 UNSKIPPED = Tool(GALLERY, LENGTH, gallery_dl("--no-skip"), distribution("gallery-dl"))
 """It fetches again what has the name of a file that is there."""
 OLD_CURL = Tool(f"{CURL} --http1.1", LENGTH, curl("--http1.1"), ("curl", "--version"))
-UNDURABLE = replace(
-    OWN[0],
+UNDURABLE = OWN[0]._replace(
     name="unsynced imgfetch --verify structure",
     proves="length, structure, SHA-256; not durable",
     command=imgfetch("--verify", "structure", program=(sys.executable, str(SCRIPTS / "undurable.py"))),
 )
-HALVED = replace(OWN[1], name="imgfetch, two processes", command=halved)
+HALVED = OWN[1]._replace(name="imgfetch, two processes", command=halved)
 FLOOR = Tool(
     "libwebp's decode alone",
     "a decode; fetches and keeps nothing",

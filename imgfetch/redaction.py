@@ -14,17 +14,6 @@ def without_credentials(text: str) -> str:
     return re.sub(_CREDENTIALS, r"\1", text) if "@" in text else text
 
 
-class RedactedRepr:
-    """Show the fields of a dataclass without the user and password of each URL in them."""
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        from dataclasses import fields
-
-        return redacted_repr(self, (field.name for field in fields(self) if field.repr))  # type: ignore[arg-type]
-
-
 def redacted_repr(value: object, names: Iterable[str]) -> str:
     """Return a `repr` that shows the attributes `names`, without the user and password of each URL."""
     shown = ", ".join(f"{name}={getattr(value, name)!r}" for name in names)

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -416,7 +415,7 @@ class StoreSuite:
 
         def kept(rendition: Rendition, *, real: int) -> Entry:
             data = rendition.key.encode()
-            proof = Verified(replace(facts(data), width=real), written(store, data))
+            proof = Verified(facts(data)._replace(width=real), written(store, data))
             return keep_proved(
                 store, proof, rendition.key, HEAD, request_time=0, response_time=0, renditions=offered
             )
@@ -483,7 +482,7 @@ class StoreSuite:
         @given(_HEADS, _FACTS, _TIMES, _TIMES)
         def check(head: Head, seen: Facts, request_time: float, response_time: float) -> None:
             content = seen.format.encode()
-            proof = replace(seen, bytes=len(content), sha256=digest(content))
+            proof = seen._replace(bytes=len(content), sha256=digest(content))
             kept = keep_proved(
                 store,
                 Verified(proof, written(store, content)),

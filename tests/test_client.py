@@ -611,7 +611,10 @@ async def test_who_waits_for_an_image_or_a_page_hears_that_the_client_is_closed(
     job = next(jobs([url]))
     robots = path == "/robots.txt"
     async with Client(cache, limits=QUICK, allow_hosts=["127.0.0.1"], robots=robots) as client:
-        waiting = [asyncio.create_task(work) for work in (client.get(url), client.scheduler.probe_page(job))]
+        waiting = [
+            asyncio.ensure_future(client.get(url)),
+            asyncio.ensure_future(client.scheduler.probe_page(job)),
+        ]
         while origin.asked() < requests:
             await asyncio.sleep(0.01)
     for task in waiting:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from dataclasses import replace
 from itertools import count
 from typing import TYPE_CHECKING
 
@@ -164,7 +163,7 @@ async def test_a_retry_after_beyond_the_time_limit_is_not_slept_on() -> None:
 
 
 async def test_waits_count_against_the_time_limit_of_the_image() -> None:
-    world = World(limits=replace(LIMITS, retries=50, backoff_base=25.0))
+    world = World(limits=LIMITS._replace(retries=50, backoff_base=25.0))
     world.transport.answer(H + "/a", (500, b""))
     failed = await world.failed("/a")
     assert (failed.attempts, world.clock.sleeps) == (3, [25.0, 30.0])
@@ -198,7 +197,7 @@ async def test_a_body_that_fails_verification_is_not_stored() -> None:
 
 
 async def test_a_body_that_breaks_off_leaves_nothing_in_staging() -> None:
-    world = World(limits=replace(LIMITS, retries=0))
+    world = World(limits=LIMITS._replace(retries=0))
     cut = FakeReply(Head(H + "/a", 200), (PIXEL[:9], NetworkError(ErrorKind.INCOMPLETE, "got 9 of 90 bytes")))
     world.transport.answer(H + "/a", cut)
     failed = await world.failed("/a")
@@ -207,7 +206,7 @@ async def test_a_body_that_breaks_off_leaves_nothing_in_staging() -> None:
 
 
 async def test_an_endless_body_is_stopped_at_the_limit() -> None:
-    world = World(limits=replace(LIMITS, max_bytes=5000))
+    world = World(limits=LIMITS._replace(max_bytes=5000))
 
     class Endless(FakeReply):
         async def body(self) -> AsyncIterator[bytes]:
@@ -237,7 +236,7 @@ async def test_other_credentials_have_a_request_of_their_own() -> None:
 
 
 async def test_a_late_caller_is_not_bound_by_the_time_limit_of_the_first_one() -> None:
-    world = World(limits=replace(LIMITS, total_timeout=0.2, retries=0))
+    world = World(limits=LIMITS._replace(total_timeout=0.2, retries=0))
 
     class Slow(FakeReply):
         async def body(self) -> AsyncIterator[bytes]:
@@ -255,7 +254,7 @@ async def test_a_late_caller_is_not_bound_by_the_time_limit_of_the_first_one() -
 
 
 async def test_requests_under_way_are_limited_to_each_host_and_in_all() -> None:
-    world = World(limits=replace(LIMITS, per_host=3, jobs=5))
+    world = World(limits=LIMITS._replace(per_host=3, jobs=5))
     hosts = [f"http://{letter}.example" for letter in "abc"]
     for host in hosts:
         for number in range(10):
@@ -290,7 +289,7 @@ async def test_a_caller_that_is_cancelled_leaves_nothing_in_staging() -> None:
 
 
 async def test_the_time_limit_ends_an_image_that_never_ends() -> None:
-    world = World(limits=replace(LIMITS, total_timeout=0.05, retries=0))
+    world = World(limits=LIMITS._replace(total_timeout=0.05, retries=0))
 
     class Stalled(FakeReply):
         async def body(self) -> AsyncIterator[bytes]:
@@ -320,7 +319,7 @@ async def test_the_digest_that_the_caller_gives_decides() -> None:
 
 
 async def test_a_secret_in_a_url_is_in_no_event_and_no_failure() -> None:
-    world = World(limits=replace(LIMITS, retries=1))
+    world = World(limits=LIMITS._replace(retries=1))
     world.transport.answer(H + "/a?sig=SECRET", (500, b""))
     failed = await world.failed("http://u:SECRET@h.example/a?sig=SECRET")
     shown = [event.url for event in world.events if isinstance(event, RequestSent)]

@@ -15,7 +15,7 @@ import subprocess
 import sys
 import time
 from contextlib import ExitStack, closing, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from threading import Semaphore, Thread
@@ -88,7 +88,7 @@ async def met(fault: Fault, origin: Origin, cache: Path) -> Ended:
     url = origin.door() + fault.path
     error = None
     began = time.monotonic()
-    async with Client(cache, limits=replace(QUICK, **fault.limits), allow_hosts=["127.0.0.1"]) as client:
+    async with Client(cache, limits=QUICK._replace(**fault.limits), allow_hosts=["127.0.0.1"]) as client:
         try:
             await client.get(url)
         except ImgfetchError as caught:
@@ -142,7 +142,7 @@ def get(url: str, cache: Path, **options: Any) -> bytes:  # noqa: ANN401 (what a
     """The image, or the error."""
 
     async def go() -> bytes:
-        limits = replace(QUICK, retries=1)
+        limits = QUICK._replace(retries=1)
         async with Client(cache, **{"limits": limits, "allow_hosts": ["127.0.0.1"], **options}) as client:
             return (await client.get(url)).path.read_bytes()
 

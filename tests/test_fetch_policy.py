@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -98,7 +96,7 @@ def test_uses_a_stored_response_until_fresh_until(
     bound: float | None,
     later: float,
 ) -> None:
-    facts = replace(FACTS, format=form, verified=verified)
+    facts = FACTS._replace(format=form, verified=verified)
     head = Head(url, status, (("cache-control", ", ".join(stated)), ("vary", vary)))
     entry = Entry(Key(url), facts, head, 1.0, 2.0, redirect_lifetime=bound)
     until = fetch_policy.fresh_until(entry)
@@ -128,7 +126,7 @@ def test_requests_the_whole_image_if_the_stored_one_does_not_meet_the_requiremen
 
 def test_thorough_verification_differs_for_webp_alone() -> None:
     def decision(form: Format, *verified: str) -> object:
-        stored = STORED._replace(facts=replace(FACTS, format=form, verified=verified))
+        stored = STORED._replace(facts=FACTS._replace(format=form, verified=verified))
         return type(
             fetch_policy.before_request(URL, stored, Requirements(VerifyLevel.THOROUGH), SETTINGS, now=NOW)
         )
@@ -140,7 +138,7 @@ def test_thorough_verification_differs_for_webp_alone() -> None:
 
 
 def test_requests_an_image_again_that_was_verified_less_than_required() -> None:
-    structure_only = STORED._replace(facts=replace(FACTS, verified=("length", "structure")))
+    structure_only = STORED._replace(facts=FACTS._replace(verified=("length", "structure")))
     assert isinstance(
         fetch_policy.before_request(URL, structure_only, Requirements(VerifyLevel.FULL), SETTINGS, now=NOW),
         Fetch,

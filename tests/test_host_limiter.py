@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 
 import pytest
 
@@ -83,7 +82,7 @@ async def test_a_busy_response_halves_the_slots_of_a_host_and_good_ones_restore_
 
 
 async def test_requests_are_admitted_in_the_order_in_which_they_came() -> None:
-    hosts = Hosts(replace(LIMITS, per_host=2))
+    hosts = Hosts(LIMITS._replace(per_host=2))
     order: list[int] = []
 
     async def request(number: int) -> None:
@@ -96,7 +95,7 @@ async def test_requests_are_admitted_in_the_order_in_which_they_came() -> None:
 
 
 async def test_a_request_that_is_cancelled_in_the_queue_lets_the_next_one_pass() -> None:
-    hosts = Hosts(replace(LIMITS, per_host=1))
+    hosts = Hosts(LIMITS._replace(per_host=1))
     async with hosts.limiter.slot(H, hosts.budget()):
         first, second = (asyncio.create_task(hosts.request()) for _ in range(2))
         await asyncio.sleep(0)
@@ -133,7 +132,7 @@ async def test_an_unreachable_host_gets_no_request_for_a_while_and_then_one() ->
     for _ in range(4):
         assert await hosts.request(GONE, reached=False) is None
         hosts.clock.time += 0.001
-    assert await hosts.request() == replace(GONE, message="not requested, after cannot connect")
+    assert await hosts.request() == GONE._replace(message="not requested, after cannot connect")
     hosts.clock.time += 1
     assert await hosts.request(GONE, reached=False) is None  # one request, and the host is still gone
     hosts.clock.time += 1
@@ -153,7 +152,7 @@ async def send(hosts: Hosts, transport: FakeTransport, path: str, budget: TimeBu
 
 async def test_a_request_that_waits_for_its_address_lets_other_hosts_go_first_and_spends_no_time() -> None:
     hosts, transport, busy_address = (
-        Hosts(replace(LIMITS, jobs=1, per_host=1)),
+        Hosts(LIMITS._replace(jobs=1, per_host=1)),
         FakeTransport(),
         BusyAddress(),
     )
@@ -175,7 +174,7 @@ async def test_a_request_that_waits_for_its_address_lets_other_hosts_go_first_an
 
 async def test_a_request_that_is_cancelled_while_its_address_is_busy_gives_back_its_slots_once() -> None:
     hosts, transport, busy_address = (
-        Hosts(replace(LIMITS, jobs=1, per_host=1)),
+        Hosts(LIMITS._replace(jobs=1, per_host=1)),
         FakeTransport(),
         BusyAddress(),
     )

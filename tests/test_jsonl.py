@@ -23,7 +23,11 @@ candidates = st.lists(
 ).map(tuple)
 sources = st.lists(st.builds(Source, candidates, st.text(), st.text(), st.text()), max_size=2).map(tuple)
 source_sets = st.builds(
-    SourceSet, candidates, kind=st.sampled_from(SourceKind), sizes=st.text(), sources=sources
+    lambda *offered: SourceSet(offered[0], offered[1], offered[2], sources=offered[3]),
+    candidates,
+    st.sampled_from(SourceKind),
+    st.text(),
+    sources,
 )
 ways = st.fixed_dictionaries(
     {},

@@ -7,7 +7,6 @@ import signal
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -184,7 +183,7 @@ async def test_a_cache_error_after_a_wait_is_a_failure_of_that_image() -> None:
 
 
 async def test_a_download_that_waits_for_a_holder_occupies_no_slot() -> None:
-    world = SecondProcess(limits=replace(Limits(), per_host=1))
+    world = SecondProcess(limits=Limits()._replace(per_host=1))
     await world.let_another_hold_the_lease()
     world.transport.answer(H + "/b", (200, PIXEL))
 

@@ -6,7 +6,6 @@ import sqlite3
 import tempfile
 import time
 from contextlib import aclosing, closing
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -258,10 +257,10 @@ def test_a_job_of_a_hit_is_the_job_of_its_source(how: Choosing, tmp_path: Path, 
     for job, key, path in zip(client.scheduler.jobs([KEYS], how), KEYS, cats, strict=True):
         (same,) = jobs_of(key, job.index, **how)
         assert complete(job) == same
-        assert replace(job, lookup=None, hit=None, source_origin=same.source_origin) == same
+        assert job._replace(lookup=None, hit=None, source_origin=same.source_origin) == same
         assert job.hit is not None
         assert client.scheduler.try_cached(job) == [job.image_of(job.hit)]
-        assert client.scheduler.try_cached(replace(same, lookup=job.lookup)) == [job.image_of(job.hit)]
+        assert client.scheduler.try_cached(same._replace(lookup=job.lookup)) == [job.image_of(job.hit)]
         assert job.hit.path == path
     client.release()
 

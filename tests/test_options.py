@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 import pytest
@@ -27,8 +26,8 @@ def test_an_option_for_a_keyword_of_client_has_its_default(option: Option) -> No
 
 def test_the_options_of_limits_are_fields_with_their_defaults() -> None:
     options = {option.attribute: option.default for option in every() if option.is_limit}
-    assert options.items() <= asdict(Limits()).items()
-    assert asdict(Limits()).keys() - options.keys() == {"backoff_cap", "lowest_speed_time"}
+    assert options.items() <= Limits()._asdict().items()
+    assert Limits()._asdict().keys() - options.keys() == {"backoff_cap", "lowest_speed_time"}
 
 
 def test_prune_spares_what_the_library_spares() -> None:

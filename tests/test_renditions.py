@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import sqlite3
 from contextlib import closing
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import pytest
@@ -124,7 +123,7 @@ def hold(
     """Keep the rendition of that width, as fetched from `image`."""
     data = b"%d" % width
     choice = choose(image, width=width)
-    proof = replace(facts(data), width=real or width)
+    proof = facts(data)._replace(width=real or width)
     head = Head(choice.url, 200, (("cache-control", control),) if control else ())
     renditions = offered(choice, Settings())
     key = Key(f"{H}{width}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import pytest
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.anyio
 
 URL = "http://h.example/a"
 BROKEN = Failure(ErrorKind.RESET, "it broke", URL, retryable=True)
-CORRUPT = replace(BROKEN, kind=ErrorKind.CORRUPT)
+CORRUPT = BROKEN._replace(kind=ErrorKind.CORRUPT)
 
 
 @dataclass
@@ -75,12 +75,12 @@ async def message(*outcomes: Failure, spent: float = 0) -> str:
 async def test_backoff_doubles_and_ends_after_the_last_retry() -> None:
     it = await run(BROKEN)
     assert it.waits == [0.5, 1.0, 2.0]
-    assert (it.outcome, it.attempts) == (replace(BROKEN, attempts=4), 4)
+    assert (it.outcome, it.attempts) == (BROKEN._replace(attempts=4), 4)
 
 
 async def test_backoff_has_a_cap() -> None:
     assert (await run(BROKEN, cap=0.7)).waits == [0.5, 0.7, 0.7]
-    assert retry.wait(replace(BROKEN, attempts=4000), Limits(backoff_cap=30), chance=1) == 30
+    assert retry.wait(BROKEN._replace(attempts=4000), Limits(backoff_cap=30), chance=1) == 30
 
 
 async def test_jitter_is_full() -> None:
@@ -91,13 +91,13 @@ async def test_jitter_is_full() -> None:
 async def test_each_wait_is_announced_with_the_failure_before_it() -> None:
     it = await run(BROKEN, "whole")
     assert (it.outcome, it.attempts) == ("whole", 2)
-    assert it.events == [RetryScheduled(replace(BROKEN, attempts=1), 0.5)]
+    assert it.events == [RetryScheduled(BROKEN._replace(attempts=1), 0.5)]
 
 
 async def test_a_success_and_a_final_failure_are_not_repeated() -> None:
     assert (await run("whole")).attempts == 1
-    final = replace(BROKEN, retryable=False)
-    assert (await run(final)).outcome == replace(final, attempts=1)
+    final = BROKEN._replace(retryable=False)
+    assert (await run(final)).outcome == final._replace(attempts=1)
     assert (await run(BROKEN, retries=0)).attempts == 1
 
 
@@ -110,19 +110,19 @@ async def test_damaged_bytes_are_requested_once_more_past_all_caches() -> None:
 
 
 async def test_a_retry_after_is_waited_out_in_full_and_not_shortened_by_chance() -> None:
-    assert (await run(replace(BROKEN, retry_after=7), "whole", chance=0)).waits == [7]
-    assert (await run(replace(BROKEN, retry_after=0.1), "whole")).waits == [0.5]
+    assert (await run(BROKEN._replace(retry_after=7), "whole", chance=0)).waits == [7]
+    assert (await run(BROKEN._replace(retry_after=0.1), "whole")).waits == [0.5]
 
 
 async def test_a_retry_after_beyond_the_time_limit_ends_it_at_once_and_is_named() -> None:
     beyond = "it broke: Retry-After of {} s is beyond the time limit"
-    assert await message(replace(BROKEN, retry_after=86400)) == beyond.format(86400)
-    assert await message(replace(BROKEN, retry_after=10), spent=111) == beyond.format(10)
-    assert await message(replace(BROKEN, retry_after=float("inf"))) == beyond.format("inf")
+    assert await message(BROKEN._replace(retry_after=86400)) == beyond.format(86400)
+    assert await message(BROKEN._replace(retry_after=10), spent=111) == beyond.format(10)
+    assert await message(BROKEN._replace(retry_after=float("inf"))) == beyond.format("inf")
 
 
 async def test_a_retry_after_of_the_last_attempt_is_not_named() -> None:
-    assert await message(replace(BROKEN, retry_after=7)) == "it broke"
+    assert await message(BROKEN._replace(retry_after=7)) == "it broke"
 
 
 async def test_no_wait_begins_that_the_time_limit_would_cut() -> None:

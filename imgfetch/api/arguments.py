@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from imgfetch.api.normalize import spelled
@@ -90,7 +89,7 @@ def robots_token(agent: str) -> str:
     return token(agent)
 
 
-_USUAL = asdict(Limits())
+_USUAL = Limits()._asdict()
 _LEAST = dict.fromkeys(_USUAL, 1e-3) | dict.fromkeys(("retries", "max_redirects", "backoff_base"), 0)
 _WHOLE = frozenset(name for name, usual in _USUAL.items() if isinstance(usual, int))
 _LEAST |= dict.fromkeys(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
-from dataclasses import dataclass, replace
 from functools import partial
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import imgfetch
 from imgfetch.api.arguments import bounds_of, headers_of
@@ -16,7 +15,7 @@ from imgfetch.model.image import Defect, Format, Requirements, VerifyLevel
 from imgfetch.model.markup import Candidate, SourceSet
 from imgfetch.model.request import NO_SECRETS, Limits, Settings
 from imgfetch.model.result import ErrorKind, Failure
-from imgfetch.redaction import RedactedRepr
+from imgfetch.redaction import redacted_repr
 from imgfetch.rules.http import credentials, urls, vary
 from imgfetch.rules.http.signed_urls import may_want_a_signature
 from imgfetch.rules.policy.explain import explain
@@ -41,8 +40,7 @@ if TYPE_CHECKING:
 Prove: TypeAlias = "Callable[[Buffer, Digest], Verified | Defect]"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Verdict(RedactedRepr):
+class Verdict(NamedTuple):
     """The result of `Cache.verify` for one file."""
 
     path: Path
@@ -55,6 +53,9 @@ class Verdict(RedactedRepr):
     """The outcomes of fetching these again, one for each."""
     indexed: bool = True
     """Whether the index has it; a process that was killed may have left a file that the index has not."""
+
+    def __repr__(self) -> str:
+        return redacted_repr(self, self._fields)
 
 
 class Cache:
@@ -307,7 +308,7 @@ def _repaired(damaged: list[Verdict], client: Client) -> Iterator[Verdict]:
     for verdict in damaged:
         end = number + len(verdict.urls)
         outcomes = (outcome or unusable for outcome in came[number:end])
-        yield replace(verdict, repaired=tuple(outcome for outcome in outcomes if outcome is not None))
+        yield verdict._replace(repaired=tuple(outcome for outcome in outcomes if outcome is not None))
         number = end
 
 
@@ -315,7 +316,7 @@ def _with_hint(failure: Failure) -> Failure:
     """Add a hint where the URL may have been signed: signatures are not stored."""
     if not may_want_a_signature(failure.http_status):
         return failure
-    return replace(failure, hint="if its URL was signed, fetch it again from the page it is on")
+    return failure._replace(hint="if its URL was signed, fetch it again from the page it is on")
 
 
 _UNBOUNDED = Limits(max_pixels=2**40, max_total_pixels=2**50, max_frames=2**30, decode_memory=2**60)

@@ -6,7 +6,6 @@ text ─▶ page │ style sheet │ srcset lists ─▶ SourceSet ─▶ the pa
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.api.normalize import all_spelled
@@ -82,7 +81,7 @@ def choose(
         dpr, size = viewport.dpr, source_size_of(part, viewport)
         width = math.ceil(size * dpr) if width is None else width
     choice = rule.choose(
-        replace(source_set, candidates=part.candidates),
+        source_set._replace(candidates=part.candidates),
         width=width,
         dpr=dpr,
         source_size=size,
@@ -90,7 +89,7 @@ def choose(
         formats=formats,
     )
     why = f"{part.name}: {choice.why}" if source_set.sources else choice.why
-    return replace(choice, source_set=source_set, why=why)
+    return choice._replace(source_set=source_set, why=why)
 
 
 class Weighed(NamedTuple):

@@ -6,9 +6,8 @@ source ─▶ read ─▶ choose ─▶ Job, one for each image that the source 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import TYPE_CHECKING, TypedDict, Unpack
+from typing import TYPE_CHECKING, NamedTuple, TypedDict, Unpack
 
 from imgfetch.api.images import choose, each_image, weigh
 from imgfetch.api.normalize import spelled
@@ -19,7 +18,7 @@ from imgfetch.model.markup import Candidate, Choice, Policy, SourceKind, SourceS
 from imgfetch.model.request import NO_SOURCE_ORIGIN
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure, Served
 from imgfetch.model.values import Digest
-from imgfetch.redaction import RedactedRepr
+from imgfetch.redaction import redacted_repr
 from imgfetch.rules.crawl import opt_out
 from imgfetch.rules.http import credentials
 from imgfetch.rules.http.urls import is_relative, redact
@@ -59,13 +58,12 @@ class Choosing(Keywords, total=False):
 _KEYWORDS = frozenset(Choosing.__annotations__)
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Job(RedactedRepr):
+class Job(NamedTuple):
     """One image to fetch, or the failure of a source that offers none."""
 
     choice: Choice | Failure
     source: str
-    index: int
+    index: int  # type: ignore[assignment] # tuple.index is not used
     choosing: Choosing
     """How it was chosen, and how to choose from the page that may replace it."""
     sha256: Digest | None = None
@@ -84,6 +82,9 @@ class Job(RedactedRepr):
     """The origin that the caller's headers and userinfo belong to."""
     hit: Hit | None = None
     """The stored response of `lookup` that is the result, where nothing is left to decide."""
+
+    def __repr__(self) -> str:
+        return redacted_repr(self, self._fields)
 
     @property
     def may_be_a_page(self) -> bool:
@@ -123,8 +124,7 @@ class Job(RedactedRepr):
         """Give an outcome the label of its source, and a failure all that a retry needs."""
         if isinstance(outcome, Served):
             return Image.of(outcome, source=self.source, index=self.index, position=self.position)
-        return replace(
-            outcome,
+        return outcome._replace(
             source=self.source,
             index=self.index,
             position=self.position,
@@ -233,23 +233,22 @@ def jobs_of_page(job: Job, page: Page, *, most: int, robots: str = "") -> Iterat
     )
     against = opt_out.in_page(metas(text_of(document)), robots) if robots else None
     if against is not None:
-        yield replace(job, choice=replace(opted_out(against, url), attempts=1))
+        yield job._replace(choice=opted_out(against, url)._replace(attempts=1))
         return
     found = each_image(document)
     first = next(found, None)
     if first is None:
-        yield replace(job, choice=replace(page.failed, attempts=1))
+        yield job._replace(choice=page.failed._replace(attempts=1))
         return
     bare = map(credentials.without_userinfo, chain((first,), found))
     for position, source_set in enumerate(_images(bare, job.choosing)):
         if position == most:
             why = f"more than {most:,} images in a page; the rest of them is left out"
             failed = PolicyError(ErrorKind.TOO_MANY_IMAGES, why, redact(url), limit="max_images").failed()
-            yield replace(job, choice=replace(failed, attempts=1), position=position)
+            yield job._replace(choice=failed._replace(attempts=1), position=position)
             return
         choice = _choice_or_failure(source_set, job.choosing, redact(url), url)
-        yield replace(
-            job,
+        yield job._replace(
             choice=choice,
             position=position,
             problems=source_set.problems,
@@ -295,9 +294,9 @@ def _renditions(source_set: SourceSet, formats: Collection[Format | str] | None)
     for candidate in offered:
         if formats is None or may_be(candidate.url, formats):
             found = True
-            yield replace(source_set, candidates=(candidate,), sources=())
+            yield source_set._replace(candidates=(candidate,), sources=())
     if offered and not found:
-        yield replace(source_set, candidates=tuple(offered), sources=())
+        yield source_set._replace(candidates=tuple(offered), sources=())
 
 
 def _choice_or_failure(source_set: SourceSet, choosing: Choosing, name: str, page: str) -> Choice | Failure:
@@ -309,9 +308,9 @@ def _choice_or_failure(source_set: SourceSet, choosing: Choosing, name: str, pag
             policy=choosing.get("policy", Policy.COVER),
             formats=choosing.get("formats"),
         )
-        return replace(choice, page=page) if page else choice
+        return choice._replace(page=page) if page else choice
     except ImgfetchError as error:
-        return replace(error.failed(), url=name)
+        return error.failed()._replace(url=name)
 
 
 def parse_digest(sha256: str | None) -> Digest | None:

@@ -6,7 +6,6 @@ a run with a lock ─▶ outcomes ─▶ pins ─▶ imgfetch.lock ─▶ a lock
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Self
 
@@ -119,7 +118,7 @@ class Lock:
             return [job]
         pins = self._of(_key(job, job.choice), job)
         return [_bind(job, job.choice, pin) for pin in pins] or [
-            replace(job, choice=self._not_locked(job.choice, _key(job, job.choice)))
+            job._replace(choice=self._not_locked(job.choice, _key(job, job.choice)))
         ]
 
     def _of(self, key: PinKey, job: Job) -> list[Pin]:
@@ -152,7 +151,7 @@ _HINT = "run with --lock and without --locked to lock what is there now"
 
 def changed(failed: Failure) -> Failure:
     """Return a failure of what is locked, with a hint where the bytes are others."""
-    return replace(failed, hint=_HINT) if failed.kind is ErrorKind.INTEGRITY else failed
+    return failed._replace(hint=_HINT) if failed.kind is ErrorKind.INTEGRITY else failed
 
 
 def _key(job: Job, choice: Choice) -> PinKey:
@@ -162,11 +161,11 @@ def _key(job: Job, choice: Choice) -> PinKey:
 def _bind(job: Job, choice: Choice, pin: Pin) -> Job:
     if job.sha256 not in (None, pin.sha256):
         message = f"sha256 is {pin.sha256[:12]}… in the lock, where {str(job.sha256)[:12]}… was wanted"
-        return replace(job, choice=Failure(ErrorKind.INTEGRITY, message, urls.redact(pin.url), hint=_HINT))
+        return job._replace(choice=Failure(ErrorKind.INTEGRITY, message, urls.redact(pin.url), hint=_HINT))
     candidate = Candidate(urls.with_credentials_of(choice.url, pin.url), width=pin.width)
     why = "the lock names it"
-    return replace(
-        job, choice=replace(choice, candidate=candidate, alternatives=(), why=why), sha256=pin.sha256
+    return job._replace(
+        choice=choice._replace(candidate=candidate, alternatives=(), why=why), sha256=pin.sha256
     )
 
 

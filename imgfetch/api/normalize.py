@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgfetch.rules.http.urls import is_plain
@@ -46,10 +45,10 @@ def all_spelled(image: SourceSet) -> SourceSet:
         return image
 
     def each(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
-        return tuple(replace(candidate, url=spelled(candidate.url)) for candidate in candidates)
+        return tuple(candidate._replace(url=spelled(candidate.url)) for candidate in candidates)
 
-    sources = tuple(replace(source, candidates=each(source.candidates)) for source in image.sources)
-    return replace(image, candidates=each(image.candidates), sources=sources)
+    sources = tuple(source._replace(candidates=each(source.candidates)) for source in image.sources)
+    return image._replace(candidates=each(image.candidates), sources=sources)
 
 
 _URL_WORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S*")

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import aclosing
-from dataclasses import replace
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -92,7 +91,7 @@ class Scheduler:
         job = next(self.jobs([(source,)], choosing))
         if job.hit is not None and sha256 is None:
             return job
-        return replace(complete(job), sha256=parse_digest(sha256), only_first=True)
+        return complete(job)._replace(sha256=parse_digest(sha256), only_first=True)
 
     async def jobs_of_stream(self, sources: AsyncIterable[Source], choosing: Choosing) -> AsyncIterator[Job]:
         """Yield the jobs of sources as these come."""
@@ -140,9 +139,9 @@ class Scheduler:
             some = deque(map(complete, (job, *islice(left, AHEAD - 1))))
             while some:
                 lookup = self._look_up(some)
-                yield replace(some.popleft(), lookup=lookup)
+                yield some.popleft()._replace(lookup=lookup)
                 while some and is_recent(lookup, now=self._clock.now()):
-                    yield replace(some.popleft(), lookup=lookup)
+                    yield some.popleft()._replace(lookup=lookup)
 
     def _is_looked_up(self, job: Job) -> bool:
         choice, lookup = job.choice, job.lookup
@@ -199,7 +198,7 @@ class Scheduler:
         Where it `may_block`, large files are hashed if that is due.
         """
         if job.lookup is None or not is_recent(job.lookup, now=self._clock.now()):
-            job = replace(complete(job), lookup=self._look_up((job,)))
+            job = complete(job)._replace(lookup=self._look_up((job,)))
         if job.hit is not None:
             return [job.image_of(job.hit)]
         outcomes = []
@@ -231,7 +230,7 @@ class Scheduler:
         found = await self._engine().fetch_page(job.choice.url, job.source_origin)
         if not isinstance(found, Failure):
             return await self._jobs_of_page(job, found)
-        return [job if found.kind is ErrorKind.NOT_PAGE else replace(job, choice=found)]
+        return [job if found.kind is ErrorKind.NOT_PAGE else job._replace(choice=found)]
 
     async def _all(self, jobs: Iterable[Job], work: Work) -> Outcomes:
         """Return the outcomes of many jobs, in their order."""

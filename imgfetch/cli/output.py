@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from imgfetch.errors import printable
@@ -110,11 +109,11 @@ def choice_fields(choice: Choice) -> dict[str, Any]:
 
 
 def _candidate_fields(candidate: Candidate) -> dict[str, Any]:
-    return asdict(candidate) | {"url": without_userinfo(candidate.url)}
+    return candidate._asdict() | {"url": without_userinfo(candidate.url)}
 
 
 def _problem_fields(problem: Problem) -> dict[str, Any]:
-    return asdict(problem) | {"found": without_credentials(problem.found)}
+    return problem._asdict() | {"found": without_credentials(problem.found)}
 
 
 def _error_fields(failed: Failure) -> dict[str, Any]:

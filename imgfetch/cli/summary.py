@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgfetch.api.sources import FILES_ARE_PATHS, LINES_ARE_SOURCES, NO_FILE
@@ -130,11 +129,11 @@ def with_option(failed: Failure) -> Failure:
     """Return the failure with a hint that names options, where the library's names keywords and fields."""
     if failed.limit is not None and failed.hint == limit_hint(failed.limit):
         (option,) = (option for option in OPTIONS[Group.LIMITS] if option.attribute == failed.limit)
-        return replace(failed, hint=f"--{option.name} sets the limit")
+        return failed._replace(hint=f"--{option.name} sets the limit")
     if failed.hint in _HINTS:
-        return replace(failed, hint=_HINTS[failed.hint])
+        return failed._replace(hint=_HINTS[failed.hint])
     if failed.hint is None and failed.kind is ErrorKind.BAD_INPUT and failed.message == NO_FILE:
-        return replace(failed, hint="nor is it a URL, which begins with http:// or https://")
+        return failed._replace(hint="nor is it a URL, which begins with http:// or https://")
     return failed
 
 

@@ -9,7 +9,6 @@ commit occupy no slot.
 from __future__ import annotations
 
 import functools
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 
 from imgfetch.engine.events import RequestSent, WaitingForOtherProcess
@@ -134,7 +133,7 @@ class Downloader:
                 self._staging.suspend(partial.staging_id)  # does nothing if it is committed or discarded
         if isinstance(outcome, Failure) and last.hops:
             message = f"redirected to {urls.redact(last.request.url)}: {outcome.message}"
-            return replace(outcome, message=message)
+            return outcome._replace(message=message)
         return outcome
 
     async def _follow_redirects(

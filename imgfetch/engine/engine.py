@@ -8,7 +8,6 @@ Nothing is decided here: every branch matches on an answer of `rules`.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgfetch.engine.download import Downloader, Fetched
@@ -97,8 +96,7 @@ class Engine:
                 )
             tried.append((candidate, outcome))
         failures = tuple(failed for _, failed in tried)
-        return replace(
-            failures[0],
+        return failures[0]._replace(
             retryable=any(failed.retryable for failed in failures),
             tried=failures if len(failures) > 1 else (),
         )

@@ -7,7 +7,6 @@ tenacity runs the loop. It is imported after a first failure: a request that suc
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from imgfetch.engine.events import RetryScheduled
@@ -92,7 +91,7 @@ class _Attempts(Generic[T]):
         outcome = await self._send(self._fetch) if self.count else self._first
         self.count += 1
         if isinstance(outcome, Failure):
-            return replace(outcome, url=urls.redact(self._fetch.request.url), attempts=self.count)
+            return outcome._replace(url=urls.redact(self._fetch.request.url), attempts=self.count)
         return outcome
 
     def may_help(self, outcome: T | Failure) -> bool:

@@ -5,7 +5,6 @@ check ─▶ known? ─▶ single flight ─▶ retries ─▶ redirects ─▶ 
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from imgfetch.engine.events import RequestSent
@@ -53,7 +52,7 @@ class Robots:
         self._limits = settings.limits
         # A long file is read in part; no referrer and no credentials are sent; any redirect is followed:
         # RFC 9309 §2.3.1.2 names no exception, and a robots.txt is public.
-        limits = replace(settings.limits, max_redirects=robots.MOST_REDIRECTS, max_bytes=2**63)
+        limits = settings.limits._replace(max_redirects=robots.MOST_REDIRECTS, max_bytes=2**63)
         self._settings = settings._replace(
             limits=limits, referer="", robots="", headers=(), headers_for=(), allow_downgrade=True
         )
@@ -70,7 +69,7 @@ class Robots:
         verdict = await self._verdict(address.origin)
         if isinstance(verdict, Failure):
             message = f"no robots.txt, so nothing may be asked for: {verdict.message}"
-            return replace(verdict, message=message, url=urls.redact(url), attempts=0)
+            return verdict._replace(message=message, url=urls.redact(url), attempts=0)
         if verdict.allows(address.target):
             return None
         return retry.opted_out(f"robots.txt disallows {self._token}", url)

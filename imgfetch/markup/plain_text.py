@@ -10,7 +10,6 @@ text a few times at most: the time is linear in the text.
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgfetch.markup.srcset import read_srcset, walk
@@ -52,7 +51,7 @@ def find_source_sets(text: str, *, base_url: str = "") -> Iterator[SourceSet]:
         candidates = found.candidates
         if base_url:
             candidates = tuple(_resolve(each, base_url) for each in candidates)
-        yield replace(found, candidates=candidates) if base_url else found
+        yield found._replace(candidates=candidates) if base_url else found
 
 
 def _read_whole(text: str) -> SourceSet | None:
@@ -162,4 +161,4 @@ def _resolve(candidate: Candidate, base_url: str) -> Candidate:
         return candidate
     from imgfetch.markup.urls import resolve  # loaded late: few texts have relative URLs
 
-    return replace(candidate, url=resolve(candidate.url, base_url) or candidate.url)
+    return candidate._replace(url=resolve(candidate.url, base_url) or candidate.url)

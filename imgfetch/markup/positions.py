@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -31,4 +30,4 @@ class Lines:
     def locate(self, problem: Problem) -> Problem:
         """Return the problem with the line and column of its position."""
         line = bisect_right(self._starts, problem.position)
-        return replace(problem, line=line, column=problem.position - self._starts[line - 1] + 1)
+        return problem._replace(line=line, column=problem.position - self._starts[line - 1] + 1)

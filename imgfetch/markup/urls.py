@@ -9,7 +9,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 from urllib.parse import urljoin
@@ -112,8 +111,7 @@ def absolute(source_set: SourceSet, base: str) -> SourceSet:
         Source(resolved(source.candidates), source.media, source.type, source.sizes)
         for source in source_set.sources
     )
-    return replace(
-        source_set,
+    return source_set._replace(
         candidates=candidates,
         sources=sources,
         placeholder=resolve(source_set.placeholder, base) or "" if source_set.placeholder else "",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -120,8 +119,7 @@ class Defect(NamedTuple):
     """The highest level at which the bytes would be stored; None if there is none."""
 
 
-@dataclass(frozen=True, slots=True)
-class Facts:
+class Facts(NamedTuple):
     """Facts about an image, and the checks that it passed."""
 
     format: Format

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from imgfetch.redaction import RedactedRepr
+from imgfetch.redaction import redacted_repr
 
 if TYPE_CHECKING:
     from imgfetch.model.values import Key
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Candidate(RedactedRepr):
+class Candidate(NamedTuple):
     """An image candidate: a URL and its descriptors, None where absent (HTML §4.8.4.2.1)."""
 
     url: str
@@ -23,6 +21,9 @@ class Candidate(RedactedRepr):
     """The height descriptor, in image pixels (`h`): parsed for future compatibility, never used to choose."""
     density: float | None = None
     """The pixel density descriptor (`1.5x`)."""
+
+    def __repr__(self) -> str:
+        return redacted_repr(self, self._fields)
 
 
 Descriptors: TypeAlias = "tuple[tuple[int | None, float | None], ...]"
@@ -50,8 +51,7 @@ class SourceKind(StrEnum):
     URL = "url"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Problem(RedactedRepr):
+class Problem(NamedTuple):
     """A part of the input that a parser could not read: its position, its text, and what is wrong with it."""
 
     position: int
@@ -64,15 +64,20 @@ class Problem(RedactedRepr):
     column: int = 0
     """Column of the position, in characters; 1 is the first."""
 
+    def __repr__(self) -> str:
+        return redacted_repr(self, self._fields)
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Source(RedactedRepr):
+
+class Source(NamedTuple):
     """Candidates that a picture offers under conditions: a `<source>` element."""
 
     candidates: tuple[Candidate, ...]
     media: str = ""
     type: str = ""
     sizes: str = ""
+
+    def __repr__(self) -> str:
+        return redacted_repr(self, self._fields)
 
 
 class EmbeddedBody(NamedTuple):
@@ -86,8 +91,7 @@ class EmbeddedBody(NamedTuple):
     """When an archive recorded it, in seconds since 1970; None where that is not known."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class SourceSet(RedactedRepr):
+class SourceSet(NamedTuple):
     """One image, as the list of candidates that a page offers for it."""
 
     candidates: tuple[Candidate, ...]
@@ -102,12 +106,14 @@ class SourceSet(RedactedRepr):
     """The `<source>` elements of a picture, in order; the first with true conditions is used."""
     placeholder: str = ""
     """The URL of the picture that a lazy image shows until a script has loaded it."""
-    embedded: tuple[EmbeddedBody, ...] = field(default=(), repr=False, compare=False)
+    embedded: tuple[EmbeddedBody, ...] = ()
     """Bodies of candidates that need no request, since the source holds them."""
 
+    def __repr__(self) -> str:
+        return redacted_repr(self, (name for name in self._fields if name != "embedded"))
 
-@dataclass(frozen=True, slots=True)
-class Viewport:
+
+class Viewport(NamedTuple):
     """The screen that a choice is made for: CSS pixels, and device pixels per CSS pixel (`dpr`)."""
 
     width: float
@@ -156,8 +162,7 @@ class ReferrerPolicy(StrEnum):
     UNSAFE_URL = "unsafe-url"
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Choice(RedactedRepr):
+class Choice(NamedTuple):
     """The candidate to fetch, why it was chosen, and the order in which to try the others."""
 
     candidate: Candidate
@@ -171,6 +176,9 @@ class Choice(RedactedRepr):
     """The formats that the caller accepts; empty if it accepts any."""
     page: str = ""
     """The URL of the page that offers the image, if that is known."""
+
+    def __repr__(self) -> str:
+        return redacted_repr(self, self._fields)
 
     @property
     def url(self) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.model.image import Entry, VerifyLevel
@@ -13,8 +12,7 @@ if TYPE_CHECKING:
     from imgfetch.model.values import Key, StagingId
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(NamedTuple):
     """The limits of every fetch, in seconds, bytes and pixels; no value means "no limit"."""
 
     connect_timeout: float = 10.0

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from imgfetch.model.image import Entry, Format, Placeholder
 from imgfetch.model.request import NO_SOURCE_ORIGIN, Head, SourceOrigin
-from imgfetch.redaction import RedactedRepr
+from imgfetch.redaction import redacted_repr
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -79,8 +78,7 @@ class CacheStatus(StrEnum):
     """Stored and no longer fresh, but served: the origin allows it, or could not be reached."""
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Failure(RedactedRepr):
+class Failure(NamedTuple):
     """An expected failure, as a value: of one candidate, or of an image when no candidate was left."""
 
     kind: ErrorKind
@@ -103,16 +101,20 @@ class Failure(RedactedRepr):
     """Failures of the candidates of an image, in the order tried."""
     source: str = ""
     """The source as the caller gave it, shortened; `index` is its position among the sources of a run."""
-    index: int = 0
+    index: int = 0  # type: ignore[assignment] # tuple.index is not used
     position: int = 0
     """Position of the image among those that its source offers."""
     # All that a retry needs, with secrets: for programs, and not in the repr, which may be logged.
-    given: str = field(default="", repr=False)
+    given: str = ""
     """The source: a URL unchanged, the path of a file, or a text, shortened if it is long."""
-    choice: Choice | None = field(default=None, repr=False)
+    choice: Choice | None = None
     """The choice that failed, with its alternatives; None if the source could not be read."""
-    source_origin: SourceOrigin = field(default=SourceOrigin(), repr=False)
+    source_origin: SourceOrigin = SourceOrigin()
     """The origin that the caller's headers and userinfo belong to."""
+
+    def __repr__(self) -> str:
+        secret = ("given", "choice", "source_origin")
+        return redacted_repr(self, (name for name in self._fields if name not in secret))
 
     @property
     def reason(self) -> ErrorKind:
@@ -125,8 +127,7 @@ class Failure(RedactedRepr):
         return self.position
 
 
-@dataclass(frozen=True, slots=True, repr=False)
-class Served(RedactedRepr):
+class Served(NamedTuple):
     """A whole, verified rendition on disk, and how it got there."""
 
     choice: Choice
@@ -142,9 +143,12 @@ class Served(RedactedRepr):
     warnings: tuple[str, ...] = ()
     source: str = ""
     """The source as the caller gave it, shortened; `index` is its position among the sources of a run."""
-    index: int = 0
+    index: int = 0  # type: ignore[assignment] # tuple.index is not used
     position: int = 0
     """Position of the image among those that its source offers."""
+
+    def __repr__(self) -> str:
+        return redacted_repr(self, self._fields)
 
     @property
     def url(self) -> str:

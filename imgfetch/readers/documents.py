@@ -5,7 +5,6 @@ Document ─▶ document_type.recognise ─▶ the reader of its type ─▶ Sou
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, assert_never
 
 from imgfetch.model.document import DocumentType
@@ -67,6 +66,6 @@ def _located(found: Iterable[SourceSet], text: str) -> Iterator[SourceSet]:
                 from imgfetch.markup.positions import Lines
 
                 lines = Lines(text)
-            yield replace(each, problems=tuple(map(lines.locate, each.problems)))
+            yield each._replace(problems=tuple(map(lines.locate, each.problems)))
         else:
             yield each

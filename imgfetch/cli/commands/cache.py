@@ -77,7 +77,7 @@ def _list(cache: Cache, *, as_json: bool) -> Exit:
         if as_json:
             renditions = [{"url": each.key, "width": each.width} for each in cache.renditions(entry.key)]
             fields = {"response_time": entry.response_time, "pinned": pinned, "renditions": renditions}
-            output.result(json.dumps({"url": entry.key, **asdict(facts), **fields}))
+            output.result(json.dumps({"url": entry.key, **facts._asdict(), **fields}))
         else:
             size = f"{facts.width}x{facts.height}"
             shown = urls.redact(entry.key) + "  (pinned)" * pinned

@@ -9,7 +9,6 @@ The first job without a usable stored image imports the event loop, the network 
 from __future__ import annotations
 
 from contextlib import aclosing
-from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -100,4 +99,4 @@ def single(todo: Iterator[Job], sha256: str) -> Iterator[Job]:
     if first is None or second is not None:
         offer = "none" if first is None else "more"
         raise InputError(ErrorKind.BAD_INPUT, f"--sha256 goes with one image, and the sources offer {offer}")
-    yield replace(first, sha256=digest)
+    yield first._replace(sha256=digest)

@@ -7,7 +7,6 @@ Failures that are not retried stay in the report unchanged.
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgfetch.api.jobs import jobs_of, parse_digest
@@ -99,8 +98,7 @@ class _Record(NamedTuple):
         if files and isinstance(source, str):
             source = source_of(source, self.choosing.get("base_url", ""))
         for job in jobs_of(source, index, **self.choosing):
-            yield replace(
-                job,
+            yield job._replace(
                 source=self.name,
                 given=self.given,
                 position=self.place,

@@ -9,7 +9,7 @@ The stack is a list, so that style sheets may nest as deep as they like.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from imgfetch.markup import urls
@@ -66,12 +66,12 @@ def with_problems_of_others(
             continue
         if last is not None:
             yield last
-        last = replace(each, problems=(*pending, *each.problems)) if pending else each
+        last = each._replace(problems=(*pending, *each.problems)) if pending else each
         pending.clear()
     if last is None:
         yield from without_image
     else:
-        yield replace(last, problems=(*last.problems, *pending)) if pending else last
+        yield last._replace(problems=(*last.problems, *pending)) if pending else last
 
 
 @dataclass(slots=True)

@@ -8,7 +8,6 @@ A browser shows only some of them: `kind` names the place of each, so that a cal
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -129,7 +128,7 @@ def _finished(found: _Found, base: str, lines: Lines) -> SourceSet:
     image = urls.absolute(found.source_set, base)
     if not image.problems:
         return image
-    return replace(image, problems=tuple(_at(found.element, each, lines) for each in image.problems))
+    return image._replace(problems=tuple(_at(found.element, each, lines) for each in image.problems))
 
 
 def _at(element: turbohtml.Element | None, problem: Problem, lines: Lines) -> Problem:
@@ -137,7 +136,7 @@ def _at(element: turbohtml.Element | None, problem: Problem, lines: Lines) -> Pr
     line, column = 1, 1
     if element is not None and element.source_line is not None:
         line, column = element.source_line, (element.source_col or 0) + 1
-    return replace(problem, position=lines.offset(line, column), line=line, column=column)
+    return problem._replace(position=lines.offset(line, column), line=line, column=column)
 
 
 # ---------------------------------------------------------------------------------------------------
@@ -265,7 +264,7 @@ def _background(tag: str, attributes: Attributes) -> Iterator[SourceSet]:
         yield SourceSet(candidates, SourceKind.LAZY, sizes=first(attributes, *LAZY_SIZES))
     background = first(attributes, *LAZY_BACKGROUND)
     if background[:4].lower() == "url(":
-        yield from (replace(each, kind=SourceKind.LAZY) for each in find_css_images(background))
+        yield from (each._replace(kind=SourceKind.LAZY) for each in find_css_images(background))
     elif "/" in background or "." in background:  # data-background may also be a colour or a flag
         yield from single(SourceKind.LAZY, background)
 
@@ -296,7 +295,7 @@ def _link_images(attributes: Attributes) -> Iterator[SourceSet]:
 def _noscript(element: turbohtml.Element) -> Iterator[_Found]:
     is_adjacent = _is_next_to_an_image(element)
     for found in _read(html.parse(element.text, scripting=False)):
-        image = replace(found.source_set, kind=SourceKind.NOSCRIPT)
+        image = found.source_set._replace(kind=SourceKind.NOSCRIPT)
         yield found._replace(source_set=image, is_adjacent=is_adjacent)
 
 
@@ -341,11 +340,11 @@ def _joined(one: _Found, other: _Found) -> _Found | None:
     alt = image.alt or fallback.alt
     if image.candidates or image.sources:
         is_same = lazy.urls & plain.urls or (plain.is_adjacent and image.kind is SourceKind.LAZY)
-        return lazy._replace(source_set=replace(image, alt=alt)) if is_same else None
+        return lazy._replace(source_set=image._replace(alt=alt)) if is_same else None
     if not (plain.is_adjacent and image.placeholder):
         return None
     problems = image.problems + fallback.problems
-    joined = replace(fallback, alt=alt, placeholder=image.placeholder, problems=problems)
+    joined = fallback._replace(alt=alt, placeholder=image.placeholder, problems=problems)
     return lazy._replace(source_set=joined)
 
 
@@ -355,4 +354,4 @@ def _unjoined(found: _Found) -> _Found:
     placeholder = image.placeholder
     if image.candidates or image.sources or not placeholder or placeholder.startswith("data:"):
         return found
-    return found._replace(source_set=replace(image, candidates=(Candidate(placeholder),), placeholder=""))
+    return found._replace(source_set=image._replace(candidates=(Candidate(placeholder),), placeholder=""))

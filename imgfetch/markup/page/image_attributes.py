@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from base64 import b64decode
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgfetch.markup.media import media_problems
@@ -129,7 +128,7 @@ def with_src(candidates: tuple[Candidate, ...], src: str) -> tuple[Candidate, ..
 
 def located(name: str, problems: Iterable[Problem]) -> Iterator[Problem]:
     """Yield the problems with the name of their attribute in the reason."""
-    return (replace(problem, reason=f"{problem.reason} (in {name})") for problem in problems)
+    return (problem._replace(reason=f"{problem.reason} (in {name})") for problem in problems)
 
 
 def condition_problems(attributes: Attributes, sizes: str) -> Iterator[Problem]:

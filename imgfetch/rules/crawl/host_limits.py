@@ -9,7 +9,6 @@ failure, half as many after a round with one. Times are in seconds of a monotoni
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.model.result import ErrorKind, Failure
@@ -123,7 +122,7 @@ def _pause(state: HostState) -> float:
 
 
 def _without_request(failed: Failure, seconds: float | None = None) -> Failure:
-    return replace(failed, message=f"not requested, after {failed.message}", retry_after=seconds)
+    return failed._replace(message=f"not requested, after {failed.message}", retry_after=seconds)
 
 
 _DOWN = 4

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
@@ -13,12 +12,14 @@ LONGEST = 2**31
 """Seconds that mean "as long as possible" (RFC 9111 §1.2.2)."""
 
 
-@dataclass(frozen=True, slots=True)
 class Control:
     """The directives of Cache-Control fields: names in lower case, the first of each name."""
 
-    directives: Mapping[str, str | None]
-    """The argument of each directive without its quotes; None without an argument."""
+    __slots__ = ("directives",)
+
+    def __init__(self, directives: Mapping[str, str | None]) -> None:
+        self.directives = directives
+        """The argument of each directive without its quotes; None without an argument."""
 
     def __contains__(self, name: str) -> bool:
         return name in self.directives

@@ -8,7 +8,6 @@ A response that was fetched with credentials never answers a request without the
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, TypeAlias
 
 from imgfetch.model.markup import SourceKind
@@ -127,10 +126,10 @@ def without_userinfo(source_set: SourceSet) -> SourceSet:
         return source_set
 
     def bare(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
-        return tuple(replace(each, url=urls.without_userinfo(each.url)) for each in candidates)
+        return tuple(each._replace(url=urls.without_userinfo(each.url)) for each in candidates)
 
-    sources = tuple(replace(source, candidates=bare(source.candidates)) for source in source_set.sources)
-    return replace(source_set, candidates=bare(source_set.candidates), sources=sources)
+    sources = tuple(source._replace(candidates=bare(source.candidates)) for source in source_set.sources)
+    return source_set._replace(candidates=bare(source_set.candidates), sources=sources)
 
 
 def is_written_by_caller(source_set: SourceSet) -> bool:

@@ -5,7 +5,6 @@ Structure ─▶ check_size ─▶ (decode) ─▶ Facts ─▶ check ─▶ app
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgfetch.model.image import Defect, Format, Verified, VerifyLevel
@@ -97,7 +96,7 @@ def check(
             ErrorKind.INTEGRITY, f"sha256 is {_short(facts.sha256)}, expected {_short(wanted.sha256)}"
         )
     if wanted.sha256:
-        facts = replace(facts, verified=(*facts.verified, "sha256"))
+        facts = facts._replace(verified=(*facts.verified, "sha256"))
     warnings = []
     if wanted.width and wanted.width != facts.width:
         found = f"promised {wanted.width}, real {facts.width}"

@@ -8,7 +8,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from imgfetch.errors import KINDS, CacheError, NetworkError, limit_hint
@@ -338,7 +337,7 @@ def _follow(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> Redi
     if not settings.allow_downgrade and fetch.request.url.startswith("https:") and there.scheme == "http":
         message = f"redirect from https: to {there.shown}, which anyone on the way can read and change"
         rejected = _reject(fetch, ErrorKind.BAD_REDIRECT, message, head)
-        return rejected._replace(failed=replace(rejected.failed, hint=_ALLOW_DOWNGRADE))
+        return rejected._replace(failed=rejected.failed._replace(hint=_ALLOW_DOWNGRADE))
     same_origin = isinstance(here, urls.Address) and here.origin == there.origin
     # The caller's fields and credentials belong to the source's own origin. Another origin gets our own
     # fields, and those that the caller named for it.

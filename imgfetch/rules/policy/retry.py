@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from imgfetch.errors import limit_hint
@@ -78,7 +77,7 @@ def give_up(failed: Failure, wait: float, limits: Limits) -> Failure:
         return failed
     message = f"{failed.message}: Retry-After of {wait:.7g} s is beyond the time limit"
     hint = limit_hint("total_timeout") if failed.hint is None else failed.hint
-    return replace(failed, message=message, hint=hint, limit="total_timeout")
+    return failed._replace(message=message, hint=hint, limit="total_timeout")
 
 
 _TRANSIENT = frozenset(

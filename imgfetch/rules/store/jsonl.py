@@ -7,7 +7,6 @@ Defaults are not written, so that lines stay short, and equal values have equal 
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from imgfetch.model.image import Format
@@ -201,11 +200,11 @@ def _objects(members: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     return found
 
 
-def _different(value: Any, default: Any) -> dict[str, Any]:  # noqa: ANN401 (a frozen dataclass and its like)
+def _different(value: Any, default: Any) -> dict[str, Any]:  # noqa: ANN401 (a named tuple and its like)
     """Return the fields of a value that differ from `default`; whole numbers as integers."""
     return {
         name: int(found) if isinstance(found, float) and found.is_integer() else found
-        for name, found in asdict(value).items()
+        for name, found in value._asdict().items()
         if found != getattr(default, name)
     }
 
