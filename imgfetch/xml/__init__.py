@@ -1,0 +1,1 @@
+"""XML: a bounded reader of documents that may be hostile. It loads nothing."""
