@@ -287,7 +287,10 @@ def test_limits_the_number_of_redirects() -> None:
         assert isinstance(action, fetch_policy.Redirect)
         fetch = action.fetch
     failed = failure_for(302, fetch, location="/again")
-    assert (failed.kind, failed.message) == (ErrorKind.TOO_MANY_REDIRECTS, "more than 3 redirects")
+    assert (failed.kind, failed.message) == (
+        ErrorKind.TOO_MANY_REDIRECTS,
+        "more than 3 redirects: it redirects to itself",
+    )
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,8 @@ from imgfetch.cli.exit_codes import INPUT_KINDS, Exit
 from imgfetch.errors import CacheError, error_for, limit_hint
 from imgfetch.model.options import OPTIONS, Group
 from imgfetch.model.result import ErrorKind, Failure
+from imgfetch.rules.http.urls import redact
+from imgfetch.rules.policy import error_body
 from imgfetch.rules.policy.retry import LESS_CHECKING
 
 if TYPE_CHECKING:
@@ -56,7 +58,7 @@ class Summary:
         output.result(output.json_of(outcome, path) if self._json else path)
         if not self._quiet:
             for warning in outcome.warnings:
-                output.say(f"{outcome.path}: {warning}")
+                output.say(f"{redact(outcome.url)}: {warning}")
         return path
 
     def close(self) -> Exit:
@@ -137,11 +139,15 @@ def with_option(failed: Failure) -> Failure:
     return failed
 
 
-_HINTS = {hint: f"--verify {level} would accept it" for level, hint in LESS_CHECKING.items()} | {
+_HINTS = {
+    **{hint: f"--verify {level} would accept it" for level, hint in LESS_CHECKING.items()},
     FILES_ARE_PATHS: (
         "a file is an argument of get; with --files a line of get -i and a report name files too"
     ),
     LINES_ARE_SOURCES: "get -i FILE (or -i -) reads each line as a source",
+    error_body.NEEDS_CONTACT: "--contact URL adds a way to reach you to the User-Agent",
+    error_body.NEEDS_REFERRER: "--referer URL names the page of the image",
+    error_body.NEEDS_NO_REFERRER: "--referrer-policy no-referrer sends no Referer",
 }
 """Hints of the command line, by those of the library."""
 

@@ -15,14 +15,15 @@ from imgfetch.engine.events import RequestSent, WaitingForOtherProcess
 from imgfetch.engine.group_commit import GroupCommitter
 from imgfetch.engine.lease_wait import DownloadLeases
 from imgfetch.engine.lookup import answer_to, refresh, selector_of, shared, without_blocking
-from imgfetch.engine.receive import BodyReceiver
+from imgfetch.engine.receive import BodyReceiver, beginning_of
+from imgfetch.engine.redirect_cookies import RedirectCookies
 from imgfetch.engine.verification import Verifier
 from imgfetch.errors import ImgfetchError
 from imgfetch.model.image import Defect, PendingEntry, Verified
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure, Page
 from imgfetch.rules.http import credentials, digests, resume, stored_headers, urls, vary
 from imgfetch.rules.image import placeholders, verify
-from imgfetch.rules.policy import fetch_policy, retry
+from imgfetch.rules.policy import error_body, fetch_policy, retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -131,7 +132,7 @@ class Downloader:
         finally:
             if partial is not None:
                 self._staging.suspend(partial.staging_id)  # does nothing if it is committed or discarded
-        if isinstance(outcome, Failure) and last.hops:
+        if isinstance(outcome, Failure) and last.request.url != fetch.request.url:
             message = f"redirected to {urls.redact(last.request.url)}: {outcome.message}"
             return outcome._replace(message=message)
         return outcome
@@ -140,9 +141,10 @@ class Downloader:
         self, fetch: Fetch, wanted: Requirements, budget: TimeBudget, lease: DownloadLease
     ) -> tuple[Fetched | Failure | Page | _HeldElsewhere, Fetch]:
         """Return the outcome, and the last request."""
+        cookies = RedirectCookies()
         try:
             while True:
-                hop = await self._send(fetch, wanted, budget, lease)
+                hop = await self._send(fetch, wanted, budget, lease, cookies)
                 match hop:
                     case fetch_policy.Redirect(fetch):
                         url = fetch.request.url
@@ -159,7 +161,12 @@ class Downloader:
             return retry.failure_of(error, fetch.request.url), fetch
 
     async def _send(
-        self, fetch: Fetch, wanted: Requirements, budget: TimeBudget, lease: DownloadLease
+        self,
+        fetch: Fetch,
+        wanted: Requirements,
+        budget: TimeBudget,
+        lease: DownloadLease,
+        cookies: RedirectCookies,
     ) -> _Hop | _HeldElsewhere:
         """Send one request when its host has a slot, unless another process sends it or has sent it."""
         request = fetch.request
@@ -175,8 +182,14 @@ class Downloader:
             resumed = resume.requested_part(fetch)
             self._observe(RequestSent(urls.redact(request.url), resumed.length if resumed else 0))
             request_time = self._clock.now()
-            async with slot.response(self._transport, resume.ranged(fetch)) as response:
+            sent = cookies.add_to(resume.ranged(fetch))
+            async with slot.response(self._transport, sent) as response:
                 hop = await self._receive(response, fetch, wanted, request_time)
+                if isinstance(hop, fetch_policy.Redirect):
+                    cookies.take(response.head, request.url)
+                elif isinstance(hop, Failure) and error_body.may_explain(response.head):
+                    body = await beginning_of(response, error_body.MOST_BYTES)
+                    hop = error_body.explained(hop, response.head, body, sent)
             slot.record(hop if isinstance(hop, Failure) else None)
             return hop
 

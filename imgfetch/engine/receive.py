@@ -5,10 +5,13 @@ chunk ─▶ content coding removed ─▶ staging ─▶ is it resumable from h
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from imgfetch.engine.events import BytesReceived
 from imgfetch.engine.lookup import selector_of
+from imgfetch.errors import ImgfetchError
 from imgfetch.model.image import Defect
 from imgfetch.model.values import Key
 from imgfetch.rules.crawl.min_speed import MinimumSpeed
@@ -23,6 +26,22 @@ if TYPE_CHECKING:
     from imgfetch.model.values import StagingId
     from imgfetch.ports import Ports, Response
     from imgfetch.rules.policy.fetch_policy import ReadBody
+
+
+async def beginning_of(response: Response, most: int) -> bytes:
+    """Return the first bytes of an error body: what comes of it without an error in a second or so."""
+    data = bytearray()
+    with suppress(ImgfetchError, TimeoutError):
+        async with asyncio.timeout(_LONGEST_WAIT):
+            async for chunk in response.body():
+                data += chunk
+                if len(data) >= most:
+                    break
+    return bytes(data[:most])
+
+
+_LONGEST_WAIT = 1.5
+"""Seconds that an error body may take: it is only read to be shown."""
 
 
 class BodyReceiver:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from imgfetch.engine.events import RequestSent
+from imgfetch.engine.redirect_cookies import RedirectCookies
 from imgfetch.engine.retrying import Retrying
 from imgfetch.engine.single_flight import SingleFlight
 from imgfetch.engine.time_budget import TimeBudget
@@ -104,20 +105,25 @@ class Robots:
         return verdict
 
     async def _follow_redirects(self, fetch: Fetch, budget: TimeBudget) -> _Verdict:
+        cookies = RedirectCookies()
         try:
-            while isinstance(hop := await self._send(fetch, budget), fetch_policy.Redirect):
+            while isinstance(hop := await self._send(fetch, budget, cookies), fetch_policy.Redirect):
                 fetch = hop.fetch
         except ImgfetchError as error:
             hop = retry.failure_of(error, fetch.request.url)
         return robots.Rules() if isinstance(hop, Failure) and robots.is_unavailable(hop) else hop
 
-    async def _send(self, fetch: Fetch, budget: TimeBudget) -> _Verdict | fetch_policy.Redirect:
+    async def _send(
+        self, fetch: Fetch, budget: TimeBudget, cookies: RedirectCookies
+    ) -> _Verdict | fetch_policy.Redirect:
         async with self._limiter.slot(urls.origin(fetch.request.url), budget) as slot:
             if isinstance(slot, Failure):
                 return slot
             self._observe(RequestSent(urls.redact(fetch.request.url)))
-            async with slot.response(self._transport, fetch.request) as response:
+            async with slot.response(self._transport, cookies.add_to(fetch.request)) as response:
                 hop = await self._receive(response, fetch)
+                if isinstance(hop, fetch_policy.Redirect):
+                    cookies.take(response.head, fetch.request.url)
             slot.record(hop if isinstance(hop, Failure) else None)
             return hop
 

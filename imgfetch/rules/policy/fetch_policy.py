@@ -324,10 +324,9 @@ def _follow(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> Redi
     location = head.get("location")
     if not location:
         return _reject(fetch, ErrorKind.BAD_REDIRECT, f"HTTP {head.status} without a Location", head)
-    if fetch.hops >= settings.limits.max_redirects:
-        message = f"more than {settings.limits.max_redirects} redirects"
-        return _reject(fetch, ErrorKind.TOO_MANY_REDIRECTS, message, head, limit="max_redirects")
     there = urls.read(urls.resolve_location(location, fetch.request.url))
+    if fetch.hops >= settings.limits.max_redirects:
+        return _too_many_redirects(fetch, head, there, settings.limits)
     if isinstance(there, Defect):
         kind = there.kind if isinstance(there, urls.BlockedPort) else ErrorKind.BAD_REDIRECT
         return _reject(fetch, kind, f"redirect to {urls.redact(location)}: {there.message}", head)
@@ -356,6 +355,15 @@ def _follow(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> Redi
             source_origin=fetch.source_origin if same_origin else NO_SOURCE_ORIGIN,
         )
     )
+
+
+def _too_many_redirects(fetch: Fetch, head: Head, there: urls.Address | Defect, limits: Limits) -> Reject:
+    """Reject the last redirect; one to the same URL would not end with a higher limit."""
+    message, kind = f"more than {limits.max_redirects} redirects", ErrorKind.TOO_MANY_REDIRECTS
+    if isinstance(there, Defect) or there.url != fetch.request.url:
+        return _reject(fetch, kind, message, head, limit="max_redirects")
+    cookies = ", and sets a cookie each time" if head.get("set-cookie") else ""
+    return _reject(fetch, kind, f"{message}: it redirects to itself{cookies}", head)
 
 
 def _reject(
