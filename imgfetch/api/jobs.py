@@ -221,7 +221,7 @@ def jobs_of_page(job: Job, page: Page, *, most: int, robots: str = "") -> Iterat
     # Where a page comes, a parser for it will be loaded too.
     from imgfetch.markup.page.html import metas
     from imgfetch.model.document import Document
-    from imgfetch.readers.documents import text_of
+    from imgfetch.readers.decoded import text_of
 
     url, said = page.head.url, page.head.get("link")
     document = Document(

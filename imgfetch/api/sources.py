@@ -98,8 +98,6 @@ def read_stream(stream: BinaryIO | TextIO, *, name: str, base_url: str = "") -> 
         raise InputError(ErrorKind.BAD_INPUT, f"larger than {MAX_TEXT // 1_000_000} MB; split it", name)
     if not data.strip():
         raise InputError(ErrorKind.BAD_INPUT, "empty; a text with image URLs was expected", name)
-    if isinstance(data, bytes) and b"\0" in data and not data.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InputError(ErrorKind.BAD_INPUT, "binary data; a text with image URLs was expected", name)
     return _read_document(data, name=name, base_url=base_url)
 
 
@@ -112,8 +110,14 @@ def _read_document(
     data: bytes | str, *, name: str, base_url: str, is_file: bool = True
 ) -> Iterator[SourceSet]:
     from imgfetch.model.document import Document  # a URL as the source needs none
+    from imgfetch.readers.document_type import recognise
 
-    found = each_image(Document(data, name=name if is_file else "", base_url=base_url))
+    document = Document(data, name=name if is_file else "", base_url=base_url)
+    recognised = recognise(document)
+    if recognised.type is None:
+        why = f"{recognised.why}; a page, a feed or another document with images was expected"
+        raise InputError(ErrorKind.BAD_INPUT, why, name)
+    found = each_image(document)
     first = next(found, None)
     if first is None:
         if is_file and _is_list_of_urls(data):

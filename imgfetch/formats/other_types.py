@@ -19,12 +19,29 @@ def describe(head: bytes, size: int) -> Defect:
     for magic, what in _IMAGES.items():
         if head.startswith(magic):
             return Defect(ErrorKind.UNSUPPORTED_FORMAT, f"the body is {what}")
-    for magic, what in _OTHERS.items():
-        if head.startswith(magic):
-            return Defect(ErrorKind.NOT_IMAGE, f"the body is {what}")
+    name = name_of_data(head)
+    if name is not None:
+        return Defect(ErrorKind.NOT_IMAGE, f"the body is {name}")
     if head[4:8] == b"ftyp":
         return _iso_media(head)
     return _text(head)
+
+
+def name_of_image(head: bytes) -> str | None:
+    """Return what data is that begins as an image of a format that is not supported: “a TIFF image”."""
+    return next((what for magic, what in _IMAGES.items() if head.startswith(magic)), None)
+
+
+def name_of_data(data: bytes) -> str | None:
+    """Return what data is that is neither an image nor text: “a PDF document”; None if that is not known.
+
+    Of an archive of parts, such as an Excel workbook, the list of parts at its end may be needed.
+    """
+    what = next((what for magic, what in _OTHERS.items() if data.startswith(magic)), None)
+    if what == _ZIP:
+        end = data[-_ZIP_DIRECTORY:]
+        return next((name for part, name in _ZIP_PARTS.items() if part in end or part in data[:4096]), what)
+    return "a tar archive" if what is None and data[257:262] == b"ustar" else what
 
 
 def brands(head: bytes) -> frozenset[bytes]:
@@ -61,10 +78,44 @@ _IMAGES = {
     b"FLIF": "a FLIF image",
     b"BPG\xfb": "a BPG image",
 }
+_ZIP = "a ZIP archive"
+_ZIP_DIRECTORY = 1 << 20
+"""Bytes at the end of an archive in which the names of its parts are searched."""
+_ZIP_PARTS = {
+    b"mimetypeapplication/epub+zip": "an EPUB book",
+    b"mimetypeapplication/vnd.oasis.opendocument.spreadsheet": "an OpenDocument spreadsheet",
+    b"mimetypeapplication/vnd.oasis.opendocument.presentation": "an OpenDocument presentation",
+    b"mimetypeapplication/vnd.oasis.opendocument": "an OpenDocument text",
+    b"xl/workbook": "an Excel workbook",
+    b"word/document": "a Word document",
+    b"ppt/presentation": "a PowerPoint presentation",
+    b"AndroidManifest.xml": "an Android application",
+    b"META-INF/MANIFEST.MF": "a Java archive",
+}
+"""Parts that tell what an archive is: a first entry with its text, or a name (ECMA-376, ODF, EPUB OCF)."""
 _OTHERS = {
     b"%PDF-": "a PDF document",
     b"\x1f\x8b": "gzip data",
-    b"PK\x03\x04": "a ZIP archive",
+    b"PK\x03\x04": _ZIP,
+    b"PK\x05\x06": "an empty ZIP archive",
+    b"7z\xbc\xaf\x27\x1c": "a 7-Zip archive",
+    b"Rar!\x1a\x07": "a RAR archive",
+    b"BZh": "bzip2 data",
+    b"\xfd7zXZ\0": "xz data",
+    b"\x28\xb5\x2f\xfd": "zstd data",
+    b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1": "a document of an old Microsoft Office",
+    b"{\\rtf": "an RTF document",
+    b"SQLite format 3\0": "an SQLite database",
+    b"PAR1": "a Parquet table",
+    b"ARROW1": "an Arrow table",
+    b"OTTO": "a font",
+    b"\0\1\0\0\0": "a font",
+    b"wOFF": "a font",
+    b"wOF2": "a font",
+    b"\xca\xfe\xba\xbe": "a program",
+    b"\xcf\xfa\xed\xfe": "a program",
+    b"fLaC": "a FLAC recording",
+    b"bplist0": "an Apple property list",
     b"\x1aE\xdf\xa3": "a WebM or Matroska video",
     b"OggS": "Ogg media",
     b"RIFF": "RIFF media, not WebP",

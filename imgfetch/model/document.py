@@ -3,16 +3,40 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from imgfetch.model.markup import SourceSet
 
 
 class DocumentType(StrEnum):
     """The type of a document, which decides by what reader it is read."""
 
     HTML = "html"
+    XHTML = "xhtml"
+    XML = "xml"
+    """XML of a vocabulary that has no type of its own here."""
+    SVG = "svg"
+    FEED = "feed"
+    """RSS 0.9x, 1.0 and 2.0, and Atom."""
+    JSON_FEED = "json-feed"
+    SITEMAP = "sitemap"
+    MARKDOWN = "markdown"
+    MAIL = "mail"
+    MHTML = "mhtml"
+    EPUB = "epub"
+    JSON = "json"
+    """One JSON value, or one on each line."""
+    WEB_MANIFEST = "web-manifest"
+    HAR = "har"
+    WARC = "warc"
     CSS = "css"
     TEXT = "text"
     """Prose, or the lists of candidates that crawlers save."""
+    GZIP = "gzip"
+    """Any document, compressed, such as `sitemap.xml.gz`."""
 
 
 class Document(NamedTuple):
@@ -38,3 +62,7 @@ class Recognised(NamedTuple):
     """None for data that no reader reads."""
     why: str
     """The reason in words: “by its Content-Type text/html”; without a type, what it is: “a ZIP archive”."""
+
+
+EachImage: TypeAlias = "Callable[[Document], Iterator[SourceSet]]"
+"""The way from a document to its images, which a reader is given for the documents inside its own."""

@@ -1,8 +1,10 @@
-"""Decide what a document is: by its Content-Type, then by its name, then by its first bytes.
+"""Decide what a document is: by its Content-Type, then by its name, then by its bytes.
 
-    Document ─▶ Content-Type │ extension │ content ─▶ Recognised(type, why)
+    Document ─▶ Content-Type │ binary │ extension │ text ─▶ Recognised(type, why)
 
-A Content-Type that says nothing (`application/octet-stream`, `text/plain`) leaves the decision to the others.
+A Content-Type or an extension that says too little leaves the decision to what follows: `text/plain` and
+`application/octet-stream` say nothing, `application/xml` and `application/json` do not say which vocabulary.
+`text/html` is HTML whatever its bytes are (MIME Sniffing §7).
 """
 
 from __future__ import annotations
@@ -17,31 +19,86 @@ if TYPE_CHECKING:
 
 
 def recognise(document: Document) -> Recognised:
-    """Return the type of a document and the reason. Never raise."""
+    """Return the type of a document and the reason; of data that no reader reads, the name. Never raise."""
     media_type = document.content_type.partition(";")[0].strip().lower()
-    if media_type in _MEDIA_TYPES:
-        return Recognised(_MEDIA_TYPES[media_type], f"by its Content-Type {media_type}")
-    extension = _EXTENSION.search(document.name.lower())
-    if extension and extension[1] in _EXTENSIONS:
-        return Recognised(_EXTENSIONS[extension[1]], f"by its name .{extension[1]}")
-    return Recognised(_by_content(document.data), "by its content")
+    known = _MEDIA_TYPES.get(media_type)
+    if known is not None:
+        return Recognised(known, f"by its Content-Type {media_type}")
+    said, name = _said(media_type), document.name.lower().removesuffix(".gz")
+    extension = found[1] if (found := _EXTENSION.search(name)) else ""
+    data = document.data
+    if isinstance(data, bytes):
+        from imgfetch.readers.binary_types import recognise_binary
+
+        binary = recognise_binary(data, extension)
+        if binary is not None:
+            return binary
+        if said is None and media_type.partition("/")[0] in _NO_DOCUMENTS:
+            return Recognised(None, f"data of type {media_type}")
+    known = _EXTENSIONS.get(extension)
+    if known is not None:
+        return Recognised(known, f"by its name .{extension}")
+    from imgfetch.readers.text_types import recognise_text
+
+    found_type = recognise_text(data, said or _BROAD_EXTENSIONS.get(extension))
+    return Recognised(found_type, "by its content")
 
 
 _MEDIA_TYPES = {
     "text/html": DocumentType.HTML,
-    "application/xhtml+xml": DocumentType.HTML,
+    "application/xhtml+xml": DocumentType.XHTML,
+    "image/svg+xml": DocumentType.SVG,
+    "application/rss+xml": DocumentType.FEED,
+    "application/atom+xml": DocumentType.FEED,
+    "application/feed+json": DocumentType.JSON_FEED,
+    "application/manifest+json": DocumentType.WEB_MANIFEST,
+    "text/markdown": DocumentType.MARKDOWN,
+    "text/x-markdown": DocumentType.MARKDOWN,
+    "message/rfc822": DocumentType.MAIL,
+    "message/global": DocumentType.MAIL,
+    "multipart/related": DocumentType.MHTML,
+    "application/x-mimearchive": DocumentType.MHTML,
+    "application/epub+zip": DocumentType.EPUB,
+    "application/warc": DocumentType.WARC,
     "text/css": DocumentType.CSS,
 }
-_EXTENSIONS = {"css": DocumentType.CSS}
-_EXTENSION = re.compile(r"\.([a-z0-9]{1,8})(?:[?#]|\Z)")
+_EXTENSIONS = {
+    "html": DocumentType.HTML,
+    "htm": DocumentType.HTML,
+    "xhtml": DocumentType.XHTML,
+    "xht": DocumentType.XHTML,
+    "svg": DocumentType.SVG,
+    "rss": DocumentType.FEED,
+    "atom": DocumentType.FEED,
+    "md": DocumentType.MARKDOWN,
+    "markdown": DocumentType.MARKDOWN,
+    "mkd": DocumentType.MARKDOWN,
+    "mdx": DocumentType.MARKDOWN,
+    "eml": DocumentType.MAIL,
+    "mbox": DocumentType.MAIL,
+    "mht": DocumentType.MHTML,
+    "mhtml": DocumentType.MHTML,
+    "webmanifest": DocumentType.WEB_MANIFEST,
+    "har": DocumentType.HAR,
+    "warc": DocumentType.WARC,
+    "css": DocumentType.CSS,
+}
+_BROAD_EXTENSIONS = {
+    "xml": DocumentType.XML,
+    "rdf": DocumentType.XML,
+    "opf": DocumentType.XML,
+    "json": DocumentType.JSON,
+    "jsonld": DocumentType.JSON,
+}
+"""Extensions of many vocabularies: the content decides which."""
+_EXTENSION = re.compile(r"\.([a-z0-9]{1,11})(?:[?#]|\Z)")
+_NO_DOCUMENTS = frozenset({"image", "video", "audio", "font", "model"})
 
-_PAGE = (
-    r"(?i)<(?:!doctype\s+html|html|head|body|img|picture|source|link|meta|style|amp-img|figure|noscript|video|svg)"
-    r"[\s>/]"
-)
-"""Compiled when a document is read: most sources are URLs."""
 
-
-def _by_content(data: bytes | str) -> DocumentType:
-    found = re.search(_PAGE, data) if isinstance(data, str) else re.search(_PAGE.encode(), data)
-    return DocumentType.HTML if found else DocumentType.TEXT
+def _said(media_type: str) -> DocumentType | None:
+    """Return XML or JSON for a media type that is one of its many vocabularies (RFC 7303, RFC 6839)."""
+    if media_type in ("text/xml", "application/xml") or media_type.endswith("+xml"):
+        return DocumentType.XML
+    if media_type in ("text/json", "application/json") or media_type.endswith("+json"):
+        return DocumentType.JSON
+    return None

@@ -1,21 +1,32 @@
 """The images of a document of any type: the one way from bytes to source sets.
 
-Document ─▶ document_type.recognise ─▶ the reader of its type ─▶ SourceSet, one for each image
+    Document ─▶ document_type.recognise ─▶ the reader of its type ─▶ SourceSet, one for each image
+                          ▲                          │
+                          └── a document inside it ──┘
+
+Each reader is a module with one function, `images(document, each_image)`. It gives the documents inside its
+own to `each_image`, each with a depth that is one higher, so that no reader imports another.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, assert_never
+from typing import TYPE_CHECKING
 
 from imgfetch.model.document import DocumentType
+from imgfetch.readers.decoded import located, text_of, unread
 from imgfetch.readers.document_type import recognise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
 
-    from imgfetch.markup.positions import Lines
     from imgfetch.model.document import Document
     from imgfetch.model.markup import SourceSet
+
+MAX_DEPTH = 16
+"""Documents inside each other: a page in a mail in an archive in an archive needs 4."""
+
+MAX_NESTED = 256_000_000
+"""Bytes or characters of all documents inside one: an archive may say much with few bytes."""
 
 
 def each_image(document: Document) -> Iterator[SourceSet]:
@@ -24,48 +35,42 @@ def each_image(document: Document) -> Iterator[SourceSet]:
     URLs stay as they are written elsewhere. Never raise; take time linear in the document. A document of
     another type has none.
     """
-    match recognise(document).type:
-        case None:
-            return iter(())
-        case DocumentType.HTML:
-            from imgfetch.markup.page.discovery import find_page_images
-
-            return find_page_images(
-                text_of(document), base_url=document.base_url, link_headers=document.link_headers
-            )
-        case DocumentType.CSS:
-            from imgfetch.markup.css.css_images import find_css_images
-
-            text = text_of(document)
-            return _located(find_css_images(text, base_url=document.base_url), text)
-        case DocumentType.TEXT:
-            from imgfetch.markup.plain_text import find_source_sets
-
-            text = text_of(document)
-            return _located(find_source_sets(text, base_url=document.base_url), text)
-        case other:
-            assert_never(other)
+    return _Reading().each_image(document)
 
 
-def text_of(document: Document) -> str:
-    """Return the text of a document, decoded as a browser does (HTML §13.2.3.2)."""
-    data = document.data
-    if isinstance(data, str):
-        return data
-    from imgfetch.markup.encoding import decode
+class _Reading:
+    """The reading of one document and of all inside it; bounds their levels and bytes."""
 
-    return decode(data, document.content_type)
+    def __init__(self) -> None:
+        self._left = MAX_NESTED
 
+    def each_image(self, document: Document) -> Iterator[SourceSet]:
+        """Yield the images of a document at any depth."""
+        if document.depth:
+            self._left -= len(document.data)
+            if self._left < 0:
+                return iter((unread(f"the documents inside are larger than {MAX_NESTED:,} bytes"),))
+            if document.depth > MAX_DEPTH:
+                return iter((unread(f"more than {MAX_DEPTH} documents inside each other"),))
+        return self._read(document)
 
-def _located(found: Iterable[SourceSet], text: str) -> Iterator[SourceSet]:
-    """Yield the images with a line and a column for each problem."""
-    lines: Lines | None = None
-    for each in found:
-        if each.problems:
-            if lines is None:
-                from imgfetch.markup.positions import Lines
+    def _read(self, document: Document) -> Iterator[SourceSet]:
+        match recognise(document).type:
+            case None:
+                return iter(())
+            case DocumentType.CSS:
+                from imgfetch.markup.css.css_images import find_css_images
 
-                lines = Lines(text)
-            yield each._replace(problems=tuple(map(lines.locate, each.problems)))
-        else:
-            yield each
+                text = text_of(document)
+                return located(find_css_images(text, base_url=document.base_url), text)
+            case DocumentType.TEXT:
+                from imgfetch.markup.plain_text import find_source_sets
+
+                text = text_of(document)
+                return located(find_source_sets(text, base_url=document.base_url), text)
+            case _:
+                from imgfetch.markup.page.discovery import find_page_images
+
+                return find_page_images(
+                    text_of(document), base_url=document.base_url, link_headers=document.link_headers
+                )

@@ -1,0 +1,47 @@
+"""The text of a document, and places in it: for readers.
+
+bytes ─▶ text_of ─▶ a parser ─▶ problems with a position ─▶ located: line and column
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgfetch.markup.srcset import excerpt
+from imgfetch.model.markup import Problem, SourceSet
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from imgfetch.markup.positions import Lines
+    from imgfetch.model.document import Document
+
+
+def text_of(document: Document) -> str:
+    """Return the text of a document, decoded as a browser does (HTML §13.2.3.2)."""
+    data = document.data
+    if isinstance(data, str):
+        return data
+    from imgfetch.markup.encoding import decode
+
+    return decode(data, document.content_type)
+
+
+def located(found: Iterable[SourceSet], text: str) -> Iterator[SourceSet]:
+    """Yield the images with a line and a column for each problem, by its position in `text`."""
+    lines: Lines | None = None
+    for each in found:
+        if each.problems:
+            if lines is None:
+                from imgfetch.markup.positions import Lines
+
+                lines = Lines(text)
+            yield each._replace(problems=tuple(map(lines.locate, each.problems)))
+        else:
+            yield each
+
+
+def unread(reason: str, found: str = "", position: int = 0, *, line: int = 0, column: int = 0) -> SourceSet:
+    """Return the source set without candidates that says what part of a document could not be read."""
+    problem = Problem(position, excerpt(found), reason, line, column)
+    return SourceSet((), problems=(problem,), position=position)
