@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgfetch.markup.encoding import decode, find_encoding, output_encoding
+from imgfetch.markup.encoding import decode, find_encoding, output_encoding, read_text
 
 
 @pytest.mark.parametrize(
@@ -76,3 +76,19 @@ def test_any_bytes_are_some_text(data: bytes, content_type: str | None) -> None:
 )
 def test_a_hostile_head_is_read_once(piece: bytes) -> None:
     assert isinstance(decode(piece * (3_000_000 // len(piece))), str)
+
+
+@pytest.mark.parametrize(
+    ("text", "content_type", "expected"),
+    [
+        ("<meta charset=gb2312>", None, "gbk"),
+        ("<meta charset=gb2312>", "text/html; charset=koi8-r", "koi8-r"),
+        ("<meta charset=utf-16>", None, "utf-8"),
+        ("<p>charset=koi8-r", None, "utf-8"),
+        ("", None, "utf-8"),
+    ],
+)
+def test_a_decoded_page_has_the_encoding_that_it_declares(
+    text: str, content_type: str | None, expected: str
+) -> None:
+    assert read_text(text, content_type) == (text, expected)

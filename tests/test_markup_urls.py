@@ -106,6 +106,34 @@ def test_chromium_shows_urls_in_its_own_hand(url: str, base: str | None, expecte
     assert current_src(url, base) == expected
 
 
+@pytest.mark.parametrize(
+    ("url", "expected"),
+    [
+        ("a|b?a|b#|", "http://p.test/d/a%7Cb?a|b#|"),
+        ("http://h/a|b", "http://h/a%7Cb"),
+        ("x:a|b", "x:a|b"),
+    ],
+)
+def test_a_pipe_is_spelled_as_a_browser_requests_it(url: str, expected: str) -> None:
+    assert resolve(url, PAGE) == current_src(url, PAGE) == expected
+    assert current_src("a|b", PAGE, browser="firefox") == "http://p.test/d/a|b"
+
+
+@pytest.mark.parametrize(
+    ("encoding", "query", "expected"),
+    [
+        ("windows-1251", "имя=дом", "%E8%EC%FF=%E4%EE%EC"),
+        ("gbk", "图€✓", "%CD%BC%80%26%2310003%3B"),
+        ("cp932", "日¥‾", "%93%FA\\~"),
+        ("iso2022_jp", "日本", "%1B$BF|K\\%1B(B"),
+    ],
+)
+def test_a_query_is_written_in_the_encoding_of_the_page(encoding: str, query: str, expected: str) -> None:
+    assert resolve(f"/é?{query}", PAGE, encoding=encoding) == f"http://p.test/%C3%A9?{expected}"
+    assert (resolve(f"é?{query}", "", encoding=encoding) or "").endswith(f"?{expected}")
+    assert resolve(f"mailto:x?{query}", PAGE, encoding=encoding) == resolve(f"mailto:x?{query}", PAGE)
+
+
 @settings(deadline=None)
 @given(st.text(), st.text(), st.sampled_from(["utf-8", "windows-1252", "cp932", "gbk"]))
 def test_no_text_is_too_odd_to_resolve(url: str, base: str, encoding: str) -> None:

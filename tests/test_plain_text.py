@@ -82,6 +82,17 @@ def test_a_text_that_is_a_srcset_is_read_as_one() -> None:
     assert next(find_source_sets(",\n a.webp 1x")).position == 3
 
 
+@pytest.mark.parametrize("ampersand", ["&amp;", "&#38;", "&#038;", "&#x26;", "&amp;amp;"])
+def test_an_ampersand_that_html_escapes_is_undone(ampersand: str) -> None:
+    check("a?w=1&h=2 1x, b?w=3&h=4&c 2x".replace("&", ampersand), "a?w=1&h=2 1x, b?w=3&h=4&c 2x")
+    listed = "https://x.test/a?w=1&h=2 480w, https://x.test/b 960w"
+    check(f"&lt;img srcset=&quot;{listed.replace('&', ampersand)}&quot;&gt;", listed)
+
+
+def test_an_ampersand_is_left_where_not_all_are_escaped() -> None:
+    check("a?w=1&amp;h=2 1x, b?w=3&h=4 2x", "a?w=1&amp;h=2 1x, b?w=3&h=4 2x")
+
+
 def test_a_list_may_be_broken_over_lines_after_a_comma() -> None:
     check(f"See:\n{LIST.replace(', ', ',' + chr(10) + '    ')}\nThat is all.", LIST)
     check(f"See: {LIST.replace(', ', ',')} and so on, and on.", LIST)

@@ -200,3 +200,30 @@ def test_pick_explains_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]
 def test_what_a_source_is_called_has_no_credentials() -> None:
     for text in ("https://me:secret@h.example/a.webp", "https://me:secret@h.example/a 2x, b.webp"):
         assert "me:secret" not in label(text)
+
+
+CYRILLIC = (
+    '<html><head><meta http-equiv="Content-Type" content="text/html; charset=windows-1251"></head>'
+    '<img src="/фото/вид 1.jpg"><img src="/i.php?имя=дом">'
+)
+
+
+def test_a_query_is_in_the_encoding_of_its_page_by_every_door(tmp_path: Path) -> None:
+    path, query = "/%D1%84%D0%BE%D1%82%D0%BE/%D0%B2%D0%B8%D0%B4%201.jpg", "/i.php?%E8%EC%FF=%E4%EE%EC"
+    expected = [f"https://news.example{path}", f"https://news.example{query}"]
+    data = CYRILLIC.encode("windows-1251")
+    file = tmp_path / "page.html"
+    file.write_bytes(data)
+    undeclared = CYRILLIC.replace("charset", "c")
+    for found in (
+        find_images(data, base_url=BASE),
+        find_images(CYRILLIC, base_url=BASE),
+        find_images(
+            undeclared.encode("windows-1251"), base_url=BASE, media_type="text/html; charset=windows-1251"
+        ),
+        read_source(file, base_url=BASE),
+    ):
+        assert [image.candidates[0].url for image in found] == expected
+    for page in (data, CYRILLIC):
+        assert current_sources(page, base_url=BASE, viewport=Viewport(800, 600)) == tuple(expected)
+    assert find_images(data)[1].candidates[0].url == query

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from imgfetch.errors import member
 from imgfetch.markup import media, urls
-from imgfetch.markup.encoding import decode, find_encoding, output_encoding
+from imgfetch.markup.encoding import read_text
 from imgfetch.markup.page import links
 from imgfetch.markup.page.html import read_page
 from imgfetch.markup.sizes import layout_width, may_contain_auto, source_size
@@ -39,17 +39,20 @@ def current_sources(
     browser: Browser | str = Browser.CHROMIUM,
     scripting: bool = True,
     content_type: str | None = None,
+    memory_cache: bool = False,
 ) -> tuple[str | None, ...]:
     """Return the `currentSrc` of each `img` in that browser, in document order.
 
     None is an image that is not requested. Without `scripting` the content of `noscript` is
-    elements too. Bytes are decoded as a browser does, `content_type` being the response's field. Raises
-    `InputError` for an unknown `browser`.
+    elements too. Bytes are decoded as a browser does, `content_type` being the response's field. With
+    `memory_cache`, a denser candidate that an earlier image of the page has loaded is taken, as Chromium does
+    if its memory cache has it at the time. Raises `InputError` for an unknown `browser`.
     """
     browser = member(Browser, browser)
-    text, page_encoding = _text(html, content_type)
+    text, page_encoding = read_text(html, content_type)
     page = read_page(text, scripting=scripting)
-    screen = _Screen(viewport, browser, urls.base_url(page.base, base_url, browser=browser), page_encoding)
+    base = urls.base_url(page.base, base_url, browser=browser)
+    screen = _Screen(viewport, browser, base, page_encoding, memory_cache=memory_cache)
     return tuple(screen.show(image) for image in page.images)
 
 
@@ -64,7 +67,7 @@ def preload_sources(
 ) -> tuple[str | None, ...]:
     """Return the load of each image preload, those of the `Link` fields first; None for no load."""
     browser = member(Browser, browser)
-    text, page_encoding = _text(html, content_type)
+    text, page_encoding = read_text(html, content_type)
     page = read_page(text)
     in_header = _Screen(viewport, browser, base_url, "utf-8")
     in_page = _Screen(viewport, browser, urls.base_url(page.base, base_url, browser=browser), page_encoding)
@@ -81,13 +84,6 @@ def source_set(
     return rule.normalise(
         *urls_and_descriptors(srcset), source_size(sizes, viewport), src=src.strip(_HTML_SPACE)
     )
-
-
-def _text(html: str | bytes, content_type: str | None) -> tuple[str, str]:
-    """Return the page as text, and the encoding of its URLs."""
-    if isinstance(html, str):
-        return html, "utf-8"
-    return decode(html, content_type), output_encoding(find_encoding(html, content_type))
 
 
 def _is_image_preload(link: Link) -> bool:
@@ -132,11 +128,20 @@ _MOST_RANKED = 64
 class _Screen:
     """One page in one viewport, and what has been loaded of it so far."""
 
-    def __init__(self, viewport: Viewport, browser: str, base: str | None, encoding: str) -> None:
+    def __init__(
+        self,
+        viewport: Viewport,
+        browser: str,
+        base: str | None,
+        encoding: str,
+        *,
+        memory_cache: bool = False,
+    ) -> None:
         self._viewport = viewport
         self._browser = browser
         self._base = base
         self._encoding = encoding
+        self._memory_cache = memory_cache
         self._loaded: set[str] = set()
         # Elements of a page repeat conditions, so each screen caches its answers; a cache that outlasts it
         # would have to hash the whole viewport.
@@ -246,7 +251,7 @@ class _Screen:
 
     def _load(self, chosen: str | None, *, lazy: bool = False) -> str | None:
         shown = None if chosen is None else self._shown(chosen)
-        if shown is not None and not lazy:
+        if self._memory_cache and shown is not None and not lazy:
             self._loaded.add(_without_fragment(shown))
         return shown
 

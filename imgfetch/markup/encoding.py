@@ -19,13 +19,32 @@ _ATTRIBUTE = re.compile(
     r"""[\s/]*+([^\s/>=]++[^\s/>=]*+)(?:\s*+=\s*+(?:"([^"]*+)"?|'([^']*+)'?|([^\s>"']*+)))?""",
 )
 _XML = re.compile(rb"""<\?xml[^>]*?encoding\s*+=\s*+["']([^"'>]++)["']""")
+_DECLARES = re.compile(r"charset|encoding", re.IGNORECASE)
 _MAX_HEAD = 1 << 20
 """Bytes in which a <meta> is searched if no <body> ends the search."""
+
+
+def read_text(data: bytes | str, content_type: str | None = None) -> tuple[str, str]:
+    """Return the text of a page, and the encoding of the queries of its URLs (URL §4.4, query state).
+
+    A text that was decoded before has the encoding that its Content-Type or its `<meta>` names. Never raise.
+    """
+    if isinstance(data, bytes):
+        encoding = find_encoding(data, content_type)
+        return decode_as(encoding, data), output_encoding(encoding)
+    return data, output_encoding(_of_header(content_type or "") or _of_text(data) or "utf-8")
 
 
 def decode(data: bytes, content_type: str | None = None) -> str:
     """Return the text of a page. Never raises: bytes that are invalid in the encoding become U+FFFD."""
     return decode_as(find_encoding(data, content_type), data)
+
+
+def _of_text(text: str) -> str | None:
+    """Return the encoding that a decoded page declares; None if it declares none."""
+    if _DECLARES.search(text, 0, _MAX_HEAD) is None:
+        return None
+    return _of_markup(text[:_MAX_HEAD].encode("utf-8", "replace"))
 
 
 def output_encoding(encoding: str) -> str:

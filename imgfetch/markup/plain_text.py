@@ -29,6 +29,9 @@ _ODD_DESCRIPTORS = re.compile(r'(?:[^\S\n]++[^\s,"<>]++){1,2}+')
 _END_OF_LINE = re.compile(r"""["<>]|[^\S\n]*+(?:\n|\Z)""")
 _CLOSING = ".;:!?…)]}'’”»"
 
+_AMPERSAND = re.compile("&((?:amp;|#0{0,3}38;|#x26;)*)", re.IGNORECASE)
+"""An ampersand, and what an escape adds to it; HTML that was escaped twice has `&amp;amp;`."""
+
 _TOKEN = re.compile(r"\S++")
 _CHAIN_BACKWARDS = re.compile(r"\s*+\S++(?:\s++,\S*+)*+")
 
@@ -44,14 +47,26 @@ _RELATIVE = re.compile(
 def find_source_sets(text: str, *, base_url: str = "") -> Iterator[SourceSet]:
     """Yield the source sets in a text: the text may be a srcset, or prose with any number of them.
 
-    Relative URLs are resolved against `base_url`; if it is empty, they stay as they are written.
+    Relative URLs are resolved against `base_url`; if it is empty, they stay as they are written. `&amp;` is
+    undone in a list that was cut from HTML: one in which each `&` is written so.
     """
     whole = _read_whole(text)
-    for found in _find_lists(text) if whole is None else (whole,):
+    for each in _find_lists(text) if whole is None else (whole,):
+        found = _unescaped(each) if "&" in text else each
         candidates = found.candidates
         if base_url:
             candidates = tuple(_resolve(each, base_url) for each in candidates)
         yield found._replace(candidates=candidates) if base_url else found
+
+
+def _unescaped(found: SourceSet) -> SourceSet:
+    """Return the source set with `&` for `&amp;` in its URLs, if all of them are escaped as in HTML."""
+    candidates = found.candidates
+    ampersands = [_AMPERSAND.findall(each.url) for each in candidates]
+    if not any(ampersands) or not all(map(all, ampersands)):
+        return found
+    undone = tuple(each._replace(url=_AMPERSAND.sub("&", each.url)) for each in candidates)
+    return found._replace(candidates=undone)
 
 
 def _read_whole(text: str) -> SourceSet | None:

@@ -27,6 +27,7 @@ _SPECIAL = re.compile(r"[\x00-\x20]*(?:https?|ftp|file):", re.IGNORECASE)
 """A special scheme (URL §4.2), but for ws and wss."""
 _NOT_LOADED = re.compile(r"file:|(?:https?|ftp)://[^/?#]*@")
 """Local files and URLs with a password, which pages of the web may not load."""
+_END_OF_PATH = re.compile("[?#]")
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 _NOT_ASCII = re.compile(r"[^\x00-\x7f]+")
 _ESCAPED_BLANK = str.maketrans({"\t": "%09", "\n": "%0A", "\r": "%0D"})
@@ -44,15 +45,23 @@ _BLANK = "".join(map(chr, range(0x21)))
 def resolve(url: str, base: str, *, encoding: str = "utf-8") -> str | None:
     """Resolve `url` against `base` by the URL standard, and serialise it; return None if it is not a URL.
 
-    `encoding` is that of the document, in which queries are written (URL §4.4, query state). If `base` is
-    empty or relative, a relative URL stays relative.
+    A pipe in the path is `%7C`, as Chromium requests it. `encoding` is that of the document, in which queries
+    are written (URL §4.4, query state). If `base` is empty or relative, a relative URL stays relative.
     """
     plain = resolve_plain(url, base)
     if plain is not None:
         return plain
+    resolved = _resolve_by_standard(url, base, encoding)
+    return _with_escaped_pipes(resolved) if resolved is not None and "|" in resolved else resolved
+
+
+def _resolve_by_standard(url: str, base: str, encoding: str) -> str | None:
     url = _LONE_SURROGATE.sub("\ufffd", url)
-    if encoding != "utf-8" and _SPECIAL.match(url if _ABSOLUTE.match(url) else base):
-        url = _with_query_in(encoding, url)
+    if encoding != "utf-8":
+        absolute = url if _ABSOLUTE.match(url) else base
+        # A page whose URL is not known comes from the web: its relative URLs have a special scheme.
+        if _SPECIAL.match(absolute) or not _ABSOLUTE.match(absolute):
+            url = _with_query_in(encoding, url)
     try:
         if _ABSOLUTE.match(base):
             return _ada().join(base, url)
@@ -61,6 +70,14 @@ def resolve(url: str, base: str, *, encoding: str = "utf-8") -> str | None:
         return urljoin(base, url.strip(_BLANK))  # two relative references: no URL parser joins them
     except ValueError:
         return None
+
+
+def _with_escaped_pipes(url: str) -> str:
+    if _ABSOLUTE.match(url) and not _SPECIAL.match(url):  # an opaque path
+        return url
+    end = _END_OF_PATH.search(url)
+    at = len(url) if end is None else end.start()
+    return url[:at].replace("|", "%7C") + url[at:]
 
 
 def resolve_plain(url: str, base: str) -> str | None:
@@ -90,14 +107,17 @@ def _prefixes(base: str) -> tuple[str, str] | None:
     return found[1], path[: path.rindex("/") + 1]
 
 
-def absolute(source_set: SourceSet, base: str) -> SourceSet:
-    """Return the same image with its URLs resolved; a string that is not a URL becomes a problem."""
+def absolute(source_set: SourceSet, base: str, *, encoding: str = "utf-8") -> SourceSet:
+    """Return the same image with its URLs resolved; a string that is not a URL becomes a problem.
+
+    `encoding` is that of the document.
+    """
     problems: list[Problem] = []
 
     def resolved(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
         absolute = []
         for candidate in candidates:
-            url = resolve(candidate.url, base)
+            url = resolve(candidate.url, base, encoding=encoding)
             if url is None:
                 problems.append(Problem(source_set.position, excerpt(candidate.url), "not a URL"))
             elif url == candidate.url:
@@ -107,6 +127,7 @@ def absolute(source_set: SourceSet, base: str) -> SourceSet:
         return tuple(absolute)
 
     candidates = resolved(source_set.candidates)
+    placeholder = source_set.placeholder
     sources = tuple(
         Source(resolved(source.candidates), source.media, source.type, source.sizes)
         for source in source_set.sources
@@ -114,7 +135,7 @@ def absolute(source_set: SourceSet, base: str) -> SourceSet:
     return source_set._replace(
         candidates=candidates,
         sources=sources,
-        placeholder=resolve(source_set.placeholder, base) or "" if source_set.placeholder else "",
+        placeholder=placeholder and (resolve(placeholder, base, encoding=encoding) or ""),
         problems=(*source_set.problems, *problems),
     )
 
@@ -141,7 +162,7 @@ def current_src(
     Chromium returns a URL that it cannot parse, or refuses to load, as it was written.
     """
     if browser != "chromium":
-        return _with_its_last_space(url, resolve(url, base or "", encoding=encoding))
+        return _with_its_last_space(url, _resolve_by_standard(url, base or "", encoding))
     absolute = _ABSOLUTE.match(url)
     if not url.strip(_BLANK) or (base is None and not absolute):
         return None
@@ -151,8 +172,7 @@ def current_src(
         return url if absolute or _HIERARCHICAL.match(base or "") else None
     if _NOT_LOADED.match(resolved):
         return url
-    end = re.search(r"[?#]|\Z", resolved) if "|" in resolved and _SPECIAL.match(resolved) else None
-    return resolved if end is None else resolved[: end.start()].replace("|", "%7C") + resolved[end.start() :]
+    return resolved
 
 
 def _escaped_as_chromium_does(url: str) -> str:
@@ -175,15 +195,21 @@ def _with_query_in(encoding: str, url: str) -> str:
     return path + mark + query + hash_ + fragment
 
 
+_BEYOND_PYTHON = {("gbk", "€"): "%80", ("cp932", "¥"): "\\", ("cp932", "‾"): "~"}
+"""What the encoders of the standard (Encoding §10.2.2, §12.3.2) can write, and Python's cannot."""
+_KEPT = frozenset(map(chr, range(0x21, 0x7F))).difference("\"#'<>")
+"""Characters of a query that are not escaped (URL §1.3, special-query percent-encode set)."""
+
+
 def _percent_encoded(text: str, encoding: str) -> str:
     """Percent-encode after encoding (URL §1.3): a character that the encoding lacks becomes a reference."""
     try:
         encoded = text.encode(encoding)
     except UnicodeEncodeError:
         if len(text) == 1:
-            return f"%26%23{ord(text)}%3B"
+            return _BEYOND_PYTHON.get((encoding, text)) or f"%26%23{ord(text)}%3B"
         return "".join(_percent_encoded(character, encoding) for character in text)
-    return "".join(chr(byte) if byte < 0x80 else f"%{byte:02X}" for byte in encoded)
+    return "".join(chr(byte) if chr(byte) in _KEPT else f"%{byte:02X}" for byte in encoded)
 
 
 class _Ada:

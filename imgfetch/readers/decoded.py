@@ -19,12 +19,14 @@ if TYPE_CHECKING:
 
 def text_of(document: Document) -> str:
     """Return the text of a document, decoded as a browser does (HTML §13.2.3.2)."""
-    data = document.data
-    if isinstance(data, str):
-        return data
-    from imgfetch.markup.encoding import decode
+    return text_and_encoding(document)[0]
 
-    return decode(data, document.content_type)
+
+def text_and_encoding(document: Document) -> tuple[str, str]:
+    """Return the text of a document, and the encoding of the queries of its URLs."""
+    from imgfetch.markup.encoding import read_text
+
+    return read_text(document.data, document.content_type)
 
 
 def located(found: Iterable[SourceSet], text: str) -> Iterator[SourceSet]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from imgfetch.model.document import DocumentType
-from imgfetch.readers.decoded import located, text_of, unread
+from imgfetch.readers.decoded import located, text_and_encoding, text_of, unread
 from imgfetch.readers.document_type import recognise
 
 if TYPE_CHECKING:
@@ -71,6 +71,7 @@ class _Reading:
             case _:
                 from imgfetch.markup.page.discovery import find_page_images
 
+                text, encoding = text_and_encoding(document)
                 return find_page_images(
-                    text_of(document), base_url=document.base_url, link_headers=document.link_headers
+                    text, base_url=document.base_url, link_headers=document.link_headers, encoding=encoding
                 )

@@ -71,10 +71,11 @@ class _Found(NamedTuple):
 
 
 def find_page_images(
-    page: str, *, base_url: str = "", link_headers: Iterable[str] = ()
+    page: str, *, base_url: str = "", link_headers: Iterable[str] = (), encoding: str = "utf-8"
 ) -> Iterator[SourceSet]:
     """Yield every image of an HTML page, in document order, with absolute URLs if `base_url` is given.
 
+    `encoding` is that of the page: queries are written in it (URL §4.4, query state).
     The images of its response's `Link` fields come first. A lazy image is joined with its placeholder, and
     with the `noscript` next to it. Never raises: parts that could not be read are in `problems`, and a source
     set without candidates has only those. A problem that concerns no single image, such as an invalid
@@ -87,7 +88,8 @@ def find_page_images(
     base = _base(document, base_url, lines, pending)
     of_fields = ((True, each) for value in link_headers for each in _field_images(value, base_url, pending))
     of_page = (
-        (_names_an_image(found.source_set), _finished(found, base, lines)) for found in _join(_read(document))
+        (_names_an_image(found.source_set), _finished(found, base, encoding, lines))
+        for found in _join(_read(document))
     )
     found = ((names, each) for names, each in chain(of_fields, of_page) if _has_content(each))
     return with_problems_of_others(found, pending)
@@ -123,9 +125,9 @@ def _field_images(value: str, base_url: str, problems: list[Problem]) -> Iterato
         yield from (urls.absolute(image, base_url) for image in _link_images(attributes))
 
 
-def _finished(found: _Found, base: str, lines: Lines) -> SourceSet:
+def _finished(found: _Found, base: str, encoding: str, lines: Lines) -> SourceSet:
     """Return the image with absolute URLs, and its problems at the position of its element."""
-    image = urls.absolute(found.source_set, base)
+    image = urls.absolute(found.source_set, base, encoding=encoding)
     if not image.problems:
         return image
     return image._replace(problems=tuple(_at(found.element, each, lines) for each in image.problems))
