@@ -79,6 +79,7 @@ _DEFAULTS = {
     "robots": "batch: respect, else: ignore",
     "fail-under": "1",
     "no-reuse": "default",
+    "name": "{name}-{sha256:12}",
 }
 """Defaults that are not shown as they are stored."""
 
@@ -101,6 +102,8 @@ _OPTIONS = {
     "formats": "choose only among these formats, for example webp,jpeg: jpeg, png, gif, webp, avif",
     "all": "fetch every rendition of every image",
     "directory": "also copy the images to DIR, with readable names",
+    "name": "names of the copies, for example '{page}-{index:03}-{stem}'; docs/cli.md has the fields",
+    "link": "make the copies hard links: the file in the cache itself, read-only; an edit would damage it",
     "sha256": "expected digest of the image; the sources must offer exactly one",
     "lock": "record the URL and the digest of each image in FILE",
     "locked": "return exactly what the lock records (--lock, or ./imgfetch.lock), or fail",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from enum import StrEnum
 
     from imgfetch.model.options import Option
+    from imgfetch.rules.image.name_template import NameTemplate
 
 
 def reader_of(option: Option) -> Callable[[str], Any]:
@@ -59,6 +60,8 @@ def shown(option: Option, value: Any) -> str:  # noqa: ANN401 (as its reader ret
             return "respect" if respected else "ignore"
         case Kind.SHARE, (part, whole):
             return f"{part / whole:g}"
+        case Kind.NAME, template:
+            return str(template.text)
         case Kind.URL, url:
             return redact(str(url))
         case _, Viewport(width, height, dpr):
@@ -182,6 +185,24 @@ def _respects_robots(text: str) -> bool:
         raise ArgumentTypeError(f"{printable(text)!r} is neither respect nor ignore") from None
 
 
+def _path(text: str) -> str:
+    """Read the path of a file or a folder; refuse a URL, for which a folder of that name would be made."""
+    scheme, mark, _ = text.partition("://")
+    if mark and re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
+        hint = "give the path alone" if scheme.lower() == "file" else "write to a local folder, and copy that"
+        raise ArgumentTypeError(f"{redact(text)!r} is not a path of this machine; {hint}")
+    return text
+
+
+def _name_template(text: str) -> NameTemplate:
+    from imgfetch.rules.image import name_template
+
+    try:
+        return name_template.parse(text)
+    except ValueError as error:
+        raise ArgumentTypeError(f"{printable(text)!r} is not a template: {error}") from error
+
+
 _READERS: dict[Kind, Callable[[str], Any]] = {
     Kind.TEXT: str,
     Kind.URL: str,
@@ -196,5 +217,7 @@ _READERS: dict[Kind, Callable[[str], Any]] = {
     Kind.HOST: _host,
     Kind.HEADER: _header,
     Kind.HEADER_FOR: header_for,
+    Kind.PATH: _path,
+    Kind.NAME: _name_template,
     Kind.ROBOTS: _respects_robots,
 }

@@ -17,23 +17,28 @@ from imgfetch.rules.policy.retry import LESS_CHECKING
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
 
     from imgfetch.api.results import Image
     from imgfetch.cli.report import Report
+    from imgfetch.outputs.copies import Copies
+
+
+_NOTHING: Mapping[str, str | int] = {}
 
 
 class Summary:
     """Prints and counts outcomes as they arrive."""
 
     def __init__(self, options: argparse.Namespace, report: Report | None = None) -> None:
-        """`options` must have those of the groups OUTPUT, JSON and SUMMARY, and `directory`."""
+        """`options` must have those of the groups OUTPUT, JSON, SUMMARY and NAMES, and `directory`."""
         self._json: bool = options.json
         self._quiet: bool = options.quiet
         self._verbose: bool = options.verbose
         self._min_share: tuple[int, int] | None = options.fail_under
         self._report = report
-        self._path_of = _copier(options.directory)
+        self._copies = _copies_of(options)
         self.skipped = 0
         """Images of an earlier run, which this run does not print."""
         self._count: Counter[str] = Counter()
@@ -45,21 +50,29 @@ class Summary:
         self._uncounted = 0
         """Failures at hosts that are no longer counted by host."""
 
-    def take(self, outcome: Image | Failure) -> str | None:
+    def take(self, outcome: Image | Failure, own: Mapping[str, str | int] = _NOTHING) -> str | None:
         """Print an outcome, and return the path of the image; None for a failure.
 
-        Raises `CacheError` if the cache failed: the other images would fail too.
+        `own` are the fields of the image's row for the name of a copy. Raises `CacheError` if the cache
+        failed: the other images would fail too.
         """
         if isinstance(outcome, Failure):
             self._fail(outcome)
             return None
         self._count[outcome.origin] += 1
-        path = self._path_of(outcome)
+        path = str(self._place(outcome, own))
         output.result(output.json_of(outcome, path) if self._json else path)
         if not self._quiet:
             for warning in outcome.warnings:
                 output.say(f"{redact(outcome.url)}: {warning}")
         return path
+
+    def _place(self, image: Image, own: Mapping[str, str | int]) -> Path:
+        if self._copies is None:
+            return image.path
+        from imgfetch.cli.naming import fields_of
+
+        return self._copies.place(image, fields_of(image, own))
 
     def close(self) -> Exit:
         """Print the summary, and return the exit code."""
@@ -181,13 +194,9 @@ def _most(counts: Counter[str], most: int, others: str, *, beyond: int = 0) -> s
     return ", ".join(parts)
 
 
-def _copier(directory: str | None) -> Callable[[Image], str]:
-    if directory is None:
-        return lambda image: str(image.path)
-    from imgfetch.rules.image.filenames import file_name
-    from imgfetch.system.export import copy_to
+def _copies_of(options: argparse.Namespace) -> Copies | None:
+    if options.directory is None and options.name is None and not options.link:
+        return None
+    from imgfetch.cli.naming import copies_of
 
-    def copy(image: Image) -> str:
-        return str(copy_to(image.path, directory, file_name(image.url, image.sha256, image.format)))
-
-    return copy
+    return copies_of(options)

@@ -46,6 +46,10 @@ class Kind(Enum):
     """`NAME: VALUE`: may be a secret, and is shown without the value."""
     HEADER_FOR = auto()
     """`ORIGIN` and `NAME: VALUE`: two words on the command line, one text elsewhere."""
+    PATH = auto()
+    """A file or a folder of this machine."""
+    NAME = auto()
+    """`{page}-{index:03}`: a template of file names."""
     ROBOTS = auto()
     """`respect` or `ignore`: whether to respect."""
 
@@ -94,6 +98,7 @@ class Group(Enum):
     FILES = auto()
     RENDITION = auto()
     ALL = auto()
+    NAMES = auto()
     SINGLE = auto()
     """Meant for runs of a few images."""
     CACHE = auto()
@@ -132,7 +137,7 @@ OPTIONS: dict[Group, tuple[Option, ...]] = {
     Group.REPORT: (_flag("all")._replace(dest="rest"),),
     Group.FILES: (_flag("files"),),
     Group.ROWS: (
-        Option("to", metavar="DEST", dest="directory"),
+        Option("to", Kind.PATH, metavar="DEST", dest="directory"),
         Option("input-format", RowFormat, metavar="NAME"),
         Option("column", metavar="NAME"),
     ),
@@ -145,12 +150,13 @@ OPTIONS: dict[Group, tuple[Option, ...]] = {
     ),
     Group.ALL: (_flag("all"),),
     Group.SINGLE: (
-        Option("directory", metavar="DIR", short="d"),
+        Option("directory", Kind.PATH, metavar="DIR", short="d"),
         Option("sha256", metavar="HEX"),
-        Option("lock", metavar="FILE"),
+        Option("lock", Kind.PATH, metavar="FILE"),
         _flag("locked"),
     ),
-    Group.CACHE: (Option("cache", default="cache", metavar="DIR", keyword="cache"),),
+    Group.NAMES: (Option("name", Kind.NAME, metavar="TEMPLATE"), _flag("link")),
+    Group.CACHE: (Option("cache", Kind.PATH, default="cache", metavar="DIR", keyword="cache"),),
     Group.KEYS: (Option("key-ignore", metavar="PATTERN", keyword="key_ignore", several=True),),
     Group.BOUNDS: (
         Option("max-cache", Kind.SIZE, metavar="SIZE", keyword="max_cache"),
@@ -210,7 +216,7 @@ OPTIONS: dict[Group, tuple[Option, ...]] = {
     Group.JSON: (_flag("json"),),
     Group.OUTPUT: (_flag("quiet")._replace(short="q"), _flag("verbose")._replace(short="v")),
     Group.SUMMARY: (
-        Option("report", metavar="FILE"),
+        Option("report", Kind.PATH, metavar="FILE"),
         Option("fail-under", Kind.SHARE, metavar="SHARE"),
     ),
     Group.CHECKING: (_flag("deep"), _flag("repair")),
@@ -240,9 +246,9 @@ _FETCHING = (
 _SOURCES = (Group.SOURCES, Group.FILES, Group.BASE, Group.RENDITION, Group.ALL)
 
 GROUPS: dict[str, tuple[Group, ...]] = {
-    "get": (*_SOURCES, Group.SINGLE, *_FETCHING),
-    "retry": (Group.REPORT, Group.FILES, Group.BASE, Group.RENDITION, Group.SINGLE, *_FETCHING),
-    "batch": (Group.ROWS, Group.BASE, Group.RENDITION, Group.ALL, *_FETCHING),
+    "get": (*_SOURCES, Group.SINGLE, Group.NAMES, *_FETCHING),
+    "retry": (Group.REPORT, Group.FILES, Group.BASE, Group.RENDITION, Group.SINGLE, Group.NAMES, *_FETCHING),
+    "batch": (Group.ROWS, Group.NAMES, Group.BASE, Group.RENDITION, Group.ALL, *_FETCHING),
     "pick": (*_SOURCES, Group.OFFLINE, *_REQUESTS, Group.JSON, Group.OUTPUT),
     "explain": (Group.CACHE, Group.KEYS, Group.HEADERS, Group.JSON),
     "cache info": (Group.CACHE, Group.JSON),

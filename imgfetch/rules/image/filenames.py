@@ -1,32 +1,13 @@
-"""File names: the format that a name tells, and readable names for copies of images."""
+"""File names: the format that a name tells, and names that systems give to files of their own."""
 
 from __future__ import annotations
 
-import re
-from typing import TYPE_CHECKING
-
 from imgfetch.model.image import Format
-from imgfetch.rules.http.urls import without_userinfo
-
-if TYPE_CHECKING:
-    from imgfetch.model.values import Digest
 
 
 def named_format(url: str) -> Format | None:
     """Return the format of the extension in the path of a URL; None if it is not one of our formats."""
     return _EXTENSIONS.get(_path(url).rpartition(".")[2].lower())
-
-
-def file_name(url: str, sha256: Digest, image_format: Format) -> str:
-    """Return a readable name for a copy of an image: `harbour-lg_1280-3f2a91c07b5d.webp`.
-
-    The name has only letters, digits, `_` and `-` of the last segment of the URL. So it cannot lead out of a
-    directory, hide a file, or name a device. The digest makes it unique. The extension is that of the format,
-    whatever the URL says.
-    """
-    last = _path(without_userinfo(url)).rstrip("/").rpartition("/")[2]
-    stem = re.sub(r"[^A-Za-z0-9_]+", "-", last.rpartition(".")[0] or last).strip("-")[:80]
-    return "-".join(part for part in (stem, sha256[:12]) if part) + f".{image_format.extension}"
 
 
 def is_left_by_the_system(name: str) -> bool:

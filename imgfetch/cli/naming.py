@@ -1,0 +1,68 @@
+"""Gives an image the fields of a name template, and the template of the options to the copies."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from imgfetch.errors import InputError
+from imgfetch.model.markup import SourceKind
+from imgfetch.model.result import ErrorKind
+from imgfetch.rules.http import urls
+from imgfetch.rules.image import name_template
+from imgfetch.rules.image.safe_names import readable, stem_of, without_extension
+
+if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Mapping
+
+    from imgfetch.api.results import Image
+    from imgfetch.outputs.copies import Copies
+
+
+def copies_of(options: argparse.Namespace) -> Copies | None:
+    """Return the copies that the options ask for; None without a folder for them. Raises `InputError`."""
+    template: name_template.NameTemplate | None = options.name
+    if options.directory is None:
+        if template is not None or options.link:
+            wrong = "--link" if template is None else "--name"
+            raise InputError(ErrorKind.BAD_INPUT, f"{wrong} goes with -d DIR: it is about copies")
+        return None
+    if template is not None and template.columns and options.command != "batch":
+        fields = ", ".join(name_template.FIELDS)
+        why = f"--name has no field {template.columns[0]}; it has {fields}, and in batch the columns"
+        raise InputError(ErrorKind.BAD_INPUT, why)
+    from imgfetch.outputs.copies import Copies
+
+    return Copies(options.directory, template or name_template.DEFAULT, link=options.link)
+
+
+def fields_of(image: Image, own: Mapping[str, str | int]) -> dict[str, str | int]:
+    """Return the fields of an image; `own` are those of its row, which go before all others but the fixed.
+
+    `index` counts the images of a page or a text, and otherwise the sources; all numbers begin at 1.
+    """
+    is_listed = image.choice.source_set.kind is SourceKind.URL
+    stem = stem_of(image.url)
+    return {
+        "name": stem,
+        **own,
+        "source": place_name(image.source),
+        "page": place_name(image.choice.page or image.source),
+        "host": urls.origin(image.url).partition("://")[2].partition(":")[0],
+        "stem": stem,
+        "row": image.index + 1,
+        "position": image.position + 1,
+        "index": image.index + 1 if is_listed else image.position + 1,
+        "width": image.width,
+        "height": image.height,
+        "format": image.format,
+        "sha256": image.sha256,
+        "alt": image.choice.source_set.alt,
+    }
+
+
+def place_name(text: str) -> str:
+    """Return a name for a page, a file or a text: the stem of a URL or a path, or else the first words."""
+    if "://" in text:
+        return stem_of(text) or readable(urls.origin(text).partition("://")[2])
+    return readable(without_extension(text.rpartition("/")[2]))
