@@ -253,6 +253,23 @@ async def test_a_late_caller_is_not_bound_by_the_time_limit_of_the_first_one() -
     assert isinstance(second, Served)
 
 
+async def test_several_late_callers_share_the_next_download() -> None:
+    world = World(limits=LIMITS._replace(total_timeout=0.2, retries=0))
+
+    class Slow(FakeReply):
+        async def body(self) -> AsyncIterator[bytes]:
+            await asyncio.sleep(60)
+            yield b""
+
+    world.transport.answer(H + "/a", Slow(Head(H + "/a", 200)), (200, PIXEL))
+    first = asyncio.create_task(world.engine.fetch(choice_of("/a")))
+    await asyncio.sleep(0.15)
+    later = await asyncio.gather(*(world.engine.fetch(choice_of("/a")) for _ in range(3)))
+    assert isinstance(await first, Failure)
+    assert [type(outcome) for outcome in later] == [Served] * 3
+    assert len(world.transport.requests) == 2
+
+
 async def test_requests_under_way_are_limited_to_each_host_and_in_all() -> None:
     world = World(limits=LIMITS._replace(per_host=3, jobs=5))
     hosts = [f"http://{letter}.example" for letter in "abc"]

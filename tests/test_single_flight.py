@@ -34,6 +34,24 @@ async def test_the_task_goes_on_when_one_of_its_callers_leaves() -> None:
     assert starts == 1
 
 
+async def test_a_caller_that_comes_back_does_not_share_a_task_that_has_ended() -> None:
+    """Even while the task has callers that were not resumed yet: the first one came back for ever."""
+    shared: SingleFlight[int] = SingleFlight()
+    starts = 0
+
+    async def work() -> int:
+        nonlocal starts
+        starts += 1
+        await asyncio.sleep(0)
+        return starts
+
+    async def call() -> tuple[int, int]:
+        return await shared.run("x", work), await shared.run("x", work)
+
+    assert await asyncio.gather(call(), call(), call()) == [(1, 2)] * 3
+    assert not shared.is_running("x")
+
+
 async def test_a_task_without_callers_is_cancelled_and_a_new_one_can_start() -> None:
     shared: SingleFlight[str] = SingleFlight()
     ended: list[str] = []

@@ -8,6 +8,7 @@ Nothing is decided here: every branch matches on an answer of `rules`.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from imgfetch.engine.download import Downloader, Fetched
@@ -24,11 +25,11 @@ from imgfetch.rules.image import renditions
 from imgfetch.rules.policy import fetch_policy, retry
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine
+    from collections.abc import Callable
 
     from imgfetch.engine.events import Event
     from imgfetch.engine.robots import Robots
-    from imgfetch.model.image import Entry, Lookup
+    from imgfetch.model.image import Lookup
     from imgfetch.model.markup import Candidate, Choice, Rendition
     from imgfetch.model.request import Fetch, Settings, SourceOrigin
     from imgfetch.model.result import Outcome
@@ -128,21 +129,18 @@ class Engine:
         seen: Lookup | None = None,
     ) -> Fetched | Failure | Page:
         now, settings = self._clock.now(), self._settings
-
-        def look(at_once: bool) -> fetch_policy.UseStored | Fetch | fetch_policy.Reject:
-            return consult(
-                url,
-                self._store,
-                wanted,
-                settings,
-                now=now,
-                page=page,
-                offered=offered,
-                seen=seen,
-                source_origin=source_origin,
-                at_once=at_once,
-            )
-
+        look = partial(
+            consult,
+            url,
+            self._store,
+            wanted,
+            settings,
+            now=now,
+            page=page,
+            offered=offered,
+            seen=seen,
+            source_origin=source_origin,
+        )
         action = await without_blocking(look, self._runner)
         match action:
             case fetch_policy.UseStored(entry, warnings, origin):
@@ -163,25 +161,16 @@ class Engine:
 
         Where that of another caller ended by its time limit, try again: this caller may have more time.
         """
-        started = False
-
-        def start() -> Coroutine[None, None, Fetched | Failure | Page]:
-            nonlocal started
-            started = True
-            return self._with_retries(fetch, wanted, budget)
-
+        # Callers share one where all that is sent, here and after redirects, is the same.
+        key = fetch.key, fetch.request.headers, fetch.source_origin, fetch.secrets, wanted
         while True:
-            # Callers share one where all that is sent, here and after redirects, is the same.
-            key = fetch.key, fetch.request.headers, fetch.source_origin, fetch.secrets, wanted
-            outcome = await self._single_flights.run(key, start)
-            if started or not (isinstance(outcome, Failure) and outcome.kind is ErrorKind.TIMEOUT):
+            is_shared = self._single_flights.is_running(key)
+            outcome = await self._single_flights.run(key, partial(self._with_retries, fetch, wanted, budget))
+            if not (is_shared and isinstance(outcome, Failure) and outcome.kind is ErrorKind.TIMEOUT):
                 return outcome
 
     async def _stale_if_error(self, failed: Failure, fetch: Fetch, wanted: Requirements) -> Fetched | Failure:
-        def look(at_once: bool) -> Entry | None:
-            return find_for(fetch, self._store, self._settings, at_once=at_once)
-
-        entry = await without_blocking(look, self._runner)
+        entry = await without_blocking(partial(find_for, fetch, self._store, self._settings), self._runner)
         sharing = () if entry is None else shared(entry.facts, self._store)
         fallback = fetch_policy.stale_if_error(
             failed, entry, wanted, self._settings, now=self._clock.now(), sharing=sharing
@@ -193,11 +182,9 @@ class Engine:
     async def _with_retries(
         self, fetch: Fetch, wanted: Requirements, budget: TimeBudget
     ) -> Fetched | Failure | Page:
-        async def send(fetch: Fetch) -> Fetched | Failure | Page:
-            return await self._downloader.download(fetch, wanted, budget)
-
-        outcome, attempts = await send(fetch), 1
+        outcome, attempts = await self._downloader.download(fetch, wanted, budget), 1
         if isinstance(outcome, Failure):
+            send = partial(self._downloader.download, wanted=wanted, budget=budget)
             outcome, attempts = await self._retrying.repeat(outcome, send, fetch, budget)
         if isinstance(outcome, Fetched) and attempts > 1:
             return outcome._replace(attempts=attempts - 1 + outcome.attempts)

@@ -21,13 +21,18 @@ class SingleFlight(Generic[T]):
         self._calls: dict[Hashable, _Call[T]] = {}
         self._is_closed = False
 
+    def is_running(self, key: Hashable) -> bool:
+        """Return whether a task for `key` is running, which `run` would share."""
+        call = self._calls.get(key)
+        return call is not None and not call.done.is_set()
+
     async def run(self, key: Hashable, start: Callable[[], Coroutine[None, None, T]]) -> T:
         """Return the result of the task for `key`; start one with `start` if none is running.
 
         A caller that is cancelled leaves; the task goes on while another caller waits for it.
         """
         call = self._calls.get(key)
-        if call is None:
+        if call is None or call.done.is_set():  # its callers have not all been resumed yet
             if self._is_closed:
                 raise asyncio.CancelledError
             call = self._calls[key] = _Call(start)
@@ -39,7 +44,8 @@ class SingleFlight(Generic[T]):
             call.waiters -= 1
             if not call.waiters:
                 # Removed at once: a new caller must not join a task that is being cancelled.
-                del self._calls[key]
+                if self._calls.get(key) is call:
+                    del self._calls[key]
                 await call.cancel_and_wait()
 
     async def close(self) -> None:
