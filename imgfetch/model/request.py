@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.model.image import Entry, VerifyLevel
@@ -159,24 +160,30 @@ class Fetch(NamedTuple):
         return self.unsigned or self.request.url
 
 
-class Head(NamedTuple):
-    """The status line and fields of a response, and the URL that gave it."""
-
+class _Head(NamedTuple):
     url: str
     status: int
     headers: tuple[tuple[str, str], ...] = ()
     """Fields in the order received; names in lower case."""
 
-    def __repr__(self) -> str:
-        return redacted_repr(self, self._fields)
+
+class Head(_Head):
+    """The status line and fields of a response, and the URL that gave it."""
+
+    @cached_property
+    def fields(self) -> dict[str, str]:
+        """Each field by its name, several values joined by commas (RFC 9110 §5.3)."""
+        found: dict[str, str] = {}
+        for name, value in self.headers:
+            found[name] = f"{found[name]}, {value}" if name in found else value
+        return found
 
     def get(self, name: str) -> str | None:
-        """Return the values of the field, joined by commas (RFC 9110 §5.3), or None. `name` in lower case."""
-        found = None
-        for field_name, value in self.headers:
-            if field_name == name:
-                found = value if found is None else f"{found}, {value}"
-        return found
+        """Return the value of one field, or None. `name` in lower case."""
+        return self.fields.get(name)
+
+    def __repr__(self) -> str:
+        return redacted_repr(self, self._fields)
 
 
 class Partial(NamedTuple):

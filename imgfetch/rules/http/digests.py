@@ -41,10 +41,10 @@ def claims(head: Head) -> tuple[Claim, ...]:
     which are not stored.
     """
     names = [name for name, _ in head.headers]
-    etag = _MD5_ETAG.fullmatch(head.get("etag") or "")
+    etag = _MD5_ETAG.fullmatch(head.fields.get("etag") or "")
     if etag is None and _DIGESTS.isdisjoint(names):
         return ()
-    if (head.get("content-encoding") or "identity").strip().lower() != "identity":
+    if (head.fields.get("content-encoding") or "identity").strip().lower() != "identity":
         return ()
     stated = [*_of_rfc_9530(head), *_of_object_stores(head)]
     if etag is not None:
@@ -78,23 +78,23 @@ def check(claims: Collection[Claim], data: Buffer, sha256: Digest) -> tuple[str,
 def _of_rfc_9530(head: Head) -> Iterator[Claim]:
     """Read Repr-Digest and Content-Digest: dictionaries of bytes (RFC 9530 §2, §3; RFC 8941 §3.2)."""
     for field in ("repr-digest", "content-digest"):
-        for member in (head.get(field) or "").split(","):
+        for member in (head.fields.get(field) or "").split(","):
             match = _MEMBER.fullmatch(member)
             if match is not None:
                 yield Claim(field, match[1].replace("-", ""), _base64(match[2]))
 
 
 def _of_object_stores(head: Head) -> Iterator[Claim]:
-    yield Claim("content-md5", "md5", _base64(head.get("content-md5")))
+    yield Claim("content-md5", "md5", _base64(head.fields.get("content-md5")))
     # Cloud Storage hashes the stored bytes; it may have decoded them for this response.
-    if head.get("x-goog-stored-content-encoding") in (None, "identity"):
-        for member in (head.get("x-goog-hash") or "").split(","):
+    if head.fields.get("x-goog-stored-content-encoding") in (None, "identity"):
+        for member in (head.fields.get("x-goog-hash") or "").split(","):
             name, _, value = member.strip().partition("=")
             if name == "md5":
                 yield Claim("x-goog-hash", "md5", _base64(value))
     # For an object that was uploaded in parts it is a digest of digests, and ends with `-` and their number.
-    if (head.get("x-amz-checksum-type") or "").upper() != "COMPOSITE":
-        yield Claim("x-amz-checksum-sha256", "sha256", _base64(head.get("x-amz-checksum-sha256")))
+    if (head.fields.get("x-amz-checksum-type") or "").upper() != "COMPOSITE":
+        yield Claim("x-amz-checksum-sha256", "sha256", _base64(head.fields.get("x-amz-checksum-sha256")))
 
 
 _DIGESTS = frozenset({"repr-digest", "content-digest", "content-md5", "x-goog-hash", "x-amz-checksum-sha256"})

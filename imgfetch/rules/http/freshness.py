@@ -80,7 +80,7 @@ class Standing(NamedTuple):
 
 def standing(entry: Entry, *, now: float, heuristic: Heuristic = OF_IMAGES) -> Standing:
     """Compute age and lifetime of a stored response at `now`, in seconds since the epoch."""
-    stated = control(entry.head.get("cache-control"))
+    stated = control(entry.head.fields.get("cache-control"))
     born, lifetime, basis = _span(entry, stated, heuristic)
     return Standing(born + _residence(entry.response_time, now), lifetime, basis)
 
@@ -90,7 +90,7 @@ def fresh_until(entry: Entry, *, heuristic: Heuristic = OF_IMAGES) -> float | No
 
     It is fresh from its `response_time` on. Time in which it may be served stale does not count.
     """
-    stated = control(entry.head.get("cache-control"))
+    stated = control(entry.head.fields.get("cache-control"))
     born, lifetime, _ = _span(entry, stated, heuristic)
     if lifetime <= born or _must_revalidate(entry.head, stated):
         return None
@@ -100,7 +100,7 @@ def fresh_until(entry: Entry, *, heuristic: Heuristic = OF_IMAGES) -> float | No
 def _span(entry: Entry, stated: Control, heuristic: Heuristic) -> tuple[float, float, Basis]:
     """Return the age of a response when it came, its freshness lifetime, and the basis of that."""
     head, response_time = entry.head, entry.response_time
-    date = dates.read(head.get("date") or "")
+    date = dates.read(head.fields.get("date") or "")
     lifetime, basis = _lifetime(head, stated, date, response_time, heuristic)
     born = _age_when_received(head, date, entry.request_time, response_time)
     if entry.redirect_lifetime is not None and entry.redirect_lifetime < lifetime - born:
@@ -114,10 +114,10 @@ def redirect_lifetime_of(head: Head, bound: float | None, *, response_time: floa
     By the letter of RFC 9111 §3, a temporary redirect that states no lifetime must not be reused. Here it
     holds for a day, like an image that states none: it is only a step on the way to one.
     """
-    stated = control(head.get("cache-control"))
+    stated = control(head.fields.get("cache-control"))
     if "no-store" in stated or stated.unconditional_no_cache:
         return 0.0
-    date = dates.read(head.get("date") or "")
+    date = dates.read(head.fields.get("date") or "")
     lifetime, basis = _lifetime(head, stated, date, response_time, OF_IMAGES)
     if basis is Basis.NOTHING:
         lifetime = DAY
@@ -131,10 +131,10 @@ def _lifetime(
     head: Head, stated: Control, date: float | None, response_time: float, heuristic: Heuristic
 ) -> tuple[float, Basis]:
     """Compute the freshness lifetime (RFC 9111 §4.2.1), without s-maxage, which is for shared caches."""
-    if "max-age" in stated:
+    if "max-age" in stated.directives:
         seconds = stated.seconds("max-age")
         return (0.0, Basis.MALFORMED) if seconds is None else (float(seconds), Basis.MAX_AGE)
-    expires = head.get("expires")
+    expires = head.fields.get("expires")
     if expires is not None:
         until = dates.read(expires)
         if until is None:  # "especially the value 0" is a time in the past (RFC 9111 §5.3)
@@ -143,7 +143,7 @@ def _lifetime(
         return min(max(0.0, until - since), float(LONGEST)), Basis.EXPIRES
     if head.status not in _HEURISTIC_STATUSES and "public" not in stated:
         return 0.0, Basis.NOTHING
-    modified = dates.read(head.get("last-modified") or "")
+    modified = dates.read(head.fields.get("last-modified") or "")
     if modified is None and not heuristic.least:
         return 0.0, Basis.NOTHING
     since = response_time if date is None else date
@@ -155,7 +155,9 @@ def _age_when_received(head: Head, date: float | None, request_time: float, resp
     """Compute corrected_initial_age (RFC 9111 §4.2.3)."""
     apparent = 0.0 if date is None else max(0.0, response_time - date)
     delay = max(0.0, response_time - request_time)
-    first = ((head.get("age") or "").split(",")[0]).strip()  # the first member of a list (RFC 9111 §5.1)
+    first = (
+        (head.fields.get("age") or "").split(",")[0]
+    ).strip()  # the first member of a list (RFC 9111 §5.1)
     return max(apparent, (delta_seconds(first) or 0) + delay)
 
 
@@ -215,7 +217,7 @@ class Decision(NamedTuple):
 
 def may_reuse(entry: Entry, standing: Standing, request: Control = NOTHING) -> Decision:
     """Decide by the directives of both sides whether to serve without revalidation (RFC 9111 §4)."""
-    stated = control(entry.head.get("cache-control"))
+    stated = control(entry.head.fields.get("cache-control"))
     forbidden = _must_revalidate(entry.head, stated)
     if forbidden is not None:
         return Decision(Reuse.NO, forbidden)
@@ -238,7 +240,7 @@ def may_stand_in(
     If the origin cannot be reached, a stale response may be served unless forbidden (RFC 9111 §4.2.4).
     In place of a server error it may be served only as stale-if-error allows (RFC 5861 §4).
     """
-    stated = control(entry.head.get("cache-control"))
+    stated = control(entry.head.fields.get("cache-control"))
     if _must_revalidate(entry.head, stated) or not _FORBID_STALE.isdisjoint(stated.directives):
         return False
     if "no-cache" in request or "no-store" in request:
@@ -254,7 +256,7 @@ def may_keep(head: Head, request: Control = NOTHING) -> bool:
 
     A response without a freshness lifetime, stated or heuristic, is not worth storing.
     """
-    stated = control(head.get("cache-control"))
+    stated = control(head.fields.get("cache-control"))
     if "no-store" in stated or "no-store" in request or head.status in (206, 304) or head.status < 200:
         return False
     if "must-understand" in stated and head.status not in _FINAL_UNDERSTOOD:
@@ -263,7 +265,7 @@ def may_keep(head: Head, request: Control = NOTHING) -> bool:
         "max-age" in stated
         or "public" in stated
         or "private" in stated
-        or head.get("expires") is not None
+        or head.fields.get("expires") is not None
         or head.status in _HEURISTIC_STATUSES
     )
 
@@ -273,7 +275,7 @@ def may_be_confirmed(head: Head) -> bool:
 
     Such a file is on disk because a user asked for a file. It answers no later request.
     """
-    return "no-store" not in control(head.get("cache-control"))
+    return "no-store" not in control(head.fields.get("cache-control"))
 
 
 def confirms(held: Head, head: Head) -> bool:
@@ -291,14 +293,18 @@ _FORBID_STALE = frozenset({"must-revalidate", "proxy-revalidate", "no-cache", "s
 
 def _must_revalidate(head: Head, stated: Control) -> Reason | None:
     """Return why each reuse needs a request, whatever the age; None if it does not."""
-    if "no-store" in stated:
+    if "no-store" in stated.directives:
         return Reason.NO_STORE
-    if stated.unconditional_no_cache:
+    if "no-cache" in stated.directives and stated.unconditional_no_cache:
         return Reason.NO_CACHE
-    if head.get("vary") and "*" in varying(head):
+    if "vary" in head.fields and "*" in varying(head):
         return Reason.VARY_ANY
     # Pragma in a response has no meaning by RFC 9111 §5.4; if nothing else is stated, its intention is clear.
-    if not stated.directives and head.get("expires") is None and "no-cache" in (head.get("pragma") or ""):
+    if (
+        not stated.directives
+        and head.fields.get("expires") is None
+        and "no-cache" in (head.fields.get("pragma") or "")
+    ):
         return Reason.PRAGMA
     return None
 

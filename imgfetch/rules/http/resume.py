@@ -26,10 +26,10 @@ def is_worth_keeping(head: Head, received: int) -> bool:
         head.status == 200
         and length is not None
         and 0 < received < length
-        and _STRONG.fullmatch(head.get("etag") or "") is not None
-        and not head.get("content-encoding")
-        and "none" not in listed(head.get("accept-ranges"))
-        and "no-store" not in listed(head.get("cache-control"))
+        and _STRONG.fullmatch(head.fields.get("etag") or "") is not None
+        and not head.fields.get("content-encoding")
+        and "none" not in listed(head.fields.get("accept-ranges"))
+        and "no-store" not in listed(head.fields.get("cache-control"))
     )
 
 
@@ -53,7 +53,7 @@ def ranged(fetch: Fetch) -> Request:
     partial = requested_part(fetch)
     if partial is None:
         return fetch.request
-    fields = (("range", f"bytes={partial.length}-"), ("if-range", partial.head.get("etag") or ""))
+    fields = (("range", f"bytes={partial.length}-"), ("if-range", partial.head.fields.get("etag") or ""))
     return fetch.request._replace(headers=(*fetch.request.headers, *fields))
 
 
@@ -61,15 +61,15 @@ def mismatch(partial: Partial, head: Head) -> str | None:
     """Return why a 206 does not continue `partial` (RFC 9110 §14.4, §15.3.7); None if it does."""
     length = content_length(partial.head) or 0
     missing = length - partial.length
-    found = head.get("content-range") or ""
+    found = head.fields.get("content-range") or ""
     span = re.fullmatch(_CONTENT_RANGE, found, re.IGNORECASE)
     if span is None:
         return f"Content-Range is {found[:60]!r}" if found else "no Content-Range"
     if tuple(map(int, span.groups())) != (partial.length, length - 1, length):
         return f"{found[:60]}, expected {partial.length}-{length - 1}/{length}"
-    if head.get("etag") != partial.head.get("etag"):
+    if head.fields.get("etag") != partial.head.fields.get("etag"):
         return "another ETag than the first part"
-    if head.get("content-encoding"):
+    if head.fields.get("content-encoding"):
         return "a content coding that the first part does not have"
     promised = content_length(head)
     if promised not in (None, missing):

@@ -52,15 +52,15 @@ _OF_THE_PART = frozenset(
 
 def content_length(head: Head) -> int | None:
     """Return Content-Length in bytes; None if it is absent or malformed (RFC 9110 §8.6)."""
-    if head.get("transfer-encoding") is not None:
+    if head.fields.get("transfer-encoding") is not None:
         return None  # Transfer-Encoding overrides it (RFC 9112 §6.3)
-    value = head.get("content-length") or ""
+    value = head.fields.get("content-length") or ""
     return int(value) if value.isascii() and value.isdigit() and len(value) < 20 else None
 
 
 def is_page(head: Head) -> bool:
     """Return True if Content-Type says that the body is an HTML page (HTML §4.2.5.3 and RFC 2854)."""
-    media_type = (head.get("content-type") or "").partition(";")[0].strip().lower()
+    media_type = (head.fields.get("content-type") or "").partition(";")[0].strip().lower()
     return media_type in ("text/html", "application/xhtml+xml")
 
 
@@ -77,7 +77,7 @@ def storable(head: Head, resource: str, *, signed: bool = False) -> Head:
     and password.
     """
     left_out = _NEVER_STORED
-    connection = head.get("connection")
+    connection = head.fields.get("connection")
     if connection is not None and connection != "keep-alive":
         left_out |= listed(connection)
     strip = without_userinfo if signed else without_signature

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def varying(head: Head) -> tuple[str, ...]:
     """Return the names of the request fields that Vary lists, in lower case and sorted; `*` means any."""
-    value = head.get("vary")
+    value = head.fields.get("vary")
     return () if value is None else tuple(sorted({part.lower() for part in members(value)}))
 
 

@@ -23,7 +23,7 @@ def check_content_type(head: Head, wanted: Requirements) -> Defect | None:
     """Return a Defect if the fields of a response say that the body is not the wanted page."""
     if wanted.image or is_page(head):
         return None
-    found = head.get("content-type") or "a body without Content-Type"
+    found = head.fields.get("content-type") or "a body without Content-Type"
     return Defect(ErrorKind.NOT_PAGE, f"the response is {found}, expected a page")
 
 

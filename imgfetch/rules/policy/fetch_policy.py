@@ -92,7 +92,7 @@ def before_request(
     keys with the same stored bytes. `page` shows the image. `offered` are the renditions among which the URL
     was chosen. `source_origin` gets the caller's credentials.
     """
-    accepted = stored_response.accept(entry, wanted, settings, sharing)
+    accepted = None if entry is None else stored_response.accept(entry, wanted, settings, sharing)
     if entry is not None and accepted is not None:
         reuse, _ = freshness.may_reuse(entry, freshness.standing(entry, now=now))
         if reuse is freshness.Reuse.FRESH and (settings.offline or not settings.refresh):
@@ -283,7 +283,7 @@ def _without_conditions(fetch: Fetch) -> Fetch:
 
 
 def _read_body(fetch: Fetch, head: Head, limits: Limits) -> ReadBody | Reject:
-    coding = (head.get("content-encoding") or "").strip().lower()
+    coding = (head.fields.get("content-encoding") or "").strip().lower()
     if coding not in _CODINGS:
         message = f"content coding {coding[:40]!r} was not requested"
         return _reject(fetch, ErrorKind.BAD_ENCODING, message, head)
@@ -313,7 +313,7 @@ def _too_large(fetch: Fetch, length: int, head: Head, limits: Limits) -> Reject:
 
 def _is_whole(head: Head) -> bool:
     """Return True if Content-Range covers the whole body: `bytes 0-99/100` (RFC 9110 §14.4)."""
-    unit, _, spec = (head.get("content-range") or "").strip().partition(" ")
+    unit, _, spec = (head.fields.get("content-range") or "").strip().partition(" ")
     span, _, total = spec.partition("/")
     if not (total.isascii() and total.isdigit() and len(total) < 20):
         return False
@@ -321,7 +321,7 @@ def _is_whole(head: Head) -> bool:
 
 
 def _follow(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> Redirect | Reject:
-    location = head.get("location")
+    location = head.fields.get("location")
     if not location:
         return _reject(fetch, ErrorKind.BAD_REDIRECT, f"HTTP {head.status} without a Location", head)
     there = urls.read(urls.resolve_location(location, fetch.request.url))
