@@ -111,10 +111,7 @@ class Downloader:
     async def _stored(self, fetch: Fetch, wanted: Requirements) -> Fetched | Failure | None:
         """Look up what another process may have stored since the request was decided on."""
         now = self._clock.now()
-
-        def look(at_once: bool) -> fetch_policy.UseStored | None:
-            return answer_to(fetch, self._store, wanted, self._settings, now=now, at_once=at_once)
-
+        look = functools.partial(answer_to, fetch, self._store, wanted, self._settings, now=now)
         try:
             found = await without_blocking(look, self._runner)
         except ImgfetchError as error:

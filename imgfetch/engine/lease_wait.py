@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Self
 
 from imgfetch.engine.lookup import selector_of
 from imgfetch.errors import CacheError
+from imgfetch.model.request import NO_SECRETS
 from imgfetch.rules.http import credentials
 
 if TYPE_CHECKING:
@@ -86,6 +87,8 @@ class DownloadLease:
 
 def _selecting_fields(fetch: Fetch, store: Store) -> tuple[tuple[str, str], ...]:
     """Return the fields that tell requests for one key apart; a hash stands for credentials."""
+    if fetch.secrets == NO_SECRETS:
+        return fetch.request.headers
     try:
         selector = selector_of(fetch, store)
     except CacheError:  # the request will meet the same error, and report it

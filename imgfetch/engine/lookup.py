@@ -22,7 +22,7 @@ from imgfetch.rules.policy import fetch_policy
 from imgfetch.rules.policy.request_fields import request_fields
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from imgfetch.model.image import Entry, Facts, Lookup
     from imgfetch.model.markup import Candidate, Choice, Rendition
@@ -73,10 +73,12 @@ def serve_stored(
     """
     if settings.refresh and not settings.offline:
         return None
-    secrets = _secrets(choice.url, settings, source_origin)
     key = urls.key(choice.url, settings.key_ignore)
     if lookup is None or not is_recent(lookup, now=now):
         lookup = store.lookup(() if key is None else (key,), now=now)
+    if key in lookup.missing and not settings.reuse:
+        return None
+    secrets = _secrets(choice.url, settings, source_origin)
     if key not in lookup.missing:
         wanted = wanted_of(choice.candidate, settings, sha256)
         stored = _from_lookup(lookup, key, wanted, settings, secrets) or answer(
@@ -294,12 +296,12 @@ def _secrets(url: str, settings: Settings, source_origin: SourceOrigin) -> Secre
     return credentials.secrets(address, settings, source_origin)
 
 
-async def without_blocking(look: Callable[[bool], T], runner: Executor) -> T:
-    """Return what `look(at_once)` finds; where it would hash many bytes, look again in a thread."""
+async def without_blocking(look: partial[T], runner: Executor) -> T:
+    """Return what `look(at_once=…)` finds; where it would hash many bytes, look again in a thread."""
     try:
-        return look(True)
+        return look(at_once=True)
     except CheckDueError:
-        return await runner.run(partial(look, False))
+        return await runner.run(look)
 
 
 def wanted_of(

@@ -156,19 +156,23 @@ class DiskStore:
         """
         hits: dict[Key, Hit] = {}
         accessed: dict[Digest, int] = {}
-        with self._translate_errors:
+        try:
             rows, missing = self._index.entries.lookup(keys, now=now, checked=self._checks.recent())
             if missing:
                 self._directory.recognize()
-            with self._access_times.lock:
-                for row in rows:
-                    key, sha256, _, size, mtime_ns, used_at = row[:6]
-                    shard, name = name_of(row)
-                    folder = f"{self._layout.objects}/{shard}"
-                    if is_intact(f"{folder}/{name}", size, mtime_ns):
-                        accessed[sha256] = used_at
-                        hits[key] = Hit(folder_path(folder) / name, row, entry_of)
-                self._access_times.record(accessed)
+        except OSError as error:
+            raise self._translate_errors.translated(error) from error
+        if not rows:
+            return Lookup(hits, missing, now)
+        with self._access_times.lock:
+            for row in rows:
+                key, sha256, _, size, mtime_ns, used_at = row[:6]
+                shard, name = name_of(row)
+                folder = f"{self._layout.objects}/{shard}"
+                if is_intact(f"{folder}/{name}", size, mtime_ns):
+                    accessed[sha256] = used_at
+                    hits[key] = Hit(folder_path(folder) / name, row, entry_of)
+            self._access_times.record(accessed)
         return Lookup(hits, missing, now)
 
     def keys_sharing(self, facts: Facts) -> tuple[Key, ...]:

@@ -53,8 +53,10 @@ class Staging:
 
     def open(self) -> StagingId:
         """Return an identifier for a new body, private to the caller."""
-        with self._translate_errors:
+        try:
             self._directory.prepare()
+        except OSError as error:
+            raise self._translate_errors.translated(error) from error
         staging_id = _new_id()
         self._bodies[staging_id] = StagedBody(f"{self._layout.staging}/{staging_id}.part")
         return staging_id
@@ -74,8 +76,11 @@ class Staging:
 
     def read(self, staging_id: StagingId) -> Contents:
         """Return all bytes of a body, mapped rather than copied, and their digest."""
-        with self._translate_errors:
-            return self._body(staging_id).contents()
+        body = self._body(staging_id)
+        try:
+            return body.contents()
+        except OSError as error:
+            raise self._translate_errors.translated(error) from error
 
     def take(self, staging_id: StagingId) -> StagedBody | None:
         """Remove a body from staging, for the caller to publish and drop; None if there is none."""
