@@ -9,7 +9,6 @@ Everything here is synchronous and imports no network code, so that a warm cache
 
 from __future__ import annotations
 
-from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from imgfetch.errors import CheckDueError
@@ -23,6 +22,7 @@ from imgfetch.rules.policy.request_fields import request_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from functools import partial
 
     from imgfetch.model.image import Entry, Facts, Lookup
     from imgfetch.model.markup import Candidate, Choice, Rendition

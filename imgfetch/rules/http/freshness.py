@@ -155,9 +155,7 @@ def _age_when_received(head: Head, date: float | None, request_time: float, resp
     """Compute corrected_initial_age (RFC 9111 §4.2.3)."""
     apparent = 0.0 if date is None else max(0.0, response_time - date)
     delay = max(0.0, response_time - request_time)
-    first = (
-        (head.fields.get("age") or "").split(",")[0]
-    ).strip()  # the first member of a list (RFC 9111 §5.1)
+    first = head.fields.get("age", "").split(",")[0].strip()  # the first member of a list (RFC 9111 §5.1)
     return max(apparent, (delta_seconds(first) or 0) + delay)
 
 
@@ -300,11 +298,8 @@ def _must_revalidate(head: Head, stated: Control) -> Reason | None:
     if "vary" in head.fields and "*" in varying(head):
         return Reason.VARY_ANY
     # Pragma in a response has no meaning by RFC 9111 §5.4; if nothing else is stated, its intention is clear.
-    if (
-        not stated.directives
-        and head.fields.get("expires") is None
-        and "no-cache" in (head.fields.get("pragma") or "")
-    ):
+    fields = head.fields
+    if not stated.directives and "expires" not in fields and "no-cache" in fields.get("pragma", ""):
         return Reason.PRAGMA
     return None
 
