@@ -48,7 +48,7 @@ async def test_a_caller_that_comes_back_does_not_share_a_task_that_has_ended() -
     async def call() -> tuple[int, int]:
         return await shared.run("x", work), await shared.run("x", work)
 
-    assert await asyncio.gather(call(), call(), call()) == [(1, 2)] * 3
+    assert [*await asyncio.gather(call(), call(), call())] == [(1, 2)] * 3
     assert not shared.is_running("x")
 
 
