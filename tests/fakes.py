@@ -282,6 +282,21 @@ class FakeClock:
         return 1.0
 
 
+class TimedTransport(FakeTransport):
+    """A FakeTransport that records when each request is sent."""
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__()
+        self.times: list[float] = []
+        self._clock, self._began = clock, clock.time
+
+    @asynccontextmanager
+    async def send(self, request: Request) -> AsyncIterator[FakeReply]:
+        self.times.append(self._clock.time - self._began)
+        async with super().send(request) as reply:
+            yield reply
+
+
 class FakeDecoder:
     """A `Decoder` that finds every image whole, or the `defect`, and gives the `warning`."""
 

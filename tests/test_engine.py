@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from engine_world import LIMITS, PIXEL, BusyAddress, H, World, choice_of
-from fakes import FakeDecoder, FakeReply, MemoryStore
+from engine_world import LIMITS, PIXEL, BusyAddress, H, World, choice_of, reply
+from fakes import FakeDecoder, FakeReply, MemoryStore, TimedTransport
 from imgfetch.decode.decode_executor import DecodeExecutor
 from imgfetch.engine.engine import Engine
 from imgfetch.engine.events import FellThrough, RequestSent, RetryScheduled
@@ -412,3 +412,14 @@ async def test_a_decode_that_needs_too_much_memory_is_refused_before_it_begins()
     assert failed.kind is ErrorKind.TOO_MANY_PIXELS
     assert "of memory to decode, the limit is 87,500 for one image" in failed.message
     assert not world.decoder.decoded
+
+
+async def test_redirects_and_retries_keep_the_delay_of_their_host() -> None:
+    world = World(delay=30.0)
+    transport = TimedTransport(world.clock)
+    transport.answer(H + "/a", reply(status=302, location=f"{H}/b"))
+    transport.answer(H + "/b", (500, b""), reply())
+    world.transport = transport
+    world.engine = world.another()
+    assert (await world.served("/a")).attempts == 2
+    assert transport.times == [0, 30, 60, 90]

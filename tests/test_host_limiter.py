@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from engine_world import LIMITS, BusyAddress, H
-from fakes import FakeClock, FakeTransport
+from fakes import FakeClock, FakeTransport, TimedTransport
 from imgfetch.engine.host_limiter import HostLimiter
 from imgfetch.engine.time_budget import TimeBudget
 from imgfetch.model.request import Limits, Request
@@ -19,9 +19,9 @@ pytestmark = pytest.mark.anyio
 class Hosts:
     """A HostLimiter, and a clock that advances with its sleeps."""
 
-    def __init__(self, limits: Limits = LIMITS) -> None:
+    def __init__(self, limits: Limits = LIMITS, *, delay: float = 0.0) -> None:
         self.clock = FakeClock()
-        self.limiter = HostLimiter(limits, self.clock)
+        self.limiter = HostLimiter(limits, self.clock, delay=delay)
 
     def budget(self, limit: float = 60) -> TimeBudget:
         return TimeBudget(limit, self.clock)
@@ -187,3 +187,92 @@ async def test_a_request_that_is_cancelled_while_its_address_is_busy_gives_back_
     assert busy_address.passed_on == 1
     assert hosts.limiter._slots._value == 1
     assert not hosts.limiter._hosts
+
+
+async def times_of(hosts: Hosts, *origins: str) -> list[float]:
+    """Return when each of several requests that begin at once is sent, in seconds from now."""
+    transport = TimedTransport(hosts.clock)
+
+    async def request(origin: str) -> None:
+        transport.answer(origin + "/", (200, b""))
+        async with hosts.limiter.slot(origin, hosts.budget()) as slot:
+            assert not isinstance(slot, Failure)
+            async with slot.response(transport, Request(origin + "/")):
+                pass
+
+    await asyncio.gather(*(request(origin) for origin in origins))
+    return transport.times
+
+
+async def test_requests_to_one_host_are_sent_at_least_the_delay_apart() -> None:
+    hosts = Hosts(delay=3)
+    assert await times_of(hosts, *[H] * 4) == [0, 3, 6, 9]
+
+
+async def test_the_delay_is_one_for_all_origins_of_a_host() -> None:
+    hosts = Hosts(delay=3)
+    assert await times_of(hosts, "http://h.example", "https://h.example", "http://h.example:8080") == [
+        0,
+        3,
+        6,
+    ]
+
+
+async def test_other_hosts_need_not_wait_for_the_delay_of_one() -> None:
+    hosts = Hosts(LIMITS._replace(jobs=1), delay=3)
+    assert await times_of(hosts, "http://a.example", "http://b.example") == [0, 0]
+
+
+async def test_the_delay_is_not_taken_from_the_time_of_an_image() -> None:
+    hosts, transport = Hosts(delay=100), FakeTransport()
+    transport.answer(H + "/a", (200, b""))
+    for _ in range(2):
+        budget = hosts.budget(10)
+        assert await send(hosts, transport, "/a", budget) == 200
+        assert budget.remaining == 10
+    assert hosts.clock.sleeps == [100]
+
+
+async def test_a_retry_after_is_waited_for_where_the_delay_is_shorter() -> None:
+    hosts = Hosts(delay=3)
+    await times_of(hosts, H)
+    await hosts.request(busy(7))  # after its turn, 3 s later
+    assert await times_of(hosts, H) == [7]
+
+
+async def test_a_request_that_is_not_sent_costs_no_delay() -> None:
+    hosts = Hosts(delay=3)
+    async with hosts.limiter.slot(H, hosts.budget()):
+        pass  # another process has fetched it
+    assert await times_of(hosts, H, H) == [0, 3]
+
+
+async def test_a_request_that_is_cancelled_before_its_turn_lets_the_next_one_pass() -> None:
+    hosts = Hosts(delay=3)
+    async with hosts.limiter.slot(H, hosts.budget()):
+        first, second = (asyncio.create_task(hosts.request()) for _ in range(2))
+        await asyncio.sleep(0)
+        first.cancel()
+        await asyncio.sleep(0)
+    assert await second is None
+    assert await times_of(hosts, H) == [0]
+    assert not hosts.limiter._hosts
+
+
+async def test_a_request_that_has_waited_for_its_address_waits_for_its_turn_again() -> None:
+    hosts, transport, busy_address = Hosts(delay=3), FakeTransport(), BusyAddress()
+    transport.answer(H + "/a", busy_address, (200, b""))
+    first = asyncio.create_task(send(hosts, transport, "/a", hosts.budget()))
+    await asyncio.sleep(0.01)
+    busy_address.is_free.set()
+    assert await first == 200
+    assert hosts.clock.sleeps == [3]
+
+
+async def test_hosts_without_a_pause_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("imgfetch.engine.pace._MAX_HOSTS", 8)
+    hosts = Hosts(delay=3)
+    for number in range(20):
+        await times_of(hosts, f"http://{number}.example")
+        hosts.clock.time += 1
+    assert len(hosts.limiter.paces._hosts) <= 8

@@ -34,6 +34,13 @@ def check_age_of(seconds: float) -> float:
     return float(seconds)
 
 
+def delay_of(seconds: float) -> float:
+    """Return the seconds between two requests to one host."""
+    if not 0 <= seconds < float("inf"):
+        raise InputError(ErrorKind.BAD_INPUT, f"{seconds!r} is not a delay; use 0 or more seconds", "delay")
+    return float(seconds)
+
+
 def headers_of(
     headers: Mapping[str, str | Mapping[str, str]],
 ) -> tuple[tuple[tuple[str, str], ...], tuple[tuple[str, tuple[tuple[str, str], ...]], ...]]:

@@ -17,6 +17,7 @@ from imgfetch.api.arguments import (
     checked_contact,
     checked_limits,
     checked_page,
+    delay_of,
     headers_of,
     robots_token,
 )
@@ -75,6 +76,7 @@ class Client:
     evicted in the background (docs/caching.md). A file that has not been hashed for `check_age` seconds (7
     days) is hashed at its next use, with 0 at every use; a damaged file is moved to quarantine and fetched
     again.
+    `delay` is the number of seconds between two requests to one host, also for redirects and retries.
     `contact`, a URL or a mail address, is added to the User-Agent. `robots` respects what origins ask of
     crawlers: robots.txt, `X-Robots-Tag`, `TDM-Reservation`; use it to gather images by the thousand.
     `referer` is the URL of the page that is sent as the referrer of all images, in place of the one that an
@@ -106,6 +108,7 @@ class Client:
         robots: bool = False,
         referer: str = "",
         referrer_policy: ReferrerPolicy | str = ReferrerPolicy.STRICT_ORIGIN,
+        delay: float = 0.0,
         observe: Callable[[Event], None] | None = None,
         lock: Lock | None = None,
         locked: bool = False,
@@ -140,6 +143,7 @@ class Client:
             robots=robots_token(agent) if robots else "",
             referer=checked_page(referer),
             referrer_policy=member(ReferrerPolicy, referrer_policy),
+            delay=delay_of(delay),
         )
         self._network = (several(allow_hosts, "allow_hosts"), proxy, ca_bundle, transport)
         self._sandbox = sandbox

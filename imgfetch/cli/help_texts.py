@@ -143,6 +143,7 @@ _OPTIONS = {
     "allow-downgrade": "follow redirects from https: to http: too",
     "user-agent": "value of the User-Agent header field",
     "contact": "your page or mail address, added to the User-Agent",
+    "delay": "time between two requests to one host, at least",
     "robots": "whether to respect robots.txt, X-Robots-Tag and TDM-Reservation",
     "referer": "URL of the page that contains all the images",
     "referrer-policy": "how much of the page's URL is sent",

@@ -48,7 +48,7 @@ class Engine:
         self._observe = observe
         self._single_flights: SingleFlight[Fetched | Failure | Page] = SingleFlight()
         self._retrying = Retrying(settings.limits, ports.clock, observe)
-        limiter = HostLimiter(settings.limits, ports.clock)
+        limiter = HostLimiter(settings.limits, ports.clock, delay=settings.delay)
         self._robots = _robots(ports, limiter, settings, observe) if settings.robots else None
         self._downloader = Downloader(ports, limiter, self._robots, settings, observe)
 

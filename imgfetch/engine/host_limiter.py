@@ -1,6 +1,6 @@
 """Limits on the requests under way: in all, and to each host.
 
-    slot ─▶ the host's queue ─▶ host_limits.admit ─▶ one of all slots ─▶ response ─▶ host_limits.after
+    slot ─▶ the host's queue ─▶ host_limits.admit ─▶ pace ─▶ one of all slots ─▶ response ─▶ host_limits.after
 
 Requests wait here and not in a connection pool, which would search all that wait whenever one may go.
 """
@@ -12,6 +12,7 @@ from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, assert_never
 
+from imgfetch.engine.pace import Pace, Paces
 from imgfetch.errors import ImgfetchError, Unreachable
 from imgfetch.ports import AddressBusy
 from imgfetch.rules.crawl import host_limits
@@ -29,9 +30,11 @@ if TYPE_CHECKING:
 class HostLimiter:
     """The slots of one run: first come, first served within each origin."""
 
-    def __init__(self, limits: Limits, clock: Clock) -> None:
+    def __init__(self, limits: Limits, clock: Clock, *, delay: float = 0.0) -> None:
+        """`delay` is the number of seconds between two requests to one host."""
         self.limits = limits
         self.clock = clock
+        self.paces = Paces(delay, clock)
         self._slots = asyncio.Semaphore(limits.jobs)
         self._hosts: dict[str, _Host] = {}
 
@@ -50,17 +53,22 @@ class HostLimiter:
             host = self._hosts[origin] = _Host(host_limits.initial_state(self.limits))
         return host
 
-    async def acquire(self, host: _Host, budget: TimeBudget) -> Failure | None:
-        """Take a slot of a host, and one of all; return a Failure where the host admits no request."""
-        if not host.queue and isinstance(self._admit(host, budget), host_limits.Proceed):
+    async def acquire(self, host: _Host, budget: TimeBudget, pace: Pace | None) -> Failure | None:
+        """Take a slot of a host, and one of all; return a Failure if the host admits no request.
+
+        With a `pace`, the request has its turn too.
+        """
+        if pace is None and not host.queue and isinstance(self._admit(host, budget), host_limits.Proceed):
             host.under_way += 1
-        elif (refused := await self._queue(host, budget)) is not None:
+        elif (refused := await self._queue(host, budget, pace)) is not None:
             return refused
         try:
             # The host's first: a request that waits for a busy host must not occupy a slot of an idle one.
             await self._slots.acquire()
         except BaseException:
             host.under_way -= 1
+            if pace is not None:
+                pace.pass_on()
             raise
         return None
 
@@ -79,8 +87,8 @@ class HostLimiter:
         elif not host.under_way:
             self._forget(origin, host)
 
-    async def _queue(self, host: _Host, budget: TimeBudget) -> Failure | None:
-        """Wait behind earlier requests; the first in the queue waits out what the host asks of all."""
+    async def _queue(self, host: _Host, budget: TimeBudget, pace: Pace | None) -> Failure | None:
+        """Wait behind earlier requests; the first in the queue waits for what the host asks, and its turn."""
         notified = asyncio.Event()
         host.queue.append(notified)
         try:
@@ -92,6 +100,8 @@ class HostLimiter:
                     continue
                 match self._admit(host, budget):
                     case host_limits.Proceed():
+                        if pace is not None and not await self._take_turn(pace, host, budget):
+                            continue
                         host.under_way += 1
                         return None
                     case host_limits.Queue():
@@ -105,6 +115,14 @@ class HostLimiter:
         finally:
             host.queue.remove(notified)
             host.notify()
+
+    async def _take_turn(self, pace: Pace, host: _Host, budget: TimeBudget) -> bool:
+        """Wait for a turn; give it back, and return False, if the host admits no request any more."""
+        await pace.take_turn()
+        if isinstance(self._admit(host, budget), host_limits.Proceed):
+            return True
+        pace.pass_on()
+        return False
 
     def _admit(
         self, host: _Host, budget: TimeBudget
@@ -131,23 +149,28 @@ class Slot:
         self._origin = origin
         self._budget = budget
         self._host = limiter.host(origin)
+        self._pace = limiter.paces.of(origin)
+        self._has_turn = False
         self._has_host_slot = False
         self._has_shared_slot = False
         self._began = 0.0
 
     async def __aenter__(self) -> Slot | Failure:
         try:
-            refused = await self._limiter.acquire(self._host, self._budget)
+            refused = await self._limiter.acquire(self._host, self._budget, self._pace)
         except BaseException:
             self._limiter.leave(self._origin, self._host)
             raise
         if refused is not None:
             return refused
         self._has_host_slot = self._has_shared_slot = True
+        self._has_turn = self._pace is not None
         self._began = self._limiter.clock.elapsed()
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        if self._has_turn and self._pace is not None:
+            self._pace.pass_on()
         if self._has_shared_slot:
             self._limiter.release_shared()
         if self._has_host_slot:
@@ -165,6 +188,7 @@ class Slot:
         try:
             while True:
                 try:
+                    self._end_turn()
                     async with self._budget.limit(), transport.send(request) as response:
                         yield response
                         return
@@ -191,11 +215,20 @@ class Slot:
             limits=self._limiter.limits,
         )
 
+    def _end_turn(self) -> None:
+        """Let the pause of the host begin: the request is sent now."""
+        if self._has_turn and self._pace is not None:
+            self._has_turn = False
+            self._pace.sent()
+
     async def _wait_for_address(self, busy: AddressBusy) -> None:
         """Wait until an address may have another connection, without a shared slot."""
         self._limiter.release_shared()
         self._has_shared_slot = False
         await busy.wait()
+        if self._pace is not None:
+            await self._pace.take_turn()
+            self._has_turn = True
         await self._limiter.acquire_shared()
         self._has_shared_slot = True
         self._began = self._limiter.clock.elapsed()

@@ -201,6 +201,7 @@ OPTIONS: dict[Group, tuple[Option, ...]] = {
         _flag("allow-downgrade", "allow_downgrade"),
         Option("user-agent", metavar="TEXT", keyword="user_agent"),
         Option("contact", Kind.URL, metavar="URL", keyword="contact"),
+        Option("delay", Kind.TIME_OR_ZERO, 0.0, "TIME", keyword="delay"),
         Option("robots", Kind.ROBOTS, default=False, metavar="respect|ignore", keyword="robots"),
         Option("referer", Kind.URL, "", "URL", keyword="referer"),
         Option(

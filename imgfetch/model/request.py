@@ -78,6 +78,8 @@ class Settings(NamedTuple):
     """The URL of the page to name as referrer for all images; empty to use the page of each image."""
     referrer_policy: ReferrerPolicy = ReferrerPolicy.STRICT_ORIGIN
     """The part of the page's URL that requests reveal."""
+    delay: float = 0.0
+    """Seconds between two requests to one host, at least."""
 
     def __repr__(self) -> str:
         return redacted_repr(self, (name for name in self._fields if name not in ("headers", "headers_for")))

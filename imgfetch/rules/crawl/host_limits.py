@@ -110,6 +110,11 @@ def after(
     return state._replace(delayed_until=max(state.delayed_until, now + failed.retry_after))
 
 
+def pause(sent: float, delay: float, *, now: float) -> float:
+    """Return the seconds until the next request to a host may be sent, `delay` after the one `sent` last."""
+    return max(0.0, sent + delay - now)
+
+
 def is_forgettable(state: HostState, *, now: float, limits: Limits) -> bool:
     """Return True if the state equals that of an unknown origin, so that it can be dropped."""
     quiet = not (state.unreached or state.too_long_delays) and state.delayed_until <= now
