@@ -14,6 +14,7 @@ PACKAGES = {
     "certifi": "certifi",
     "idna": "idna",
     "Pillow": "PIL.Image",
+    "publicsuffixlist": "publicsuffixlist",
     "tenacity": "tenacity",
     "rich": "rich",
     "turbohtml": "turbohtml",
