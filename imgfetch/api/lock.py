@@ -15,7 +15,7 @@ from imgfetch.errors import CheckDueError, InputError
 from imgfetch.model.image import Defect, Entry
 from imgfetch.model.markup import Candidate, Choice
 from imgfetch.model.request import Head
-from imgfetch.model.result import ErrorKind, Failure, Served
+from imgfetch.model.result import CacheStatus, ErrorKind, Failure, Served
 from imgfetch.model.values import Key
 from imgfetch.rules.http import urls
 from imgfetch.rules.policy import fetch_policy
@@ -105,6 +105,8 @@ class Lock:
                 return  # it may be a page whose images are as they were
         else:
             facts, url = outcome.entry.facts, urls.without_userinfo(outcome.url)
+            if outcome.origin is CacheStatus.EMBEDDED:
+                url = outcome.entry.key  # its URL means something within its source alone, or is very long
             # A page may offer an image twice, and locks it once.
             position = min(job.position, old.place) if again and old is not None else job.position
             self._pins[key] = lockfile.Pin(key, position, url, facts.sha256, facts.width)
@@ -162,6 +164,8 @@ def _bind(job: Job, choice: Choice, pin: Pin) -> Job:
     if job.sha256 not in (None, pin.sha256):
         message = f"sha256 is {pin.sha256[:12]}… in the lock, where {str(job.sha256)[:12]}… was wanted"
         return job._replace(choice=Failure(ErrorKind.INTEGRITY, message, urls.redact(pin.url), hint=_HINT))
+    if choice.is_embedded:  # the bytes are at hand, and their digest decides
+        return job._replace(sha256=pin.sha256)
     candidate = Candidate(urls.with_credentials_of(choice.url, pin.url), width=pin.width)
     why = "the lock names it"
     return job._replace(

@@ -24,10 +24,13 @@ def is_one_url(text: str) -> bool:
     """Return whether a text is one URL, as people type it into an address bar.
 
     It is one word that begins with a scheme, or a line with raw spaces that begins with `scheme://` (URL §4.4
-    escapes them). The line is a text where it has markup, another URL, or a descriptor such as `2x`.
+    escapes them). The line is a text where it has markup, another URL, or a descriptor such as `2x`. A
+    `data:` URL may have white space within its base64 or its SVG.
     """
     if _URL_WORD.fullmatch(text):
         return True
+    if text[:5].lower() == "data:":
+        return bool(_DATA_URL.match(text)) and not _ENDS_WITH_DESCRIPTOR.search(text[-20:])
     if not _URL_LINE.fullmatch(text) or _ANOTHER_URL.search(text):
         return False
     described = _DESCRIPTOR.search(text)
@@ -53,6 +56,11 @@ def all_spelled(image: SourceSet) -> SourceSet:
 
 _URL_WORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S*")
 _URL_LINE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\n\r<>]*")
+_DATA_URL = re.compile(
+    r"data:[^,]{0,200};\s*base64\s*,[A-Za-z0-9+/=%\s]*+\Z|data:image/svg\+xml[^,]{0,200},\s*(?:<|%3c)",
+    re.IGNORECASE,
+)
+_ENDS_WITH_DESCRIPTOR = re.compile(r"\s[0-9.]+[wxh]\Z")
 _EXTENSION = r"\.(?:avif|webp|jpe?g|jfif|jxl|a?png|gif|svg|bmp|ico|tiff?|hei[cf])"
 _ANOTHER_URL = re.compile(rf"[\s,]https?://|{_EXTENSION},\s", re.IGNORECASE)
 _DESCRIPTOR = re.compile(r"\s(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)[wxh](?:\s*(,|\Z)|(?=\s))")

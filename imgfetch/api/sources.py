@@ -163,7 +163,7 @@ def name_of(source: Source) -> str:
         text = ", ".join(_written(candidate) for candidate in source.candidates)
     else:
         text = str(source if isinstance(source, str | Path) else getattr(source, "name", "a stream")).strip()
-    if len(text) <= _LONGEST_NAME or is_one_url(text):
+    if len(text) <= _LONGEST_NAME or (text[:5].lower() != "data:" and is_one_url(text)):
         return text
     import hashlib
 
@@ -191,6 +191,8 @@ def _read_url(text: str, *, base_url: str) -> Iterator[SourceSet]:
         from imgfetch.markup.urls import resolve
 
         url = resolve(text, base_url) or url
+    if url[:5].lower() == "data:":
+        return iter((SourceSet((Candidate(url),), kind=SourceKind.URL),))
     address = urls.read(url)
     if isinstance(address, Defect):
         hint = None if is_one_url(text) else FILES_ARE_PATHS

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from imgfetch.errors import printable
 from imgfetch.model.result import Failure
 from imgfetch.redaction import without_credentials
-from imgfetch.rules.http.urls import without_userinfo
+from imgfetch.rules.http.urls import brief
 
 if TYPE_CHECKING:
     from imgfetch.api.images import Explanation
@@ -58,7 +58,7 @@ def fields_of(outcome: Image | Failure, path: str | None = None) -> dict[str, An
         "index": outcome.index,
         "place": outcome.position,
         "source": outcome.source,
-        "url": without_userinfo(outcome.url),
+        "url": brief(outcome.url),
         "status": "error" if failed else "ok",
         "path": path,
         "sha256": image and image.sha256,
@@ -86,10 +86,8 @@ def json_of_choice(index: int, source: str, choice: Choice, explanation: Explana
             **choice_fields(choice),
             "parts": [{"name": part.name, "against": part.against or None} for part in explanation.parts],
             "source_size": explanation.source_size,
-            "densities": [
-                {"url": without_userinfo(c.url), "density": density} for c, density in explanation.densities
-            ],
-            "policies": {policy: without_userinfo(c.url) for policy, c in explanation.policies},
+            "densities": [{"url": brief(c.url), "density": density} for c, density in explanation.densities],
+            "policies": {policy: brief(c.url) for policy, c in explanation.policies},
             "problems": [_problem_fields(problem) for problem in choice.source_set.problems],
         }
     )
@@ -98,7 +96,7 @@ def json_of_choice(index: int, source: str, choice: Choice, explanation: Explana
 def choice_fields(choice: Choice) -> dict[str, Any]:
     """Return the JSON members of a choice: its URL, the reason and the alternatives."""
     return {
-        "url": without_userinfo(choice.url),
+        "url": brief(choice.url),
         "why": choice.why,
         "policy": choice.policy,
         "width": choice.width,
@@ -109,7 +107,7 @@ def choice_fields(choice: Choice) -> dict[str, Any]:
 
 
 def _candidate_fields(candidate: Candidate) -> dict[str, Any]:
-    return candidate._asdict() | {"url": without_userinfo(candidate.url)}
+    return candidate._asdict() | {"url": brief(candidate.url)}
 
 
 def _problem_fields(problem: Problem) -> dict[str, Any]:

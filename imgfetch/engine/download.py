@@ -88,8 +88,8 @@ class Downloader:
         self._settings = settings
         self._observe = observe
         self._receiver = BodyReceiver(ports, settings.limits, observe)
-        self._verifier = Verifier(ports.staging, ports.decoder, ports.runner, settings.limits)
-        self._committer = GroupCommitter(ports.store, ports.runner)
+        self.verifier = Verifier(ports.staging, ports.decoder, ports.runner, settings.limits)
+        self.committer = GroupCommitter(ports.store, ports.runner)
         self._leases = DownloadLeases(ports.leases, ports.store, refresh=settings.refresh)
 
     async def download(
@@ -226,8 +226,8 @@ class Downloader:
     ) -> Fetched | Failure | Page:
         claims = digests.claims(body.head)
         try:
-            with self._committer.expecting():
-                verified = await self._verifier.verify(
+            with self.committer.expecting():
+                verified = await self.verifier.verify(
                     body.staging_id, wanted, budget, length=body.length, claims=claims
                 )
             if isinstance(verified, Verified):
@@ -237,7 +237,7 @@ class Downloader:
                 is_page = verified.kind is ErrorKind.NOT_IMAGE and stored_headers.is_page(body.head)
                 return await self._page(body, failed, fetch) if wanted.page and is_page else failed
             selector = selector_of(fetch, self._store, redirected=fetch.redirect_lifetime is not None)
-            entry = await self._committer.commit(_pending_entry(verified, body, fetch, selector))
+            entry = await self.committer.commit(_pending_entry(verified, body, fetch, selector))
             return Fetched(entry, CacheStatus.FETCHED, verified.warnings, attempts=1)
         finally:
             self._staging.discard(body.staging_id)  # does nothing if it is committed

@@ -1,7 +1,7 @@
 """One image, from choice to outcome.
 
     fetch ─▶ each candidate, until one is served ─▶ in the store? ─▶ single flight ─▶ retries ─▶ Downloader
-                                                                            └─ failed ─▶ stale-if-error
+                            └─ held by its source ─▶ EmbeddedBodies         └─ failed ─▶ stale-if-error
 
 Nothing is decided here: every branch matches on an answer of `rules`.
 """
@@ -12,6 +12,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from imgfetch.engine.download import Downloader, Fetched
+from imgfetch.engine.embedded import EmbeddedBodies
 from imgfetch.engine.events import FellThrough
 from imgfetch.engine.host_limiter import HostLimiter
 from imgfetch.engine.lookup import consult, find_for, shared, wanted_of, without_blocking
@@ -21,7 +22,7 @@ from imgfetch.engine.time_budget import TimeBudget
 from imgfetch.model.image import Requirements
 from imgfetch.model.request import NO_SOURCE_ORIGIN
 from imgfetch.model.result import ErrorKind, Failure, Page, Served
-from imgfetch.rules.image import renditions
+from imgfetch.rules.image import embedded, renditions
 from imgfetch.rules.policy import fetch_policy, retry
 
 if TYPE_CHECKING:
@@ -51,6 +52,9 @@ class Engine:
         limiter = HostLimiter(settings.limits, ports.clock, delay=settings.delay)
         self._robots = _robots(ports, limiter, settings, observe) if settings.robots else None
         self._downloader = Downloader(ports, limiter, self._robots, settings, observe)
+        self._embedded = EmbeddedBodies(
+            ports, settings, self._downloader.verifier, self._downloader.committer
+        )
 
     async def fetch(
         self,
@@ -76,9 +80,14 @@ class Engine:
             if tried:
                 self._observe(FellThrough(tried[-1][1], candidate))
             wanted = wanted_of(candidate, self._settings, sha256, page=page)
-            outcome = await self._from_cache_or_network(
-                candidate.url, wanted, budget, source_origin, choice.page, offered, seen
-            )
+            body = embedded.body_of(candidate.url, choice.source_set)
+            outcome: Fetched | Failure | Page
+            if body is not None:
+                outcome = await self._embedded.keep(body, wanted, budget)
+            else:
+                outcome = await self._from_cache_or_network(
+                    candidate.url, wanted, budget, source_origin, choice.page, offered, seen
+                )
             if isinstance(outcome, Page):
                 return outcome
             if isinstance(outcome, Fetched):

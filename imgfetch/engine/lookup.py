@@ -35,7 +35,11 @@ T = TypeVar("T")
 
 def look_up(choices: Iterable[Choice], store: Store, settings: Settings, *, now: float) -> Lookup:
     """Look for all the chosen candidates with one question, which costs little more than looking for one."""
-    keys = {key for choice in choices if (key := urls.key(choice.url, settings.key_ignore)) is not None}
+    keys = {
+        key
+        for choice in choices
+        if not choice.is_embedded and (key := urls.key(choice.url, settings.key_ignore)) is not None
+    }
     return store.lookup(() if settings.refresh else tuple(keys), now=now)
 
 
@@ -49,7 +53,12 @@ RECENT = 1.0
 
 
 def answers(lookup: Lookup, choice: Choice, settings: Settings) -> bool:
-    """Return whether a lookup says of the chosen candidate that it is a hit, or that it is missing."""
+    """Return whether a lookup says of the chosen candidate that it is a hit, or that it is missing.
+
+    An embedded body is not looked up.
+    """
+    if choice.is_embedded:
+        return True
     key = urls.key(choice.url, settings.key_ignore)
     return key in lookup.missing or key in lookup.hits
 
@@ -71,7 +80,7 @@ def serve_stored(
     not answer, or was asked too long ago, the store is asked by itself. `at_once` raises `CheckDueError`
     where many bytes are to be hashed first.
     """
-    if settings.refresh and not settings.offline:
+    if choice.is_embedded or (settings.refresh and not settings.offline):
         return None
     key = urls.key(choice.url, settings.key_ignore)
     if lookup is None or not is_recent(lookup, now=now):

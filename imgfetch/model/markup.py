@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from imgfetch.redaction import redacted_repr
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from imgfetch.model.image import Defect
     from imgfetch.model.values import Key
 
 
@@ -85,10 +88,14 @@ class EmbeddedBody(NamedTuple):
 
     url: str
     """The URL of the candidate that it is the body of."""
-    data: bytes
+    read: Callable[[int], bytes | Defect]
+    """Decodes the body, anew at each call and in any thread. Of a body of more than so many bytes it may
+    return the first of them, one more at least."""
     content_type: str = ""
     date: float | None = None
     """When an archive recorded it, in seconds since 1970; None where that is not known."""
+    headers: tuple[tuple[str, str], ...] = ()
+    """The fields of the response that an archive recorded; names in lower case."""
 
 
 class SourceSet(NamedTuple):
@@ -184,6 +191,12 @@ class Choice(NamedTuple):
     def url(self) -> str:
         """The URL of the chosen candidate."""
         return self.candidate.url
+
+    @property
+    def is_embedded(self) -> bool:
+        """True if the source itself holds the chosen candidate, so that it needs no request."""
+        url = self.candidate.url
+        return url[:5].lower() == "data:" or any(body.url == url for body in self.source_set.embedded)
 
 
 class Rendition(NamedTuple):

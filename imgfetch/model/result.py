@@ -76,6 +76,8 @@ class CacheStatus(StrEnum):
     REVALIDATED = "revalidated"
     STALE = "stale"
     """Stored and no longer fresh, but served: the origin allows it, or could not be reached."""
+    EMBEDDED = "embedded"
+    """Held by the source itself, a `data:` URL, a mail, a book or an archive: no request was needed."""
 
 
 class Failure(NamedTuple):

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgfetch.errors import CacheError
-from imgfetch.model.result import ErrorKind
+from imgfetch.model.result import CacheStatus, ErrorKind
 from imgfetch.rules.http.urls import key
 from imgfetch.rules.image import name_template
 from imgfetch.rules.image.safe_names import folded, safe_name
@@ -55,7 +55,8 @@ class Copies:
                 return self._write(image, safe_name(base, extension))
             make_folders(self._folder)
             with self._names.locked():
-                owner = identity(str(key(image.url) or image.url))
+                is_embedded = image.origin is CacheStatus.EMBEDDED  # many mails have a `cid:1`
+                owner = identity(str(image.entry.key if is_embedded else key(image.url) or image.url))
                 older = self._names.of(base, owner)
                 if older is not None and older.endswith(f".{extension}"):
                     return self._write(image, older)

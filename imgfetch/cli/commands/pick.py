@@ -20,7 +20,7 @@ from imgfetch.cli.summary import with_option
 from imgfetch.errors import error_for
 from imgfetch.model.markup import SourceKind
 from imgfetch.model.result import Failure
-from imgfetch.rules.http.urls import without_userinfo
+from imgfetch.rules.http.urls import brief
 from imgfetch.rules.image.filenames import named_format
 
 if TYPE_CHECKING:
@@ -94,7 +94,7 @@ class _Printer:
         if options.json:
             output.result(output.json_of_choice(job.index, job.source, choice, explanation))
         elif options.quiet:
-            output.result(without_userinfo(choice.url))
+            output.result(brief(choice.url))
         else:
             for line in _lines_of(choice, explanation, verbose=options.verbose):
                 output.result(line)
@@ -108,7 +108,7 @@ class _Printer:
 
 def _lines_of(choice: Choice, explanation: Explanation, *, verbose: bool) -> Iterator[str]:
     kind = choice.source_set.kind
-    yield without_userinfo(choice.url)
+    yield brief(choice.url)
     yield f"  {choice.why}" if kind in _PLAIN else f"  {kind}: {choice.why}"
     if len(explanation.parts) > 1:
         yield from (f"  not {part.name}: {part.against}" for part in explanation.parts if part.against)
@@ -132,7 +132,7 @@ def _unread(source: str, problem: Problem) -> str:
 
 
 def _named(candidate: Candidate) -> str:
-    return f"{_descriptor(candidate)}{without_userinfo(candidate.url)}"
+    return f"{_descriptor(candidate)}{brief(candidate.url)}"
 
 
 def _descriptor(candidate: Candidate) -> str:

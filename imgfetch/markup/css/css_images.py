@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from imgfetch.markup import urls
 from imgfetch.markup.css.css_tokens import CLOSING, name_of, tokenize, unescaped
+from imgfetch.markup.data_urls import may_be_image
 from imgfetch.markup.srcset import excerpt
 from imgfetch.model.markup import Candidate, Problem, Source, SourceKind, SourceSet
 
@@ -210,7 +211,7 @@ class _Scanner:
         inside = self._open[-1] if self._open else None
         if inside is not None and inside.options:
             inside.options[-1].add_url(url)
-        elif url.strip() and not url.startswith("#"):  # url(#clip) is a part of the document itself
+        elif url.strip() and not url.startswith("#") and may_be_image(url):  # url(#clip) is a part of it
             return SourceSet((Candidate(url),), SourceKind.CSS, position=position)
         return None
 

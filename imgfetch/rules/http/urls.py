@@ -75,15 +75,23 @@ class Address(NamedTuple):
 _MAX_SHOWN = 8 * 1024
 """Characters of an invalid URL that are searched for secrets before its beginning is shown."""
 
+_LONGEST_DATA = 100
+"""Characters of a `data:` URL that is shown whole."""
+_FIRST_OF_DATA = 24
+
 _CACHED = 512
 """URLs or hosts in a cache: several steps of a fetch parse the same URL."""
 
 
-@lru_cache(_CACHED)
 def read(url: str) -> Address | Defect:
     """Parse an absolute http(s) URL; return the defect of any other string."""
-    if len(url) > LONGEST:
+    if len(url) > LONGEST:  # not remembered: a `data:` URL may have megabytes
         return _bad(f"{len(url):,} characters are too long for a URL; the limit is {LONGEST:,}")
+    return _read(url)
+
+
+@lru_cache(_CACHED)
+def _read(url: str) -> Address | Defect:
     match = _URL.fullmatch(url)
     if match is None:
         return _bad(_why_not(url))
@@ -98,10 +106,14 @@ def read(url: str) -> Address | Defect:
     return Address(*server, target, userinfo[:-1], origin + target, _identity(origin, target))
 
 
-@lru_cache(_CACHED)
 def key(url: str, ignoring: tuple[str, ...] = ()) -> Key | None:
     """Return the key of a URL, as `Address.key` does; None for any other string."""
-    address = read(url)
+    return _key(url, ignoring) if len(url) <= LONGEST else None
+
+
+@lru_cache(_CACHED)
+def _key(url: str, ignoring: tuple[str, ...]) -> Key | None:
+    address = _read(url)
     return address.key(ignoring) if isinstance(address, Address) else None
 
 
@@ -177,8 +189,21 @@ def blocked_port(port: int) -> BlockedPort | None:
     return BlockedPort(ErrorKind.BAD_URL, message)
 
 
+def brief(url: str) -> str:
+    """Return a URL or a relative reference without user and password; of a `data:` URL its beginning."""
+    return _shortened(url) if url[:5].lower() == "data:" else without_userinfo(url)
+
+
+def _shortened(url: str) -> str:
+    head, comma, data = url[:_MAX_SHOWN].partition(",")
+    whole = len(url) <= _LONGEST_DATA
+    return printable(url if whole else f"{head[:_LONGEST_DATA]}{comma}{data[:_FIRST_OF_DATA]}…")
+
+
 def redact(url: str) -> str:
     """Return any URL, valid or not, as it may be printed."""
+    if url[:5].lower() == "data:":
+        return _shortened(url)
     address = read(url)
     if isinstance(address, Address):
         return address.shown

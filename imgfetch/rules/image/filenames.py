@@ -6,7 +6,15 @@ from imgfetch.model.image import Format
 
 
 def named_format(url: str) -> Format | None:
-    """Return the format of the extension in the path of a URL; None if it is not one of our formats."""
+    """Return the format of the extension in the path of a URL; None if it is not one of our formats.
+
+    A `data:` URL names its format by its media type.
+    """
+    if url[:5].lower() == "data:":
+        from imgfetch.markup.data_urls import media_type_of
+
+        media_type = media_type_of(url).replace("image/jpg", "image/jpeg")
+        return next((form for form in Format if form.media_type == media_type), None)
     return _EXTENSIONS.get(_path(url).rpartition(".")[2].lower())
 
 

@@ -69,7 +69,7 @@ _NOTICE = (
 
 def _leads_to_notice(requested: Key, final_url: str) -> bool:
     """Return True if a redirect led to a file with the name of a notice, and that name was not requested."""
-    if final_url == requested:  # the usual case
+    if final_url == requested or requested.startswith("ni:"):  # the usual case; or nothing was requested
         return False
     there = urls.read(final_url)
     if not isinstance(there, urls.Address) or _last_segment(there.target) == _file_name(requested):

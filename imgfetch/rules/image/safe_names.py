@@ -30,6 +30,8 @@ def stem_of(url: str) -> str:
     path, _, query = without_userinfo(url).partition("#")[0].partition("?")
     if path[:5].lower() == "data:":
         return ""
+    if path[:4].lower() == "cid:":  # the name of a part of a mail, often `image001.png@01DA5C7E.8B2F3A10`
+        return readable(without_extension(unquote(path[4:]).partition("@")[0]))
     segments = [_innermost(each) for each in path.partition("://")[2].split("/")[1:] if each]
     named = next((each for each in reversed(segments) if named_format(each)), None)
     if named is None and query:

@@ -43,7 +43,7 @@ class Pin(NamedTuple):
     place: int
     """Position of the image among those of its source, from 0."""
     url: str
-    """The URL that served it, without credentials."""
+    """The URL that served it, without credentials; the `ni` URI of its digest if its source holds it."""
     sha256: Digest
     width: int
     """The real width, in pixels."""
@@ -116,8 +116,8 @@ def _pin(members: dict[str, Any]) -> Pin:
     jsonl.choosing_of(asked)
     url, sha256 = jsonl.member(members, "url", str), jsonl.member(members, "sha256", str)
     address = urls.read(url)
-    if isinstance(address, Defect):
-        raise ValueError(f"'url': {address.message}")  # noqa: TRY004 (read, not passed)
+    if isinstance(address, Defect) and not url.startswith("ni:"):
+        raise ValueError(f"'url': {address.message}")
     if not re.fullmatch(r"[0-9a-f]{64}", sha256):
         raise ValueError(f"'sha256' is {sha256[:80]!r}, where 64 hexadecimal digits were expected")
     width = jsonl.member(members, "width", int)
