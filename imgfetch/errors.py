@@ -9,6 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, TypeVar
 
+from imgfetch.model.image import Format
 from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.redaction import without_credentials
 
@@ -119,6 +120,13 @@ def member(names: type[E], name: str) -> E:
         raise InputError(ErrorKind.BAD_INPUT, f"{name!r} is not one of {', '.join(names)}") from error
 
 
+def wanted_formats(formats: Collection[Format | str] | str | None) -> frozenset[Format] | None:
+    """Return formats by any of their names; None for any format. Raises `InputError` (`bad_input`)."""
+    if formats is None:
+        return None
+    return frozenset(member(Format, name) for name in ((formats,) if isinstance(formats, str) else formats))
+
+
 def several(texts: Collection[str], name: str) -> tuple[str, ...]:
     """Return the texts of a parameter. Raises `TypeError` for a `str`, which is a collection of letters."""
     if isinstance(texts, str):
@@ -197,6 +205,7 @@ KINDS: dict[type[ImgfetchError], tuple[ErrorKind, ...]] = {
         ErrorKind.BAD_ENCODING,
         ErrorKind.INTEGRITY,
         ErrorKind.WIDTH_MISMATCH,
+        ErrorKind.FORMAT_MISMATCH,
         ErrorKind.PLACEHOLDER,
     ),
     CacheError: (

@@ -549,7 +549,7 @@ async def test_fetch_says_what_to_do_where_a_loop_is_running(origin: Origin, cac
 
 
 def test_words_that_mean_nothing_are_named() -> None:
-    for mistaken in ({"policy": "best"}, {"width": 0}, {"formats": ["tiff"]}):
+    for mistaken in ({"policy": "best"}, {"width": 0}, {"formats": ["psd"]}):
         with pytest.raises(imgfetch.InputError):
             imgfetch.choose(imgfetch.SourceSet(imgfetch.parse_srcset("a.webp 480w")), **mistaken)
     with pytest.raises(imgfetch.InputError, match="'most' is not one of none, structure, full"):

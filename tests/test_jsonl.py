@@ -91,7 +91,7 @@ def test_any_other_value_is_a_value_error(value: object) -> None:
         ('{"width": true}', "'width' is True"),
         ('{"viewport": {"width": 3}}', "no height"),
         ('{"policy": "best"}', "'best' is not one of cover"),
-        ('{"formats": ["bmp"]}', "'bmp' is not one of jpeg"),
+        ('{"formats": ["psd"]}', "'psd' is not one of jpeg"),
     ],
 )
 def test_names_a_line_that_cannot_be_read(text: str, word: str) -> None:

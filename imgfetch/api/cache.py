@@ -113,7 +113,7 @@ class Cache:
         if isinstance(address, Defect):
             raise InputError(ErrorKind.BAD_INPUT, address.message, urls.redact(url))
         key, source_origin = address.key(self._key_ignore), credentials.source_origin_of(url)
-        entry = find(url, self._store, settings, source_origin=source_origin)
+        entry = find(url, self._store, Requirements(), settings, source_origin=source_origin)
         explained = explain(url, entry, settings, now=SystemClock().now(), source_origin=source_origin)
         other = self._store.find(key, None, selector=None) if entry is None else None
         if other is None:

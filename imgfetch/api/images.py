@@ -9,11 +9,12 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.api.normalize import all_spelled
-from imgfetch.errors import member
-from imgfetch.model.image import Format
+from imgfetch.errors import wanted_formats
+from imgfetch.model.image import DECODABLE, Format, format_of_media_type
 from imgfetch.model.markup import Policy
 from imgfetch.rules.image import choose as rule
 from imgfetch.rules.image.browser import can_show, density
+from imgfetch.rules.image.filenames import named_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -57,14 +58,15 @@ def choose(
     width: int | None = None,
     viewport: Viewport | None = None,
     policy: Policy | str = Policy.COVER,
-    formats: Collection[Format | str] | None = None,
+    formats: Collection[Format | str] | str | None = None,
 ) -> Choice:
     """Choose one candidate of an image, and the order in which to fall through to the others.
 
     `width` is in device pixels. Without it, a `viewport` and the image's `sizes` give the device pixels that
     the image fills. The policies are `cover` (the smallest that is at least as wide, else the
     largest), `nearest`, `largest`, `smallest`, and `browser`, which needs a viewport; `rules.image.choose`
-    defines each. `formats` leaves out all others.
+    defines each. `formats` leaves out all others; without them, and but for the policy `browser`, a format
+    that cannot be decoded here is chosen only where there is no other.
 
     The candidates of a picture are those of the first `<source>` that holds in the viewport and has a type
     of `formats`, or, without `formats`, one that imgfetch can decode. Without a viewport, a source with a
@@ -72,10 +74,11 @@ def choose(
 
     Raise `InputError` (`no_image`) where the source set has no candidate.
     """
-    formats = (formats,) if isinstance(formats, str) else formats
+    formats = wanted_formats(formats)
     if viewport is None and not source_set.sources:
-        return rule.choose(source_set, width=width, policy=policy, formats=formats)
-    part = chosen_part(weigh(source_set, viewport=viewport, policy=policy, formats=formats))
+        return rule.choose(source_set, width=width, policy=policy, formats=formats, is_decodable=is_decodable)
+    parts = weigh(source_set, viewport=viewport, policy=policy, formats=formats)
+    part = chosen_part(parts)
     size = dpr = None
     if viewport is not None:
         dpr, size = viewport.dpr, source_size_of(part, viewport)
@@ -87,9 +90,29 @@ def choose(
         source_size=size,
         policy=policy,
         formats=formats,
+        is_decodable=is_decodable,
     )
     why = f"{part.name}: {choice.why}" if source_set.sources else choice.why
-    return choice._replace(source_set=source_set, why=why)
+    return choice._replace(
+        source_set=source_set, why=why, alternatives=choice.alternatives + _fallbacks(part, parts, choice)
+    )
+
+
+def _fallbacks(part: Weighed, parts: tuple[Weighed, ...], choice: Choice) -> tuple[Candidate, ...]:
+    """Return candidates of later parts of a picture, where the chosen one cannot be decoded here.
+
+    The policy `browser` chooses such a one: the browser can decode it.
+    """
+    if choice.policy is not Policy.BROWSER or not _is_undecodable(part, choice.url):
+        return ()
+    later = parts[parts.index(part) + 1 :]
+    return tuple(
+        candidate
+        for other in later
+        if not other.against
+        for candidate in other.candidates
+        if not _is_undecodable(other, candidate.url)
+    )
 
 
 class Weighed(NamedTuple):
@@ -101,6 +124,8 @@ class Weighed(NamedTuple):
     """`img`, or a `<source>` with its conditions."""
     against: str = ""
     """Why its candidates are not taken; empty where nothing speaks against them."""
+    type: str = ""
+    """The media type that it names."""
 
 
 def weigh(
@@ -108,7 +133,7 @@ def weigh(
     *,
     viewport: Viewport | None = None,
     policy: Policy | str = Policy.COVER,
-    formats: Collection[Format | str] | None = None,
+    formats: Collection[Format | str] | str | None = None,
 ) -> tuple[Weighed, ...]:
     """Return the `<source>` elements of a picture in order, then its `img`, each with the reason against it.
 
@@ -116,12 +141,19 @@ def weigh(
     them, those that imgfetch can verify, or under the policy `browser` those that a browser takes.
     """
     as_a_browser = formats is None and policy == Policy.BROWSER
-    takes = can_show if as_a_browser else _TypesOf(DECODABLE if formats is None else formats)
+    wanted = wanted_formats(formats)
+    takes = can_show if as_a_browser else _takes(wanted)
     sources = (
-        Weighed(source.candidates, source.sizes, _name(source), _against(source, viewport, takes))
+        Weighed(
+            source.candidates,
+            source.sizes,
+            _name(source),
+            _against(source, viewport, takes, wanted),
+            source.type,
+        )
         for source in source_set.sources
     )
-    against = "" if source_set.candidates else "it has no candidate"
+    against = _without_candidate(source_set.candidates, wanted, as_a_browser)
     return (*sources, Weighed(source_set.candidates, source_set.sizes, "img", against))
 
 
@@ -153,7 +185,7 @@ class Explanation(NamedTuple):
 
 
 def explain(
-    choice: Choice, *, viewport: Viewport | None = None, formats: Collection[Format | str] | None = None
+    choice: Choice, *, viewport: Viewport | None = None, formats: Collection[Format | str] | str | None = None
 ) -> Explanation:
     """Explain a choice that was made with these arguments."""
     image = choice.source_set
@@ -179,9 +211,15 @@ def explain(
     )
 
 
-def _against(source: Source, viewport: Viewport | None, takes: Callable[[str], bool]) -> str:
-    if not source.candidates:
-        return "it has no candidate"
+def _against(
+    source: Source,
+    viewport: Viewport | None,
+    takes: Callable[[str], bool],
+    formats: frozenset[Format] | None,
+) -> str:
+    against = _without_candidate(source.candidates, formats, takes is can_show)
+    if against:
+        return against
     if source.type and not takes(source.type):
         return f"its type is {source.type}"
     if not source.media:
@@ -191,18 +229,39 @@ def _against(source: Source, viewport: Viewport | None, takes: Callable[[str], b
     return "" if _holds(source.media, viewport) else "its media condition does not hold"
 
 
-class _TypesOf:
-    """Takes a MIME type if it is one of some formats; ignores parameters."""
+def _without_candidate(
+    candidates: tuple[Candidate, ...], formats: frozenset[Format] | None, as_a_browser: bool
+) -> str:
+    """Return why no candidate is taken, by the formats that their URLs name; empty if one is."""
+    if not candidates:
+        return "it has no candidate"
+    if as_a_browser:
+        return ""
+    if formats is None:
+        some = any(rule.may_be_decoded(candidate.url, is_decodable) for candidate in candidates)
+        return "" if some else "its candidates are in formats that cannot be decoded here"
+    some = any(rule.may_be(candidate.url, formats) for candidate in candidates)
+    return "" if some else "its candidates are in other formats"
 
-    def __init__(self, formats: Collection[Format | str]) -> None:
-        self._types = {
-            name
-            for form in (member(Format, form) for form in formats)
-            for name in (form.media_type, *_ALIASES.get(form, ()))
-        }
 
-    def __call__(self, media_type: str) -> bool:
-        return media_type.partition(";")[0].strip().lower() in self._types
+def is_decodable(form: Format) -> bool:
+    """Return True if this installation can decode a format."""
+    return form in DECODABLE
+
+
+def _takes(formats: frozenset[Format] | None) -> Callable[[str], bool]:
+    """Return a function that takes the media types of some formats, or of those that can be decoded here."""
+
+    def takes(media_type: str) -> bool:
+        form = format_of_media_type(media_type)
+        return form is not None and (is_decodable(form) if formats is None else form in formats)
+
+    return takes
+
+
+def _is_undecodable(part: Weighed, url: str) -> bool:
+    form = format_of_media_type(part.type) or named_format(url)
+    return form is not None and not is_decodable(form)
 
 
 def _holds(condition: str, viewport: Viewport) -> bool:
@@ -214,9 +273,3 @@ def _holds(condition: str, viewport: Viewport) -> bool:
 def _name(source: Source) -> str:
     attributes = (("media", source.media), ("type", source.type))
     return "<source" + "".join(f" {name}={value!r}" for name, value in attributes if value) + ">"
-
-
-DECODABLE = (Format.JPEG, Format.PNG, Format.GIF, Format.WEBP, Format.AVIF)
-"""The formats taken where the caller names none: those that can be proved whole."""
-
-_ALIASES = {Format.JPEG: ("image/jpg", "image/pjpeg"), Format.PNG: ("image/apng", "image/x-png")}

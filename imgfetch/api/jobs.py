@@ -13,7 +13,7 @@ from imgfetch.api.images import choose, each_image, weigh
 from imgfetch.api.normalize import spelled
 from imgfetch.api.results import Image
 from imgfetch.api.sources import label, name_of, read_source
-from imgfetch.errors import ImgfetchError, InputError, PolicyError
+from imgfetch.errors import ImgfetchError, InputError, PolicyError, wanted_formats
 from imgfetch.model.markup import Candidate, Choice, Policy, SourceKind, SourceSet
 from imgfetch.model.request import NO_SOURCE_ORIGIN
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure, Served
@@ -22,7 +22,7 @@ from imgfetch.redaction import redacted_repr
 from imgfetch.rules.crawl import opt_out
 from imgfetch.rules.http import credentials
 from imgfetch.rules.http.urls import is_relative, redact
-from imgfetch.rules.image.choose import may_be
+from imgfetch.rules.image.choose import is_page_accepted, may_be
 from imgfetch.rules.policy.retry import opted_out
 
 if TYPE_CHECKING:
@@ -89,8 +89,7 @@ class Job(NamedTuple):
     @property
     def may_be_a_page(self) -> bool:
         """True for a URL, which may be that of an image or of a page of images."""
-        # A caller that knows the digest of a file wants that file, and not what a page offers.
-        return self.is_a_url and self.sha256 is None
+        return isinstance(self.choice, Choice) and is_page_accepted(self.choice, self.sha256)
 
     @property
     def is_a_url(self) -> bool:
@@ -286,9 +285,9 @@ def _images(found: Iterator[SourceSet], choosing: Choosing) -> Iterator[SourceSe
     return (image for source_set in found for image in _renditions(source_set, choosing.get("formats")))
 
 
-def _renditions(source_set: SourceSet, formats: Collection[Format | str] | None) -> Iterator[SourceSet]:
+def _renditions(source_set: SourceSet, formats: Collection[Format | str] | str | None) -> Iterator[SourceSet]:
     """Yield each rendition that may be in one of the formats by itself; all together where none is."""
-    formats = (formats,) if isinstance(formats, str) else formats
+    formats = wanted_formats(formats)
     offered = [candidate for part in weigh(source_set) for candidate in part.candidates]
     found = False
     for candidate in offered:

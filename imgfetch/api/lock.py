@@ -180,7 +180,7 @@ def serve_locked(
 
     Where it `may_block`, bytes are hashed, and verified once more, if the index does not say enough of them.
     """
-    wanted = wanted_of(choice.candidate, settings, sha256)
+    wanted = wanted_of(choice.candidate, settings, sha256, choice.formats)
     try:
         found = store.holding(sha256, at_once=not may_block)
     except CheckDueError:

@@ -99,7 +99,8 @@ _OPTIONS = {
     "width": "wanted width of the image, in device pixels",
     "viewport": "choose for a screen of this size, for example 1280x720@2",
     "policy": "rule that chooses the rendition",
-    "formats": "choose only among these formats, for example webp,jpeg: jpeg, png, gif, webp, avif",
+    "formats": "take only these formats, for example webp,jpeg: jpeg (or jpg), png, gif, webp, avif, svg, "
+    "ico, bmp, tiff, jxl, heic",
     "all": "fetch every rendition of every image",
     "directory": "also copy the images to DIR, with readable names",
     "name": "names of the copies, for example '{page}-{index:03}-{stem}'; docs/cli.md has the fields",

@@ -145,7 +145,7 @@ def _viewport(text: str) -> Viewport:
 
 def _formats(text: str) -> frozenset[Format]:
     read = _member_of(Format)
-    return frozenset(read("jpeg" if name == "jpg" else name) for name in text.lower().split(","))
+    return frozenset(read(name.strip()) for name in text.split(",") if name.strip())
 
 
 def _host(text: str) -> str:

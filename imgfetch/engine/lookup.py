@@ -12,13 +12,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 from imgfetch.errors import CheckDueError
-from imgfetch.model.image import Requirements
+from imgfetch.model.image import Format, Requirements
 from imgfetch.model.request import NO_SECRETS, NO_SOURCE_ORIGIN
 from imgfetch.model.result import Served
 from imgfetch.rules.http import credentials, stored_headers, urls
 from imgfetch.rules.image import placeholders, renditions
+from imgfetch.rules.image.choose import is_page_accepted
 from imgfetch.rules.policy import fetch_policy
-from imgfetch.rules.policy.request_fields import request_fields
+from imgfetch.rules.policy.request_fields import accept_of, request_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -89,7 +90,9 @@ def serve_stored(
         return None
     secrets = _secrets(choice.url, settings, source_origin)
     if key not in lookup.missing:
-        wanted = wanted_of(choice.candidate, settings, sha256)
+        wanted = wanted_of(
+            choice.candidate, settings, sha256, choice.formats, page=is_page_accepted(choice, sha256)
+        )
         stored = _from_lookup(lookup, key, wanted, settings, secrets) or answer(
             choice.url,
             store,
@@ -124,16 +127,17 @@ def _serve_substitute(
     if not isinstance(address, urls.Address):
         return None
     offered = renditions.offered(choice, settings)
-    fields = request_fields(address, settings, choice.page)
+    accept = accept_of(wanted_of(choice.candidate, settings, None, choice.formats))
+    fields = request_fields(address, settings, choice.page, accept=accept)
     chosen = address.key(settings.key_ignore)
     for rendition, entry in store.substitutes(offered, fields, chosen=chosen, least=least):
         candidate = renditions.candidate_for(rendition, choice, settings)
-        wanted = wanted_of(candidate, settings, None)
+        wanted = wanted_of(candidate, settings, None, choice.formats)
         sharing = shared(entry.facts, store)
         considered = fetch_policy.before_request(
             candidate.url, entry, wanted, settings, now=now, sharing=sharing
         )
-        if isinstance(considered, fetch_policy.UseStored) and fetch_policy.may_substitute(considered, choice):
+        if isinstance(considered, fetch_policy.UseStored) and fetch_policy.may_substitute(considered):
             return _served(choice, candidate, considered, store)
     return None
 
@@ -162,7 +166,7 @@ def consult(
     """
     key = urls.key(url, settings.key_ignore)
     missing = seen is not None and is_recent(seen, now=now) and key in seen.missing
-    entry = None if missing else find(url, store, settings, page, source_origin, at_once=at_once)
+    entry = None if missing else find(url, store, wanted, settings, page, source_origin, at_once=at_once)
     sharing = () if entry is None else shared(entry.facts, store)
     return fetch_policy.before_request(
         url,
@@ -189,7 +193,7 @@ def answer(
     at_once: bool = False,
 ) -> fetch_policy.UseStored | None:
     """Return the stored response of `url` if it needs no request, else None. `at_once` as in `find`."""
-    entry = find(url, store, settings, page, source_origin, at_once=at_once)
+    entry = find(url, store, wanted, settings, page, source_origin, at_once=at_once)
     return _answer(url, entry, store, wanted, settings, now=now)
 
 
@@ -232,6 +236,7 @@ def shared(facts: Facts, store: Store) -> tuple[Key, ...]:
 def find(
     url: str,
     store: Store,
+    wanted: Requirements,
     settings: Settings,
     page: str = "",
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
@@ -247,7 +252,9 @@ def find(
     if not isinstance(address, urls.Address):
         return None
     secrets = credentials.secrets(address, settings, source_origin)
-    headers = None if settings.offline else request_fields(address, settings, page, source_origin)
+    accept = accept_of(wanted)
+    fields = request_fields(address, settings, page, source_origin, accept=accept)
+    headers = None if settings.offline else fields
     key = address.key(settings.key_ignore)
     return find_selected(key, store, headers, secrets, at_once=at_once)
 
@@ -314,7 +321,12 @@ async def without_blocking(look: partial[T], runner: Executor) -> T:
 
 
 def wanted_of(
-    candidate: Candidate, settings: Settings, sha256: Digest | None, *, page: bool = False
+    candidate: Candidate,
+    settings: Settings,
+    sha256: Digest | None,
+    formats: tuple[str, ...] = (),
+    *,
+    page: bool = False,
 ) -> Requirements:
     """Return what the bytes of a candidate must be; a `page` may come in its place."""
     width = settings.expect_width or candidate.width
@@ -325,4 +337,5 @@ def wanted_of(
         strict_width=settings.strict_width,
         page=page,
         reject_fakes=settings.reject_fakes,
+        formats=tuple(map(Format, formats)),
     )

@@ -136,6 +136,9 @@ def inspect(
     structure = walk(data)
     if structure.format is None:
         return structure.defect or Defect(ErrorKind.NOT_IMAGE, "the body is not an image")
+    other = verify.check_format(structure.format, wanted)
+    if other is not None:
+        return other
     if wanted.level is not VerifyLevel.NONE:
         defect = verify.check_size(structure, limits)
         if defect is not None:

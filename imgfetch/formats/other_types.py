@@ -137,7 +137,10 @@ def _iso_media(head: bytes) -> Defect:
     return Defect(ErrorKind.NOT_IMAGE, "the body is a video or another ISO media file")
 
 
-_SVG = re.compile(rb"<(?:\w+:)?svg[\s>/]")
+_SVG = re.compile(
+    rb"""(?:<\?[^>]*+>|<!--(?:[^-]|-(?!->))*+-->|<!DOCTYPE(?:[^\[<>]|\[[^\]]*+\])*+>|\s++)*+<(?:[\w.-]+:)?svg[\s>/]"""
+)
+"""The beginning of an XML document with the root element `svg`."""
 _HTML = re.compile(
     rb"<(?:!doctype\s+html|html|head|body|title|script|meta|div|p|h1|center)[\s>/]", re.IGNORECASE
 )
@@ -153,7 +156,7 @@ def _text(head: bytes) -> Defect:
     if text.startswith(b"<"):
         if _HTML.match(text):
             return Defect(ErrorKind.NOT_IMAGE, "the body is HTML")
-        if _SVG.search(text):
+        if _SVG.match(text):
             return Defect(ErrorKind.UNSUPPORTED_FORMAT, "the body is an SVG image")
         if _HTML.search(text):
             return Defect(ErrorKind.NOT_IMAGE, "the body is HTML")

@@ -55,6 +55,8 @@ class Requirements(NamedTuple):
     """True if an image is accepted; if not, a response that does not claim to be a page is not read."""
     reject_fakes: bool = False
     """True if a placeholder is an error, and not a warning."""
+    formats: tuple[Format, ...] = ()
+    """The formats that are accepted; empty if any is."""
 
 
 class Format(StrEnum):
@@ -65,6 +67,12 @@ class Format(StrEnum):
     GIF = "gif"
     WEBP = "webp"
     AVIF = "avif"
+    SVG = "svg"
+    ICO = "ico"
+    BMP = "bmp"
+    TIFF = "tiff"
+    JXL = "jxl"
+    HEIC = "heic"
     OTHER = "other"
     """Any other format: bytes that a caller of `CachingTransport` wants stored without verification."""
 
@@ -76,7 +84,63 @@ class Format(StrEnum):
     @property
     def media_type(self) -> str:
         """The IANA media type."""
-        return "application/octet-stream" if self is Format.OTHER else f"image/{self}"
+        return _MEDIA_TYPES.get(self) or f"image/{self}"
+
+    @property
+    def media_types(self) -> tuple[str, ...]:
+        """The IANA media type, and other names of it that origins and pages use."""
+        return (self.media_type, *_OTHER_MEDIA_TYPES.get(self, ()))
+
+    @classmethod
+    def _missing_(cls, value: object) -> Format | None:
+        """Return the format that has another name too, such as `jpg`; letters may be upper case."""
+        return NAMES_OF_FORMATS.get(value.lower()) if isinstance(value, str) else None
+
+
+NAMES_OF_FORMATS = {
+    **{form.value: form for form in Format if form is not Format.OTHER},
+    **dict.fromkeys(("jpg", "jpe", "jfif", "pjpeg", "pjp"), Format.JPEG),
+    "apng": Format.PNG,
+    "svgz": Format.SVG,
+    "cur": Format.ICO,
+    "dib": Format.BMP,
+    "tif": Format.TIFF,
+    **dict.fromkeys(("heif", "heics", "hif"), Format.HEIC),
+}
+"""The formats by all their names, in options and as extensions of files."""
+
+_MEDIA_TYPES = {
+    Format.SVG: "image/svg+xml",
+    Format.ICO: "image/vnd.microsoft.icon",
+    Format.OTHER: "application/octet-stream",
+}
+_OTHER_MEDIA_TYPES = {
+    Format.JPEG: ("image/jpg", "image/pjpeg"),
+    Format.PNG: ("image/apng", "image/x-png"),
+    Format.ICO: ("image/x-icon", "image/ico", "image/icon"),
+    Format.BMP: ("image/x-ms-bmp", "image/x-bmp"),
+    Format.HEIC: ("image/heif",),
+}
+
+_BY_MEDIA_TYPE = {name: form for form in Format if form is not Format.OTHER for name in form.media_types}
+
+
+def format_of_media_type(media_type: str) -> Format | None:
+    """Return the format of a media type, whatever its parameters; None for any other type."""
+    return _BY_MEDIA_TYPE.get(media_type.partition(";")[0].strip().lower())
+
+
+DECODABLE = (
+    Format.JPEG,
+    Format.PNG,
+    Format.GIF,
+    Format.WEBP,
+    Format.AVIF,
+    Format.ICO,
+    Format.BMP,
+    Format.TIFF,
+)
+"""The formats that every installation can decode. SVG is not decoded; JPEG XL and HEIC need an extra."""
 
 
 class Structure(NamedTuple):

@@ -142,6 +142,8 @@ class Fetch(NamedTuple):
     """True to bypass every cache on the way, since an earlier response was damaged."""
     page: str = ""
     """The URL of the page that offers the image, if that is known."""
+    accept: str = ""
+    """The value of Accept, for other origins that redirects lead to."""
     partial: Partial | None = None
     """The beginning of the body, to be resumed if the origin still has the same."""
     renditions: tuple[Rendition, ...] = ()

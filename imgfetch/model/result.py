@@ -52,6 +52,7 @@ class ErrorKind(StrEnum):
     BAD_ENCODING = "bad_encoding"
     INTEGRITY = "integrity"
     WIDTH_MISMATCH = "width_mismatch"
+    FORMAT_MISMATCH = "format_mismatch"
     PLACEHOLDER = "placeholder"
     # The cache
     DISK_FULL = "disk_full"

@@ -35,7 +35,8 @@ VERSION = 2
 """The version of the index (PRAGMA user_version)."""
 APPLICATION = 0x696D6766
 """`imgf`, in the header of the index (PRAGMA application_id)."""
-EXTENSIONS = {"jpeg": "jpg", "png": "png", "gif": "gif", "webp": "webp", "avif": "avif", "other": "bin"}
+_BY_NAME = ("png", "gif", "webp", "avif", "svg", "ico", "bmp", "tiff", "jxl", "heic")
+EXTENSIONS = {"jpeg": "jpg", **{name: name for name in _BY_NAME}, "other": "bin"}
 """The file name extension of each format, `Format.extension`."""
 
 COLUMNS = """

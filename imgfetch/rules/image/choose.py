@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgfetch.errors import InputError, member
-from imgfetch.model.markup import Choice, Policy
+from imgfetch.errors import InputError, member, wanted_formats
+from imgfetch.model.image import DECODABLE, Format
+from imgfetch.model.markup import Choice, Policy, SourceKind
 from imgfetch.model.result import ErrorKind
 from imgfetch.rules.http.urls import redact
 from imgfetch.rules.image.browser import density, single
@@ -17,8 +18,8 @@ from imgfetch.rules.image.filenames import named_format
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
-    from imgfetch.model.image import Format
     from imgfetch.model.markup import Candidate, SourceSet
+    from imgfetch.model.values import Digest
 
 
 def choose(
@@ -28,7 +29,8 @@ def choose(
     dpr: float | None = None,
     source_size: float | None = None,
     policy: Policy | str = Policy.COVER,
-    formats: Collection[Format | str] | None = None,
+    formats: Collection[Format | str] | str | None = None,
+    is_decodable: Callable[[Format], bool] = DECODABLE.__contains__,
 ) -> Choice:
     """Order the candidates of one image by a policy; the first is chosen.
 
@@ -44,12 +46,15 @@ def choose(
     If no size is given that the candidates can be compared with, `cover` and `nearest` choose the largest,
     which is never too small. Equal candidates stay in the order written.
 
-    `formats` leaves out the candidates that have the extension of another format in their URL.
+    `formats` leaves out the candidates that have the extension of another format in their URL. Without it,
+    candidates in a format that is not `is_decodable` come after all others, unless the policy is `browser`.
 
     Raises `InputError` (`no_image`) if no candidate is left, and (`bad_input`) if `width` is not a number of
-    at least 1, or if `browser` lacks `dpr` or `source_size`.
+    at least 1, if a format is unknown, or if `browser` lacks `dpr` or `source_size`.
     """
     policy = member(Policy, policy)
+    formats = wanted_formats(formats)
+    names = () if formats is None else tuple(sorted(formats))
     if width is not None and not _is_width(width):
         raise InputError(ErrorKind.BAD_INPUT, f"{width!r} is not a width; give a number of at least 1")
     candidates = _distinct(
@@ -63,7 +68,8 @@ def choose(
     if policy is Policy.BROWSER and (dpr is None or source_size is None):
         raise InputError(ErrorKind.BAD_INPUT, "the policy browser needs a viewport")
     if len(candidates) == 1:
-        return Choice(candidates[0], (), "it is the only candidate", policy, width, source_set)
+        only = "it is the only candidate"
+        return Choice(candidates[0], (), only, policy, width, source_set, formats=names)
     ratio = None if dpr is None else single(dpr)
     per_css_pixel = "{:g} device pixels per CSS pixel"
     densities = _Scale(policy, ratio, "{:.4g}x", per_css_pixel, _density(source_size or 0))
@@ -77,14 +83,23 @@ def choose(
         ordered = sorted((c for c in candidates if c.width is not None), key=widths.rank)
         ordered += sorted((c for c in candidates if c.width is None), key=densities.rank)
         first = densities if ordered[0].width is None else widths
+    fallbacks = []
+    if formats is None and policy is not Policy.BROWSER:
+        fallbacks = [c for c in ordered if not may_be_decoded(c.url, is_decodable)]
+    if 0 < len(fallbacks) < len(ordered):
+        ordered = [c for c in ordered if c not in fallbacks]
+        first = densities if ordered[0].width is None else widths
+    else:
+        fallbacks = []
+    why = first.explain(ordered[0], len(ordered))
     return Choice(
         candidate=ordered[0],
-        alternatives=tuple(ordered[1:]),
-        why=first.explain(ordered[0], len(ordered)),
+        alternatives=(*ordered[1:], *fallbacks),
+        why=f"{why}; {len(fallbacks)} more cannot be decoded here" if fallbacks else why,
         policy=policy,
         width=width,
         source_set=source_set,
-        formats=() if formats is None else tuple(sorted(formats)),
+        formats=names,
     )
 
 
@@ -92,7 +107,7 @@ def _is_width(width: object) -> bool:
     return isinstance(width, int | float) and width >= 1
 
 
-def _nothing_left(source_set: SourceSet, formats: Collection[Format | str] | None) -> str:
+def _nothing_left(source_set: SourceSet, formats: frozenset[Format] | None) -> str:
     if formats is None or not source_set.candidates:
         return "the source set has no candidate"
     first, *others = source_set.candidates
@@ -157,10 +172,24 @@ def _density(source_size: float) -> Callable[[Candidate], float]:
     return lambda candidate: density(candidate.width, candidate.density, source_size)
 
 
-def may_be(url: str, formats: Collection[Format | str]) -> bool:
+def may_be(url: str, formats: Collection[Format]) -> bool:
     """Return True if the extension of a URL is that of one of the formats, or of no known format."""
     named = named_format(url)
     return named is None or named in formats
+
+
+def may_be_decoded(url: str, is_decodable: Callable[[Format], bool]) -> bool:
+    """Return True if the extension of a URL is that of a decodable format, or of no known format."""
+    named = named_format(url)
+    return named is None or is_decodable(named)
+
+
+def is_page_accepted(choice: Choice, sha256: Digest | None) -> bool:
+    """Return True if a page may come in place of the image: for a URL as the caller wrote it.
+
+    A caller that knows the digest of a file wants that file, and not what a page offers.
+    """
+    return choice.source_set.kind is SourceKind.URL and sha256 is None
 
 
 def _distinct(candidates: Sequence[Candidate]) -> list[Candidate]:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from imgfetch.model.image import Format
+from typing import TYPE_CHECKING
+
+from imgfetch.model.image import NAMES_OF_FORMATS, format_of_media_type
+
+if TYPE_CHECKING:
+    from imgfetch.model.image import Format
 
 
 def named_format(url: str) -> Format | None:
@@ -13,9 +18,9 @@ def named_format(url: str) -> Format | None:
     if url[:5].lower() == "data:":
         from imgfetch.markup.data_urls import media_type_of
 
-        media_type = media_type_of(url).replace("image/jpg", "image/jpeg")
-        return next((form for form in Format if form.media_type == media_type), None)
-    return _EXTENSIONS.get(_path(url).rpartition(".")[2].lower())
+        return format_of_media_type(media_type_of(url))
+    extension = _path(url).rpartition("/")[2].rpartition(".")[2].lower()
+    return NAMES_OF_FORMATS.get(extension)
 
 
 def is_left_by_the_system(name: str) -> bool:
@@ -47,15 +52,3 @@ _SYSTEM_PREFIXES = (
 
 def _path(url: str) -> str:
     return url.partition("#")[0].partition("?")[0]
-
-
-_EXTENSIONS = {
-    "jpg": Format.JPEG,
-    "jpeg": Format.JPEG,
-    "jfif": Format.JPEG,
-    "png": Format.PNG,
-    "apng": Format.PNG,
-    "gif": Format.GIF,
-    "webp": Format.WEBP,
-    "avif": Format.AVIF,
-}

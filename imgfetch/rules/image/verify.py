@@ -27,6 +27,14 @@ def check_content_type(head: Head, wanted: Requirements) -> Defect | None:
     return Defect(ErrorKind.NOT_PAGE, f"the response is {found}, expected a page")
 
 
+def check_format(form: Format, wanted: Requirements) -> Defect | None:
+    """Return a Defect if bytes are an image of another format than those that are accepted."""
+    if not wanted.formats or form in wanted.formats:
+        return None
+    names = ", ".join(wanted.formats)
+    return Defect(ErrorKind.FORMAT_MISMATCH, f"the body is {form}, and {names} was wanted")
+
+
 def checks_of(form: Format, level: VerifyLevel) -> tuple[str, ...]:
     """Return the checks of that level for an image of that format, in the words of `Facts.verified`.
 
@@ -91,6 +99,9 @@ def check(
     `tail` bytes follow the end of the image: they are stored, with a warning. `notes` are the warnings of the
     structure check.
     """
+    other = check_format(facts.format, wanted)
+    if other is not None:
+        return other
     if wanted.sha256 and wanted.sha256 != facts.sha256:
         return Defect(
             ErrorKind.INTEGRITY, f"sha256 is {_short(facts.sha256)}, expected {_short(wanted.sha256)}"

@@ -19,11 +19,11 @@ from imgfetch.rules.http import credentials, freshness, resume, urls
 from imgfetch.rules.http.stored_headers import content_length
 from imgfetch.rules.http.vary import varying
 from imgfetch.rules.policy import retry, stored_response
-from imgfetch.rules.policy.request_fields import conditional, last_of_each, request_fields
+from imgfetch.rules.policy.request_fields import accept_of, conditional, last_of_each, request_fields
 
 if TYPE_CHECKING:
     from imgfetch.model.image import Entry
-    from imgfetch.model.markup import Choice, Rendition
+    from imgfetch.model.markup import Rendition
     from imgfetch.model.request import Head, Limits, Partial, SourceOrigin
     from imgfetch.model.values import Key, LimitName
 
@@ -110,12 +110,15 @@ def before_request(
     may_revalidate = entry is not None and accepted is not None and freshness.may_be_confirmed(entry.head)
     condition = entry if may_revalidate else None
     key, resource = address.key(settings.key_ignore), address.resource(settings.key_ignore)
-    headers = conditional(request_fields(address, settings, page, source_origin), resource, condition)
+    accept = accept_of(wanted)
+    fields = request_fields(address, settings, page, source_origin, accept=accept)
+    headers = conditional(fields, resource, condition)
     return Fetch(
         key,
         Request(address.url, headers),
         condition,
         page=page,
+        accept=accept,
         renditions=offered,
         unsigned=resource,
         source_origin=credentials.at(address, source_origin),
@@ -129,10 +132,9 @@ def before_request_for_bytes(entry: Entry, wanted: Requirements, settings: Setti
     return None if accepted is None else UseStored(entry, accepted.warnings)
 
 
-def may_substitute(serve: UseStored, choice: Choice) -> bool:
-    """Return True if another rendition may be used in place of the chosen one: fresh, in a wanted format."""
-    fresh = serve.origin is CacheStatus.CACHED
-    return fresh and (not choice.formats or serve.entry.facts.format in choice.formats)
+def may_substitute(serve: UseStored) -> bool:
+    """Return True if another rendition may be used in place of the chosen one: if it is fresh."""
+    return serve.origin is CacheStatus.CACHED
 
 
 def fresh_until(entry: Entry) -> float | None:
@@ -341,7 +343,11 @@ def _follow(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> Redi
     # The caller's fields and credentials belong to the source's own origin. Another origin gets our own
     # fields, and those that the caller named for it.
     resource = there.resource(settings.key_ignore)
-    plain = fetch.request.headers if same_origin else request_fields(there, settings, fetch.page)
+    plain = (
+        fetch.request.headers
+        if same_origin
+        else request_fields(there, settings, fetch.page, accept=fetch.accept)
+    )
     headers = conditional(plain, resource, fetch.entry)
     lifetime = freshness.redirect_lifetime_of(head, fetch.redirect_lifetime, response_time=now)
     if fetch.key.startswith("https:") and fetch.request.url.startswith("http:"):

@@ -5,14 +5,19 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from imgfetch.model.image import Format
 from imgfetch.model.request import NO_SOURCE_ORIGIN
 from imgfetch.rules.http import credentials
 from imgfetch.rules.http.referrer import referrer
 
 if TYPE_CHECKING:
-    from imgfetch.model.image import Entry
+    from imgfetch.model.image import Entry, Requirements
     from imgfetch.model.request import Settings, SourceOrigin
     from imgfetch.rules.http import urls
+
+
+ACCEPT_IMAGES = "image/avif,image/webp,image/png,image/jpeg,image/gif,image/*;q=0.8,*/*;q=0.5"
+"""The value of Accept where any format is accepted."""
 
 
 def request_fields(
@@ -20,28 +25,49 @@ def request_fields(
     settings: Settings,
     page: str = "",
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
+    *,
+    accept: str = ACCEPT_IMAGES,
 ) -> tuple[tuple[str, str], ...]:
     """Return the fields of a request for `address`, without those that make it conditional.
 
     `page` is the URL of the page that shows the image, empty if unknown. What the caller gives is sent to
-    `source_origin` alone, and to the origins that the caller names.
+    `source_origin` alone, and to the origins that the caller names. `accept` is that of `accept_of`.
     """
     page = settings.referer or page
     referer = referrer(settings.referrer_policy, page, address.url) if page else None
-    return _fields(settings.user_agent, referer, credentials.given(address, settings, source_origin))
+    given = credentials.given(address, settings, source_origin)
+    return _fields(settings.user_agent, accept, referer, given)
+
+
+def accept_of(wanted: Requirements) -> str:
+    """Return the value of the Accept field (RFC 9110 §12.5.1): the formats that are accepted, and no other.
+
+    Where a page may come in place of the image, other types follow with less weight.
+    """
+    if not wanted.formats:
+        return ACCEPT_IMAGES
+    types = ",".join(name for form in wanted.formats for name in _NEGOTIATED.get(form) or (form.media_type,))
+    return f"{types},text/html;q=0.9,*/*;q=0.1" if wanted.page else types
+
+
+_NEGOTIATED = {
+    Format.ICO: ("image/x-icon", "image/vnd.microsoft.icon"),
+    Format.HEIC: ("image/heic", "image/heif"),
+}
+"""Formats that origins know by several media types."""
 
 
 @lru_cache(64)  # most requests of a run have the same fields
 def _fields(
-    user_agent: str, referer: str | None, given: tuple[tuple[str, str], ...]
+    user_agent: str, accept: str, referer: str | None, given: tuple[tuple[str, str], ...]
 ) -> tuple[tuple[str, str], ...]:
-    return last_of_each(_own_fields(user_agent, referer) + given)
+    return last_of_each(_own_fields(user_agent, accept, referer) + given)
 
 
-def _own_fields(user_agent: str, referer: str | None) -> tuple[tuple[str, str], ...]:
+def _own_fields(user_agent: str, accept: str, referer: str | None) -> tuple[tuple[str, str], ...]:
     return (
         ("user-agent", user_agent),
-        ("accept", "image/avif,image/webp,image/png,image/jpeg,image/gif,image/*;q=0.8,*/*;q=0.5"),
+        ("accept", accept),
         # Images are compressed already; a content coding could only hide their length.
         ("accept-encoding", "identity"),
         *((("referer", referer),) if referer else ()),

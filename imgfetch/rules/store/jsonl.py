@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from imgfetch.errors import wanted_formats
 from imgfetch.model.image import Format
 from imgfetch.model.markup import Candidate, Policy, Source, SourceKind, SourceSet, Viewport
 from imgfetch.rules.http.urls import without_userinfo
@@ -86,14 +87,14 @@ def may_be_report(first: bytes) -> bool:
 def asked(choosing: Mapping[str, Any]) -> dict[str, Any]:
     """Return the keywords of a choice as members: those of `api.jobs.Choosing`, without credentials."""
     viewport, formats = choosing.get("viewport"), choosing.get("formats")
-    names = (formats,) if isinstance(formats, str) else formats
+    wanted = wanted_formats(formats)
     policy = str(choosing.get("policy") or Policy.COVER)
     return _bare(
         {
             "width": choosing.get("width"),
             "viewport": viewport and _different(viewport, Viewport(0, 0)),
             "policy": policy if policy != Policy.COVER else None,
-            "formats": None if names is None else sorted(map(str, names)),
+            "formats": None if wanted is None else sorted(map(str, wanted)),
             "every": choosing.get("every") or None,
             "base_url": without_userinfo(choosing.get("base_url") or "") or None,
         }
