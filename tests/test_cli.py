@@ -109,7 +109,7 @@ def test_pick_fetches_a_page_but_no_image(origin: Origin, capsys: pytest.Capture
     ran = Ran(capsys, "pick", f"{origin.url}/story", "--viewport", "800x600@2", *LOCAL)
     assert (ran.code, ran.err) == (0, "")
     assert [line for line in ran.lines if not line.startswith(" ")] == [
-        f"{origin.url}{path}" for path in ("/hero.webp", "/b.webp", "/og.jpg")
+        f"{origin.url}{path}" for path in ("/b.webp", "/hero.webp", "/og.jpg")
     ]
     assert "  meta: it is the only candidate" in ran.lines
     assert [line for line in ran.lines if "CSS pixels wide" in line] == ["  it is 400 CSS pixels wide there"]

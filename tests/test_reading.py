@@ -131,7 +131,7 @@ def test_urls_are_spelled_as_a_browser_spells_them() -> None:
 def test_a_source_set_of_the_callers_is_spelled_so_too() -> None:
     raw, asked_for = "https://h.example/ü.webp", "https://h.example/%C3%BC.webp"
     source = Source((Candidate(raw, 2),), media="print")
-    (image,) = read_source(SourceSet((Candidate(raw, 1), Candidate("ü.webp")), sources=(source,)))
+    (image,) = read_source(SourceSet((Candidate(raw, 1), Candidate("ü.webp")), sources=(source,))).images
     assert image.candidates == (Candidate(asked_for, 1), Candidate("ü.webp"))
     assert image.sources == (Source((Candidate(asked_for, 2),), media="print"),)
 
@@ -221,7 +221,7 @@ def test_a_query_is_in_the_encoding_of_its_page_by_every_door(tmp_path: Path) ->
         find_images(
             undeclared.encode("windows-1251"), base_url=BASE, media_type="text/html; charset=windows-1251"
         ),
-        read_source(file, base_url=BASE),
+        read_source(file, base_url=BASE).images,
     ):
         assert [image.candidates[0].url for image in found] == expected
     for page in (data, CYRILLIC):

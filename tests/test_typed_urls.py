@@ -78,7 +78,7 @@ def test_a_text_of_several_words_stays_a_text(text: str) -> None:
 
 
 def test_a_url_with_spaces_is_escaped_and_shown_without_its_password() -> None:
-    (found,) = read_source("http://me:word@h.example/a b.jpg?c d")
+    (found,) = read_source("http://me:word@h.example/a b.jpg?c d").images
     assert found.candidates[0].url == "http://me:word@h.example/a%20b.jpg?c%20d"
     assert label("http://me:word@h.example/a b.jpg") == "http://h.example/a%20b.jpg"
 

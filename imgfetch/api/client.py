@@ -151,7 +151,9 @@ class Client:
         self._store = DiskStore(
             cache, bounds=bounds_of(max_cache, max_age), check_age=check_age_of(check_age)
         )
-        self.scheduler = Scheduler(self._store, self._settings, self._engine, lock=lock, locked=locked)
+        self.scheduler = Scheduler(
+            self._store, self._settings, self._engine, lock=lock, locked=locked, observe=observe
+        )
         """Makes jobs of sources, and outcomes of jobs; for the command line."""
         self._runtime: Runtime | None = None
         self._closed = False
@@ -198,7 +200,7 @@ class Client:
             await asyncio.to_thread(self._store.close)
 
     async def get(self, source: Source, *, sha256: str | None = None, **choosing: Unpack[Choosing]) -> Image:
-        """Fetch the first image that `source` offers, in the rendition that `choosing` picks.
+        """Fetch the image of `source`, in the rendition that `choosing` picks; of a page its main image.
 
         `sha256` is the digest the file must have. Raise `ImgfetchError`; its `kind` says why.
         """
@@ -208,7 +210,9 @@ class Client:
     async def get_many(
         self, sources: Iterable[Source] | AsyncIterable[Source], **choosing: Unpack[Choosing]
     ) -> AsyncGenerator[Image | Failure, None]:
-        """Fetch every image that the sources offer, and yield the outcome of each as it finishes.
+        """Fetch every wanted image of the sources, and yield the outcome of each as it finishes.
+
+        Which images of a document are wanted, docs/images.md says; `kinds` names others.
 
         A source that cannot be read is a Failure too, and the rest goes on. Sources are drawn as they are
         needed, so there may be more of them than memory holds; those of a list some sooner, since one lookup

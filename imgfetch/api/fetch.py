@@ -30,16 +30,18 @@ def fetch(
     viewport: Viewport | None = None,
     policy: Policy | str = Policy.COVER,
     formats: Collection[Format | str] | None = None,
+    kinds: str | Collection[str] = "content",
     base_url: str = "",
     cache: str | Path = "cache",
     sha256: str | None = None,
     **options: Any,  # noqa: ANN401 (those of Client)
 ) -> Image:
-    """Fetch the first image that `source` offers, for scripts: blocks until it is on disk.
+    """Fetch the image of `source`, for scripts: blocks until it is on disk. Of a page it is the main image.
 
     `source` is a URL of an image or a page, a srcset, a text, a `pathlib.Path`, a `SourceSet` or an open
-    file; a `str` never opens a file. `width` (in device pixels), `viewport`, `policy` and `formats` choose
-    the rendition, as in `choose`; `base_url` is what relative URLs are relative to; `sha256` is the digest
+    file; a `str` never opens a file. `kinds` says which images of a page are considered (docs/images.md).
+    `width` (in device pixels), `viewport`, `policy` and `formats` choose the rendition, as in `choose`;
+    `base_url` is what relative URLs are relative to; `sha256` is the digest
     the file must have; `options` are those of `Client`. Raises `ImgfetchError`; its `kind` says why.
     """
     client = Client(cache, **options)
@@ -48,6 +50,7 @@ def fetch(
         "viewport": viewport,
         "policy": policy,
         "formats": formats,
+        "kinds": kinds,
         "base_url": base_url,
     }
     try:

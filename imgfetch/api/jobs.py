@@ -21,14 +21,16 @@ from imgfetch.model.values import Digest
 from imgfetch.redaction import redacted_repr
 from imgfetch.rules.crawl import opt_out
 from imgfetch.rules.http import credentials
-from imgfetch.rules.http.urls import is_relative, redact
+from imgfetch.rules.http.urls import is_relative, redact, without_userinfo
 from imgfetch.rules.image.choose import is_page_accepted, may_be
 from imgfetch.rules.policy.retry import opted_out
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
+    from imgfetch.api.selection.select import Observe
     from imgfetch.api.sources import Source
+    from imgfetch.model.document import Document
     from imgfetch.model.image import Format, Hit, Lookup
     from imgfetch.model.markup import Problem, Viewport
     from imgfetch.model.request import SourceOrigin
@@ -53,6 +55,8 @@ class Choosing(Keywords, total=False):
     of the caller's headers is sent there."""
     every: bool
     """Whether to take every candidate of every image, each as an image of its own."""
+    kinds: str | Collection[str]
+    """Which images of a document to take, as `--kinds` has it: `content`, where it is absent."""
 
 
 _KEYWORDS = frozenset(Choosing.__annotations__)
@@ -82,6 +86,8 @@ class Job(NamedTuple):
     """The origin that the caller's headers and userinfo belong to."""
     hit: Hit | None = None
     """The stored response of `lookup` that is the result, where nothing is left to decide."""
+    page: str = ""
+    """The document that names the image: its URL without credentials, else its file."""
 
     def __repr__(self) -> str:
         return redacted_repr(self, self._fields)
@@ -117,12 +123,15 @@ class Job(NamedTuple):
             self.source,
             self.index,
             self.position,
+            self.page,
         )
 
     def sign(self, outcome: Served | Failure) -> Image | Failure:
         """Give an outcome the label of its source, and a failure all that a retry needs."""
         if isinstance(outcome, Served):
-            return Image.of(outcome, source=self.source, index=self.index, position=self.position)
+            return Image.of(
+                outcome, source=self.source, index=self.index, position=self.position, page=self.page
+            )
         return outcome._replace(
             source=self.source,
             index=self.index,
@@ -130,6 +139,7 @@ class Job(NamedTuple):
             given=name_of(self.given),
             choice=None if isinstance(self.choice, Failure) else self.choice,
             source_origin=self.source_origin,
+            page=self.page,
         )
 
 
@@ -170,18 +180,27 @@ def complete(job: Job) -> Job:
     return job if job.hit is None else next(jobs_of(job.given, job.index, **job.choosing))
 
 
-def jobs(sources: Iterable[Source | InputError], **choosing: Unpack[Choosing]) -> Iterator[Job]:
+def jobs(
+    sources: Iterable[Source | InputError], *, observe: Observe | None = None, **choosing: Unpack[Choosing]
+) -> Iterator[Job]:
     """Yield the jobs of sources as they are drawn; a source that cannot be read gives a failed job."""
     for index, source in enumerate(sources):
-        yield from jobs_of(source, index, **choosing)
+        yield from jobs_of(source, index, observe=observe, **choosing)
 
 
 def jobs_of(
-    source: Source | InputError, index: int, *, lookup: Lookup | None = None, **choosing: Unpack[Choosing]
+    source: Source | InputError,
+    index: int,
+    *,
+    lookup: Lookup | None = None,
+    observe: Observe | None = None,
+    only_first: bool = False,
+    **choosing: Unpack[Choosing],
 ) -> Iterator[Job]:
-    """Yield a job for each image that `source` offers; one that cannot be read or chosen from has failed.
+    """Yield a job for each wanted image of `source`; one that cannot be read or chosen from has failed.
 
-    An `InputError` stands for a source that could not be read from its list.
+    An `InputError` stands for a source that could not be read from its list. `observe` receives a
+    `DocumentRead` at the end of a document. With `only_first`, that of a document is its main image.
     """
     if not choosing.keys() <= _KEYWORDS:
         raise TypeError(f"no such keyword: {', '.join(sorted(choosing.keys() - _KEYWORDS))}")
@@ -191,10 +210,16 @@ def jobs_of(
     name = label(source)
     try:
         page = choosing.get("base_url", "")
-        found = _read(source, choosing)
-        first = [*islice(found, None if isinstance(source, str) and not page else 1)]
+        offer = read_source(source, base_url=page)
+        bare = map(_without_foreign_userinfo, offer.images)
+        first = [*islice(bare, None if isinstance(source, str) and not page else 1)]
         source_origin = _source_origin(source, first, choosing)
-        for position, source_set in enumerate(_images(chain(first, found), choosing)):
+        found: Iterator[SourceSet] = chain(first, bare)
+        seen_on = ""
+        if offer.document is not None:
+            seen_on = without_userinfo(page) or ("" if isinstance(source, str) else name)
+            found = _wanted(found, offer.document, name, choosing, observe, only_main=only_first)
+        for position, source_set in enumerate(_images(found, choosing)):
             choice = _choice_or_failure(source_set, choosing, name, page)
             yield Job(
                 choice,
@@ -206,16 +231,21 @@ def jobs_of(
                 problems=source_set.problems,
                 lookup=lookup,
                 source_origin=source_origin,
+                page=seen_on,
+                only_first=only_first,
             )
     except ImgfetchError as error:
         yield Job(error.failed(), name, index, choosing, given=source)
 
 
-def jobs_of_page(job: Job, page: Page, *, most: int, robots: str = "") -> Iterator[Job]:
-    """Yield a job for each image of the page that came for `job`.
+def jobs_of_page(
+    job: Job, page: Page, *, most: int, robots: str = "", observe: Observe | None = None
+) -> Iterator[Job]:
+    """Yield a job for each wanted image of the page that came for `job`.
 
-    A page without images is a failure: an image was expected. Of more than `most` images, the rest is one
-    failed job. What the page forbids the crawler `robots` holds for its images too.
+    A page without such images is a failure: an image was expected. Of more than `most` images, the rest is
+    one failed job. What the page forbids the crawler `robots` holds for its images too. `observe` receives a
+    `DocumentRead` at the end of the page.
     """
     # Where a page comes, a parser for it will be loaded too.
     from imgfetch.markup.page.html import metas
@@ -239,28 +269,45 @@ def jobs_of_page(job: Job, page: Page, *, most: int, robots: str = "") -> Iterat
     if first is None:
         yield job._replace(choice=page.failed._replace(attempts=1))
         return
+    job = job._replace(page=without_userinfo(url))
     bare = map(credentials.without_userinfo, chain((first,), found))
-    for position, source_set in enumerate(_images(bare, job.choosing)):
-        if position == most:
-            why = f"more than {most:,} images in a page; the rest of them is left out"
-            failed = PolicyError(ErrorKind.TOO_MANY_IMAGES, why, redact(url), limit="max_images").failed()
-            yield job._replace(choice=failed._replace(attempts=1), position=position)
-            return
-        choice = _choice_or_failure(source_set, job.choosing, redact(url), url)
-        yield job._replace(
-            choice=choice,
-            position=position,
-            problems=source_set.problems,
-            source_origin=page.source_origin,
-        )
+    wanted = _wanted(bare, document, redact(url), job.choosing, observe, only_main=job.only_first)
+    try:
+        for position, source_set in enumerate(_images(wanted, job.choosing)):
+            if position == most:
+                why = f"more than {most:,} images in a page; the rest of them is left out"
+                failed = PolicyError(ErrorKind.TOO_MANY_IMAGES, why, redact(url), limit="max_images").failed()
+                yield job._replace(choice=failed._replace(attempts=1), position=position)
+                return
+            choice = _choice_or_failure(source_set, job.choosing, redact(url), url)
+            yield job._replace(
+                choice=choice,
+                position=position,
+                problems=source_set.problems,
+                source_origin=page.source_origin,
+            )
+    except InputError as error:  # none of them is wanted
+        yield job._replace(choice=error.failed()._replace(attempts=1, http_status=page.head.status))
 
 
-def _read(source: Source, choosing: Choosing) -> Iterator[SourceSet]:
-    """Return what a source offers; userinfo that a page or a style sheet writes is dropped."""
-    return (
-        each if credentials.is_written_by_caller(each) else credentials.without_userinfo(each)
-        for each in read_source(source, base_url=choosing.get("base_url", ""))
-    )
+def _without_foreign_userinfo(image: SourceSet) -> SourceSet:
+    """Drop the userinfo that a page or a style sheet writes."""
+    return image if credentials.is_written_by_caller(image) else credentials.without_userinfo(image)
+
+
+def _wanted(
+    found: Iterator[SourceSet],
+    document: Document,
+    name: str,
+    choosing: Choosing,
+    observe: Observe | None,
+    *,
+    only_main: bool,
+) -> Iterator[SourceSet]:
+    from imgfetch.api.selection.select import Wanted, select  # a URL as the source needs none
+
+    wanted = Wanted(choosing.get("kinds", "content"), only_main)
+    return select(found, document, name, wanted, observe)
 
 
 def _source_origin(source: Source, found: Sequence[SourceSet], choosing: Choosing) -> SourceOrigin:

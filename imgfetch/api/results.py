@@ -23,7 +23,7 @@ class Image(Served):
         return open_image(self.path, self.format)
 
     @classmethod
-    def of(cls, served: Served, *, source: str, index: int, position: int) -> Image:
+    def of(cls, served: Served, *, source: str, index: int, position: int, page: str = "") -> Image:
         """Return the image that was served for a source."""
         return cls(
             served.choice,
@@ -37,6 +37,7 @@ class Image(Served):
             source,
             index,
             position,
+            page,
         )
 
 

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from imgfetch.api.jobs import Choosing, Job
     from imgfetch.api.lock import Lock
     from imgfetch.api.results import Image
+    from imgfetch.api.selection.select import Observe
     from imgfetch.api.sources import Source
     from imgfetch.engine.engine import Engine
     from imgfetch.errors import InputError
@@ -62,13 +63,16 @@ class Scheduler:
         *,
         lock: Lock | None = None,
         locked: bool = False,
+        observe: Observe | None = None,
     ) -> None:
-        """`engine` makes the engine when a first request is needed."""
+        """`engine` makes the engine when a first request is needed; `observe` is told of documents."""
         self._store = store
         self._settings = settings
         self._engine = engine
         self._lock = lock
         self._locked = locked
+        self.observe = observe
+        """Receives events about documents; None without a listener."""
         self._clock = SystemClock()
         self._default_template = self._template({})
 
@@ -87,8 +91,9 @@ class Scheduler:
             index += len(batch)
 
     def first_job(self, source: Source, sha256: str | None, choosing: Choosing) -> Job:
-        """Return the job of the first image that a source offers."""
-        job = next(self.jobs([(source,)], choosing))
+        """Return the job of the image that a source is for: the main one of a document."""
+        like = self._template(choosing) if choosing else self._default_template
+        job = next(self.looked_up(self._jobs_of((source,), 0, choosing, like, only_first=True)))
         if job.hit is not None and sha256 is None:
             return job
         return complete(job)._replace(sha256=parse_digest(sha256), only_first=True)
@@ -110,7 +115,13 @@ class Scheduler:
         return template(choosing) if is_usual else None
 
     def _jobs_of(
-        self, sources: Sequence[Source | InputError], first: int, choosing: Choosing, like: Job | None
+        self,
+        sources: Sequence[Source | InputError],
+        first: int,
+        choosing: Choosing,
+        like: Job | None,
+        *,
+        only_first: bool = False,
     ) -> Iterator[Job]:
         """Yield the jobs of some sources, `first` being the index of the first of them.
 
@@ -122,7 +133,9 @@ class Scheduler:
         for index, source in enumerate(sources, first):
             hit = hits.get(Key(source)) if isinstance(source, str) else None
             if like is None or lookup is None or hit is None or not is_recent(lookup, now=self._clock.now()):
-                yield from jobs_of(source, index, lookup=lookup, **choosing)
+                yield from jobs_of(
+                    source, index, lookup=lookup, observe=self.observe, only_first=only_first, **choosing
+                )
             else:
                 yield job_like(like, str(source), index, lookup, hit)
 
@@ -270,7 +283,7 @@ class Scheduler:
     async def _jobs_of_page(self, job: Job, page: Page) -> Iterator[Job]:
         """Return the jobs of a page; a large one is parsed in a thread, so that nothing else waits for it."""
         most = self._settings.limits.max_images
-        found = jobs_of_page(job, page, most=most, robots=self._settings.robots)
+        found = jobs_of_page(job, page, most=most, robots=self._settings.robots, observe=self.observe)
         if len(page.data) < _LARGE_PAGE:
             return found
         import asyncio

@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias, TypeVar
 
 from imgfetch.api.images import each_image
 from imgfetch.api.normalize import all_spelled, is_one_url, spelled
@@ -25,6 +25,8 @@ from imgfetch.rules.http import urls
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from typing import BinaryIO, TextIO
+
+    from imgfetch.model.document import Document
 
 T = TypeVar("T")
 
@@ -52,14 +54,23 @@ def batched(things: Iterable[T], most: int) -> Iterator[Sequence[T]]:
         yield some
 
 
-def read_source(source: Source, *, base_url: str = "") -> Iterator[SourceSet]:
-    """Return an iterator of every image that a source offers.
+class Offer(NamedTuple):
+    """What a source offers."""
+
+    images: Iterator[SourceSet]
+    """All its images: at least one."""
+    document: Document | None = None
+    """The document that names them; None where the caller named the image itself."""
+
+
+def read_source(source: Source, *, base_url: str = "") -> Offer:
+    """Return every image that a source offers.
 
     Raises `InputError` where it cannot be read (`bad_input`), is not a URL (`bad_url`), or offers no image
     (`no_image`).
     """
     if isinstance(source, SourceSet):
-        return iter((all_spelled(source),))
+        return Offer(iter((all_spelled(source),)))
     if isinstance(source, Path):
         return read_file(source, base_url=base_url)
     if not isinstance(source, str):
@@ -72,12 +83,12 @@ def read_source(source: Source, *, base_url: str = "") -> Iterator[SourceSet]:
     if not text:
         raise InputError(ErrorKind.BAD_INPUT, "an empty text; a URL, a file or a srcset was expected")
     if _WORD.fullmatch(text) or is_one_url(text):
-        return _read_url(text, base_url=base_url)
+        return Offer(_read_url(text, base_url=base_url))
     return read_text(source, name=label(source), base_url=base_url)
 
 
-def read_file(path: Path, *, base_url: str = "") -> Iterator[SourceSet]:
-    """Return an iterator of every image that the text in a file offers. Raises `InputError`."""
+def read_file(path: Path, *, base_url: str = "") -> Offer:
+    """Return every image that the text in a file offers. Raises `InputError`."""
     name = printable(str(path))
     try:
         if path.is_dir():
@@ -91,7 +102,7 @@ def read_file(path: Path, *, base_url: str = "") -> Iterator[SourceSet]:
         raise InputError(ErrorKind.BAD_INPUT, f"cannot be read: {why}", name) from error
 
 
-def read_stream(stream: BinaryIO | TextIO, *, name: str, base_url: str = "") -> Iterator[SourceSet]:
+def read_stream(stream: BinaryIO | TextIO, *, name: str, base_url: str = "") -> Offer:
     """Return every image that the text in an open file offers. Raises `InputError`."""
     data = stream.read(MAX_TEXT)
     if len(data) == MAX_TEXT:
@@ -101,14 +112,12 @@ def read_stream(stream: BinaryIO | TextIO, *, name: str, base_url: str = "") -> 
     return _read_document(data, name=name, base_url=base_url)
 
 
-def read_text(text: str, *, name: str, base_url: str = "") -> Iterator[SourceSet]:
-    """Return an iterator of every image that a text offers. Raises `InputError`, naming the text `name`."""
+def read_text(text: str, *, name: str, base_url: str = "") -> Offer:
+    """Return every image that a text offers. Raises `InputError`, naming the text `name`."""
     return _read_document(text, name=name, base_url=base_url, is_file=False)
 
 
-def _read_document(
-    data: bytes | str, *, name: str, base_url: str, is_file: bool = True
-) -> Iterator[SourceSet]:
+def _read_document(data: bytes | str, *, name: str, base_url: str, is_file: bool = True) -> Offer:
     from imgfetch.model.document import Document  # a URL as the source needs none
     from imgfetch.readers.document_type import recognise
 
@@ -128,7 +137,7 @@ def _read_document(
             "expected a page, or lines such as “https://host/a-480.webp 480w, https://host/a-960.webp 960w”"
         )
         raise InputError(ErrorKind.NO_IMAGE, f"no image in the text; {expected}", name)
-    return chain((first,), found)
+    return Offer(chain((first,), found), document)
 
 
 def _is_list_of_urls(data: bytes | str) -> bool:
@@ -201,6 +210,9 @@ def _read_url(text: str, *, base_url: str) -> Iterator[SourceSet]:
 
 
 NO_FILE = "no such file"
+
+EVERY_KIND = "kinds='all' takes every image"
+"""The hint where all images of a document are left out."""
 
 LINES_ARE_SOURCES = "each line is a source of its own; give them one by one"
 """The hint where a file is a list of URLs, and was given as a text."""

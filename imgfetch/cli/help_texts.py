@@ -101,6 +101,7 @@ _OPTIONS = {
     "policy": "rule that chooses the rendition",
     "formats": "take only these formats, for example webp,jpeg: jpeg (or jpg), png, gif, webp, avif, svg, "
     "ico, bmp, tiff, jxl, heic",
+    "kinds": "kinds of images to take from a page: img,picture, or content+icon, or all-script",
     "all": "fetch every rendition of every image",
     "directory": "also copy the images to DIR, with readable names",
     "name": "names of the copies, for example '{page}-{index:03}-{stem}'; docs/cli.md has the fields",

@@ -110,6 +110,7 @@ def choosing_of(options: argparse.Namespace) -> Choosing:
         "viewport": options.viewport,
         "policy": options.policy,
         "formats": options.formats,
+        "kinds": options.kinds,
         "base_url": options.base,
         "base_of_folder": options.base_of_folder,
         "every": options.all,

@@ -148,6 +148,18 @@ def _formats(text: str) -> frozenset[Format]:
     return frozenset(read(name.strip()) for name in text.split(",") if name.strip())
 
 
+def _kinds(text: str) -> str:
+    """Check kinds, and return them without spaces."""
+    from imgfetch.errors import InputError
+    from imgfetch.rules.image.kinds import kinds_of
+
+    try:
+        kinds_of(text)
+    except InputError as error:
+        raise ArgumentTypeError(error.message) from None
+    return "".join(text.split())
+
+
 def _host(text: str) -> str:
     """Check the name of a host, an address, or a network."""
     bare = text.strip("[]")
@@ -214,6 +226,7 @@ _READERS: dict[Kind, Callable[[str], Any]] = {
     Kind.SHARE: _share,
     Kind.VIEWPORT: _viewport,
     Kind.FORMATS: _formats,
+    Kind.KINDS: _kinds,
     Kind.HOST: _host,
     Kind.HEADER: _header,
     Kind.HEADER_FOR: header_for,

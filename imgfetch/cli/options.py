@@ -34,6 +34,7 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     has_options = chosen in help_texts.COMMANDS and GROUPS.get(chosen) != ()
     configured, notices = config.read() if has_options else ({}, [])
     parser, set_by = build(chosen, configured, alone=chosen == next(iter(arguments), None))
+    arguments = _joined(arguments)
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         # argparse would refer to the help of the whole program, which has no options.
@@ -44,6 +45,17 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
     options.base_of_folder = set_by.get("base") in FOLDER_FILES and not is_given
     options.notices = [*notices, *config.unknown_variables()]
     return options
+
+
+def _joined(arguments: Sequence[str]) -> list[str]:
+    """Return the words with the value of `--kinds` joined to it: `-poster` looks like an option."""
+    joined: list[str] = []
+    for word in arguments:
+        if joined and joined[-1] == "--kinds" and word[:2] != "--":
+            joined[-1] = f"--kinds={word}"
+        else:
+            joined.append(word)
+    return joined
 
 
 def build(

@@ -58,6 +58,7 @@ def fields_of(outcome: Image | Failure, path: str | None = None) -> dict[str, An
         "index": outcome.index,
         "place": outcome.position,
         "source": outcome.source,
+        "page": outcome.page or None,
         "url": brief(outcome.url),
         "status": "error" if failed else "ok",
         "path": path,

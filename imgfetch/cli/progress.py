@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections import Counter
 from typing import TYPE_CHECKING, Self
 
 from imgfetch.cli.output import say
@@ -12,14 +13,35 @@ if TYPE_CHECKING:
     import argparse
     from types import TracebackType
 
-    from imgfetch.engine.events import Event
+    from imgfetch.engine.events import DocumentRead, Event
 
 
 class Watcher:
-    """Shows nothing. A context manager, entered before the first request."""
+    """Shows nothing, and counts images that are left out. A context manager, entered before a request."""
+
+    def __init__(self) -> None:
+        self._left_out: Counter[str] = Counter()
 
     def observe(self, event: Event) -> None:
-        """Receive an event of the engine."""
+        """Receive an event."""
+        from imgfetch.engine.events import DocumentRead
+
+        if isinstance(event, DocumentRead):
+            self._left_out.update(event.left_out)
+
+    def left_out(self) -> str | None:
+        """Return how many images of documents are left out, and how to take them; None if there are none."""
+        if not self._left_out:
+            return None
+        from imgfetch.rules.image.kinds import LeftOut, counted, taking
+
+        total = self._left_out.total()
+        more = f"{total:,} more images" if total != 1 else "1 more image"
+        if set(self._left_out) == {LeftOut.SCRIPT}:
+            text = f"{more} {'is' if total == 1 else 'are'} {LeftOut.SCRIPT}"
+        else:
+            text = f"{more}: {counted(self._left_out)}"
+        return f"{text}; --kinds {taking(self._left_out)}"
 
     def __enter__(self) -> Self:
         return self
@@ -35,6 +57,7 @@ class EventLog(Watcher):
 
     def observe(self, event: Event) -> None:
         """Print the event."""
+        super().observe(event)
         from imgfetch.engine import events
 
         match event:
@@ -46,8 +69,20 @@ class EventLog(Watcher):
                 say(f"{failed.url}: {failed.message}; trying {urls.redact(to.url)}")
             case events.WaitingForOtherProcess(url):
                 say(f"{url}: another process is fetching it; waiting for it")
+            case events.DocumentRead():
+                say(line_of(event))
             case events.BytesReceived():
                 pass
+
+
+def line_of(read: DocumentRead) -> str:
+    """Return what a document is, and how many of its images are taken."""
+    from imgfetch.rules.image.kinds import counted
+
+    left = f", left out: {counted(read.left_out)}" if read.left_out else ""
+    images = f"{read.taken:,} images" if read.taken != 1 else "1 image"
+    base = f"; {read.base}" if read.base else ""
+    return f"{read.name}: {read.what}{base}; {images}{left}"
 
 
 class Display(Watcher):
@@ -74,6 +109,7 @@ class Display(Watcher):
 
     def observe(self, event: Event) -> None:
         """Update the display."""
+        super().observe(event)
         from imgfetch.engine import events
 
         match event:
@@ -82,7 +118,7 @@ class Display(Watcher):
                 self._progress.update(self._task, requests=self._requests)
             case events.BytesReceived(size):
                 self._progress.advance(self._task, size)
-            case events.RetryScheduled() | events.FellThrough() | events.WaitingForOtherProcess():
+            case _:
                 pass
 
     def __exit__(

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from imgfetch.api.sources import FILES_ARE_PATHS, LINES_ARE_SOURCES, NO_FILE
+from imgfetch.api.normalize import is_one_url
+from imgfetch.api.sources import EVERY_KIND, FILES_ARE_PATHS, LINES_ARE_SOURCES, NO_FILE
 from imgfetch.cli import output
 from imgfetch.cli.exit_codes import INPUT_KINDS, Exit
 from imgfetch.errors import CacheError, error_for, limit_hint
@@ -64,7 +65,7 @@ class Summary:
         output.result(output.json_of(outcome, path) if self._json else path)
         if not self._quiet:
             for warning in outcome.warnings:
-                output.say(f"{redact(outcome.url)}: {warning}")
+                output.say(f"{redact(outcome.url)}: {warning}{_on_page(outcome)}")
         return path
 
     def _place(self, image: Image, own: Mapping[str, str | int]) -> Path:
@@ -74,10 +75,10 @@ class Summary:
 
         return self._copies.place(image, fields_of(image, own))
 
-    def close(self) -> Exit:
-        """Print the summary, and return the exit code."""
+    def close(self, left_out: str | None = None) -> Exit:
+        """Print the summary and what was left out, and return the exit code."""
         if not self._quiet:
-            for line in self._summary():
+            for line in filter(None, (*self._summary(), left_out)):
                 output.say(line)
         if not self._failures or self._suffices():
             return Exit.OK
@@ -127,7 +128,7 @@ class Summary:
             self._count_at(host)
         if self._report is not None:
             self._report.take(failed)
-        output.say(str(error))
+        output.say(f"{error}{_on_page(failed)}")
         if self._verbose:
             for other in failed.tried[1:]:
                 output.say(f"  nor {error_for(with_option(other))}")
@@ -138,6 +139,16 @@ class Summary:
             most = Counter(dict(self._hosts.most_common(_HOSTS // 2)))
             self._uncounted += self._hosts.total() - most.total()
             self._hosts = most
+
+
+def _on_page(outcome: Image | Failure) -> str:
+    """Return the words that name the document of an image; empty for what the caller named itself.
+
+    A file is named as the caller wrote it, and a page of the network by its URL.
+    """
+    if not outcome.page:
+        return ""
+    return f" (on {redact(outcome.page)})" if is_one_url(outcome.source) else f" (in {outcome.source})"
 
 
 def with_option(failed: Failure) -> Failure:
@@ -157,6 +168,7 @@ _HINTS = {
     FILES_ARE_PATHS: (
         "a file is an argument of get; with --files a line of get -i and a report name files too"
     ),
+    EVERY_KIND: "--kinds all takes every image",
     LINES_ARE_SOURCES: "get -i FILE (or -i -) reads each line as a source",
     error_body.NEEDS_CONTACT: "--contact URL adds a way to reach you to the User-Agent",
     error_body.NEEDS_REFERRER: "--referer URL names the page of the image",

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from imgfetch.model.markup import Candidate
     from imgfetch.model.result import Failure
 
@@ -45,4 +47,21 @@ class WaitingForOtherProcess(NamedTuple):
     """Without secrets."""
 
 
-Event: TypeAlias = RequestSent | BytesReceived | RetryScheduled | FellThrough | WaitingForOtherProcess
+class DocumentRead(NamedTuple):
+    """A document was read to its end, and its images were chosen from."""
+
+    name: str
+    """Its URL without secrets, or the name of its file."""
+    what: str
+    """Its type, and by what it was recognised: `html, by its name .html`."""
+    base: str = ""
+    """Where the base URL of a file came from; empty where the caller or the response gave it."""
+    taken: int = 0
+    """Images that are wanted."""
+    left_out: Mapping[str, int] = {}
+    """The numbers of other images, by the reasons of `rules.image.kinds.LeftOut`."""
+
+
+Event: TypeAlias = (
+    RequestSent | BytesReceived | RetryScheduled | FellThrough | WaitingForOtherProcess | DocumentRead
+)

@@ -50,8 +50,12 @@ class SourceKind(StrEnum):
     """The still of a video."""
     SVG = "svg"
     ICON = "icon"
+    SCRIPT = "script"
+    """A URL inside the data of a script, from which the script builds the page."""
     TEXT = "text"
+    """A list of candidates in a text."""
     URL = "url"
+    """A URL that the caller gave."""
 
 
 class Problem(NamedTuple):
@@ -98,6 +102,22 @@ class EmbeddedBody(NamedTuple):
     """The fields of the response that an archive recorded; names in lower case."""
 
 
+class Layout(NamedTuple):
+    """What the markup of an image says about its place on the page."""
+
+    width: int | None = None
+    """CSS pixels, by the attribute `width` (HTML §4.8.16); None where it gives no number of pixels."""
+    height: int | None = None
+    """CSS pixels, by the attribute `height`."""
+    is_hidden: bool = False
+    """True where its own style hides the image, or moves it off the page."""
+    section: str = ""
+    """The nearest of the elements `main`, `article`, `nav`, `aside` and `footer` around it, else `header`."""
+
+
+NO_LAYOUT = Layout()
+
+
 class SourceSet(NamedTuple):
     """One image, as the list of candidates that a page offers for it."""
 
@@ -115,9 +135,11 @@ class SourceSet(NamedTuple):
     """The URL of the picture that a lazy image shows until a script has loaded it."""
     embedded: tuple[EmbeddedBody, ...] = ()
     """Bodies of candidates that need no request, since the source holds them."""
+    layout: Layout = NO_LAYOUT
+    """The place of the image on its page, for the choice of images (docs/images.md)."""
 
     def __repr__(self) -> str:
-        return redacted_repr(self, (name for name in self._fields if name != "embedded"))
+        return redacted_repr(self, (name for name in self._fields if name not in ("embedded", "layout")))
 
 
 class Viewport(NamedTuple):

@@ -41,6 +41,8 @@ class Kind(Enum):
     """`0.95`: the pair (95, 100)."""
     VIEWPORT = auto()
     FORMATS = auto()
+    KINDS = auto()
+    """`content+icon`, `all-script`: as `rules.image.kinds` reads them."""
     HOST = auto()
     HEADER = auto()
     """`NAME: VALUE`: may be a secret, and is shown without the value."""
@@ -147,6 +149,7 @@ OPTIONS: dict[Group, tuple[Option, ...]] = {
         Option("viewport", Kind.VIEWPORT, metavar="WxH@DPR", in_folder=True),
         Option("policy", Policy, Policy.COVER, "NAME", in_folder=True),
         Option("formats", Kind.FORMATS, metavar="LIST", in_folder=True),
+        Option("kinds", Kind.KINDS, "content", "LIST", in_folder=True),
     ),
     Group.ALL: (_flag("all"),),
     Group.SINGLE: (

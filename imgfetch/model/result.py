@@ -107,6 +107,9 @@ class Failure(NamedTuple):
     index: int = 0  # type: ignore[assignment] # tuple.index is not used
     position: int = 0
     """Position of the image among those that its source offers."""
+    page: str = ""
+    """The document that names the image: its URL without credentials, else its file; empty for a URL or a
+    list of candidates that the caller gave."""
     # All that a retry needs, with secrets: for programs, and not in the repr, which may be logged.
     given: str = ""
     """The source: a URL unchanged, the path of a file, or a text, shortened if it is long."""
@@ -149,6 +152,8 @@ class Served(NamedTuple):
     index: int = 0  # type: ignore[assignment] # tuple.index is not used
     position: int = 0
     """Position of the image among those that its source offers."""
+    page: str = ""
+    """The document that names the image, as in `Failure`."""
 
     def __repr__(self) -> str:
         return redacted_repr(self, self._fields)

@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> Exit:
                 run_async.run(batch.go(client))
             finally:
                 release(client, quiet=options.quiet)
-        return batch.close()
+        return batch.close(watcher.left_out())
 
 
 class _Batch:
@@ -66,17 +66,20 @@ class _Batch:
     async def go(self, client: Client) -> None:
         """Fetch the images that are missing."""
         size = batch_size_of(self._options.input)
-        async with client, aclosing(client.scheduler.run_together(self._jobs(), batch=size)) as finished:
+        async with (
+            client,
+            aclosing(client.scheduler.run_together(self._jobs(client), batch=size)) as finished,
+        ):
             async for jobs, outcomes in finished:
                 self._take(jobs[0], outcomes)
 
-    def close(self) -> Exit:
+    def close(self, left_out: str | None) -> Exit:
         """Print the summary, and return the exit code."""
         if self._summary.skipped and not self._options.quiet:
             output.say(f"{self._summary.skipped} done before, according to {self._options.directory}/{NAME}")
-        return self._summary.close()
+        return self._summary.close(left_out)
 
-    def _jobs(self) -> Iterator[Sequence[Job]]:
+    def _jobs(self, client: Client) -> Iterator[Sequence[Job]]:
         """Yield the jobs of each row that is not in the manifest."""
         for index, row in zip(count(), rows_of(self._options)):
             if isinstance(row, InputError):
@@ -84,7 +87,7 @@ class _Batch:
             elif not self._options.refresh and self._manifest.has(rule.identity(row, self._how)):
                 self._summary.skipped += 1
             else:
-                yield tuple(jobs_of(row, index, **self._choosing))
+                yield tuple(jobs_of(row, index, observe=client.scheduler.observe, **self._choosing))
 
     def _take(self, job: Job, outcomes: Sequence[Image | Failure]) -> None:
         row = rule.identity(str(job.given), self._how)

@@ -40,7 +40,8 @@ def run(options: argparse.Namespace) -> Exit:
     def jobs_for(client: Client) -> Iterator[Job]:
         if options.sha256 is None:
             return client.scheduler.jobs(batches_of(options), choosing)
-        return single(jobs(sources_of(options), **choosing), options.sha256)
+        observe = client.scheduler.observe
+        return single(jobs(sources_of(options), observe=observe, **choosing), options.sha256)
 
     how = jsonl.asked(choosing) | ({} if options.sha256 is None else {"sha256": options.sha256})
     with Report(options.report, lambda _: how) as report:
@@ -64,7 +65,7 @@ def fetch(options: argparse.Namespace, jobs_for: Callable[[Client], Iterator[Job
                 summary.take(outcome)
     finally:
         release(client, quiet=options.quiet)
-    code = summary.close()
+    code = summary.close(watcher.left_out())
     if lock is not None and not options.locked:
         lock.write(options.lock)
     return code

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from imgfetch.api.images import Explanation
     from imgfetch.api.jobs import Job
+    from imgfetch.cli.progress import Watcher
     from imgfetch.model.markup import Candidate, Choice, Problem
     from imgfetch.model.result import ErrorKind
 
@@ -36,12 +37,16 @@ if TYPE_CHECKING:
 def run(options: argparse.Namespace) -> Exit:
     """Print the URL that would be fetched for each image, with the reason under it."""
     printer = _Printer(options)
-    todo = jobs(sources_of(options), **choosing_of(options))
+    watcher = watcher_for(options)
+    todo = jobs(sources_of(options), observe=watcher.observe, **choosing_of(options))
     for job in todo:
         if _may_be_a_page(job) and not options.offline:
-            _probe(options, job, todo, printer)
+            _probe(options, job, todo, printer, watcher)
             break
         printer.print(job)
+    left_out = watcher.left_out()
+    if left_out and not options.quiet:
+        output.say(left_out)
     return printer.exit()
 
 
@@ -49,12 +54,14 @@ def _may_be_a_page(job: Job) -> bool:
     return job.may_be_a_page and not isinstance(job.choice, Failure) and not named_format(job.choice.url)
 
 
-def _probe(options: argparse.Namespace, job: Job, others: Iterator[Job], printer: _Printer) -> None:
+def _probe(
+    options: argparse.Namespace, job: Job, others: Iterator[Job], printer: _Printer, watcher: Watcher
+) -> None:
     """Print a job and the others; fetch a URL that may be a page into a temporary folder."""
     from imgfetch.cli import run_async
 
     async def go() -> None:
-        with TemporaryDirectory(prefix="imgfetch-") as scratch, watcher_for(options) as watcher:
+        with TemporaryDirectory(prefix="imgfetch-") as scratch, watcher:
             async with client_for(options, cache=scratch, observe=watcher.observe) as client:
                 for page in await client.scheduler.probe_page(job):
                     printer.print(page)

@@ -30,6 +30,7 @@ from imgfetch.markup.page.image_attributes import (
     single,
     with_src,
 )
+from imgfetch.markup.page.layout import layout_of, section_of
 from imgfetch.markup.page.links import read_link_header
 from imgfetch.markup.page.structured_data import json_ld_images, meta_images
 from imgfetch.markup.positions import Lines
@@ -128,6 +129,9 @@ def _field_images(value: str, base_url: str, problems: list[Problem]) -> Iterato
 def _finished(found: _Found, base: str, encoding: str, lines: Lines) -> SourceSet:
     """Return the image with absolute URLs, and its problems at the position of its element."""
     image = urls.absolute(found.source_set, base, encoding=encoding)
+    section = section_of(found.element)
+    if section:
+        image = image._replace(layout=image.layout._replace(section=section))
     if not image.problems:
         return image
     return image._replace(problems=tuple(_at(found.element, each, lines) for each in image.problems))
@@ -224,6 +228,7 @@ def _image(
         problems=tuple(problems),
         sources=sources,
         placeholder=next((url for url in in_place if url and url not in shown), ""),
+        layout=layout_of(attributes),
     )
     named = _urls(image).union(each.url for each in (*lazy, *own))
     if is_lazy:

@@ -95,6 +95,7 @@ def asked(choosing: Mapping[str, Any]) -> dict[str, Any]:
             "viewport": viewport and _different(viewport, Viewport(0, 0)),
             "policy": policy if policy != Policy.COVER else None,
             "formats": None if wanted is None else sorted(map(str, wanted)),
+            "kinds": _kinds(choosing.get("kinds") or "content"),
             "every": choosing.get("every") or None,
             "base_url": without_userinfo(choosing.get("base_url") or "") or None,
         }
@@ -112,11 +113,18 @@ def choosing_of(members: Mapping[str, Any]) -> dict[str, Any]:
         found["policy"] = _one_of(Policy, members["policy"])
     if "formats" in members:
         found["formats"] = frozenset(_one_of(Format, name) for name in member(members, "formats", list))
+    if "kinds" in members:
+        found["kinds"] = member(members, "kinds", str)
     if "every" in members:
         found["every"] = member(members, "every", bool)
     if "base_url" in members:
         found["base_url"] = member(members, "base_url", str)
     return found
+
+
+def _kinds(kinds: str | Iterable[str]) -> str | None:
+    text = kinds if isinstance(kinds, str) else ",".join(kinds)
+    return None if text == "content" else text
 
 
 def _viewport(members: dict[str, Any]) -> Viewport:

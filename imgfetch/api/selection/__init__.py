@@ -1,0 +1,1 @@
+"""The images of a document that are wanted."""

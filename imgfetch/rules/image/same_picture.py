@@ -1,0 +1,63 @@
+"""Tell whether two URLs name the same picture in other sizes, by the habits of publishing systems.
+
+https://i0.wp.com/blog.example/u/hero-1024x683.jpg?w=800 ─▶ "u/hero" ◀─ https://blog.example/u/hero.jpg
+"""
+
+from __future__ import annotations
+
+import re
+
+MOST_NESTED = 3
+"""URLs inside URLs that are followed: image services take the URL of the original in theirs."""
+
+
+def picture_name(url: str, nested: int = 0) -> str:
+    """Return a name that renditions of one picture share: its folder and its file name without a size.
+
+    Empty where the URL has no name, as a `data:` URL. Scheme, host and query do not count; where the path
+    has no file name with an extension, the query does. Take time linear in the URL.
+    """
+    if url[:5].lower() == "data:":
+        return ""
+    inner = _INNER.search(url, 8) if nested < MOST_NESTED else None
+    if inner:
+        from urllib.parse import unquote
+
+        return picture_name(unquote(inner[1] or inner[2]), nested + 1)
+    path, _, query = url.partition("#")[0].partition("?")
+    segments = [each for each in _ROOT.sub("", path, 1).split("/") if each and not _RESIZE.fullmatch(each)]
+    if not segments:
+        return query
+    stem, extension = _EXTENSION.fullmatch(segments[-1]).groups()  # type: ignore[union-attr] # it matches any
+    if not extension:
+        return "/".join((*segments[-2:], query))
+    return "/".join((*segments[-2:-1], _without_size(stem.lower())))
+
+
+_ROOT = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*+:)?//[^/]*+")
+_INNER = re.compile(
+    r"[/=](https?(?:%3A|:)(?:%2F|/){1,2}[^?&#]++)|[?&](?:url|src|image|img)=((?:%2F|/)[^&#]++)", re.IGNORECASE
+)
+_EXTENSION = re.compile(r"(.*?)(\.[A-Za-z]{3,4}[0-9]?)?", re.DOTALL)
+_RESIZE = re.compile(
+    r"(?:[a-z]{1,12}[_:=-])?[0-9]{1,4}x[0-9]{1,4}|fit-in|[a-z]{1,2}_[a-z0-9.:]++(?:,[a-z]{1,3}_[a-z0-9.:_]++)*+"
+    r"|(?:width|height|w|h|size|quality|fit|format)[=-][a-z0-9-]++(?:,[a-z]++=[a-z0-9-]++)*+",
+    re.IGNORECASE,
+)
+"""A part of a path that asks a service for a size: `1200x630`, `w_1200,h_630`, `width=800,quality=75`."""
+_SIZE = re.compile(
+    r"(?:[-_.@]?(?:[0-9]{2,4}x[0-9]{2,4}|[0-9]{2,4}w|w[0-9]{2,4}|[1-4]x)"
+    r"|[-_.](?:[1-4][0-9]{3}|[1-9][0-9]{2}|scaled|large|medium|small|thumb|thumbnail|original))\Z"
+)
+_NUMBERED = frozenset(("img", "dsc", "dscn", "dscf", "p", "pxl", "image", "photo", "picture", "pic", "file"))
+"""Beginnings of names that cameras and people number: `IMG_1200` and `IMG_1201` are two pictures."""
+
+
+def _without_size(stem: str) -> str:
+    for _ in range(3):
+        found = _SIZE.search(stem, max(0, len(stem) - 12))
+        rest = stem[: found.start()] if found else ""
+        if not rest or rest in _NUMBERED:
+            return stem
+        stem = rest
+    return stem

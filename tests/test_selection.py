@@ -1,0 +1,141 @@
+"""Pages by every door: which of their images are fetched, and what is said of the others."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from command import LOCAL, Ran
+from imgfetch import Client, Failure, Image, ImgfetchError, InputError, fetch
+from imgfetch.model.result import ErrorKind
+from origin import whole
+from pictures import encoded
+
+if TYPE_CHECKING:
+    from origin import Origin
+
+PAGE = b"""<link rel=icon href=/favicon.ico><meta property=og:image content=/u/hero-640x360.webp>
+<header><img src=/banner.webp></header><main><img src=/u/hero.webp></main>
+<img src=/pixel.gif width=1 height=1>"""
+
+
+@pytest.fixture
+def site(origin: Origin, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Origin:
+    monkeypatch.chdir(tmp_path)
+    origin.route("/page", whole(PAGE, content_type="text/html"))
+    origin.route("/icons", whole(b"<link rel=icon href=/favicon.ico>", content_type="text/html"))
+    for path, width in (("/banner.webp", 300), ("/u/hero.webp", 640), ("/u/hero-640x360.webp", 320)):
+        origin.route(path, whole(encoded("webp", width, 200)))
+    return origin
+
+
+def test_get_takes_the_content_of_a_page_and_counts_the_rest(
+    site: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran = Ran(capsys, "get", f"{site.url}/page", *LOCAL)
+    assert (ran.code, len(ran.lines)) == (0, 2)
+    left_out = "1 icon, 1 social card or preload that repeats an image, 1 tracking pixel"
+    assert ran.err.splitlines()[-1] == f"imgfetch: 3 more images: {left_out}; --kinds all"
+    assert "/favicon.ico" not in {request.path for request in site.requests}
+
+    every = Ran(capsys, "get", f"{site.url}/page", "--kinds", "all", *LOCAL)
+    assert (every.code, len(every.lines)) == (1, 3)
+    assert f"{site.url}/favicon.ico: HTTP 404 (on {site.url}/page)" in every.err
+
+
+def test_kinds_that_begin_with_a_minus_are_no_option(
+    site: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran = Ran(capsys, "pick", "-q", f"{site.url}/page", "--kinds", "-img", *LOCAL)
+    assert ran.lines == [f"{site.url}/u/hero-640x360.webp"]
+    assert Ran(capsys, "pick", "--kinds", "pictures", "a.webp").code == 2
+
+
+def test_kinds_may_stand_in_a_variable_and_in_the_configuration_of_a_folder(
+    site: Origin, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMGFETCH_KINDS", "icon")
+    assert Ran(capsys, "pick", "-q", f"{site.url}/page", *LOCAL).lines == [f"{site.url}/favicon.ico"]
+    monkeypatch.delenv("IMGFETCH_KINDS")
+    Path("imgfetch.toml").write_text('[tool.imgfetch]\nkinds = ["icon", "meta"]')
+    assert len(Ran(capsys, "pick", "-q", f"{site.url}/page", *LOCAL).lines) == 2
+
+
+def test_a_report_keeps_the_kinds(site: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    Ran(capsys, "get", f"{site.url}/page", "--kinds", "icon", "--report", "failed.jsonl", *LOCAL)
+    (line,) = Path("failed.jsonl").read_text().splitlines()
+    assert json.loads(line)["ask"]["kinds"] == "icon"
+    assert json.loads(line)["page"] == f"{site.url}/page"
+    site.route("/favicon.ico", whole(encoded("png", 16, 16)))
+    assert Ran(capsys, "retry", "failed.jsonl", "--all", *LOCAL).code == 0
+
+
+def test_json_and_the_library_name_the_page(site: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    ran = Ran(capsys, "get", "--json", f"{site.url}/page", *LOCAL)
+    assert {json.loads(line)["page"] for line in ran.lines} == {f"{site.url}/page"}
+    direct = Ran(capsys, "get", "--json", f"{site.url}/banner.webp", *LOCAL)
+    assert json.loads(direct.out)["page"] is None
+
+    async def go() -> list[Image | Failure]:
+        async with Client(allow_hosts=["127.0.0.1"]) as client:
+            found = client.get_many([f"{site.url}/page"], kinds="content+icon")
+            return [outcome async for outcome in found]
+
+    outcomes = asyncio.run(go())
+    assert len(outcomes) == 3
+    assert {outcome.page for outcome in outcomes} == {f"{site.url}/page"}
+    assert [type(outcome) for outcome in outcomes].count(Failure) == 1
+
+
+def test_fetch_gives_the_main_image_of_a_page_and_never_its_icon(site: Origin) -> None:
+    local: dict[str, Any] = {"allow_hosts": ["127.0.0.1"]}
+    assert fetch(f"{site.url}/page", **local).url == f"{site.url}/u/hero.webp"
+    assert fetch(PAGE.decode(), base_url=f"{site.url}/page", **local).url == f"{site.url}/u/hero.webp"
+    Path("page.html").write_bytes(PAGE)
+    assert fetch(Path("page.html"), base_url=f"{site.url}/page", **local).url == f"{site.url}/u/hero.webp"
+    with pytest.raises(ImgfetchError) as caught:
+        fetch(f"{site.url}/icons", **local)
+    assert caught.value.kind is ErrorKind.NO_IMAGE
+    assert "1 icon" in str(caught.value)
+    with pytest.raises(InputError, match="1 icon"):
+        fetch("<html><link rel=icon href=/favicon.ico>", base_url=site.url, **local)
+
+
+def test_a_page_of_which_nothing_is_wanted_fails_with_the_way_to_take_it(
+    site: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ran = Ran(capsys, "get", f"{site.url}/icons", *LOCAL)
+    assert ran.code == 1
+    assert "no image is wanted; left out: 1 icon; --kinds all takes every image" in ran.err
+
+
+def test_a_failure_of_a_file_names_the_file(site: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("saved.html").write_text("<img src=/gone.webp>")
+    ran = Ran(capsys, "get", "saved.html", "--base", site.url, *LOCAL)
+    assert f"{site.url}/gone.webp: HTTP 404 (in saved.html)" in ran.err
+    warned = Ran(capsys, "get", "saved.html", "--base", site.url, "--kinds", "all", *LOCAL)
+    assert warned.code == 1
+
+
+def test_verbose_says_what_each_document_is(site: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("saved.html").write_bytes(PAGE)
+    ran = Ran(capsys, "pick", "-v", "saved.html", f"{site.url}/page", "--base", site.url, *LOCAL)
+    said = [line for line in ran.err.splitlines() if "html, by" in line]
+    assert len(said) == 2
+    assert said[0].startswith("imgfetch: saved.html: html, by its ")
+    assert said[1].startswith(
+        f"imgfetch: {site.url}/page: html, by its Content-Type text/html; 2 images, left out: 1 icon"
+    )
+
+
+def test_a_batch_takes_the_content_of_pages(site: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("pages.txt").write_text(f"{site.url}/page\n")
+    ran = Ran(capsys, "batch", "pages.txt", "--to", "out", "--contact", "me@h.example", *LOCAL)
+    assert (ran.code, len(ran.lines)) == (0, 2)
+    records = [json.loads(line) for line in Path("out/manifest.jsonl").read_text().splitlines()]
+    assert {record["page"] for record in records} == {f"{site.url}/page"}
+    assert "3 more images" in ran.err
