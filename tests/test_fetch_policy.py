@@ -11,7 +11,7 @@ from imgfetch.model.request import Fetch, Head, Limits, Settings
 from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.model.values import Digest, Key
 from imgfetch.rules.http.credentials import source_origin_of
-from imgfetch.rules.policy import fetch_policy
+from imgfetch.rules.policy import fetch_policy, response_policy
 
 URL = "http://h.example/a.webp"
 SETTINGS = Settings(limits=Limits(max_bytes=1000, max_redirects=3), headers=(("X-Api-Key", "secret"),))
@@ -36,9 +36,9 @@ def fetch_of(url: str = URL, entry: Entry | None = None, **changes: bool) -> Fet
     return decision
 
 
-def action_for(status: int, fetch: Fetch | None = None, **fields: str) -> fetch_policy.AfterResponse:
+def action_for(status: int, fetch: Fetch | None = None, **fields: str) -> response_policy.AfterResponse:
     headers = tuple((name.replace("_", "-"), value) for name, value in fields.items())
-    return fetch_policy.after_response(
+    return response_policy.after_response(
         fetch or fetch_of(), Head(URL, status, headers), SETTINGS, now=1_700_000_000
     )
 
@@ -173,10 +173,10 @@ def test_userinfo_becomes_basic_authentication_and_stays_out_of_the_key() -> Non
 
 
 def test_reads_the_body_of_a_200_with_its_promised_length() -> None:
-    assert action_for(200, content_length="999") == fetch_policy.ReadBody(999, "")
-    assert action_for(200) == fetch_policy.ReadBody(None, "")
-    assert action_for(200, content_length="-1") == fetch_policy.ReadBody(None, "")
-    assert action_for(200, content_encoding="GZIP", content_length="5") == fetch_policy.ReadBody(5, "gzip")
+    assert action_for(200, content_length="999") == response_policy.ReadBody(999, "")
+    assert action_for(200) == response_policy.ReadBody(None, "")
+    assert action_for(200, content_length="-1") == response_policy.ReadBody(None, "")
+    assert action_for(200, content_encoding="GZIP", content_length="5") == response_policy.ReadBody(5, "gzip")
 
 
 def test_rejects_a_body_that_is_too_large_by_its_head() -> None:
@@ -191,7 +191,7 @@ def test_rejects_a_content_coding_that_cannot_be_decoded() -> None:
 
 
 def test_accepts_an_unrequested_206_only_if_it_covers_the_whole() -> None:
-    assert action_for(206, content_range="bytes 0-99/100") == fetch_policy.ReadBody(None, "")
+    assert action_for(206, content_range="bytes 0-99/100") == response_policy.ReadBody(None, "")
     for wrong in ("bytes 0-98/100", "bytes 1-99/100", "bytes 0-99/*", "items 0-99/100", "bytes 0-1/\xb2", ""):
         assert failure_for(206, content_range=wrong).kind is ErrorKind.PROTOCOL
 
@@ -221,7 +221,7 @@ def test_rejects_204_and_an_unexpected_304_or_416() -> None:
 
 
 def test_a_304_confirms_the_stored_response() -> None:
-    assert action_for(304, fetch_of(entry=STORED, refresh=True)) == fetch_policy.NotModified(STORED)
+    assert action_for(304, fetch_of(entry=STORED, refresh=True)) == response_policy.NotModified(STORED)
 
 
 # Redirects
@@ -230,7 +230,7 @@ def test_a_304_confirms_the_stored_response() -> None:
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_follows_a_redirect_under_the_original_key(status: int) -> None:
     action = action_for(status, location="/b.webp")
-    assert isinstance(action, fetch_policy.Redirect)
+    assert isinstance(action, response_policy.Redirect)
     assert action.fetch.request.url == "http://h.example/b.webp"
     assert action.fetch.key == Key(URL)
     assert dict(action.fetch.request.headers)["x-api-key"] == "secret"
@@ -239,15 +239,15 @@ def test_follows_a_redirect_under_the_original_key(status: int) -> None:
 @pytest.mark.parametrize("there", ["http://other.example/", "https://h.example/", "http://h.example:81/"])
 def test_sends_the_callers_headers_to_no_other_origin(there: str) -> None:
     action = action_for(302, fetch_of("http://u:p@h.example/a.webp"), location=there)
-    assert isinstance(action, fetch_policy.Redirect)
+    assert isinstance(action, response_policy.Redirect)
     assert set(dict(action.fetch.request.headers)) == {"user-agent", "accept", "accept-encoding"}
 
 
 def test_a_redirect_back_does_not_restore_the_callers_headers() -> None:
     away = action_for(302, location="http://other.example/")
-    assert isinstance(away, fetch_policy.Redirect)
+    assert isinstance(away, response_policy.Redirect)
     back = action_for(302, away.fetch, location=URL)
-    assert isinstance(back, fetch_policy.Redirect)
+    assert isinstance(back, response_policy.Redirect)
     assert "x-api-key" not in dict(back.fetch.request.headers)
 
 
@@ -257,10 +257,10 @@ def test_sends_a_validator_only_to_its_own_url() -> None:
     assert "if-none-match" not in dict(fetch.request.headers)
     same = action_for(302, fetch, location="/now.webp")
     other = action_for(302, fetch, location="/new.webp")
-    assert isinstance(same, fetch_policy.Redirect)
-    assert isinstance(other, fetch_policy.Redirect)
+    assert isinstance(same, response_policy.Redirect)
+    assert isinstance(other, response_policy.Redirect)
     assert dict(same.fetch.request.headers)["if-none-match"] == '"v1"'
-    assert isinstance(action_for(304, same.fetch), fetch_policy.NotModified)
+    assert isinstance(action_for(304, same.fetch), response_policy.NotModified)
     assert "if-none-match" not in dict(other.fetch.request.headers)
     assert failure_for(304, other.fetch).kind is ErrorKind.PROTOCOL
 
@@ -272,10 +272,10 @@ def test_a_redirect_with_backslashes_leads_to_another_host_without_the_callers_h
     )
     assert isinstance(decision, Fetch)
     assert "secret" in dict(decision.request.headers).values()
-    action = fetch_policy.after_response(
+    action = response_policy.after_response(
         decision, Head(URL, 302, (("location", "\\\\evil.example\\a"),)), given, now=NOW
     )
-    assert isinstance(action, fetch_policy.Redirect)
+    assert isinstance(action, response_policy.Redirect)
     assert action.fetch.request.url.partition(":")[2] == "//evil.example/a"
     assert "secret" not in dict(action.fetch.request.headers).values()
 
@@ -284,7 +284,7 @@ def test_limits_the_number_of_redirects() -> None:
     fetch = fetch_of()
     for _ in range(3):
         action = action_for(302, fetch, location="/again")
-        assert isinstance(action, fetch_policy.Redirect)
+        assert isinstance(action, response_policy.Redirect)
         fetch = action.fetch
     failed = failure_for(302, fetch, location="/again")
     assert (failed.kind, failed.message) == (
@@ -358,8 +358,8 @@ def test_tries_no_candidate_if_the_cache_cannot_be_written() -> None:
 
 def test_bypasses_caches_without_conditions_after_damage() -> None:
     fetch = fetch_of(entry=STORED, refresh=True)
-    fresh = fetch_policy.next_attempt(fetch, Failure(ErrorKind.CORRUPT, "", ""))
+    fresh = response_policy.next_attempt(fetch, Failure(ErrorKind.CORRUPT, "", ""))
     assert dict(fresh.request.headers)["cache-control"] == "no-cache"
     assert "if-none-match" not in dict(fresh.request.headers)
     assert fresh.entry is None
-    assert fetch_policy.next_attempt(fetch, Failure(ErrorKind.RESET, "", "")) == fetch
+    assert response_policy.next_attempt(fetch, Failure(ErrorKind.RESET, "", "")) == fetch

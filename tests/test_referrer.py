@@ -11,8 +11,8 @@ from imgfetch.model.markup import ReferrerPolicy
 from imgfetch.model.request import Fetch, Head, Limits, Settings
 from imgfetch.rules.http import urls
 from imgfetch.rules.http.referrer import referrer
-from imgfetch.rules.policy import fetch_policy
-from imgfetch.rules.policy.fetch_policy import Redirect
+from imgfetch.rules.policy import fetch_policy, response_policy
+from imgfetch.rules.policy.response_policy import Redirect
 
 FULL = "the page's URL"
 ORIGIN = "its origin"
@@ -99,7 +99,7 @@ def test_a_redirect_to_another_origin_gets_the_referrer_for_that_origin() -> Non
         ("https://cdn.example/a.webp", "https://h.example/"),
         ("http://h.example/a.webp", None),
     ):
-        followed = fetch_policy.after_response(
+        followed = response_policy.after_response(
             fetch, Head(fetch.request.url, 302, (("location", location),)), run, now=0
         )
         assert isinstance(followed, Redirect)

@@ -30,15 +30,15 @@ def is_one_url(text: str) -> bool:
     if _URL_WORD.fullmatch(text):
         return True
     if text[:5].lower() == "data:":
-        return bool(_DATA_URL.match(text)) and not _ENDS_WITH_DESCRIPTOR.search(text[-20:])
-    if not _URL_LINE.fullmatch(text) or _ANOTHER_URL.search(text):
+        return bool(re.match(_DATA_URL, text)) and not re.search(_ENDS_WITH_DESCRIPTOR, text[-20:])
+    if not re.fullmatch(_URL_LINE, text) or re.search(_ANOTHER_URL, text):
         return False
-    described = _DESCRIPTOR.search(text)
+    described = re.search(_DESCRIPTOR, text)
     if described is None:
         return True
     # `photo 2x (1).jpg` has a descriptor in the middle of its name; `a.webp 2x is the picture` is prose.
-    is_list = described[1] is not None or _IMAGE_NAME.search(text, 0, described.start())
-    return not is_list and _IMAGE_NAME.search(text) is not None
+    is_list = described[1] is not None or re.search(_IMAGE_NAME, text[: described.start()])
+    return not is_list and re.search(_IMAGE_NAME, text) is not None
 
 
 def all_spelled(image: SourceSet) -> SourceSet:
@@ -55,13 +55,13 @@ def all_spelled(image: SourceSet) -> SourceSet:
 
 
 _URL_WORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S*")
-_URL_LINE = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://[^\n\r<>]*")
-_DATA_URL = re.compile(
-    r"data:[^,]{0,200};\s*base64\s*,[A-Za-z0-9+/=%\s]*+\Z|data:image/svg\+xml[^,]{0,200},\s*(?:<|%3c)",
-    re.IGNORECASE,
+_URL_LINE = r"[A-Za-z][A-Za-z0-9+.-]*://[^\n\r<>]*"
+# Compiled by their first use: most URLs have neither white space nor data.
+_DATA_URL = (
+    r"(?i)data:[^,]{0,200};\s*base64\s*,[A-Za-z0-9+/=%\s]*+\Z|data:image/svg\+xml[^,]{0,200},\s*(?:<|%3c)"
 )
-_ENDS_WITH_DESCRIPTOR = re.compile(r"\s[0-9.]+[wxh]\Z")
+_ENDS_WITH_DESCRIPTOR = r"\s[0-9.]+[wxh]\Z"
 _EXTENSION = r"\.(?:avif|webp|jpe?g|jfif|jxl|a?png|gif|svg|bmp|ico|tiff?|hei[cf])"
-_ANOTHER_URL = re.compile(rf"[\s,]https?://|{_EXTENSION},\s", re.IGNORECASE)
-_DESCRIPTOR = re.compile(r"\s(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)[wxh](?:\s*(,|\Z)|(?=\s))")
-_IMAGE_NAME = re.compile(rf"{_EXTENSION}\Z", re.IGNORECASE)
+_ANOTHER_URL = rf"(?i)[\s,]https?://|{_EXTENSION},\s"
+_DESCRIPTOR = r"\s(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)[wxh](?:\s*(,|\Z)|(?=\s))"
+_IMAGE_NAME = rf"(?i){_EXTENSION}\Z"

@@ -23,7 +23,7 @@ from imgfetch.model.image import Defect, PendingEntry, Verified
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure, Page
 from imgfetch.rules.http import credentials, digests, resume, stored_headers, urls, vary
 from imgfetch.rules.image import placeholders, verify
-from imgfetch.rules.policy import error_body, fetch_policy, retry
+from imgfetch.rules.policy import error_body, fetch_policy, response_policy, retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -64,7 +64,7 @@ class _Body(NamedTuple):
     response_time: float
 
 
-_Hop: TypeAlias = _Body | Fetched | Failure | fetch_policy.Redirect
+_Hop: TypeAlias = _Body | Fetched | Failure | response_policy.Redirect
 
 
 class Downloader:
@@ -143,7 +143,7 @@ class Downloader:
             while True:
                 hop = await self._send(fetch, wanted, budget, lease, cookies)
                 match hop:
-                    case fetch_policy.Redirect(fetch):
+                    case response_policy.Redirect(fetch):
                         url = fetch.request.url
                         refused = await self._robots.check(url) if self._robots is not None else None
                         if refused is not None:
@@ -182,7 +182,7 @@ class Downloader:
             sent = cookies.add_to(resume.ranged(fetch))
             async with slot.response(self._transport, sent) as response:
                 hop = await self._receive(response, fetch, wanted, request_time)
-                if isinstance(hop, fetch_policy.Redirect):
+                if isinstance(hop, response_policy.Redirect):
                     cookies.take(response.head, request.url)
                 elif isinstance(hop, Failure) and error_body.may_explain(response.head):
                     body = await beginning_of(response, error_body.MOST_BYTES)
@@ -195,9 +195,9 @@ class Downloader:
     ) -> _Hop:
         """Read a response as far as the policy says."""
         response_time = self._clock.now()
-        action = fetch_policy.after_response(fetch, response.head, self._settings, now=response_time)
+        action = response_policy.after_response(fetch, response.head, self._settings, now=response_time)
         match action:
-            case fetch_policy.ReadBody(length, coding, partial):
+            case response_policy.ReadBody(length, coding, partial):
                 unfit = verify.check_content_type(response.head, wanted)
                 if unfit is not None:
                     return _failure(unfit, fetch)
@@ -208,7 +208,7 @@ class Downloader:
                 if partial is not None:
                     head = stored_headers.completed(partial.head, head)
                 return _Body(staging_id, None if coding else length, head, request_time, response_time)
-            case fetch_policy.NotModified(entry):
+            case response_policy.NotModified(entry):
                 times = {"request_time": request_time, "response_time": response_time}
                 work = functools.partial(refresh, entry, response.head, self._store, **times)
                 return Fetched(await self._runner.run(work), CacheStatus.REVALIDATED, attempts=1)
@@ -216,7 +216,7 @@ class Downloader:
                 if must_restart and fetch.partial is not None:
                     self._staging.discard(fetch.partial.staging_id)
                 return failed
-            case fetch_policy.Redirect():
+            case response_policy.Redirect():
                 return action
             case _:
                 assert_never(action)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from imgfetch.model.request import Fetch, Limits, Partial
     from imgfetch.model.values import StagingId
     from imgfetch.ports import Ports, Response
-    from imgfetch.rules.policy.fetch_policy import ReadBody
+    from imgfetch.rules.policy.response_policy import ReadBody
 
 
 async def beginning_of(response: Response, most: int) -> bytes:

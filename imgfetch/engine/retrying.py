@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from imgfetch.engine.events import RetryScheduled
 from imgfetch.model.result import Failure
 from imgfetch.rules.http import urls
-from imgfetch.rules.policy import fetch_policy, retry
+from imgfetch.rules.policy import response_policy, retry
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -109,7 +109,7 @@ class _Attempts(Generic[T]):
     def _prepare(self, state: RetryCallState) -> None:
         failed = _failure(state)
         self._observe(RetryScheduled(failed, state.upcoming_sleep))
-        self._fetch = fetch_policy.next_attempt(self._fetch, failed)
+        self._fetch = response_policy.next_attempt(self._fetch, failed)
 
     def _give_up(self, state: RetryCallState) -> Failure:
         return retry.give_up(_failure(state), state.upcoming_sleep, self._limits)

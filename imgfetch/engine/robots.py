@@ -20,7 +20,7 @@ from imgfetch.model.values import Key
 from imgfetch.rules.crawl import robots
 from imgfetch.rules.http import urls
 from imgfetch.rules.http.content_coding import Decoder
-from imgfetch.rules.policy import fetch_policy, retry
+from imgfetch.rules.policy import fetch_policy, response_policy, retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -107,7 +107,7 @@ class Robots:
     async def _follow_redirects(self, fetch: Fetch, budget: TimeBudget) -> _Verdict:
         cookies = RedirectCookies()
         try:
-            while isinstance(hop := await self._send(fetch, budget, cookies), fetch_policy.Redirect):
+            while isinstance(hop := await self._send(fetch, budget, cookies), response_policy.Redirect):
                 fetch = hop.fetch
         except ImgfetchError as error:
             hop = retry.failure_of(error, fetch.request.url)
@@ -115,28 +115,28 @@ class Robots:
 
     async def _send(
         self, fetch: Fetch, budget: TimeBudget, cookies: RedirectCookies
-    ) -> _Verdict | fetch_policy.Redirect:
+    ) -> _Verdict | response_policy.Redirect:
         async with self._limiter.slot(urls.origin(fetch.request.url), budget) as slot:
             if isinstance(slot, Failure):
                 return slot
             self._observe(RequestSent(urls.redact(fetch.request.url)))
             async with slot.response(self._transport, cookies.add_to(fetch.request)) as response:
                 hop = await self._receive(response, fetch)
-                if isinstance(hop, fetch_policy.Redirect):
+                if isinstance(hop, response_policy.Redirect):
                     cookies.take(response.head, fetch.request.url)
             slot.record(hop if isinstance(hop, Failure) else None)
             return hop
 
-    async def _receive(self, response: Response, fetch: Fetch) -> _Verdict | fetch_policy.Redirect:
-        action = fetch_policy.after_response(fetch, response.head, self._settings, now=self._clock.now())
+    async def _receive(self, response: Response, fetch: Fetch) -> _Verdict | response_policy.Redirect:
+        action = response_policy.after_response(fetch, response.head, self._settings, now=self._clock.now())
         match action:
-            case fetch_policy.ReadBody(coding=coding):
+            case response_policy.ReadBody(coding=coding):
                 data = await _read_body(response, Decoder(coding, limit=4 * robots.LONGEST))
             case fetch_policy.Reject(failed):
                 return failed
-            case fetch_policy.Redirect():
+            case response_policy.Redirect():
                 return action
-            case fetch_policy.NotModified():
+            case response_policy.NotModified():
                 raise AssertionError("a request for a robots.txt has no condition")
         if isinstance(data, Defect):
             return retry.failure(data.kind, data.message, fetch.request.url)

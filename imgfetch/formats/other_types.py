@@ -137,13 +137,10 @@ def _iso_media(head: bytes) -> Defect:
     return Defect(ErrorKind.NOT_IMAGE, "the body is a video or another ISO media file")
 
 
-_SVG = re.compile(
-    rb"""(?:<\?[^>]*+>|<!--(?:[^-]|-(?!->))*+-->|<!DOCTYPE(?:[^\[<>]|\[[^\]]*+\])*+>|\s++)*+<(?:[\w.-]+:)?svg[\s>/]"""
-)
+# Compiled by their first use: few bodies are a text.
+_SVG = rb"""(?:<\?[^>]*+>|<!--(?:[^-]|-(?!->))*+-->|<!DOCTYPE(?:[^\[<>]|\[[^\]]*+\])*+>|\s++)*+<(?:[\w.-]+:)?svg[\s>/]"""
 """The beginning of an XML document with the root element `svg`."""
-_HTML = re.compile(
-    rb"<(?:!doctype\s+html|html|head|body|title|script|meta|div|p|h1|center)[\s>/]", re.IGNORECASE
-)
+_HTML = rb"(?i)<(?:!doctype\s+html|html|head|body|title|script|meta|div|p|h1|center)[\s>/]"
 _BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
@@ -154,11 +151,11 @@ def _text(head: bytes) -> Defect:
             text = head.decode(encoding, "replace").encode("utf-8", "replace")
     text = text.lstrip()
     if text.startswith(b"<"):
-        if _HTML.match(text):
+        if re.match(_HTML, text):
             return Defect(ErrorKind.NOT_IMAGE, "the body is HTML")
-        if _SVG.match(text):
+        if re.match(_SVG, text):
             return Defect(ErrorKind.UNSUPPORTED_FORMAT, "the body is an SVG image")
-        if _HTML.search(text):
+        if re.search(_HTML, text):
             return Defect(ErrorKind.NOT_IMAGE, "the body is HTML")
         return Defect(ErrorKind.NOT_IMAGE, "the body is XML or other markup")
     if text.startswith((b"{", b"[")):

@@ -9,17 +9,14 @@ import re
 
 from imgfetch.charsets import BYTE_ORDER_MARKS, REPLACEMENT, codec_of, decode_as
 
-_CHARSET = re.compile(r"""charset\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s;"']++))""", re.IGNORECASE)
-_PRESCAN = re.compile(
-    rb"""<!--.*?(?:-->|\Z) | <meta(?=[\s/])((?:[^>"']++|"[^"]*+"?|'[^']*+'?)*+)
-      | <[/a-z](?:[^>"']++|"[^"]*+"?|'[^']*+'?)*+ | <[!?/][^>]*+""",
-    re.IGNORECASE | re.DOTALL | re.VERBOSE,
-)
-_ATTRIBUTE = re.compile(
-    r"""[\s/]*+([^\s/>=]++[^\s/>=]*+)(?:\s*+=\s*+(?:"([^"]*+)"?|'([^']*+)'?|([^\s>"']*+)))?""",
-)
-_XML = re.compile(rb"""<\?xml[^>]*?encoding\s*+=\s*+["']([^"'>]++)["']""")
-_DECLARES = re.compile(r"charset|encoding", re.IGNORECASE)
+# Compiled by their first use: a run whose sources are URLs reads no page.
+_CHARSET = r"""(?i)charset\s*+=\s*+(?:"([^"]*+)"|'([^']*+)'|([^\s;"']++))"""
+_PRESCAN = rb"""(?isx)
+      <!--.*?(?:-->|\Z) | <meta(?=[\s/])((?:[^>"']++|"[^"]*+"?|'[^']*+'?)*+)
+      | <[/a-z](?:[^>"']++|"[^"]*+"?|'[^']*+'?)*+ | <[!?/][^>]*+"""
+_ATTRIBUTE = r"""[\s/]*+([^\s/>=]++[^\s/>=]*+)(?:\s*+=\s*+(?:"([^"]*+)"?|'([^']*+)'?|([^\s>"']*+)))?"""
+_XML = rb"""<\?xml[^>]*?encoding\s*+=\s*+["']([^"'>]++)["']"""
+_DECLARES = r"(?i)charset|encoding"
 _MAX_HEAD = 1 << 20
 """Bytes in which a <meta> is searched if no <body> ends the search."""
 
@@ -42,7 +39,7 @@ def decode(data: bytes, content_type: str | None = None) -> str:
 
 def _of_text(text: str) -> str | None:
     """Return the encoding that a decoded page declares; None if it declares none."""
-    if _DECLARES.search(text, 0, _MAX_HEAD) is None:
+    if re.search(_DECLARES, text[:_MAX_HEAD]) is None:
         return None
     return _of_markup(text[:_MAX_HEAD].encode("utf-8", "replace"))
 
@@ -61,7 +58,7 @@ def find_encoding(data: bytes, content_type: str | None = None) -> str:
 
 
 def _of_header(content_type: str) -> str | None:
-    charset = _CHARSET.search(content_type)
+    charset = re.search(_CHARSET, content_type)
     return codec_of(charset[1] or charset[2] or charset[3] or "") if charset else None
 
 
@@ -70,16 +67,16 @@ def _of_markup(data: bytes) -> str | None:
     head = data[:_MAX_HEAD]
     body = re.search(rb"<body[\s>]", head, re.IGNORECASE)
     head = head[: body.start()] if body else head
-    for tag in _PRESCAN.finditer(head):
+    for tag in re.finditer(_PRESCAN, head):
         if tag[1] is not None and (encoding := _of_meta(tag[1].decode("latin-1"))):
             return encoding
-    declaration = _XML.match(head)
+    declaration = re.match(_XML, head)
     return _ascii_superset(codec_of(declaration[1].decode("latin-1"))) if declaration else None
 
 
 def _of_meta(attributes: str) -> str | None:
     found: dict[str, str] = {}
-    for attribute in _ATTRIBUTE.finditer(attributes):
+    for attribute in re.finditer(_ATTRIBUTE, attributes):
         found.setdefault(attribute[1].lower(), attribute[2] or attribute[3] or attribute[4] or "")
     if "charset" in found:
         return _ascii_superset(codec_of(found["charset"]))

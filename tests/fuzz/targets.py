@@ -36,7 +36,7 @@ from imgfetch.rules.crawl import host_limits
 from imgfetch.rules.http import dates, digests, freshness, resume, stored_headers, urls, vary
 from imgfetch.rules.http.cache_control import request_control
 from imgfetch.rules.http.content_coding import Decoder
-from imgfetch.rules.policy import fetch_policy
+from imgfetch.rules.policy import fetch_policy, response_policy
 from imgfetch.rules.policy.explain import explain
 from pictures import samples
 from srcset_standard import check_urls_and_descriptors, parse_by_the_letter
@@ -176,7 +176,7 @@ def head(data: bytes) -> None:
     for status in (200, 206, 302, 304, 416, 429, 503, 599):
         given = Head(fetch.request.url, status, fields)
         for asked in (fetch, _partial(fetch), Fetch(fetch.key, fetch.request, entry)):
-            heard = fetch_policy.after_response(asked, given, Settings(), now=NOW)
+            heard = response_policy.after_response(asked, given, Settings(), now=NOW)
             if isinstance(heard, fetch_policy.Reject):
                 assert heard.failed.message.isprintable()
     kept = stored_headers.storable(answer, fetch.request.url)

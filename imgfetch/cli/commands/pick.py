@@ -12,10 +12,8 @@ from typing import TYPE_CHECKING
 from imgfetch.api.images import explain
 from imgfetch.api.jobs import jobs
 from imgfetch.cli import output
-from imgfetch.cli.client_factory import client_for
 from imgfetch.cli.exit_codes import INPUT_KINDS, Exit
 from imgfetch.cli.inputs import choosing_of, sources_of
-from imgfetch.cli.progress import watcher_for
 from imgfetch.cli.summary import with_option
 from imgfetch.errors import error_for
 from imgfetch.model.markup import SourceKind
@@ -58,7 +56,10 @@ def _probe(
     options: argparse.Namespace, job: Job, others: Iterator[Job], printer: _Printer, watcher: Watcher
 ) -> None:
     """Print a job and the others; fetch a URL that may be a page into a temporary folder."""
+    # Most runs fetch nothing, and need no client.
     from imgfetch.cli import run_async
+    from imgfetch.cli.client_factory import client_for
+    from imgfetch.cli.progress import watcher_for
 
     async def go() -> None:
         with TemporaryDirectory(prefix="imgfetch-") as scratch, watcher:

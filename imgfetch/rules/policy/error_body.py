@@ -42,7 +42,7 @@ def explained(failed: Failure, head: Head, body: bytes, request: Request) -> Fai
     text = " ".join(body.decode("utf-8", "replace").split())
     message = failed.message
     if _is_plain(head) and _says_something(text) and not _repeats(text, request):
-        message = f"{message}: “{printable(_URL.sub(lambda url: urls.redact(url[0]), text))}”"
+        message = f"{message}: “{printable(re.sub(_URL, lambda url: urls.redact(url[0]), text))}”"
     return failed._replace(message=message, hint=failed.hint or _hint(text.lower(), request))
 
 
@@ -63,7 +63,7 @@ def _is_plain(head: Head) -> bool:
 def _says_something(text: str) -> bool:
     """Return True if a text is short and says more than the status does."""
     words = re.sub(r"[\W\d_]+", " ", text).strip().lower()
-    return len(words) > 2 and len(text) <= _LONGEST and not _STATUS.fullmatch(words)
+    return len(words) > 2 and len(text) <= _LONGEST and not re.fullmatch(_STATUS, words)
 
 
 def _repeats(text: str, request: Request) -> bool:
@@ -87,8 +87,9 @@ _LONGEST = 180
 _SHORTEST_SECRET = 6
 """Characters; shorter parts of a query are sizes and names."""
 
-_STATUS = re.compile("(?:http |error )*(?:forbidden|too many requests|access denied)")
-_URL = re.compile(r"https?://[^\s<>\"']+")
+# Compiled by their first use: most responses are no errors.
+_STATUS = "(?:http |error )*(?:forbidden|too many requests|access denied)"
+_URL = r"https?://[^\s<>\"']+"
 
 _PUBLIC = frozenset({"user-agent", "accept", "accept-encoding", "referer", "range", "cache-control"})
 """Fields of the request without secrets, or with URLs, which are redacted."""
