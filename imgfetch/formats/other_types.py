@@ -138,7 +138,10 @@ def _iso_media(head: bytes) -> Defect:
 
 
 # Compiled by their first use: few bodies are a text.
-_SVG = rb"""(?:<\?[^>]*+>|<!--(?:[^-]|-(?!->))*+-->|<!DOCTYPE(?:[^\[<>]|\[[^\]]*+\])*+>|\s++)*+<(?:[\w.-]+:)?svg[\s>/]"""
+_SVG = (
+    rb"(?:<\?[^>]*+>|<!--(?:[^-]|-(?!->))*+-->|<!DOCTYPE(?:[^\[<>]|\[[^\]]*+\])*+>|\s++)*+"
+    rb"<(?:[\w.-]+:)?svg[\s>/]"
+)
 """The beginning of an XML document with the root element `svg`."""
 _HTML = rb"(?i)<(?:!doctype\s+html|html|head|body|title|script|meta|div|p|h1|center)[\s>/]"
 _BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
