@@ -14,6 +14,7 @@ from imgfetch.api.jobs import jobs
 from imgfetch.cli import output
 from imgfetch.cli.exit_codes import INPUT_KINDS, Exit
 from imgfetch.cli.inputs import choosing_of, sources_of
+from imgfetch.cli.progress import watcher_for
 from imgfetch.cli.summary import with_option
 from imgfetch.errors import error_for
 from imgfetch.model.markup import SourceKind
@@ -59,7 +60,6 @@ def _probe(
     # Most runs fetch nothing, and need no client.
     from imgfetch.cli import run_async
     from imgfetch.cli.client_factory import client_for
-    from imgfetch.cli.progress import watcher_for
 
     async def go() -> None:
         with TemporaryDirectory(prefix="imgfetch-") as scratch, watcher:
