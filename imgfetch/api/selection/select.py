@@ -18,7 +18,6 @@ from imgfetch.errors import InputError
 from imgfetch.model.result import ErrorKind
 from imgfetch.readers.document_type import recognise
 from imgfetch.rules.image.kinds import Sieve, counted, kinds_of
-from imgfetch.rules.image.main_image import main_image
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -51,6 +50,8 @@ def select(
     judged = _counted(Sieve(kinds_of(wanted.kinds)).judge_all(found), left_out)
     taken = 0
     if wanted.only_main:
+        from imgfetch.rules.image.main_image import main_image
+
         main = main_image(judged)
         judged = iter([] if main is None else [(main, None)])
     for image, reason in judged:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from itertools import chain
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imgfetch.api.jobs import jobs, parse_digest
 from imgfetch.cli.client_factory import client_for, release
@@ -20,7 +20,6 @@ from imgfetch.cli.report import Report
 from imgfetch.cli.summary import Summary
 from imgfetch.errors import InputError
 from imgfetch.model.result import ErrorKind
-from imgfetch.rules.store import jsonl
 from imgfetch.system import atomic_files
 
 if TYPE_CHECKING:
@@ -43,8 +42,12 @@ def run(options: argparse.Namespace) -> Exit:
         observe = client.scheduler.observe
         return single(jobs(sources_of(options), observe=observe, **choosing), options.sha256)
 
-    how = jsonl.asked(choosing) | ({} if options.sha256 is None else {"sha256": options.sha256})
-    with Report(options.report, lambda _: how) as report:
+    def how(_: int) -> dict[str, Any]:
+        from imgfetch.rules.store import jsonl  # few runs write a report
+
+        return jsonl.asked(choosing) | ({} if options.sha256 is None else {"sha256": options.sha256})
+
+    with Report(options.report, how) as report:
         return fetch(options, jobs_for, Summary(options, report))
 
 
