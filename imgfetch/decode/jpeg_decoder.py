@@ -12,9 +12,9 @@ from __future__ import annotations
 import re
 from contextlib import closing
 from struct import Struct
-from typing import TYPE_CHECKING, Any, cast
+from typing import IO, TYPE_CHECKING, Any, cast
 
-from imgfetch.decode.joined_file import file_of
+from imgfetch.decode.joined_file import JoinedFile
 from imgfetch.decode.libjpeg import WarningCounter
 from imgfetch.decode.pillow_core import CORE, feed, unread_bytes
 from imgfetch.formats import jpeg
@@ -25,7 +25,6 @@ from imgfetch.rules.image.verify import check_size
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from imgfetch.decode.joined_file import JoinedFile
     from imgfetch.model.request import Limits
     from imgfetch.ports import Checkpoint, Warn
 
@@ -48,7 +47,8 @@ def decode_jpeg(view: memoryview, limits: Limits, checkpoint: Checkpoint, warn: 
     from PIL.JpegImagePlugin import JpegImageFile
 
     layout = jpeg.scan_layout(view)
-    with closing(JpegImageFile(file_of(_essential_segments(view, layout.end)))) as image:
+    file = JoinedFile(_essential_segments(view, layout.end))
+    with closing(JpegImageFile(cast("IO[bytes]", file))) as image:
         defect = check_size(Structure(Format.JPEG, image.width, image.height, 1), limits)
         if defect is not None:
             return defect
@@ -59,7 +59,7 @@ def decode_jpeg(view: memoryview, limits: Limits, checkpoint: Checkpoint, warn: 
         codec = CORE.jpeg_decoder(image.mode, *cast("tuple[object, ...]", tile.args), *image.decoderconfig)
         codec.setimage(image.im, tile.extents)
         try:
-            return _decode_pieces(codec, cast("JoinedFile", image.fp), layout, checkpoint, warn)
+            return _decode_pieces(codec, file, layout, checkpoint, warn)
         finally:
             codec.cleanup()
 

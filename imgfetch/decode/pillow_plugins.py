@@ -33,15 +33,15 @@ def open_with_plugin(view: memoryview, form: Format) -> ImageFile.ImageFile:
         case Format.WEBP:
             from PIL.WebPImagePlugin import WebPImageFile
 
-            return WebPImageFile(file_of([view]))
+            return WebPImageFile(file_of([view], len(view)))
         case Format.PNG:
             from PIL.PngImagePlugin import PngImageFile
 
-            return PngImageFile(file_of(_essential_chunks(view)))
+            return PngImageFile(file_of(_essential_chunks(view), len(view)))
         case _:
             from PIL.AvifImagePlugin import AvifImageFile
 
-            return AvifImageFile(file_of(_without_exif(view)))
+            return AvifImageFile(file_of(_without_exif(view), len(view)))
 
 
 def decode_frames(

@@ -179,7 +179,7 @@ class Downloader:
             resumed = resume.requested_part(fetch)
             self._observe(RequestSent(urls.redact(request.url), resumed.length if resumed else 0))
             request_time = self._clock.now()
-            sent = cookies.add_to(resume.ranged(fetch))
+            sent = cookies.add_to(resume.ranged(request, resumed))
             async with slot.response(self._transport, sent) as response:
                 hop = await self._receive(response, fetch, wanted, request_time)
                 if isinstance(hop, response_policy.Redirect):

@@ -65,8 +65,10 @@ class Paces:
 
     def of(self, origin: str) -> Pace | None:
         """Return the pace of the host of an origin; None if requests may follow each other at once."""
+        if not self._delay:
+            return None
         address = urls.read(origin)
-        if not self._delay or isinstance(address, Defect):
+        if isinstance(address, Defect):
             return None
         pace = self._hosts.get(address.host)
         if pace is None:

@@ -13,6 +13,7 @@ from imgfetch.engine.events import BytesReceived
 from imgfetch.engine.lookup import selector_of
 from imgfetch.errors import ImgfetchError
 from imgfetch.model.image import Defect
+from imgfetch.model.request import NO_SECRETS
 from imgfetch.model.values import Key
 from imgfetch.rules.crawl.min_speed import MinimumSpeed
 from imgfetch.rules.http import resume, stored_headers
@@ -104,5 +105,6 @@ class BodyReceiver:
 
     def _partial_key(self, fetch: Fetch) -> Key:
         """Return the key of a partial body; one begun with credentials is resumed with them alone."""
-        selector = selector_of(fetch, self._store)
-        return Key(f"{fetch.key} {selector}") if selector else fetch.key
+        if fetch.secrets == NO_SECRETS:
+            return fetch.key
+        return Key(f"{fetch.key} {selector_of(fetch, self._store)}")

@@ -1,7 +1,7 @@
 """Resume an interrupted download (RFC 9110 §14) if it is certain to have the same bytes.
 
     Head ─▶ is_worth_keeping      whether the received part can be resumed later
-    Request ─▶ ranged             the request, for the rest alone
+    Request, Partial ─▶ ranged    the request, for the rest alone
     Partial, Head ─▶ mismatch     why a 206 is not that rest, or None
 
 Correctness does not depend on it: a rest that does not match is discarded, and the whole is verified in the
@@ -44,17 +44,16 @@ def requested_part(fetch: Fetch) -> Partial | None:
     return partial if is_worth_keeping(partial.head, partial.length) else None
 
 
-def ranged(fetch: Fetch) -> Request:
-    """Return the request for the missing bytes alone, on condition that the representation is unchanged.
+def ranged(request: Request, partial: Partial | None) -> Request:
+    """Return the request for the bytes that `partial` lacks, if the representation is unchanged.
 
     If it has changed, If-Range makes the origin send the whole. A weak tag is not allowed there (RFC 9110
     §13.1.5).
     """
-    partial = requested_part(fetch)
     if partial is None:
-        return fetch.request
+        return request
     fields = (("range", f"bytes={partial.length}-"), ("if-range", partial.head.fields.get("etag") or ""))
-    return fetch.request._replace(headers=(*fetch.request.headers, *fields))
+    return request._replace(headers=(*request.headers, *fields))
 
 
 def mismatch(partial: Partial, head: Head) -> str | None:
