@@ -47,3 +47,18 @@ def unread(reason: str, found: str = "", position: int = 0, *, line: int = 0, co
     """Return the source set without candidates that says what part of a document could not be read."""
     problem = Problem(position, excerpt(found), reason, line, column)
     return SourceSet((), problems=(problem,), position=position)
+
+
+def charset_of(content_type: str) -> str | None:
+    """Return the charset of a Content-Type; None if it has none (RFC 9110 §8.3.2)."""
+    _, said, label = content_type.lower().partition("charset=")
+    return label.partition(";")[0].strip(" \t\"'") or None if said else None
+
+
+def placed(image: SourceSet, position: int) -> SourceSet:
+    """Return an image of a document inside another, at its `position` in the outer one.
+
+    Its problems are there too, without a line: `located` finds that of the outer document.
+    """
+    problems = tuple(each._replace(position=position, line=0, column=0) for each in image.problems)
+    return image._replace(position=position, problems=problems)

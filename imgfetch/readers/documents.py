@@ -58,6 +58,22 @@ class _Reading:
         match recognise(document).type:
             case None:
                 return iter(())
+            case DocumentType.XHTML | DocumentType.SVG:
+                from imgfetch.readers.xml import pages
+
+                return pages.images(document, self.each_image)
+            case DocumentType.FEED:
+                from imgfetch.readers.xml import feeds
+
+                return feeds.images(document, self.each_image)
+            case DocumentType.SITEMAP:
+                from imgfetch.readers.xml import sitemaps
+
+                return sitemaps.images(document, self.each_image)
+            case DocumentType.XML:
+                from imgfetch.readers.xml import other
+
+                return other.images(document, self.each_image)
             case DocumentType.CSS:
                 from imgfetch.markup.css.css_images import find_css_images
 

@@ -1,0 +1,88 @@
+"""Tell what a string of data is: HTML, the URL of an image, a list of candidates, or nothing of these.
+
+    "<p><img src=…>" ─▶ HTML · "https://…/a.jpg", or any URL under `image` ─▶ URL · "a.jpg 480w, …" ─▶ LIST
+
+JSON and XML that are no pages name their images in such strings.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import Enum
+
+
+class StringType(Enum):
+    """The type of a string that names images."""
+
+    HTML = "html"
+    MARKDOWN = "markdown"
+    JSON = "json"
+    LIST = "list"
+    URL = "url"
+
+
+def string_type(text: str, name: str = "") -> StringType | None:
+    """Return the type of a string that stands under a `name`; None if it names no image.
+
+    A URL without the extension of an image counts where its name says that it is one (`image`,
+    `thumbnail_url`, `avatar`). Take time linear in the text.
+    """
+    if len(text) < _SHORTEST:
+        return None
+    if "<" in text and _MARKUP.search(text):
+        return StringType.HTML
+    if len(text) <= _LONGEST_URL and is_image_url(text, name):
+        return StringType.URL
+    if "](" in text and _MARKDOWN_IMAGE.search(text):
+        return StringType.MARKDOWN
+    if text[0] in "{[" and text[-1] in "}]" and _JSON.match(text):
+        return StringType.JSON
+    return StringType.LIST if _DESCRIPTOR.search(text) else None
+
+
+def is_image_url(text: str, name: str = "") -> bool:
+    """Return whether a text is one URL, and names an image by its extension or by the `name` of its place."""
+    text = text.strip()
+    if _IMAGE_URL.fullmatch(text):
+        return True
+    if not (name and says_image(name)):
+        return False
+    return bool(_IMAGE_NAME.fullmatch(text) or (_WEB_URL.fullmatch(text) and not _OTHER_FILE.search(text)))
+
+
+def says_image(name: str) -> bool:
+    """Return whether a name, such as `image`, `thumbnail_url` or `coverImageUrl`, is that of an image."""
+    words = [word.lower() for word in _WORD.findall(name)]
+    while len(words) > 1 and words[-1] in _ADDRESSES:
+        words.pop()
+    return bool(words) and words[-1].rstrip("s") in _IMAGE_WORDS
+
+
+_SHORTEST = 5
+_LONGEST_URL = 8192
+_MARKUP = re.compile(
+    r"<(?:!doctype\s+html|img|picture|source|amp-img|figure|video|svg|image|link|meta|style|object|embed"
+    r"|[a-z][a-z0-9-]*+\s[^<>]*?(?:style|background|poster|srcset)\s*+=)",
+    re.IGNORECASE,
+)
+_EXTENSION = r"\.(?:avif|webp|jpe?g|jfif|jxl|a?png|gif|svg|bmp|ico|tiff?|hei[cf])"
+_IMAGE_URL = re.compile(
+    rf"(?:https?://|//|\.{{0,2}}/)[^\s<>\"'{{}}|]*?{_EXTENSION}(?:[?#][^\s<>\"]*)?|data:image/[^\s<>\"]+",
+    re.IGNORECASE,
+)
+_IMAGE_NAME = re.compile(rf"[^\s<>\"'{{}}|:]*?{_EXTENSION}(?:[?#][^\s<>\"]*)?", re.IGNORECASE)
+_WEB_URL = re.compile(r"https?://[^\s<>\"'{}|]++", re.IGNORECASE)
+_OTHER_FILE = re.compile(
+    r"\.(?:html?|xhtml|mp[34]|m4[av]|webm|og[gv]|mov|avi|pdf|zip|css|m?js|json|xml|txt|docx?|xlsx?)(?:[?#]|\Z)",
+    re.IGNORECASE,
+)
+_MARKDOWN_IMAGE = re.compile(r"!\[[^\[\]\n]*+\]\([^\s)]")
+_JSON = re.compile(r"[\[{]\s*+[\[{\"]")
+_DESCRIPTOR = re.compile(r"\.\w{3,4}\S*+\s++[0-9]++(?:\.[0-9]++)?[wx](?:\s*+,|\s*+\Z)")
+_WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+_ADDRESSES = frozenset(("url", "uri", "src", "href", "link", "path", "file"))
+_IMAGE_WORDS = frozenset(
+    {"image", "img", "photo", "picture", "thumbnail", "thumb", "poster", "cover", "banner", "artwork"}
+    | {"avatar", "logo", "icon", "favicon"}
+)
+"""In the singular."""

@@ -1,0 +1,71 @@
+"""Read XML that is not well-formed as far as people need it.
+
+    text ─▶ read ─▶ a defect? ─▶ escape what is not markup ─▶ read again ─▶ what stands before the next defect
+
+Feeds are written by hand and by templates: a bare `&` and a control character are the usual faults. Both are
+mended in the text, and it is read a second time.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, TypeVar
+
+from imgfetch.readers.decoded import unread
+from imgfetch.xml.reader import XmlHandler, read_xml
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from imgfetch.model.markup import SourceSet
+    from imgfetch.xml.document import XmlDefect, XmlRead
+
+H = TypeVar("H", bound=XmlHandler)
+
+
+def read_repaired(
+    data: bytes | str, handler: Callable[[], H], *, charset: str | None = None
+) -> tuple[H, XmlRead, tuple[SourceSet, ...]]:
+    """Read a document, if need be a second time, each time with a new handler.
+
+    Return the handler of the last time, its result, and what must be said of the defect. Never raise.
+    """
+    events = handler()
+    read = read_xml(data, events, charset=charset, html_entities=True)
+    defect = read.defect
+    if defect is None:
+        return events, read, ()
+    if not defect.is_limit:
+        repaired = _repaired(read.text)
+        if repaired != read.text:
+            again = handler()
+            read_again = read_xml(repaired, again, html_entities=True)
+            if read_again.defect is None:
+                # The positions are those of the repaired text, and so its lines: repairs are within a line.
+                said = not_well_formed(defect, "read as if it were escaped")
+                return again, read_again, (_said(read, defect, said),)
+            if read_again.defect.position > defect.position:
+                events, read, defect = again, read_again, read_again.defect
+    return events, read, (_said(read, defect, not_well_formed(defect, "what stands before it was read")),)
+
+
+def not_well_formed(defect: XmlDefect, remedy: str) -> str:
+    """Return the sentence about a defect, with what was done about it."""
+    why = defect.message.replace("not well-formed (invalid token)", "invalid token")
+    return f"not well-formed XML: {'it ends too early' if defect.is_cut else f'{why}; {remedy}'}"
+
+
+def _said(read: XmlRead, defect: XmlDefect, reason: str) -> SourceSet:
+    return unread(reason, read.text[defect.position : defect.position + 80], defect.position)
+
+
+_FAULTS = re.compile(
+    r"(<!\[CDATA\[.*?\]\]>|<!--.*?-->)|(&(?!(?:[A-Za-z][A-Za-z0-9]*|#[0-9]+|#x[0-9A-Fa-f]+);))"
+    r"|([\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff])",
+    re.DOTALL,
+)
+
+
+def _repaired(text: str) -> str:
+    """Return the text with bare ampersands escaped and characters that XML forbids replaced (XML §2.2)."""
+    return _FAULTS.sub(lambda found: found[1] or ("&amp;" if found[2] else "\ufffd"), text)
