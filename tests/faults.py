@@ -942,11 +942,30 @@ image(
     words="65535 x 65535 pixels",
 )
 image(
-    "svg",
-    "sends an SVG",
-    whole(b"<svg xmlns='http://www.w3.org/2000/svg'/>", content_type="image/svg+xml"),
+    "svg-without-namespace",
+    "sends an SVG without the namespace of SVG",
+    whole(b"<svg width='3' height='4'/>", content_type="image/svg+xml"),
     kind="unsupported_format",
-    words="SVG",
+    words="without the namespace",
+)
+image(
+    "svg-cut",
+    "sends half an SVG",
+    whole(b"<svg xmlns='http://www.w3.org/2000/svg'><g>", content_type="image/svg+xml"),
+    kind="truncated",
+    requests=2,
+)
+image(
+    "svg-bomb",
+    "sends an SVG with an entity bomb",
+    whole(
+        b"<!DOCTYPE svg [<!ENTITY a0 'lol'>"
+        + b"".join(b"<!ENTITY a%d '%s'>" % (n, b"&a%d;" % (n - 1) * 10) for n in range(1, 10))
+        + b"]><svg xmlns='http://www.w3.org/2000/svg'>&a9;</svg>"
+    ),
+    kind="corrupt",
+    words="expand to more than 1,000,000 characters",
+    requests=2,
 )
 image(
     "xml-bomb",

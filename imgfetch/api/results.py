@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgfetch.errors import error_for
-from imgfetch.model.result import Failure, Served
+from imgfetch.errors import PolicyError, error_for
+from imgfetch.model.image import Format
+from imgfetch.model.result import ErrorKind, Failure, Served
+from imgfetch.rules.http.urls import redact
 
 if TYPE_CHECKING:
     import PIL.Image
@@ -17,7 +19,13 @@ class Image(Served):
     __slots__ = ()
 
     def open(self) -> PIL.Image.Image:
-        """Open the file with Pillow, as the format it was verified to be."""
+        """Open the file with Pillow, as the format it was verified to be.
+
+        Raise `PolicyError` (`unsupported_format`) for an SVG.
+        """
+        if self.format is Format.SVG:
+            why = "an SVG is a document, which Pillow cannot open; a library such as cairosvg can draw it"
+            raise PolicyError(ErrorKind.UNSUPPORTED_FORMAT, why, redact(self.url))
         from imgfetch.decode.pillow import open_image
 
         return open_image(self.path, self.format)

@@ -225,17 +225,19 @@ class Downloader:
         self, body: _Body, fetch: Fetch, wanted: Requirements, budget: TimeBudget
     ) -> Fetched | Failure | Page:
         claims = digests.claims(body.head)
+        is_page = wanted.page and stored_headers.is_page(body.head)
+        image = wanted._replace(svg=False) if is_page else wanted
         try:
             with self.committer.expecting():
                 verified = await self.verifier.verify(
-                    body.staging_id, wanted, budget, length=body.length, claims=claims
+                    body.staging_id, image, budget, length=body.length, claims=claims
                 )
             if isinstance(verified, Verified):
                 verified = self._check_for_placeholder(verified, body, fetch, wanted)
             if isinstance(verified, Defect):
                 failed = _failure(verified, fetch)
-                is_page = verified.kind is ErrorKind.NOT_IMAGE and stored_headers.is_page(body.head)
-                return await self._page(body, failed, fetch) if wanted.page and is_page else failed
+                is_page = is_page and verified.kind is ErrorKind.NOT_IMAGE
+                return await self._page(body, failed, fetch) if is_page else failed
             selector = selector_of(fetch, self._store, redirected=fetch.redirect_lifetime is not None)
             entry = await self.committer.commit(_pending_entry(verified, body, fetch, selector))
             return Fetched(entry, CacheStatus.FETCHED, verified.warnings, attempts=1)

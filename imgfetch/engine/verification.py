@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.formats import walk
 from imgfetch.formats.footprint import decode_load
-from imgfetch.model.image import Defect, Facts, VerifyLevel
+from imgfetch.model.image import Defect, Facts, Format, VerifyLevel
 from imgfetch.model.result import ErrorKind
 from imgfetch.model.values import StagingId
 from imgfetch.ports import never_stop
@@ -136,6 +136,8 @@ def inspect(
     structure = walk(data)
     if structure.format is None:
         return structure.defect or Defect(ErrorKind.NOT_IMAGE, "the body is not an image")
+    if structure.format is Format.SVG and not wanted.svg:
+        return Defect(ErrorKind.NOT_IMAGE, "the body is a page that begins with an svg element")
     other = verify.check_format(structure.format, wanted)
     if other is not None:
         return other
@@ -146,11 +148,13 @@ def inspect(
     weighed = digests.check(claims, data, digest)
     if isinstance(weighed, Defect):
         return weighed
-    load = decode_load(data, structure) if wanted.level.decodes else None
+    checks = verify.checks_of(structure.format, wanted.level)
+    load = decode_load(data, structure) if "decode" in checks else None
     refused = load and decode_budget.refusal(load, structure, limits)
     if refused:
         return refused
-    checks = () if length is None else ("length",)
+    if length is not None:
+        checks = ("length", *checks)
     facts = Facts(
         format=structure.format,
         width=structure.width,
@@ -158,7 +162,7 @@ def inspect(
         frames=structure.frames,
         bytes=len(data),
         sha256=digest,
-        verified=(*checks, *verify.checks_of(structure.format, wanted.level), *weighed),
+        verified=(*checks, *weighed),
     )
     return Inspected(structure, facts, load)
 

@@ -1,6 +1,6 @@
 """The structure check of image files: a walk over each format, without decoding a pixel.
 
-    bytes ─▶ sniff ─┬▶ webp · jpeg · png · gif · avif ─▶ Structure(width, height, frames)
+    bytes ─▶ sniff ─┬▶ webp · jpeg · png · gif · avif · svg ─▶ Structure(width, height, frames)
                     │            └▶ the first error ───▶ Structure(…, defect)
                     └▶ another type ───────────────────▶ Structure(None, defect)
 
@@ -30,7 +30,7 @@ def walk(data: Buffer) -> Structure:
     """Return the structure of an image, walked to its end. Never raises, and copies at most a block."""
     with memoryview(data) as view:
         head = bytes(view[:_HEAD_SIZE])
-        form = sniff(head)
+        form = sniff(head) or _markup_format(head, view)
         if form is None:
             from imgfetch.formats import other_types
 
@@ -51,7 +51,10 @@ def walk(data: Buffer) -> Structure:
 
 
 def sniff(head: bytes) -> Format | None:
-    """Return the format with the magic bytes that begin `head`, or None. 64 bytes suffice for nearly all."""
+    """Return the format with the magic bytes that begin `head`; None for others, and for SVG, a text.
+
+    64 bytes suffice for nearly all.
+    """
     if head.startswith(b"RIFF") and head[8:12] == b"WEBP":
         return Format.WEBP
     if head.startswith(b"\xff\xd8\xff"):
@@ -65,6 +68,15 @@ def sniff(head: bytes) -> Format | None:
     return None
 
 
+def _markup_format(head: bytes, view: memoryview) -> Format | None:
+    """Return SVG for a document with that root element, which may stand behind a long comment or DOCTYPE."""
+    if not head[:1].isspace() and head[:1] not in (b"<", b"\xef", b"\xff", b"\xfe", b"\0"):
+        return None
+    from imgfetch.formats.svg_head import is_svg
+
+    return Format.SVG if is_svg(head) or is_svg(bytes(view[:_MARKUP_HEAD_SIZE])) else None
+
+
 def _has_avif_brand(head: bytes) -> bool:
     from imgfetch.formats.other_types import brands
 
@@ -72,6 +84,7 @@ def _has_avif_brand(head: bytes) -> bool:
 
 
 _HEAD_SIZE = 4096
+_MARKUP_HEAD_SIZE = 65_536
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
 
 
@@ -101,4 +114,6 @@ def _walker(form: Format) -> Callable[[memoryview, WalkState], None]:
             from imgfetch.formats.gif import walk
         case Format.AVIF:
             from imgfetch.formats.avif import walk
+        case Format.SVG:
+            from imgfetch.formats.svg import walk
     return walk

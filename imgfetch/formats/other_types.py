@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from imgfetch.formats.svg_head import as_ascii
 from imgfetch.model.image import Defect
 from imgfetch.model.result import ErrorKind
 
@@ -137,27 +138,13 @@ def _iso_media(head: bytes) -> Defect:
     return Defect(ErrorKind.NOT_IMAGE, "the body is a video or another ISO media file")
 
 
-# Compiled by their first use: few bodies are a text.
-_SVG = (
-    rb"(?:<\?[^>]*+>|<!--(?:[^-]|-(?!->))*+-->|<!DOCTYPE(?:[^\[<>]|\[[^\]]*+\])*+>|\s++)*+"
-    rb"<(?:[\w.-]+:)?svg[\s>/]"
-)
-"""The beginning of an XML document with the root element `svg`."""
+# Compiled by its first use: few bodies are a text.
 _HTML = rb"(?i)<(?:!doctype\s+html|html|head|body|title|script|meta|div|p|h1|center)[\s>/]"
-_BOMS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
 def _text(head: bytes) -> Defect:
-    text = head
-    for bom, encoding in _BOMS.items():
-        if head.startswith(bom):
-            text = head.decode(encoding, "replace").encode("utf-8", "replace")
-    text = text.lstrip()
+    text = as_ascii(head).lstrip()
     if text.startswith(b"<"):
-        if re.match(_HTML, text):
-            return Defect(ErrorKind.NOT_IMAGE, "the body is HTML")
-        if re.match(_SVG, text):
-            return Defect(ErrorKind.UNSUPPORTED_FORMAT, "the body is an SVG image")
         if re.search(_HTML, text):
             return Defect(ErrorKind.NOT_IMAGE, "the body is HTML")
         return Defect(ErrorKind.NOT_IMAGE, "the body is XML or other markup")

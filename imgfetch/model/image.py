@@ -55,6 +55,8 @@ class Requirements(NamedTuple):
     """True if an image is accepted; if not, a response that does not claim to be a page is not read."""
     reject_fakes: bool = False
     """True if a placeholder is an error, and not a warning."""
+    svg: bool = True
+    """False if markup is a page, also where its root element is `svg`."""
     formats: tuple[Format, ...] = ()
     """The formats that are accepted; empty if any is."""
 

@@ -59,6 +59,8 @@ class XmlRead(NamedTuple):
     """The name in the DOCTYPE; None if there is none."""
     unbound_prefix: str = ""
     """The first name with a prefix that no attribute binds to a namespace; empty if there is none."""
+    skipped_entity: str = ""
+    """The first entity in the text that is not declared here, but may be where nothing is loaded from."""
     external: tuple[str, ...] = ()
     """System identifiers of the first external entities that were referenced, and not loaded."""
 

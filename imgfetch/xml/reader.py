@@ -138,6 +138,7 @@ class _Reading:
     unbound: str = ""
     doctype: str | None = None
     external: list[str] = field(default_factory=list)
+    skipped: str = ""
 
     def read(self, result: XmlRead, html_entities: bool) -> XmlRead:
         """Parse the document, and return the result with what was found."""
@@ -156,6 +157,7 @@ class _Reading:
         parser.ProcessingInstructionHandler = self._instruction
         parser.StartDoctypeDeclHandler = self._doctype
         parser.ExternalEntityRefHandler = self._external
+        parser.SkippedEntityHandler = self._skip
         if html_entities:
             self._know_html_entities(parser)
         defect = self._parse(parser)
@@ -163,6 +165,7 @@ class _Reading:
             defect=defect,
             doctype=self.doctype,
             unbound_prefix=self.unbound,
+            skipped_entity=self.skipped,
             external=tuple(self.external),
         )
 
@@ -250,6 +253,9 @@ class _Reading:
 
     def _doctype(self, name: str, *_: object) -> None:
         self.doctype = name
+
+    def _skip(self, name: str, is_parameter_entity: bool) -> None:
+        self.skipped = self.skipped or ("" if is_parameter_entity else name)
 
     def _external(self, context: str | None, base: str | None, system: str | None, public: str | None) -> int:
         """Note an external entity, load nothing, and go on."""

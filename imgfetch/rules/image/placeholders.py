@@ -12,7 +12,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from imgfetch.model.image import Placeholder
+from imgfetch.model.image import Format, Placeholder
 from imgfetch.model.thresholds import REPEATED_BYTES, REPEATED_KEYS
 from imgfetch.rules.http import urls
 
@@ -39,7 +39,9 @@ def detect(
     """
     width, height = facts.width, facts.height
     signs: dict[Placeholder, str] = {}
-    if max(width, height) <= _MOST_OF_PIXEL:
+    if facts.format is Format.SVG:
+        pass  # it has no pixels, and may be shown at any size
+    elif max(width, height) <= _MOST_OF_PIXEL:
         signs[Placeholder.TRACKING_PIXEL] = f"{width} x {height} pixels"
     elif promised is not None and width <= _MOST_OF_BLUR and width * _FACTOR_OF_BLUR <= promised:
         signs[Placeholder.BLUR_PLACEHOLDER] = f"{width} pixels wide, {promised} were promised"

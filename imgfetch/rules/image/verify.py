@@ -38,8 +38,10 @@ def check_format(form: Format, wanted: Requirements) -> Defect | None:
 def checks_of(form: Format, level: VerifyLevel) -> tuple[str, ...]:
     """Return the checks of that level for an image of that format, in the words of `Facts.verified`.
 
-    `thorough` decodes a second time. Only a WebP gains by it.
+    `thorough` decodes a second time. Only a WebP gains by it. An SVG is not decoded.
     """
+    if form is Format.SVG:
+        return _CHECKS[VerifyLevel.NONE if level is VerifyLevel.NONE else VerifyLevel.STRUCTURE]
     if level is VerifyLevel.THOROUGH and form is Format.WEBP:
         return (*_CHECKS[VerifyLevel.FULL], "thorough")
     return _CHECKS[level]
@@ -56,6 +58,8 @@ def check_size(structure: Structure, limits: Limits) -> Defect | None:
     The size comes first: a damaged bomb is a bomb, and a retry would not make it smaller.
     """
     width, height, frames = structure.width, structure.height, structure.frames
+    if structure.format is Format.SVG:  # it has no pixels
+        return structure.defect
     pixels = width * height
     if pixels > limits.max_pixels:
         return Defect(
@@ -109,7 +113,7 @@ def check(
     if wanted.sha256:
         facts = facts._replace(verified=(*facts.verified, "sha256"))
     warnings = []
-    if wanted.width and wanted.width != facts.width:
+    if wanted.width and wanted.width != facts.width and facts.format is not Format.SVG:
         found = f"promised {wanted.width}, real {facts.width}"
         if wanted.strict_width:
             return Defect(ErrorKind.WIDTH_MISMATCH, found)
