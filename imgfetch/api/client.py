@@ -80,7 +80,8 @@ class Client:
     `contact`, a URL or a mail address, is added to the User-Agent. `robots` respects what origins ask of
     crawlers: robots.txt, `X-Robots-Tag`, `TDM-Reservation`; use it to gather images by the thousand.
     `referer` is the URL of the page that is sent as the referrer of all images, in place of the one that an
-    image was found on; `referrer_policy`, by its standard name, says how much of it is sent.
+    image was found on; `referrer_policy`, by its standard name, says how much of it is sent. Without it the
+    page decides (`referrerpolicy`, `<meta name=referrer>`, Referrer-Policy), and else it is `strict-origin`.
     """
 
     def __init__(
@@ -107,7 +108,7 @@ class Client:
         contact: str | None = None,
         robots: bool = False,
         referer: str = "",
-        referrer_policy: ReferrerPolicy | str = ReferrerPolicy.STRICT_ORIGIN,
+        referrer_policy: ReferrerPolicy | str | None = None,
         delay: float = 0.0,
         observe: Callable[[Event], None] | None = None,
         lock: Lock | None = None,
@@ -142,7 +143,7 @@ class Client:
             key_ignore=several(key_ignore, "key_ignore"),
             robots=robots_token(agent) if robots else "",
             referer=checked_page(referer),
-            referrer_policy=member(ReferrerPolicy, referrer_policy),
+            referrer_policy=None if referrer_policy is None else member(ReferrerPolicy, referrer_policy),
             delay=delay_of(delay),
         )
         self._network = (several(allow_hosts, "allow_hosts"), proxy, ca_bundle, transport)

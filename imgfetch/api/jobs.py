@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from imgfetch.api.sources import Source
     from imgfetch.model.document import Document
     from imgfetch.model.image import Format, Hit, Lookup
-    from imgfetch.model.markup import Problem, Viewport
+    from imgfetch.model.markup import Problem, ReferrerPolicy, Viewport
     from imgfetch.model.request import SourceOrigin
     from imgfetch.model.result import Page
 
@@ -248,6 +248,7 @@ def jobs_of_page(
     `DocumentRead` at the end of the page.
     """
     # Where a page comes, a parser for it will be loaded too.
+    from imgfetch.markup import referrer_policy
     from imgfetch.markup.page.html import metas
     from imgfetch.model.document import Document
     from imgfetch.readers.decoded import text_of
@@ -270,7 +271,8 @@ def jobs_of_page(
         yield job._replace(choice=page.failed._replace(attempts=1))
         return
     job = job._replace(page=without_userinfo(url))
-    bare = map(credentials.without_userinfo, chain((first,), found))
+    policy = referrer_policy.of_field(page.head.get("referrer-policy") or "")
+    bare = (_as_of_page(each, policy) for each in chain((first,), found))
     wanted = _wanted(bare, document, redact(url), job.choosing, observe, only_main=job.only_first)
     try:
         for position, source_set in enumerate(_images(wanted, job.choosing)):
@@ -288,6 +290,12 @@ def jobs_of_page(
             )
     except InputError as error:  # none of them is wanted
         yield job._replace(choice=error.failed()._replace(attempts=1, http_status=page.head.status))
+
+
+def _as_of_page(image: SourceSet, policy: ReferrerPolicy | None) -> SourceSet:
+    """Drop the userinfo that a page writes; add the policy of its response to an image that has none."""
+    bare = credentials.without_userinfo(image)
+    return bare._replace(referrer_policy=policy) if policy and not bare.referrer_policy else bare
 
 
 def _without_foreign_userinfo(image: SourceSet) -> SourceSet:

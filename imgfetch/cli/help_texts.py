@@ -76,6 +76,7 @@ _DEFAULTS = {
     "cache": "./cache",
     "input-format": "by the file name",
     "column": "srcset, else url",
+    "referrer-policy": "that of the page, else strict-origin",
     "robots": "batch: respect, else: ignore",
     "fail-under": "1",
     "no-reuse": "default",

@@ -78,9 +78,11 @@ def _members(failed: Failure, how: dict[str, Any]) -> dict[str, Any]:
     from imgfetch.system.clock import SystemClock
 
     given = urls.source_without_userinfo(failed.given)
-    offered = None if failed.choice is None else jsonl.offered(failed.choice.source_set)
+    choice = failed.choice
+    offered = None if choice is None else jsonl.offered(choice.source_set)
+    page = {"page": urls.without_userinfo(choice.page)} if choice is not None and choice.page else {}
     return {
         **output.fields_of(failed),
         "when": output.utc(SystemClock().now()),
-        "ask": {"source": given, "offered": offered, "origin": failed.source_origin.origin, **how},
+        "ask": {"source": given, "offered": offered, "origin": failed.source_origin.origin, **page, **how},
     }

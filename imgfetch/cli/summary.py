@@ -14,6 +14,7 @@ from imgfetch.model.options import OPTIONS, Group
 from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.rules.http.urls import redact
 from imgfetch.rules.policy import error_body
+from imgfetch.rules.policy.response_policy import ALLOW_DOWNGRADE
 from imgfetch.rules.policy.retry import LESS_CHECKING
 
 if TYPE_CHECKING:
@@ -170,6 +171,7 @@ _HINTS = {
     ),
     EVERY_KIND: "--kinds all takes every image",
     LINES_ARE_SOURCES: "get -i FILE (or -i -) reads each line as a source",
+    ALLOW_DOWNGRADE: "--allow-downgrade follows it",
     error_body.NEEDS_CONTACT: "--contact URL adds a way to reach you to the User-Agent",
     error_body.NEEDS_REFERRER: "--referer URL names the page of the image",
     error_body.NEEDS_NO_REFERRER: "--referrer-policy no-referrer sends no Referer",

@@ -20,10 +20,11 @@ from imgfetch.engine.retrying import Retrying
 from imgfetch.engine.single_flight import SingleFlight
 from imgfetch.engine.time_budget import TimeBudget
 from imgfetch.model.image import Requirements
-from imgfetch.model.request import NO_SOURCE_ORIGIN
+from imgfetch.model.request import NO_PAGE, NO_SOURCE_ORIGIN
 from imgfetch.model.result import ErrorKind, Failure, Page, Served
 from imgfetch.rules.image import embedded, renditions
 from imgfetch.rules.policy import fetch_policy, retry
+from imgfetch.rules.policy.request_fields import page_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -32,7 +33,7 @@ if TYPE_CHECKING:
     from imgfetch.engine.robots import Robots
     from imgfetch.model.image import Lookup
     from imgfetch.model.markup import Candidate, Choice, Rendition
-    from imgfetch.model.request import Fetch, Settings, SourceOrigin
+    from imgfetch.model.request import Fetch, ReferringPage, Settings, SourceOrigin
     from imgfetch.model.result import Outcome
     from imgfetch.model.values import Digest
     from imgfetch.ports import Ports
@@ -86,7 +87,7 @@ class Engine:
                 outcome = await self._embedded.keep(body, wanted, budget)
             else:
                 outcome = await self._from_cache_or_network(
-                    candidate.url, wanted, budget, source_origin, choice.page, offered, seen
+                    candidate.url, wanted, budget, source_origin, page_of(choice), offered, seen
                 )
             if isinstance(outcome, Page):
                 return outcome
@@ -133,7 +134,7 @@ class Engine:
         wanted: Requirements,
         budget: TimeBudget,
         source_origin: SourceOrigin,
-        page: str = "",
+        page: ReferringPage = NO_PAGE,
         offered: tuple[Rendition, ...] = (),
         seen: Lookup | None = None,
     ) -> Fetched | Failure | Page:

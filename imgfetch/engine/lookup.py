@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, TypeVar
 
 from imgfetch.errors import CheckDueError
 from imgfetch.model.image import Format, Requirements
-from imgfetch.model.request import NO_SECRETS, NO_SOURCE_ORIGIN
+from imgfetch.model.request import NO_PAGE, NO_SECRETS, NO_SOURCE_ORIGIN
 from imgfetch.model.result import Served
 from imgfetch.rules.http import credentials, stored_headers, urls
 from imgfetch.rules.image import placeholders, renditions
 from imgfetch.rules.image.choose import is_page_accepted
 from imgfetch.rules.policy import fetch_policy
-from imgfetch.rules.policy.request_fields import accept_of, request_fields
+from imgfetch.rules.policy.request_fields import accept_of, page_of, request_fields
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     from imgfetch.model.image import Entry, Facts, Lookup
     from imgfetch.model.markup import Candidate, Choice, Rendition
-    from imgfetch.model.request import Fetch, Head, Secrets, Settings, SourceOrigin
+    from imgfetch.model.request import Fetch, Head, ReferringPage, Secrets, Settings, SourceOrigin
     from imgfetch.model.values import Digest, Key
     from imgfetch.ports import Executor, Store
 
@@ -99,7 +99,7 @@ def serve_stored(
             wanted,
             settings,
             now=now,
-            page=choice.page,
+            page=page_of(choice),
             source_origin=source_origin,
             at_once=at_once,
         )
@@ -128,7 +128,7 @@ def _serve_substitute(
         return None
     offered = renditions.offered(choice, settings)
     accept = accept_of(wanted_of(choice.candidate, settings, None, choice.formats))
-    fields = request_fields(address, settings, choice.page, accept=accept)
+    fields = request_fields(address, settings, page_of(choice), accept=accept)
     chosen = address.key(settings.key_ignore)
     for rendition, entry in store.substitutes(offered, fields, chosen=chosen, least=least):
         candidate = renditions.candidate_for(rendition, choice, settings)
@@ -154,7 +154,7 @@ def consult(
     settings: Settings,
     *,
     now: float,
-    page: str = "",
+    page: ReferringPage = NO_PAGE,
     offered: tuple[Rendition, ...] = (),
     seen: Lookup | None = None,
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
@@ -188,7 +188,7 @@ def answer(
     settings: Settings,
     *,
     now: float,
-    page: str = "",
+    page: ReferringPage = NO_PAGE,
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
     at_once: bool = False,
 ) -> fetch_policy.UseStored | None:
@@ -238,7 +238,7 @@ def find(
     store: Store,
     wanted: Requirements,
     settings: Settings,
-    page: str = "",
+    page: ReferringPage = NO_PAGE,
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
     *,
     at_once: bool = False,

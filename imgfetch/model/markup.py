@@ -139,6 +139,8 @@ class SourceSet(NamedTuple):
     """The URL of the picture that a lazy image shows until a script has loaded it."""
     embedded: tuple[EmbeddedBody, ...] = ()
     """Bodies of candidates that need no request, since the source holds them."""
+    referrer_policy: ReferrerPolicy | None = None
+    """What its element, or the page, says about the referrer of its requests; None if they say nothing."""
     layout: Layout = NO_LAYOUT
     """The place of the image on its page, for the choice of images (docs/images.md)."""
 

@@ -210,7 +210,7 @@ OPTIONS: dict[Group, tuple[Option, ...]] = {
         Option(
             "referrer-policy",
             ReferrerPolicy,
-            ReferrerPolicy.STRICT_ORIGIN,
+            None,
             "NAME",
             keyword="referrer_policy",
         ),

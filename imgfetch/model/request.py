@@ -6,10 +6,10 @@ from functools import cached_property
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.model.image import Entry, VerifyLevel
-from imgfetch.model.markup import ReferrerPolicy, Rendition
 from imgfetch.redaction import redacted_repr
 
 if TYPE_CHECKING:
+    from imgfetch.model.markup import ReferrerPolicy, Rendition
     from imgfetch.model.values import Key, StagingId
 
 
@@ -76,13 +76,28 @@ class Settings(NamedTuple):
     """The user agent that robots.txt and other opt-outs are read for; empty to ignore them."""
     referer: str = ""
     """The URL of the page to name as referrer for all images; empty to use the page of each image."""
-    referrer_policy: ReferrerPolicy = ReferrerPolicy.STRICT_ORIGIN
-    """The part of the page's URL that requests reveal."""
+    referrer_policy: ReferrerPolicy | None = None
+    """The part of the page's URL that requests reveal; None to follow the page."""
     delay: float = 0.0
     """Seconds between two requests to one host, at least."""
 
     def __repr__(self) -> str:
         return redacted_repr(self, (name for name in self._fields if name not in ("headers", "headers_for")))
+
+
+class ReferringPage(NamedTuple):
+    """A page that shows an image, as the referrer of its requests."""
+
+    url: str = ""
+    """The URL of the page; empty if it is not known."""
+    policy: ReferrerPolicy | None = None
+    """What the page, or the element of the image, says about the referrer; None if they say nothing."""
+
+    def __repr__(self) -> str:
+        return redacted_repr(self, self._fields)
+
+
+NO_PAGE = ReferringPage()
 
 
 class SourceOrigin(NamedTuple):
@@ -140,8 +155,8 @@ class Fetch(NamedTuple):
     """Freshness lifetime of the redirect chain in seconds; None without redirects."""
     bypass_caches: bool = False
     """True to bypass every cache on the way, since an earlier response was damaged."""
-    page: str = ""
-    """The URL of the page that offers the image, if that is known."""
+    page: ReferringPage = ReferringPage()
+    """The page that offers the image, if that is known."""
     accept: str = ""
     """The value of Accept, for other origins that redirects lead to."""
     partial: Partial | None = None

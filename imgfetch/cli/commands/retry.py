@@ -16,6 +16,7 @@ from imgfetch.cli.inputs import source_of
 from imgfetch.cli.report import Report
 from imgfetch.cli.summary import Summary
 from imgfetch.errors import ImgfetchError, InputError
+from imgfetch.model.markup import Choice
 from imgfetch.model.options import OPTIONS, Group
 from imgfetch.model.request import SourceOrigin
 from imgfetch.model.result import ErrorKind
@@ -73,6 +74,8 @@ class _Record(NamedTuple):
     sha256: Digest | None
     origin: str
     """The origin that receives the caller's headers; empty without one."""
+    page: str
+    """The URL of the page that offers the image; empty if that is not known."""
 
     @property
     def how(self) -> dict[str, Any]:
@@ -98,7 +101,11 @@ class _Record(NamedTuple):
         if files and isinstance(source, str):
             source = source_of(source, self.choosing.get("base_url", ""))
         for job in jobs_of(source, index, **self.choosing):
+            choice = job.choice
+            if self.offered is not None and isinstance(choice, Choice) and not choice.page:
+                choice = choice._replace(page=self.page)
             yield job._replace(
+                choice=choice,
                 source=self.name,
                 given=self.given,
                 position=self.place,
@@ -147,6 +154,7 @@ def _record(line: str, where: str) -> _Record:
             choosing=jsonl.choosing_of(ask) | {"base_of_folder": True},  # the report does not say
             sha256=parse_digest(jsonl.member(ask, "sha256", str) if "sha256" in ask else None),
             origin=jsonl.member(ask, "origin", str, ""),
+            page=jsonl.member(ask, "page", str, ""),
         )
     except (ValueError, ImgfetchError) as why:
         raise InputError(ErrorKind.BAD_INPUT, f"not a line of a report: {why}", where) from why

@@ -11,7 +11,7 @@ import re
 from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
-from imgfetch.markup import urls
+from imgfetch.markup import referrer_policy, urls
 from imgfetch.markup.css.css_images import find_css_images, with_problems_of_others
 from imgfetch.markup.page import html
 from imgfetch.markup.page.image_attributes import (
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     import turbohtml
 
     from imgfetch.markup.page.image_attributes import Attributes
+    from imgfetch.model.markup import ReferrerPolicy
 
 _SELECTOR = ",".join(
     (
@@ -87,9 +88,10 @@ def find_page_images(
     lines = Lines(page)
     pending: list[Problem] = []
     base = _base(document, base_url, lines, pending)
+    policy = referrer_policy.of_metas(html.metas_of(document))
     of_fields = ((True, each) for value in link_headers for each in _field_images(value, base_url, pending))
     of_page = (
-        (_names_an_image(found.source_set), _finished(found, base, encoding, lines))
+        (_names_an_image(found.source_set), _finished(found, base, encoding, lines, policy))
         for found in _join(_read(document))
     )
     found = ((names, each) for names, each in chain(of_fields, of_page) if _has_content(each))
@@ -126,9 +128,16 @@ def _field_images(value: str, base_url: str, problems: list[Problem]) -> Iterato
         yield from (urls.absolute(image, base_url) for image in _link_images(attributes))
 
 
-def _finished(found: _Found, base: str, encoding: str, lines: Lines) -> SourceSet:
-    """Return the image with absolute URLs, and its problems at the position of its element."""
+def _finished(
+    found: _Found, base: str, encoding: str, lines: Lines, policy: ReferrerPolicy | None
+) -> SourceSet:
+    """Return the image with absolute URLs, and its problems at the position of its element.
+
+    `policy` is that of the page, for elements that have none of their own.
+    """
     image = urls.absolute(found.source_set, base, encoding=encoding)
+    if policy and not image.referrer_policy:
+        image = image._replace(referrer_policy=policy)
     section = section_of(found.element)
     if section:
         image = image._replace(layout=image.layout._replace(section=section))
@@ -228,6 +237,7 @@ def _image(
         problems=tuple(problems),
         sources=sources,
         placeholder=next((url for url in in_place if url and url not in shown), ""),
+        referrer_policy=referrer_policy.of_attribute(attributes.get("referrerpolicy", "")),
         layout=layout_of(attributes),
     )
     named = _urls(image).union(each.url for each in (*lazy, *own))
@@ -277,7 +287,12 @@ def _background(tag: str, attributes: Attributes) -> Iterator[SourceSet]:
 
 
 def _link_images(attributes: Attributes) -> Iterator[SourceSet]:
-    """Yield the image of a `<link>`: a preload, an icon, or the picture that represents the page."""
+    """Return the image of a `<link>`: a preload, an icon, or the picture that represents the page."""
+    policy = referrer_policy.of_attribute(attributes.get("referrerpolicy", ""))
+    return (image._replace(referrer_policy=policy) for image in _images_of_link(attributes))
+
+
+def _images_of_link(attributes: Attributes) -> Iterator[SourceSet]:
     relations = set(attributes.get("rel", "").lower().split())
     href = first(attributes, "href")
     if relations & {"preload", "prefetch"}:
@@ -351,7 +366,10 @@ def _joined(one: _Found, other: _Found) -> _Found | None:
     if not (plain.is_adjacent and image.placeholder):
         return None
     problems = image.problems + fallback.problems
-    joined = fallback._replace(alt=alt, placeholder=image.placeholder, problems=problems)
+    policy = fallback.referrer_policy or image.referrer_policy
+    joined = fallback._replace(
+        alt=alt, placeholder=image.placeholder, problems=problems, referrer_policy=policy
+    )
     return lazy._replace(source_set=joined)
 
 

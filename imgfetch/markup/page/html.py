@@ -12,7 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import TypeAlias
 
     import turbohtml
@@ -41,6 +41,7 @@ class Link(NamedTuple):
     type: str | None
     imagesrcset: str | None
     imagesizes: str | None
+    referrerpolicy: str | None = None
 
 
 class Page(NamedTuple):
@@ -52,7 +53,7 @@ class Page(NamedTuple):
     links: tuple[Link, ...]
 
 
-_LINK_ATTRIBUTES = ("rel", "href", "as", "media", "type", "imagesrcset", "imagesizes")
+_LINK_ATTRIBUTES = ("rel", "href", "as", "media", "type", "imagesrcset", "imagesizes", "referrerpolicy")
 """The attributes of a link, in the order of the fields of `Link`."""
 
 
@@ -82,8 +83,15 @@ def read_page(markup: str, *, scripting: bool = True) -> Page:
 
 def metas(markup: str) -> tuple[tuple[str, str], ...]:
     """Return the `name` and `content` of each `meta` of a page that has both."""
-    found = ((element.attr("name"), element.attr("content")) for element in parse(markup).find_all("meta"))
-    return tuple((name, content) for name, content in found if name is not None and content is not None)
+    return tuple(metas_of(parse(markup)))
+
+
+def metas_of(document: turbohtml.Document) -> Iterator[tuple[str, str]]:
+    """Yield the `name` and `content` of each `meta` of a document that has both."""
+    for element in document.find_all("meta"):
+        name, content = element.attr("name"), element.attr("content")
+        if name is not None and content is not None:
+            yield name, content
 
 
 def parse(markup: str, *, scripting: bool = True) -> turbohtml.Document:

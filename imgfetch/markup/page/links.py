@@ -77,4 +77,5 @@ def _link(href: str, parameters: dict[str, str | None]) -> Link:
         type=get("type"),
         imagesrcset=get("imagesrcset"),
         imagesizes=get("imagesizes"),
+        referrerpolicy=get("referrerpolicy"),
     )

@@ -10,6 +10,10 @@ _LONGEST = 4096
 """Characters of a referrer; of a longer one only the origin is sent (§8.3, step 6)."""
 
 
+USUAL_POLICY = ReferrerPolicy.STRICT_ORIGIN
+"""The policy where neither the caller nor the page states one: it tells less than that of browsers."""
+
+
 def referrer(policy: ReferrerPolicy, page: str, url: str) -> str | None:
     """Return the value of Referer for `url` on the page `page`; None if the field is not sent.
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.errors import KINDS, CacheError, NetworkError
 from imgfetch.model.image import Defect, Requirements, VerifyLevel
-from imgfetch.model.request import NO_SOURCE_ORIGIN, Fetch, Request, Settings
+from imgfetch.model.request import NO_PAGE, NO_SOURCE_ORIGIN, Fetch, Request, Settings
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure
 from imgfetch.rules.http import credentials, freshness, urls
 from imgfetch.rules.http.vary import varying
@@ -21,7 +21,7 @@ from imgfetch.rules.policy.request_fields import accept_of, conditional, request
 if TYPE_CHECKING:
     from imgfetch.model.image import Entry
     from imgfetch.model.markup import Rendition
-    from imgfetch.model.request import SourceOrigin
+    from imgfetch.model.request import ReferringPage, SourceOrigin
     from imgfetch.model.values import Key
 
 
@@ -49,7 +49,7 @@ def before_request(
     *,
     now: float,
     sharing: tuple[Key, ...] = (),
-    page: str = "",
+    page: ReferringPage = NO_PAGE,
     offered: tuple[Rendition, ...] = (),
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
 ) -> UseStored | Fetch | Reject:

@@ -6,12 +6,13 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from imgfetch.model.image import Format
-from imgfetch.model.request import NO_SOURCE_ORIGIN
+from imgfetch.model.request import NO_PAGE, NO_SOURCE_ORIGIN, ReferringPage
 from imgfetch.rules.http import credentials
-from imgfetch.rules.http.referrer import referrer
+from imgfetch.rules.http.referrer import USUAL_POLICY, referrer
 
 if TYPE_CHECKING:
     from imgfetch.model.image import Entry, Requirements
+    from imgfetch.model.markup import Choice
     from imgfetch.model.request import Settings, SourceOrigin
     from imgfetch.rules.http import urls
 
@@ -23,20 +24,26 @@ ACCEPT_IMAGES = "image/avif,image/webp,image/png,image/jpeg,image/gif,image/*;q=
 def request_fields(
     address: urls.Address,
     settings: Settings,
-    page: str = "",
+    page: ReferringPage = NO_PAGE,
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
     *,
     accept: str = ACCEPT_IMAGES,
 ) -> tuple[tuple[str, str], ...]:
     """Return the fields of a request for `address`, without those that make it conditional.
 
-    `page` is the URL of the page that shows the image, empty if unknown. What the caller gives is sent to
+    `page` shows the image, and says how much of its URL is sent. What the caller gives is sent to
     `source_origin` alone, and to the origins that the caller names. `accept` is that of `accept_of`.
     """
-    page = settings.referer or page
-    referer = referrer(settings.referrer_policy, page, address.url) if page else None
+    named = settings.referer or page.url
+    policy = settings.referrer_policy or page.policy or USUAL_POLICY
+    referer = referrer(policy, named, address.url) if named else None
     given = credentials.given(address, settings, source_origin)
     return _fields(settings.user_agent, accept, referer, given)
+
+
+def page_of(choice: Choice) -> ReferringPage:
+    """Return the page of an image, with the policy of the image's element or of the page."""
+    return ReferringPage(choice.page, choice.source_set.referrer_policy)
 
 
 def accept_of(wanted: Requirements) -> str:

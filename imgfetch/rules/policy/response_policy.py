@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from imgfetch.errors import limit_hint
+from imgfetch.markup import referrer_policy
 from imgfetch.model.image import Defect
 from imgfetch.model.request import NO_SOURCE_ORIGIN, Request
 from imgfetch.model.result import ErrorKind, Failure
@@ -110,7 +111,7 @@ def next_attempt(fetch: Fetch, failed: Failure) -> Fetch:
     return bare._replace(request=bare.request._replace(headers=headers), bypass_caches=True)
 
 
-_ALLOW_DOWNGRADE = "--allow-downgrade follows it"
+ALLOW_DOWNGRADE = "allow_downgrade=True follows it"
 
 _NOT_REQUESTED = {206: "no range was requested", 304: "no condition was sent", 416: "no range was requested"}
 
@@ -179,13 +180,17 @@ def _follow(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> Redi
     if not settings.allow_downgrade and fetch.request.url.startswith("https:") and there.scheme == "http":
         message = f"redirect from https: to {there.shown}, which anyone on the way can read and change"
         rejected = _reject(fetch, ErrorKind.BAD_REDIRECT, message, head)
-        return rejected._replace(failed=rejected.failed._replace(hint=_ALLOW_DOWNGRADE))
+        return rejected._replace(failed=rejected.failed._replace(hint=ALLOW_DOWNGRADE))
     same_origin = isinstance(here, urls.Address) and here.origin == there.origin
     # The caller's fields and credentials belong to the source's own origin. Another origin gets our own
     # fields, and those that the caller named for it.
+    source_origin = fetch.source_origin if same_origin else NO_SOURCE_ORIGIN
+    stated = referrer_policy.of_field(head.fields.get("referrer-policy") or "")  # Referrer Policy, §8.2
+    page = fetch.page._replace(policy=stated) if stated else fetch.page
+    plain = fetch.request.headers
+    if not same_origin or page != fetch.page:
+        plain = request_fields(there, settings, page, source_origin, accept=fetch.accept)
     resource = there.resource(settings.key_ignore)
-    own = fetch.request.headers
-    plain = own if same_origin else request_fields(there, settings, fetch.page, accept=fetch.accept)
     headers = conditional(plain, resource, fetch.entry)
     lifetime = freshness.redirect_lifetime_of(head, fetch.redirect_lifetime, response_time=now)
     if fetch.key.startswith("https:") and fetch.request.url.startswith("http:"):
@@ -196,7 +201,8 @@ def _follow(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> Redi
             unsigned=resource,
             hops=fetch.hops + 1,
             redirect_lifetime=lifetime,
-            source_origin=fetch.source_origin if same_origin else NO_SOURCE_ORIGIN,
+            source_origin=source_origin,
+            page=page,
         )
     )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from imgfetch.errors import wanted_formats
 from imgfetch.model.image import Format
-from imgfetch.model.markup import Candidate, Policy, Source, SourceKind, SourceSet, Viewport
+from imgfetch.model.markup import Candidate, Policy, ReferrerPolicy, Source, SourceKind, SourceSet, Viewport
 from imgfetch.rules.http.urls import without_userinfo
 
 if TYPE_CHECKING:
@@ -148,6 +148,7 @@ def offered(source_set: SourceSet) -> dict[str, Any]:
         {
             "kind": str(source_set.kind),
             "sizes": source_set.sizes or None,
+            "referrer_policy": source_set.referrer_policy and str(source_set.referrer_policy),
             "candidates": _candidates(source_set.candidates),
             "sources": [
                 _bare(
@@ -180,6 +181,9 @@ def source_set_of(members: Mapping[str, Any]) -> SourceSet:
             )
             for source in _objects(members, "sources")
         ),
+        referrer_policy=_one_of(ReferrerPolicy, members["referrer_policy"])
+        if "referrer_policy" in members
+        else None,
     )
 
 
