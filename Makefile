@@ -42,9 +42,11 @@ build/newest/made:
 
 TESTING := pytest hypothesis trustme
 
-# Our choices beside Chromium's on thousands of drawn pages, every disagreement with its seed.
+# Our choices beside Chromium's and Firefox's on thousands of drawn pages, every disagreement with its seed.
 browsers: $(VENV)/dev
 	$(BIN)/python tests/browser/differential.py --cases $(or $(CASES),3000) --seed $(or $(SEED),1)
+	$(BIN)/python tests/browser/differential.py --cases $(or $(CASES),3000) --seed $(or $(SEED),1) --browser firefox \
+		--report build/differential-firefox.json
 
 # Writers, pruners and evictors killed at random instants, everything compared afterwards, and a table.
 # A cache with a million objects: make kills ROUNDS=4 OBJECTS=1000000

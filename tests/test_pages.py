@@ -256,7 +256,8 @@ def test_a_hostile_page_is_chosen_from_whole(markup: str) -> None:
 
 def test_of_a_long_ladder_what_is_at_hand_and_of_equals_the_first_written_is_shown() -> None:
     ladder = ", ".join(f"{width} {width}w" for width in (200, *range(400, 0, -1)))
-    lazy = "".join(f"<img loading=lazy width={width}>" for width in (0, 123, 350, 351, 500))
+    widths = (0, 123, 350, 351, 500)
+    lazy = "".join(f"<img loading=lazy sizes=auto width={width}>" for width in widths)
     markup = f"<img src=300><img src=350><img src=5><picture><source sizes=auto srcset='{ladder}'>{lazy}"
     check(
         markup,
@@ -270,6 +271,164 @@ def test_of_a_long_ladder_what_is_at_hand_and_of_equals_the_first_written_is_sho
         viewport=Viewport(1000, 700),
         browser="firefox",
     )
+
+
+LADDER = ", ".join(f"{width} {width}w" for width in (60, 100, 150, 200, 300, 400, 600, 800, 1000, 1600, 2600))
+TWICE = Viewport(800, 600, dpr=2.0)
+
+
+@pytest.mark.parametrize(
+    ("source", "image", "chromium", "firefox"),
+    [
+        (None, "auto", "400", "400"),
+        (None, "AUTO", "400", "400"),
+        (None, "automobile", "400", "1600"),
+        (None, "auto ,5px", "400", "1600"),
+        (None, " auto", "1600", "1600"),
+        ("auto", "auto", "400", "400"),
+        ("auto, 100px", "auto, 100px", "400", "400"),
+        ("300px", "auto", "600", "400"),
+        ("", "auto", "1600", "400"),
+        ("foo, auto", "auto", "400", "400"),
+        ("auto", "300px", "400", "1600"),
+        ("auto,100px", None, "400", "200"),
+        ("300px", None, "600", "600"),
+    ],
+)
+def test_auto_of_a_lazy_image_counts_for_its_source_as_each_browser_has_it(
+    source: str | None, image: str | None, chromium: str, firefox: str
+) -> None:
+    of_source = "" if source is None else f'sizes="{source}"'
+    of_image = "" if image is None else f'sizes="{image}"'
+    markup = f'<picture><source {of_source} srcset="{LADDER}"><img loading=lazy width=200 {of_image} src=x></picture>'
+    check(markup, chromium, viewport=TWICE)
+    check(markup, firefox, viewport=TWICE, browser="firefox")
+
+
+@pytest.mark.parametrize(
+    ("sizes", "firefox"),
+    [
+        ("auto", "400"),
+        ("AUTO,300px", "400"),
+        (" auto, 300px", "600"),
+        ("auto , 300px", "600"),
+        ("auto ", "1600"),
+        ("au\\74o", "1600"),
+        ("auto/**/, 50px", "100"),
+    ],
+)
+def test_firefox_takes_auto_only_as_it_is_written(sizes: str, firefox: str) -> None:
+    markup = f'<img loading=lazy width=200 sizes="{sizes}" srcset="{LADDER}">'
+    check(markup, "400", viewport=TWICE)
+    check(markup, firefox, viewport=TWICE, browser="firefox")
+
+
+@pytest.mark.parametrize(
+    ("media", "chromium", "firefox"),
+    [
+        ("(max-width: 799.99px)", "y", "n"),
+        ("(max-width: 799.99999px)", "y", "y"),
+        ("(min-width: 800.004px)", "y", "n"),
+        ("(width: 50em)", "y", "y"),
+        ("(min-resolution: 75.6dpcm)", "y", "n"),
+        ("(resolution: 75.59055dpcm)", "y", "y"),
+        ("(aspect-ratio: 1.6/1.2)", "y", "n"),
+        ("(min-aspect-ratio: 4/3)", "y", "y"),
+    ],
+)
+def test_firefox_compares_media_features_exactly(media: str, chromium: str, firefox: str) -> None:
+    markup = f'<picture><source media="{media}" srcset=y><img src=n></picture>'
+    check(markup, chromium, viewport=TWICE)
+    check(markup, firefox, viewport=TWICE, browser="firefox")
+
+
+@pytest.mark.parametrize(
+    ("markup", "chromium", "firefox"),
+    [
+        ("<img sizes=600px srcset='a 0640w, b 100w'>", "a", "b"),
+        ("<img sizes=600px srcset='a 640w 0480h, b 100w'>", "a", "b"),
+        ("<img srcset='a 01x, b 3x'>", "b", "b"),
+        ("<img srcset='a 1.99999999x, b 3x'>", "a", "b"),
+        ("<img sizes=300.004px srcset='a 600w, b 800w'>", "b", "a"),
+        ("<img sizes=300.0085px srcset='a 600w, b 800w'>", "b", "b"),
+    ],
+)
+def test_firefox_counts_widths_in_its_own_way(markup: str, chromium: str, firefox: str) -> None:
+    check(markup, chromium, viewport=TWICE)
+    check(markup, firefox, viewport=TWICE, browser="firefox")
+
+
+def test_a_pixel_of_firefox_is_a_whole_number_of_sixtieths_of_a_css_pixel() -> None:
+    densities = ", ".join(f"{number} {number / 100}x" for number in range(90, 300))
+    for dpr, chromium, firefox in (
+        (1.1, "110", "110"),
+        (1.7, "170", "172"),
+        (2.625, "263", "261"),
+        (1, "100", "100"),
+    ):
+        check(f"<img srcset='{densities}'>", chromium, viewport=Viewport(800, 600, dpr=dpr))
+        check(f"<img srcset='{densities}'>", firefox, viewport=Viewport(800, 600, dpr=dpr), browser="firefox")
+
+
+@pytest.mark.parametrize(
+    "host",
+    ["a*b.test", 'a"b.test', "xn--a.test", "xn--.test", "xn--0.test", "xn--bcher-kva8.test", "é*.test"],
+)
+def test_firefox_shows_nothing_of_a_host_that_is_no_name(host: str) -> None:
+    check(f"<img src='http://{host}/x'>", None, browser="firefox")
+
+
+@pytest.mark.parametrize(
+    "host", ["a!b.test", "a{b.test", "xn--bcher-kva.test", "a.xn--ls8h.test", "xn--zca.test"]
+)
+def test_firefox_shows_what_is_a_name_to_it(host: str) -> None:
+    check(f"<img src='http://{host}/x'>", f"http://{host}/x", browser="firefox")
+
+
+def test_firefox_drops_the_spaces_of_base64_and_the_host_of_a_file() -> None:
+    check(
+        "<img src='data:image/png ; BASE64 , a b%20c#f g'>",
+        "data:image/png;BASE64,ab%20c#fg",
+        browser="firefox",
+    )
+    check("<img src='data:image/png;base64;x=y,a b'>", "data:image/png;base64;x=y,a b", browser="firefox")
+    check("<img src='file://host/x'>", "file:///x", browser="firefox")
+
+
+def test_a_base_moves_no_image_before_it_but_a_lazy_one_of_chromium() -> None:
+    markup = "<img src=a><base><base href=/b/><img src=c>"
+    check(markup, "a", "http://p.test/b/c")
+    check(markup, "a", "http://p.test/b/c", browser="firefox")
+    check("<img loading=lazy src=a><base href=/b/>", "http://p.test/b/a")
+    check("<img loading=lazy src=a><base href=/b/>", "a", browser="firefox")
+
+
+@pytest.mark.parametrize(
+    ("markup", "shown"),
+    [
+        ("<img src=http://a.test/x>", "https://a.test/x"),
+        ("<img src=http://a.test:8080/x>", "https://a.test:8080/x"),
+        ("<img loading=lazy src=HTTP://a.test/x>", "https://a.test/x"),
+        ("<img srcset='' src=http://a.test/x>", "http://a.test/x"),
+        ("<picture><img src=http://a.test/x></picture>", "http://a.test/x"),
+        ("<picture><p><img src=http://a.test/x></picture>", "https://a.test/x"),
+        ("<img src=http://8.8.8.8/x>", "http://8.8.8.8/x"),
+        ("<img src=http://[::1]/x>", "http://[::1]/x"),
+        ("<img src=http://x.localhost:1/x>", "http://x.localhost:1/x"),
+        ("<img src=http://u:p@a.test/x>", "http://u:p@a.test/x"),
+    ],
+)
+def test_chromium_upgrades_an_image_of_a_secure_page(markup: str, shown: str) -> None:
+    assert current_sources(markup, base_url="https://p.test/", viewport=SCREEN) == (shown,)
+    unchanged = current_sources(markup, base_url="http://p.test/", viewport=SCREEN)[0]
+    assert unchanged == shown.replace("https:", "http:")
+
+
+def test_an_empty_preload_of_firefox_is_the_page() -> None:
+    markup = "<link rel=preload as=image href=''><link rel=preload as=image imagesrcset=''>"
+    found = preload_sources(markup, base_url=URL, viewport=SCREEN, browser="firefox")
+    assert found == (URL, None)
+    assert preload_sources(markup, base_url=URL, viewport=SCREEN) == (None, None)
 
 
 @pytest.mark.parametrize(

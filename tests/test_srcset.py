@@ -236,13 +236,15 @@ def test_urls_and_descriptors_are_returned_side_by_side(count: int, descriptor: 
 
 @given(
     st.lists(
-        st.builds(
-            Candidate, st.from_regex(r"[a-z/:.,?&=]*[a-z]", fullmatch=True).filter(lambda url: url[0] != ",")
+        st.from_regex(r"[a-z/:.,?&=]*[a-z]", fullmatch=True)
+        .filter(lambda url: url[0] != ",")
+        .map(lambda url: Candidate(url))
+        | st.tuples(st.integers(1, 2**31 - 1), st.none() | st.integers(1, 2**31 - 1)).map(
+            lambda sizes: Candidate("a,b", *sizes)
         )
-        | st.builds(
-            Candidate, st.just("a,b"), st.integers(1, 2**31 - 1), st.none() | st.integers(1, 2**31 - 1)
+        | st.floats(0, allow_infinity=False, allow_nan=False).map(
+            lambda density: Candidate("/c", density=density)
         )
-        | st.builds(Candidate, st.just("/c"), density=st.floats(0, allow_infinity=False, allow_nan=False))
     )
 )
 def test_candidates_written_out_are_read_back(candidates: list[Candidate]) -> None:

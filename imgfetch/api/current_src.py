@@ -8,6 +8,8 @@ the page, `rules.image.browser` chooses.
 
 from __future__ import annotations
 
+import math
+import re
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
@@ -17,7 +19,7 @@ from imgfetch.markup import media, urls
 from imgfetch.markup.encoding import read_text
 from imgfetch.markup.page import links
 from imgfetch.markup.page.html import read_page
-from imgfetch.markup.sizes import layout_width, may_contain_auto, source_size
+from imgfetch.markup.sizes import allows_auto, layout_width, may_contain_auto, source_size
 from imgfetch.markup.srcset import urls_and_descriptors
 from imgfetch.model.markup import Browser
 from imgfetch.rules.image import browser as rule
@@ -51,9 +53,13 @@ def current_sources(
     browser = member(Browser, browser)
     text, page_encoding = read_text(html, content_type)
     page = read_page(text, scripting=scripting)
+    loaded: set[str] | None = set() if memory_cache else None
     base = urls.base_url(page.base, base_url, browser=browser)
-    screen = _Screen(viewport, browser, base, page_encoding, memory_cache=memory_cache)
-    return tuple(screen.show(image) for image in page.images)
+    before_base = _Screen(viewport, browser, base_url, page_encoding, document=base_url, loaded=loaded)
+    screen = _Screen(viewport, browser, base, page_encoding, document=base_url, loaded=loaded)
+    return tuple(
+        (screen if _is_moved_by_base(image, browser) else before_base).show(image) for image in page.images
+    )
 
 
 def preload_sources(
@@ -69,8 +75,9 @@ def preload_sources(
     browser = member(Browser, browser)
     text, page_encoding = read_text(html, content_type)
     page = read_page(text)
-    in_header = _Screen(viewport, browser, base_url, "utf-8")
-    in_page = _Screen(viewport, browser, urls.base_url(page.base, base_url, browser=browser), page_encoding)
+    base = urls.base_url(page.base, base_url, browser=browser)
+    in_header = _Screen(viewport, browser, base_url, "utf-8", document=base_url)
+    in_page = _Screen(viewport, browser, base, page_encoding, document=base_url)
     header_links = (link for value in link_headers for link in links.parse_link_header(value))
     loads = [in_header.preload(link) for link in header_links if _is_image_preload(link)]
     loads += [in_page.preload(link) for link in page.links if _is_image_preload(link)]
@@ -84,6 +91,18 @@ def source_set(
     return rule.normalise(
         *urls_and_descriptors(srcset), source_size(sizes, viewport), src=src.strip(_HTML_SPACE)
     )
+
+
+def _is_moved_by_base(image: Image, browser: str) -> bool:
+    """Return False for an image that was resolved before its `<base>` was read.
+
+    Chromium resolves a lazy image later.
+    """
+    return image.after_base or (browser == "chromium" and _is_lazy(image.attr))
+
+
+def _is_lazy(attr: Attr) -> bool:
+    return (attr("loading") or "").lower() == "lazy"
 
 
 def _is_image_preload(link: Link) -> bool:
@@ -135,42 +154,52 @@ class _Screen:
         base: str | None,
         encoding: str,
         *,
-        memory_cache: bool = False,
+        document: str,
+        loaded: set[str] | None = None,
     ) -> None:
+        """Resolve relative URLs against `base`; add what the page loads to `loaded`, the memory cache."""
+        if browser == "firefox":
+            viewport = viewport._replace(dpr=_dpr_of_firefox(viewport.dpr))
         self._viewport = viewport
         self._browser = browser
         self._base = base
         self._encoding = encoding
-        self._memory_cache = memory_cache
-        self._loaded: set[str] = set()
+        self._has_memory_cache = loaded is not None
+        self._loaded: set[str] = set() if loaded is None else loaded
+        self._is_secure = document[:6].lower() == "https:"
+        self._double = browser == "firefox"
         # Elements of a page repeat conditions, so each screen caches its answers; a cache that outlasts it
         # would have to hash the whole viewport.
-        self._size = lru_cache(maxsize=256)(partial(source_size, viewport=viewport, browser=browser))
+        self._size = lru_cache(maxsize=256)(self._source_size)
         self._matches = lru_cache(maxsize=256)(partial(media.matches, viewport=viewport, browser=browser))
         self._matching: dict[int, _MatchingSource | None] = {}
 
     def show(self, image: Image) -> str | None:
+        """Return the URL that is shown of an image, and take it for loaded."""
         attr = image.attr
-        lazy = (attr("loading") or "").lower() == "lazy"
+        lazy = _is_lazy(attr)
+        sizes = attr("sizes") or ""
         matching = self._matching_source(image) if image.before else None
         if matching is not None:
-            auto = lazy and matching.is_auto
-            size = layout_width(attr, matching.attr, self._viewport) if auto else matching.size
+            auto = lazy and self._is_auto_for(matching, sizes)
+            size = self._layout_width(attr, matching.attr) if auto else matching.size
             return self._load(self._chosen_of(matching, size), lazy=lazy)
-        sizes = attr("sizes") or ""
-        auto = lazy and may_contain_auto(sizes)
-        width = layout_width(attr, None, self._viewport) if auto else None
+        auto = lazy and (allows_auto(sizes, "firefox") if self._double else may_contain_auto(sizes))
+        width = self._layout_width(attr, None) if auto else None
         src = self._default(attr("src") or "")
-        urls = self._ranked(urls_and_descriptors(attr("srcset") or ""), sizes, auto_width=width, src=src)
-        return self._load(self._select(urls), lazy=lazy)
+        steps = urls_and_descriptors(attr("srcset") or "", browser=self._browser)
+        chosen = self._select(self._ranked(steps, sizes, auto_width=width, src=src))
+        may_upgrade = not image.in_picture and attr("srcset") is None
+        return self._load(chosen, lazy=lazy, may_upgrade=may_upgrade)
 
     def preload(self, link: Link) -> str | None:
         if not (rule.can_show(link.type, self._browser) and self._holds(link.media)):
             return None
-        urls = self._ranked(
-            urls_and_descriptors(link.imagesrcset or ""), link.imagesizes or "", src=link.href or ""
-        )
-        return self._load(self._select(urls))
+        steps = urls_and_descriptors(link.imagesrcset or "", browser=self._browser)
+        chosen = self._select(self._ranked(steps, link.imagesizes or "", src=link.href or ""))
+        if chosen is None and self._browser == "firefox":
+            chosen = link.href  # an empty one is the URL of the page
+        return self._load(chosen, may_upgrade=True)
 
     def _ranked(
         self,
@@ -181,7 +210,7 @@ class _Screen:
         src: str = "",
     ) -> list[str]:
         size = self._size(sizes, auto_width=auto_width)
-        return rule.rank(*steps, size, self._viewport.dpr, src=src)
+        return rule.rank(*steps, size, self._viewport.dpr, src=src, double=self._double)
 
     def _matching_source(self, image: Image) -> _MatchingSource | None:
         """Return the source that matches in the picture of an image, if it comes before the image.
@@ -198,12 +227,28 @@ class _Screen:
         for position, attr in enumerate(sources):
             if not (rule.can_show(attr("type"), self._browser) and self._holds(attr("media"))):
                 continue
-            urls, descriptors = urls_and_descriptors(attr("srcset") or "")
+            urls, descriptors = urls_and_descriptors(attr("srcset") or "", browser=self._browser)
             if urls:
                 sizes = attr("sizes") or ""
                 size = self._size(sizes, auto_width=None)
                 return _MatchingSource(position, attr, (urls, descriptors), size, self._is_auto(sizes))
         return None
+
+    def _source_size(self, sizes: str, *, auto_width: float | None) -> float:
+        size = source_size(sizes, self._viewport, auto_width=auto_width, browser=self._browser)
+        return _in_app_units(size) if self._double else size
+
+    def _layout_width(self, image: Attr, source: Attr | None) -> float:
+        return layout_width(image, source, self._viewport)
+
+    def _is_auto_for(self, matching: _MatchingSource, sizes: str) -> bool:
+        """Return whether a lazy image with these `sizes` takes its layout width for a source.
+
+        In Firefox the image alone decides; in Chromium its `sizes` count where the source has none.
+        """
+        if self._double or matching.attr("sizes") is None:
+            return allows_auto(sizes, self._browser)
+        return matching.is_auto
 
     def _is_auto(self, sizes: str) -> bool:
         """Return whether `auto` decides where it is allowed: no other length is negative."""
@@ -215,7 +260,7 @@ class _Screen:
             return self._select(self._decisive(matching, size))
         ranked = matching.ranked.get(size)
         if ranked is None:
-            ranked = _Ranked(rule.rank(*matching.candidates, size, self._viewport.dpr))
+            ranked = _Ranked(rule.rank(*matching.candidates, size, self._viewport.dpr, double=self._double))
             matching.ranked[size] = ranked
         if ranked.loaded != len(self._loaded):
             ranked.loaded, ranked.chosen = len(self._loaded), self._select(ranked.urls)
@@ -229,17 +274,19 @@ class _Screen:
         is the same, unless widths and densities are mixed and a loaded candidate equals another in density.
         """
         urls, descriptors = matching.candidates
-        matching.by_density = matching.by_density or rule.rungs(descriptors)
+        matching.by_density = matching.by_density or rule.rungs(descriptors, double=self._double)
         if matching.loaded != len(self._loaded):
             matching.loaded = len(self._loaded)
             densest_loaded = (self._densest_loaded(positions, urls) for positions in matching.by_density)
             matching.decisive = {*map(min, matching.by_density), *densest_loaded}
         lowest = (
-            rule.lowest(positions, descriptors, size, self._viewport.dpr) for positions in matching.by_density
+            rule.lowest(positions, descriptors, size, self._viewport.dpr, double=self._double)
+            for positions in matching.by_density
         )
         few = sorted(matching.decisive.union(lowest))
         chosen_from = tuple(descriptors[position] for position in few)
-        return rule.rank([urls[position] for position in few], chosen_from, size, self._viewport.dpr)
+        few_urls = [urls[position] for position in few]
+        return rule.rank(few_urls, chosen_from, size, self._viewport.dpr, double=self._double)
 
     def _densest_loaded(self, positions: list[int], urls: Sequence[str]) -> int:
         """Return the position of the densest loaded candidate; without one, that of the sparsest."""
@@ -249,9 +296,11 @@ class _Screen:
             (position for position in reversed(positions) if self._is_loaded(urls[position])), positions[0]
         )
 
-    def _load(self, chosen: str | None, *, lazy: bool = False) -> str | None:
+    def _load(self, chosen: str | None, *, lazy: bool = False, may_upgrade: bool = False) -> str | None:
         shown = None if chosen is None else self._shown(chosen)
-        if self._memory_cache and shown is not None and not lazy:
+        if may_upgrade and shown is not None and self._is_secure and self._browser == "chromium":
+            shown = _upgraded(shown)
+        if self._has_memory_cache and shown is not None and not lazy:
             self._loaded.add(_without_fragment(shown))
         return shown
 
@@ -283,6 +332,34 @@ class _Screen:
         if plain is not None:  # no browser does anything else with it
             return plain
         return urls.current_src(url, self._base, encoding=self._encoding, browser=self._browser)
+
+
+def _upgraded(url: str) -> str:
+    """Return the secure URL that Chromium loads in an https page in place of an http one.
+
+    Images of `srcset` and `picture` stay as they are, as do addresses and this machine (Mixed Content §4.1).
+    """
+    found = _UPGRADABLE.match(url)
+    return url if found is None else "https" + url[4:]
+
+
+_UPGRADABLE = re.compile(
+    r"http://(?!\[|(?:[\w-]++\.)*+localhost(?:[:/]|\Z)|[0-9.]++(?:[:/]|\Z))[^/?#@]*+(?:[/?#]|\Z)"
+)
+
+
+def _dpr_of_firefox(dpr: float) -> float:
+    """Return the pixel ratio of Firefox, where a pixel of the screen is a whole number of app units."""
+    return _APP_UNITS / max(1, math.floor(_APP_UNITS / dpr + 0.5))
+
+
+def _in_app_units(size: float) -> float:
+    """Round a length in CSS pixels to app units."""
+    return math.floor(size * _APP_UNITS + 0.5) / _APP_UNITS
+
+
+_APP_UNITS = 60
+"""App units of a CSS pixel: Firefox counts lengths in them."""
 
 
 def _without_fragment(url: str) -> str:

@@ -3,7 +3,8 @@
     `width`, `min-width: 600px`, `400px <= width < 600px`, `hover: none` ─▶ true, false, or unknown
 
 Where browsers differ from the standard, Chromium decides: it does not know the resolution `infinite`, it
-compares lengths to a 64th of a pixel, and its screen is as large as the window.
+compares lengths to a 64th of a pixel, and its screen is as large as the window. Firefox compares numbers of
+single precision, and allows nothing between them.
 """
 
 from __future__ import annotations
@@ -121,6 +122,8 @@ class Window:
         bound = self._quantity(value)
         if bound is None or (bound.measure != "length" and bound != Quantity(0.0)):
             return None
+        if self._is_firefox:
+            return _compare(_single(actual), comparison, _single(bound.number))
         return _compare(actual, comparison, bound.number, slack=1 / 64)
 
     def _ratio(self, comparison: str, value: Sequence[Token]) -> bool | None:
@@ -133,6 +136,8 @@ class Window:
         if numerator == denominator == 0:
             numerator = 1.0  # 0/0 stands for an infinite ratio, as 1/0 does
         width, height = int(self._viewport.width), int(self._viewport.height)
+        if self._is_firefox:
+            return _compare(width * _single(denominator), comparison, height * _single(numerator))
         return _compare(width * denominator, comparison, height * numerator, slack=1 / 64)
 
     def _resolution(self, comparison: str, value: Sequence[Token]) -> bool | None:
@@ -140,7 +145,9 @@ class Window:
         if bound is None or bound.measure != "resolution" or bound.number < 0:
             return None
         actual, limit = _single(self._viewport.dpr), _single(bound.number)
-        if value[0].text == "dpcm":  # whole dots in a centimetre are seldom whole dots in a pixel
+        if (
+            value[0].text == "dpcm" and not self._is_firefox
+        ):  # whole dots in a centimetre are seldom whole dots in a pixel
             actual, limit = (math.floor(0.5 + 100 * number) / 100 for number in (actual, limit))
         return _compare(actual, comparison, limit)
 

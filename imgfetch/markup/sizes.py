@@ -48,6 +48,15 @@ def sizes_problems(sizes: str) -> tuple[Problem, ...]:
     return find(sizes)
 
 
+def allows_auto(sizes: str, browser: str) -> bool:
+    """Return whether a lazy image with these `sizes` takes its layout width for those of a source too.
+
+    The standard and Firefox want `auto` alone or before a comma (HTML §4.8.4.2.2), Chromium the letters.
+    """
+    pattern = _IS_AUTO if browser == "firefox" else _STARTS_WITH_AUTO
+    return pattern.match(sizes) is not None
+
+
 def may_contain_auto(sizes: str | None) -> bool:
     """Return False if `sizes` certainly has no `auto`, plain or escaped: then no layout width is needed."""
     return sizes is not None and ("auto" in sizes.lower() or "\\" in sizes)
@@ -117,7 +126,7 @@ def layout_width(image: Attr, source: Attr | None, viewport: Viewport) -> float:
     if width is None:
         width = _dimension(attribute, viewport)
     if width is None:
-        width = _INTRINSIC_WIDTH if _BEGINS_WITH_AUTO.match(image("sizes") or "") else 0.0
+        width = _INTRINSIC_WIDTH if _IS_AUTO.match(image("sizes") or "") else 0.0
     upper = _css_length(styles.get("max-width"), viewport)
     lower = _css_length(styles.get("min-width"), viewport)
     width = width if upper is None else min(width, upper)
@@ -155,7 +164,8 @@ _DIMENSION = re.compile(r"[ \t\n\f\r]*+\+?([0-9]++(?:\.[0-9]++)?)(%?)")
 _MAX_DIGITS = 30
 """Digits of a number that are read: more change no pixel, and could overflow."""
 
-_BEGINS_WITH_AUTO = re.compile(r"auto(?:,|\Z)", re.IGNORECASE)
+_IS_AUTO = re.compile(r"auto(?:,|\Z)", re.IGNORECASE)
+_STARTS_WITH_AUTO = re.compile("auto", re.IGNORECASE)
 _INTRINSIC_WIDTH = 300.0
 """Pixels of `contain-intrinsic-size` if `sizes` begins with `auto` (HTML §15.4.3); else the width is 0."""
 _MAX_WIDTH = float(2**25)

@@ -55,6 +55,9 @@ _VALID = re.compile(
     re.VERBOSE,
 )
 
+_BEGINS_WITH_ZERO = re.compile(rf"(?:\A|[{_SPACE}])0[0-9]*+[wh](?:[{_SPACE}]|\Z)")
+"""A width or a height such as `0640w`, which is none in Firefox."""
+
 _WIDEST = 2**31 - 1
 """Pixels of the largest width or height: Chromium, Firefox and WebKit drop a larger one."""
 
@@ -74,9 +77,14 @@ def read_srcset(text: str) -> tuple[tuple[Candidate, ...], tuple[Problem, ...]]:
     return tuple(starmap(Candidate, accepted)), tuple(problems)
 
 
-def urls_and_descriptors(text: str) -> tuple[Sequence[str], Descriptors]:
-    """Return the URLs of the candidates that `parse_srcset` returns, and their descriptors."""
+def urls_and_descriptors(text: str, *, browser: str = "chromium") -> tuple[Sequence[str], Descriptors]:
+    """Return the URLs of the candidates that `parse_srcset` returns, and their descriptors.
+
+    Firefox drops candidates with a width or a height that begins with a zero.
+    """
     found = _CANDIDATE.findall(text)
+    if browser == "firefox":
+        found = [each for each in found if not _BEGINS_WITH_ZERO.search(each[3])]
     if 0 < len(found) <= _MAX_CACHED:
         urls, widths, densities, _ = zip(*found, strict=True)
         usual = _usual_descriptors(widths, densities)

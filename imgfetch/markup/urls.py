@@ -161,8 +161,10 @@ def current_src(
 
     Chromium returns a URL that it cannot parse, or refuses to load, as it was written.
     """
-    if browser != "chromium":
-        return _with_its_last_space(url, _resolve_by_standard(url, base or "", encoding))
+    if browser == "firefox":
+        url = _without_space_in_base64(url)
+        resolved = _with_its_last_space(url, _resolve_by_standard(url, base or "", encoding))
+        return None if resolved is None else _parsed_by_firefox(resolved)
     absolute = _ABSOLUTE.match(url)
     if not url.strip(_BLANK) or (base is None and not absolute):
         return None
@@ -173,6 +175,40 @@ def current_src(
     if _NOT_LOADED.match(resolved):
         return url
     return resolved
+
+
+def _without_space_in_base64(url: str) -> str:
+    return "".join(url.split()) if _BASE64.match(url) else url
+
+
+def _parsed_by_firefox(url: str) -> str | None:
+    """Return a URL as Firefox parses it: without the host of a file; None for a host that it refuses."""
+    if url.startswith("file://"):
+        return "file://" + url[url.find("/", 7) :]
+    odd = _ODD_HOST.match(url)
+    if odd is None:
+        return url
+    labels = odd[1].split(".")
+    return url if all(_is_host_of_firefox(label) for label in labels) else None
+
+
+def _is_host_of_firefox(label: str) -> bool:
+    """Return False for a label with `*` or `"`, or with Punycode that stands for no name (UTS 46 §4)."""
+    if not label.startswith("xn--"):
+        return not _NOT_IN_HOSTS.search(label)
+    import idna
+
+    try:
+        name = label[4:].encode("ascii").decode("punycode")
+        is_name = not name.isascii() and idna.uts46_remap(name, std3_rules=False) == name
+        return is_name and not _NOT_IN_HOSTS.search(name)
+    except (UnicodeError, idna.IDNAError):
+        return False
+
+
+_BASE64 = re.compile(r"[\x00-\x20]*+data:[^,]*;\s*+base64\s*+,", re.IGNORECASE)
+_ODD_HOST = re.compile(r'https?://(?=[^/?#]*(?:[*"]|xn--))(?:[^/?#@]*+@)?([^/?#:]*+)')
+_NOT_IN_HOSTS = re.compile(r'[*"]')
 
 
 def _escaped_as_chromium_does(url: str) -> str:

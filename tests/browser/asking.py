@@ -10,13 +10,15 @@ import re
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from chromium import Chromium, Environment
+from showing import Environment
 from vectors import NOTHING, Row, document, known_if_true
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from playwright.sync_api import Page
+
+    from chromium import Chromium
 
 HOST = "http://wpt.test"
 MATCHES = "queries => queries.map(query => matchMedia(query).matches)"

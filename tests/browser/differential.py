@@ -1,8 +1,8 @@
-"""Our choice beside Chromium's, page by page.
+"""Our choice beside a browser's, page by page.
 
-    seeds ─▶ drawn cases ─▶ shown by Chromium, read by us ─▶ Verdict each ─▶ a report by feature
+    seeds ─▶ drawn cases ─▶ shown by Chromium or Firefox, read by us ─▶ Verdict each ─▶ a report by feature
 
-Run as a script for a long comparison: `python tests/browser/differential.py --cases 3000 --seed 1`.
+Run as a script for a long comparison: `python tests/browser/differential.py --cases 3000 --browser firefox`.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from chromium import chromium
 from drawing import draw
 from imgfetch.api.current_src import current_sources, preload_sources
 from imgfetch.model.markup import Viewport
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from contextlib import AbstractContextManager
 
-    from chromium import Chromium
     from drawing import Case
+    from showing import Shows
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,16 +43,20 @@ class Verdict:
         return self.ours == self.theirs
 
 
-def compare(browser: Chromium, seeds: Iterable[int]) -> Iterator[Verdict]:
+def compare(browser: Shows, seeds: Iterable[int]) -> Iterator[Verdict]:
     """What both make of every image of every case."""
     for seed in seeds:
         case = draw(seed)
         seen = browser.show(case.page, case.base_url, case.environment, content_type=case.content_type)
         if case.feature == "preload":
-            yield from _preloads(case, seen.requested)
+            yield from _preloads(case, seen.requested, browser.name)
             continue
         ours = current_sources(
-            case.page, base_url=case.base_url, viewport=viewport(case), content_type=case.content_type
+            case.page,
+            base_url=case.base_url,
+            viewport=viewport(case),
+            content_type=case.content_type,
+            browser=browser.name,
         )
         if len(ours) != len(seen.current_sources):
             yield Verdict(seed, f"{case.feature}: count", -1, str(len(ours)), str(len(seen.current_sources)))
@@ -60,10 +64,10 @@ def compare(browser: Chromium, seeds: Iterable[int]) -> Iterator[Verdict]:
             yield Verdict(seed, case.feature, index, mine, theirs)
 
 
-def _preloads(case: Case, requested: tuple[str, ...]) -> Iterator[Verdict]:
+def _preloads(case: Case, requested: tuple[str, ...], browser: str) -> Iterator[Verdict]:
     """A page of preloads only: what we say is loaded is asked for, and nothing else is."""
-    ours = preload_sources(case.page, base_url=case.base_url, viewport=viewport(case))
-    asked = {url for url in requested if not url.startswith("data:")}
+    ours = preload_sources(case.page, base_url=case.base_url, viewport=viewport(case), browser=browser)
+    asked = {url for url in requested if not url.startswith("data:") and not url.endswith("/favicon.ico")}
     said = [url for url in ours if url is not None]
     for index, url in enumerate(said):
         yield Verdict(case.seed, case.feature, index, url, url if url in asked else None)
@@ -77,22 +81,34 @@ def viewport(case: Case) -> Viewport:
     return Viewport(screen.width, screen.height, dpr=screen.dpr, color_scheme=screen.color_scheme)
 
 
+def started(name: str) -> AbstractContextManager[Shows]:
+    """Start the browser of a name."""
+    if name == "firefox":
+        from firefox import firefox
+
+        return firefox()
+    from chromium import chromium
+
+    return chromium()
+
+
 def main(arguments: list[str]) -> int:
     """Compare, print agreement by feature, and write every disagreement with its seed to a file."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--cases", type=int, default=1000)
     parser.add_argument("--seed", type=int, default=1, help="the first; the others follow it")
     parser.add_argument("--report", type=Path, default=Path("build/differential.json"))
+    parser.add_argument("--browser", choices=("chromium", "firefox"), default="chromium")
     options = parser.parse_args(arguments)
     seeds = range(options.seed, options.seed + options.cases)
-    with chromium() as browser:
+    with started(options.browser) as browser:
         version = browser.version
         verdicts = list(compare(browser, seeds))
     differing = [verdict for verdict in verdicts if not verdict.agreed]
     images = Counter(verdict.feature for verdict in verdicts)
     wrong = Counter(verdict.feature for verdict in differing)
     out = sys.stdout.write
-    out(f"Chromium {version}, seeds {seeds.start} to {seeds.stop - 1}\n")
+    out(f"{options.browser} {version}, seeds {seeds.start} to {seeds.stop - 1}\n")
     for feature, count in sorted(images.items()):
         out(f"{feature:20} {count - wrong[feature]:6} of {count:6}\n")
     out(f"{'in all':20} {len(verdicts) - len(differing):6} of {len(verdicts):6}\n")
@@ -100,7 +116,7 @@ def main(arguments: list[str]) -> int:
     options.report.write_text(
         json.dumps(
             {
-                "chromium": version,
+                options.browser: version,
                 "seeds": [seeds.start, seeds.stop - 1],
                 "images": len(verdicts),
                 "agreed": len(verdicts) - len(differing),

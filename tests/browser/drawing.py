@@ -14,7 +14,7 @@ import random
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from chromium import Environment
+from showing import Environment
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -29,6 +29,10 @@ class Image(NamedTuple):
     """The `<source>` children of its picture, before and after it."""
     before: int
     """The number of sources before it: only these can be chosen in its place."""
+    in_picture: bool = False
+    """True for the child of a `<picture>`, with sources or without."""
+    after_base: bool = True
+    """False where the `<base>` that has a `href` comes later: its URLs were resolved before that."""
 
 
 class Link(NamedTuple):
@@ -67,18 +71,24 @@ def read_page(markup: str, *, scripting: bool = True) -> Page:
     # The images of a picture share one list of sources: a thousand images among a thousand sources are two
     # thousand objects, not a million.
     pictures: dict[turbohtml.Node | None, list[Attr]] = {}
-    for element in document.select("img, picture > source, link"):  # find_all takes three times as long
+    base = base_element(document)
+    after_base = base is None
+    for element in document.select("img, picture > source, link, base"):  # find_all takes thrice as long
         if element.namespace is not Namespace.HTML:  # <svg><source> is another element
             continue
         match element.tag:
             case "img":
                 sources = pictures.get(element.parent, ())
-                images.append(Image(element.attr, sources, len(sources)))
+                in_picture = getattr(element.parent, "tag", "") == "picture"
+                images.append(Image(element.attr, sources, len(sources), in_picture, after_base))
+            case "base":
+                after_base = after_base or element == base
             case "source":
                 pictures.setdefault(element.parent, []).append(element.attr)
             case _:
                 links.append(Link._make(map(element.attr, _LINK_ATTRIBUTES)))
-    return Page(base_href(document), tuple(images), tuple(links))
+    href = None if base is None else base.attr("href")
+    return Page(href, tuple(images), tuple(links))
 
 
 def metas(markup: str) -> tuple[tuple[str, str], ...]:
@@ -105,14 +115,8 @@ def parse(markup: str, *, scripting: bool = True) -> turbohtml.Document:
     return document
 
 
-def base_href(document: turbohtml.Document) -> str | None:
-    """Return the `href` of the first `<base>` that has one; the others have no effect (HTML §4.2.3)."""
-    element = base_element(document)
-    return None if element is None else element.attr("href")
-
-
 def base_element(document: turbohtml.Document) -> turbohtml.Element | None:
-    """Return the first `<base>` that has a `href`."""
+    """Return the first `<base>` that has a `href`; the others have no effect (HTML §4.2.3)."""
     for element in document.find_all("base"):
         if element.attr("href") is not None and element.namespace.name == "HTML":
             return element

@@ -2,7 +2,7 @@
 
     candidates ─▶ densities, without duplicates ─▶ rank: the selected one, and those that may replace it
 
-Densities are single precision floats, as in browsers: 1.00000001x is 1x.
+Densities are floats of single precision, as in Chromium: 1.00000001x is 1x. In Firefox they are `double`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ _SHOWN_BY_BOTH = frozenset(
     )
 )  # fmt: skip
 _SHOWN_BY_CHROMIUM = _SHOWN_BY_BOTH | {"image/jxl", "image/x-xbitmap"}
-_SHOWN_BY_FIREFOX = _SHOWN_BY_BOTH | {"image/vnd.mozilla.apng", "image/x-ms-bmp", "image/icon"}
+_SHOWN_BY_FIREFOX = _SHOWN_BY_BOTH | {"image/x-ms-bmp", "image/icon"}
+_SPACES = str.maketrans("", "", " \t\n\f\r")
 
 _SINGLE = struct.Struct("f")
 
@@ -48,7 +49,13 @@ def normalise(
 
 
 def rank(
-    urls: Sequence[str], descriptors: Descriptors, source_size: float, dpr: float, *, src: str = ""
+    urls: Sequence[str],
+    descriptors: Descriptors,
+    source_size: float,
+    dpr: float,
+    *,
+    src: str = "",
+    double: bool = False,
 ) -> list[str]:
     """Return the URLs that a browser may show; an empty list without candidates.
 
@@ -57,53 +64,65 @@ def rank(
     """
     ranks = _ranks if len(descriptors) <= _MOST_CACHED else _ranks.__wrapped__
     every = (*urls, src) if src else urls
-    return [every[position] for position in ranks(descriptors, source_size, dpr, bool(src))]
+    return [every[position] for position in ranks(descriptors, source_size, dpr, bool(src), double)]
 
 
 @lru_cache(maxsize=1024)
-def _ranks(descriptors: Descriptors, source_size: float, dpr: float, has_src: bool) -> tuple[int, ...]:
+def _ranks(
+    descriptors: Descriptors, source_size: float, dpr: float, has_src: bool, double: bool
+) -> tuple[int, ...]:
     """Return the positions of the candidates that `rank` returns."""
-    positions = _positions(descriptors, source_size, has_src)
+    positions = _positions(descriptors, source_size, has_src, double)
     wanted = single(dpr)
     covering = sorted((number for number in positions if number >= wanted), reverse=True)
     return tuple(positions[number] for number in covering or sorted(positions)[-1:])
 
 
-def _positions(descriptors: Descriptors, source_size: float, has_src: bool) -> dict[float, int]:
+def _positions(
+    descriptors: Descriptors, source_size: float, has_src: bool, double: bool = False
+) -> dict[float, int]:
     """Map each density to the position of its first candidate; `src` comes after all others."""
     positions: dict[float, int] = {}
     for position, (width, written) in enumerate(descriptors):
-        positions.setdefault(density(width, written, source_size), position)
+        positions.setdefault(density(width, written, source_size, double), position)
     if has_src and all(width is None for width, _ in descriptors):
         positions.setdefault(1.0, len(descriptors))
     return positions
 
 
-def rungs(descriptors: Descriptors) -> tuple[list[int], ...]:
+def rungs(descriptors: Descriptors, *, double: bool = False) -> tuple[list[int], ...]:
     """Return the positions of the candidates with a width, and of those without, by ascending density.
 
     The order holds for every source size.
     """
     kinds: tuple[dict[float, int], dict[float, int]] = {}, {}
     for position, (width, written) in enumerate(descriptors):
-        kinds[width is None].setdefault(density(width, written, 1.0), position)
+        kinds[width is None].setdefault(density(width, written, 1.0, double), position)
     return tuple([positions[number] for number in sorted(positions)] for positions in kinds if positions)
 
 
-def lowest(rung: Sequence[int], descriptors: Descriptors, source_size: float, dpr: float) -> int:
+def lowest(
+    rung: Sequence[int], descriptors: Descriptors, source_size: float, dpr: float, *, double: bool = False
+) -> int:
     """Return the position of the lowest density of one kind that covers `dpr`, else of the highest.
 
     Time is logarithmic in the number of candidates.
     """
-    at = bisect_left(rung, single(dpr), key=lambda position: density(*descriptors[position], source_size))
+
+    def density_of(position: int) -> float:
+        return density(*descriptors[position], source_size, double)
+
+    at = bisect_left(rung, single(dpr), key=density_of)
     return rung[min(at, len(rung) - 1)]
 
 
 @lru_cache(maxsize=4096)  # the images of a page have the same few widths
-def density(width: int | None, written: float | None, source_size: float) -> float:
+def density(width: int | None, written: float | None, source_size: float, double: bool = False) -> float:
     """Return the density of a candidate by its descriptors: a `width`, a density as `written`, or neither."""
     if width is None:
-        return 1.0 if written is None else single(written)
+        return 1.0 if written is None else written if double else single(written)
+    if double:
+        return width / source_size if source_size else float("inf")
     size = single(source_size)
     return single(single(width) / size) if size else float("inf")
 
@@ -111,12 +130,14 @@ def density(width: int | None, written: float | None, source_size: float) -> flo
 def can_show(media_type: str | None, browser: str = "chromium") -> bool:
     """Return True if a browser selects a `<source>` of this `type`, or one without a type.
 
-    Parameters of the media type are ignored (HTML §4.8.4.3.8).
+    Parameters of the media type are ignored (HTML §4.8.4.3.8). Firefox ignores spaces too.
     """
     shown = _SHOWN_BY_FIREFOX if browser == "firefox" else _SHOWN_BY_CHROMIUM
     if not media_type or media_type in shown:
         return True
     essence = media_type.partition(";")[0].strip(" \t\n\v\f\r").lower()
+    if browser == "firefox":
+        essence = essence.translate(_SPACES)
     return not essence or essence in shown
 
 
