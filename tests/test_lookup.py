@@ -32,7 +32,7 @@ from imgfetch.system.clock import SystemClock
 from keeping import digest, facts, keep_proved, written
 
 if TYPE_CHECKING:
-    from imgfetch.api.jobs import Choosing
+    from imgfetch.api.selection.choosing import Choosing
     from keeping import Cache
 
 T = 1_700_000_000.0

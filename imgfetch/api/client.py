@@ -43,10 +43,11 @@ if TYPE_CHECKING:
     from pathlib import Path
     from types import TracebackType
 
-    from imgfetch.api.jobs import Choosing, Job
+    from imgfetch.api.jobs import Job
     from imgfetch.api.lock import Lock
     from imgfetch.api.results import Image
     from imgfetch.api.runtime import Runtime
+    from imgfetch.api.selection.choosing import Choosing
     from imgfetch.api.sources import Source
     from imgfetch.engine.engine import Engine
     from imgfetch.engine.events import Event

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Collection
     from pathlib import Path
 
-    from imgfetch.api.jobs import Choosing
     from imgfetch.api.results import Image
+    from imgfetch.api.selection.choosing import Choosing
     from imgfetch.api.sources import Source
     from imgfetch.model.image import Format
     from imgfetch.model.markup import Viewport

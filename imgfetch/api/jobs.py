@@ -6,15 +6,19 @@ source ─▶ read ─▶ choose ─▶ Job, one for each image that the source 
 from __future__ import annotations
 
 import re
+from collections import Counter
 from itertools import chain, islice
-from typing import TYPE_CHECKING, NamedTuple, TypedDict, Unpack
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Unpack
 
-from imgfetch.api.images import choose, each_image, weigh
+from imgfetch.api.images import each_image
 from imgfetch.api.normalize import spelled
 from imgfetch.api.results import Image
-from imgfetch.api.sources import label, name_of, read_source
-from imgfetch.errors import ImgfetchError, InputError, PolicyError, wanted_formats
-from imgfetch.model.markup import Candidate, Choice, Policy, SourceKind, SourceSet
+from imgfetch.api.selection.choosing import KEYWORDS, Choosing, choice_or_failure, renditions_of
+from imgfetch.api.sources import Files, Offer, label, name_of, read_source
+from imgfetch.engine.events import FolderRead
+from imgfetch.errors import ImgfetchError, InputError, PolicyError
+from imgfetch.model.markup import Candidate, Choice, SourceKind, SourceSet
 from imgfetch.model.request import NO_SOURCE_ORIGIN
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure, Served
 from imgfetch.model.values import Digest
@@ -22,44 +26,18 @@ from imgfetch.redaction import redacted_repr
 from imgfetch.rules.crawl import opt_out
 from imgfetch.rules.http import credentials
 from imgfetch.rules.http.urls import is_relative, redact, without_userinfo
-from imgfetch.rules.image.choose import is_page_accepted, may_be
+from imgfetch.rules.image.choose import is_page_accepted
 from imgfetch.rules.policy.retry import opted_out
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from imgfetch.api.selection.select import Observe
     from imgfetch.api.sources import Source
-    from imgfetch.model.document import Document
-    from imgfetch.model.image import Format, Hit, Lookup
-    from imgfetch.model.markup import Problem, ReferrerPolicy, Viewport
+    from imgfetch.model.image import Hit, Lookup
+    from imgfetch.model.markup import Problem, ReferrerPolicy
     from imgfetch.model.request import SourceOrigin
     from imgfetch.model.result import Page
-
-
-class Keywords(TypedDict, total=False):
-    """The keywords of `choose`."""
-
-    width: int | None
-    viewport: Viewport | None
-    policy: Policy | str
-    formats: Collection[Format | str] | None
-
-
-class Choosing(Keywords, total=False):
-    """How to read a source and choose from what it offers."""
-
-    base_url: str
-    base_of_folder: bool
-    """Whether a file of the current directory gives `base_url`: others may have written that file, so nothing
-    of the caller's headers is sent there."""
-    every: bool
-    """Whether to take every candidate of every image, each as an image of its own."""
-    kinds: str | Collection[str]
-    """Which images of a document to take, as `--kinds` has it: `content`, where it is absent."""
-
-
-_KEYWORDS = frozenset(Choosing.__annotations__)
 
 
 class Job(NamedTuple):
@@ -202,40 +180,95 @@ def jobs_of(
     An `InputError` stands for a source that could not be read from its list. `observe` receives a
     `DocumentRead` at the end of a document. With `only_first`, that of a document is its main image.
     """
-    if not choosing.keys() <= _KEYWORDS:
-        raise TypeError(f"no such keyword: {', '.join(sorted(choosing.keys() - _KEYWORDS))}")
+    if not choosing.keys() <= KEYWORDS:
+        raise TypeError(f"no such keyword: {', '.join(sorted(choosing.keys() - KEYWORDS))}")
     if isinstance(source, InputError):
         yield Job(source.failed(), source.url, index, choosing)
         return
-    name = label(source)
     try:
-        page = choosing.get("base_url", "")
-        offer = read_source(source, base_url=page)
-        bare = map(_without_foreign_userinfo, offer.images)
-        first = [*islice(bare, None if isinstance(source, str) and not page else 1)]
-        source_origin = _source_origin(source, first, choosing)
-        found: Iterator[SourceSet] = chain(first, bare)
-        seen_on = ""
-        if offer.document is not None:
-            seen_on = without_userinfo(page) or ("" if isinstance(source, str) else name)
-            found = _wanted(found, offer.document, name, choosing, observe, only_main=only_first)
-        for position, source_set in enumerate(_images(found, choosing)):
-            choice = _choice_or_failure(source_set, choosing, name, page)
-            yield Job(
-                choice,
-                name,
-                index,
-                choosing,
-                given=source,
-                position=position,
-                problems=source_set.problems,
-                lookup=lookup,
-                source_origin=source_origin,
-                page=seen_on,
-                only_first=only_first,
-            )
+        files = _files_of(source)
+        if files is None:
+            yield from _jobs_of_one(source, index, choosing, lookup, observe, only_first)
+        else:
+            yield from _jobs_of_files(files, index, choosing, lookup, observe, only_first)
     except ImgfetchError as error:
-        yield Job(error.failed(), name, index, choosing, given=source)
+        yield Job(error.failed(), label(source), index, choosing, given=source)
+
+
+def _files_of(source: Source) -> Files | None:
+    """Return the files of a folder or of a pattern; None for any other source. Raise `InputError`."""
+    if isinstance(source, Files) or not (isinstance(source, Path) and source.is_dir()):
+        return source if isinstance(source, Files) else None
+    from imgfetch.api.selection.folders import documents_in  # few sources are folders
+
+    return documents_in(source)
+
+
+def _jobs_of_one(
+    source: Source,
+    index: int,
+    choosing: Choosing,
+    lookup: Lookup | None,
+    observe: Observe | None,
+    only_first: bool,
+) -> Iterator[Job]:
+    """Yield the jobs of a source other than a folder. Raise `ImgfetchError` where it cannot be read."""
+    name = label(source)
+    page = choosing.get("base_url", "")
+    offer = read_source(source, base_url=page)
+    bare = map(_without_foreign_userinfo, offer.images)
+    first = [*islice(bare, None if isinstance(source, str) and not page else 1)]
+    source_origin = _source_origin(source, first, choosing)
+    found: Iterator[SourceSet] = chain(first, bare)
+    seen_on = ""
+    if offer.document is not None:
+        page = offer.document.base_url
+        seen_on = without_userinfo(page) or ("" if isinstance(source, str) else name)
+        found = _wanted(found, offer, name, choosing, observe, only_main=only_first)
+    for position, source_set in enumerate(renditions_of(found, choosing)):
+        yield Job(
+            choice_or_failure(source_set, choosing, name, page),
+            name,
+            index,
+            choosing,
+            given=source,
+            position=position,
+            problems=source_set.problems,
+            lookup=lookup,
+            source_origin=source_origin,
+            page=seen_on,
+            only_first=only_first,
+        )
+
+
+def _jobs_of_files(
+    files: Files,
+    index: int,
+    choosing: Choosing,
+    lookup: Lookup | None,
+    observe: Observe | None,
+    only_first: bool,
+) -> Iterator[Job]:
+    """Yield the jobs of the documents in a folder. One without images is counted, not failed."""
+    from imgfetch.api.selection.folders import Unread, documents_of
+
+    unread: Counter[str] = Counter()
+    found = 0
+    for path in documents_of(files, unread):
+        try:
+            for job in _jobs_of_one(path, index, choosing, lookup, observe, only_first):
+                found += 1
+                yield job
+        except ImgfetchError as error:
+            if error.kind is ErrorKind.NO_IMAGE:
+                unread[Unread.NO_IMAGE] += 1
+            else:
+                found += 1
+                yield Job(error.failed(), label(path), index, choosing, given=path)
+    if observe is not None and unread:
+        observe(FolderRead(files.name, dict(unread)))
+    if not found:
+        raise InputError(ErrorKind.NO_IMAGE, "no document with an image that is wanted", files.name)
 
 
 def jobs_of_page(
@@ -252,6 +285,7 @@ def jobs_of_page(
     from imgfetch.markup.page.html import metas
     from imgfetch.model.document import Document
     from imgfetch.readers.decoded import text_of
+    from imgfetch.readers.document_type import recognise
 
     url, said = page.head.url, page.head.get("link")
     document = Document(
@@ -273,15 +307,16 @@ def jobs_of_page(
     job = job._replace(page=without_userinfo(url))
     policy = referrer_policy.of_field(page.head.get("referrer-policy") or "")
     bare = (_as_of_page(each, policy) for each in chain((first,), found))
-    wanted = _wanted(bare, document, redact(url), job.choosing, observe, only_main=job.only_first)
+    offer = Offer(bare, document, ", ".join(filter(None, recognise(document))))
+    wanted = _wanted(bare, offer, redact(url), job.choosing, observe, only_main=job.only_first)
     try:
-        for position, source_set in enumerate(_images(wanted, job.choosing)):
+        for position, source_set in enumerate(renditions_of(wanted, job.choosing)):
             if position == most:
                 why = f"more than {most:,} images in a page; the rest of them is left out"
                 failed = PolicyError(ErrorKind.TOO_MANY_IMAGES, why, redact(url), limit="max_images").failed()
                 yield job._replace(choice=failed._replace(attempts=1), position=position)
                 return
-            choice = _choice_or_failure(source_set, job.choosing, redact(url), url)
+            choice = choice_or_failure(source_set, job.choosing, redact(url), url)
             yield job._replace(
                 choice=choice,
                 position=position,
@@ -305,7 +340,7 @@ def _without_foreign_userinfo(image: SourceSet) -> SourceSet:
 
 def _wanted(
     found: Iterator[SourceSet],
-    document: Document,
+    offer: Offer,
     name: str,
     choosing: Choosing,
     observe: Observe | None,
@@ -315,7 +350,7 @@ def _wanted(
     from imgfetch.api.selection.select import Wanted, select  # a URL as the source needs none
 
     wanted = Wanted(choosing.get("kinds", "content"), only_main)
-    return select(found, document, name, wanted, observe)
+    return select(found, offer, name, wanted, observe)
 
 
 def _source_origin(source: Source, found: Sequence[SourceSet], choosing: Choosing) -> SourceOrigin:
@@ -332,39 +367,6 @@ def _source_origin(source: Source, found: Sequence[SourceSet], choosing: Choosin
     if base_url:
         return NO_SOURCE_ORIGIN if of_folder else credentials.source_origin_of(spelled(base_url))
     return credentials.origin_of_all(found) if isinstance(source, str) else NO_SOURCE_ORIGIN
-
-
-def _images(found: Iterator[SourceSet], choosing: Choosing) -> Iterator[SourceSet]:
-    if not choosing.get("every"):
-        return found
-    return (image for source_set in found for image in _renditions(source_set, choosing.get("formats")))
-
-
-def _renditions(source_set: SourceSet, formats: Collection[Format | str] | str | None) -> Iterator[SourceSet]:
-    """Yield each rendition that may be in one of the formats by itself; all together where none is."""
-    formats = wanted_formats(formats)
-    offered = [candidate for part in weigh(source_set) for candidate in part.candidates]
-    found = False
-    for candidate in offered:
-        if formats is None or may_be(candidate.url, formats):
-            found = True
-            yield source_set._replace(candidates=(candidate,), sources=())
-    if offered and not found:
-        yield source_set._replace(candidates=tuple(offered), sources=())
-
-
-def _choice_or_failure(source_set: SourceSet, choosing: Choosing, name: str, page: str) -> Choice | Failure:
-    try:
-        choice = choose(
-            source_set,
-            width=choosing.get("width"),
-            viewport=choosing.get("viewport"),
-            policy=choosing.get("policy", Policy.COVER),
-            formats=choosing.get("formats"),
-        )
-        return choice._replace(page=page) if page else choice
-    except ImgfetchError as error:
-        return error.failed()._replace(url=name)
 
 
 def parse_digest(sha256: str | None) -> Digest | None:

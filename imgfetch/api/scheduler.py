@@ -35,9 +35,10 @@ if TYPE_CHECKING:
         Sequence,
     )
 
-    from imgfetch.api.jobs import Choosing, Job
+    from imgfetch.api.jobs import Job
     from imgfetch.api.lock import Lock
     from imgfetch.api.results import Image
+    from imgfetch.api.selection.choosing import Choosing
     from imgfetch.api.selection.select import Observe
     from imgfetch.api.sources import Source
     from imgfetch.engine.engine import Engine

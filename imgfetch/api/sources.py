@@ -30,7 +30,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-Source: TypeAlias = "str | Path | SourceSet | BinaryIO | TextIO"
+
+class Files(NamedTuple):
+    """Files of which the documents are wanted: those of a folder, or those that a pattern names."""
+
+    name: str
+    """The folder or the pattern."""
+    paths: Sequence[Path]
+    """Files, and folders in a folder."""
+    inside: Path | None = None
+    """The folder, resolved; None for a pattern."""
+
+
+Source: TypeAlias = "str | Path | SourceSet | BinaryIO | TextIO | Files"
 
 
 MAX_TEXT = 64_000_000
@@ -61,6 +73,8 @@ class Offer(NamedTuple):
     """All its images: at least one."""
     document: Document | None = None
     """The document that names them; None where the caller named the image itself."""
+    what: str = ""
+    """The type of the document, by what it was recognised, and where its base URL stood."""
 
 
 def read_source(source: Source, *, base_url: str = "") -> Offer:
@@ -73,6 +87,8 @@ def read_source(source: Source, *, base_url: str = "") -> Offer:
         return Offer(iter((all_spelled(source),)))
     if isinstance(source, Path):
         return read_file(source, base_url=base_url)
+    if isinstance(source, Files):
+        raise InputError(ErrorKind.BAD_INPUT, "several files, where one document was expected", source.name)
     if not isinstance(source, str):
         if not hasattr(source, "read"):
             raise InputError(
@@ -92,7 +108,7 @@ def read_file(path: Path, *, base_url: str = "") -> Offer:
     name = printable(str(path))
     try:
         if path.is_dir():
-            raise InputError(ErrorKind.BAD_INPUT, "a directory; name a file in it", name)
+            raise InputError(ErrorKind.BAD_INPUT, "a folder, where one document was expected", name)
         with path.open("rb") as file:
             return read_stream(file, name=name, base_url=base_url)
     except FileNotFoundError as error:
@@ -118,7 +134,7 @@ def read_text(text: str, *, name: str, base_url: str = "") -> Offer:
 
 
 def _read_document(data: bytes | str, *, name: str, base_url: str, is_file: bool = True) -> Offer:
-    from imgfetch.model.document import Document  # a URL as the source needs none
+    from imgfetch.model.document import Document, DocumentType  # a URL as the source needs none
     from imgfetch.readers.document_type import recognise
 
     document = Document(data, name=name if is_file else "", base_url=base_url)
@@ -126,6 +142,10 @@ def _read_document(data: bytes | str, *, name: str, base_url: str, is_file: bool
     if recognised.type is None:
         why = f"{recognised.why}; a page, a feed or another document with images was expected"
         raise InputError(ErrorKind.BAD_INPUT, why, name)
+    what = f"{recognised.type}, {recognised.why}"
+    if not base_url and recognised.type in (DocumentType.HTML, DocumentType.XHTML):
+        document, where = _at_its_own_address(document)
+        what += where
     found = each_image(document)
     first = next(found, None)
     if first is None:
@@ -137,7 +157,19 @@ def _read_document(data: bytes | str, *, name: str, base_url: str, is_file: bool
             "expected a page, or lines such as “https://host/a-480.webp 480w, https://host/a-960.webp 960w”"
         )
         raise InputError(ErrorKind.NO_IMAGE, f"no image in the text; {expected}", name)
-    return Offer(chain((first,), found), document)
+    return Offer(chain((first,), found), document, what)
+
+
+def _at_its_own_address(document: Document) -> tuple[Document, str]:
+    """Return a page with the base URL that it tells itself, and in words where it stood."""
+    from imgfetch.readers.base_url import LOOKED_AT, base_url_of
+
+    head = document.data[:LOOKED_AT]
+    found = base_url_of(head if isinstance(head, str) else head.decode("utf-8", "replace"))
+    if found is None:
+        return document, ""
+    url, where = found
+    return document._replace(base_url=spelled(url)), f"; {where}, {urls.redact(url)}"
 
 
 def _is_list_of_urls(data: bytes | str) -> bool:

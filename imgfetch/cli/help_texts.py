@@ -33,8 +33,8 @@ CACHE_ACTIONS = {
 }
 
 ARGUMENTS = {
-    "get": "a URL, a file with a text or a srcset in it, - for standard input, or a srcset itself",
-    "pick": "a URL, a file with a text or a srcset in it, - for standard input, or a srcset itself",
+    "get": "a URL, a file or a folder of documents, - for standard input, or a srcset itself",
+    "pick": "a URL, a file or a folder of documents, - for standard input, or a srcset itself",
     "retry": "the file that --report of an earlier run has written",
     "batch": "a file of sources, one a row (.gz too), or -",
     "explain": "the URL of an image",

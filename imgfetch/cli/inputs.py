@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import BinaryIO
 
-    from imgfetch.api.jobs import Choosing
+    from imgfetch.api.selection.choosing import Choosing
     from imgfetch.api.sources import Source
 
 
@@ -44,13 +44,19 @@ def batches_of(options: argparse.Namespace) -> Iterator[Sequence[Source | InputE
 
 
 def source_of(text: str, base: str) -> Source:
-    """Return a path if `text` names a file, else the text itself.
+    """Return a path if `text` names a file or a folder, the files of a pattern, else the text itself.
 
     A text with `://` is never a file. A word that would be a URL only with a scheme or a base is the name of
     a file that is missing.
     """
     if "://" in text or "\n" in text or len(text) > _LONGEST_PATH:
         return text
+    if "*" in text and not exists(text):  # noqa: PTH110 (a Path is slower)
+        from imgfetch.api.selection.folders import files_of
+
+        found = files_of(text)
+        if found is not None:
+            return found
     word = text.strip()
     is_missing = word and not (base or is_one_url(word) or len(word.split()) > 1)
     return Path(text) if is_missing or exists(text) else text  # noqa: PTH110 (a Path is slower)

@@ -11,6 +11,7 @@ from imgfetch.rules.http import urls
 
 if TYPE_CHECKING:
     import argparse
+    from collections.abc import Iterator
     from types import TracebackType
 
     from imgfetch.engine.events import DocumentRead, Event
@@ -21,27 +22,32 @@ class Watcher:
 
     def __init__(self) -> None:
         self._left_out: Counter[str] = Counter()
+        self._unread: Counter[str] = Counter()
 
     def observe(self, event: Event) -> None:
         """Receive an event."""
-        from imgfetch.engine.events import DocumentRead
+        from imgfetch.engine.events import DocumentRead, FolderRead
 
         if isinstance(event, DocumentRead):
             self._left_out.update(event.left_out)
+        elif isinstance(event, FolderRead):
+            self._unread.update(event.unread)
 
-    def left_out(self) -> str | None:
-        """Return how many images of documents are left out, and how to take them; None if there are none."""
-        if not self._left_out:
-            return None
-        from imgfetch.rules.image.kinds import LeftOut, counted, taking
+    def left_out(self) -> Iterator[str]:
+        """Yield how many images of documents are left out, how to take them, and how many files."""
+        if self._left_out:
+            from imgfetch.rules.image.kinds import LeftOut, counted, taking
 
-        total = self._left_out.total()
-        more = f"{total:,} more images" if total != 1 else "1 more image"
-        if set(self._left_out) == {LeftOut.SCRIPT}:
-            text = f"{more} {'is' if total == 1 else 'are'} {LeftOut.SCRIPT}"
-        else:
-            text = f"{more}: {counted(self._left_out)}"
-        return f"{text}; --kinds {taking(self._left_out)}"
+            total = self._left_out.total()
+            more = f"{total:,} more images" if total != 1 else "1 more image"
+            if set(self._left_out) == {LeftOut.SCRIPT}:
+                text = f"{more} {'is' if total == 1 else 'are'} {LeftOut.SCRIPT}"
+            else:
+                text = f"{more}: {counted(self._left_out)}"
+            yield f"{text}; --kinds {kinds}" if (kinds := taking(self._left_out)) else text
+        if self._unread:
+            parts = ", ".join(f"{count:,} {reason}" for reason, count in self._unread.most_common())
+            yield f"files not taken: {parts}"
 
     def __enter__(self) -> Self:
         return self
@@ -81,8 +87,7 @@ def line_of(read: DocumentRead) -> str:
 
     left = f", left out: {counted(read.left_out)}" if read.left_out else ""
     images = f"{read.taken:,} images" if read.taken != 1 else "1 image"
-    base = f"; {read.base}" if read.base else ""
-    return f"{read.name}: {read.what}{base}; {images}{left}"
+    return f"{read.name}: {read.what}; {images}{left}"
 
 
 class Display(Watcher):

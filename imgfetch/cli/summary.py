@@ -19,7 +19,7 @@ from imgfetch.rules.policy.retry import LESS_CHECKING
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from pathlib import Path
 
     from imgfetch.api.results import Image
@@ -76,10 +76,10 @@ class Summary:
 
         return self._copies.place(image, fields_of(image, own))
 
-    def close(self, left_out: str | None = None) -> Exit:
+    def close(self, left_out: Iterable[str] = ()) -> Exit:
         """Print the summary and what was left out, and return the exit code."""
         if not self._quiet:
-            for line in filter(None, (*self._summary(), left_out)):
+            for line in (*self._summary(), *left_out):
                 output.say(line)
         if not self._failures or self._suffices():
             return Exit.OK

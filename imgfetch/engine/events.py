@@ -53,15 +53,27 @@ class DocumentRead(NamedTuple):
     name: str
     """Its URL without secrets, or the name of its file."""
     what: str
-    """Its type, and by what it was recognised: `html, by its name .html`."""
-    base: str = ""
-    """Where the base URL of a file came from; empty where the caller or the response gave it."""
+    """Its type, by what it was recognised, and where its base URL stood: `html, by its name .html`."""
     taken: int = 0
     """Images that are wanted."""
     left_out: Mapping[str, int] = {}
     """The numbers of other images, by the reasons of `rules.image.kinds.LeftOut`."""
 
 
+class FolderRead(NamedTuple):
+    """A folder was read to its end; some of its files are not read."""
+
+    name: str
+    unread: Mapping[str, int]
+    """The numbers of files, by the reasons of `api.selection.folders.Unread`."""
+
+
 Event: TypeAlias = (
-    RequestSent | BytesReceived | RetryScheduled | FellThrough | WaitingForOtherProcess | DocumentRead
+    RequestSent
+    | BytesReceived
+    | RetryScheduled
+    | FellThrough
+    | WaitingForOtherProcess
+    | DocumentRead
+    | FolderRead
 )

@@ -10,23 +10,24 @@ cards come last.
 from __future__ import annotations
 
 from collections import Counter
+from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
+from imgfetch.api.normalize import is_one_url
 from imgfetch.api.sources import EVERY_KIND
 from imgfetch.engine.events import DocumentRead
 from imgfetch.errors import InputError
 from imgfetch.model.result import ErrorKind
-from imgfetch.readers.document_type import recognise
-from imgfetch.rules.image.kinds import Sieve, counted, kinds_of
+from imgfetch.rules.image.kinds import LeftOut, Sieve, counted, kinds_of
+from imgfetch.rules.image.saved_copies import has_copies, without_copies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
     from typing import TypeAlias
 
+    from imgfetch.api.sources import Offer
     from imgfetch.engine.events import Event
-    from imgfetch.model.document import Document
     from imgfetch.model.markup import SourceSet
-    from imgfetch.rules.image.kinds import LeftOut
 
     Observe: TypeAlias = Callable[[Event], None]
 
@@ -40,13 +41,15 @@ class Wanted(NamedTuple):
 
 
 def select(
-    found: Iterable[SourceSet], document: Document, name: str, wanted: Wanted, observe: Observe | None
+    found: Iterable[SourceSet], offer: Offer, name: str, wanted: Wanted, observe: Observe | None
 ) -> Iterator[SourceSet]:
-    """Yield the wanted images of a document that is called `name`; report its end to `observe`.
+    """Yield the wanted images of the document of `offer`, called `name`; report its end to `observe`.
 
     Raise `InputError` (`no_image`) at the end if all are left out.
     """
     left_out: Counter[str] = Counter()
+    if offer.document is not None and offer.document.name and not is_one_url(offer.document.name):
+        found = _of_the_web(found, offer.document.name, left_out)
     judged = _counted(Sieve(kinds_of(wanted.kinds)).judge_all(found), left_out)
     taken = 0
     if wanted.only_main:
@@ -59,9 +62,7 @@ def select(
             taken += 1
             yield image
     if observe is not None:
-        type_, why = recognise(document)
-        what = f"{type_}, {why}" if type_ else why
-        observe(DocumentRead(name, what, taken=taken, left_out=dict(left_out)))
+        observe(DocumentRead(name, offer.what, taken=taken, left_out=dict(left_out)))
     if left_out and not taken:
         why = f"no image is wanted; left out: {counted(left_out)}"
         raise InputError(ErrorKind.NO_IMAGE, why, name, hint=EVERY_KIND)
@@ -74,3 +75,17 @@ def _counted(
         if reason is not None:
             left_out[reason] += 1
         yield image, reason
+
+
+def _of_the_web(found: Iterable[SourceSet], file: str, left_out: Counter[str]) -> Iterator[SourceSet]:
+    """Yield the images without the copies that a browser saved beside the page in `file`."""
+    stem = PurePath(file).stem
+    for image in found:
+        if not has_copies(image, stem):
+            yield image
+            continue
+        rest = without_copies(image, stem)
+        if rest.candidates or rest.sources:
+            yield rest
+        else:
+            left_out[LeftOut.BESIDE] += 1

@@ -27,7 +27,7 @@ from imgfetch.rules.store import manifest as rule
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from imgfetch.api.client import Client
     from imgfetch.api.results import Image
@@ -73,7 +73,7 @@ class _Batch:
             async for jobs, outcomes in finished:
                 self._take(jobs[0], outcomes)
 
-    def close(self, left_out: str | None) -> Exit:
+    def close(self, left_out: Iterable[str]) -> Exit:
         """Print the summary, and return the exit code."""
         if self._summary.skipped and not self._options.quiet:
             output.say(f"{self._summary.skipped} done before, according to {self._options.directory}/{NAME}")

@@ -43,9 +43,9 @@ def run(options: argparse.Namespace) -> Exit:
             _probe(options, job, todo, printer, watcher)
             break
         printer.print(job)
-    left_out = watcher.left_out()
-    if left_out and not options.quiet:
-        output.say(left_out)
+    if not options.quiet:
+        for line in watcher.left_out():
+            output.say(line)
     return printer.exit()
 
 

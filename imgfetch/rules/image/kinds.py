@@ -99,8 +99,12 @@ def counted(left_out: Mapping[str, int]) -> str:
 
 
 def taking(left_out: Collection[str]) -> str:
-    """Return the kinds that would take the images that were left out for these reasons."""
-    names = [_TAKEN_BY.get(reason, "") for reason in sorted(left_out)]
+    """Return the kinds that would take the images that were left out for these reasons.
+
+    Empty where all are left out for other reasons than their kinds.
+    """
+    reasons = sorted(reason for reason in left_out if reason not in (LeftOut.EXCLUDED, LeftOut.BESIDE))
+    names = [_TAKEN_BY.get(reason, "") for reason in reasons]
     return "".join(names) if all(names) else "all"
 
 

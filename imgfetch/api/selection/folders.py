@@ -1,0 +1,126 @@
+"""The documents of a folder, and the files that a pattern names.
+
+    folder, or `pages/**/*.html` ─▶ files in the order of their names ─▶ documents │ counted as left out
+
+Hidden files and folders, files that no reader reads, and the parts that browsers save beside a page are left
+out. A symbolic link is followed to a file inside the folder alone.
+"""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from imgfetch.api.sources import Files
+from imgfetch.errors import InputError, printable
+from imgfetch.model.document import Document, DocumentType
+from imgfetch.model.result import ErrorKind
+from imgfetch.readers.document_type import recognise
+
+if TYPE_CHECKING:
+    from collections import Counter
+    from collections.abc import Iterator
+
+
+class Unread(StrEnum):
+    """A reason for which a file of a folder is not read; the words count several such files."""
+
+    HIDDEN = "hidden"
+    OTHER = "no documents"
+    PART = "saved as parts of pages"
+    OUTSIDE = "links out of the folder"
+    NO_IMAGE = "without images"
+
+
+def documents_in(folder: Path) -> Files:
+    """Return the files of a folder. Raise `InputError` where it cannot be read."""
+    name = printable(str(folder))
+    try:
+        return Files(name, sorted(folder.iterdir()), folder.resolve(strict=True))
+    except (OSError, RuntimeError) as error:  # RuntimeError: a loop of links
+        why = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        raise InputError(ErrorKind.BAD_INPUT, f"cannot be read: {why}", name) from error
+
+
+def documents_of(files: Files, unread: Counter[str]) -> Iterator[Path]:
+    """Yield the documents among files, also those in folders, sorted by name; count the other files."""
+    if files.inside is not None:
+        yield from _documents([*files.paths], files.inside, unread)
+        return
+    for path in files.paths:
+        if _is_document(path):
+            yield path
+        else:
+            unread[Unread.OTHER] += 1
+
+
+def _documents(entries: list[Path], inside: Path, unread: Counter[str]) -> Iterator[Path]:
+    names = {path.name for path in entries}
+    for path in entries:
+        if path.name.startswith("."):
+            unread[Unread.HIDDEN] += 1
+        elif path.is_symlink() and not (path.is_file() and path.resolve().is_relative_to(inside)):
+            unread[Unread.OUTSIDE] += 1
+        elif path.is_dir():
+            if is_companion(path.name, names):
+                unread[Unread.PART] += 1
+            else:
+                try:
+                    inner = sorted(path.iterdir(), key=lambda each: each.name)
+                except OSError:
+                    yield path  # it is reported as a document that cannot be read
+                else:
+                    yield from _documents(inner, inside, unread)
+        elif path.is_file() and _is_document(path):
+            yield path
+        else:
+            unread[Unread.OTHER] += 1
+
+
+def is_companion(name: str, names: set[str]) -> bool:
+    """Return whether a folder is the one that a browser saves beside a page: `page_files` and `page.html`."""
+    stem, is_saved, _ = name.rpartition("_files")
+    return bool(is_saved) and any(f"{stem}.{extension}" in names for extension in ("html", "htm", "xhtml"))
+
+
+def _is_document(path: Path) -> bool:
+    """Return whether a reader may read a file: by its name, then by its first bytes."""
+    if _FOREIGN.search(path.name):
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+    except OSError:
+        return True  # its reader says why it cannot be read
+    return bool(head.strip()) and recognise(Document(head, name=path.name)).type not in (
+        None,
+        DocumentType.SVG,
+    )
+
+
+_FOREIGN = re.compile(
+    r"\.(?:jpe?g|png|gif|webp|avif|svgz?|ico|bmp|tiff?|jxl|heic|jsx?|mjs|cjs|tsx?|map|wasm|woff2?|ttf|otf|eot"
+    r"|mp[34]|m4[av]|webm|ogg|mov|pdf|py|sh|sqlite|db)\Z",
+    re.IGNORECASE,
+)
+
+
+def files_of(pattern: str) -> Files | None:
+    """Return the files that a shell pattern names, in the order of their names; None if there is none.
+
+    `**` stands for any number of folders. No name that begins with a dot is found by a wildcard.
+    """
+    path = Path(pattern)
+    root = Path(path.anchor) if path.is_absolute() else Path()
+    wanted = str(path.relative_to(path.anchor)) if path.is_absolute() else pattern
+    try:
+        found = sorted(each for each in root.glob(wanted) if each.is_file())
+    except (ValueError, NotImplementedError, OSError):  # not a pattern, or a folder that cannot be read
+        return None
+    dotted = {part for part in path.parts if part.startswith(".")}
+    shown = tuple(
+        each for each in found if not any(part.startswith(".") and part not in dotted for part in each.parts)
+    )
+    return Files(pattern, shown) if shown else None

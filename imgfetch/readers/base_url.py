@@ -1,0 +1,50 @@
+"""The address of a page that was saved to a file, as the page itself tells it.
+
+    page ─▶ comment of the program that saved it │ link rel=canonical │ og:url ─▶ URL, and where it stood
+
+The first that is an absolute http: or https: URL is taken. A `<base>` of the page is resolved against it.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+
+LOOKED_AT = 256 * 1024
+"""Characters of a page that are searched: what tells its address stands in its head."""
+
+
+def base_url_of(page: str) -> tuple[str, str] | None:
+    """Return the URL of a saved page, and in words where it stood; None where the page does not tell it.
+
+    Take time linear in the page.
+    """
+    head = page[:LOOKED_AT]
+    saved = _SAVED_FROM.search(head, 0, _COMMENT_WITHIN) or _SINGLE_FILE.search(head, 0, _COMMENT_WITHIN)
+    if saved and (url := _absolute(saved[1])):
+        return url, "base URL by the comment of the program that saved it"
+    by_graph = ""
+    for tag in _TAG.finditer(head):
+        attributes = {name.lower(): value.strip("\"'") for name, value in _ATTRIBUTE.findall(tag[2])}
+        if tag[1].lower() == "link":
+            if "canonical" in attributes.get("rel", "").lower().split() and (
+                url := _absolute(attributes.get("href", ""))
+            ):
+                return url, "base URL by its link rel=canonical"
+        elif attributes.get("property", "").lower() == "og:url" and not by_graph:
+            by_graph = _absolute(attributes.get("content", ""))
+    return (by_graph, "base URL by its og:url") if by_graph else None
+
+
+_COMMENT_WITHIN = 4096
+_SAVED_FROM = re.compile(r"<!--\s*+saved from url=\([0-9]{4}\)([^\s>]++)", re.IGNORECASE)
+"""As Chromium and Internet Explorer write it: the four digits are the length of the URL."""
+_SINGLE_FILE = re.compile(r"<!--\s*+Page saved with SingleFile\s*+url:\s*+([^\s>]++)", re.IGNORECASE)
+_TAG = re.compile(r"<(link|meta)\b([^<>]*+)>", re.IGNORECASE)
+_ATTRIBUTE = re.compile(r"""([A-Za-z:-]++)\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s"'>]++)""")
+_URL = re.compile(r"https?://[^\s<>\"]++", re.IGNORECASE)
+
+
+def _absolute(text: str) -> str:
+    found = _URL.fullmatch(html.unescape(text).strip())
+    return found[0] if found else ""
