@@ -227,7 +227,7 @@ def _jobs_of_one(
         found = _wanted(found, offer, name, choosing, observe, only_main=only_first)
     for position, source_set in enumerate(renditions_of(found, choosing)):
         yield Job(
-            choice_or_failure(source_set, choosing, name, page),
+            choice_or_failure(source_set, choosing, name, source_set.page or page),
             name,
             index,
             choosing,
@@ -236,7 +236,7 @@ def _jobs_of_one(
             problems=source_set.problems,
             lookup=lookup,
             source_origin=source_origin,
-            page=seen_on,
+            page=without_userinfo(source_set.page) or seen_on,
             only_first=only_first,
         )
 
@@ -316,9 +316,11 @@ def jobs_of_page(
                 failed = PolicyError(ErrorKind.TOO_MANY_IMAGES, why, redact(url), limit="max_images").failed()
                 yield job._replace(choice=failed._replace(attempts=1), position=position)
                 return
-            choice = choice_or_failure(source_set, job.choosing, redact(url), url)
+            inside = source_set.page
+            choice = choice_or_failure(source_set, job.choosing, redact(url), inside or url)
             yield job._replace(
                 choice=choice,
+                page=without_userinfo(inside) or job.page,
                 position=position,
                 problems=source_set.problems,
                 source_origin=page.source_origin,

@@ -51,7 +51,8 @@ def all_spelled(image: SourceSet) -> SourceSet:
         return tuple(candidate._replace(url=spelled(candidate.url)) for candidate in candidates)
 
     sources = tuple(source._replace(candidates=each(source.candidates)) for source in image.sources)
-    return image._replace(candidates=each(image.candidates), sources=sources)
+    embedded = tuple(body._replace(url=spelled(body.url)) for body in image.embedded)
+    return image._replace(candidates=each(image.candidates), sources=sources, embedded=embedded)
 
 
 _URL_WORD = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:\S*")

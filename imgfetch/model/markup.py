@@ -56,6 +56,8 @@ class SourceKind(StrEnum):
     """An element or member of a feed or a sitemap, such as an enclosure."""
     DATA = "data"
     """A string of JSON, or a text or attribute of XML, in a document that is not a page."""
+    FILE = "file"
+    """An image that a mail, a book or an archive holds, and that no text in it names."""
     TEXT = "text"
     """A list of candidates in a text."""
     URL = "url"
@@ -141,6 +143,8 @@ class SourceSet(NamedTuple):
     """Bodies of candidates that need no request, since the source holds them."""
     referrer_policy: ReferrerPolicy | None = None
     """What its element, or the page, says about the referrer of its requests; None if they say nothing."""
+    page: str = ""
+    """The URL of the page that names it, where the source holds several: a mail, a book, an archive."""
     layout: Layout = NO_LAYOUT
     """The place of the image on its page, for the choice of images (docs/images.md)."""
 

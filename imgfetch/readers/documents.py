@@ -74,6 +74,10 @@ class _Reading:
                 from imgfetch.readers.xml import other
 
                 return other.images(document, self.each_image)
+            case DocumentType.MAIL | DocumentType.MHTML:
+                from imgfetch.readers.containers import mail
+
+                return mail.images(document, self.each_image)
             case DocumentType.CSS:
                 from imgfetch.markup.css.css_images import find_css_images
 

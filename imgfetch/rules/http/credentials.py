@@ -129,7 +129,8 @@ def without_userinfo(source_set: SourceSet) -> SourceSet:
         return tuple(each._replace(url=urls.without_userinfo(each.url)) for each in candidates)
 
     sources = tuple(source._replace(candidates=bare(source.candidates)) for source in source_set.sources)
-    return source_set._replace(candidates=bare(source_set.candidates), sources=sources)
+    embedded = tuple(body._replace(url=urls.without_userinfo(body.url)) for body in source_set.embedded)
+    return source_set._replace(candidates=bare(source_set.candidates), sources=sources, embedded=embedded)
 
 
 def is_written_by_caller(source_set: SourceSet) -> bool:

@@ -109,7 +109,8 @@ def _is_width(width: object) -> bool:
 
 def _nothing_left(source_set: SourceSet, formats: frozenset[Format] | None) -> str:
     if formats is None or not source_set.candidates:
-        return "the source set has no candidate"
+        unread = source_set.problems[0].reason if source_set.problems else ""
+        return unread or "the source set has no candidate"
     first, *others = source_set.candidates
     more = f" and {len(others):,} more" if others else ""
     return f"no candidate in {', '.join(sorted(formats))}, but {redact(first.url)}{more}"

@@ -66,10 +66,10 @@ _MAIN = frozenset({"main", "article"})
 _SHOWN = frozenset(
     {
         *(SourceKind.IMG, SourceKind.PICTURE, SourceKind.LAZY, SourceKind.NOSCRIPT, SourceKind.AMP),
-        SourceKind.POSTER,
+        *(SourceKind.POSTER, SourceKind.FILE),
     }
 )
-"""Kinds of images that a page shows in its text."""
+"""Kinds of images that a page shows in its text, or that are pictures of their own."""
 
 _LEAST = 100
 """CSS pixels of the shorter side from which on an image may be the main one."""

@@ -1,0 +1,1 @@
+"""Readers of documents that hold other documents and images: mails, books, archives."""
