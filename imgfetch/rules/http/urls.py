@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 from typing import NamedTuple
-from urllib.parse import unquote
 
 from imgfetch.errors import printable
 from imgfetch.model.image import Defect
@@ -326,5 +325,5 @@ def normal_escapes(text: str) -> str:
 
 
 def _normal_escape(match: re.Match[str]) -> str:
-    character = unquote(match[0], encoding="latin-1")
+    character = chr(int(match[0][1:], 16))
     return character if character in _UNRESERVED else match[0].upper()
