@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 from imgfetch.errors import NetworkError
 from imgfetch.model.result import ErrorKind
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable
+    from collections.abc import Awaitable
+    from types import TracebackType
 
     from imgfetch.ports import Clock
 
@@ -21,36 +21,21 @@ class TimeBudget:
     """The time limit of one image, and how much of it is spent."""
 
     def __init__(self, limit: float, clock: Clock) -> None:
-        self._limit = limit
-        self._clock = clock
+        self.total = limit
+        self.clock = clock
         self.spent = 0.0
 
     @property
     def remaining(self) -> float:
         """Seconds left; negative when the limit is exceeded."""
-        return self._limit - self.spent
+        return self.total - self.spent
 
-    @asynccontextmanager
-    async def limit(self, missing: str = "no whole image") -> AsyncIterator[None]:
+    def limit(self, missing: str = "no whole image") -> _Limit:
         """Cancel the block when the time is spent. Raises `NetworkError` (`timeout`).
 
         `missing` begins the message: what the block did not yield in time.
         """
-        began = self._clock.elapsed()
-        limit = asyncio.timeout(self.remaining)
-        try:
-            async with limit:
-                yield
-        except TimeoutError as error:
-            if not limit.expired():  # raised by the block itself, an observer for one
-                raise
-            raise NetworkError(
-                ErrorKind.TIMEOUT,
-                f"{missing} within the time limit of {self._limit:g} s",
-                limit="total_timeout",
-            ) from error
-        finally:
-            self.spent += self._clock.elapsed() - began
+        return _Limit(self, missing)
 
     async def decode(self, work: Awaitable[T]) -> T:
         """Return the result of a decode, within the time that is left. Raises `NetworkError` (`timeout`)."""
@@ -59,5 +44,31 @@ class TimeBudget:
 
     async def sleep(self, seconds: float) -> None:
         """Sleep, and spend that time."""
-        await self._clock.sleep(seconds)
+        await self.clock.sleep(seconds)
         self.spent += seconds
+
+
+class _Limit:
+    """The limit of one block, whose time is spent of the budget."""
+
+    def __init__(self, budget: TimeBudget, missing: str) -> None:
+        self._budget = budget
+        self._missing = missing
+        self._began = budget.clock.elapsed()
+        self._timeout = asyncio.timeout(budget.remaining)
+
+    async def __aenter__(self) -> None:
+        await self._timeout.__aenter__()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            await self._timeout.__aexit__(kind, error, trace)
+        except TimeoutError as expired:  # not one that the block has raised: that goes on as it is
+            total = f"{self._budget.total:g} s"
+            raise NetworkError(
+                ErrorKind.TIMEOUT, f"{self._missing} within the time limit of {total}", limit="total_timeout"
+            ) from expired
+        finally:
+            self._budget.spent += self._budget.clock.elapsed() - self._began
