@@ -47,7 +47,7 @@ from imgfetch import Client
 from imgfetch.model.image import Entry, Facts, Format, PendingEntry, Verified
 from imgfetch.model.request import Head
 from imgfetch.model.values import Digest, Key
-from imgfetch.rules.policy.fetch_policy import fresh_until
+from imgfetch.rules.policy.stored_response import fresh_until
 from imgfetch.store.disk_store import DiskStore
 from imgfetch.store.index import Index
 from imgfetch.store.index import entries as statements

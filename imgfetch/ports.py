@@ -95,7 +95,7 @@ class Store(Protocol):
     def lookup(self, keys: Sequence[Key], *, now: float) -> Lookup:
         """Return the entries under `keys` that are fresh at `now` for any request headers, as hits.
 
-        An entry is fresh until the time that `fetch_policy.fresh_until` gives. It is left out where its
+        An entry is fresh until the time that `stored_response.fresh_until` gives. It is left out where its
         bytes stand under so many keys that `placeholders` may object. `find` returns the same entries, and
         none under the keys that are `missing`. A key that has only entries with a selector is in neither.
         """

@@ -19,7 +19,7 @@ from imgfetch.ports import ignore_warning, never_stop
 from imgfetch.rules.http.vary import matches
 from imgfetch.rules.image.placeholders import MANY_KEYS, MOST_BYTES
 from imgfetch.rules.image.renditions import identity, substitutes
-from imgfetch.rules.policy.fetch_policy import fresh_until
+from imgfetch.rules.policy.stored_response import fresh_until
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Sequence

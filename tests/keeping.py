@@ -10,7 +10,7 @@ from imgfetch.model.image import Entry, Facts, Format, PendingEntry, Verified
 from imgfetch.model.request import Head
 from imgfetch.model.values import Digest, Key, StagingId
 from imgfetch.ports import Leases, Staging, Store
-from imgfetch.rules.policy.fetch_policy import fresh_until
+from imgfetch.rules.policy.stored_response import fresh_until
 
 if TYPE_CHECKING:
     from imgfetch.model.markup import Rendition

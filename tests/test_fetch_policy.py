@@ -11,7 +11,7 @@ from imgfetch.model.request import Fetch, Head, Limits, Settings
 from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.model.values import Digest, Key
 from imgfetch.rules.http.credentials import source_origin_of
-from imgfetch.rules.policy import fetch_policy, response_policy
+from imgfetch.rules.policy import fetch_policy, response_policy, stored_response
 
 URL = "http://h.example/a.webp"
 SETTINGS = Settings(limits=Limits(max_bytes=1000, max_redirects=3), headers=(("X-Api-Key", "secret"),))
@@ -99,7 +99,7 @@ def test_uses_a_stored_response_until_fresh_until(
     facts = FACTS._replace(format=form, verified=verified)
     head = Head(url, status, (("cache-control", ", ".join(stated)), ("vary", vary)))
     entry = Entry(Key(url), facts, head, 1.0, 2.0, redirect_lifetime=bound)
-    until = fetch_policy.fresh_until(entry)
+    until = stored_response.fresh_until(entry)
     decision = fetch_policy.before_request(url, entry, Requirements(), Settings(), now=2.0 + later)
     if until is not None and 2.0 + later < until:
         assert (url, vary, decision) == (URL, "", fetch_policy.UseStored(entry))

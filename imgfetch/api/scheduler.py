@@ -20,7 +20,7 @@ from imgfetch.errors import CheckDueError
 from imgfetch.model.result import ErrorKind, Failure, Served
 from imgfetch.model.values import Key
 from imgfetch.rules.http import urls
-from imgfetch.rules.policy import fetch_policy
+from imgfetch.rules.policy import stored_response
 from imgfetch.system.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Scheduler:
 
     def _template(self, choosing: Choosing) -> Job | None:
         """Return the template for URLs with hits that need no decision; None if there are none."""
-        is_usual = self._lock is None and fetch_policy.is_usual(self._settings)
+        is_usual = self._lock is None and stored_response.is_usual(self._settings)
         return template(choosing) if is_usual else None
 
     def _jobs_of(

@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from functools import partial
 from typing import TYPE_CHECKING, TypeAlias
 
-from imgfetch.rules.policy.fetch_policy import fresh_until
+from imgfetch.rules.policy.stored_response import fresh_until
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

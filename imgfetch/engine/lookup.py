@@ -18,7 +18,7 @@ from imgfetch.model.result import Served
 from imgfetch.rules.http import credentials, stored_headers, urls
 from imgfetch.rules.image import placeholders, renditions
 from imgfetch.rules.image.choose import is_page_accepted
-from imgfetch.rules.policy import fetch_policy
+from imgfetch.rules.policy import fetch_policy, stored_response
 from imgfetch.rules.policy.request_fields import accept_of, page_of, request_fields
 
 if TYPE_CHECKING:
@@ -224,7 +224,7 @@ def _answer(
 def refresh(entry: Entry, head: Head, store: Store, *, request_time: float, response_time: float) -> Entry:
     """Update a stored response with the fields of a 304 (RFC 9111 §3.2). Raise `CacheError`."""
     entry = stored_headers.refreshed(entry, head, request_time=request_time, response_time=response_time)
-    store.refresh(entry, fresh_until=fetch_policy.fresh_until(entry))
+    store.refresh(entry, fresh_until=stored_response.fresh_until(entry))
     return entry
 
 

@@ -240,7 +240,7 @@ class PendingEntry(NamedTuple):
     """The renditions of the source set."""
     selector: str = ""
     fresh_until: float | None = None
-    """Seconds since the epoch until which it answers any request for its key; `fetch_policy.fresh_until`."""
+    """Seconds since the epoch until which it answers any request for its key: `stored_response` decides."""
 
     @property
     def entry(self) -> Entry:

@@ -3,8 +3,8 @@
     keys ─▶ find_rows: one statement for 64 keys ─▶ rows, missing keys
     rows ─▶ is_intact: size and modification time of the file ─▶ hits
 
-`DiskStore.lookup` and the fast path of the command line both ask here. `fetch_policy.fresh_until` has decided
-until when a stored response answers; the index has that time in `entry.fresh_until`.
+`DiskStore.lookup` and the fast path of the command line both ask here. `stored_response.fresh_until` has
+decided until when a stored response answers; the index has that time in `entry.fresh_until`.
 
 Every run of the command line pays for the imports of this module: so it takes the part of `sqlite3` that is
 written in C, and no other package of imgfetch but the numbers in `model.thresholds`.

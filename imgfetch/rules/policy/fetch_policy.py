@@ -10,11 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.errors import KINDS, CacheError, NetworkError
-from imgfetch.model.image import Defect, Requirements, VerifyLevel
+from imgfetch.model.image import Defect, Requirements
 from imgfetch.model.request import NO_PAGE, NO_SOURCE_ORIGIN, Fetch, Request, Settings
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure
 from imgfetch.rules.http import credentials, freshness, urls
-from imgfetch.rules.http.vary import varying
 from imgfetch.rules.policy import stored_response
 from imgfetch.rules.policy.request_fields import accept_of, conditional, request_fields
 
@@ -108,28 +107,6 @@ def may_substitute(serve: UseStored) -> bool:
     return serve.origin is CacheStatus.CACHED
 
 
-def fresh_until(entry: Entry) -> float | None:
-    """Return when the stored response stops being usable without a look at the request.
-
-    From `response_time` until then, `before_request` uses it for its key as a URL, without warnings, with
-    the default requirements and settings. None if it never does, or if that depends on the request.
-    """
-    address = urls.read(entry.key)
-    if isinstance(address, Defect) or address.key() != entry.key:
-        return None
-    accepted = stored_response.accept(entry, _DEFAULT_REQUIREMENTS, _DEFAULT_SETTINGS)
-    if accepted is None or accepted.warnings or entry.vary_values or varying(entry.head):
-        return None
-    return freshness.fresh_until(entry)
-
-
-def is_usual(settings: Settings) -> bool:
-    """Return True if `fresh_until` holds for these settings too, and a key used as a URL keeps its key."""
-    strict = settings.refresh or settings.robots or settings.key_ignore or settings.expect_width is not None
-    selects = settings.headers_for or credentials.selecting(settings.headers)
-    return not strict and not selects and settings.level is not VerifyLevel.THOROUGH
-
-
 def stale_if_error(
     failed: Failure,
     entry: Entry | None,
@@ -163,9 +140,6 @@ def may_fall_through(failed: Failure, url: str, other: str) -> bool:
     if failed.kind in _OF_THE_WHOLE_HOST:
         return urls.origin(url) != urls.origin(other)
     return failed.kind not in _OF_THE_WHOLE_IMAGE
-
-
-_DEFAULT_REQUIREMENTS, _DEFAULT_SETTINGS = Requirements(), Settings()
 
 
 _OUT_OF_REACH = frozenset({*KINDS[NetworkError], ErrorKind.HTTP_STATUS, ErrorKind.RATE_LIMITED})

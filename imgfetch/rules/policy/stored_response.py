@@ -1,22 +1,25 @@
 """Decide whether the bytes of a stored response are still what a caller wants.
 
     entry ─▶ is_verified: as far as the level asks ─▶ accept: Verified, with warnings anew, or None
+    entry ─▶ fresh_until: until when it answers any request for its key, or None
 
-Age is not judged here: `rules.http.freshness` decides whether a response may be used without a request.
+`rules.http.freshness` judges its age.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from imgfetch.model.image import Format, Verified
+from imgfetch.model.image import Defect, Format, Requirements, Verified, VerifyLevel
+from imgfetch.model.request import Settings
 from imgfetch.model.values import StagingId
 from imgfetch.rules.crawl import opt_out
+from imgfetch.rules.http import credentials, freshness, urls
+from imgfetch.rules.http.vary import varying
 from imgfetch.rules.image import placeholders, verify
 
 if TYPE_CHECKING:
-    from imgfetch.model.image import Entry, Requirements, VerifyLevel
-    from imgfetch.model.request import Settings
+    from imgfetch.model.image import Entry
     from imgfetch.model.values import Key
 
 
@@ -44,6 +47,28 @@ def accept(
     return checked if isinstance(checked, Verified) else None
 
 
+def fresh_until(entry: Entry) -> float | None:
+    """Return when the stored response stops being usable without a look at the request.
+
+    From `response_time` until then, `before_request` uses it for its key as a URL, without warnings, with
+    the default requirements and settings. None if it never does, or if that depends on the request.
+    """
+    address = urls.read(entry.key)
+    if isinstance(address, Defect) or address.key() != entry.key:
+        return None
+    accepted = accept(entry, _DEFAULT_REQUIREMENTS, _DEFAULT_SETTINGS)
+    if accepted is None or accepted.warnings or entry.vary_values or varying(entry.head):
+        return None
+    return freshness.fresh_until(entry)
+
+
+def is_usual(settings: Settings) -> bool:
+    """Return True if `fresh_until` holds for these settings too, and a key used as a URL keeps its key."""
+    strict = settings.refresh or settings.robots or settings.key_ignore or settings.expect_width is not None
+    selects = settings.headers_for or credentials.selecting(settings.headers)
+    return not strict and not selects and settings.level is not VerifyLevel.THOROUGH
+
+
 def is_verified(entry: Entry, level: VerifyLevel) -> bool:
     """Return True if the bytes were verified as far as `level` asks."""
     return set(entry.facts.verified).issuperset(verify.checks_of(entry.facts.format, level))
@@ -53,6 +78,8 @@ def _is_downgraded(entry: Entry) -> bool:
     """Return True if redirects led from https: to http:, where anyone on the way could have answered."""
     return entry.key.startswith("https:") and entry.head.url.startswith("http:")
 
+
+_DEFAULT_REQUIREMENTS, _DEFAULT_SETTINGS = Requirements(), Settings()
 
 _NOT_STAGED = StagingId("")
 """The staging id of bytes that are in the store already."""
