@@ -49,7 +49,7 @@ class TimeBudget:
 
 
 class _Limit:
-    """The limit of one block, whose time is spent of the budget."""
+    """The limit of one block; its time is spent of the budget."""
 
     def __init__(self, budget: TimeBudget, missing: str) -> None:
         self._budget = budget
