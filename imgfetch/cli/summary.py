@@ -14,8 +14,7 @@ from imgfetch.model.options import OPTIONS, Group
 from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.rules.http.urls import redact
 from imgfetch.rules.policy import error_body
-from imgfetch.rules.policy.response_policy import ALLOW_DOWNGRADE
-from imgfetch.rules.policy.retry import LESS_CHECKING
+from imgfetch.rules.policy.retry import ALLOW_DOWNGRADE, LESS_CHECKING
 
 if TYPE_CHECKING:
     import argparse

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from imgfetch.errors import InputError
 from imgfetch.model.markup import SourceKind
 from imgfetch.model.result import ErrorKind
-from imgfetch.rules.image.same_picture import picture_name
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Mapping
@@ -188,6 +187,8 @@ _MAY_BE_PIXELS = frozenset({SourceKind.IMG, SourceKind.NOSCRIPT, SourceKind.LAZY
 
 def picture_names(image: SourceSet) -> set[str]:
     """Return the names of a picture: those of the first and the last candidate of each list."""
+    from imgfetch.rules.image.same_picture import picture_name  # large expressions, which only pages need
+
     names = set()
     for candidates in (image.candidates, *(source.candidates for source in image.sources)):
         if candidates:

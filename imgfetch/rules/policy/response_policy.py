@@ -111,8 +111,6 @@ def next_attempt(fetch: Fetch, failed: Failure) -> Fetch:
     return bare._replace(request=bare.request._replace(headers=headers), bypass_caches=True)
 
 
-ALLOW_DOWNGRADE = "allow_downgrade=True follows it"
-
 _NOT_REQUESTED = {206: "no range was requested", 304: "no condition was sent", 416: "no range was requested"}
 
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525)})
@@ -180,7 +178,7 @@ def _follow(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> Redi
     if not settings.allow_downgrade and fetch.request.url.startswith("https:") and there.scheme == "http":
         message = f"redirect from https: to {there.shown}, which anyone on the way can read and change"
         rejected = _reject(fetch, ErrorKind.BAD_REDIRECT, message, head)
-        return rejected._replace(failed=rejected.failed._replace(hint=ALLOW_DOWNGRADE))
+        return rejected._replace(failed=rejected.failed._replace(hint=retry.ALLOW_DOWNGRADE))
     same_origin = isinstance(here, urls.Address) and here.origin == there.origin
     # The caller's fields and credentials belong to the source's own origin. Another origin gets our own
     # fields, and those that the caller named for it.

@@ -42,6 +42,9 @@ LESS_CHECKING = {
 """Hints for bytes that a lower level would accept, by that level."""
 
 
+ALLOW_DOWNGRADE = "allow_downgrade=True follows it"
+
+
 def opted_out(directive: str, url: str) -> Failure:
     """Make the failure of an owner's opt-out; `directive` says in a few words what forbids the use."""
     hint = "use --robots ignore if you have the owner's permission"
