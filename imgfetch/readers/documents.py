@@ -43,16 +43,23 @@ class _Reading:
 
     def __init__(self) -> None:
         self._left = MAX_NESTED
+        self._left_out: set[str] = set()
+        """The reasons for which documents are left out, each told once."""
 
     def each_image(self, document: Document) -> Iterator[SourceSet]:
         """Yield the images of a document at any depth."""
         if document.depth:
             self._left -= len(document.data)
             if self._left < 0:
-                return iter((unread(f"the documents inside are larger than {MAX_NESTED:,} bytes"),))
+                return self._leave_out(f"the documents inside are larger than {MAX_NESTED:,} bytes")
             if document.depth > MAX_DEPTH:
-                return iter((unread(f"more than {MAX_DEPTH} documents inside each other"),))
+                return self._leave_out(f"more than {MAX_DEPTH} documents inside each other")
         return self._read(document)
+
+    def _leave_out(self, reason: str) -> Iterator[SourceSet]:
+        is_told = reason in self._left_out
+        self._left_out.add(reason)
+        return iter(() if is_told else (unread(reason),))
 
     def _read(self, document: Document) -> Iterator[SourceSet]:
         match recognise(document).type:
@@ -74,6 +81,10 @@ class _Reading:
                 from imgfetch.readers.xml import other
 
                 return other.images(document, self.each_image)
+            case DocumentType.EPUB:
+                from imgfetch.readers.containers import epub
+
+                return epub.images(document, self.each_image)
             case DocumentType.MAIL | DocumentType.MHTML:
                 from imgfetch.readers.containers import mail
 

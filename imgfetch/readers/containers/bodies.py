@@ -69,6 +69,6 @@ class Bodies:
 
 
 def _identity(url: str) -> str:
-    """Return the same text for all spellings of a URL: no fragment, no escapes in `cid:` (RFC 2392)."""
+    """Return the same text for all spellings of a URL: no fragment, and within a container no escapes."""
     bare = url.partition("#")[0]
-    return "cid:" + unquote(bare[4:]) if bare[:4].lower() == "cid:" else bare
+    return bare if bare[:4].lower() == "http" else unquote(bare)

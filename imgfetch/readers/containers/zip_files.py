@@ -1,0 +1,95 @@
+"""The files of a ZIP archive that anyone may have made: bounded in number, size and work.
+
+    bytes ─▶ few enough entries? ─▶ zipfile: the list of files ─▶ read: the bytes of one │ Defect
+
+Nothing is written to disk: a name in the archive is a key here, and not a path.
+"""
+
+from __future__ import annotations
+
+import struct
+import zlib
+from io import BytesIO
+from threading import Lock
+from typing import TYPE_CHECKING
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
+
+from imgfetch.model.image import Defect
+from imgfetch.model.result import ErrorKind
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MAX_FILES = 20_000
+"""Files of an archive: each takes 1 KB of memory as soon as the list is read."""
+
+MAX_UNPACKED = 1_000_000_000
+"""Bytes that all reads of one archive may unpack: entries may overlap, and 10 KB may say 10 MB."""
+
+_ENTRY = b"PK\x01\x02"
+"""The signature of an entry of the list (APPNOTE.TXT §4.3.12)."""
+
+_ENCRYPTED = 0x1
+
+
+class ZipFiles:
+    """The files of an archive, by name. It may be read from several threads."""
+
+    def __init__(self, archive: ZipFile) -> None:
+        self._archive = archive
+        self._lock = Lock()
+        self._left = MAX_UNPACKED
+        self._files = {each.filename.lstrip("/"): each for each in archive.infolist() if not each.is_dir()}
+
+    @classmethod
+    def of(cls, data: bytes) -> ZipFiles | str:
+        """Read the list of files; return what is wrong where that is not possible."""
+        count = data.count(_ENTRY)
+        if count > MAX_FILES:
+            return f"a ZIP archive of {count:,} files, the limit is {MAX_FILES:,}"
+        try:
+            return cls(ZipFile(BytesIO(data)))
+        except _DAMAGE:
+            return "the ZIP archive is damaged or cut off: its list of files cannot be read"
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._files)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._files
+
+    def read(self, name: str, most: int) -> bytes | Defect:
+        """Unpack a file. Of one that is larger than `most` bytes, return one byte more than `most`."""
+        entry = self._files.get(name)
+        if entry is None:
+            return Defect(ErrorKind.CORRUPT, "it is missing in the ZIP archive")
+        refused = _refused(entry)
+        if refused is not None:
+            return refused
+        with self._lock:
+            if self._left <= 0:
+                return Defect(
+                    ErrorKind.TOO_LARGE, f"the ZIP archive unpacks to more than {MAX_UNPACKED:,} bytes"
+                )
+            try:
+                with self._archive.open(entry) as file:
+                    data = file.read(most + 1)
+            except _DAMAGE:
+                return Defect(ErrorKind.CORRUPT, "it is damaged in the ZIP archive")
+            self._left -= len(data) + _LEAST
+            return data
+
+
+def _refused(entry: ZipInfo) -> Defect | None:
+    if entry.flag_bits & _ENCRYPTED:
+        return Defect(ErrorKind.UNSUPPORTED_FORMAT, "it is encrypted in the ZIP archive")
+    if entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):  # OCF 3.3 §4.2 permits these two
+        return Defect(ErrorKind.UNSUPPORTED_FORMAT, "it is compressed in a way that is not read here")
+    return None
+
+
+_LEAST = 100
+"""Bytes that a read counts at least."""
+
+_DAMAGE = (BadZipFile, zlib.error, struct.error, EOFError, OSError, ValueError, RuntimeError)
+"""The errors of `zipfile` about damaged archives."""
