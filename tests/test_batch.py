@@ -14,6 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from children import running
+from command import child
 from imgfetch import Client
 from imgfetch.api.jobs import Job, jobs_of
 from imgfetch.cli import main
@@ -21,7 +22,7 @@ from imgfetch.errors import CacheError
 from imgfetch.outputs.manifest_file import NAME, Manifest
 from imgfetch.rules.store import jsonl
 from imgfetch.rules.store import manifest as rule
-from origin import Origin, slowly, whole
+from origin import Origin, raw, slowly, whole
 from pictures import encoded
 
 if TYPE_CHECKING:
@@ -103,6 +104,7 @@ def test_a_batch_is_a_folder_of_images_and_a_manifest(
 
 
 def test_a_second_run_fetches_only_missing_images(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    origin.route("/late.webp", raw(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"))
     name = listed(origin, "/0.webp", "/1.webp", "/late.webp", "/2.webp")
     assert Batch(capsys, name, "--contact", "me@h.example").code == 1
     origin.route("/late.webp", whole(PICTURES[3]))
@@ -167,6 +169,7 @@ def test_a_page_in_a_row_is_done_when_all_its_images_are(
 ) -> None:
     page = "<img src=0.webp><img src=late.webp><img src=1.webp>"
     origin.route("/page", whole(page.encode(), content_type="text/html"))
+    origin.route("/late.webp", raw(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"))
     name = listed(origin, "/page")
     ran = Batch(capsys, name)
     assert (ran.code, [record["part"] for record in ran.records]) == (1, [1, 2, 3])
@@ -265,7 +268,7 @@ def test_an_input_that_cannot_be_used_is_one_line_and_exit_code_2(
 ) -> None:
     Path("empty.csv").write_bytes(b"")
     Path("blank.txt").write_bytes(b"\n \n")
-    Path("cut.txt.gz").write_bytes(gzip.compress(os.urandom(5000))[:3000])
+    Path("cut.txt.gz").write_bytes(gzip.compress(os.urandom(5000).hex().encode())[:3000])
     Path("none.txt.gz").write_bytes(b"https://h.example/a.webp\n")
     Path("other.csv").write_text("name\nx\n")
 
@@ -277,20 +280,22 @@ def test_an_input_that_cannot_be_used_is_one_line_and_exit_code_2(
         assert "should not" not in err
 
     for name, words in (
-        ("empty.csv", "no column srcset or url; it has none"),
+        ("empty.csv", "no column url, srcset or image; it has none"),
         ("blank.txt", "empty; expected a source a row"),
         ("missing.csv", "cannot be read: No such file"),
         ("none.txt.gz", "cannot be read: Not a gzipped file"),
         ("cut.txt.gz", "cannot be read"),
-        ("other.csv", "other.csv: no column srcset or url; it has name"),
+        ("other.csv", "other.csv: no column url, srcset or image; it has name"),
     ):
         complains(words, name, "--to", "out", "--offline")
     complains("no --to DEST", "blank.txt")
-    complains("neither respect nor ignore", "blank.txt", "--to", "out", "--robots", "maybe")
-    complains("neither a URL nor a mail address", "blank.txt", "--to", "out", "--contact", "a (b)")
-    complains("ftp:", "blank.txt", "--to", "out", "--referer", "ftp://h.example/")
+    assert not Path("out").exists()
+    Path("good.txt").write_text("https://h.example/a.webp\n")
+    complains("neither respect nor ignore", "good.txt", "--to", "out", "--robots", "maybe")
+    complains("neither a URL nor a mail address", "good.txt", "--to", "out", "--contact", "a (b)")
+    complains("ftp:", "good.txt", "--to", "out", "--referer", "ftp://h.example/")
     Path("file").write_text("mine")
-    complains("file: cannot be written", "blank.txt", "--to", "file", code=3)
+    complains("file: cannot be written", "good.txt", "--to", "file", code=3)
 
 
 def test_stored_images_of_the_rows_before_a_broken_input_are_served(
@@ -405,3 +410,132 @@ def test_a_batch_respects_robots_txt_and_a_get_does_not(
     assert Batch(capsys, name, "--robots", "ignore").code == 0
     assert main(["get", f"{origin.url}/0.webp", "--refresh", "--robots", "respect", *LOCAL]) == 1
     assert main(["get", f"{origin.url}/0.webp", "--refresh", *LOCAL]) == 0
+
+
+# Tables
+
+
+def test_each_image_of_a_cell_is_fetched_and_keeps_the_columns(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = [
+        "ID;SKU;Name;Images",
+        f'1;A1;Blue cup;"{origin.url}/0.webp, {origin.url}/1.webp"',
+        f"2;A2;House;{origin.url}/gone,_here.webp",
+        f"3;A3;Pen;{origin.url}/2.webp|{origin.url}/3.webp",
+        "4;A4;None;",
+    ]
+    Path("in.csv").write_text("\r\n".join(rows), encoding="utf-16")
+    ran = Batch(capsys, "in.csv")
+    assert ran.code == 1
+    found = sorted((record["index"], record["place"], record["columns"]["SKU"]) for record in ran.records)
+    assert found == [(0, 0, "A1"), (0, 1, "A1"), (1, 0, "A2"), (2, 0, "A3"), (2, 1, "A3"), (3, 0, "A4")]
+    assert sorted(ran.files) == sorted(PICTURES[:4])
+    assert {record["path"][:-18] for record in ran.records if record["path"]} == {"Blue-cup", "Pen"}
+    assert Batch(capsys, "in.csv").out == ""
+
+
+def test_columns_name_the_files(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    table = f"sku,url,name\nA/1,{origin.url}/0.webp,cup.webp\nB 2,{origin.url}/1.webp,\n"
+    Path("in.csv").write_text(table)
+    ran = Batch(capsys, "in.csv", "--name", "{row:02}-{sku}-{name}")
+    assert sorted(record["path"] for record in ran.records) == ["01-A-1-cup.webp", "02-B 2-1.webp"]
+    assert main(["batch", "in.csv", "--to", "other", "--name", "{SKU}"]) == 2
+    assert "--name has no field SKU; it has source, page," in capsys.readouterr().err
+    assert not Path("other").exists()
+
+
+def test_a_row_has_its_own_width_and_page(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    srcset = f"{origin.url}/0.webp 64w, {origin.url}/3.webp 67w, {origin.url}/5.webp 69w"
+    rows = [
+        {"srcset": srcset, "width": 66, "referer": "http://me:word@page.example/news"},
+        {"srcset": srcset},
+    ]
+    Path("in.json").write_text(json.dumps(rows))
+    ran = Batch(capsys, "in.json", "-w", "60")
+    assert {record["index"]: record["width"] for record in ran.records} == {0: 67, 1: 64}
+    sent = {request.path: request.headers.get("referer") for request in origin.requests}
+    assert sent["/3.webp"] == "http://page.example/"
+    assert sent["/0.webp"] is None
+    assert "word" not in Path("out/manifest.jsonl").read_text()
+    assert Batch(capsys, "in.json", "-w", "60").out == ""
+
+
+def test_a_second_run_asks_only_for_what_may_succeed(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    origin.route("/busy.webp", raw(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"))
+    origin.route("/page.webp", whole(b"<html><title>Gone</title>", content_type="text/html"))
+    name = listed(origin, "/0.webp", "/gone.webp", "/busy.webp", "/page.webp")
+    assert Batch(capsys, name).code == 1
+    origin.requests.clear()
+    ran = Batch(capsys, name)
+    assert ran.code == 1
+    assert {request.path for request in origin.requests} - {"/robots.txt"} == {"/busy.webp"}
+    assert "1 done before, according to out/manifest.jsonl" in ran.err
+    assert "2 failed for good before, according to out/manifest.jsonl; --retry-all asks again" in ran.err
+    assert len(ran.records) == 4
+
+    origin.route("/busy.webp", whole(PICTURES[2]))
+    assert Batch(capsys, name, "--fail-under", "0.5").code == 0
+    origin.requests.clear()
+    ran = Batch(capsys, name)
+    assert (ran.code, len(origin.requests)) == (1, 0)
+    assert [Batch(capsys, name, "--fail-under", share).code for share in ("0.5", "0.51")] == [0, 1]
+
+    origin.route("/gone.webp", whole(PICTURES[3]))
+    ran = Batch(capsys, name, "--retry-all")
+    assert {request.path for request in origin.requests} - {"/robots.txt"} == {"/gone.webp", "/page.webp"}
+    assert len(ran.records) == 4
+
+
+def test_images_of_a_page_that_failed_for_good_are_left_out(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = "<img src=0.webp><img src=gone.webp><img src=1.webp>"
+    origin.route("/page", whole(page.encode(), content_type="text/html"))
+    name = listed(origin, "/page")
+    assert Batch(capsys, name).code == 1
+    asked = origin.asked()
+    ran = Batch(capsys, name)
+    assert (ran.code, origin.asked()) == (1, asked)
+    assert "1 failed for good before" in ran.err
+    Path("out", next(record["path"] for record in ran.records if record["path"])).unlink()
+    assert len(Batch(capsys, name).records) == 3
+    assert origin.asked("/gone.webp") == 2
+
+
+def test_a_failure_that_may_be_over_is_asked_again(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = [
+        {"row": "01", "part": 1, "parts": 1, "index": 0, "path": None, "attempts": attempts, "error": error}
+        for attempts, error in (
+            (1, {"kind": "http_status", "http_status": 404, "retryable": False}),
+            (1, {"kind": "http_status", "http_status": 403, "retryable": False}),
+            (4, {"kind": "http_status", "retryable": True}),
+            (1, {"kind": "dns", "retryable": False}),
+            (0, {"kind": "blocked", "retryable": False}),
+            (1, None),
+            ("x", {"kind": ["http_status"], "retryable": False}),
+        )
+    ]
+    found = [*rule.rows(json.dumps(line).encode() + b"\n" for line in lines)]
+    assert [(row[0].is_final, row[0].under) for row in found] == [(True, ""), (True, "?")]
+
+
+def test_a_failure_is_asked_again_under_other_options(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    origin.route("/pixel.png", whole(encoded("png", 1, 1)))
+    name = listed(origin, "/pixel.png")
+    for _ in range(2):
+        assert Batch(capsys, name, "--max-bytes", "10").code == 1
+    assert origin.asked("/pixel.png") == 1
+    assert Batch(capsys, name, "--reject-fakes").code == 1
+    assert Batch(capsys, name, "-H", "Cookie: secret").code == 0
+    assert "secret" not in Path("out/manifest.jsonl").read_text()
+
+
+def test_a_pipe_of_rows_is_read_as_what_it_is(origin: Origin) -> None:
+    for text in (f"id;image\n1;{origin.url}/0.webp\n", json.dumps([{"image": f"{origin.url}/0.webp"}])):
+        ran = child("batch", "-", "--to", "piped", "--refresh", *LOCAL, given=text.encode())
+        assert (ran.returncode, len(ran.stdout.splitlines())) == (0, 1)

@@ -74,9 +74,9 @@ def _duration(seconds: float) -> str:
 
 _DEFAULTS = {
     "cache": "./cache",
-    "input-format": "by the file name",
-    "column": "srcset, else url",
     "referrer-policy": "that of the page, else strict-origin",
+    "input-format": "by name and content",
+    "column": "srcset, image, url, …",
     "robots": "batch: respect, else: ignore",
     "fail-under": "1",
     "no-reuse": "default",
@@ -97,6 +97,7 @@ _OPTIONS = {
     "to": "folder for the images and manifest.jsonl",
     "input-format": "format of INPUT",
     "column": "column or member that holds the source",
+    "retry-all": "ask again for images that failed for good in an earlier run, such as a 404",
     "width": "wanted width of the image, in device pixels",
     "viewport": "choose for a screen of this size, for example 1280x720@2",
     "policy": "rule that chooses the rendition",

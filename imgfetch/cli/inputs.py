@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
     from imgfetch.api.selection.choosing import Choosing
     from imgfetch.api.sources import Source
+    from imgfetch.readers.rows.row import Row
 
 
 def batches_of(options: argparse.Namespace) -> Iterator[Sequence[Source | InputError]]:
@@ -35,11 +36,13 @@ def batches_of(options: argparse.Namespace) -> Iterator[Sequence[Source | InputE
         yield (_standard_input() if source == "-" else source_of(source, options.base),)
     if options.input_file is not None:
         name: str = options.input_file
-        lines: Iterator[Source | InputError] = _lines(name)
+        lines: Iterator[Source | InputError]
         if options.files:
             lines = (
                 source_of(line, options.base) if isinstance(line, str) else line for line in _lines(name)
             )
+        else:
+            lines = _images_of_lines(name)
         yield from batched(lines, batch_size_of(name))
 
 
@@ -79,7 +82,7 @@ def batch_size_of(name: str) -> int:
 _BATCH = 64
 
 
-def rows_of(options: argparse.Namespace) -> Iterator[str | InputError]:
+def rows_of(options: argparse.Namespace) -> Iterator[Row]:
     """Yield the rows of an input as they are needed. Raises `InputError`."""
     from imgfetch.readers.input_rows import form_of, rows
 
@@ -103,7 +106,7 @@ def _opened(name: str) -> BinaryIO:
     if name == "-":
         return _standard_input()
     if not name.endswith(".gz"):
-        return open(name, "rb")  # noqa: PTH123 (as below)
+        return open(name, "rb", 65_536)  # noqa: PTH123 (as below)
     import gzip
 
     return gzip.open(name, "rb")  # type: ignore[return-value] # it is read like a file
@@ -137,6 +140,17 @@ def _standard_input() -> BinaryIO:
     if sys.stdin is None:
         raise InputError(ErrorKind.BAD_INPUT, "closed", "standard input")
     return sys.stdin.buffer
+
+
+def _images_of_lines(name: str) -> Iterator[str | InputError]:
+    """Yield the images of each line of a list: one, unless it is a list without descriptors itself."""
+    from imgfetch.readers.rows.cells import images_of
+
+    for line in _lines(name):
+        if isinstance(line, str):
+            yield from images_of(line)
+        else:
+            yield line
 
 
 def _lines(name: str) -> Iterator[str | InputError]:

@@ -42,6 +42,8 @@ class Summary:
         self._copies = _copies_of(options)
         self.skipped = 0
         """Images of an earlier run, which this run does not print."""
+        self.failed_before = 0
+        """Images that failed for good in an earlier run, and were not asked for."""
         self._count: Counter[str] = Counter()
         self._failures: Counter[ErrorKind] = Counter()
         self._has_response = False
@@ -80,11 +82,11 @@ class Summary:
         if not self._quiet:
             for line in (*self._summary(), *left_out):
                 output.say(line)
-        if not self._failures or self._suffices():
+        if not (self._failures or self.failed_before) or self._suffices():
             return Exit.OK
         reasons = set(self._failures)
         is_usage = reasons <= INPUT_KINDS and not self._has_response
-        if self._available() or not (is_usage or reasons == {ErrorKind.IO}):
+        if self._available() or self.failed_before or not (is_usage or reasons == {ErrorKind.IO}):
             return Exit.FAILED
         return Exit.USAGE if is_usage else Exit.CACHE
 
@@ -93,7 +95,7 @@ class Summary:
             return False
         part, whole = self._min_share
         available = self._available()
-        return available * whole >= part * (available + self._failures.total())
+        return available * whole >= part * (available + self.failed_before + self._failures.total())
 
     def _available(self) -> int:
         return self._count.total() + self.skipped

@@ -169,6 +169,9 @@ class RowFormat(StrEnum):
     CSV = "csv"
     TSV = "tsv"
     JSONL = "jsonl"
+    JSON = "json"
+    PARQUET = "parquet"
+    ARROW = "arrow"
 
 
 class Policy(StrEnum):

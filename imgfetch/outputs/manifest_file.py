@@ -12,7 +12,7 @@ import fcntl
 import os
 import stat
 from array import array
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Self
@@ -34,11 +34,15 @@ NAME = "manifest.jsonl"
 class Manifest:
     """A context manager that locks the folder against other batches. Raises `CacheError`."""
 
-    def __init__(self, directory: str | Path) -> None:
+    def __init__(self, directory: str | Path, *, under: str = "", again: bool = False) -> None:
+        """`under`: the `terms` of this run. `again` drops all failures, so that they are asked for again."""
+        self._under, self._again = under, again
         self._folder = Path(directory)
         self._path = self._folder / NAME
         self._done = array("Q")
         """Identities of the rows that are done, sorted: 8 bytes each, instead of 100 in a set."""
+        self._failed = array("Q")
+        """Those of the rows with an image that failed for good; once for each such image."""
 
     def __enter__(self) -> Self:
         try:
@@ -72,8 +76,11 @@ class Manifest:
 
     def has(self, row: int) -> bool:
         """Return True if the row with this identity was done before this run, and its files still exist."""
-        position = bisect_left(self._done, row)
-        return position < len(self._done) and self._done[position] == row
+        return bool(_count(self._done, row))
+
+    def failed(self, row: int) -> int:
+        """Return how many images of a row failed for good in an earlier run; 0 if it is not `has`."""
+        return _count(self._failed, row)
 
     def write(self, lines: str) -> None:
         """Append the lines of a row at once; they survive the death of this process."""
@@ -108,6 +115,7 @@ class Manifest:
                 with suppress(OSError):  # it was renamed
                     Path(partial).unlink()
         self._done = array("Q", sorted(self._done))
+        self._failed = array("Q", sorted(self._failed))
 
     def _copy_done(self, old: BufferedReader, new: BufferedWriter) -> None:
         # The mode first: the copy has the same secrets.
@@ -115,15 +123,22 @@ class Manifest:
         for row in rule.rows(old):
             if all(map(self._is_there, row)):
                 self._done.append(row[0].row)
+                self._failed.extend(record.row for record in row if record.path is None)
                 new.writelines(record.line for record in row)
         new.flush()
         os.fsync(new.fileno())
 
     def _is_there(self, record: Record) -> bool:
+        if record.path is None:
+            return not self._again and record.under in ("", self._under)
         try:
-            return os.stat(self._folder / (record.path or "")).st_size == record.size
+            return os.stat(self._folder / record.path).st_size == record.size
         except OSError:
             return False
+
+
+def _count(identities: array[int], row: int) -> int:
+    return bisect_right(identities, row) - bisect_left(identities, row)
 
 
 _LONGEST = 64_000_000

@@ -1,156 +1,154 @@
-"""Read the rows of an input, one source each, as they are needed; a bad row does not stop the others.
+"""Read the rows of an input, as they are needed; a bad row does not stop the others.
 
-    lines │ CSV │ TSV │ JSON lines ─▶ row ─▶ str │ InputError
+    lines │ CSV and its dialects │ JSON lines or array │ Parquet │ Arrow ─▶ Row
 
-A row is a URL or a srcset, never the name of a file: its author may be someone else than its reader.
+A row has URLs or srcsets, never the name of a file: its author may be someone else than its reader.
 """
 
 from __future__ import annotations
 
-import csv
 import json
-from typing import TYPE_CHECKING, Any, Self
+import re
+from typing import TYPE_CHECKING
 
-from imgfetch.errors import InputError, one_line
+from imgfetch.errors import InputError
+from imgfetch.formats import sniff
+from imgfetch.formats.other_types import name_of_data, name_of_image
 from imgfetch.model.markup import RowFormat
 from imgfetch.model.result import ErrorKind
-from imgfetch.readers.lines import LONGEST, bare_line, bounded_lines, too_long
+from imgfetch.readers.lines import bare_line, too_long
+from imgfetch.readers.rows import delimited, json_rows
+from imgfetch.readers.rows.cells import images_of
+from imgfetch.readers.rows.row import Row, source_columns
+from imgfetch.readers.rows.text_lines import beginning_of, peekable, text_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator
     from typing import BinaryIO
 
-COLUMNS = ("srcset", "url")
-"""The names of the column with the source, in any case; the second one is used if the first is empty."""
 
-
-def form_of(name: str) -> RowFormat:
-    """Return the form that the extension of a file name tells; lines if it tells none."""
+def form_of(name: str) -> RowFormat | None:
+    """Return the form that the extension of a file name tells; None if it tells none."""
     suffix = name.lower().removesuffix(".gz").rpartition(".")[2]
-    return {
-        "csv": RowFormat.CSV,
-        "tsv": RowFormat.TSV,
-        "jsonl": RowFormat.JSONL,
-        "ndjson": RowFormat.JSONL,
-    }.get(suffix, RowFormat.LINES)
+    return _FORMS.get(suffix)
 
 
-def rows(file: BinaryIO, form: RowFormat, *, column: str | None = None) -> Iterator[str | InputError]:
-    """Yield the source of each row that is not blank, or the error of the row.
+def rows(file: BinaryIO, form: RowFormat | None = None, *, column: str | None = None) -> Iterator[Row]:
+    """Yield each row that is not blank, in its order.
 
-    `column` is the name of the column with the source, instead of `COLUMNS`. Raises `InputError` if no row
-    can be read.
+    `column` is the name of the column with the source, instead of `SOURCE_COLUMNS`. Without a `form`, the
+    beginning of the file tells it: `lines`, if nothing else. Raises `InputError` if no row can be read.
     """
+    file = peekable(file)
+    head = beginning_of(file)
+    if head.startswith(b"\x1f\x8b"):
+        import gzip
+
+        return rows(gzip.open(file), form, column=column)  # type: ignore[arg-type] # it is read like a file
+    form = _form_by_bytes(head, form, column) or form or RowFormat.LINES
+    if form not in (RowFormat.PARQUET, RowFormat.ARROW):
+        _check_text(file, head)
     match form:
         case RowFormat.LINES:
-            yield from _of_lines(file)
+            return _of_lines(file)
         case RowFormat.JSONL:
-            yield from _of_objects(file, column)
+            return json_rows.rows_of_lines(file, column)
+        case RowFormat.JSON:
+            return json_rows.rows_of_array(file, column)
         case RowFormat.CSV | RowFormat.TSV:
-            yield from _of_table(file, column, "," if form is RowFormat.CSV else "\t")
+            return delimited.rows(file, column, "," if form is RowFormat.CSV else "\t")
+        case RowFormat.PARQUET:
+            from imgfetch.readers.rows.arrow import rows_of_parquet
+
+            return rows_of_parquet(file, column)
+        case RowFormat.ARROW:
+            from imgfetch.readers.rows.arrow import rows_of_arrow
+
+            return rows_of_arrow(file, column)
 
 
-def _of_lines(file: BinaryIO) -> Iterator[str | InputError]:
-    for number, line in enumerate(_lines(file), 1):
-        if line is None:
-            yield too_long(number)
-        elif source := bare_line(line):
-            yield source
+def _form_by_bytes(head: bytes, form: RowFormat | None, column: str | None) -> RowFormat | None:
+    """Return the form that the first bytes of a file tell; None where they agree with `form`."""
+    if head.startswith(b"PAR1"):
+        return RowFormat.PARQUET
+    if head.startswith(b"ARROW1"):
+        return RowFormat.ARROW
+    text = head[:_HEADER].removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").lstrip()
+    if form in (None, RowFormat.JSON) and re.match(r"\[\s*[\[{\"\]]", text):
+        return RowFormat.JSON
+    if form is RowFormat.JSON and text[:1] == "{":
+        _check_first_line(text)
+        return RowFormat.JSONL
+    if form is None and re.match(r'\{\s*"', text):
+        return RowFormat.JSONL
+    header = text.partition("\n")[0].partition("\r")[0].strip()
+    if form is None and "://" not in header and len(header) < _HEADER // 2:
+        delimiter = delimited.delimiter_of(header, column)
+        if source_columns(tuple(each.strip('" ') for each in header.split(delimiter)), column):
+            return RowFormat.CSV
+    return None
 
 
-def _of_objects(file: BinaryIO, column: str | None) -> Iterator[str | InputError]:
-    for number, line in enumerate(_lines(file), 1):
-        if line is None:
-            yield too_long(number)
-            continue
-        if not line.strip():
-            continue
-        try:
-            members = json.loads(line)
-        except (ValueError, RecursionError) as error:
-            yield _unusable(number, f"not JSON: {error}")
-            continue
-        if not isinstance(members, dict):
-            yield _unusable(number, "not a JSON object")
-            continue
-        names = _columns(list(members), column)
-        found = next((members[name] for name in names if members[name]), None)
-        yield _source(found, number, names or (column or "url",))
-
-
-def _of_table(file: BinaryIO, column: str | None, delimiter: str) -> Iterator[str | InputError]:
-    lines = _LinesOfRow(file)
-    table = csv.reader(lines, delimiter=delimiter)
+def _check_first_line(text: str) -> None:
+    """Raise `InputError` where a JSON object goes on behind its first line."""
+    line, end, _ = text.partition("\n")
     try:
-        header = next(table, [])
-    except csv.Error as error:
-        raise InputError(ErrorKind.BAD_INPUT, f"no header in the first line: {error}") from error
-    names = _columns(header, column)
-    if not names:
-        has = one_line("", ", ".join(header), limit=100)
-        hint = "name the column with --column"
-        wanted = column or " or ".join(COLUMNS)
-        raise InputError(ErrorKind.BAD_INPUT, f"no column {wanted}; it has {has or 'none'}", hint=hint)
-    positions = [header.index(name) for name in names]
-    while True:
-        lines.begin_row()
-        try:
-            row = next(table)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield _unusable(lines.number, str(error))
-            continue
-        if row:
-            found = next((row[at] for at in positions if at < len(row) and row[at].strip()), None)
-            yield _source(found, lines.number, names)
+        json.loads(line)
+    except (ValueError, RecursionError) as error:
+        if end:
+            why = "one JSON object; an array of objects, or an object on each line, was expected"
+            raise InputError(ErrorKind.BAD_INPUT, why) from error
 
 
-def _columns(names: Sequence[str], column: str | None) -> tuple[str, ...]:
-    """Return those of the names that are columns with a source, in order of preference."""
-    if column is not None:
-        return (column,) if column in names else ()
-    return tuple(name for wanted in COLUMNS for name in names if name.strip().lower() == wanted)
+def _check_text(file: BinaryIO, head: bytes) -> None:
+    """Raise `InputError` where a file is data or a page, and not rows of text."""
+    what = name_of_data(head)
+    if what is not None and what.endswith("ZIP archive") and file.seekable():
+        file.seek(max(0, file.seek(0, 2) - _LIST_OF_PARTS))
+        what = name_of_data(head + file.read(_LIST_OF_PARTS))
+        file.seek(0)
+    form = sniff(head[:4096]) if what is None else None
+    what = what or (f"{form.upper()} image" if form else None)
+    if what is None and b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        what = name_of_image(head[:64]) or "binary data"
+    if what is not None:
+        is_table = any(word in what for word in ("workbook", "spreadsheet", "database", "Office"))
+        hint = "save it as CSV" if is_table else "a table or a list of URLs was expected"
+        raise InputError(ErrorKind.BAD_INPUT, f"this is {what}, and not a table in text", hint=hint)
+    document = re.match(rb"(?i)(?:\xef\xbb\xbf)?\s*<(?:!doctype|html|\?xml|rss|feed|urlset)\b", head)
+    if document is not None:
+        what = "an HTML page" if b"html" in head[:1000].lower() else "an XML document"
+        hint = "imgfetch get reads documents"
+        raise InputError(ErrorKind.BAD_INPUT, f"this is {what}, and not a table or a list", hint=hint)
 
 
-def _source(found: Any, number: int, names: Sequence[str]) -> str | InputError:  # noqa: ANN401 (as read)
-    if isinstance(found, str) and found.strip():
-        return found.strip()
-    return _unusable(number, f"no text under {' or '.join(names)}")
+def _of_lines(file: BinaryIO) -> Iterator[Row]:
+    for number, line in enumerate(text_lines(file), 1):
+        if line is None:
+            yield Row((), error=too_long(number))
+        elif source := bare_line(line):
+            yield Row(images_of(source))
 
 
-def _unusable(number: int, why: str) -> InputError:
-    return InputError(ErrorKind.BAD_INPUT, why, f"line {number}")
+_FORMS = {
+    "csv": RowFormat.CSV,
+    "psv": RowFormat.CSV,
+    "tsv": RowFormat.TSV,
+    "tab": RowFormat.TSV,
+    "json": RowFormat.JSON,
+    "jsonl": RowFormat.JSONL,
+    "ndjson": RowFormat.JSONL,
+    "parquet": RowFormat.PARQUET,
+    "pq": RowFormat.PARQUET,
+    "arrow": RowFormat.ARROW,
+    "arrows": RowFormat.ARROW,
+    "feather": RowFormat.ARROW,
+    "ipc": RowFormat.ARROW,
+    "lst": RowFormat.LINES,
+}
 
+_HEADER = 16_384
+"""Bytes of a header that is looked at."""
 
-def _lines(file: BinaryIO) -> Iterator[str | None]:
-    """Yield the lines of a file, each with its end; None for one that is too long."""
-    for number, line in enumerate(bounded_lines(file)):
-        text = None if line is None else line.decode("utf-8", "replace")
-        yield text if number or text is None else text.removeprefix("\ufeff")
-
-
-class _LinesOfRow:
-    """The lines of a table. A row of several lines, in a quoted field, has the same limit as a line."""
-
-    def __init__(self, file: BinaryIO) -> None:
-        self._lines = _lines(file)
-        self._size = 0
-        self.number = 0
-        """Number of the last line read."""
-
-    def begin_row(self) -> None:
-        """Restart the count of the row's size."""
-        self._size = 0
-
-    def __iter__(self) -> Self:
-        return self
-
-    def __next__(self) -> str:
-        """Raise `csv.Error` if a row is too long; the reader then continues with the next line."""
-        line = next(self._lines)
-        self.number += 1
-        self._size += 0 if line is None else len(line)
-        if line is None or self._size > LONGEST:
-            raise csv.Error(f"more than {LONGEST:,} bytes in a row")
-        return line
+_LIST_OF_PARTS = 1 << 20
+"""Bytes at the end of a ZIP archive with the names of its parts."""

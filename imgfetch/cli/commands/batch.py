@@ -9,8 +9,8 @@ Rows are read as they are needed, those of a file in batches: memory does not gr
 from __future__ import annotations
 
 from contextlib import aclosing
-from itertools import count
-from typing import TYPE_CHECKING
+from itertools import chain
+from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.api.jobs import Job, jobs_of
 from imgfetch.cli import output, run_async
@@ -19,9 +19,14 @@ from imgfetch.cli.inputs import batch_size_of, choosing_of, rows_of
 from imgfetch.cli.progress import watcher_for
 from imgfetch.cli.report import Report
 from imgfetch.cli.summary import Summary
-from imgfetch.errors import InputError
-from imgfetch.model.result import ErrorKind
+from imgfetch.errors import InputError, one_line
+from imgfetch.model.markup import Choice
+from imgfetch.model.options import OPTIONS, Group
+from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.outputs.manifest_file import NAME, Manifest
+from imgfetch.rules.image.filenames import named_format
+from imgfetch.rules.image.name_template import FIELDS
+from imgfetch.rules.image.safe_names import readable, without_extension
 from imgfetch.rules.store import jsonl
 from imgfetch.rules.store import manifest as rule
 
@@ -32,18 +37,22 @@ if TYPE_CHECKING:
     from imgfetch.api.client import Client
     from imgfetch.api.results import Image
     from imgfetch.cli.exit_codes import Exit
-    from imgfetch.model.result import Failure
+    from imgfetch.readers.rows.row import Row
 
 
 def run(options: argparse.Namespace) -> Exit:
     """Fetch the images of the rows of an input that are not in the folder yet."""
     if options.directory is None:
         raise InputError(ErrorKind.BAD_INPUT, "no --to DEST was given; see imgfetch batch --help")
+    rows = rows_of(options)
+    first = next(rows)  # nothing is made for an input that cannot be read
+    _check_columns(options, first)
     if not (options.contact or options.user_agent or options.quiet or options.offline):
         output.say("no --contact given: site owners cannot reach you")
     how = jsonl.asked(choosing_of(options))
-    with Manifest(options.directory) as manifest, Report(options.report, lambda _: how) as report:
-        batch = _Batch(options, manifest, Summary(options, report))
+    manifest_file = Manifest(options.directory, under=_terms_of(options), again=options.retry_all)
+    with manifest_file as manifest, Report(options.report, lambda _: how) as report:
+        batch = _Batch(options, chain((first,), rows), manifest, Summary(options, report))
         with watcher_for(options) as watcher:
             client = client_for(options, observe=watcher.observe)
             try:
@@ -53,15 +62,52 @@ def run(options: argparse.Namespace) -> Exit:
         return batch.close(watcher.left_out())
 
 
+def _terms_of(options: argparse.Namespace) -> str:
+    """Return what an origin may send, and what is sent to it, by the options, as a short text."""
+    names = [option.attribute for option in (*OPTIONS[Group.LIMITS], *OPTIONS[Group.NETWORK])]
+    names = [name for name in names if name.startswith("max_") or name in _SENT]
+    names += [option.attribute for group in (Group.VERIFY, Group.GETTING) for option in OPTIONS[group]]
+    chosen = {name: getattr(options, name) for name in names if name not in _OF_A_RUN}
+    fields = sorted(name for name, _ in options.header), sorted(each[:2] for each in options.header_for)
+    return rule.terms(chosen | {"headers": fields})
+
+
+_SENT = frozenset({"allow_downgrade", "user_agent", "contact", "robots", "referer", "referrer_policy"})
+_OF_A_RUN = frozenset({"refresh", "reuse"})
+
+
+def _check_columns(options: argparse.Namespace, first: Row) -> None:
+    """Raise `InputError` where `--name` names a column that the first row does not have."""
+    wanted = () if options.name is None else options.name.columns
+    missing = next((each for each in wanted if each not in first.columns), None)
+    if missing is not None and not (first.error and not first.columns):
+        has = ", ".join((*FIELDS, *first.columns))
+        raise InputError(ErrorKind.BAD_INPUT, f"--name has no field {missing}; it has {one_line('', has)}")
+
+
+class _Source(NamedTuple):
+    """One image of a row."""
+
+    row: Row
+    identity: int
+    position: int
+
+
 class _Batch:
     """One run over an input."""
 
-    def __init__(self, options: argparse.Namespace, manifest: Manifest, summary: Summary) -> None:
+    def __init__(
+        self, options: argparse.Namespace, rows: Iterator[Row], manifest: Manifest, summary: Summary
+    ) -> None:
         self._options = options
+        self._rows = rows
         self._choosing = choosing_of(options)
         self._how = jsonl.asked(self._choosing)
+        self._under = _terms_of(options)
         self._manifest = manifest
         self._summary = summary
+        self._open: dict[tuple[int, str], _Source] = {}
+        """The sources under way, by the index of the row and the source."""
 
     async def go(self, client: Client) -> None:
         """Fetch the images that are missing."""
@@ -75,26 +121,65 @@ class _Batch:
 
     def close(self, left_out: Iterable[str]) -> Exit:
         """Print the summary, and return the exit code."""
-        if self._summary.skipped and not self._options.quiet:
-            output.say(f"{self._summary.skipped} done before, according to {self._options.directory}/{NAME}")
+        manifest = f"{self._options.directory}/{NAME}"
+        if not self._options.quiet:
+            if self._summary.skipped:
+                output.say(f"{self._summary.skipped} done before, according to {manifest}")
+            if self._summary.failed_before:
+                count = self._summary.failed_before
+                output.say(f"{count} failed for good before, according to {manifest}; --retry-all asks again")
         return self._summary.close(left_out)
 
     def _jobs(self, client: Client) -> Iterator[Sequence[Job]]:
-        """Yield the jobs of each row that is not in the manifest."""
-        for index, row in zip(count(), rows_of(self._options)):
-            if isinstance(row, InputError):
-                yield (Job(row.failed(), row.url, index, {}),)
-            elif not self._options.refresh and self._manifest.has(rule.identity(row, self._how)):
-                self._summary.skipped += 1
-            else:
-                yield tuple(jobs_of(row, index, observe=client.scheduler.observe, **self._choosing))
+        """Yield the jobs of each source that is not in the manifest."""
+        for index, row in enumerate(self._rows):
+            if row.error is not None:
+                self._open[index, ""] = _Source(row, rule.identity("", self._how), 0)
+                yield (Job(row.error.failed(), row.error.url, index, {}),)
+            how, choosing = self._how, self._choosing
+            if row.width is not None and row.images:
+                choosing = {**choosing, "width": row.width}
+                how = jsonl.asked(choosing)
+            for position, image in enumerate(row.images):
+                source = _Source(row, rule.identity(image, how), position)
+                if self._options.refresh or not self._manifest.has(source.identity):
+                    self._open[index, image] = source
+                    jobs = jobs_of(image, index, observe=client.scheduler.observe, **choosing)
+                    yield tuple(_job_of(job, source) for job in jobs)
+                elif failed := self._manifest.failed(source.identity):
+                    self._summary.failed_before += failed
+                else:
+                    self._summary.skipped += 1
 
     def _take(self, job: Job, outcomes: Sequence[Image | Failure]) -> None:
-        row = rule.identity(str(job.given), self._how)
+        row, identity, _ = self._open.pop((job.index, str(job.given)))
+        own = _fields_of(row)
         written = ""
         for part, outcome in enumerate(outcomes, 1):
-            path = self._summary.take(outcome)
+            path = self._summary.take(outcome, own)
             name = None if path is None else path.rpartition("/")[2]
-            members = rule.members(row, part, len(outcomes))
+            under = self._under if isinstance(outcome, Failure) else ""
+            members = rule.members(identity, part, len(outcomes), columns=row.columns, under=under)
             written += jsonl.line(output.fields_of(outcome, name) | members)
         self._manifest.write(written)
+
+
+def _job_of(job: Job, source: _Source) -> Job:
+    """Return a job with what its row says: its position in the row, and the page of its image."""
+    choice = job.choice
+    if source.row.referer and isinstance(choice, Choice):
+        choice = choice._replace(page=source.row.referer)
+    return job._replace(choice=choice, position=source.position + job.position)
+
+
+def _fields_of(row: Row) -> dict[str, str | int]:
+    """Return the fields of a name that a row has: its columns, and its own name."""
+    if not row.columns:
+        return {}
+    fields = {name: "" if value is None else str(value) for name, value in row.columns.items()}
+    if row.name:
+        is_file = named_format(row.name) is not None
+        fields["name"] = readable(without_extension(row.name) if is_file else row.name)
+    else:
+        fields.pop("name", None)
+    return {**fields}

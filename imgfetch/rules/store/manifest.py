@@ -13,6 +13,7 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from imgfetch.model.result import ErrorKind
 from imgfetch.rules.http.urls import source_without_userinfo
 from imgfetch.rules.store import jsonl
 
@@ -34,6 +35,10 @@ class Record:
     size: int
     """Bytes of the file."""
     line: bytes
+    is_final: bool = False
+    """Whether it failed, and the origin would answer the same again."""
+    under: str = ""
+    """The `terms` of the run that failed; empty if the failure does not depend on them."""
 
 
 def identity(source: str, how: Mapping[str, Any]) -> int:
@@ -45,9 +50,25 @@ def identity(source: str, how: Mapping[str, Any]) -> int:
     return int.from_bytes(hashlib.sha256(asked.encode()).digest()[:8])
 
 
-def members(row: int, part: int, parts: int) -> dict[str, Any]:
-    """Return the members of a line that an outcome does not have itself."""
-    return {"row": f"{row:016x}", "part": part, "parts": parts}
+def members(
+    row: int, part: int, parts: int, *, columns: Mapping[str, Any] | None = None, under: str = ""
+) -> dict[str, Any]:
+    """Return the members of a line that an outcome does not have itself.
+
+    `columns` are those of its row in a table, which stand under one member; a list has none. A failure has
+    the `terms` of its run `under`.
+    """
+    found: dict[str, Any] = {"row": f"{row:016x}", "part": part, "parts": parts}
+    return found | {name: value for name, value in (("columns", columns), ("under", under)) if value}
+
+
+def terms(options: Mapping[str, Any]) -> str:
+    """Return a short text for the options of which a failure may depend, the same in every run.
+
+    It must be given no secret: of a header field only the name.
+    """
+    asked = json.dumps(options, sort_keys=True, default=str)
+    return hashlib.sha256(asked.encode()).hexdigest()[:16]
 
 
 def may_be_manifest(first: bytes) -> bool:
@@ -64,7 +85,7 @@ _BEGINNING = b'{"attempts": '
 
 
 def rows(lines: Iterable[bytes]) -> Iterator[tuple[Record, ...]]:
-    """Yield the rows that have all their records, each of an image that was fetched."""
+    """Yield the rows that have all their records, each of an image that was fetched, or failed for good."""
     gathered: list[Record] = []
     for record in map(_read, lines):
         if record is None or (gathered and not _follows(gathered[-1], record)):
@@ -73,7 +94,7 @@ def rows(lines: Iterable[bytes]) -> Iterator[tuple[Record, ...]]:
             continue
         gathered.append(record)
         if record.part == record.parts:
-            if all(each.path is not None for each in gathered):
+            if all(each.path is not None or each.is_final for each in gathered):
                 yield tuple(gathered)
             gathered.clear()
 
@@ -92,7 +113,48 @@ def _read(line: bytes) -> Record | None:
         return None
     if not (line.endswith(b"\n") and 0 <= row < 2**64 and 1 <= part <= parts and _is_name(path)):
         return None
-    return Record(row, index, part, parts, path, size, line)
+    is_final = path is None and _is_final(found)
+    under = found.get("under", "?") if is_final and _depends_on_options(found["error"]) else ""
+    return Record(row, index, part, parts, path, size, line, is_final, str(under))
+
+
+def _is_final(found: Mapping[str, Any]) -> bool:
+    """Return whether a failure cost a request, and a retry would not help.
+
+    A name that did not resolve, and a failure of this machine, may be over by now.
+    """
+    error, attempts = found.get("error"), found.get("attempts")
+    if not isinstance(error, dict) or not isinstance(attempts, int) or attempts < 1:
+        return False
+    return error.get("retryable") is False and error.get("kind") in tuple(_FINAL)
+
+
+def _depends_on_options(error: Mapping[str, Any]) -> bool:
+    """Return whether another limit, check or header field might help."""
+    if error.get("kind") == ErrorKind.HTTP_STATUS:
+        return error.get("http_status") in (401, 403, 407, 451)
+    return error.get("kind") not in (ErrorKind.EMPTY, ErrorKind.NOT_IMAGE)
+
+
+_FINAL = frozenset(
+    {
+        ErrorKind.HTTP_STATUS,
+        ErrorKind.TOO_MANY_REDIRECTS,
+        ErrorKind.BAD_REDIRECT,
+        ErrorKind.OPTED_OUT,
+        ErrorKind.TOO_LARGE,
+        ErrorKind.TOO_MANY_PIXELS,
+        ErrorKind.TOO_MANY_FRAMES,
+        ErrorKind.UNSUPPORTED_FORMAT,
+        ErrorKind.EMPTY,
+        ErrorKind.NOT_IMAGE,
+        ErrorKind.CORRUPT,
+        ErrorKind.TRUNCATED,
+        ErrorKind.PLACEHOLDER,
+        ErrorKind.WIDTH_MISMATCH,
+    }
+)
+"""Kinds of failures that the origin's response has caused."""
 
 
 def _is_name(path: Any) -> bool:  # noqa: ANN401 (as read)

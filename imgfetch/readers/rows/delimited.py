@@ -1,0 +1,126 @@
+"""Tables of text: CSV and its dialects, as spreadsheets, shops and databases write them.
+
+lines ─▶ header ─▶ delimiter ─▶ rows, each of bounded size
+"""
+
+from __future__ import annotations
+
+import csv
+from typing import TYPE_CHECKING, Self
+
+from imgfetch.errors import InputError, one_line
+from imgfetch.model.result import ErrorKind
+from imgfetch.readers.lines import LONGEST
+from imgfetch.readers.rows.row import row_of, source_columns, unusable
+from imgfetch.readers.rows.text_lines import text_lines
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import BinaryIO
+
+    from imgfetch.readers.rows.row import Row
+
+DELIMITERS = ",;\t|"
+
+
+def rows(file: BinaryIO, column: str | None, delimiter: str) -> Iterator[Row]:
+    """Yield the rows of a table; `delimiter` is the one that its name tells.
+
+    The delimiter is the one that gives the header a column with a source, else the one that it has most
+    often; `delimiter` goes first. A first line `sep=;`, as Excel writes it, names it. Raises `InputError`
+    where no column has the source.
+    """
+    lines = _LinesOfRow(file)
+    try:
+        first = next(lines, "")
+        said = _said(first)
+        if said:
+            first = next(lines, "")
+        delimiter = said or delimiter_of(first, column, delimiter)
+        table = csv.reader(lines.after(first), delimiter=delimiter)
+        header = _distinct(next(table, []))
+    except csv.Error as error:
+        raise InputError(ErrorKind.BAD_INPUT, f"no header in the first line: {error}") from error
+    if not source_columns(tuple(header), column):
+        raise _without_source(header, column)
+    while True:
+        lines.begin_row()
+        try:
+            cells = next(table)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield unusable(f"line {lines.number}", str(error))
+            continue
+        if any(cells):
+            header += [f"column_{number + 1}" for number in range(len(header), len(cells))]
+            members = dict(zip(header, cells, strict=False))
+            yield row_of(members, f"line {lines.number}", column)
+
+
+def delimiter_of(header: str, column: str | None, first: str = ",") -> str:
+    """Return the delimiter of a table by its header line."""
+    order = sorted(DELIMITERS, key=lambda each: each != first)
+    split = {each: next(csv.reader([header], delimiter=each), []) for each in order}
+    known = [each for each in order if source_columns(tuple(split[each]), column)]
+    return known[0] if known else max(order, key=lambda each: len(split[each]))
+
+
+def _said(line: str) -> str:
+    bare = line.rstrip("\r\n").strip('"')
+    return bare[4:] if bare[:4].lower() == "sep=" and len(bare) == 5 else ""
+
+
+def _distinct(header: Sequence[str]) -> list[str]:
+    """Return the names of columns without white space around them; a name that comes again has a number."""
+    seen: dict[str, int] = {}
+    names = []
+    for each in header:
+        name = each.strip()
+        seen[name] = seen.get(name, 0) + 1
+        names.append(name if seen[name] == 1 else f"{name}_{seen[name]}")
+    return names
+
+
+def _without_source(header: Sequence[str], column: str | None) -> InputError:
+    has = one_line("", ", ".join(header), limit=100)
+    if any("://" in each for each in header):
+        why = "the first line has URLs, and is not a header"
+        return InputError(ErrorKind.BAD_INPUT, why, hint="--input-format lines reads a URL a line")
+    wanted = column or "url, srcset or image"
+    why = f"no column {wanted}; it has {has or 'none'}"
+    return InputError(ErrorKind.BAD_INPUT, why, hint="name the column with --column")
+
+
+class _LinesOfRow:
+    """The lines of a table. A row of several lines, in a quoted field, has the same limit as a line."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._lines = text_lines(file)
+        self._given: list[str] = []
+        self._size = 0
+        self.number = 0
+        """Number of the last line read."""
+
+    def begin_row(self) -> None:
+        """Restart the count of the row's size."""
+        self._size = 0
+
+    def after(self, line: str) -> Self:
+        """Give a line once more."""
+        self._given = [line]
+        return self
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> str:
+        """Raise `csv.Error` if a row is too long; the reader then continues with the next line."""
+        if self._given:
+            return self._given.pop()
+        line = next(self._lines)
+        self.number += 1
+        self._size += 0 if line is None else len(line)
+        if line is None or self._size > LONGEST:
+            raise csv.Error(f"more than {LONGEST:,} bytes in a row")
+        return line

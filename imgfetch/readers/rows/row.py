@@ -1,0 +1,153 @@
+"""A row of an input: its images, its columns, and what it says about the fetch of its own images.
+
+members of a record ─▶ the columns with the source ─▶ images │ why there are none
+                    └▶ width, name, referer ─▶ the row's own
+                    └▶ all of them ─▶ the manifest
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from imgfetch.errors import InputError
+from imgfetch.model.result import ErrorKind
+from imgfetch.readers.rows.cells import images_of
+from imgfetch.redaction import without_credentials
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+SOURCE_COLUMNS = (
+    *("srcset", "images", "image", "image_url", "image_urls", "image_src", "image_link", "image_path"),
+    *("img", "img_url", "img_src", "photo", "photos", "photo_url", "picture", "pictures", "picture_url"),
+    *("base_image", "content_url", "url", "urls", "src", "uri"),
+)
+"""The names of the column with the source, the best first.
+
+Case, spaces, `_`, `-` and what is in parentheses do not count: `Image Src` is `image_src`. A `srcset` goes
+before another column of its row.
+"""
+
+OWN_COLUMNS = {
+    "width": ("width",),
+    "name": ("name", "filename", "file_name"),
+    "referer": ("referer", "referrer"),
+}
+"""The names of the columns with the wanted width in pixels, the name of the copy, and the image's page."""
+
+
+class Row(NamedTuple):
+    """One row of an input."""
+
+    images: tuple[str, ...]
+    """The sources: URLs or srcsets, never the name of a file."""
+    columns: Mapping[str, Any] = {}
+    """Its columns, without user and password of URLs; empty for a list."""
+    width: int | None = None
+    """The wanted width in device pixels; None without one."""
+    name: str = ""
+    referer: str = ""
+    """The URL of the page that contains its images."""
+    error: InputError | None = None
+    """Why it has no images."""
+
+
+def row_of(members: Mapping[str, Any], where: str, column: str | None) -> Row:
+    """Return the row of a record; `where` names it in an error, `column` the column with the source."""
+    names = source_columns(tuple(members), column)
+    try:
+        columns = {name: _plain(value) for name, value in members.items()}
+        images = next(filter(None, (tuple(_images(members[name])) for name in names)), ())
+    except RecursionError:
+        return unusable(where, "nested too deeply")
+    own = {own: _own(members, known) for own, known in OWN_COLUMNS.items()}
+    wanted = " or ".join(names) or column or "url"
+    return Row(
+        images,
+        columns,
+        width=_pixels(own["width"]),
+        name=own["name"].strip() if isinstance(own["name"], str) else "",
+        referer=_web_url(own["referer"]),
+        error=None if images else _error(where, f"no text under {wanted}"),
+    )
+
+
+def unusable(where: str, why: str) -> Row:
+    """Return the row that cannot be read."""
+    return Row((), error=_error(where, why))
+
+
+@lru_cache(64)
+def source_columns(names: Sequence[str], column: str | None) -> tuple[str, ...]:
+    """Return those of the names that are columns with a source, in the order in which they are tried."""
+    if column is not None:
+        return (column,) if column in names else ()
+    by_key: dict[str, str] = {}
+    for name in names:
+        by_key.setdefault(_key(name), name)
+    found = [by_key[key] for key in map(_key, SOURCE_COLUMNS) if key in by_key]
+    return tuple(found[: 2 if found and _key(found[0]) == "srcset" else 1])
+
+
+def _key(name: str) -> str:
+    return re.sub(r"\([^)]*\)|[\s_-]", "", name.strip().lower())
+
+
+def _own(members: Mapping[str, Any], known: Sequence[str]) -> Any:  # noqa: ANN401 (as read)
+    keys = {_key(name) for name in known}
+    return next((value for name, value in members.items() if _key(name) in keys), None)
+
+
+def _images(value: Any) -> Iterator[str]:  # noqa: ANN401 (as read)
+    """Yield the images under a column: a text, or the list or the object that a JSON row has there."""
+    if isinstance(value, str):
+        yield from images_of(value)
+    elif isinstance(value, list | tuple):
+        for each in value[:_MOST_IMAGES]:
+            if isinstance(each, str):
+                yield from filter(None, (each.strip(),))
+            elif isinstance(each, dict):
+                yield from _images(each)
+    elif isinstance(value, dict):
+        for name in source_columns(tuple(map(str, value)), None):
+            yield from _images(value.get(name))
+
+
+def _pixels(value: Any) -> int | None:  # noqa: ANN401 (as read)
+    """Return a width in pixels as tables have it: 800, "800", "800px", 800.0; None for another value."""
+    found = re.fullmatch(r"\s*([1-9][0-9]{0,8})(?:\.0+)?\s*(?:px)?\s*", str(value))
+    return int(found[1]) if found else None
+
+
+def _web_url(value: Any) -> str:  # noqa: ANN401 (as read)
+    return value.strip() if isinstance(value, str) and re.match(r"\s*https?://", value, re.IGNORECASE) else ""
+
+
+def _plain(value: Any) -> Any:  # noqa: ANN401 (as read)
+    """Return a value as JSON has it, without user and password of URLs. Raises `RecursionError`."""
+    match value:
+        case str():
+            return without_credentials(value)
+        case None | bool() | int():
+            return value
+        case float():
+            return value if math.isfinite(value) else None
+        case dict():
+            return {str(name): _plain(member) for name, member in value.items()}
+        case list() | tuple():
+            return [_plain(member) for member in value]
+        case bytes() | bytearray() | memoryview():
+            return f"{len(value):,} bytes"
+        case _:
+            return str(value)
+
+
+def _error(where: str, why: str) -> InputError:
+    return InputError(ErrorKind.BAD_INPUT, why, where)
+
+
+_MOST_IMAGES = 10_000
+"""Images of one row at most."""
