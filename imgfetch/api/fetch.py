@@ -31,6 +31,12 @@ def fetch(
     policy: Policy | str = Policy.COVER,
     formats: Collection[Format | str] | None = None,
     kinds: str | Collection[str] = "content",
+    include: Collection[str] = (),
+    exclude: Collection[str] = (),
+    min_width: int | None = None,
+    min_height: int | None = None,
+    min_bytes: int | None = None,
+    require_width: bool | int = False,
     base_url: str = "",
     cache: str | Path = "cache",
     sha256: str | None = None,
@@ -39,10 +45,11 @@ def fetch(
     """Fetch the image of `source`, for scripts: blocks until it is on disk. Of a page it is the main image.
 
     `source` is a URL of an image or a page, a srcset, a text, a `pathlib.Path`, a `SourceSet` or an open
-    file; a `str` never opens a file. `kinds` says which images of a page are considered (docs/images.md).
-    `width` (in device pixels), `viewport`, `policy` and `formats` choose the rendition, as in `choose`;
-    `base_url` is what relative URLs are relative to; `sha256` is the digest
-    the file must have; `options` are those of `Client`. Raises `ImgfetchError`; its `kind` says why.
+    file; a `str` never opens a file. `kinds`, `include` and `exclude` say which images of a page are
+    considered, `min_width`, `min_height`, `min_bytes` and `require_width` how large one must be
+    (docs/images.md). `width` (in device pixels), `viewport`, `policy` and `formats` choose the rendition, as
+    in `choose`; `base_url` is what relative URLs are relative to; `sha256` is the digest the file must have;
+    `options` are those of `Client`. Raises `ImgfetchError`; its `kind` says why.
     """
     client = Client(cache, **options)
     choosing: Choosing = {
@@ -51,6 +58,12 @@ def fetch(
         "policy": policy,
         "formats": formats,
         "kinds": kinds,
+        "include": include,
+        "exclude": exclude,
+        "min_width": min_width,
+        "min_height": min_height,
+        "min_bytes": min_bytes,
+        "require_width": require_width,
         "base_url": base_url,
     }
     try:

@@ -14,7 +14,13 @@ from typing import TYPE_CHECKING, NamedTuple, Unpack
 from imgfetch.api.images import each_image
 from imgfetch.api.normalize import spelled
 from imgfetch.api.results import Image
-from imgfetch.api.selection.choosing import KEYWORDS, Choosing, choice_or_failure, renditions_of
+from imgfetch.api.selection.choosing import (
+    KEYWORDS,
+    Choosing,
+    choice_or_failure,
+    depends_on_size,
+    renditions_of,
+)
 from imgfetch.api.sources import Files, Offer, label, name_of, read_source
 from imgfetch.engine.events import FolderRead
 from imgfetch.errors import ImgfetchError, InputError, PolicyError
@@ -123,7 +129,7 @@ class Job(NamedTuple):
 
 def template(choosing: Choosing) -> Job | None:
     """Return the job of a plain URL, for `job_like`; None where the choice depends on the URL."""
-    if choosing.get("base_url") or choosing.get("every") or choosing.get("formats"):
+    if any(choosing.get(name) for name in ("base_url", "every", "formats")) or depends_on_size(choosing):
         return None
     job = next(jobs_of("http://localhost/", 0, **choosing))
     return job if isinstance(job.choice, Choice) else None
@@ -350,8 +356,10 @@ def _wanted(
     only_main: bool,
 ) -> Iterator[SourceSet]:
     from imgfetch.api.selection.select import Wanted, select  # a URL as the source needs none
+    from imgfetch.rules.image.url_patterns import patterns_of
 
-    wanted = Wanted(choosing.get("kinds", "content"), only_main)
+    patterns = patterns_of(choosing.get("include", ()), choosing.get("exclude", ()))
+    wanted = Wanted(choosing.get("kinds", "content"), patterns, only_main)
     return select(found, offer, name, wanted, observe)
 
 

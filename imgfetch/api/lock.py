@@ -138,6 +138,9 @@ class Lock:
 
     def _not_locked(self, choice: Choice, key: PinKey) -> Failure:
         pins = self._by_source().get(key.source, [])
+        if choice.at_least.skips and any(pin.key.asked == key.asked for pin in pins):
+            message = "not in the lock: skipped, as when the source was locked"
+            return Failure(ErrorKind.TOO_SMALL, message, urls.redact(choice.url))
         ways = sorted({pin.key.asked for pin in pins})
         if not pins:
             message = "the source is not in the lock"
@@ -180,7 +183,7 @@ def serve_locked(
 
     Where it `may_block`, bytes are hashed, and verified once more, if the index does not say enough of them.
     """
-    wanted = wanted_of(choice.candidate, settings, sha256, choice.formats)
+    wanted = wanted_of(choice.candidate, settings, sha256, choice.formats, at_least=choice.at_least)
     try:
         found = store.holding(sha256, at_once=not may_block)
     except CheckDueError:

@@ -104,6 +104,12 @@ _OPTIONS = {
     "formats": "take only these formats, for example webp,jpeg: jpeg (or jpg), png, gif, webp, avif, svg, "
     "ico, bmp, tiff, jxl, heic",
     "kinds": "kinds of images to take from a page: img,picture, or content+icon, or all-script",
+    "include": "take only images with a URL like PATTERN, for example '*.jpg' or /photos/; repeatable",
+    "exclude": "leave out images with a URL like PATTERN, for example 'https://ads.*'; repeatable",
+    "min-width": "skip images that are narrower in fact",
+    "min-height": "skip images that are lower in fact",
+    "min-bytes": "skip images with fewer bytes",
+    "require-width": "fail where no rendition has the width of --width, or PX",
     "all": "fetch every rendition of every image",
     "directory": "also copy the images to DIR, with readable names",
     "name": "names of the copies, for example '{page}-{index:03}-{stem}'; docs/cli.md has the fields",

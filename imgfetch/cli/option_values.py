@@ -32,6 +32,8 @@ def reader_of(option: Option) -> Callable[[str], Any]:
 
 def configured(option: Option, value: object) -> object:
     """Return the value that a variable or a file gives to an option. Raises `ArgumentTypeError`."""
+    if option.kind is Kind.REACH:
+        return _reach(str(value))
     if option.kind is Kind.FLAG:
         word = str(value).lower()
         if word not in (*_YES, *_NO):
@@ -148,6 +150,17 @@ def _formats(text: str) -> frozenset[Format]:
     return frozenset(read(name.strip()) for name in text.split(",") if name.strip())
 
 
+def _reach(text: str) -> bool | int:
+    """Read a number of pixels, or yes or no: whether the requested width is required."""
+    word = text.lower()
+    if word in (*_YES, *_NO):
+        return word in _YES
+    try:
+        return _count(text)
+    except ArgumentTypeError:
+        raise ArgumentTypeError(f"{printable(text)!r} is neither a number of pixels, nor yes or no") from None
+
+
 def _kinds(text: str) -> str:
     """Check kinds, and return them without spaces."""
     from imgfetch.errors import InputError
@@ -227,6 +240,7 @@ _READERS: dict[Kind, Callable[[str], Any]] = {
     Kind.VIEWPORT: _viewport,
     Kind.FORMATS: _formats,
     Kind.KINDS: _kinds,
+    Kind.REACH: _reach,
     Kind.HOST: _host,
     Kind.HEADER: _header,
     Kind.HEADER_FOR: header_for,

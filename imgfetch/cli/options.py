@@ -48,13 +48,20 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _joined(arguments: Sequence[str]) -> list[str]:
-    """Return the words with the value of `--kinds` joined to it: `-poster` looks like an option."""
+    """Return the words with the values joined to two options that argparse cannot read otherwise.
+
+    The value of `--kinds` may look like an option: `-poster`. That of `--require-width` may be absent, and
+    what follows a source.
+    """
     joined: list[str] = []
     for word in arguments:
-        if joined and joined[-1] == "--kinds" and word[:2] != "--":
+        before = joined[-1] if joined else ""
+        if before == "--kinds" and word[:2] != "--":
             joined[-1] = f"--kinds={word}"
+        elif before == "--require-width=yes" and word.isascii() and word.isdigit():
+            joined[-1] = f"--require-width={word}"
         else:
-            joined.append(word)
+            joined.append("--require-width=yes" if word == "--require-width" else word)
     return joined
 
 

@@ -60,7 +60,7 @@ def fields_of(outcome: Image | Failure, path: str | None = None) -> dict[str, An
         "source": outcome.source,
         "page": outcome.page or None,
         "url": brief(outcome.url),
-        "status": "error" if failed else "ok",
+        "status": "ok" if failed is None else "skipped" if failed.is_skipped else "error",
         "path": path,
         "sha256": image and image.sha256,
         "bytes": image and image.bytes,
@@ -74,7 +74,8 @@ def fields_of(outcome: Image | Failure, path: str | None = None) -> dict[str, An
         "verified": image.verified if image else [],
         "warnings": image.warnings if image else [],
         "fakes": image.fakes if image else [],
-        "error": failed and _error_fields(failed),
+        "skipped": failed.message if failed is not None and failed.is_skipped else None,
+        "error": None if failed is None or failed.is_skipped else _error_fields(failed),
     }
 
 

@@ -6,6 +6,7 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from imgfetch.api.normalize import is_one_url
+from imgfetch.api.selection.choosing import NO_WIDTH
 from imgfetch.api.sources import EVERY_KIND, FILES_ARE_PATHS, LINES_ARE_SOURCES, NO_FILE
 from imgfetch.cli import output
 from imgfetch.cli.exit_codes import INPUT_KINDS, Exit
@@ -44,23 +45,27 @@ class Summary:
         """Images of an earlier run, which this run does not print."""
         self.failed_before = 0
         """Images that failed for good in an earlier run, and were not asked for."""
+        self._small = 0
+        """Images that are smaller than the caller wants."""
         self._count: Counter[str] = Counter()
         self._failures: Counter[ErrorKind] = Counter()
         self._has_response = False
         """Whether a failure has a response: then the caller's input was usable."""
         self._kinds: Counter[str] = Counter()
-        self._hosts: Counter[str] = Counter()
-        self._uncounted = 0
-        """Failures at hosts that are no longer counted by host."""
+        self._hosts = _Tally()
+        self._pages = _Tally()
 
     def take(self, outcome: Image | Failure, own: Mapping[str, str | int] = _NOTHING) -> str | None:
-        """Print an outcome, and return the path of the image; None for a failure.
+        """Print an outcome, and return the path of the image; None without one.
 
         `own` are the fields of the image's row for the name of a copy. Raises `CacheError` if the cache
         failed: the other images would fail too.
         """
         if isinstance(outcome, Failure):
-            self._fail(outcome)
+            if outcome.is_skipped:
+                self._skip(outcome)
+            else:
+                self._fail(outcome)
             return None
         self._count[outcome.origin] += 1
         path = str(self._place(outcome, own))
@@ -102,18 +107,28 @@ class Summary:
 
     def _summary(self) -> Iterator[str]:
         failed = self._failures.total()
-        total = self._count.total() + failed
-        if total > 1:
+        total = self._count.total() + failed + self._small
+        if total > 1 or self._small:
             parts = [f"{count} {what}" for what, count in self._count.items()]
+            parts += [f"{self._small} skipped"] if self._small else []
             parts += [f"{failed} failed"] if failed else []
-            yield f"{total} images: {', '.join(parts)}"
+            yield f"{total} {'image' if total == 1 else 'images'}: {', '.join(parts)}"
             if failed:
                 yield f"failed: {_most(self._kinds, 8, 'of other kinds')}"
-            if self._hosts:
-                yield f"failed at: {_most(self._hosts, 5, 'at {} other hosts', beyond=self._uncounted)}"
+            if hosts := self._hosts.most("at {} other hosts"):
+                yield f"failed at: {hosts}"
+            if pages := self._pages.most("in {} other documents"):
+                yield f"failed in: {pages}"
         in_report = self._report and self._report.summary()
         if in_report:
             yield f"failed: {in_report}"
+
+    def _skip(self, skipped: Failure) -> None:
+        self._small += 1
+        if self._json:
+            output.result(output.json_of(skipped))
+        if self._verbose:
+            output.say(f"skipped {error_for(skipped)}{_on_page(skipped)}")
 
     def _fail(self, failed: Failure) -> None:
         failed = with_option(failed)
@@ -127,20 +142,15 @@ class Summary:
         self._kinds[_kind(failed)] += 1
         host = _host(failed.url)
         if host:
-            self._count_at(host)
+            self._hosts.add(host)
+        if failed.page:
+            self._pages.add(redact(failed.page) if is_one_url(failed.source) else failed.source)
         if self._report is not None:
             self._report.take(failed)
         output.say(f"{error}{_on_page(failed)}")
         if self._verbose:
             for other in failed.tried[1:]:
                 output.say(f"  nor {error_for(with_option(other))}")
-
-    def _count_at(self, host: str) -> None:
-        self._hosts[host] += 1
-        if len(self._hosts) > _HOSTS:  # a million hosts would take 100 MB
-            most = Counter(dict(self._hosts.most_common(_HOSTS // 2)))
-            self._uncounted += self._hosts.total() - most.total()
-            self._hosts = most
 
 
 def _on_page(outcome: Image | Failure) -> str:
@@ -170,6 +180,7 @@ _HINTS = {
     FILES_ARE_PATHS: (
         "a file is an argument of get; with --files a line of get -i and a report name files too"
     ),
+    NO_WIDTH: "--require-width needs --width, --viewport or a number of pixels",
     EVERY_KIND: "--kinds all takes every image",
     LINES_ARE_SOURCES: "get -i FILE (or -i -) reads each line as a source",
     ALLOW_DOWNGRADE: "--allow-downgrade follows it",
@@ -180,8 +191,28 @@ _HINTS = {
 """Hints of the command line, by those of the library."""
 
 
-_HOSTS = 20_000
-"""Hosts that are counted by name; beyond, those with the fewest failures are dropped."""
+_NAMES = 20_000
+"""Names that are counted; beyond, those with the fewest failures are dropped: a million would take 100 MB."""
+
+
+class _Tally:
+    """Counts failures by the name of a host or of a document, in bounded memory."""
+
+    def __init__(self) -> None:
+        self._counts: Counter[str] = Counter()
+        self._uncounted = 0
+        """Failures under names that are no longer counted."""
+
+    def add(self, name: str) -> None:
+        self._counts[name] += 1
+        if len(self._counts) > _NAMES:
+            most = Counter(dict(self._counts.most_common(_NAMES // 2)))
+            self._uncounted += self._counts.total() - most.total()
+            self._counts = most
+
+    def most(self, others: str) -> str:
+        """Format the most frequent names; empty where nothing was counted."""
+        return _most(self._counts, 5, others, beyond=self._uncounted) if self._counts else ""
 
 
 def _kind(failed: Failure) -> str:

@@ -80,7 +80,9 @@ class Engine:
                 continue
             if tried:
                 self._observe(FellThrough(tried[-1][1], candidate))
-            wanted = wanted_of(candidate, self._settings, sha256, choice.formats, page=page)
+            wanted = wanted_of(
+                candidate, self._settings, sha256, choice.formats, page=page, at_least=choice.at_least
+            )
             body = embedded.body_of(candidate.url, choice.source_set)
             outcome: Fetched | Failure | Page
             if body is not None:

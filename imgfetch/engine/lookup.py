@@ -15,6 +15,7 @@ from imgfetch.errors import CheckDueError
 from imgfetch.model.image import Format, Requirements
 from imgfetch.model.request import NO_PAGE, NO_SECRETS, NO_SOURCE_ORIGIN
 from imgfetch.model.result import Served
+from imgfetch.model.sizes import ANY_SIZE, AtLeast
 from imgfetch.rules.http import credentials, stored_headers, urls
 from imgfetch.rules.image import placeholders, renditions
 from imgfetch.rules.image.choose import is_page_accepted
@@ -91,7 +92,12 @@ def serve_stored(
     secrets = _secrets(choice.url, settings, source_origin)
     if key not in lookup.missing:
         wanted = wanted_of(
-            choice.candidate, settings, sha256, choice.formats, page=is_page_accepted(choice, sha256)
+            choice.candidate,
+            settings,
+            sha256,
+            choice.formats,
+            page=is_page_accepted(choice, sha256),
+            at_least=choice.at_least,
         )
         stored = _from_lookup(lookup, key, wanted, settings, secrets) or answer(
             choice.url,
@@ -132,7 +138,7 @@ def _serve_substitute(
     chosen = address.key(settings.key_ignore)
     for rendition, entry in store.substitutes(offered, fields, chosen=chosen, least=least):
         candidate = renditions.candidate_for(rendition, choice, settings)
-        wanted = wanted_of(candidate, settings, None, choice.formats)
+        wanted = wanted_of(candidate, settings, None, choice.formats, at_least=choice.at_least)
         sharing = shared(entry.facts, store)
         considered = fetch_policy.before_request(
             candidate.url, entry, wanted, settings, now=now, sharing=sharing
@@ -327,6 +333,7 @@ def wanted_of(
     formats: tuple[str, ...] = (),
     *,
     page: bool = False,
+    at_least: AtLeast = ANY_SIZE,
 ) -> Requirements:
     """Return what the bytes of a candidate must be; a `page` may come in its place."""
     width = settings.expect_width or candidate.width
@@ -338,4 +345,5 @@ def wanted_of(
         page=page,
         reject_fakes=settings.reject_fakes,
         formats=tuple(map(Format, formats)),
+        at_least=at_least,
     )

@@ -5,6 +5,8 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from imgfetch.model.sizes import ANY_SIZE, AtLeast
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Mapping
     from pathlib import Path
@@ -59,6 +61,8 @@ class Requirements(NamedTuple):
     """False if markup is a page, also where its root element is `svg`."""
     formats: tuple[Format, ...] = ()
     """The formats that are accepted; empty if any is."""
+    at_least: AtLeast = ANY_SIZE
+    """The real size that is asked."""
 
 
 class Format(StrEnum):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from imgfetch.model.sizes import ANY_SIZE, AtLeast
 from imgfetch.redaction import redacted_repr
 
 if TYPE_CHECKING:
@@ -218,6 +219,8 @@ class Choice(NamedTuple):
     """The formats that the caller accepts; empty if it accepts any."""
     page: str = ""
     """The URL of the page that offers the image, if that is known."""
+    at_least: AtLeast = ANY_SIZE
+    """The real size that the caller asks of the image."""
 
     def __repr__(self) -> str:
         return redacted_repr(self, self._fields)

@@ -43,6 +43,8 @@ class Kind(Enum):
     FORMATS = auto()
     KINDS = auto()
     """`content+icon`, `all-script`: as `rules.image.kinds` reads them."""
+    REACH = auto()
+    """A flag that may have a value: a number of pixels, instead of the requested width."""
     HOST = auto()
     HEADER = auto()
     """`NAME: VALUE`: may be a secret, and is shown without the value."""
@@ -151,6 +153,12 @@ OPTIONS: dict[Group, tuple[Option, ...]] = {
         Option("policy", Policy, Policy.COVER, "NAME", in_folder=True),
         Option("formats", Kind.FORMATS, metavar="LIST", in_folder=True),
         Option("kinds", Kind.KINDS, "content", "LIST", in_folder=True),
+        Option("include", metavar="PATTERN", several=True, in_folder=True),
+        Option("exclude", metavar="PATTERN", several=True, in_folder=True),
+        Option("min-width", Kind.COUNT, metavar="PX", in_folder=True),
+        Option("min-height", Kind.COUNT, metavar="PX", in_folder=True),
+        Option("min-bytes", Kind.SIZE, metavar="SIZE", in_folder=True),
+        Option("require-width", Kind.REACH, False, "[PX]", in_folder=True),
     ),
     Group.ALL: (_flag("all"),),
     Group.SINGLE: (

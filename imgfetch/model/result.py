@@ -40,6 +40,8 @@ class ErrorKind(StrEnum):
     TOO_MANY_PIXELS = "too_many_pixels"
     TOO_MANY_FRAMES = "too_many_frames"
     TOO_MANY_IMAGES = "too_many_images"
+    TOO_SMALL = "too_small"
+    """Not an error: the image is skipped, since the caller wants larger ones."""
     UNSUPPORTED_FORMAT = "unsupported_format"
     OFFLINE = "offline"
     NOT_LOCKED = "not_locked"
@@ -52,6 +54,7 @@ class ErrorKind(StrEnum):
     BAD_ENCODING = "bad_encoding"
     INTEGRITY = "integrity"
     WIDTH_MISMATCH = "width_mismatch"
+    TOO_NARROW = "too_narrow"
     FORMAT_MISMATCH = "format_mismatch"
     PLACEHOLDER = "placeholder"
     # The cache
@@ -121,6 +124,11 @@ class Failure(NamedTuple):
     def __repr__(self) -> str:
         secret = ("given", "choice", "source_origin")
         return redacted_repr(self, (name for name in self._fields if name not in secret))
+
+    @property
+    def is_skipped(self) -> bool:
+        """True if nothing failed: the image is smaller than the caller wants."""
+        return self.kind is ErrorKind.TOO_SMALL
 
     @property
     def reason(self) -> ErrorKind:

@@ -123,12 +123,14 @@ class Manifest:
         for row in rule.rows(old):
             if all(map(self._is_there, row)):
                 self._done.append(row[0].row)
-                self._failed.extend(record.row for record in row if record.path is None)
+                self._failed.extend(record.row for record in row if record.is_final)
                 new.writelines(record.line for record in row)
         new.flush()
         os.fsync(new.fileno())
 
     def _is_there(self, record: Record) -> bool:
+        if record.is_skipped:
+            return True
         if record.path is None:
             return not self._again and record.under in ("", self._under)
         try:

@@ -5,11 +5,15 @@ SourceSet ─▶ one image, or each of its renditions ─▶ Choice │ Failure
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, TypedDict
 
 from imgfetch.api.images import choose, weigh
-from imgfetch.errors import ImgfetchError, wanted_formats
+from imgfetch.errors import ContentError, ImgfetchError, InputError, wanted_formats
 from imgfetch.model.markup import Choice, Policy, SourceSet
+from imgfetch.model.result import ErrorKind
+from imgfetch.model.sizes import AtLeast
+from imgfetch.rules.http.urls import redact
 from imgfetch.rules.image.choose import may_be
 
 if TYPE_CHECKING:
@@ -40,6 +44,18 @@ class Choosing(Keywords, total=False):
     """Whether to take every candidate of every image, each as an image of its own."""
     kinds: str | Collection[str]
     """Which images of a document to take, as `--kinds` has it: `content`, where it is absent."""
+    include: Collection[str]
+    """Patterns of URLs, as `rules.image.url_patterns` reads them: take such candidates of documents alone."""
+    exclude: Collection[str]
+    """Patterns of URLs: leave out such candidates of documents."""
+    min_width: int | None
+    """Pixels of real width: skip narrower images."""
+    min_height: int | None
+    """Pixels of real height: skip lower images."""
+    min_bytes: int | None
+    """Bytes of the file: skip smaller images."""
+    require_width: bool | int
+    """Pixels of real width without which an image fails; True for the requested width."""
 
 
 KEYWORDS = frozenset(Choosing.__annotations__)
@@ -75,6 +91,44 @@ def choice_or_failure(source_set: SourceSet, choosing: Choosing, name: str, page
             policy=choosing.get("policy", Policy.COVER),
             formats=choosing.get("formats"),
         )
-        return choice._replace(page=page) if page else choice
+        return _at_least(choice._replace(page=page) if page else choice, choosing)
     except ImgfetchError as error:
-        return error.failed()._replace(url=name)
+        return error.failed()._replace(url=error.url or name)
+
+
+NO_WIDTH = "require_width needs a width, a viewport or a number of pixels"
+"""The hint where a width is required that the caller did not request."""
+
+
+def depends_on_size(choosing: Choosing) -> bool:
+    """Return whether the caller asks for a real size."""
+    return any(choosing.get(name) for name in ("min_width", "min_height", "min_bytes", "require_width"))
+
+
+def _at_least(choice: Choice, choosing: Choosing) -> Choice:
+    """Return the choice with the real size that is asked.
+
+    Raise `ContentError` (`too_narrow`) where no candidate may have it, and `InputError`.
+    """
+    if not depends_on_size(choosing):
+        return choice
+    required = choosing.get("require_width") or 0
+    if required is True:
+        if choice.width is None:
+            raise InputError(ErrorKind.BAD_INPUT, "no width is known that it must have", hint=NO_WIDTH)
+        required = math.ceil(choice.width)
+    if required:
+        from imgfetch.rules.image.sizes import reaching, widest
+
+        reach = reaching(choice, required)
+        if reach is None:
+            why = f"no candidate is {required:,} pixels wide; the widest has {widest(choice):,}"
+            raise ContentError(ErrorKind.TOO_NARROW, why, redact(choice.url))
+        choice = reach
+    at_least = AtLeast(
+        choosing.get("min_width") or 0,
+        choosing.get("min_height") or 0,
+        choosing.get("min_bytes") or 0,
+        required,
+    )
+    return choice._replace(at_least=at_least)

@@ -20,6 +20,7 @@ from imgfetch.errors import InputError
 from imgfetch.model.result import ErrorKind
 from imgfetch.rules.image.kinds import LeftOut, Sieve, counted, kinds_of
 from imgfetch.rules.image.saved_copies import has_copies, without_copies
+from imgfetch.rules.image.url_patterns import wanted_part
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from imgfetch.api.sources import Offer
     from imgfetch.engine.events import Event
     from imgfetch.model.markup import SourceSet
+    from imgfetch.rules.image.url_patterns import Patterns
 
     Observe: TypeAlias = Callable[[Event], None]
 
@@ -36,6 +38,8 @@ class Wanted(NamedTuple):
     """What is wanted of the images of a document."""
 
     kinds: str | Collection[str] = "content"
+    patterns: Patterns | None = None
+    """Patterns of the URLs of candidates."""
     only_main: bool = False
     """Whether only the main image is wanted."""
 
@@ -50,6 +54,8 @@ def select(
     left_out: Counter[str] = Counter()
     if offer.document is not None and offer.document.name and not is_one_url(offer.document.name):
         found = _of_the_web(found, offer.document.name, left_out)
+    if wanted.patterns is not None:
+        found = _by_urls(found, wanted.patterns, left_out)
     judged = _counted(Sieve(kinds_of(wanted.kinds)).judge_all(found), left_out)
     taken = 0
     if wanted.only_main:
@@ -89,3 +95,13 @@ def _of_the_web(found: Iterable[SourceSet], file: str, left_out: Counter[str]) -
             yield rest
         else:
             left_out[LeftOut.BESIDE] += 1
+
+
+def _by_urls(found: Iterable[SourceSet], patterns: Patterns, left_out: Counter[str]) -> Iterator[SourceSet]:
+    """Yield the images with the candidates that the patterns take."""
+    for image in found:
+        rest = wanted_part(image, patterns)
+        if rest.candidates or rest.sources or not (image.candidates or image.sources):
+            yield rest
+        else:
+            left_out[LeftOut.EXCLUDED] += 1

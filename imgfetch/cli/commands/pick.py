@@ -82,6 +82,8 @@ class _Printer:
         self._options = options
         self._picked = 0
         self._failures: set[ErrorKind] = set()
+        self._has_response = False
+        """Whether a failure has a response: then the caller's input was usable."""
 
     def print(self, job: Job) -> None:
         """Print the choice of a job, or why there is none."""
@@ -94,6 +96,7 @@ class _Printer:
         choice = job.choice
         if isinstance(choice, Failure):
             self._failures.add(choice.kind)
+            self._has_response |= choice.http_status is not None
             output.say(str(error_for(with_option(choice))))
             return
         self._picked += 1
@@ -111,7 +114,8 @@ class _Printer:
         """Return the exit code."""
         if not self._failures:
             return Exit.OK
-        return Exit.USAGE if self._failures <= INPUT_KINDS and not self._picked else Exit.FAILED
+        is_usage = self._failures <= INPUT_KINDS and not (self._picked or self._has_response)
+        return Exit.USAGE if is_usage else Exit.FAILED
 
 
 def _lines_of(choice: Choice, explanation: Explanation, *, verbose: bool) -> Iterator[str]:

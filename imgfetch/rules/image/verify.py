@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from imgfetch.model.image import Defect, Format, Verified, VerifyLevel
 from imgfetch.model.result import ErrorKind
 from imgfetch.rules.http.stored_headers import is_page
+from imgfetch.rules.image.sizes import check_size_asked
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -118,6 +119,9 @@ def check(
         if wanted.strict_width:
             return Defect(ErrorKind.WIDTH_MISMATCH, found)
         warnings.append(f"width_mismatch: {found}")
+    wrong_size = check_size_asked(facts, wanted.at_least)
+    if wrong_size is not None:
+        return wrong_size
     if tail:
         warnings.append(f"trailing_data: {tail:,} bytes follow the end of the image")
     return Verified(facts, scratch, (*warnings, *notes))

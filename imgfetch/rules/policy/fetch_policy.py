@@ -13,8 +13,10 @@ from imgfetch.errors import KINDS, CacheError, NetworkError
 from imgfetch.model.image import Defect, Requirements
 from imgfetch.model.request import NO_PAGE, NO_SOURCE_ORIGIN, Fetch, Request, Settings
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure
+from imgfetch.model.sizes import ANY_SIZE
 from imgfetch.rules.http import credentials, freshness, urls
-from imgfetch.rules.policy import stored_response
+from imgfetch.rules.image.sizes import check_size_asked
+from imgfetch.rules.policy import retry, stored_response
 from imgfetch.rules.policy.request_fields import accept_of, conditional, request_fields
 
 if TYPE_CHECKING:
@@ -73,6 +75,9 @@ def before_request(
     if isinstance(address, Defect):
         hint = "name the page's URL with --base" if urls.is_relative(url) else None
         return Reject(Failure(address.kind, address.message, urls.redact(url), hint=hint))
+    refused = _refused_by_size(entry, wanted, settings, now=now, sharing=sharing)
+    if refused is not None:
+        return Reject(retry.failure_of_bytes(refused, url))
     if settings.offline:
         hint = "run again without --offline"
         return Reject(Failure(ErrorKind.OFFLINE, "not in the cache, and offline", address.shown, hint=hint))
@@ -94,6 +99,20 @@ def before_request(
         source_origin=credentials.at(address, source_origin),
         secrets=credentials.secrets(address, settings, source_origin),
     )
+
+
+def _refused_by_size(
+    entry: Entry | None, wanted: Requirements, settings: Settings, *, now: float, sharing: tuple[Key, ...]
+) -> Defect | None:
+    """Return why a stored response that would be used is too small; None if that is not so."""
+    if entry is None or wanted.at_least == ANY_SIZE or (settings.refresh and not settings.offline):
+        return None
+    any_size = wanted._replace(at_least=ANY_SIZE)
+    if stored_response.accept(entry, any_size, settings, sharing) is None:
+        return None
+    reuse, _ = freshness.may_reuse(entry, freshness.standing(entry, now=now))
+    is_used = settings.offline or reuse is freshness.Reuse.FRESH
+    return check_size_asked(entry.facts, wanted.at_least) if is_used else None
 
 
 def before_request_for_bytes(entry: Entry, wanted: Requirements, settings: Settings) -> UseStored | None:
@@ -136,6 +155,7 @@ def may_fall_through(failed: Failure, url: str, other: str) -> bool:
     - A host that cannot be reached cannot be reached for any of its candidates.
     - No candidate helps if the cache cannot be written.
     - An owner's opt-out for one rendition holds for the image.
+    - An image that is smaller than the caller wants is skipped with all its renditions.
     """
     if failed.kind in _OF_THE_WHOLE_HOST:
         return urls.origin(url) != urls.origin(other)
@@ -156,4 +176,6 @@ _OF_THE_WHOLE_HOST = frozenset(
     }
 )
 
-_OF_THE_WHOLE_IMAGE = frozenset({*KINDS[CacheError], ErrorKind.CANCELLED, ErrorKind.OPTED_OUT})
+_OF_THE_WHOLE_IMAGE = frozenset(
+    {*KINDS[CacheError], ErrorKind.CANCELLED, ErrorKind.OPTED_OUT, ErrorKind.TOO_SMALL}
+)

@@ -96,6 +96,12 @@ def asked(choosing: Mapping[str, Any]) -> dict[str, Any]:
             "policy": policy if policy != Policy.COVER else None,
             "formats": None if wanted is None else sorted(map(str, wanted)),
             "kinds": _kinds(choosing.get("kinds") or "content"),
+            "include": sorted(choosing.get("include") or ()) or None,
+            "exclude": sorted(choosing.get("exclude") or ()) or None,
+            "min_width": choosing.get("min_width"),
+            "min_height": choosing.get("min_height"),
+            "min_bytes": choosing.get("min_bytes"),
+            "require_width": choosing.get("require_width") or None,
             "every": choosing.get("every") or None,
             "base_url": without_userinfo(choosing.get("base_url") or "") or None,
         }
@@ -115,6 +121,15 @@ def choosing_of(members: Mapping[str, Any]) -> dict[str, Any]:
         found["formats"] = frozenset(_one_of(Format, name) for name in member(members, "formats", list))
     if "kinds" in members:
         found["kinds"] = member(members, "kinds", str)
+    for name in ("include", "exclude"):
+        if name in members:
+            found[name] = tuple(map(str, member(members, name, list)))
+    for name in ("min_width", "min_height", "min_bytes"):
+        if name in members:
+            found[name] = member(members, name, int)
+    if "require_width" in members:
+        is_flag = members["require_width"] is True
+        found["require_width"] = is_flag or member(members, "require_width", int)
     if "every" in members:
         found["every"] = member(members, "every", bool)
     if "base_url" in members:

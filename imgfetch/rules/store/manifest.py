@@ -31,7 +31,7 @@ class Record:
     part: int
     parts: int
     path: str | None
-    """Path relative to the manifest; None if the image failed."""
+    """Path relative to the manifest; None if the image failed or was skipped."""
     size: int
     """Bytes of the file."""
     line: bytes
@@ -39,6 +39,8 @@ class Record:
     """Whether it failed, and the origin would answer the same again."""
     under: str = ""
     """The `terms` of the run that failed; empty if the failure does not depend on them."""
+    is_skipped: bool = False
+    """True if the image is smaller than was asked: it is not fetched again."""
 
 
 def identity(source: str, how: Mapping[str, Any]) -> int:
@@ -85,7 +87,10 @@ _BEGINNING = b'{"attempts": '
 
 
 def rows(lines: Iterable[bytes]) -> Iterator[tuple[Record, ...]]:
-    """Yield the rows that have all their records, each of an image that was fetched, or failed for good."""
+    """Yield the rows that have all their records, each of an image that needs no further request.
+
+    It was fetched, was skipped, or failed for good.
+    """
     gathered: list[Record] = []
     for record in map(_read, lines):
         if record is None or (gathered and not _follows(gathered[-1], record)):
@@ -94,7 +99,7 @@ def rows(lines: Iterable[bytes]) -> Iterator[tuple[Record, ...]]:
             continue
         gathered.append(record)
         if record.part == record.parts:
-            if all(each.path is not None or each.is_final for each in gathered):
+            if all(each.path is not None or each.is_final or each.is_skipped for each in gathered):
                 yield tuple(gathered)
             gathered.clear()
 
@@ -115,7 +120,8 @@ def _read(line: bytes) -> Record | None:
         return None
     is_final = path is None and _is_final(found)
     under = found.get("under", "?") if is_final and _depends_on_options(found["error"]) else ""
-    return Record(row, index, part, parts, path, size, line, is_final, str(under))
+    is_skipped = path is None and found.get("status") == "skipped"
+    return Record(row, index, part, parts, path, size, line, is_final, str(under), is_skipped)
 
 
 def _is_final(found: Mapping[str, Any]) -> bool:
@@ -152,6 +158,7 @@ _FINAL = frozenset(
         ErrorKind.TRUNCATED,
         ErrorKind.PLACEHOLDER,
         ErrorKind.WIDTH_MISMATCH,
+        ErrorKind.TOO_NARROW,
     }
 )
 """Kinds of failures that the origin's response has caused."""
