@@ -62,6 +62,15 @@ KINDS: dict[str, Callable[[], bytes]] = {
     "avif": lambda: saved(picture(), "avif", speed=10),
     "avif 4:4:4": lambda: saved(picture(), "avif", speed=10, subsampling="4:4:4"),
     "avif animation": lambda: moving("avif", speed=10),
+    "bmp": lambda: saved(picture(), "bmp"),
+    "bmp palette": lambda: saved(picture("P"), "bmp"),
+    "tiff": lambda: saved(picture(), "tiff"),
+    "tiff palette": lambda: saved(picture("P"), "tiff", compression="tiff_lzw"),
+    "tiff of one strip": lambda: saved(
+        picture(), "tiff", compression="tiff_adobe_deflate", tiffinfo={278: SIDE}
+    ),
+    "tiff cmyk": lambda: saved(picture("CMYK"), "tiff", compression="tiff_lzw", tiffinfo={278: SIDE}),
+    "tiff of floats": lambda: saved(picture("F"), "tiff", compression="tiff_lzw", tiffinfo={278: SIDE}),
 }
 
 MEASURE = """
@@ -74,6 +83,7 @@ from imgfetch.model.request import Limits
 def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 
+from PIL import BmpImagePlugin, TiffImagePlugin
 from PIL import AvifImagePlugin, GifImagePlugin, JpegImagePlugin, PngImagePlugin, WebPImagePlugin
 took = {}
 for path in sorted(Path(sys.argv[1]).iterdir()):

@@ -198,7 +198,7 @@ def test_a_package_that_cannot_be_imported_is_missing_without_a_traceback() -> N
         command, capture_output=True, text=True, check=False, env=os.environ | {"PYTHONPATH": path}
     )
     assert done.returncode == 1
-    assert done.stderr == "imgfetch: missing: Pillow, webp, jpeg, png, gif, avif\n"
+    assert done.stderr == "imgfetch: missing: Pillow, webp, jpeg, png, gif, avif, bmp, ico, tiff\n"
     assert "libwebp.so.7: cannot open shared object file" in done.stdout
 
 

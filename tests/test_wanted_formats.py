@@ -167,3 +167,29 @@ async def test_a_page_that_holds_svg_is_a_page(origin: Origin, client: Client) -
     (failed,) = [outcome async for outcome in client.get_many([f"{lone} 1x"])]
     assert isinstance(failed, Failure)
     assert (failed.kind, failed.message) == ("not_image", "the body is HTML")
+
+
+async def test_every_image_of_a_usual_page_is_kept(origin: Origin, client: Client) -> None:
+    page = origin.route(
+        "/page",
+        whole(
+            b'<!doctype html><link rel="icon" href="/favicon.ico"><img src="/logo.svg" alt="logo">'
+            b'<img src="/photo.jpg"><img src="/old.bmp"><img src="/scan.tif">',
+            content_type="text/html",
+        ),
+    )
+    svg = b'<svg xmlns="http://www.w3.org/2000/svg" width="90" height="30"/>'
+    origin.route("/logo.svg", whole(svg, content_type="image/svg+xml"))
+    for name, form in (
+        ("favicon.ico", "ico"),
+        ("photo.jpg", "jpeg"),
+        ("old.bmp", "bmp"),
+        ("scan.tif", "tiff"),
+    ):
+        origin.route(f"/{name}", whole(encoded(form, 48, 48)))
+    outcomes = [outcome async for outcome in client.get_many([page])]
+    kept = {outcome.format: outcome.verified for outcome in outcomes if isinstance(outcome, Image)}
+    assert len(kept) == len(outcomes)
+    assert kept.pop("svg") == ("length", "structure")
+    assert {"jpeg", "bmp", "tiff"} <= kept.keys()
+    assert set(kept.values()) == {("length", "structure", "decode")}

@@ -7,6 +7,7 @@ import signal
 from typing import TYPE_CHECKING
 
 from imgfetch.cli import signals
+from imgfetch.decode.libtiff import silence_messages
 from imgfetch.decode.malloc import tune_memory
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 def run(work: Coroutine[None, None, None]) -> None:
     """Run `work` to its end; a signal cancels it and lets it clean up."""
     tune_memory()
+    silence_messages()
     received: list[int] = []
     running: list[tuple[asyncio.AbstractEventLoop, asyncio.Task[None]]] = []
 

@@ -1,6 +1,7 @@
 """The `Decoder` on Pillow: decode every frame of an image only to find out whether that is possible.
 
-    bytes ─▶ JPEG: `jpeg_decoder` │ GIF: `gif_decoder` │ WebP: `webp_decoder` │ PNG, AVIF: `pillow_plugins`
+    bytes ─▶ JPEG: `jpeg_decoder` │ GIF: `gif_decoder` │ ICO: `ico_decoder` │ WebP: `webp_decoder`
+                │ PNG, AVIF, BMP, TIFF: `pillow_plugins`
                 └─▶ None │ Defect
 
 The class of a plugin is used, not `Image.open`, so that no other plugin is imported or asked. The settings of
@@ -66,6 +67,10 @@ class PillowDecoder:
                         return defect or find_unread_data(view, checkpoint, thorough=thorough)
                     case Format.GIF:
                         return decode_gif(view, limits, checkpoint)
+                    case Format.ICO:
+                        from imgfetch.decode.ico_decoder import decode_ico
+
+                        return decode_ico(view, limits, checkpoint)
                     case _:
                         with closing(open_with_plugin(view, format)) as image:
                             return decode_frames(image, format, limits, checkpoint)
@@ -84,9 +89,9 @@ class PillowDecoder:
 def load_plugins() -> None:
     """Load every plugin and library, and limit each to one thread: for a process that cannot do it later.
 
-    The Tiff plugin reads the Exif data of other formats.
+    The Tiff plugin reads the Exif data of other formats too.
     """
-    names = ("Avif", "Jpeg", "Png", "Tiff", "WebP")
+    names = ("Avif", "Bmp", "Jpeg", "Png", "Tiff", "WebP")
     avif, *_ = (import_module(f"PIL.{name}ImagePlugin") for name in names)
     vars(avif)["DEFAULT_MAX_THREADS"] = 1
     Libwebp.of_pillow()
@@ -115,12 +120,14 @@ def libraries() -> dict[str, str | None]:
 
 def open_image(path: Path, form: Format) -> Image.Image:
     """Open a verified file as `form` and nothing else; the caller's settings of Pillow hold."""
-    return Image.open(path, formats=[form.name])
+    return Image.open(path, formats=["ICO", "CUR"] if form is Format.ICO else [form.name])
 
 
 def _defect_of(error: Exception) -> Defect:
     message = _one_line(error)
     cut = isinstance(error, EOFError) or "truncated" in message.lower()
+    if message.startswith(("Unsupported ", "unknown pixel mode")):  # a variant that the plugin does not read
+        return Defect(ErrorKind.UNSUPPORTED_FORMAT, f"it cannot be decoded here: {message}")
     return Defect(ErrorKind.TRUNCATED if cut else ErrorKind.CORRUPT, f"cannot be decoded: {message}")
 
 

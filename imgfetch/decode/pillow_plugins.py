@@ -1,4 +1,4 @@
-"""Open an image with one plugin of Pillow, and decode its frames: PNG, AVIF, and WebP that libwebp refused.
+"""Open an image with one plugin of Pillow, and decode its frames: all but JPEG, GIF and most WebP.
 
     bytes ─▶ without metadata ─▶ the one plugin ─▶ frame after frame ─▶ None │ Defect
 
@@ -13,7 +13,9 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from imgfetch.decode.joined_file import file_of
+from imgfetch.decode.libtiff import apply_silence
 from imgfetch.decode.pillow_core import CORE, feed
+from imgfetch.formats.tiff import essential_directories
 from imgfetch.model.image import Defect, Format, Structure
 from imgfetch.model.result import ErrorKind
 from imgfetch.rules.image.verify import check_size
@@ -37,7 +39,18 @@ def open_with_plugin(view: memoryview, form: Format) -> ImageFile.ImageFile:
         case Format.PNG:
             from PIL.PngImagePlugin import PngImageFile
 
-            return PngImageFile(file_of(_essential_chunks(view), len(view)))
+            return PngImageFile(file_of(essential_chunks(view), len(view)))
+        case Format.BMP:
+            from PIL.BmpImagePlugin import BmpImageFile
+
+            return BmpImageFile(file_of([view], len(view)))
+        case Format.TIFF:
+            from PIL.TiffImagePlugin import TiffImageFile
+
+            apply_silence()
+            parts = essential_directories(view)
+
+            return TiffImageFile(file_of(parts, sum(map(len, parts))))
         case _:
             from PIL.AvifImagePlugin import AvifImageFile
 
@@ -125,7 +138,7 @@ _PNG_CHUNKS = frozenset((b"IHDR", b"PLTE", b"acTL", b"fcTL", b"IDAT", b"fdAT", b
 _EXIF_ITEM = re.compile(rb"(infe[\x02\x03].{3}(?:.{4}|.{6}))Exif", re.DOTALL)
 
 
-def _essential_chunks(view: memoryview) -> Iterator[memoryview]:
+def essential_chunks(view: memoryview) -> Iterator[memoryview]:
     """Yield a PNG without text, profiles and other chunks that no pixel depends on."""
     start, at = 0, 8
     while at + 8 <= len(view):

@@ -1,6 +1,6 @@
 """The structure check of image files: a walk over each format, without decoding a pixel.
 
-    bytes ─▶ sniff ─┬▶ webp · jpeg · png · gif · avif · svg ─▶ Structure(width, height, frames)
+    bytes ─▶ sniff ─┬▶ the walker of the format ─▶ Structure(width, height, frames)
                     │            └▶ the first error ───▶ Structure(…, defect)
                     └▶ another type ───────────────────▶ Structure(None, defect)
 
@@ -65,6 +65,12 @@ def sniff(head: bytes) -> Format | None:
         return Format.GIF
     if head[4:8] == b"ftyp" and _has_avif_brand(head):
         return Format.AVIF
+    if head.startswith((b"\0\0\1\0", b"\0\0\2\0")):
+        return Format.ICO
+    if head.startswith(b"BM") and (len(head) < 18 or head[14:18] in _BITMAP_HEADERS):
+        return Format.BMP
+    if head.startswith((b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")) and head[8:10] != b"CR":
+        return Format.TIFF
     return None
 
 
@@ -84,6 +90,7 @@ def _has_avif_brand(head: bytes) -> bool:
 
 
 _HEAD_SIZE = 4096
+_BITMAP_HEADERS = frozenset(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124))
 _MARKUP_HEAD_SIZE = 65_536
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
 
@@ -114,6 +121,12 @@ def _walker(form: Format) -> Callable[[memoryview, WalkState], None]:
             from imgfetch.formats.gif import walk
         case Format.AVIF:
             from imgfetch.formats.avif import walk
+        case Format.ICO:
+            from imgfetch.formats.ico import walk
+        case Format.BMP:
+            from imgfetch.formats.bmp import walk
+        case Format.TIFF:
+            from imgfetch.formats.tiff import walk
         case Format.SVG:
             from imgfetch.formats.svg import walk
     return walk

@@ -47,6 +47,11 @@ def _memory(view: memoryview, structure: Structure, pixels: int) -> float:
             return _webp(view, pixels, structure.frames) * pixels + 2 * len(view)
         case Format.GIF:
             return 2.5 * pixels  # each frame alone: the frames are not composed
+        case Format.BMP | Format.ICO:
+            return 4.1 * pixels + 100_000
+        case Format.TIFF:
+            picture = 1.1 if structure.plane_bytes <= 1 else 4.1
+            return (picture + 1.4 * structure.plane_bytes) * pixels + 1.5 * len(view)
         case _:
             return _avif(view, structure) * pixels + len(view)
 

@@ -51,16 +51,14 @@ def brands(head: bytes) -> frozenset[bytes]:
     return frozenset((head[8:12], *(head[at : at + 4] for at in range(16, size - 3, 4))))
 
 
-_SUPPORTED = (b"RIFF", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a")
+_SUPPORTED = (
+    *(b"RIFF", b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"GIF87a", b"GIF89a"),
+    *(b"\0\0\1\0", b"\0\0\2\0", b"BM", b"II*\0", b"MM\0*"),
+)
 
 _IMAGES = {
-    b"II*\0": "a TIFF image",
-    b"MM\0*": "a TIFF image",
-    b"II+\0": "a BigTIFF image",
-    b"MM\0+": "a BigTIFF image",
+    b"II*\0": "a camera raw image (CR2)",
     b"BM": "a BMP image",
-    b"\0\0\1\0": "a Windows icon",
-    b"\0\0\2\0": "a Windows cursor",
     b"\0\0\0\x0cJXL \r\n\x87\n": "a JPEG XL image",
     b"\xff\x0a": "a JPEG XL image",
     b"\0\0\0\x0cjP  \r\n\x87\n": "a JPEG 2000 image",

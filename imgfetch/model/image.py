@@ -166,7 +166,7 @@ class Structure(NamedTuple):
     notes: tuple[str, ...] = ()
     """Warnings about damage to bytes that no pixel depends on."""
     plane_bytes: float = 0.0
-    """Bytes per pixel of the decoded planes of an AVIF, before they are converted to RGB."""
+    """Bytes per pixel of the decoded samples of an AVIF or TIFF, before they are converted to RGB."""
 
 
 class DecodeLoad(NamedTuple):
