@@ -529,7 +529,7 @@ async def test_a_redirect_from_https_to_http_is_refused(cache: Path) -> None:
     error = await at_the_end(cache, "https://h.example/a")
     assert (error.kind, error.retryable) == ("bad_redirect", False)
     assert "redirect from https: to http://h.example/b" in str(error)
-    assert "--allow-downgrade" in str(error)
+    assert "allow_downgrade=True" in str(error)
     assert not [*cache.rglob("*.webp")]
     assert isinstance(await at_the_end(cache, "http://h.example/a"), Image)
 

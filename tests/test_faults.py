@@ -448,11 +448,7 @@ def test_a_fault_is_one_line_on_the_command_line_and_bounded_in_time_and_memory(
     assert ran.err.startswith(f"imgfetch: {url}: ")
     assert fault.words in ran.err
     assert "Traceback" not in ran.err
-    assert LIMITED.get(fault.kind, "") in ran.err or fault.name in (
-        "status-429",
-        "status-503",
-        "redirect-loop",
-    )
+    assert LIMITED.get(fault.kind, "") in ran.err or fault.name in ("status-429", "status-503")
 
 
 LIMITED = dict.fromkeys(

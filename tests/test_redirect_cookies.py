@@ -140,7 +140,8 @@ def test_an_endless_redirect_to_itself_is_called_one(
     url = origin.route("/a.png", to("/a.png", **fields))
     ran = Ran(capsys, "get", url, *LOCAL)
     assert ran.code == 1
-    assert ran.err == f"imgfetch: {url}: more than 10 redirects: {why}\n"
+    hint = "--cookies FILE sends those of your browser, which it may expect"
+    assert ran.err == f"imgfetch: {url}: more than 10 redirects: {why}; {hint}\n"
     assert origin.asked() == 11
 
 

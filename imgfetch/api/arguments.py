@@ -15,6 +15,10 @@ from imgfetch.rules.store.eviction import Bounds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from http.cookiejar import CookieJar
+    from pathlib import Path
+
+    from imgfetch.model.request import Cookie
 
 
 def bounds_of(max_cache: int | None, max_age: float | None) -> Bounds:
@@ -52,6 +56,22 @@ def headers_of(
         else:
             for_origins.append((_checked_origin(name), tuple(value.items())))
     return tuple(own), tuple(for_origins)
+
+
+def secrets_of(
+    cookies: str | Path | CookieJar | None, netrc: bool | str | Path
+) -> tuple[Mapping[str, tuple[Cookie, ...]], Mapping[str, str], tuple[str, ...]]:
+    """Return the caller's cookies by site, passwords by host, and notices about lines without a cookie."""
+    if cookies is None and netrc is False:
+        return {}, {}, ()  # the usual case
+    from imgfetch.api import secret_files
+    from imgfetch.system.clock import SystemClock
+
+    by_site: Mapping[str, tuple[Cookie, ...]] = {}
+    notices: tuple[str, ...] = ()
+    if cookies is not None:
+        by_site, notices = secret_files.cookies_of(cookies, now=SystemClock().now())
+    return by_site, secret_files.netrc_of(netrc), notices
 
 
 def _checked_origin(url: str) -> str:

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 import imgfetch
-from imgfetch.api.arguments import bounds_of, headers_of
+from imgfetch.api.arguments import bounds_of, headers_of, secrets_of
 from imgfetch.api.normalize import spelled
 from imgfetch.engine.lookup import find
 from imgfetch.errors import CacheError, InputError, several
@@ -25,6 +25,7 @@ from imgfetch.system.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
+    from http.cookiejar import CookieJar
     from pathlib import Path
 
     from imgfetch.api.client import Client
@@ -95,18 +96,27 @@ class Cache:
         )
 
     def explain(
-        self, url: str, *, headers: Mapping[str, str | Mapping[str, str]] | None = None
+        self,
+        url: str,
+        *,
+        headers: Mapping[str, str | Mapping[str, str]] | None = None,
+        cookies: str | Path | CookieJar | None = None,
+        netrc: bool | str | Path = False,
     ) -> Explanation:
-        """Say what a `get` of a URL, by a client with such `headers`, would do now, and why.
+        """Say what a `get` of a URL would do now, and why.
 
+        `headers`, `cookies` and `netrc` are those of the client.
         Raises `InputError` for what is not a URL.
         """
         own, for_origins = headers_of(headers or {})
+        sent_cookies, passwords, _ = secrets_of(cookies, netrc)
         settings = Settings(
             user_agent=f"imgfetch/{imgfetch.__version__}",
             key_ignore=self._key_ignore,
             headers=own,
             headers_for=for_origins,
+            cookies=sent_cookies,
+            netrc=passwords,
         )
         url = spelled(url)
         address = urls.read(url)

@@ -20,6 +20,7 @@ from imgfetch.api.arguments import (
     delay_of,
     headers_of,
     robots_token,
+    secrets_of,
 )
 from imgfetch.api.results import image_or_raise
 from imgfetch.api.scheduler import AHEAD, Scheduler
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
         Iterable,
         Mapping,
     )
+    from http.cookiejar import CookieJar
     from pathlib import Path
     from types import TracebackType
 
@@ -62,7 +64,9 @@ class Client:
     `full` with a decode of every frame, or `thorough`. `reject_fakes` makes an error of a placeholder
     (`Image.fakes`). `sandbox` decodes images in processes of their own. `headers` go to the origin of the
     source as it is given, and to no other that a page or a redirect names; those of
-    `headers={"https://host": {…}}` go to that origin. `allow_downgrade` follows redirects from https: to
+    `headers={"https://host": {…}}` go to that origin. `cookies`, a file in Netscape's format or a
+    `CookieJar`, go each to its domain and path, within the site of the source. `netrc`, True or a path,
+    gives user and password for the origin of the source. `allow_downgrade` follows redirects from https: to
     http:. `refresh` asks the origin even for fresh images; `offline` makes no request.
     With `reuse`, a wider cached rendition of the same source set and host answers for the one that `cover`
     chose (docs/caching.md).
@@ -97,6 +101,8 @@ class Client:
         sandbox: bool = False,
         user_agent: str | None = None,
         headers: Mapping[str, str | Mapping[str, str]] | None = None,
+        cookies: str | Path | CookieJar | None = None,
+        netrc: bool | str | Path = False,
         refresh: bool = False,
         offline: bool = False,
         reuse: bool = False,
@@ -128,6 +134,7 @@ class Client:
             )
         agent = user_agent or f"imgfetch/{imgfetch.__version__}"
         own, for_origins = headers_of(headers or {})
+        sent_cookies, passwords, self._notices = secrets_of(cookies, netrc)
         self._settings = Settings(
             limits=checked_limits(limits or Limits()),
             level=member(VerifyLevel, verify),
@@ -137,6 +144,8 @@ class Client:
             user_agent=agent if contact is None else f"{agent} (+{checked_contact(contact)})",
             headers=own,
             headers_for=for_origins,
+            cookies=sent_cookies,
+            netrc=passwords,
             allow_downgrade=allow_downgrade,
             refresh=refresh,
             offline=offline,
@@ -181,7 +190,8 @@ class Client:
         Return notices for the user, one line each, each once.
         """
         self._store.close()
-        notices = [*self._store.notices]
+        notices = [*self._notices, *self._store.notices]
+        self._notices = ()
         self._store.notices.clear()
         return notices
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from imgfetch.api.client import Client
 from imgfetch.cli import output
-from imgfetch.cli.inputs import headers_of
+from imgfetch.cli.inputs import headers_of, netrc_of
 from imgfetch.model.options import every
 from imgfetch.model.request import Limits
 
@@ -20,7 +20,8 @@ def client_for(options: argparse.Namespace, **others: Any) -> Client:  # noqa: A
     present = [option for option in every() if option.attribute in values]
     limits = {option.attribute: values[option.attribute] for option in present if option.is_limit}
     keywords = {option.keyword: values[option.attribute] for option in present if option.keyword}
-    return Client(**{**keywords, "limits": Limits(**limits), "headers": headers_of(options), **others})
+    secrets = {"headers": headers_of(options), "netrc": netrc_of(options)}
+    return Client(**{**keywords, "limits": Limits(**limits), **secrets, **others})
 
 
 def release(client: Client, *, quiet: bool) -> None:

@@ -142,6 +142,11 @@ def headers_of(options: argparse.Namespace) -> dict[str, str | dict[str, str]]:
     return headers
 
 
+def netrc_of(options: argparse.Namespace) -> bool | str:
+    """Return the netrc of `--netrc` or `--netrc-file`, as `Client` takes it."""
+    return options.netrc_file or bool(options.netrc)
+
+
 def _standard_input() -> BinaryIO:
     if sys.stdin is None:
         raise InputError(ErrorKind.BAD_INPUT, "closed", "standard input")

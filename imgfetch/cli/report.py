@@ -80,9 +80,17 @@ def _members(failed: Failure, how: dict[str, Any]) -> dict[str, Any]:
     given = urls.source_without_userinfo(failed.given)
     choice = failed.choice
     offered = None if choice is None else jsonl.offered(choice.source_set)
+    host = {"host": failed.source_origin.host} if failed.source_origin.host else {}
     page = {"page": urls.without_userinfo(choice.page)} if choice is not None and choice.page else {}
     return {
         **output.fields_of(failed),
         "when": output.utc(SystemClock().now()),
-        "ask": {"source": given, "offered": offered, "origin": failed.source_origin.origin, **page, **how},
+        "ask": {
+            "source": given,
+            "offered": offered,
+            "origin": failed.source_origin.origin,
+            **host,
+            **page,
+            **how,
+        },
     }

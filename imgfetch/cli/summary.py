@@ -15,7 +15,7 @@ from imgfetch.model.options import OPTIONS, Group
 from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.rules.http.urls import redact
 from imgfetch.rules.policy import error_body
-from imgfetch.rules.policy.retry import ALLOW_DOWNGRADE, LESS_CHECKING
+from imgfetch.rules.policy.retry import ALLOW_DOWNGRADE, LESS_CHECKING, NEEDS_COOKIES
 
 if TYPE_CHECKING:
     import argparse
@@ -183,6 +183,7 @@ _HINTS = {
     NO_WIDTH: "--require-width needs --width, --viewport or a number of pixels",
     EVERY_KIND: "--kinds all takes every image",
     LINES_ARE_SOURCES: "get -i FILE (or -i -) reads each line as a source",
+    NEEDS_COOKIES: "--cookies FILE sends those of your browser, which it may expect",
     ALLOW_DOWNGRADE: "--allow-downgrade follows it",
     error_body.NEEDS_CONTACT: "--contact URL adds a way to reach you to the User-Agent",
     error_body.NEEDS_REFERRER: "--referer URL names the page of the image",

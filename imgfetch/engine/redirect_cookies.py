@@ -56,7 +56,9 @@ class RedirectCookies:
             return request
         others = tuple(field for field in request.headers if field[0] != "cookie")
         own = "; ".join(value for name, value in request.headers if name == "cookie")
-        return request._replace(headers=(*others, ("cookie", joined(own, found))))
+        # A response head is read as Latin-1, and a request is written in UTF-8.
+        text = found.encode("latin-1").decode("utf-8", "replace")
+        return request._replace(headers=(*others, ("cookie", joined(own, text))))
 
 
 _LONGEST = 4096

@@ -55,7 +55,14 @@ class Robots:
         # RFC 9309 §2.3.1.2 names no exception, and a robots.txt is public.
         limits = settings.limits._replace(max_redirects=robots.MOST_REDIRECTS, max_bytes=2**63)
         self._settings = settings._replace(
-            limits=limits, referer="", robots="", headers=(), headers_for=(), allow_downgrade=True
+            limits=limits,
+            referer="",
+            robots="",
+            headers=(),
+            headers_for=(),
+            cookies={},
+            netrc={},
+            allow_downgrade=True,
         )
         self._single_flights: SingleFlight[_Verdict] = SingleFlight()
         self._known: dict[str, _Known] = {}

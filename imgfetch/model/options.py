@@ -208,6 +208,9 @@ OPTIONS: dict[Group, tuple[Option, ...]] = {
     Group.HEADERS: (
         Option("header", Kind.HEADER, metavar="'NAME: VALUE'", short="H", several=True),
         Option("header-for", Kind.HEADER_FOR, metavar=("ORIGIN", "'NAME: VALUE'"), several=True),
+        Option("cookies", metavar="FILE", keyword="cookies"),
+        _flag("netrc"),
+        Option("netrc-file", metavar="FILE"),
     ),
     Group.NETWORK: (
         _flag("allow-downgrade", "allow_downgrade"),

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from functools import cached_property
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.model.image import Entry, VerifyLevel
 from imgfetch.redaction import redacted_repr
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from imgfetch.model.markup import ReferrerPolicy, Rendition
     from imgfetch.model.values import Key, StagingId
 
@@ -48,6 +51,25 @@ class Limits(NamedTuple):
     connects."""
 
 
+class Cookie(NamedTuple):
+    """A cookie of the caller (RFC 6265 §5.3)."""
+
+    domain: str
+    """A host, or a domain with all hosts in it; in lower case, without a dot before it."""
+    path: str
+    name: str
+    value: str
+    is_host_only: bool = True
+    """True if it goes to the host `domain` alone."""
+    is_secure: bool = False
+    """True if it goes over https: alone."""
+    expires: float | None = None
+    """Seconds since the epoch; None for a cookie that does not expire."""
+
+    def __repr__(self) -> str:
+        return redacted_repr(self, (name for name in self._fields if name != "value"))
+
+
 class Settings(NamedTuple):
     """The caller's decisions for every image of a run."""
 
@@ -62,6 +84,10 @@ class Settings(NamedTuple):
     """Fields for the origin of the source as the caller wrote it, and for no other."""
     headers_for: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     """Origins that the caller names, and the fields for each of them, also for redirects to it."""
+    cookies: Mapping[str, tuple[Cookie, ...]] = MappingProxyType({})
+    """Cookies by the site of their domain; those of the source's site are sent."""
+    netrc: Mapping[str, str] = MappingProxyType({})
+    """`user:password` by the name of a host, for the origin of the source; an empty name stands for any."""
     allow_downgrade: bool = False
     """True if a redirect may lead from https: to http:."""
     refresh: bool = False
@@ -82,7 +108,8 @@ class Settings(NamedTuple):
     """Seconds between two requests to one host, at least."""
 
     def __repr__(self) -> str:
-        return redacted_repr(self, (name for name in self._fields if name not in ("headers", "headers_for")))
+        secret = ("headers", "headers_for", "cookies", "netrc")
+        return redacted_repr(self, (name for name in self._fields if name not in secret))
 
 
 class ReferringPage(NamedTuple):
@@ -107,6 +134,8 @@ class SourceOrigin(NamedTuple):
     """Scheme, host and port; empty without one, and after a redirect to another."""
     userinfo: str = ""
     """`user:password`, if the source has them."""
+    host: str = ""
+    """The host of the source, also after a redirect to another: the caller's cookies stay within its site."""
 
     def __repr__(self) -> str:
         return redacted_repr(self, (name for name in self._fields if name != "userinfo"))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from imgfetch.api.cache import Cache
 from imgfetch.cli import output
 from imgfetch.cli.exit_codes import Exit
-from imgfetch.cli.inputs import headers_of
+from imgfetch.cli.inputs import headers_of, netrc_of
 from imgfetch.rules.http import urls
 
 if TYPE_CHECKING:
@@ -20,10 +20,14 @@ if TYPE_CHECKING:
 def run(options: argparse.Namespace) -> Exit:
     """Explain each URL."""
     cache = Cache(options.cache, key_ignore=options.key_ignore)
-    headers = headers_of(options)
+    given: dict[str, Any] = {
+        "headers": headers_of(options),
+        "cookies": options.cookies,
+        "netrc": netrc_of(options),
+    }
     try:
         for url in options.urls:
-            explanation = cache.explain(url, headers=headers)
+            explanation = cache.explain(url, **given)
             if options.json:
                 output.result(json.dumps(_fields(cache, explanation)))
             else:

@@ -59,7 +59,7 @@ def _probe(
     """Print a job and the others; fetch a URL that may be a page into a temporary folder."""
     # Most runs fetch nothing, and need no client.
     from imgfetch.cli import run_async
-    from imgfetch.cli.client_factory import client_for
+    from imgfetch.cli.client_factory import client_for, release
 
     async def go() -> None:
         with TemporaryDirectory(prefix="imgfetch-") as scratch, watcher:
@@ -71,6 +71,7 @@ def _probe(
                         await client.scheduler.probe_page(other) if _may_be_a_page(other) else [other]
                     ):
                         printer.print(each)
+                release(client, quiet=options.quiet)
 
     run_async.run(go())
 

@@ -72,8 +72,8 @@ class _Record(NamedTuple):
     """The source set; None if the source could not be read."""
     choosing: dict[str, Any]
     sha256: Digest | None
-    origin: str
-    """The origin that receives the caller's headers; empty without one."""
+    source_origin: SourceOrigin
+    """The origin for the caller's headers, and the host of the source: its site receives the cookies."""
     page: str
     """The URL of the page that offers the image; empty if that is not known."""
 
@@ -84,16 +84,17 @@ class _Record(NamedTuple):
 
     def with_own(self, own: dict[str, Any]) -> _Record:
         """Return the record with options of this run in place of its own."""
-        offered, origin = self.offered, self.origin
+        offered, source_origin = self.offered, self.source_origin
         if offered is not None and own.get("base_url"):
             from imgfetch.markup.urls import absolute
 
             offered = absolute(offered, own["base_url"])
-            origin = origin or credentials.source_origin_of(spelled(own["base_url"])).origin
+            if not source_origin.origin:
+                source_origin = credentials.source_origin_of(spelled(own["base_url"]))
         choosing = {**self.choosing, **own}
         if "base_url" in own:
             choosing["base_of_folder"] = False
-        return self._replace(choosing=choosing, offered=offered, origin=origin)
+        return self._replace(choosing=choosing, offered=offered, source_origin=source_origin)
 
     def jobs(self, index: int, *, files: bool) -> Iterator[Job]:
         """Yield the jobs, under the name of their source; with `files` a source may name a file."""
@@ -111,7 +112,7 @@ class _Record(NamedTuple):
                 position=self.place,
                 sha256=self.sha256,
                 only_first=not job.is_a_url,  # not the other images of a text or a page
-                source_origin=job.source_origin if self.offered is None else SourceOrigin(self.origin),
+                source_origin=job.source_origin if self.offered is None else self.source_origin,
             )
 
 
@@ -153,7 +154,9 @@ def _record(line: str, where: str) -> _Record:
             offered=None if offered is None else jsonl.source_set_of(jsonl.member(ask, "offered", dict)),
             choosing=jsonl.choosing_of(ask) | {"base_of_folder": True},  # the report does not say
             sha256=parse_digest(jsonl.member(ask, "sha256", str) if "sha256" in ask else None),
-            origin=jsonl.member(ask, "origin", str, ""),
+            source_origin=SourceOrigin(
+                jsonl.member(ask, "origin", str, ""), host=jsonl.member(ask, "host", str, "")
+            ),
             page=jsonl.member(ask, "page", str, ""),
         )
     except (ValueError, ImgfetchError) as why:

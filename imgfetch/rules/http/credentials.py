@@ -1,6 +1,7 @@
 """The caller's credentials: which request carries them, and which stored response they select.
 
-    headers, cookies, userinfo ─▶ given: the fields for one address, sent to the source's own origin alone
+    headers, userinfo, netrc ─▶ given: the fields for one address, sent to the source's own origin alone
+    cookies of a file ─▶ given: those of this address, within the site of the source
                                     └─▶ Secrets ─▶ selector: a hash that selects the stored response
 
 A response that was fetched with credentials never answers a request without them, or with others.
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from imgfetch.model.markup import Candidate, SourceSet
-    from imgfetch.model.request import Settings
+    from imgfetch.model.request import Cookie, Settings
 
 Fields: TypeAlias = "tuple[tuple[str, str], ...]"
 
@@ -27,36 +28,69 @@ def source_origin_of(url: str) -> SourceOrigin:
     """Return the origin of a URL that a caller wrote, with the userinfo that it names."""
     address = urls.read(url)
     return (
-        SourceOrigin(address.origin, address.userinfo)
+        SourceOrigin(address.origin, address.userinfo, address.host)
         if isinstance(address, urls.Address)
         else NO_SOURCE_ORIGIN
     )
 
 
-def at(address: urls.Address, source_origin: SourceOrigin) -> SourceOrigin:
-    """Return `source_origin` for a request to that origin, and `NO_SOURCE_ORIGIN` for any other request.
+def at(address: urls.Address, source_origin: SourceOrigin, settings: Settings) -> SourceOrigin:
+    """Return `source_origin` for a request to that origin; for any other, what is left of it.
 
-    Credentials that a redirect has removed stay removed for the redirects that follow.
+    Credentials that a redirect has removed stay removed for the redirects that follow. Of cookies, each has
+    its own hosts: for them the host of the source is kept, if the caller gave any.
     """
-    return source_origin if address.origin == source_origin.origin else NO_SOURCE_ORIGIN
+    if address.origin == source_origin.origin:
+        return source_origin
+    return SourceOrigin(host=source_origin.host) if settings.cookies else NO_SOURCE_ORIGIN
 
 
 def given(address: urls.Address, settings: Settings, source_origin: SourceOrigin) -> Fields:
     """Return the caller's fields for a request to `address`, one of each name, in lower case.
 
-    Fields without an origin, and the userinfo, are sent to the source's own origin. Fields with an origin are
-    sent to that one.
+    Fields without an origin, the userinfo, and that of a netrc, are sent to the source's own origin. Fields
+    with an origin are sent to that one, and cookies to their hosts within the site of the source.
     """
-    if not (settings.headers or settings.headers_for or address.userinfo or source_origin.userinfo):
+    any_field = settings.headers or settings.headers_for or settings.cookies or settings.netrc
+    if not (any_field or address.userinfo or source_origin.userinfo):
         return ()  # the usual case
-    own = at(address, source_origin)
+    own = at(address, source_origin, settings)
     headers = settings.headers if own.origin else ()
     if settings.headers_for:
         headers += for_origin(address.origin, settings)
+    fields = {name.lower(): value for name, value in headers}
     userinfo = address.userinfo or own.userinfo
+    if not userinfo and own.origin and "authorization" not in fields:
+        userinfo = settings.netrc.get(address.host) or settings.netrc.get("", "")
     if userinfo:
-        headers += (("authorization", _basic(userinfo)),)
-    return tuple({name.lower(): value for name, value in headers}.items())
+        fields["authorization"] = _basic(userinfo)
+    cookies = _cookies_at(address, own, settings)
+    if cookies:
+        from imgfetch.rules.http.cookies import cookie_field, joined  # few runs have cookies
+
+        found = cookie_field(cookies, address.url)
+        if found:
+            fields["cookie"] = joined(found, fields.get("cookie", ""))
+    return tuple(fields.items())
+
+
+def _cookies_at(address: urls.Address, source_origin: SourceOrigin, settings: Settings) -> tuple[Cookie, ...]:
+    """Return the caller's cookies for the site of an address, if it is the site of the source."""
+    found = _cookies_of(source_origin, settings)
+    if not found:
+        return ()
+    from imgfetch.rules.http.sites import site_of
+
+    return found if site_of(address.host) == site_of(source_origin.host) else ()
+
+
+def _cookies_of(source_origin: SourceOrigin, settings: Settings) -> tuple[Cookie, ...]:
+    """Return the caller's cookies for the site of the source, to which redirects may lead too."""
+    if not (settings.cookies and source_origin.host):
+        return ()
+    from imgfetch.rules.http.sites import site_of
+
+    return settings.cookies.get(site_of(source_origin.host), ())
 
 
 def for_origin(origin: str, settings: Settings) -> Fields:
@@ -68,14 +102,18 @@ def secrets(address: urls.Address, settings: Settings, source_origin: SourceOrig
     """Return those of the caller's fields that select the response to a request for `address`."""
     fields = given(address, settings, source_origin)
     sent = selecting(fields) if fields else ()
-    if not settings.headers_for:
+    if not (settings.headers_for or settings.cookies):
         return Secrets(sent) if sent else NO_SECRETS
     redirected = tuple(
         (f"{origin} {name}", value)
         for origin, fields in sorted(settings.headers_for)
         for name, value in selecting(fields)
     )
-    return Secrets(sent, redirected)
+    redirected += tuple(
+        (f"{cookie.domain}{cookie.path} cookie", f"{cookie.name}={cookie.value}")
+        for cookie in sorted(_cookies_of(source_origin, settings))
+    )
+    return Secrets(sent, redirected) if sent or redirected else NO_SECRETS
 
 
 def selecting(headers: Iterable[tuple[str, str]]) -> Fields:
@@ -145,7 +183,7 @@ def origin_of_all(found: Iterable[SourceSet]) -> SourceOrigin:
         if not is_written_by_caller(source_set):
             return NO_SOURCE_ORIGIN
         origins |= {urls.origin(candidate.url) for candidate in source_set.candidates}
-    return SourceOrigin(*origins) if len(origins) == 1 else NO_SOURCE_ORIGIN
+    return source_origin_of(*origins) if len(origins) == 1 else NO_SOURCE_ORIGIN
 
 
 def _basic(userinfo: str) -> str:

@@ -96,7 +96,7 @@ def before_request(
         accept=accept,
         renditions=offered,
         unsigned=resource,
-        source_origin=credentials.at(address, source_origin),
+        source_origin=credentials.at(address, source_origin, settings),
         secrets=credentials.secrets(address, settings, source_origin),
     )
 

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from imgfetch.errors import limit_hint
 from imgfetch.markup import referrer_policy
 from imgfetch.model.image import Defect
-from imgfetch.model.request import NO_SOURCE_ORIGIN, Request
+from imgfetch.model.request import Request
 from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.rules.crawl import host_limits, opt_out
-from imgfetch.rules.http import freshness, resume, urls
+from imgfetch.rules.http import credentials, freshness, resume, urls
 from imgfetch.rules.http.stored_headers import content_length
 from imgfetch.rules.policy import retry
 from imgfetch.rules.policy.fetch_policy import Reject
@@ -107,9 +107,11 @@ def next_attempt(fetch: Fetch, failed: Failure) -> Fetch:
     if failed.kind not in retry.DAMAGED:
         return fetch
     bare = _without_conditions(fetch)
-    headers = last_of_each((*bare.request.headers, ("cache-control", "no-cache")))
+    headers = last_of_each((*bare.request.headers, *_PAST_CACHES))
     return bare._replace(request=bare.request._replace(headers=headers), bypass_caches=True)
 
+
+_PAST_CACHES = (("cache-control", "no-cache"),)
 
 _NOT_REQUESTED = {206: "no range was requested", 304: "no condition was sent", 416: "no range was requested"}
 
@@ -181,13 +183,14 @@ def _follow(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> Redi
         return rejected._replace(failed=rejected.failed._replace(hint=retry.ALLOW_DOWNGRADE))
     same_origin = isinstance(here, urls.Address) and here.origin == there.origin
     # The caller's fields and credentials belong to the source's own origin. Another origin gets our own
-    # fields, and those that the caller named for it.
-    source_origin = fetch.source_origin if same_origin else NO_SOURCE_ORIGIN
+    # fields, those that the caller named for it, and cookies within the site of the source.
+    source_origin = credentials.at(there, fetch.source_origin, settings)
     stated = referrer_policy.of_field(head.fields.get("referrer-policy") or "")  # Referrer Policy, §8.2
     page = fetch.page._replace(policy=stated) if stated else fetch.page
     plain = fetch.request.headers
-    if not same_origin or page != fetch.page:
+    if not same_origin or page != fetch.page or settings.cookies:  # a cookie may belong to another path
         plain = request_fields(there, settings, page, source_origin, accept=fetch.accept)
+        plain = last_of_each((*plain, *_PAST_CACHES)) if fetch.bypass_caches else plain
     resource = there.resource(settings.key_ignore)
     headers = conditional(plain, resource, fetch.entry)
     lifetime = freshness.redirect_lifetime_of(head, fetch.redirect_lifetime, response_time=now)
@@ -211,7 +214,8 @@ def _too_many_redirects(fetch: Fetch, head: Head, there: urls.Address | Defect, 
     if isinstance(there, Defect) or there.url != fetch.request.url:
         return _reject(fetch, kind, message, head, limit="max_redirects")
     cookies = ", and sets a cookie each time" if head.get("set-cookie") else ""
-    return _reject(fetch, kind, f"{message}: it redirects to itself{cookies}", head)
+    rejected = _reject(fetch, kind, f"{message}: it redirects to itself{cookies}", head)
+    return rejected._replace(failed=rejected.failed._replace(hint=retry.NEEDS_COOKIES))
 
 
 def _reject(

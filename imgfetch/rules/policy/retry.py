@@ -42,6 +42,8 @@ LESS_CHECKING = {
 """Hints for bytes that a lower level would accept, by that level."""
 
 
+NEEDS_COOKIES = "cookies=… sends those of your browser, which it may expect"
+
 ALLOW_DOWNGRADE = "allow_downgrade=True follows it"
 
 

@@ -65,7 +65,8 @@ def fresh_until(entry: Entry) -> float | None:
 def is_usual(settings: Settings) -> bool:
     """Return True if `fresh_until` holds for these settings too, and a key used as a URL keeps its key."""
     strict = settings.refresh or settings.robots or settings.key_ignore or settings.expect_width is not None
-    selects = settings.headers_for or credentials.selecting(settings.headers)
+    secrets = settings.headers_for or settings.cookies or settings.netrc
+    selects = secrets or credentials.selecting(settings.headers)
     return not strict and not selects and settings.level is not VerifyLevel.THOROUGH
 
 
