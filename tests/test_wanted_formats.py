@@ -190,6 +190,6 @@ async def test_every_image_of_a_usual_page_is_kept(origin: Origin, client: Clien
     outcomes = [outcome async for outcome in client.get_many([page])]
     kept = {outcome.format: outcome.verified for outcome in outcomes if isinstance(outcome, Image)}
     assert len(kept) == len(outcomes)
-    assert kept.pop("svg") == ("length", "structure")
+    assert kept.pop(Format.SVG) == ("length", "structure")
     assert {"jpeg", "bmp", "tiff"} <= kept.keys()
     assert set(kept.values()) == {("length", "structure", "decode")}
