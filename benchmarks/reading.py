@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING
 import html5lib
 import srcset as peer
 
-from imgfetch.api.current_src import current_sources
 from imgfetch.api.images import choose, find_images
+from imgfetch.api.selection.current_src import current_sources
 from imgfetch.markup.page.html import read_page
 from imgfetch.markup.srcset import parse_srcset
 from imgfetch.model.markup import Viewport

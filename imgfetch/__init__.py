@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     from imgfetch.api.caching import CachingTransport as CachingTransport
     from imgfetch.api.check_image import check_image as check_image
     from imgfetch.api.client import Client as Client
-    from imgfetch.api.current_src import current_sources as current_sources
-    from imgfetch.api.current_src import preload_sources as preload_sources
-    from imgfetch.api.current_src import source_set as source_set
     from imgfetch.api.fetch import fetch as fetch
     from imgfetch.api.images import choose as choose
     from imgfetch.api.images import find_images as find_images
     from imgfetch.api.lock import Lock as Lock
     from imgfetch.api.results import Image as Image
+    from imgfetch.api.selection.current_src import current_sources as current_sources
+    from imgfetch.api.selection.current_src import preload_sources as preload_sources
+    from imgfetch.api.selection.current_src import source_set as source_set
     from imgfetch.decode.malloc import tune_memory as tune_memory
     from imgfetch.errors import CacheError as CacheError
     from imgfetch.errors import Cancelled as Cancelled
@@ -54,7 +54,7 @@ _HOMES = {
     "imgfetch.api.client": ("Client",),
     "imgfetch.api.fetch": ("fetch",),
     "imgfetch.api.lock": ("Lock",),
-    "imgfetch.api.current_src": ("current_sources", "preload_sources", "source_set"),
+    "imgfetch.api.selection.current_src": ("current_sources", "preload_sources", "source_set"),
     "imgfetch.api.check_image": ("check_image",),
     "imgfetch.api.images": ("choose", "find_images"),
     "imgfetch.api.results": ("Image",),

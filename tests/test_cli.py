@@ -16,7 +16,8 @@ import pytest
 
 from children import running
 from command import LOCAL, Ran, child
-from imgfetch.cli import options, run_async
+from imgfetch.cli import options
+from imgfetch.cli.process import run_async
 from imgfetch.demo import news
 from imgfetch.errors import InputError
 from imgfetch.store.staged_body import IN_MEMORY

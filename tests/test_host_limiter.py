@@ -8,8 +8,8 @@ import pytest
 
 from engine_world import LIMITS, BusyAddress, H
 from fakes import FakeClock, FakeTransport, TimedTransport
-from imgfetch.engine.host_limiter import HostLimiter
-from imgfetch.engine.time_budget import TimeBudget
+from imgfetch.engine.limits.host_limiter import HostLimiter
+from imgfetch.engine.limits.time_budget import TimeBudget
 from imgfetch.model.request import Limits, Request
 from imgfetch.model.result import ErrorKind, Failure
 
@@ -270,7 +270,7 @@ async def test_a_request_that_has_waited_for_its_address_waits_for_its_turn_agai
 
 
 async def test_hosts_without_a_pause_are_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("imgfetch.engine.pace._MAX_HOSTS", 8)
+    monkeypatch.setattr("imgfetch.engine.limits.pace._MAX_HOSTS", 8)
     hosts = Hosts(delay=3)
     for number in range(20):
         await times_of(hosts, f"http://{number}.example")

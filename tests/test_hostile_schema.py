@@ -113,7 +113,8 @@ from pathlib import Path
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from hostile_index import endless
 from imgfetch.store.index import statement_limit as module
-from imgfetch.cli import dispatch, signals
+from imgfetch.cli import dispatch
+from imgfetch.cli.process import signals
 module._MOST_TICKS = 10 ** 9
 signal.signal(signal.SIGINT, signal.default_int_handler)
 signals.install()

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from imgfetch.api.current_src import current_sources, preload_sources, source_set
+from imgfetch.api.selection.current_src import current_sources, preload_sources, source_set
 from imgfetch.errors import InputError
 from imgfetch.model.markup import Viewport
 from measuring import cpu_seconds

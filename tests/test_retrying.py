@@ -9,8 +9,8 @@ import pytest
 
 from fakes import FakeClock
 from imgfetch.engine.events import RetryScheduled
+from imgfetch.engine.limits.time_budget import TimeBudget
 from imgfetch.engine.retrying import Retrying
-from imgfetch.engine.time_budget import TimeBudget
 from imgfetch.model.request import Fetch, Limits, Request
 from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.model.values import Key

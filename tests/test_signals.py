@@ -173,7 +173,7 @@ def test_an_image_that_is_too_large_to_decode_names_the_option_that_sets_the_lim
 
 STUBBORN = """
 import time
-from imgfetch.cli import signals
+from imgfetch.cli.process import signals
 
 signals.install()
 with signals.in_command():

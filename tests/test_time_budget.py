@@ -7,7 +7,7 @@ import asyncio
 import pytest
 
 from fakes import FakeClock
-from imgfetch.engine.time_budget import TimeBudget
+from imgfetch.engine.limits.time_budget import TimeBudget
 from imgfetch.errors import NetworkError
 from imgfetch.model.result import ErrorKind
 

@@ -24,7 +24,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from imgfetch.api.current_src import current_sources, preload_sources, source_set
+from imgfetch.api.selection.current_src import current_sources, preload_sources, source_set
 from imgfetch.markup import urls
 from imgfetch.markup.css.css_images import find_css_images
 from imgfetch.markup.media import matches

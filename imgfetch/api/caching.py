@@ -9,7 +9,7 @@ from imgfetch.api.arguments import bounds_of, check_age_of
 from imgfetch.decode.decode_executor import DecodeExecutor
 from imgfetch.decode.pillow import PillowDecoder
 from imgfetch.decode.sandbox import SandboxedDecoder
-from imgfetch.engine.time_budget import TimeBudget
+from imgfetch.engine.limits.time_budget import TimeBudget
 from imgfetch.engine.verification import Verifier
 from imgfetch.errors import InputError, NetworkError, several
 from imgfetch.model.image import Defect, Facts, Format, Requirements, Verified, VerifyLevel

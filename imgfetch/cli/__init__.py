@@ -65,7 +65,8 @@ def _run(arguments: list[str], *, as_a_process: bool = False) -> int:
         return dispatch.report_error(error)
     if paths is not None:
         return 0
-    from imgfetch.cli import dispatch, signals
+    from imgfetch.cli import dispatch
+    from imgfetch.cli.process import signals
 
     if as_a_process:
         signals.install()

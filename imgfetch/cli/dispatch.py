@@ -8,9 +8,10 @@ import sys
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from imgfetch.cli import output, signals
-from imgfetch.cli.exit_codes import Exit, Terminated
+from imgfetch.cli import output
 from imgfetch.cli.options import parse
+from imgfetch.cli.process import signals
+from imgfetch.cli.process.exit_codes import Exit, Terminated
 from imgfetch.errors import CacheError, ImgfetchError, InputError
 
 if TYPE_CHECKING:

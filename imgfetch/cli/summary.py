@@ -9,7 +9,7 @@ from imgfetch.api.normalize import is_one_url
 from imgfetch.api.selection.choosing import NO_WIDTH
 from imgfetch.api.sources import EVERY_KIND, FILES_ARE_PATHS, LINES_ARE_SOURCES, NO_FILE
 from imgfetch.cli import output
-from imgfetch.cli.exit_codes import INPUT_KINDS, Exit
+from imgfetch.cli.process.exit_codes import INPUT_KINDS, Exit
 from imgfetch.errors import CacheError, error_for, limit_hint
 from imgfetch.model.options import OPTIONS, Group
 from imgfetch.model.result import ErrorKind, Failure

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from imgfetch.engine.events import Event
-    from imgfetch.engine.host_limiter import HostLimiter
     from imgfetch.engine.lease_wait import DownloadLease
+    from imgfetch.engine.limits.host_limiter import HostLimiter
+    from imgfetch.engine.limits.time_budget import TimeBudget
     from imgfetch.engine.robots import Robots
-    from imgfetch.engine.time_budget import TimeBudget
     from imgfetch.model.image import Entry, Requirements
     from imgfetch.model.request import Fetch, Head, Settings
     from imgfetch.model.values import StagingId

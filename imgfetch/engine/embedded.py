@@ -24,7 +24,7 @@ from imgfetch.rules.policy import fetch_policy, retry
 
 if TYPE_CHECKING:
     from imgfetch.engine.group_commit import GroupCommitter
-    from imgfetch.engine.time_budget import TimeBudget
+    from imgfetch.engine.limits.time_budget import TimeBudget
     from imgfetch.engine.verification import Verifier
     from imgfetch.model.image import Requirements
     from imgfetch.model.markup import EmbeddedBody

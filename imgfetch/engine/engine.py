@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING
 from imgfetch.engine.download import Downloader, Fetched
 from imgfetch.engine.embedded import EmbeddedBodies
 from imgfetch.engine.events import FellThrough
-from imgfetch.engine.host_limiter import HostLimiter
+from imgfetch.engine.limits.host_limiter import HostLimiter
+from imgfetch.engine.limits.time_budget import TimeBudget
 from imgfetch.engine.lookup import consult, find_for, shared, wanted_of, without_blocking
 from imgfetch.engine.retrying import Retrying
 from imgfetch.engine.single_flight import SingleFlight
-from imgfetch.engine.time_budget import TimeBudget
 from imgfetch.model.image import Requirements
 from imgfetch.model.request import NO_PAGE, NO_SOURCE_ORIGIN
 from imgfetch.model.result import ErrorKind, Failure, Page, Served

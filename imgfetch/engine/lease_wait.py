@@ -17,7 +17,7 @@ from imgfetch.model.request import NO_SECRETS
 from imgfetch.rules.http import credentials
 
 if TYPE_CHECKING:
-    from imgfetch.engine.time_budget import TimeBudget
+    from imgfetch.engine.limits.time_budget import TimeBudget
     from imgfetch.model.image import Requirements
     from imgfetch.model.request import Fetch, Lease
     from imgfetch.ports import Leases, Store

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tenacity import RetryCallState
 
     from imgfetch.engine.events import Event
-    from imgfetch.engine.time_budget import TimeBudget
+    from imgfetch.engine.limits.time_budget import TimeBudget
     from imgfetch.model.request import Fetch, Limits
     from imgfetch.ports import Clock
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from imgfetch.engine.events import RequestSent
+from imgfetch.engine.limits.time_budget import TimeBudget
 from imgfetch.engine.redirect_cookies import RedirectCookies
 from imgfetch.engine.retrying import Retrying
 from imgfetch.engine.single_flight import SingleFlight
-from imgfetch.engine.time_budget import TimeBudget
 from imgfetch.errors import ImgfetchError
 from imgfetch.model.image import Defect
 from imgfetch.model.request import Fetch, Request
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from imgfetch.engine.events import Event
-    from imgfetch.engine.host_limiter import HostLimiter
+    from imgfetch.engine.limits.host_limiter import HostLimiter
     from imgfetch.model.request import Settings
     from imgfetch.ports import Ports, Response
     from imgfetch.rules.crawl.robots import Rules

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from imgfetch.engine.time_budget import TimeBudget
+    from imgfetch.engine.limits.time_budget import TimeBudget
     from imgfetch.model.image import DecodeLoad, Requirements, Structure, Verified
     from imgfetch.model.request import Limits
     from imgfetch.model.values import Buffer, Digest

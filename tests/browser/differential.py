@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from drawing import draw
-from imgfetch.api.current_src import current_sources, preload_sources
+from imgfetch.api.selection.current_src import current_sources, preload_sources
 from imgfetch.model.markup import Viewport
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from against_h11 import check_response
-from imgfetch.api.current_src import current_sources
+from imgfetch.api.selection.current_src import current_sources
 from imgfetch.decode.pillow import PillowDecoder
 from imgfetch.formats import walk
 from imgfetch.markup import urls as web_urls

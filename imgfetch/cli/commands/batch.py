@@ -13,9 +13,10 @@ from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.api.jobs import Job, jobs_of
-from imgfetch.cli import output, run_async
+from imgfetch.cli import output
 from imgfetch.cli.client_factory import client_for, release
 from imgfetch.cli.inputs import batch_size_of, choosing_of, rows_of
+from imgfetch.cli.process import run_async
 from imgfetch.cli.progress import watcher_for
 from imgfetch.cli.report import Report
 from imgfetch.cli.summary import Summary
@@ -36,7 +37,7 @@ if TYPE_CHECKING:
 
     from imgfetch.api.client import Client
     from imgfetch.api.results import Image
-    from imgfetch.cli.exit_codes import Exit
+    from imgfetch.cli.process.exit_codes import Exit
     from imgfetch.readers.rows.row import Row
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from imgfetch.api.cache import Cache
 from imgfetch.cli import output
 from imgfetch.cli.client_factory import client_for
-from imgfetch.cli.exit_codes import Exit
+from imgfetch.cli.process.exit_codes import Exit
 from imgfetch.cli.summary import with_option
 from imgfetch.errors import CacheError, error_for
 from imgfetch.model.result import ErrorKind, Failure

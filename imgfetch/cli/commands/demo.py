@@ -8,7 +8,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from imgfetch import cli
-from imgfetch.cli.exit_codes import Exit
+from imgfetch.cli.process.exit_codes import Exit
 from imgfetch.demo import news
 from imgfetch.demo.origin import Origin
 from imgfetch.demo.pictures import renditions

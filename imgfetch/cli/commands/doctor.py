@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, TextIO
 from imgfetch.api.doctor import examine
 from imgfetch.cli import config, option_values, output
 from imgfetch.cli.config_file import of_user, user_file
-from imgfetch.cli.exit_codes import Exit
+from imgfetch.cli.process.exit_codes import Exit
 from imgfetch.model.request import Limits
 from imgfetch.rules.store.requirements import Finding, Status
 

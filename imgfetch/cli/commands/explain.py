@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from imgfetch.api.cache import Cache
 from imgfetch.cli import output
-from imgfetch.cli.exit_codes import Exit
 from imgfetch.cli.inputs import headers_of, netrc_of
+from imgfetch.cli.process.exit_codes import Exit
 from imgfetch.rules.http import urls
 
 if TYPE_CHECKING:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from imgfetch.api.client import Client
     from imgfetch.api.jobs import Job
     from imgfetch.api.lock import Lock
-    from imgfetch.cli.exit_codes import Exit
+    from imgfetch.cli.process.exit_codes import Exit
 
 
 def run(options: argparse.Namespace) -> Exit:
@@ -85,7 +85,7 @@ def _lock_of(options: argparse.Namespace) -> Lock | None:
 
 
 def _fetch(client: Client, todo: Iterable[Job], summary: Summary) -> None:
-    from imgfetch.cli import run_async
+    from imgfetch.cli.process import run_async
 
     async def go() -> None:
         async with client, aclosing(client.scheduler.run(todo)) as finished:

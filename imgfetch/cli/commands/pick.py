@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 from imgfetch.api.images import explain
 from imgfetch.api.jobs import jobs
 from imgfetch.cli import output
-from imgfetch.cli.exit_codes import INPUT_KINDS, Exit
 from imgfetch.cli.inputs import choosing_of, sources_of
+from imgfetch.cli.process.exit_codes import INPUT_KINDS, Exit
 from imgfetch.cli.progress import watcher_for
 from imgfetch.cli.summary import with_option
 from imgfetch.errors import error_for
@@ -58,8 +58,8 @@ def _probe(
 ) -> None:
     """Print a job and the others; fetch a URL that may be a page into a temporary folder."""
     # Most runs fetch nothing, and need no client.
-    from imgfetch.cli import run_async
     from imgfetch.cli.client_factory import client_for, release
+    from imgfetch.cli.process import run_async
 
     async def go() -> None:
         with TemporaryDirectory(prefix="imgfetch-") as scratch, watcher:

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     from imgfetch.api.jobs import Job
     from imgfetch.api.sources import Source
-    from imgfetch.cli.exit_codes import Exit
+    from imgfetch.cli.process.exit_codes import Exit
     from imgfetch.model.markup import SourceSet
     from imgfetch.model.values import Digest
 

@@ -12,7 +12,7 @@ from collections import deque
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, assert_never
 
-from imgfetch.engine.pace import Pace, Paces
+from imgfetch.engine.limits.pace import Pace, Paces
 from imgfetch.errors import ImgfetchError, Unreachable
 from imgfetch.ports import AddressBusy
 from imgfetch.rules.crawl import host_limits
@@ -21,7 +21,7 @@ from imgfetch.rules.policy import retry
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
-    from imgfetch.engine.time_budget import TimeBudget
+    from imgfetch.engine.limits.time_budget import TimeBudget
     from imgfetch.model.request import Limits, Request
     from imgfetch.model.result import Failure
     from imgfetch.ports import Clock, Response, Transport

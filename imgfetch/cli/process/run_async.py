@@ -6,7 +6,7 @@ import asyncio
 import signal
 from typing import TYPE_CHECKING
 
-from imgfetch.cli import signals
+from imgfetch.cli.process import signals
 from imgfetch.decode.libtiff import silence_messages
 from imgfetch.decode.malloc import tune_memory
 

@@ -4,7 +4,7 @@
                │             └▶ still running after 3 s, or a second signal ─▶ exit at once
                └▶ before and after it: exit at once, without a message
 
-`cli.run_async` cancels a run that has an event loop instead.
+`cli.process.run_async` cancels a run that has an event loop instead.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from threading import Thread
 from time import sleep
 from typing import TYPE_CHECKING, NoReturn
 
-from imgfetch.cli.exit_codes import Terminated
+from imgfetch.cli.process.exit_codes import Terminated
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
