@@ -219,7 +219,7 @@ async def test_an_image_whose_owner_is_against_it_is_not_read(
     async with crawler(cache, observe=events.append) as client:
         error = await refused(client, origin.url + "/no.webp")
         assert ("X-Robots-Tag says no" in str(error)) is ("x_robots_tag" in fields)
-        assert "--robots ignore" in str(error)
+        assert "robots=False" in str(error)
     assert not [event for event in events if isinstance(event, BytesReceived)]
     assert origin.asked("/no.webp") == 1
     assert not (cache / "objects-v1").exists()

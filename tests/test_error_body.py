@@ -52,6 +52,28 @@ def test_an_error_of_the_library_names_the_keyword() -> None:
     assert said(POLICY).hint == "contact=… adds a way to reach you to the User-Agent"
 
 
+def test_an_origin_that_asks_for_a_login_names_the_option_for_it(
+    home: Path, origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = origin.route("/a.png", whole(b"<html>Please log in</html>", 403, content_type="text/html"))
+    ran = Ran(capsys, "get", url, *LOCAL)
+    assert (
+        ran.err == f"imgfetch: {url}: HTTP 403; --cookies FILE sends those of a browser that is logged in\n"
+    )
+    assert said("Sign-in required", ASKED._replace(headers=(("cookie", "a=1"),))).hint is None
+
+
+def test_an_origin_that_asks_for_a_password_names_the_option_for_it(
+    home: Path, origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = origin.route("/a.png", whole(b"", 401, www_authenticate='Basic realm="x"'))
+    ran = Ran(capsys, "get", url, *LOCAL)
+    hint = "--netrc sends user and password; so does a URL that has them"
+    assert ran.err == f"imgfetch: {url}: HTTP 401; {hint}\n"
+    for given in ((url, "-H", "Authorization: x"), (url.replace("//", "//u:p@"),)):
+        assert Ran(capsys, "get", *given, *LOCAL).err == f"imgfetch: {url}: HTTP 401\n"
+
+
 @pytest.mark.parametrize("agent", ["imgfetch/1 (+https://example.org/bot)", "bot (me@example.org)"])
 def test_a_caller_that_gave_a_contact_is_not_asked_for_one(agent: str) -> None:
     assert said(POLICY, ASKED._replace(headers=(("user-agent", agent),))).hint is None

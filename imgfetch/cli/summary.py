@@ -14,8 +14,7 @@ from imgfetch.errors import CacheError, error_for, limit_hint
 from imgfetch.model.options import OPTIONS, Group
 from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.rules.http.urls import redact
-from imgfetch.rules.policy import error_body
-from imgfetch.rules.policy.retry import ALLOW_DOWNGRADE, LESS_CHECKING, NEEDS_COOKIES
+from imgfetch.rules.policy import error_body, retry
 
 if TYPE_CHECKING:
     import argparse
@@ -176,15 +175,20 @@ def with_option(failed: Failure) -> Failure:
 
 
 _HINTS = {
-    **{hint: f"--verify {level} would accept it" for level, hint in LESS_CHECKING.items()},
+    **{hint: f"--verify {level} would accept it" for level, hint in retry.LESS_CHECKING.items()},
     FILES_ARE_PATHS: (
         "a file is an argument of get; with --files a line of get -i and a report name files too"
     ),
     NO_WIDTH: "--require-width needs --width, --viewport or a number of pixels",
     EVERY_KIND: "--kinds all takes every image",
     LINES_ARE_SOURCES: "get -i FILE (or -i -) reads each line as a source",
-    NEEDS_COOKIES: "--cookies FILE sends those of your browser, which it may expect",
-    ALLOW_DOWNGRADE: "--allow-downgrade follows it",
+    retry.NEEDS_BASE: "name the page's URL with --base",
+    retry.NEEDS_NETWORK: "run again without --offline",
+    retry.NEEDS_PERMISSION: "use --robots ignore if you have the owner's permission",
+    retry.NEEDS_PASSWORD: "--netrc sends user and password; so does a URL that has them",
+    retry.NEEDS_COOKIES: "--cookies FILE sends those of your browser, which it may expect",
+    retry.ALLOW_DOWNGRADE: "--allow-downgrade follows it",
+    error_body.NEEDS_LOGIN: "--cookies FILE sends those of a browser that is logged in",
     error_body.NEEDS_CONTACT: "--contact URL adds a way to reach you to the User-Agent",
     error_body.NEEDS_REFERRER: "--referer URL names the page of the image",
     error_body.NEEDS_NO_REFERRER: "--referrer-policy no-referrer sends no Referer",

@@ -23,6 +23,7 @@ MOST_BYTES = 16_384
 
 NEEDS_CONTACT = "contact=… adds a way to reach you to the User-Agent"
 NEEDS_REFERRER = "referer=… names the page of the image"
+NEEDS_LOGIN = "cookies=… sends those of a browser that is logged in"
 NEEDS_NO_REFERRER = 'referrer_policy="no-referrer" sends no Referer'
 
 
@@ -53,6 +54,8 @@ def _hint(text: str, request: Request) -> str | None:
         return NEEDS_CONTACT
     if re.search("hot-?link|refer+er", text):
         return NEEDS_NO_REFERRER if "referer" in fields else NEEDS_REFERRER
+    if re.search(r"\b(?:log|sign)(?:ged)?[- ]?in\b", text) and "cookie" not in fields:
+        return NEEDS_LOGIN
     return None
 
 

@@ -73,14 +73,14 @@ def before_request(
             return UseStored(entry, accepted.warnings, CacheStatus.STALE)
     address = urls.read(url)
     if isinstance(address, Defect):
-        hint = "name the page's URL with --base" if urls.is_relative(url) else None
+        hint = retry.NEEDS_BASE if urls.is_relative(url) else None
         return Reject(Failure(address.kind, address.message, urls.redact(url), hint=hint))
     refused = _refused_by_size(entry, wanted, settings, now=now, sharing=sharing)
     if refused is not None:
         return Reject(retry.failure_of_bytes(refused, url))
     if settings.offline:
-        hint = "run again without --offline"
-        return Reject(Failure(ErrorKind.OFFLINE, "not in the cache, and offline", address.shown, hint=hint))
+        why = "not in the cache, and offline"
+        return Reject(Failure(ErrorKind.OFFLINE, why, address.shown, hint=retry.NEEDS_NETWORK))
     # If the stored response does not meet the requirements, a 304 would not help: request it whole.
     may_revalidate = entry is not None and accepted is not None and freshness.may_be_confirmed(entry.head)
     condition = entry if may_revalidate else None

@@ -88,6 +88,9 @@ def _by_status(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> A
         case 206 | 304 | 416:
             message = f"unexpected HTTP {head.status}: {_NOT_REQUESTED[head.status]}"
             return _reject(fetch, ErrorKind.PROTOCOL, message, head)
+        case 401 if _asks_for_password(fetch, head):
+            rejected = _reject(fetch, ErrorKind.HTTP_STATUS, f"HTTP {head.status}", head)
+            return rejected._replace(failed=rejected.failed._replace(hint=retry.NEEDS_PASSWORD))
         case 429 | 503:
             wait = host_limits.retry_after(head, now=now)
             return _reject(
@@ -96,6 +99,12 @@ def _by_status(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> A
         case status:
             retryable = status in _TRANSIENT
             return _reject(fetch, ErrorKind.HTTP_STATUS, f"HTTP {status}", head, retryable=retryable)
+
+
+def _asks_for_password(fetch: Fetch, head: Head) -> bool:
+    """Return True if an origin asks for user and password (RFC 7617), and got no credentials."""
+    challenge = (head.fields.get("www-authenticate") or "").lower()
+    return "basic" in challenge and all(name != "authorization" for name, _ in fetch.request.headers)
 
 
 def next_attempt(fetch: Fetch, failed: Failure) -> Fetch:

@@ -42,6 +42,10 @@ LESS_CHECKING = {
 """Hints for bytes that a lower level would accept, by that level."""
 
 
+NEEDS_BASE = "base_url=… gives the URL of the page"
+NEEDS_NETWORK = "offline=False sends a request"
+NEEDS_PERMISSION = "robots=False ignores that, if you have the owner's permission"
+NEEDS_PASSWORD = "netrc=… sends user and password; so does a URL that has them"  # noqa: S105 (a hint)
 NEEDS_COOKIES = "cookies=… sends those of your browser, which it may expect"
 
 ALLOW_DOWNGRADE = "allow_downgrade=True follows it"
@@ -49,8 +53,7 @@ ALLOW_DOWNGRADE = "allow_downgrade=True follows it"
 
 def opted_out(directive: str, url: str) -> Failure:
     """Make the failure of an owner's opt-out; `directive` says in a few words what forbids the use."""
-    hint = "use --robots ignore if you have the owner's permission"
-    return Failure(ErrorKind.OPTED_OUT, directive, redact(url), hint=hint)
+    return Failure(ErrorKind.OPTED_OUT, directive, redact(url), hint=NEEDS_PERMISSION)
 
 
 def may_help(failed: Failure, *, bypassed_caches: bool) -> bool:
