@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from imgfetch.model.image import Facts as Facts
     from imgfetch.model.markup import Candidate as Candidate
     from imgfetch.model.markup import Choice as Choice
+    from imgfetch.model.markup import Original as Original
     from imgfetch.model.markup import SourceSet as SourceSet
     from imgfetch.model.markup import Viewport as Viewport
     from imgfetch.model.request import Limits as Limits
@@ -72,7 +73,7 @@ _HOMES = {
     "imgfetch.markup.sizes": ("source_size",),
     "imgfetch.markup.srcset": ("parse_srcset",),
     "imgfetch.model.image": ("Facts",),
-    "imgfetch.model.markup": ("Candidate", "Choice", "SourceSet", "Viewport"),
+    "imgfetch.model.markup": ("Candidate", "Choice", "Original", "SourceSet", "Viewport"),
     "imgfetch.model.request": ("Limits",),
     "imgfetch.model.result": ("Failure",),
 }

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from imgfetch import Candidate, InputError, SourceSet, Viewport, choose, parse_srcset
-from imgfetch.model.markup import Policy
+from imgfetch.model.markup import Layout, Original, Policy, Source, SourceKind
 
 WEB = "480.webp 480w, 768.webp 768w, 1280.webp 1280w, 1920.webp 1920w"
 
@@ -119,3 +119,53 @@ def test_no_candidate_is_nearer_than_the_nearest(offered: tuple[Candidate, ...],
     choice = choose(SourceSet(offered), width=width, policy="nearest")
     distances = [abs((c.width or 0) - width) for c in (choice.candidate, *choice.alternatives)]
     assert distances == sorted(distances)
+
+
+ORIGINAL = Original("o.jpg")
+
+
+def offer(srcset: str, *others: Candidate, shown_at: int | None = None) -> SourceSet:
+    return SourceSet((*parse_srcset(srcset), *others), layout=Layout(shown_at))
+
+
+@pytest.mark.parametrize(
+    ("image", "asked", "expected"),
+    [
+        (offer("a.jpg", ORIGINAL), {}, "a.jpg"),
+        (offer("a.jpg", ORIGINAL), {"policy": "largest"}, "o.jpg"),
+        (offer("a.jpg", ORIGINAL), {"width": 300}, "o.jpg"),
+        (offer("a.jpg", ORIGINAL, shown_at=300), {"width": 300}, "a.jpg"),
+        (offer("a.jpg 1x, b.jpg 2x", ORIGINAL, shown_at=300), {"width": 600}, "b.jpg"),
+        (offer("a.jpg 300w, b.jpg 600w", ORIGINAL), {"width": 600}, "b.jpg"),
+        (offer("a.jpg 300w, b.jpg 600w", ORIGINAL), {"width": 601}, "o.jpg"),
+        (offer("a.jpg 300w, b.jpg 600w", ORIGINAL), {}, "b.jpg"),
+        (offer("a.jpg 300w, b.jpg 600w", ORIGINAL), {"width": 601, "policy": "nearest"}, "b.jpg"),
+        (offer("a.jpg 300w, b.jpg 600w", ORIGINAL), {"policy": "smallest"}, "a.jpg"),
+        (offer("a.jpg 300w, b.jpg 600w", ORIGINAL), {"viewport": Viewport(2000, 900)}, "b.jpg"),
+        (offer("a.jpg", ORIGINAL), {"viewport": Viewport(2000, 900), "policy": "browser"}, "a.jpg"),
+        (offer("", ORIGINAL), {}, "o.jpg"),
+        (offer("a.jpg", ORIGINAL, Original("p.jpg", 9000)), {"policy": "largest"}, "p.jpg"),
+    ],
+    ids=range(14),
+)  # fmt: skip
+def test_an_original_is_for_the_largest_and_for_widths_that_nothing_else_reaches(
+    image: SourceSet, asked: dict[str, object], expected: str
+) -> None:
+    assert choose(image, **asked).url == expected  # type: ignore[arg-type]
+
+
+def test_an_original_is_tried_where_nothing_else_can_be_had() -> None:
+    choice = choose(offer("a.jpg 300w, b.jpg 600w", ORIGINAL))
+    assert [each.url for each in choice.alternatives] == ["a.jpg", "o.jpg"]
+    picture = SourceSet((Candidate("i.jpg"), ORIGINAL), sources=(Source(parse_srcset("s.jpg 300w")),))
+    assert choose(picture, width=900).url == "o.jpg"
+    assert choose(picture, width=200).url == "s.jpg"
+
+
+def test_what_a_lazy_image_shows_meanwhile_comes_last() -> None:
+    image = SourceSet(
+        (Candidate("a.jpg", density=2), Candidate("src.gif")), SourceKind.LAZY, placeholder="src.gif"
+    )
+    for asked in ({}, {"policy": "smallest"}, {"viewport": Viewport(800, 600), "policy": "browser"}):
+        choice = choose(image, **asked)
+        assert [choice.url, *(each.url for each in choice.alternatives)] == ["a.jpg", "src.gif"]

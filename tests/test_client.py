@@ -487,8 +487,8 @@ async def test_of_a_page_with_too_many_images_the_rest_is_one_failure(origin: Or
             assert (await client.get(url)).position == 0
 
 
-MILLION = "<img data-src={width} data-widths='" + ",".join(str(n % 9 + 1) for n in range(100)) + "'>"
-"""Of 240 bytes, and with --all a hundred images."""
+MILLION = "<img data-src={width} data-widths='" + ",".join(map(str, range(1, 101))) + "'>"
+"""Of 330 bytes, and with --all a hundred images."""
 
 
 def test_nothing_is_made_of_an_image_before_its_turn() -> None:
@@ -692,3 +692,41 @@ def test_a_path_and_an_open_file_are_read(secret: str) -> None:
             (job,) = jobs([source])
             assert isinstance(job.choice, Choice)
             assert job.choice.url == "https://elsewhere.example/a.webp"
+
+
+async def test_what_a_lazy_image_shows_meanwhile_is_taken_by_its_bytes(
+    client: Client, origin: Origin
+) -> None:
+    origin.route("/transparent.png", whole(encoded("png", 90, 60)))
+    origin.route("/blank.gif", whole(encoded("gif", 1, 1)))
+    origin.route("/preview.png", whole(encoded("png", 40, 30)))
+    origin.route("/full.webp", whole(WEBP))
+
+    async def outcome(attributes: str) -> Image | Failure:
+        outcomes = [each async for each in client.get_many([f"<img {attributes}>"], base_url=origin.url)]
+        (found,) = outcomes
+        return found
+
+    photo = await outcome("src=/transparent.png data-src=/gone.webp")
+    assert isinstance(photo, Image)
+    assert photo.url.endswith("/transparent.png")
+    assert any("gone.webp" in warning for warning in photo.warnings)
+    for blank in ("/blank.gif", "/preview.png"):
+        nothing = await outcome(f"src={blank} data-src=/gone.webp")
+        assert isinstance(nothing, Failure)
+        assert (nothing.http_status, nothing.tried[1].kind) == (404, ErrorKind.PLACEHOLDER)
+        by_evidence = await outcome(f"src={blank} data-anything=/full.webp")
+        assert isinstance(by_evidence, Image)
+        assert by_evidence.url.endswith("/full.webp")
+    alone = await outcome("src=/blank.gif")
+    assert isinstance(alone, Image)
+    assert "tracking_pixel: 1 x 1 pixels" in alone.warnings
+
+
+async def test_a_page_gives_originals_for_the_largest(client: Client, origin: Origin) -> None:
+    origin.route("/thumb.webp", whole(WEBP))
+    origin.route("/full.webp", whole(encoded("webp", 960, 540)))
+    page = "<a href=/full.webp><img src=/thumb.webp></a>"
+    assert (await client.get(page, base_url=origin.url)).width == 96
+    assert (await client.get(page, base_url=origin.url, policy="largest")).width == 960
+    assert (await client.get(page, base_url=origin.url, width=900)).width == 960

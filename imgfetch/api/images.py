@@ -75,6 +75,7 @@ def choose(
     Raise `InputError` (`no_image`) where the source set has no candidate.
     """
     formats = wanted_formats(formats)
+    as_shown = width is None
     if viewport is None and not source_set.sources:
         return rule.choose(source_set, width=width, policy=policy, formats=formats, is_decodable=is_decodable)
     parts = weigh(source_set, viewport=viewport, policy=policy, formats=formats)
@@ -83,14 +84,16 @@ def choose(
     if viewport is not None:
         dpr, size = viewport.dpr, source_size_of(part, viewport)
         width = math.ceil(size * dpr) if width is None else width
+    originals = () if part is parts[-1] else (c for c in source_set.candidates if c.is_original)
     choice = rule.choose(
-        source_set._replace(candidates=part.candidates),
+        source_set._replace(candidates=(*part.candidates, *originals)),
         width=width,
         dpr=dpr,
         source_size=size,
         policy=policy,
         formats=formats,
         is_decodable=is_decodable,
+        as_shown=as_shown,
     )
     why = f"{part.name}: {choice.why}" if source_set.sources else choice.why
     return choice._replace(
@@ -197,7 +200,7 @@ def explain(
         source_size=size,
         densities=()
         if size is None
-        else tuple((c, density(c.width, c.density, size)) for c in part.candidates),
+        else tuple((c, density(c.width, c.density, size)) for c in part.candidates if not c.is_original),
         policies=tuple(
             (
                 policy,

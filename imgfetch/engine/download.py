@@ -250,7 +250,12 @@ class Downloader:
         facts = verified.facts
         sharing = shared(facts, self._store)
         signs = placeholders.detect(
-            facts, wanted.width, requested=fetch.key, final_url=body.head.url, sharing=sharing
+            facts,
+            wanted.width,
+            requested=fetch.key,
+            final_url=body.head.url,
+            sharing=sharing,
+            stand_in=wanted.stand_in,
         )
         return verify.apply_placeholder_policy(verified, wanted, signs)
 

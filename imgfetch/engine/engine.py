@@ -81,7 +81,13 @@ class Engine:
             if tried:
                 self._observe(FellThrough(tried[-1][1], candidate))
             wanted = wanted_of(
-                candidate, self._settings, sha256, choice.formats, page=page, at_least=choice.at_least
+                candidate,
+                self._settings,
+                sha256,
+                choice.formats,
+                page=page,
+                stand_in=choice.is_stand_in(candidate),
+                at_least=choice.at_least,
             )
             body = embedded.body_of(candidate.url, choice.source_set)
             outcome: Fetched | Failure | Page

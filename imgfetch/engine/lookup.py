@@ -98,6 +98,7 @@ def serve_stored(
             choice.formats,
             page=is_page_accepted(choice, sha256),
             at_least=choice.at_least,
+            stand_in=choice.is_stand_in(choice.candidate),
         )
         stored = _from_lookup(lookup, key, wanted, settings, secrets) or answer(
             choice.url,
@@ -334,6 +335,7 @@ def wanted_of(
     *,
     page: bool = False,
     at_least: AtLeast = ANY_SIZE,
+    stand_in: bool = False,
 ) -> Requirements:
     """Return what the bytes of a candidate must be; a `page` may come in its place."""
     width = settings.expect_width or candidate.width
@@ -344,6 +346,7 @@ def wanted_of(
         strict_width=settings.strict_width,
         page=page,
         reject_fakes=settings.reject_fakes,
+        stand_in=stand_in,
         formats=tuple(map(Format, formats)),
         at_least=at_least,
     )

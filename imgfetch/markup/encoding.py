@@ -16,7 +16,6 @@ _PRESCAN = rb"""(?isx)
       | <[/a-z](?:[^>"']++|"[^"]*+"?|'[^']*+'?)*+ | <[!?/][^>]*+"""
 _ATTRIBUTE = r"""[\s/]*+([^\s/>=]++[^\s/>=]*+)(?:\s*+=\s*+(?:"([^"]*+)"?|'([^']*+)'?|([^\s>"']*+)))?"""
 _XML = rb"""<\?xml[^>]*?encoding\s*+=\s*+["']([^"'>]++)["']"""
-_DECLARES = r"(?i)charset|encoding"
 _MAX_HEAD = 1 << 20
 """Bytes in which a <meta> is searched if no <body> ends the search."""
 
@@ -39,9 +38,11 @@ def decode(data: bytes, content_type: str | None = None) -> str:
 
 def _of_text(text: str) -> str | None:
     """Return the encoding that a decoded page declares; None if it declares none."""
-    if re.search(_DECLARES, text[:_MAX_HEAD]) is None:
+    head = text[:_MAX_HEAD]
+    lower = head.lower()
+    if "charset" not in lower and "encoding" not in lower:
         return None
-    return _of_markup(text[:_MAX_HEAD].encode("utf-8", "replace"))
+    return _of_markup(head.encode("utf-8", "replace"))
 
 
 def output_encoding(encoding: str) -> str:

@@ -117,13 +117,13 @@ def absolute(source_set: SourceSet, base: str, *, encoding: str = "utf-8") -> So
     def resolved(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
         absolute = []
         for candidate in candidates:
-            url = resolve(candidate.url, base, encoding=encoding)
+            url = resolve_plain(candidate.url, base) or resolve(candidate.url, base, encoding=encoding)
             if url is None:
                 problems.append(Problem(source_set.position, excerpt(candidate.url), "not a URL"))
             elif url == candidate.url:
                 absolute.append(candidate)
             else:
-                absolute.append(Candidate(url, candidate.width, candidate.height, candidate.density))
+                absolute.append(type(candidate)(url, *candidate[1:]))
         return tuple(absolute)
 
     candidates = resolved(source_set.candidates)

@@ -57,6 +57,8 @@ class Requirements(NamedTuple):
     """True if an image is accepted; if not, a response that does not claim to be a page is not read."""
     reject_fakes: bool = False
     """True if a placeholder is an error, and not a warning."""
+    stand_in: bool = False
+    """True for what an image shows until a script has loaded it: any sign of a placeholder is an error."""
     svg: bool = True
     """False if markup is a page, also where its root element is `svg`."""
     formats: tuple[Format, ...] = ()

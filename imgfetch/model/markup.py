@@ -26,8 +26,27 @@ class Candidate(NamedTuple):
     density: float | None = None
     """The pixel density descriptor (`1.5x`)."""
 
+    @property
+    def is_original(self) -> bool:
+        """False: see `Original`."""
+        return False
+
     def __repr__(self) -> str:
         return redacted_repr(self, self._fields)
+
+
+class Original(Candidate):
+    """A candidate that is a larger picture, named elsewhere: by the link around the image, for instance.
+
+    A browser never shows it in place. `choose` takes it for `largest`, or for a width that no other reaches.
+    """
+
+    __slots__ = ()
+
+    @property
+    def is_original(self) -> bool:
+        """True for every original."""
+        return True
 
 
 Descriptors: TypeAlias = "tuple[tuple[int | None, float | None], ...]"
@@ -50,7 +69,10 @@ class SourceKind(StrEnum):
     POSTER = "poster"
     """The still of a video."""
     SVG = "svg"
+    OBJECT = "object"
+    """An `object` or `embed` with the type or the name of an image."""
     ICON = "icon"
+    """An icon of the page, a tile, or the picture that an app shows while it starts."""
     SCRIPT = "script"
     """A URL inside the data of a script, from which the script builds the page."""
     FEED = "feed"
@@ -125,6 +147,18 @@ class Layout(NamedTuple):
 NO_LAYOUT = Layout()
 
 
+class Place(NamedTuple):
+    """The part of a page's text that names candidates of an image."""
+
+    element: str
+    attribute: str
+    """The name of the attribute; empty for the text inside the element."""
+    position: int
+    """Offset in characters of the raw value, without quotes, in the decoded text of the page."""
+    length: int
+    """Characters of the raw value: with its character references, as it is written."""
+
+
 class SourceSet(NamedTuple):
     """One image, as the list of candidates that a page offers for it."""
 
@@ -135,11 +169,13 @@ class SourceSet(NamedTuple):
     alt: str = ""
     problems: tuple[Problem, ...] = ()
     position: int = 0
-    """Offset in characters of the first candidate in the text that it was read from."""
+    """Offset in characters of the first candidate in the text that it was read from; in a page, of the start
+    tag of its element."""
     sources: tuple[Source, ...] = ()
     """The `<source>` elements of a picture, in order; the first with true conditions is used."""
     placeholder: str = ""
-    """The URL of the picture that a lazy image shows until a script has loaded it."""
+    """The URL of the picture that an image shows until a script has loaded it. As a candidate it is taken
+    only where its bytes show no sign of a placeholder."""
     embedded: tuple[EmbeddedBody, ...] = ()
     """Bodies of candidates that need no request, since the source holds them."""
     referrer_policy: ReferrerPolicy | None = None
@@ -149,8 +185,14 @@ class SourceSet(NamedTuple):
     layout: Layout = NO_LAYOUT
     """The place of the image on its page, for the choice of images (docs/images.md)."""
 
+    places: tuple[Place, ...] = ()
+    """Where a page names the candidates: the value of each attribute. What a `Link` field says has none."""
+
     def __repr__(self) -> str:
-        return redacted_repr(self, (name for name in self._fields if name not in ("embedded", "layout")))
+        return redacted_repr(self, (name for name in self._fields if name not in _NOT_SHOWN))
+
+
+_NOT_SHOWN = ("embedded", "layout", "places")
 
 
 class Viewport(NamedTuple):
@@ -229,6 +271,11 @@ class Choice(NamedTuple):
     def url(self) -> str:
         """The URL of the chosen candidate."""
         return self.candidate.url
+
+    def is_stand_in(self, candidate: Candidate) -> bool:
+        """Return True for what the image shows until a script has loaded it, where it has another picture."""
+        placeholder = self.source_set.placeholder
+        return bool(placeholder) and candidate.url == placeholder and len(self.source_set.candidates) > 1
 
     @property
     def is_embedded(self) -> bool:

@@ -1,42 +1,33 @@
-"""Discovery: every image that a page offers, in any element, attribute or style.
+"""Discovery: every image that a page offers, in any element, attribute, style or script.
 
-    html ─▶ elements that may name an image ─▶ a SourceSet each ─▶ lazy image and noscript joined ─▶ absolute
+    html ─▶ elements that may name an image ─▶ a SourceSet each ─▶ noscript joined ─▶ absolute URLs
+                     ▲                                  ▲
+    page inside ─────┘ noscript, srcdoc, shadow roots   └ image_elements │ elements │ structured_data
 
 A browser shows only some of them: `kind` names the place of each, so that a caller can choose.
 """
 
 from __future__ import annotations
 
-import re
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from imgfetch.markup import referrer_policy, urls
 from imgfetch.markup.css.css_images import find_css_images, with_problems_of_others
 from imgfetch.markup.page import html
-from imgfetch.markup.page.image_attributes import (
-    LAZY_BACKGROUND,
-    LAZY_SIZES,
-    LAZY_SRC,
-    LAZY_SRCSET,
-    NUMBER,
-    candidates_of,
-    condition_problems,
-    first,
-    has_lazy_attributes,
-    lazy_candidates,
-    located,
-    show_something,
-    single,
-    with_src,
-)
+from imgfetch.markup.page.elements import LAZY_BACKGROUND, backgrounds, images_of, link_images
+from imgfetch.markup.page.image_attributes import located
+from imgfetch.markup.page.image_elements import image_of, source_of
 from imgfetch.markup.page.layout import layout_of, section_of
+from imgfetch.markup.page.lazy import linked_original
 from imgfetch.markup.page.links import read_link_header
-from imgfetch.markup.page.structured_data import json_ld_images, meta_images
+from imgfetch.markup.page.noscript import Found, join
+from imgfetch.markup.page.places import PageText
+from imgfetch.markup.page.script_data import image_urls, may_hold_data
+from imgfetch.markup.page.structured_data import Graph
 from imgfetch.markup.positions import Lines
-from imgfetch.markup.sizes import sizes_problems
-from imgfetch.markup.srcset import excerpt, parse_srcset, read_srcset
-from imgfetch.model.markup import Candidate, Problem, Source, SourceKind, SourceSet
+from imgfetch.markup.srcset import excerpt
+from imgfetch.model.markup import Candidate, Place, Problem, Source, SourceKind, SourceSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -48,28 +39,17 @@ if TYPE_CHECKING:
 
 _SELECTOR = ",".join(
     (
-        "img, source, link, meta, style, script, noscript, video, input, amp-img, amp-anim, amp-video",
-        "image, feImage",
+        "img, source, link, meta, style, script, noscript, video, input, object, embed, iframe[srcdoc]",
+        "amp-img, amp-anim, amp-video, image, feImage, [itemprop]",
         '[style*="url(" i], [style*="image-set(" i], [style*="\\\\"], [background]',
         *(f"[{name}]" for name in ("data-bgset", *LAZY_BACKGROUND)),
     )
 )
-_ICONS = frozenset({"icon", "apple-touch-icon", "apple-touch-icon-precomposed", "mask-icon", "fluid-icon"})
-_META_LINKS = frozenset({"image_src", "thumbnail"})
-_LEGACY_BACKGROUND = frozenset({"body", "table", "thead", "tbody", "tfoot", "tr", "td", "th"})
-_BGSET_MEDIA = re.compile(r"\[[^\]]*+\]?|\|")
-_SHOWN = frozenset({SourceKind.IMG, SourceKind.PICTURE, SourceKind.LAZY, SourceKind.AMP})
-"""The kinds of images that a `noscript` may repeat."""
-
-
-class _Found(NamedTuple):
-    source_set: SourceSet
-    urls: frozenset[str] = frozenset()
-    """All URLs that the element names, chosen or not."""
-    is_adjacent: bool = False
-    """True if the image is in a noscript next to another image."""
-    element: turbohtml.Element | None = None
-    """The element of the page that names the image."""
+_JSON_LD = "application/ld+json"
+_MOST_AROUND = 8
+"""Elements around an image among which its link is looked for."""
+_DEEPEST = 3
+"""Pages inside pages (`srcdoc`) that are read."""
 
 
 def find_page_images(
@@ -78,33 +58,22 @@ def find_page_images(
     """Yield every image of an HTML page, in document order, with absolute URLs if `base_url` is given.
 
     `encoding` is that of the page: queries are written in it (URL §4.4, query state).
-    The images of its response's `Link` fields come first. A lazy image is joined with its placeholder, and
-    with the `noscript` next to it. Never raises: parts that could not be read are in `problems`, and a source
-    set without candidates has only those. A problem that concerns no single image, such as an invalid
-    `<base href>` or unreadable CSS, is among those of the next image, or of the last. The page is parsed at
-    the first image, each image at its turn.
+    The images of its response's `Link` fields come first, and those that only its scripts name last. A lazy
+    image is joined with its placeholder, and with the `noscript` that stands for it. Never raises: parts that
+    could not be read are in `problems`, and a source set without candidates has only those. A problem that
+    concerns no single image, such as an invalid `<base href>` or unreadable CSS, is among those of the next
+    image, or of the last. The page is parsed at the first image, each image at its turn.
     """
-    document = html.parse(page)
+    document = html.parse(page, locations=True, shadows=True)
     lines = Lines(page)
     pending: list[Problem] = []
     base = _base(document, base_url, lines, pending)
-    policy = referrer_policy.of_metas(html.metas_of(document))
     of_fields = ((True, each) for value in link_headers for each in _field_images(value, base_url, pending))
-    of_page = (
-        (_names_an_image(found.source_set), _finished(found, base, encoding, lines, policy))
-        for found in _join(_read(document))
+    reading = _Reading(base, encoding, lines, referrer_policy.of_metas(html.metas_of(document)))
+    found = ((names, each) for names, each in chain(of_fields, reading.images(document, page)))
+    return with_problems_of_others(
+        ((names, each) for names, each in found if each.candidates or each.sources or each.problems), pending
     )
-    found = ((names, each) for names, each in chain(of_fields, of_page) if _has_content(each))
-    return with_problems_of_others(found, pending)
-
-
-def _has_content(image: SourceSet) -> bool:
-    return bool(image.candidates or image.sources or image.problems)
-
-
-def _names_an_image(found: SourceSet) -> bool:
-    """Return False for broken CSS or JSON-LD, which may have no image at all."""
-    return bool(found.candidates or found.sources) or found.kind not in (SourceKind.CSS, SourceKind.JSON_LD)
 
 
 def _base(document: turbohtml.Document, base_url: str, lines: Lines, problems: list[Problem]) -> str:
@@ -125,25 +94,7 @@ def _field_images(value: str, base_url: str, problems: list[Problem]) -> Iterato
     problems += located("a Link field", unread)
     for link in found:
         attributes = {name.rstrip("_"): text for name, text in link._asdict().items() if text}
-        yield from (urls.absolute(image, base_url) for image in _link_images(attributes))
-
-
-def _finished(
-    found: _Found, base: str, encoding: str, lines: Lines, policy: ReferrerPolicy | None
-) -> SourceSet:
-    """Return the image with absolute URLs, and its problems at the position of its element.
-
-    `policy` is that of the page, for elements that have none of their own.
-    """
-    image = urls.absolute(found.source_set, base, encoding=encoding)
-    if policy and not image.referrer_policy:
-        image = image._replace(referrer_policy=policy)
-    section = section_of(found.element)
-    if section:
-        image = image._replace(layout=image.layout._replace(section=section))
-    if not image.problems:
-        return image
-    return image._replace(problems=tuple(_at(found.element, each, lines) for each in image.problems))
+        yield from (urls.absolute(image, base_url) for image in link_images(attributes))
 
 
 def _at(element: turbohtml.Element | None, problem: Problem, lines: Lines) -> Problem:
@@ -154,229 +105,223 @@ def _at(element: turbohtml.Element | None, problem: Problem, lines: Lines) -> Pr
     return problem._replace(position=lines.offset(line, column), line=line, column=column)
 
 
-# ---------------------------------------------------------------------------------------------------
-# Elements
+class _Reading:
+    """One reading of a page, and of the pages inside it."""
+
+    def __init__(self, base: str, encoding: str, lines: Lines, policy: ReferrerPolicy | None) -> None:
+        self._base = base
+        self._encoding = encoding
+        self._lines = lines
+        self._policy = policy
+
+    def images(self, document: turbohtml.Document, page: str) -> Iterator[tuple[bool, SourceSet]]:
+        """Yield the images with absolute URLs, and False with broken CSS or JSON-LD, which may have none."""
+        part = _Part(document, PageText(page))
+        seen: set[str] | None = set() if part.scripts else None
+        for found in join(part.images()) if part.has_noscript else part.images():
+            image = self._finished(found)
+            if seen is not None:
+                seen.update(each.url for each in image.candidates)
+                seen.update(each.url for source in image.sources for each in source.candidates)
+            names = bool(image.candidates or image.sources)
+            yield names or image.kind not in (SourceKind.CSS, SourceKind.JSON_LD), image
+        for found in part.script_images():
+            image = self._finished(found)
+            url = image.candidates[0].url if image.candidates else ""
+            if seen is not None and url not in seen:
+                seen.add(url)
+                yield True, image
+
+    def _finished(self, found: Found) -> SourceSet:
+        """Return the image with absolute URLs, and its problems at the position of its element.
+
+        It has the referrer policy of the page if its element has none of its own.
+        """
+        image = urls.absolute(found.source_set, self._base, encoding=self._encoding)
+        if self._policy and not image.referrer_policy:
+            image = image._replace(referrer_policy=self._policy)
+        section = section_of(found.element)
+        if section:
+            image = image._replace(layout=image.layout._replace(section=section))
+        if not image.problems:
+            return image
+        problems = tuple(_at(found.element, each, self._lines) for each in image.problems)
+        return image._replace(problems=problems)
 
 
-def _read(document: turbohtml.Document) -> Iterator[_Found]:
-    """Yield the images of all elements of a document, in its order."""
-    pictures: dict[turbohtml.Node, tuple[list[Source], list[Problem]]] = {}
-    found: Iterator[_Found]
-    for element in document.select(_SELECTOR):
-        attributes = {
-            name: text if isinstance(text, str) else " ".join(text or ())
-            for name, text in element.attrs.items()
-        }
-        parent = element.parent
-        match element.tag:
-            case "img" | "amp-img" | "amp-anim":
+class _Part:
+    """A document of its own: the page, the content of a `noscript`, or a `srcdoc`."""
+
+    def __init__(
+        self,
+        document: turbohtml.Document,
+        text: PageText | None,
+        *,
+        depth: int = 0,
+        is_scripted: bool = True,
+    ) -> None:
+        self._text = text
+        self._depth = depth
+        self._is_scripted = is_scripted
+        self._elements = document.select(_SELECTOR)
+        self._graph: Graph | None = None
+        self._linked: set[turbohtml.Node] = set()
+        self._has_links = document.find("a") is not None
+        self.has_noscript = any(element.tag == "noscript" for element in self._elements)
+        self.scripts = [
+            element
+            for element in self._elements
+            if element.tag == "script" and may_hold_data(element.attr("type") or "")
+        ]
+
+    def images(self) -> Iterator[Found]:
+        """Yield the images of all elements, in document order."""
+        pictures: dict[turbohtml.Node, tuple[list[Source], list[Problem], list[Place]]] = {}
+        for element in self._elements:
+            tag, parent = element.tag, element.parent
+            match tag:
+                case "script" if (element.attr("type") or "").strip().lower() == _JSON_LD:
+                    yield from self._json_ld(element)
+                    continue
+                case "script":
+                    continue
+                case "noscript":
+                    if self._is_scripted:  # else its elements are those of the document
+                        yield from self._noscript(element)
+                    continue
+                case "style":
+                    yield from self._style(element)
+                    continue
+                case "iframe":
+                    yield from self._srcdoc(element)
+                    continue
+            attributes = _attributes_of(element)
+            if tag in _IMAGES and (tag != "input" or attributes.get("type", "").lower() == "image"):
                 # A picture has one image: a thousand images would each repeat all its sources.
-                nothing: tuple[list[Source], list[Problem]] = ([], [])
-                sources, unread = pictures.pop(parent, nothing) if parent is not None else nothing
-                found = _image(element.tag, attributes, tuple(sources), unread)
-            case "source" if parent is not None and getattr(parent, "tag", "") == "picture":
-                sources, unread = pictures.setdefault(parent, ([], []))
-                sources.extend(_source(attributes, unread))
-                continue
-            case "noscript":
-                found = _noscript(element)
-            case tag:
-                of_element = _other_images(element, tag, attributes)
-                found = map(_Found, chain(of_element, _background(tag, attributes)))
-        yield from (each._replace(element=element) for each in found)
+                nothing: tuple[list[Source], list[Problem], list[Place]] = ([], [], [])
+                of_picture = pictures.pop(parent, nothing) if parent is not None else nothing
+                yield from self._image(element, attributes, *of_picture)
+            elif tag == "source" and parent is not None and getattr(parent, "tag", "") == "picture":
+                sources, unread, places = pictures.setdefault(parent, ([], [], []))
+                source, names = source_of(attributes, unread)
+                if source is not None:
+                    sources.append(source)
+                    places += self._places(element, names)
+            else:
+                for image, names in images_of(tag, attributes):
+                    yield self._found(element, image, names)
 
+    def _image(
+        self,
+        element: turbohtml.Element,
+        attributes: Attributes,
+        sources: list[Source],
+        problems: list[Problem],
+        places: list[Place],
+    ) -> Iterator[Found]:
+        own = [*backgrounds(element.tag, attributes)]
+        link = self._link_around(element) if self._has_links else None
+        linked: tuple[Candidate, ...] = ()
+        if link is not None:
+            linked, names = linked_original(_attributes_of(link))
+            places = [*places, *self._places(link, names)]
+        data_urls = tuple(
+            each.url for back in own for each in back.source_set.candidates if each.url[:5] == "data:"
+        )
+        image, names = image_of(
+            element.tag, attributes, tuple(sources), problems, linked=linked, previews=data_urls
+        )
+        policy = referrer_policy.of_attribute(attributes.get("referrerpolicy", ""))
+        image = image._replace(layout=layout_of(attributes), referrer_policy=policy)
+        yield self._found(element, image, names, places)
+        for each, names in own:
+            if not any(candidate.url in data_urls for candidate in each.candidates):
+                yield self._found(element, each, names)
 
-def _other_images(element: turbohtml.Element, tag: str, attributes: Attributes) -> Iterator[SourceSet]:
-    """Yield the images of an element other than `img` and `source`, without its background."""
-    match tag:
-        case "link":
-            yield from _link_images(attributes)
-        case "meta":
-            yield from meta_images(attributes)
-        case "style":
-            yield from find_css_images(element.text)
-        case "script" if attributes.get("type", "").strip().lower() == "application/ld+json":
-            yield from json_ld_images(element.text)
-        case "video" | "amp-video":
-            yield from single(SourceKind.POSTER, first(attributes, "poster", "data-poster"))
-        case "input" if attributes.get("type", "").lower() == "image":
-            yield from single(SourceKind.IMG, first(attributes, *LAZY_SRC, "src"))
-        case "image" | "feImage":
-            yield from single(SourceKind.SVG, first(attributes, "href", "xlink:href"))
-
-
-def _image(
-    tag: str, attributes: Attributes, sources: tuple[Source, ...], problems: list[Problem]
-) -> Iterator[_Found]:
-    """Yield an `img` or `amp-img`, as a browser reads it or as a script will change it, and its backgrounds.
-
-    `problems` are those of its sources, and receive its own.
-    """
-    own = candidates_of(attributes, "srcset", problems)
-    src = written = first(attributes, "src")
-    sizes = attributes.get("sizes", "")
-    is_lazy = has_lazy_attributes(attributes)
-    lazy = lazy_candidates(attributes, problems) if is_lazy else ()
-    backgrounds = list(_background(tag, attributes))
-
-    kind = SourceKind.PICTURE if sources else SourceKind.IMG
-    if lazy and not (show_something(own) and lazy[0].url == src):
-        own, src = lazy, ""
-        kind, sizes = SourceKind.LAZY, first(attributes, *LAZY_SIZES) or sizes
-    if tag != "img":
-        kind = SourceKind.AMP
-    problems += located("sizes", sizes_problems(sizes))
-    candidates = own if show_something(own) and src.startswith("data:") else with_src(own, src)
-    in_place = [written, *(c.url for c in candidates), *_data_urls(backgrounds)]
-    shown = {candidate.url for candidate in candidates} if show_something(candidates) else set()
-    image = SourceSet(
-        candidates if shown else (),
-        kind,
-        sizes=sizes,
-        alt=attributes.get("alt", ""),
-        problems=tuple(problems),
-        sources=sources,
-        placeholder=next((url for url in in_place if url and url not in shown), ""),
-        referrer_policy=referrer_policy.of_attribute(attributes.get("referrerpolicy", "")),
-        layout=layout_of(attributes),
-    )
-    named = _urls(image).union(each.url for each in (*lazy, *own))
-    if is_lazy:
-        named.add(first(attributes, *LAZY_SRC))
-    yield _Found(image, frozenset(named - {""}))
-    yield from (_Found(each) for each in backgrounds if not _data_urls([each]))
-
-
-def _data_urls(backgrounds: Iterable[SourceSet]) -> list[str]:
-    """Return the data URLs among the backgrounds of an image: blurred previews, which the image covers."""
-    found = (candidate.url for each in backgrounds for candidate in each.candidates)
-    return [url for url in found if url.startswith("data:")]
-
-
-def _urls(source_set: SourceSet) -> set[str]:
-    every = [source_set.candidates, *(source.candidates for source in source_set.sources)]
-    return {candidate.url for candidates in every for candidate in candidates}
-
-
-def _source(attributes: Attributes, problems: list[Problem]) -> Iterator[Source]:
-    """Yield the `source` of a picture, if it has candidates."""
-    lazy = (*LAZY_SRCSET, *LAZY_SRC) if has_lazy_attributes(attributes) else ()
-    candidates, unread = read_srcset(first(attributes, *lazy, "srcset"))
-    problems += located("a source", unread)
-    if candidates:
-        sizes = first(attributes, *(LAZY_SIZES if lazy else ()), "sizes")
-        problems += located("a source", condition_problems(attributes, sizes))
-        yield Source(candidates, attributes.get("media", ""), attributes.get("type", ""), sizes)
-
-
-def _background(tag: str, attributes: Attributes) -> Iterator[SourceSet]:
-    """Yield the background images of an element: in its style, in `background`, in lazy attributes."""
-    yield from find_css_images(attributes.get("style", ""))
-    if not has_lazy_attributes(attributes):
-        legacy = attributes.get("background") if tag in _LEGACY_BACKGROUND else None
-        yield from single(SourceKind.IMG, legacy or "")
-        return
-    bgset = _BGSET_MEDIA.sub(",", attributes.get("data-bgset", ""))
-    if candidates := parse_srcset(bgset):
-        yield SourceSet(candidates, SourceKind.LAZY, sizes=first(attributes, *LAZY_SIZES))
-    background = first(attributes, *LAZY_BACKGROUND)
-    if background[:4].lower() == "url(":
-        yield from (each._replace(kind=SourceKind.LAZY) for each in find_css_images(background))
-    elif "/" in background or "." in background:  # data-background may also be a colour or a flag
-        yield from single(SourceKind.LAZY, background)
-
-
-def _link_images(attributes: Attributes) -> Iterator[SourceSet]:
-    """Return the image of a `<link>`: a preload, an icon, or the picture that represents the page."""
-    policy = referrer_policy.of_attribute(attributes.get("referrerpolicy", ""))
-    return (image._replace(referrer_policy=policy) for image in _images_of_link(attributes))
-
-
-def _images_of_link(attributes: Attributes) -> Iterator[SourceSet]:
-    relations = set(attributes.get("rel", "").lower().split())
-    href = first(attributes, "href")
-    if relations & {"preload", "prefetch"}:
-        if attributes.get("as", "").lower() == "image":
-            problems: list[Problem] = []
-            candidates = with_src(candidates_of(attributes, "imagesrcset", problems), href)
-            sizes = attributes.get("imagesizes", "")
-            problems += condition_problems(attributes, sizes)
-            yield SourceSet(candidates, SourceKind.PRELOAD, sizes=sizes, problems=tuple(problems))
-    elif relations & _ICONS and not href.startswith("data:,"):
-        width = NUMBER.match(attributes.get("sizes", "").strip())
-        if href:
-            yield SourceSet((Candidate(href, int(width[0]) or None if width else None),), SourceKind.ICON)
-    elif relations & _META_LINKS or attributes.get("itemprop", "").lower() == "image":
-        yield from single(SourceKind.META, href)
-
-
-# ---------------------------------------------------------------------------------------------------
-# Images without scripts
-
-
-def _noscript(element: turbohtml.Element) -> Iterator[_Found]:
-    is_adjacent = _is_next_to_an_image(element)
-    for found in _read(html.parse(element.text, scripting=False)):
-        image = found.source_set._replace(kind=SourceKind.NOSCRIPT)
-        yield found._replace(source_set=image, is_adjacent=is_adjacent)
-
-
-def _is_next_to_an_image(noscript: turbohtml.Element) -> bool:
-    """Return True if the element before, after or around is an image, or one next to it contains one."""
-    if getattr(noscript.parent, "tag", "") in ("amp-img", "amp-anim"):
-        return True
-    before, after = noscript.previous_sibling, noscript.next_sibling
-    while before is not None and not hasattr(before, "tag"):
-        before = before.previous_sibling
-    while after is not None and not hasattr(after, "tag"):
-        after = after.next_sibling
-    neighbours = (each for each in (before, after) if each is not None)
-    return any(getattr(each, "tag", "") == "img" or each.find("img") is not None for each in neighbours)
-
-
-def _join(found: Iterable[_Found]) -> Iterator[_Found]:
-    """Yield the images; a lazy image and the `noscript` before or after it become one."""
-    last: _Found | None = None
-    for each in found:
-        if last is not None and (joined := _joined(last, each)) is not None:
-            yield joined
-            last = None
-            continue
-        if last is not None:
-            yield _unjoined(last)
-        last = each
-    if last is not None:
-        yield _unjoined(last)
-
-
-def _joined(one: _Found, other: _Found) -> _Found | None:
-    """Join a lazy image and the image of a `noscript`; return None if they are not the same image."""
-    match one.source_set.kind, other.source_set.kind:
-        case (shown, SourceKind.NOSCRIPT) if shown in _SHOWN:
-            lazy, plain = one, other
-        case (SourceKind.NOSCRIPT, shown) if shown in _SHOWN:
-            lazy, plain = other, one
-        case _:
-            return None
-    image, fallback = lazy.source_set, plain.source_set
-    alt = image.alt or fallback.alt
-    if image.candidates or image.sources:
-        is_same = lazy.urls & plain.urls or (plain.is_adjacent and image.kind is SourceKind.LAZY)
-        return lazy._replace(source_set=image._replace(alt=alt)) if is_same else None
-    if not (plain.is_adjacent and image.placeholder):
+    def _link_around(self, element: turbohtml.Element) -> turbohtml.Element | None:
+        """Return the link around an image, once for each link: its target is the larger form of one image."""
+        node = element.parent
+        for _ in range(_MOST_AROUND):
+            tag = getattr(node, "tag", "")
+            if node is None or tag == "body":
+                return None
+            if tag == "a":
+                if node in self._linked:
+                    return None
+                self._linked.add(node)
+                return node  # type: ignore[return-value] # only an element has a tag
+            node = node.parent
         return None
-    problems = image.problems + fallback.problems
-    policy = fallback.referrer_policy or image.referrer_policy
-    joined = fallback._replace(
-        alt=alt, placeholder=image.placeholder, problems=problems, referrer_policy=policy
-    )
-    return lazy._replace(source_set=joined)
+
+    def _found(
+        self,
+        element: turbohtml.Element,
+        image: SourceSet,
+        names: Iterable[str],
+        places: Iterable[Place] = (),
+    ) -> Found:
+        """Return an image with its position, and with the places of its attributes."""
+        if self._text is None:
+            return Found(image, element)
+        position, own = self._text.locate(element, names)
+        return Found(image._replace(position=position, places=(*places, *own)), element)
+
+    def _places(self, element: turbohtml.Element, names: Iterable[str]) -> list[Place]:
+        return [] if self._text is None else self._text.locate(element, names)[1]
+
+    def _content(self, element: turbohtml.Element) -> tuple[Place, ...]:
+        place = None if self._text is None else self._text.content(element)
+        return () if place is None else (place,)
+
+    def _style(self, element: turbohtml.Element) -> Iterator[Found]:
+        places = self._content(element)
+        for image in find_css_images(element.text):
+            yield self._found(element, image, (), places)
+
+    def _json_ld(self, element: turbohtml.Element) -> Iterator[Found]:
+        if self._graph is None:
+            self._graph = Graph()
+            for each in self._elements:
+                if each.tag == "script" and (each.attr("type") or "").strip().lower() == _JSON_LD:
+                    self._graph.add(each, each.text)
+        places = self._content(element)
+        for image in self._graph.images(element):
+            yield self._found(element, image, (), places)
+
+    def script_images(self) -> Iterator[Found]:
+        """Yield the images that only the data of scripts name."""
+        for element in self.scripts:
+            content = self._content(element)
+            for offset, url in image_urls(element.text):
+                image = SourceSet((Candidate(url),), SourceKind.SCRIPT)
+                found = self._found(element, image, ())
+                at = content[0].position + offset if content else 0
+                yield found._replace(source_set=found.source_set._replace(position=at))
+
+    def _noscript(self, element: turbohtml.Element) -> Iterator[Found]:
+        """Yield the images of a `noscript`, which are elements of the page without scripts."""
+        place = None if self._text is None else self._text.content(element)
+        markup, text = (element.text, None) if place is None else self._text.part(place)  # type: ignore[union-attr]
+        document = html.parse(markup, scripting=False, locations=text is not None, shadows=True)
+        part = _Part(document, text, depth=self._depth, is_scripted=False)
+        for found in part.images():
+            image = found.source_set._replace(kind=SourceKind.NOSCRIPT)
+            yield Found(image, element)
+
+    def _srcdoc(self, element: turbohtml.Element) -> Iterator[Found]:
+        """Yield the images of the page in a `srcdoc`; its base URL is that of this page (HTML §4.8.5)."""
+        if self._depth >= _DEEPEST:
+            return
+        markup = element.attr("srcdoc") or ""
+        part = _Part(html.parse(markup, shadows=True), None, depth=self._depth + 1)
+        for found in join(part.images()):
+            yield self._found(element, found.source_set, ("srcdoc",))
 
 
-def _unjoined(found: _Found) -> _Found:
-    """Make a placeholder that was not joined the image, unless it is certainly empty."""
-    image = found.source_set
-    placeholder = image.placeholder
-    if image.candidates or image.sources or not placeholder or placeholder.startswith("data:"):
-        return found
-    return found._replace(source_set=image._replace(candidates=(Candidate(placeholder),), placeholder=""))
+_IMAGES = frozenset({"img", "amp-img", "amp-anim", "input"})
+
+
+def _attributes_of(element: turbohtml.Element) -> dict[str, str]:
+    return {
+        name: text if isinstance(text, str) else " ".join(text or ()) for name, text in element.attrs.items()
+    }

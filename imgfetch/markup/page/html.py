@@ -104,15 +104,52 @@ def metas_of(document: turbohtml.Document) -> Iterator[tuple[str, str]]:
             yield name, content
 
 
-def parse(markup: str, *, scripting: bool = True) -> turbohtml.Document:
-    """Parse a page, without the contents of its templates: only a script makes these a part of the page."""
+def parse(
+    markup: str, *, scripting: bool = True, locations: bool = False, shadows: bool = False
+) -> turbohtml.Document:
+    """Parse a page, without the contents of its templates: only a script makes these a part of the page.
+
+    Declarative shadow roots (HTML §13.2.6.4.4) are left out too, as `document.querySelector` does; with
+    `shadows`, they are read in their place. With `locations`, each element knows where it and its attributes
+    are in the page.
+    """
     import turbohtml
 
-    document = turbohtml.parse(markup, scripting=scripting)
+    shadows = shadows and _SHADOW_ROOT in markup.lower()
+    document = turbohtml.parse(
+        markup,
+        scripting=scripting,
+        source_locations=locations,
+        allow_declarative_shadow_roots=not shadows,
+    )
+    hosts: set[turbohtml.Node] = set()
     for template in document.find_all("template"):
-        if template.namespace.name == "HTML":
+        if template.namespace.name == "HTML" and not (shadows and _is_shadow_root(template, hosts)):
             template.decompose()
     return document
+
+
+_SHADOW_ROOT = "shadowrootmode"
+_SHADOW_HOSTS = frozenset(
+    (
+        *("article", "aside", "blockquote", "body", "div", "footer", "h1", "h2", "h3", "h4", "h5", "h6"),
+        *("header", "main", "nav", "p", "section", "span"),
+    )
+)
+"""Elements that may have a shadow root, beside custom elements (DOM §4.9, attach a shadow root)."""
+
+
+def _is_shadow_root(template: turbohtml.Element, hosts: set[turbohtml.Node]) -> bool:
+    """Return True if a template is the first declarative shadow root of an element that may have one."""
+    host = template.parent
+    tag = getattr(host, "tag", "")
+    mode = (template.attr(_SHADOW_ROOT) or "").lower()
+    if host is None or host in hosts or mode not in ("open", "closed"):
+        return False
+    if tag not in _SHADOW_HOSTS and "-" not in tag:
+        return False
+    hosts.add(host)
+    return True
 
 
 def base_element(document: turbohtml.Document) -> turbohtml.Element | None:

@@ -1,7 +1,6 @@
-"""The attributes that name images: those of HTML, and those of the scripts that load images late.
+"""The attributes that name images by HTML: their candidates, and the parts that cannot be read.
 
-attributes ─┬▶ srcset, src ───────────────────────▶ candidates │ a placeholder
-            └▶ data-srcset, data-src and the like ─▶ candidates
+attributes ─▶ srcset, src ─▶ candidates │ a placeholder
 """
 
 from __future__ import annotations
@@ -11,6 +10,7 @@ from base64 import b64decode
 from typing import TYPE_CHECKING
 
 from imgfetch.markup.media import media_problems
+from imgfetch.markup.page.image_urls import may_be_url
 from imgfetch.markup.sizes import sizes_problems
 from imgfetch.markup.srcset import excerpt, read_srcset
 from imgfetch.model.markup import Candidate, Problem, SourceSet
@@ -25,68 +25,18 @@ if TYPE_CHECKING:
     """The attributes of an element by name; one without a value is an empty string."""
 
 
-# The attributes of the common lazy loading plugins, the most specific first.
-LAZY_SRCSET = (
-    "data-srcset",  # lazysizes, vanilla-lazyload, lozad, a3
-    "data-lazy-srcset",  # WP Rocket, Jetpack
-    "data-original-set",
-    "data-orig-srcset",  # Avada
-    "data-ezsrcset",  # Ezoic
-    "data-brsrcset",  # Breeze
-    "data-opt-srcset",  # Optimole
-    "data-wpfc-original-srcset",  # WP Fastest Cache
-    "data-pagespeed-lazy-srcset",  # mod_pagespeed
-    "data-flickity-lazyload-srcset",
-    "nitro-lazy-srcset",  # NitroPack
-)
-LAZY_SRC = (
-    "data-src",
-    "data-lazy-src",
-    "data-original",  # jQuery Lazy Load
-    "data-lazy",  # Slick
-    "data-orig-src",
-    "data-cfsrc",  # Cloudflare Mirage
-    "data-ezsrc",
-    "data-breeze",
-    "data-opt-src",
-    "data-wpfc-original-src",
-    "data-pagespeed-lazy-src",
-    "data-flickity-lazyload",
-    "data-flickity-lazyload-src",
-    "nitro-lazy-src",
-    "data-lazyload",  # Slider Revolution
-    "data-echo",
-    "data-hi-res-src",
-    "data-image-src",
-)
-_LAZY_PREFIX = re.compile("data-|nitro-").match
-LAZY_SIZES = ("data-sizes", "data-lazy-sizes", "data-ezsizes", "data-brsizes", "nitro-lazy-sizes")
-LAZY_BACKGROUND = (
-    "data-bg",
-    "data-background",
-    "data-background-image",
-    "data-bg-src",
-    "data-lazy-background",
-    "data-lazy-bg",
-    "data-flickity-bg-lazyload",
-)
-
 NUMBER = re.compile(r"[0-9]{1,9}")
 """A whole number that begins a text."""
 
 _HTML_SPACE = " \t\n\f\r"
-_TEMPLATE = re.compile(r"\{width\}|%7Bwidth%7D", re.IGNORECASE)
 _NAMED_BLANK = re.compile(
-    r"(?:^|[/_-])(?:blank|spacer|transparent|placeholder|pixel|1x1|clear|lazy|loading|grey|gray|empty)"
+    r"(?:^|[/_-])(?:blank|spacer|transparent|placeholder|pixel|1x1|clear|lazy|loading|loader|grey|gray|empty|none|default|dot|s)"
     r"(?:[_-][\w-]*+)?\.(?:gif|png|svg)(?:[?#]|$)",
     re.IGNORECASE,
 )
-"""The name of an empty image, in a format without photographs: `clear.jpg` may well be the sky."""
 _SVG_SHAPE = re.compile(
     r"(?:<|%3c)(?:\w+:)?(?:path|rect|circle|ellipse|line|poly|text|image|use|foreignobject)", re.IGNORECASE
 )
-_MAX_WIDTHS = 100
-"""Widths for which a template is filled in: a page may have a long template and many widths."""
 _ONE_PIXEL = 150
 """Characters of a data URL: a shorter one is about one pixel, as its format's header takes the rest."""
 
@@ -106,9 +56,9 @@ def first(attributes: Attributes, *names: str) -> str:
 
 
 def single(kind: SourceKind, url: str) -> Iterator[SourceSet]:
-    """Yield the source set of one URL, unless the URL is empty or names a part of the page."""
+    """Yield the source set of one URL, unless it is certainly not that of an image (see `image_urls`)."""
     url = url.strip(_HTML_SPACE)
-    if url and not url.startswith("#"):
+    if may_be_url(url):
         yield SourceSet((Candidate(url),), kind)
 
 
@@ -139,40 +89,21 @@ def condition_problems(attributes: Attributes, sizes: str) -> Iterator[Problem]:
         yield Problem(0, excerpt(attributes["type"]), "not a MIME type such as image/webp (in type)")
 
 
-# ---------------------------------------------------------------------------------------------------
-# Lazy loading
+def shows_something(url: str) -> bool:
+    """Return False for a data URL of one pixel or of an empty drawing.
 
-
-def has_lazy_attributes(attributes: Attributes) -> bool:
-    """Return False if no attribute can belong to a lazy loading plugin."""
-    return any(map(_LAZY_PREFIX, attributes))
-
-
-def lazy_candidates(attributes: Attributes, problems: list[Problem]) -> tuple[Candidate, ...]:
-    """Return the candidates that a script will copy to `srcset` and `src`; append problems of the rest."""
-    name = next((name for name in LAZY_SRCSET if attributes.get(name, "").strip()), None)
-    candidates = candidates_of(attributes, name, problems) if name else ()
-    src = first(attributes, *LAZY_SRC)
-    if _TEMPLATE.search(src):
-        widths = NUMBER.findall(attributes.get("data-widths", ""))[:_MAX_WIDTHS]
-        if not widths:
-            problems.append(Problem(0, excerpt(src), "a template for a width, but data-widths has no width"))
-        return candidates + tuple(Candidate(_TEMPLATE.sub(width, src), int(width)) for width in widths)
-    return with_src(candidates, src)
-
-
-def show_something(candidates: Iterable[Candidate]) -> bool:
-    """Return True if a candidate is not certainly a placeholder."""
-    return any(not _is_placeholder(candidate.url) for candidate in candidates)
-
-
-def _is_placeholder(url: str) -> bool:
-    """Return True for the URL of one pixel, of an empty drawing, or of a file such as `spacer.gif`."""
+    Only data URLs are judged: the name of a file proves nothing.
+    """
     if url[:5].lower() != "data:":
-        return _NAMED_BLANK.search(url) is not None
+        return True
     if len(url) < _ONE_PIXEL and ";base64," in url.lower():
-        return "svg+xml" not in url or not _SVG_SHAPE.search(_data_of(url))
-    return "svg+xml" in url[:40] and not _SVG_SHAPE.search(_data_of(url))
+        return "svg+xml" in url and _SVG_SHAPE.search(_data_of(url)) is not None
+    return "svg+xml" not in url[:40] or _SVG_SHAPE.search(_data_of(url)) is not None
+
+
+def is_blank_by_name(url: str) -> bool:
+    """Return True for a URL that is named like an empty image: a sign for the order, not a proof."""
+    return _NAMED_BLANK.search(url) is not None
 
 
 def _data_of(url: str) -> str:

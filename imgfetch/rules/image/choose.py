@@ -31,6 +31,7 @@ def choose(
     policy: Policy | str = Policy.COVER,
     formats: Collection[Format | str] | str | None = None,
     is_decodable: Callable[[Format], bool] = DECODABLE.__contains__,
+    as_shown: bool = False,
 ) -> Choice:
     """Order the candidates of one image by a policy; the first is chosen.
 
@@ -45,6 +46,10 @@ def choose(
 
     If no size is given that the candidates can be compared with, `cover` and `nearest` choose the largest,
     which is never too small. Equal candidates stay in the order written.
+
+    Originals are chosen by `largest`, and by `cover` where no other candidate is
+    known to reach the width; `as_shown` leaves that to the others, as `browser` does. What a lazy image shows
+    until it is loaded comes after all others.
 
     `formats` leaves out the candidates that have the extension of another format in their URL. Without it,
     candidates in a format that is not `is_decodable` come after all others, unless the policy is `browser`.
@@ -67,7 +72,8 @@ def choose(
 
     if policy is Policy.BROWSER and (dpr is None or source_size is None):
         raise InputError(ErrorKind.BAD_INPUT, "the policy browser needs a viewport")
-    if len(candidates) == 1:
+    candidates, originals = _parted(candidates, policy)
+    if len(candidates) == 1 and not originals:
         only = "it is the only candidate"
         return Choice(candidates[0], (), only, policy, width, source_set, formats=names)
     ratio = None if dpr is None else single(dpr)
@@ -83,6 +89,15 @@ def choose(
         ordered = sorted((c for c in candidates if c.width is not None), key=widths.rank)
         ordered += sorted((c for c in candidates if c.width is None), key=densities.rank)
         first = densities if ordered[0].width is None else widths
+    if source_set.kind is SourceKind.LAZY and source_set.placeholder:
+        ordered.sort(key=lambda each: each.url == source_set.placeholder)
+        first = densities if ordered[0].width is None else widths
+    if originals and _is_original_wanted(ordered, source_set, policy, None if as_shown else width):
+        choice = Choice(
+            originals[0], (*originals[1:], *ordered), "", policy, width, source_set, formats=names
+        )
+        reached = "" if width is None else f"; no other is known to cover {width:.10g} device pixels"
+        return choice._replace(why=f"it is the original{reached}")
     fallbacks = []
     if formats is None and policy is not Policy.BROWSER:
         fallbacks = [c for c in ordered if not may_be_decoded(c.url, is_decodable)]
@@ -91,16 +106,45 @@ def choose(
         first = densities if ordered[0].width is None else widths
     else:
         fallbacks = []
-    why = first.explain(ordered[0], len(ordered))
+    only = "it is the only candidate in its place"
+    why = first.explain(ordered[0], len(ordered)) if len(candidates) > 1 else only
     return Choice(
         candidate=ordered[0],
-        alternatives=(*ordered[1:], *fallbacks),
+        alternatives=(*ordered[1:], *fallbacks, *originals),
         why=f"{why}; {len(fallbacks)} more cannot be decoded here" if fallbacks else why,
         policy=policy,
         width=width,
         source_set=source_set,
         formats=names,
     )
+
+
+def _parted(candidates: list[Candidate], policy: Policy) -> tuple[list[Candidate], list[Candidate]]:
+    """Return the candidates that a browser may show, and the originals, the widest first."""
+    shown = [each for each in candidates if not each.is_original]
+    if not shown or len(shown) == len(candidates):
+        return candidates, []
+    if policy is Policy.BROWSER:
+        return shown, []
+    originals = [each for each in candidates if each.is_original]
+    return shown, sorted(originals, key=lambda each: -(each.width or 0))
+
+
+def _is_original_wanted(
+    ordered: Sequence[Candidate], source_set: SourceSet, policy: Policy, width: float | None
+) -> bool:
+    """Return True if an original is chosen before the candidates that a browser may show."""
+    if policy is Policy.LARGEST:
+        return True
+    if policy is not Policy.COVER or width is None:
+        return False
+    shown_at = source_set.layout.width or 0
+    return all(_pixels(each, shown_at) < width for each in ordered)
+
+
+def _pixels(candidate: Candidate, shown_at: int) -> float:
+    """Return the width of a candidate as far as it is known: by its descriptor, or by its layout."""
+    return candidate.width or (candidate.density or 1) * shown_at
 
 
 def _is_width(width: object) -> bool:

@@ -30,12 +30,19 @@ MANY_KEYS = REPEATED_KEYS
 
 
 def detect(
-    facts: Facts, promised: int | None, *, requested: Key, final_url: str, sharing: Collection[Key] = ()
+    facts: Facts,
+    promised: int | None,
+    *,
+    requested: Key,
+    final_url: str,
+    sharing: Collection[Key] = (),
+    stand_in: bool = False,
 ) -> dict[Placeholder, str]:
     """Return the signs of a placeholder, each with a reason in a few words.
 
     `promised` is the width of its descriptor, in pixels. `requested` is the key of the request, and
-    `final_url` the URL after all redirects. `sharing` are other keys with the same stored bytes.
+    `final_url` the URL after all redirects. `sharing` are other keys with the same stored bytes. A `stand_in`
+    is what an image shows until a script has loaded it: so small, it is a preview.
     """
     width, height = facts.width, facts.height
     signs: dict[Placeholder, str] = {}
@@ -45,6 +52,8 @@ def detect(
         signs[Placeholder.TRACKING_PIXEL] = f"{width} x {height} pixels"
     elif promised is not None and width <= _MOST_OF_BLUR and width * _FACTOR_OF_BLUR <= promised:
         signs[Placeholder.BLUR_PLACEHOLDER] = f"{width} pixels wide, {promised} were promised"
+    elif stand_in and max(width, height) <= _MOST_OF_BLUR:
+        signs[Placeholder.BLUR_PLACEHOLDER] = f"{width} x {height} pixels, in place of another picture"
     if _leads_to_notice(requested, final_url):
         signs[Placeholder.REMOVED] = f"redirected to {urls.redact(final_url)}"
     many = facts.bytes <= MOST_BYTES and len(sharing) >= MANY_KEYS - 1

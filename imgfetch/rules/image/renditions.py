@@ -48,7 +48,9 @@ def _candidates(choice: Choice) -> tuple[Candidate, ...]:
     """Return the candidates among which `choice` was made."""
     image, chosen = choice.source_set, choice.candidate
     if chosen in image.candidates:
-        return image.candidates
+        if chosen.is_original or choice.is_stand_in(chosen):
+            return (chosen,)
+        return tuple(each for each in image.candidates if not (each.is_original or choice.is_stand_in(each)))
     return next((source.candidates for source in image.sources if chosen in source.candidates), (chosen,))
 
 

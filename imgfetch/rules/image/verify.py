@@ -134,7 +134,7 @@ def apply_placeholder_policy(
     if not signs:
         return verified
     warnings = tuple(f"{sign}: {why}" for sign, why in signs.items())
-    if wanted.reject_fakes:
+    if wanted.reject_fakes or wanted.stand_in:
         return Defect(ErrorKind.PLACEHOLDER, warnings[0])
     return verified._replace(warnings=verified.warnings + warnings)
 

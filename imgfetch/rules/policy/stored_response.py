@@ -41,7 +41,12 @@ def accept(
     checked = verify.check(entry.facts, _NOT_STAGED, wanted)
     if isinstance(checked, Verified):
         signs = placeholders.detect(
-            entry.facts, wanted.width, requested=entry.key, final_url=entry.head.url, sharing=keys_sharing
+            entry.facts,
+            wanted.width,
+            requested=entry.key,
+            final_url=entry.head.url,
+            sharing=keys_sharing,
+            stand_in=wanted.stand_in,
         )
         checked = verify.apply_placeholder_policy(checked, wanted, signs)
     return checked if isinstance(checked, Verified) else None

@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from imgfetch.errors import wanted_formats
 from imgfetch.model.image import Format
-from imgfetch.model.markup import Candidate, Policy, ReferrerPolicy, Source, SourceKind, SourceSet, Viewport
+from imgfetch.model.markup import (
+    Candidate,
+    Original,
+    Policy,
+    ReferrerPolicy,
+    Source,
+    SourceKind,
+    SourceSet,
+    Viewport,
+)
 from imgfetch.rules.http.urls import without_userinfo
 
 if TYPE_CHECKING:
@@ -165,6 +174,7 @@ def offered(source_set: SourceSet) -> dict[str, Any]:
             "sizes": source_set.sizes or None,
             "referrer_policy": source_set.referrer_policy and str(source_set.referrer_policy),
             "candidates": _candidates(source_set.candidates),
+            "placeholder": without_userinfo(source_set.placeholder) if _has_stand_in(source_set) else None,
             "sources": [
                 _bare(
                     {
@@ -187,6 +197,7 @@ def source_set_of(members: Mapping[str, Any]) -> SourceSet:
         _read_candidates(members),
         kind=_one_of(SourceKind, members.get("kind", SourceKind.TEXT)),
         sizes=member(members, "sizes", str, ""),
+        placeholder=member(members, "placeholder", str, ""),
         sources=tuple(
             Source(
                 _read_candidates(source),
@@ -202,16 +213,24 @@ def source_set_of(members: Mapping[str, Any]) -> SourceSet:
     )
 
 
+def _has_stand_in(source_set: SourceSet) -> bool:
+    return any(each.url == source_set.placeholder for each in source_set.candidates)
+
+
 def _candidates(candidates: Iterable[Candidate]) -> list[dict[str, Any]]:
     return [
-        {**_different(candidate, Candidate("")), "url": without_userinfo(candidate.url)}
+        {
+            **_different(candidate, Candidate("")),
+            "url": without_userinfo(candidate.url),
+            **({"is_original": True} if candidate.is_original else {}),
+        }
         for candidate in candidates
     ]
 
 
 def _read_candidates(members: Mapping[str, Any]) -> tuple[Candidate, ...]:
     return tuple(
-        Candidate(
+        (Original if member(candidate, "is_original", bool, False) else Candidate)(
             member(candidate, "url", str),
             width=member(candidate, "width", int) if "width" in candidate else None,
             height=member(candidate, "height", int) if "height" in candidate else None,

@@ -1,0 +1,96 @@
+"""Image URLs as a page's markup shows them: what is one by its own spelling, and what certainly is none.
+
+value of an attribute │ string in a script ─┬▶ is_image_url: its extension says so
+                                            └▶ may_be_url: nothing is against it
+"""
+
+from __future__ import annotations
+
+import re
+
+_LONGEST = 16_384
+"""Characters of a URL at most: origins need not accept a longer one."""
+
+_EXTENSIONS = (
+    r"(?:avifs?|webp|jpe?g|jpe|jfif|pjpe?g|jxl|jp2|a?png|gif|svgz?|bmp|ico|cur|tiff?|hei[cf])(?![A-Za-z0-9])"
+)
+_ENDS_AS_IMAGE = re.compile(
+    rf".\.{_EXTENSIONS}(?:\Z|[!@:;,_~^-][^/.]*+(?:\.{_EXTENSIONS}\Z|\Z))", re.IGNORECASE
+)
+"""The last part of a path with the extension of an image, and what services for images write behind it."""
+_QUERY_OF_IMAGE = re.compile(
+    rf"(?:\A|[?&;])(?:(?:wx_fmt|fm|fmt|format|output-format|f)={_EXTENSIONS}"
+    rf"|[a-z0-9_.-]++=[^&;]*?\.{_EXTENSIONS}(?:[&;?#]|%3F|\Z))",
+    re.IGNORECASE,
+)
+_OF_A_WIKI = re.compile(r"[^:/]++(?::|%3A)(?!\Z)[^/]*\.", re.IGNORECASE)
+"""`File:Harbour.jpg` is the name of a page of a wiki about that file."""
+_PATH_OF_PAGES = re.compile(r"/(?:blob|wiki)/", re.IGNORECASE)
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
+_FETCHED = frozenset({"http", "https", "data", "file", "ftp", "cid", "mid"})
+"""The schemes of images; `javascript:`, `about:` and `blob:` name none that can be fetched."""
+
+_TEMPLATE = re.compile(
+    r"\{\{|\}\}|\$\{|<%|\[\[|\{(?!%)(?![0-9A-Fa-f]{8}-)[ ]?[A-Za-z_$@][\w.$|:( )-]{0,60}\}"
+    r"|%7B%7B|%7B(?![0-9A-Fa-f]{8}-)[A-Za-z_]\w{0,40}%7D|%%[A-Za-z_]++%%",
+    re.IGNORECASE,
+)
+"""A part that a script or a server fills in: `{width}`, `{{ image.url }}`, `${src}`, `%7Bheight%7D`."""
+_JSON = re.compile(r"\s*+(?:\{\s*+[\"'}]|\[\s*+[\"'{\[\]])")
+_WORD = re.compile(
+    r"(?i:true|false|yes|no|on|off|auto|none|null|undefined|lazy|lazyload|loaded|load|eager|blur|nan)"
+    r"|[-+]?[0-9.,%]++(?:px|ms|s)?|\[object[ ]\w+\]",
+)
+"""A setting of a script, where others have a URL."""
+
+
+def is_image_url(url: str) -> bool:
+    """Return True if a URL shows by its own spelling that it is that of an image.
+
+    Its path ends with the extension of an image, or a parameter of its query does so or names a format. The
+    pages that wikis and code hosts have about an image are none. Take time linear in the URL.
+    """
+    if not may_be_url(url) or any(character in url for character in '"<>\\'):
+        return False
+    path, _, query = url.partition("#")[0].partition("?")
+    if ends_as_image(path):
+        return True
+    return bool(query) and _QUERY_OF_IMAGE.search(query) is not None
+
+
+def ends_as_image(path: str) -> bool:
+    """Return True if a path ends with the name of an image file, and is not that of a page about one."""
+    name = path[path.rfind("/") + 1 :]
+    if _ENDS_AS_IMAGE.search(name[-_MOST_OF_NAME:]) is None:
+        return False
+    return _OF_A_WIKI.match(name) is None and _PATH_OF_PAGES.search(path) is None
+
+
+_MOST_OF_NAME = 300
+"""Characters of a file name that are looked at."""
+
+
+def may_be_url(url: str) -> bool:
+    """Return False for a string that certainly is not the URL of an image.
+
+    That is a fragment, a template that is not filled in, JSON, a setting, or a URL of another scheme.
+    """
+    if url[:5].lower() == "data:":
+        return True
+    if not url or len(url) > _LONGEST or url[0] in "#<" or "\n" in url.strip():
+        return False
+    scheme = _SCHEME.match(url)
+    if scheme is not None and scheme[1].lower() not in _FETCHED and not url[scheme.end() :][:1].isdigit():
+        return False
+    return not (is_template(url) or is_json(url) or _WORD.fullmatch(url))
+
+
+def is_template(url: str) -> bool:
+    """Return True if a part of a URL still has to be filled in."""
+    return ("{" in url or "%" in url or "[[" in url or "<%" in url) and (_TEMPLATE.search(url) is not None)
+
+
+def is_json(text: str) -> bool:
+    """Return True if a text is JSON, or was meant to be."""
+    return _JSON.match(text) is not None

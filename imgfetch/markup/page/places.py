@@ -1,0 +1,76 @@
+"""Places: where a page names the candidates of an image, as offsets in its text.
+
+element of the parser ─▶ the spans of its start tag and attributes ─▶ Place: the raw value, without quotes
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from imgfetch.markup.positions import Lines
+from imgfetch.model.markup import Place
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    import turbohtml
+
+_SPACE = " \t\n\f\r"
+_BEFORE_VALUE = re.compile(r"[^\s/>][^\s/>=]*+\s*+=\s*+([\"']?)")
+"""The name of an attribute, which may begin with `=`, and all before its value (HTML §13.2.5.32 to .37)."""
+
+
+class PageText:
+    """The text of a page, or of a part of it that begins at `start` in the whole."""
+
+    def __init__(self, text: str, start: int = 0) -> None:
+        self._text = text
+        self._start = start
+        # The parser counts CR LF as one character.
+        self._lines = Lines(text) if "\r\n" in text else None
+
+    def locate(self, element: turbohtml.Element, names: Iterable[str]) -> tuple[int, list[Place]]:
+        """Return the offset of the start tag of an element, and the places of these of its attributes.
+
+        An element without a start tag, which the parser has added, is at the beginning.
+        """
+        location = element.source_location
+        if location is None:
+            return self._start, []
+        spans = location.attrs
+        places = [self._place(element.tag, name, spans[name]) for name in names if name in spans]
+        return self._start + self._offsets(location.start_tag)[0], places
+
+    def _place(self, tag: str, name: str, span: turbohtml.SourceSpan) -> Place:
+        start, end = self._offsets(span)
+        begin = start + len(name) + 1
+        if begin < end and self._text[begin - 1] == "=" and self._text[begin] not in _SPACE:  # nearly always
+            is_quoted = self._text[begin] in "\"'"
+        elif found := _BEFORE_VALUE.match(self._text, start, end):
+            begin, is_quoted = found.end(), bool(found[1])
+            return Place(tag, name, self._start + begin, end - is_quoted - begin)
+        else:
+            return Place(tag, name, self._start + end, 0)
+        return Place(tag, name, self._start + begin + is_quoted, end - begin - 2 * is_quoted)
+
+    def content(self, element: turbohtml.Element) -> Place | None:
+        """Return the place of the text inside an element; None for one without a start tag."""
+        location = element.source_location
+        if location is None:
+            return None
+        begin = self._offsets(location.start_tag)[1]
+        end = len(self._text) if location.end_tag is None else self._offsets(location.end_tag)[0]
+        return Place(element.tag, "", self._start + begin, max(0, end - begin))
+
+    def part(self, place: Place) -> tuple[str, PageText]:
+        """Return the text of a place, and the same as a page of its own."""
+        start = place.position - self._start
+        text = self._text[start : start + place.length]
+        return text, PageText(text, place.position)
+
+    def _offsets(self, span: turbohtml.SourceSpan) -> tuple[int, int]:
+        if self._lines is None:
+            return span.start_offset, span.end_offset
+        start = self._lines.offset(span.start_line, span.start_col + 1)
+        return start, self._lines.offset(span.end_line, span.end_col + 1)
