@@ -106,3 +106,11 @@ def test_the_code_map_has_every_module() -> None:
     modules = {path.stem for path in (ROOT / "imgfetch").rglob("*.py") if not path.stem.startswith("__")}
     named = {name.split(".")[-1] for name in re.findall(r"`([\w.]+)`", mapped.replace(".py`", "`"))}
     assert modules <= named, modules - named
+
+
+def test_no_package_has_more_than_16_modules_and_no_module_more_than_400_lines() -> None:
+    packages: dict[str, int] = {}
+    for path in (ROOT / "imgfetch").rglob("*.py"):
+        packages[str(path.parent)] = packages.get(str(path.parent), 0) + (path.stem != "__init__")
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 400, path
+    assert {name for name, modules in packages.items() if modules > 16} == set()
