@@ -47,14 +47,16 @@ def page_of(choice: Choice) -> ReferringPage:
 
 
 def accept_of(wanted: Requirements) -> str:
-    """Return the value of the Accept field (RFC 9110 §12.5.1): the formats that are accepted, and no other.
+    """Return the value of the Accept field (RFC 9110 §12.5.1): the formats that are accepted.
 
-    Where a page may come in place of the image, other types follow with less weight.
+    Origins that negotiate look for the name of a type, whatever its weight, so no other format is named.
+    Anything else follows with the least weight, and is judged by its bytes: an origin that calls a JPEG
+    `application/octet-stream`, or calls all images by one type, may else answer 406.
     """
     if not wanted.formats:
         return ACCEPT_IMAGES
     types = ",".join(name for form in wanted.formats for name in _NEGOTIATED.get(form) or (form.media_type,))
-    return f"{types},text/html;q=0.9,*/*;q=0.1" if wanted.page else types
+    return f"{types},text/html;q=0.9,*/*;q=0.1" if wanted.page else f"{types},*/*;q=0.1"
 
 
 _NEGOTIATED = {
