@@ -24,6 +24,7 @@ from imgfetch.rules.http import urls
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from mmap import mmap
     from typing import BinaryIO, TextIO
 
     from imgfetch.model.document import Document
@@ -47,6 +48,10 @@ Source: TypeAlias = "str | Path | SourceSet | BinaryIO | TextIO | Files"
 
 MAX_TEXT = 64_000_000
 """Bytes of text from which on an input is refused: pages are smaller, wrong files often are not."""
+
+
+_BEGINNING = 64 * 1024
+"""Bytes of a mapped archive that tell what it is."""
 
 
 def batched(things: Iterable[T], most: int) -> Iterator[Sequence[T]]:
@@ -121,11 +126,28 @@ def read_file(path: Path, *, base_url: str = "") -> Offer:
 def read_stream(stream: BinaryIO | TextIO, *, name: str, base_url: str = "") -> Offer:
     """Return every image that the text in an open file offers. Raises `InputError`."""
     data = stream.read(MAX_TEXT)
+    mapped = None
     if len(data) == MAX_TEXT:
-        raise InputError(ErrorKind.BAD_INPUT, f"larger than {MAX_TEXT // 1_000_000} MB; split it", name)
+        mapped = _mapped(stream, data, name)
+        if mapped is None:
+            raise InputError(ErrorKind.BAD_INPUT, f"larger than {MAX_TEXT // 1_000_000} MB; split it", name)
+        data = data[:_BEGINNING]
     if not data.strip():
         raise InputError(ErrorKind.BAD_INPUT, "empty; a text with image URLs was expected", name)
-    return _read_document(data, name=name, base_url=base_url)
+    return _read_document(data, name=name, base_url=base_url, mapped=mapped)
+
+
+def _mapped(stream: BinaryIO | TextIO, beginning: bytes | str, name: str) -> mmap | None:
+    """Map a large file that is read part by part: a mail, a book, a web archive. None for any other."""
+    from imgfetch.model.document import Document, DocumentType
+    from imgfetch.readers.document_type import recognise
+    from imgfetch.system.mapped_files import mapped
+
+    if isinstance(beginning, str):
+        return None
+    found = recognise(Document(beginning[:_BEGINNING], name=name)).type
+    by_parts = (DocumentType.WARC, DocumentType.EPUB, DocumentType.MAIL, DocumentType.MHTML)
+    return mapped(stream, len(beginning)) if found in by_parts else None
 
 
 def read_text(text: str, *, name: str, base_url: str = "") -> Offer:
@@ -133,11 +155,13 @@ def read_text(text: str, *, name: str, base_url: str = "") -> Offer:
     return _read_document(text, name=name, base_url=base_url, is_file=False)
 
 
-def _read_document(data: bytes | str, *, name: str, base_url: str, is_file: bool = True) -> Offer:
+def _read_document(
+    data: bytes | str, *, name: str, base_url: str, is_file: bool = True, mapped: mmap | None = None
+) -> Offer:
     from imgfetch.model.document import Document, DocumentType  # a URL as the source needs none
     from imgfetch.readers.document_type import recognise
 
-    document = Document(data, name=name if is_file else "", base_url=base_url)
+    document = Document(data, name=name if is_file else "", base_url=base_url, mapped=mapped)
     recognised = recognise(document)
     if recognised.type is None:
         why = f"{recognised.why}; a page, a feed or another document with images was expected"

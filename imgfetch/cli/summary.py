@@ -157,7 +157,7 @@ def _on_page(outcome: Image | Failure) -> str:
 
     A file is named as the caller wrote it, and a page of the network by its URL.
     """
-    if not outcome.page:
+    if not outcome.page or outcome.url == outcome.source:  # the failure of the document itself
         return ""
     return f" (on {redact(outcome.page)})" if is_one_url(outcome.source) else f" (in {outcome.source})"
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from mmap import mmap
 
     from imgfetch.model.markup import SourceSet
 
@@ -53,6 +54,13 @@ class Document(NamedTuple):
     """The `Link` fields of its response."""
     depth: int = 0
     """Number of documents that contain it: a page in a mail in an archive has 2."""
+    mapped: mmap | None = None
+    """The whole file, where it is larger than what is read of it into `data`."""
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes; of a text, in characters."""
+        return len(self.data if self.mapped is None else self.mapped)
 
 
 class Recognised(NamedTuple):

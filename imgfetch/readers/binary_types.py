@@ -21,6 +21,8 @@ def recognise_binary(data: bytes, extension: str = "") -> Recognised | None:
         if _beginning_of_gzip(data).startswith(b"WARC/"):
             return Recognised(DocumentType.WARC, "by its content")
         return Recognised(DocumentType.GZIP, "by its content")
+    if data.startswith(b"WARC/"):
+        return Recognised(DocumentType.WARC, "by its content")
     form = sniff(data[:4096])
     if form is not None:
         return Recognised(None, f"{'an' if form == 'avif' else 'a'} {form.upper()} image")
@@ -31,7 +33,7 @@ def recognise_binary(data: bytes, extension: str = "") -> Recognised | None:
     if name is not None:
         return Recognised(None, name)
     is_text = data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" not in data[:1024]
-    return None if is_text else Recognised(None, "binary data")
+    return None if is_text or extension in _WITH_BINARY_PARTS else Recognised(None, "binary data")
 
 
 def _beginning_of_gzip(data: bytes) -> bytes:
@@ -39,3 +41,7 @@ def _beginning_of_gzip(data: bytes) -> bytes:
         return zlib.decompressobj(wbits=31).decompress(data[:4096], 64)
     except zlib.error:
         return b""
+
+
+_WITH_BINARY_PARTS = ("eml", "mbox", "mht", "mhtml")
+"""Extensions of mails, whose parts need no transfer encoding."""

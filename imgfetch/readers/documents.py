@@ -28,6 +28,9 @@ MAX_DEPTH = 16
 MAX_NESTED = 256_000_000
 """Bytes or characters of all documents inside one: an archive may say much with few bytes."""
 
+MAX_RATIO = 20
+"""The same for each byte of a large document: a web archive has many pages."""
+
 
 def each_image(document: Document) -> Iterator[SourceSet]:
     """Yield the images of a document in its order, with absolute URLs where its base URL is known.
@@ -35,14 +38,14 @@ def each_image(document: Document) -> Iterator[SourceSet]:
     URLs stay as they are written elsewhere. Never raise; take time linear in the document. A document of
     another type has none.
     """
-    return _Reading().each_image(document)
+    return _Reading(document).each_image(document)
 
 
 class _Reading:
     """The reading of one document and of all inside it; bounds their levels and bytes."""
 
-    def __init__(self) -> None:
-        self._left = MAX_NESTED
+    def __init__(self, document: Document) -> None:
+        self._most = self._left = max(MAX_NESTED, MAX_RATIO * document.size)
         self._left_out: set[str] = set()
         """The reasons for which documents are left out, each told once."""
 
@@ -51,7 +54,7 @@ class _Reading:
         if document.depth:
             self._left -= len(document.data)
             if self._left < 0:
-                return self._leave_out(f"the documents inside are larger than {MAX_NESTED:,} bytes")
+                return self._leave_out(f"the documents inside are larger than {self._most:,} bytes")
             if document.depth > MAX_DEPTH:
                 return self._leave_out(f"more than {MAX_DEPTH} documents inside each other")
         return self._read(document)
@@ -81,6 +84,14 @@ class _Reading:
                 from imgfetch.readers.xml import other
 
                 return other.images(document, self.each_image)
+            case DocumentType.HAR:
+                from imgfetch.readers.containers import har
+
+                return har.images(document, self.each_image)
+            case DocumentType.WARC:
+                from imgfetch.readers.containers import warc
+
+                return warc.images(document, self.each_image)
             case DocumentType.EPUB:
                 from imgfetch.readers.containers import epub
 

@@ -20,6 +20,7 @@ from imgfetch.model.image import Defect
 from imgfetch.model.markup import Candidate, EmbeddedBody, SourceKind, SourceSet
 from imgfetch.model.result import ErrorKind
 from imgfetch.readers.containers.bodies import Bodies
+from imgfetch.readers.containers.byte_files import bytes_of
 from imgfetch.readers.containers.zip_files import ZipFiles
 from imgfetch.readers.decoded import unread
 from imgfetch.xml.reader import XmlHandler, read_xml
@@ -44,8 +45,7 @@ def images(document: Document, each_image: EachImage) -> Iterator[SourceSet]:
 
     Never raise; texts are unpacked one by one. What is damaged or encrypted is left out, with a problem.
     """
-    data = document.data if isinstance(document.data, bytes) else b""
-    files = ZipFiles.of(data)
+    files = ZipFiles.of(bytes_of(document))
     if isinstance(files, str):
         yield unread(files)
         return

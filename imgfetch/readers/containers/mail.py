@@ -21,6 +21,7 @@ from imgfetch.markup.urls import resolve
 from imgfetch.model.document import Document
 from imgfetch.model.markup import EmbeddedBody
 from imgfetch.readers.containers.bodies import Bodies
+from imgfetch.readers.containers.byte_files import bytes_of
 from imgfetch.readers.containers.mime import messages_of, parts_of, read_part
 from imgfetch.readers.decoded import located, unread
 from imgfetch.readers.document_type import recognise
@@ -41,7 +42,7 @@ def images(document: Document, each_image: EachImage) -> Iterator[SourceSet]:
 
     Never raise; take linear time. Parts that lie too deep are left out, with one problem.
     """
-    data = document.data if isinstance(document.data, bytes) else document.data.encode("utf-8", "replace")
+    data = bytes_of(document)
     left_out: list[Part] = []
     for message in messages_of(data):
         base_url = message.url("snapshot-content-location") or document.base_url

@@ -20,6 +20,7 @@ from imgfetch.charsets import codec_of, decode_as
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from mmap import mmap
 
 MAX_HEADER = 256 * 1024
 """Bytes of a header that are read; fields behind them are not."""
@@ -28,7 +29,7 @@ MAX_HEADER = 256 * 1024
 class Part(NamedTuple):
     """A part of a mail, or the mail itself."""
 
-    mail: bytes
+    mail: bytes | mmap
     """The whole mail."""
     start: int
     """Offset of the body in it."""
@@ -73,7 +74,7 @@ class Part(NamedTuple):
         """
         encoding = self.field("content-transfer-encoding").lower()
         end = self.end if most is None else min(self.end, self.start + 4 * most + 4096)
-        body = self.mail[self.start : end]
+        body = bytes(self.mail[self.start : end])
         if encoding == "base64":
             return _from_base64(body)
         if encoding == "quoted-printable":
@@ -86,7 +87,7 @@ class Part(NamedTuple):
         return decode_as(codec_of(charset) or "utf-8", self.decoded())
 
 
-def read_part(mail: bytes, start: int, end: int) -> Part:
+def read_part(mail: bytes | mmap, start: int, end: int) -> Part:
     """Read the header of the part in a span of a mail."""
     if empty := _EMPTY_LINE.match(mail, start, end):
         header_end, body = start, empty.end()
@@ -121,11 +122,11 @@ def parts_of(part: Part) -> Iterator[Part]:
         yield read_part(part.mail, begins, part.end)
 
 
-def messages_of(data: bytes) -> Iterator[Part]:
+def messages_of(data: bytes | mmap) -> Iterator[Part]:
     """Yield the mail, or each of the mails of an mbox (RFC 4155)."""
-    if not data.startswith(b"From "):
-        start = len(data) - len(data.lstrip(b"\r\n"))
-        yield read_part(data, start, len(data))
+    if data[:5] != b"From ":
+        blank = _BLANK_LINES.match(data)
+        yield read_part(data, blank.end() if blank else 0, len(data))
         return
     begins: int | None = None
     for found in _FROM_LINE.finditer(data):
@@ -149,7 +150,7 @@ def _delimiters(part: Part, delimiter: bytes) -> Iterator[tuple[int, int, bool]]
         at = rest.end()
 
 
-def _without_line_end(mail: bytes, end: int) -> int:
+def _without_line_end(mail: bytes | mmap, end: int) -> int:
     """Return the end of a body: the line end before a delimiter belongs to the delimiter."""
     if mail[end - 1 : end] == b"\n":
         end -= 1
@@ -174,6 +175,7 @@ def _text(value: bytes) -> str:
         return value.decode("latin-1")
 
 
+_BLANK_LINES = re.compile(rb"[\r\n]*+")
 _EMPTY_LINE = re.compile(rb"\r?\n")
 _END_OF_HEADER = re.compile(rb"\r?\n\r?\n|\r\r")
 _FIELD = re.compile(rb"(?m)^([!-9;-~]++):[ \t]*+([^\r\n]*+(?:\r?\n[ \t][^\r\n]*+)*+)")

@@ -7,18 +7,21 @@ Nothing is written to disk: a name in the archive is a key here, and not a path.
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
-from io import BytesIO
 from threading import Lock
 from typing import TYPE_CHECKING
 from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 from imgfetch.model.image import Defect
 from imgfetch.model.result import ErrorKind
+from imgfetch.readers.containers.byte_files import ByteFile
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from imgfetch.model.values import Buffer
 
 MAX_FILES = 20_000
 """Files of an archive: each takes 1 KB of memory as soon as the list is read."""
@@ -26,7 +29,7 @@ MAX_FILES = 20_000
 MAX_UNPACKED = 1_000_000_000
 """Bytes that all reads of one archive may unpack: entries may overlap, and 10 KB may say 10 MB."""
 
-_ENTRY = b"PK\x01\x02"
+_ENTRY = re.compile(rb"PK\x01\x02")
 """The signature of an entry of the list (APPNOTE.TXT §4.3.12)."""
 
 _ENCRYPTED = 0x1
@@ -42,13 +45,13 @@ class ZipFiles:
         self._files = {each.filename.lstrip("/"): each for each in archive.infolist() if not each.is_dir()}
 
     @classmethod
-    def of(cls, data: bytes) -> ZipFiles | str:
+    def of(cls, data: Buffer) -> ZipFiles | str:
         """Read the list of files; return what is wrong where that is not possible."""
-        count = data.count(_ENTRY)
+        count = sum(1 for _ in _ENTRY.finditer(data))
         if count > MAX_FILES:
             return f"a ZIP archive of {count:,} files, the limit is {MAX_FILES:,}"
         try:
-            return cls(ZipFile(BytesIO(data)))
+            return cls(ZipFile(ByteFile(data)))
         except _DAMAGE:
             return "the ZIP archive is damaged or cut off: its list of files cannot be read"
 

@@ -1,0 +1,108 @@
+"""HTTP archives of browsers (HAR 1.2): the images of their pages, and those that they recorded.
+
+text ─▶ each entry by itself ─▶ Record: URL, status, fields; the body is decoded when it is needed
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from imgfetch.markup.data_urls import from_base64
+from imgfetch.markup.urls import resolve
+from imgfetch.model.image import Defect
+from imgfetch.model.result import ErrorKind
+from imgfetch.readers.containers.records import KEPT, Record, images_of, seconds_of
+from imgfetch.readers.decoded import text_of, unread
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from imgfetch.model.document import Document, EachImage
+    from imgfetch.model.markup import SourceSet
+
+
+def images(document: Document, each_image: EachImage) -> Iterator[SourceSet]:
+    """Yield the images of a HAR archive.
+
+    Never raise. Entries are parsed one by one: behind a damaged one the others cannot be found, which is
+    said in a problem.
+    """
+    text = text_of(document)
+    damaged: list[int] = []
+    yield from images_of(_records(text, damaged), document, each_image)
+    for position in damaged:
+        yield unread("the HAR archive is damaged or cut off here; the rest is not read", position=position)
+
+
+def _records(text: str, damaged: list[int]) -> Iterator[Record]:
+    """Yield the responses of the entries; append the position where the archive is damaged."""
+    found = _ENTRIES.search(text)
+    if found is None:
+        damaged.append(0)
+        return
+    at = found.end()
+    while (start := _BEFORE_ENTRY.match(text, at).end()) < len(text) and text[start] == "{":  # type: ignore[union-attr] # it matches nothing too
+        try:
+            entry, at = _DECODER.raw_decode(text, start)
+        except (ValueError, RecursionError):
+            break
+        record = _record(entry, partial(_body_of, text, start))
+        if record is not None:
+            yield record
+    else:
+        if text[start : start + 1] == "]":
+            return
+    damaged.append(at)
+
+
+def _record(entry: Any, read: partial[bytes | Defect]) -> Record | None:  # noqa: ANN401 (JSON)
+    """Return the response of an entry; None where it says too little."""
+    request, response = _member(entry, "request", dict), _member(entry, "response", dict)
+    url = _member(request, "url", str)
+    if not url or not response:
+        return None
+    content = _member(response, "content", dict)
+    fields = tuple(
+        (name, str(each.get("value", "")))
+        for each in _member(response, "headers", list)
+        if isinstance(each, dict) and (name := str(each.get("name", "")).lower()) in KEPT
+    )
+    status = _member(response, "status", int)
+    target = _member(response, "redirectURL", str) if 300 <= status < 400 else ""
+    if not target and not _member(content, "text", str):
+        return None
+    return Record(
+        url,
+        status,
+        _member(content, "mimeType", str) or dict(fields).get("content-type", ""),
+        read,
+        seconds_of(_member(entry, "startedDateTime", str)),
+        (resolve(target, url) or "") if target else "",
+        fields,
+    )
+
+
+def _body_of(text: str, start: int, most: int) -> bytes | Defect:
+    """Decode the body of the entry at an offset."""
+    content = _member(_member(_DECODER.raw_decode(text, start)[0], "response", dict), "content", dict)
+    body: str = _member(content, "text", str)
+    if _member(content, "encoding", str) != "base64":
+        return body[: most + 1].encode("utf-8", "replace")
+    data = from_base64(body.encode("ascii", "replace"))
+    return Defect(ErrorKind.CORRUPT, "its base64 in the HAR archive is damaged") if data is None else data
+
+
+def _member(value: Any, name: str, kind: type[Any]) -> Any:  # noqa: ANN401 (JSON)
+    """Return a member of an object if it has that type; else the empty value of the type."""
+    found = value.get(name) if isinstance(value, dict) else None
+    return found if isinstance(found, kind) and not isinstance(found, bool) else kind()
+
+
+_ENTRIES = re.compile(r'(?<!\\)"entries"\s*+:\s*+\[')
+_BEFORE_ENTRY = re.compile(r"[\s,]*+")
+_DECODER = json.JSONDecoder(parse_int=lambda digits: int(digits[:_DIGITS]), parse_float=lambda _: 0.0)
+_DIGITS = 15
+"""Digits of a number: Python refuses to read one of thousands."""
