@@ -44,4 +44,4 @@ def _beginning_of_gzip(data: bytes) -> bytes:
 
 
 _WITH_BINARY_PARTS = ("eml", "mbox", "mht", "mhtml")
-"""Extensions of mails, whose parts need no transfer encoding."""
+"""Extensions of mails: their parts may be binary."""

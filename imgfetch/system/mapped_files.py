@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def mapped(stream: BinaryIO | TextIO, read: int) -> mmap.mmap | None:
-    """Map the file of a stream of which the first `read` bytes were read; None where it is no such file."""
+    """Map the file of a stream of which the first `read` bytes were read; None for a pipe and the like."""
     try:
         if stream.tell() != read:
             return None
