@@ -461,6 +461,34 @@ def test_a_row_has_its_own_width_and_page(origin: Origin, capsys: pytest.Capture
     assert Batch(capsys, "in.json", "-w", "60").out == ""
 
 
+def test_a_retry_of_a_row_has_its_width_and_page(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"srcset": f"{origin.url}/0.webp 64w, {origin.url}/3.webp 67w", "width": 66}]
+    rows[0]["referer"] = "http://page.example/a b"
+    Path("in.json").write_text(json.dumps(rows))
+    busy = raw(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n")
+    origin.route("/0.webp", busy)
+    origin.route("/3.webp", busy)
+    assert Batch(capsys, "in.json", "-w", "60", "--report", "failed.jsonl").code == 1
+    for number in (0, 3):
+        origin.route(f"/{number}.webp", whole(PICTURES[number]))
+    origin.requests.clear()
+    assert main(["retry", "failed.jsonl", *LOCAL]) == 0
+    assert [request.path for request in origin.requests] == ["/3.webp"]
+    assert origin.requests[0].headers["referer"] == "http://page.example/"
+
+
+def test_a_page_without_wanted_images_is_asked_for_once(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for path, page in (("/icon", "<link rel=icon href=0.webp><p>x"), ("/none", "<p>x")):
+        origin.route(path, whole(page.encode(), content_type="text/html"))
+    name = listed(origin, "/icon", "/none")
+    assert Batch(capsys, name).code == 1
+    origin.requests.clear()
+    assert Batch(capsys, name).code == 1
+    assert [request.path for request in origin.requests] == []
+
+
 def test_a_second_run_asks_only_for_what_may_succeed(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:

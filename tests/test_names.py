@@ -13,7 +13,16 @@ from hypothesis import strategies as st
 from imgfetch.cli import main
 from imgfetch.outputs.copies import NAMES
 from imgfetch.rules.image import name_template
-from imgfetch.rules.image.safe_names import LONGEST, REFUSED, folded, readable, safe_name, safe_text, stem_of
+from imgfetch.rules.image.safe_names import (
+    LONGEST,
+    REFUSED,
+    folded,
+    place_name,
+    readable,
+    safe_name,
+    safe_text,
+    stem_of,
+)
 from imgfetch.system import export
 from origin import Origin, whole
 from pictures import encoded
@@ -61,9 +70,34 @@ def test_a_stem_is_the_readable_name_at_the_end_of_a_url(url: str, stem: str) ->
     assert stem_of(url) == stem
 
 
+@pytest.mark.parametrize(
+    ("place", "name"),
+    [
+        ("https://news.example/2024/05/harbour-fire.html", "harbour-fire"),
+        ("https://news.example/2024/harbour/", "harbour"),
+        ("https://news.example/2024/harbour/index.html", "harbour"),
+        ("https://news.example/", "news-example"),
+        ("https://me:word@news.example/index.php?id=12&p=a%20b", "news-example-id-12-p-a-b"),
+        ("https://news.example/%D0%BD%D0%BE%D0%B2%D0%BE%D1%81%D1%82%D1%8C", "новость"),
+        ("saved/news/Отчёт за год.html", "Отчёт-за-год"),
+        ("saved/harbour/index.html", "harbour"),
+        ("index.html", "index"),
+        ("two words, and more", "two-words-and-more"),
+        ("", ""),
+    ],
+)
+def test_a_page_is_named_by_the_end_of_its_address(place: str, name: str) -> None:
+    assert place_name(place) == name
+
+
 @given(st.text(max_size=60))
 def test_a_name_is_safe_whatever_it_is_made_of(text: str) -> None:
-    for base in (readable(text), safe_text(text), stem_of(f"https://h.example/{text}.jpg")):
+    for base in (
+        readable(text),
+        safe_text(text),
+        place_name(f"https://h/{text}"),
+        stem_of(f"https://h.example/{text}.jpg"),
+    ):
         name = safe_name(base, "jpg")
         assert not REFUSED & set(name)
         assert not {unicodedata.category(c) for c in name} & {"Cc", "Cf", "Cs", "Zl", "Zp"}

@@ -129,6 +129,20 @@ def test_a_list_of_urls_that_is_read_as_a_text_names_the_option(capsys: pytest.C
     assert capsys.readouterr().out == "https://h.example/b.webp\n"
 
 
+def test_a_table_that_is_read_as_a_text_or_a_list_names_the_command(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    Path("in.csv").write_text("id,url\n1,https://h.example/a.jpg\n")
+    for arguments in (["get", "in.csv"], ["pick", "in.csv"], ["get", "-i", "in.csv"]):
+        assert main(arguments) == 2
+        err = capsys.readouterr().err
+        assert len(err.splitlines()) == 1
+        assert "in.csv: a table, and not a" in err
+        assert "imgfetch batch FILE --to DIR reads tables" in err
+    Path("in.csv").write_text("https://h.example/a.jpg\nhttps://h.example/b.jpg\n")
+    assert main(["pick", "-q", "--offline", "-i", "in.csv"]) == 0
+
+
 @pytest.mark.parametrize(
     ("line", "bare"),
     [

@@ -177,6 +177,8 @@ def _read_document(
             raise InputError(
                 ErrorKind.NO_IMAGE, "a list of URLs, and not a text", name, hint=LINES_ARE_SOURCES
             )
+        if is_file and name.lower().endswith(TABLES):
+            raise InputError(ErrorKind.NO_IMAGE, "a table, and not a text", name, hint=CELLS_ARE_SOURCES)
         expected = (
             "expected a page, or lines such as “https://host/a-480.webp 480w, https://host/a-960.webp 960w”"
         )
@@ -272,6 +274,12 @@ EVERY_KIND = "kinds='all' takes every image"
 
 LINES_ARE_SOURCES = "each line is a source of its own; give them one by one"
 """The hint where a file is a list of URLs, and was given as a text."""
+
+TABLES = (".csv", ".tsv", ".tab", ".psv")
+"""The ends of the names of tables in text."""
+
+CELLS_ARE_SOURCES = "each cell with an image is a source of its own; give them one by one"
+"""The hint where a file is a table, and was given as a text or a list."""
 
 FILES_ARE_PATHS = "a file is given as a pathlib.Path"
 """The hint where a `str` is not a URL, and may have been meant as the name of a file."""

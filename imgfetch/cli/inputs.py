@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgfetch.api.normalize import is_one_url
-from imgfetch.api.sources import batched
+from imgfetch.api.sources import TABLES, batched
 from imgfetch.errors import InputError
 from imgfetch.model.result import ErrorKind
 
@@ -80,6 +80,9 @@ def batch_size_of(name: str) -> int:
 
 
 _BATCH = 64
+
+BATCH_READS_TABLES = "imgfetch batch FILE --to DIR reads tables"
+"""The hint where a table is given as a text or as a list."""
 
 
 def rows_of(options: argparse.Namespace) -> Iterator[Row]:
@@ -175,6 +178,9 @@ def _lines(name: str) -> Iterator[str | InputError]:
                 if line is None:
                     found = True
                     yield too_long(number)
+                elif not found and name.lower().endswith(TABLES) and b"://" not in line:
+                    why = "a table, and not a list"
+                    raise InputError(ErrorKind.BAD_INPUT, why, name, hint=BATCH_READS_TABLES)
                 elif source := bare_line(line.decode("utf-8-sig" if number == 1 else "utf-8", "replace")):
                     found = True
                     yield source

@@ -9,7 +9,7 @@ from imgfetch.model.markup import SourceKind
 from imgfetch.model.result import ErrorKind
 from imgfetch.rules.http import urls
 from imgfetch.rules.image import name_template
-from imgfetch.rules.image.safe_names import readable, stem_of, without_extension
+from imgfetch.rules.image.safe_names import place_name, stem_of
 
 if TYPE_CHECKING:
     import argparse
@@ -47,7 +47,7 @@ def fields_of(image: Image, own: Mapping[str, str | int]) -> dict[str, str | int
         "name": stem,
         **own,
         "source": place_name(image.source),
-        "page": place_name(image.choice.page or image.source),
+        "page": place_name(image.page or image.choice.page or image.source),
         "host": urls.origin(image.url).partition("://")[2].partition(":")[0],
         "stem": stem,
         "row": image.index + 1,
@@ -59,10 +59,3 @@ def fields_of(image: Image, own: Mapping[str, str | int]) -> dict[str, str | int
         "sha256": image.sha256,
         "alt": image.choice.source_set.alt,
     }
-
-
-def place_name(text: str) -> str:
-    """Return a name for a page, a file or a text: the stem of a URL or a path, or else the first words."""
-    if "://" in text:
-        return stem_of(text) or readable(urls.origin(text).partition("://")[2])
-    return readable(without_extension(text.rpartition("/")[2]))

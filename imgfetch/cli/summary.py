@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from imgfetch.api.normalize import is_one_url
 from imgfetch.api.selection.choosing import NO_WIDTH
-from imgfetch.api.sources import EVERY_KIND, FILES_ARE_PATHS, LINES_ARE_SOURCES, NO_FILE
+from imgfetch.api.sources import CELLS_ARE_SOURCES, EVERY_KIND, FILES_ARE_PATHS, LINES_ARE_SOURCES, NO_FILE
 from imgfetch.cli import output
+from imgfetch.cli.inputs import BATCH_READS_TABLES
 from imgfetch.cli.process.exit_codes import INPUT_KINDS, Exit
 from imgfetch.errors import CacheError, error_for, limit_hint
 from imgfetch.model.options import OPTIONS, Group
@@ -181,6 +182,7 @@ _HINTS = {
     ),
     NO_WIDTH: "--require-width needs --width, --viewport or a number of pixels",
     EVERY_KIND: "--kinds all takes every image",
+    CELLS_ARE_SOURCES: BATCH_READS_TABLES,
     LINES_ARE_SOURCES: "get -i FILE (or -i -) reads each line as a source",
     retry.NEEDS_BASE: "name the page's URL with --base",
     retry.NEEDS_NETWORK: "run again without --offline",

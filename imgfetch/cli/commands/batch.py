@@ -10,9 +10,10 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from itertools import chain
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgfetch.api.jobs import Job, jobs_of
+from imgfetch.api.normalize import spelled
 from imgfetch.cli import output
 from imgfetch.cli.client_factory import client_for, release
 from imgfetch.cli.inputs import batch_size_of, choosing_of, rows_of
@@ -25,6 +26,7 @@ from imgfetch.model.markup import Choice
 from imgfetch.model.options import OPTIONS, Group
 from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.outputs.manifest_file import NAME, Manifest
+from imgfetch.rules.http.urls import without_userinfo
 from imgfetch.rules.image.filenames import named_format
 from imgfetch.rules.image.name_template import FIELDS
 from imgfetch.rules.image.safe_names import readable, without_extension
@@ -52,8 +54,9 @@ def run(options: argparse.Namespace) -> Exit:
         output.say("no --contact given: site owners cannot reach you")
     how = jsonl.asked(choosing_of(options))
     manifest_file = Manifest(options.directory, under=_terms_of(options), again=options.retry_all)
-    with manifest_file as manifest, Report(options.report, lambda _: how) as report:
-        batch = _Batch(options, chain((first,), rows), manifest, Summary(options, report))
+    of_rows: dict[int, dict[str, Any]] = {}
+    with manifest_file as manifest, Report(options.report, lambda row: of_rows.get(row, how)) as report:
+        batch = _Batch(options, chain((first,), rows), manifest, Summary(options, report), of_rows)
         with watcher_for(options) as watcher:
             client = client_for(options, observe=watcher.observe)
             try:
@@ -98,8 +101,14 @@ class _Batch:
     """One run over an input."""
 
     def __init__(
-        self, options: argparse.Namespace, rows: Iterator[Row], manifest: Manifest, summary: Summary
+        self,
+        options: argparse.Namespace,
+        rows: Iterator[Row],
+        manifest: Manifest,
+        summary: Summary,
+        of_rows: dict[int, dict[str, Any]],
     ) -> None:
+        """`of_rows` gets the members of a report for the rows under way that have a width of their own."""
         self._options = options
         self._rows = rows
         self._choosing = choosing_of(options)
@@ -107,6 +116,7 @@ class _Batch:
         self._under = _terms_of(options)
         self._manifest = manifest
         self._summary = summary
+        self._of_rows = of_rows
         self._open: dict[tuple[int, str], _Source] = {}
         """The sources under way, by the index of the row and the source."""
 
@@ -140,7 +150,7 @@ class _Batch:
             how, choosing = self._how, self._choosing
             if row.width is not None and row.images:
                 choosing = {**choosing, "width": row.width}
-                how = jsonl.asked(choosing)
+                how = self._of_rows[index] = jsonl.asked(choosing)
             for position, image in enumerate(row.images):
                 source = _Source(row, rule.identity(image, how), position)
                 if self._options.refresh or not self._manifest.has(source.identity):
@@ -163,14 +173,17 @@ class _Batch:
             members = rule.members(identity, part, len(outcomes), columns=row.columns, under=under)
             written += jsonl.line(output.fields_of(outcome, name) | members)
         self._manifest.write(written)
+        if not any((job.index, image) in self._open for image in row.images):
+            self._of_rows.pop(job.index, None)
 
 
 def _job_of(job: Job, source: _Source) -> Job:
     """Return a job with what its row says: its position in the row, and the page of its image."""
-    choice = job.choice
-    if source.row.referer and isinstance(choice, Choice):
-        choice = choice._replace(page=source.row.referer)
-    return job._replace(choice=choice, position=source.position + job.position)
+    position = source.position + job.position
+    page = spelled(source.row.referer) if source.row.referer else ""
+    if not page or not isinstance(job.choice, Choice):
+        return job._replace(position=position)
+    return job._replace(choice=job.choice._replace(page=page), page=without_userinfo(page), position=position)
 
 
 def _fields_of(row: Row) -> dict[str, str | int]:

@@ -57,20 +57,21 @@ class Row(NamedTuple):
 
 def row_of(members: Mapping[str, Any], where: str, column: str | None) -> Row:
     """Return the row of a record; `where` names it in an error, `column` the column with the source."""
-    names = source_columns(tuple(members), column)
+    header = tuple(members)
+    names = source_columns(header, column)
     try:
         columns = {name: _plain(value) for name, value in members.items()}
         images = next(filter(None, (tuple(_images(members[name])) for name in names)), ())
     except RecursionError:
         return unusable(where, "nested too deeply")
-    own = {own: _own(members, known) for own, known in OWN_COLUMNS.items()}
+    own = {own: members[name] for own, name in _own_columns(header)}
     wanted = " or ".join(names) or column or "url"
     return Row(
         images,
         columns,
-        width=_pixels(own["width"]),
-        name=own["name"].strip() if isinstance(own["name"], str) else "",
-        referer=_web_url(own["referer"]),
+        width=_pixels(own.get("width")),
+        name=_text(own.get("name")),
+        referer=_web_url(own.get("referer")),
         error=None if images else _error(where, f"no text under {wanted}"),
     )
 
@@ -96,9 +97,15 @@ def _key(name: str) -> str:
     return re.sub(r"\([^)]*\)|[\s_-]", "", name.strip().lower())
 
 
-def _own(members: Mapping[str, Any], known: Sequence[str]) -> Any:  # noqa: ANN401 (as read)
-    keys = {_key(name) for name in known}
-    return next((value for name, value in members.items() if _key(name) in keys), None)
+@lru_cache(64)
+def _own_columns(names: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    """Return which of the names are those of `OWN_COLUMNS`, the first of each."""
+    by_key = {_key(name): name for name in reversed(names)}
+    found = {
+        own: next((by_key[key] for key in map(_key, known) if key in by_key), None)
+        for own, known in OWN_COLUMNS.items()
+    }
+    return tuple((own, name) for own, name in found.items() if name is not None)
 
 
 def _images(value: Any) -> Iterator[str]:  # noqa: ANN401 (as read)
@@ -116,8 +123,14 @@ def _images(value: Any) -> Iterator[str]:  # noqa: ANN401 (as read)
             yield from _images(value.get(name))
 
 
+def _text(value: Any) -> str:  # noqa: ANN401 (as read)
+    return value.strip() if isinstance(value, str) else ""
+
+
 def _pixels(value: Any) -> int | None:  # noqa: ANN401 (as read)
     """Return a width in pixels as tables have it: 800, "800", "800px", 800.0; None for another value."""
+    if value is None:
+        return None
     found = re.fullmatch(r"\s*([1-9][0-9]{0,8})(?:\.0+)?\s*(?:px)?\s*", str(value))
     return int(found[1]) if found else None
 
@@ -128,6 +141,8 @@ def _web_url(value: Any) -> str:  # noqa: ANN401 (as read)
 
 def _plain(value: Any) -> Any:  # noqa: ANN401 (as read)
     """Return a value as JSON has it, without user and password of URLs. Raises `RecursionError`."""
+    if type(value) is str:  # nearly all are
+        return without_credentials(value) if "@" in value else value
     match value:
         case str():
             return without_credentials(value)

@@ -41,6 +41,24 @@ def stem_of(url: str) -> str:
     return readable(without_extension(last))
 
 
+def place_name(text: str) -> str:
+    """Return a name for a page, a file or a text: the end of a URL or a path, or else the first words.
+
+    The query of a URL is part of it, since many sites tell their pages apart by that. A name such as `index`
+    is left out.
+    """
+    if "://" not in text:
+        parts = [readable(without_extension(text.rpartition("/")[2])), readable(text.split("/")[-2:][0])]
+        return parts[1] if parts[0].lower() in _GENERIC and "/" in text else parts[0]
+    path, _, query = without_userinfo(text).partition("#")[0].partition("?")
+    host, *segments = [each for each in path.partition("://")[2].split("/") if each] or [""]
+    names = [readable(without_extension(_innermost(each))) for each in segments]
+    if names and names[-1].lower() in _GENERIC:
+        names.pop()
+    name = next(filter(None, reversed(names)), readable(host))
+    return "-".join(filter(None, (name, readable(unquote(query[:_LONGEST_STEM])))))
+
+
 def without_extension(name: str) -> str:
     """Return a file name without its extension; the whole name if nothing else is left."""
     return name.rpartition(".")[0] or name
@@ -88,6 +106,9 @@ _LONGEST_TEXT = 2_000
 """Characters of a text that are looked at."""
 
 _LONGEST_QUERY = 4_000
+
+_GENERIC = frozenset({"index", "default", "home", "main"})
+"""Names of pages that say nothing of them."""
 
 _LONGEST_STEM = 80
 """Characters of a stem at most, and half its bytes."""

@@ -139,7 +139,7 @@ def _depends_on_options(error: Mapping[str, Any]) -> bool:
     """Return whether another limit, check or header field might help."""
     if error.get("kind") == ErrorKind.HTTP_STATUS:
         return error.get("http_status") in (401, 403, 407, 451)
-    return error.get("kind") not in (ErrorKind.EMPTY, ErrorKind.NOT_IMAGE)
+    return error.get("kind") not in (ErrorKind.EMPTY, ErrorKind.NOT_IMAGE, ErrorKind.NO_IMAGE)
 
 
 _FINAL = frozenset(
@@ -154,6 +154,8 @@ _FINAL = frozenset(
         ErrorKind.UNSUPPORTED_FORMAT,
         ErrorKind.EMPTY,
         ErrorKind.NOT_IMAGE,
+        ErrorKind.NO_IMAGE,
+        ErrorKind.TOO_MANY_IMAGES,
         ErrorKind.CORRUPT,
         ErrorKind.TRUNCATED,
         ErrorKind.PLACEHOLDER,
