@@ -102,11 +102,12 @@ class _Printer:
             return
         self._picked += 1
         options = self._options
+        if options.quiet and not options.json:
+            output.result(brief(choice.url))
+            return
         explanation = explain(choice, viewport=options.viewport, formats=options.formats)
         if options.json:
             output.result(output.json_of_choice(job.index, job.source, choice, explanation))
-        elif options.quiet:
-            output.result(brief(choice.url))
         else:
             for line in _lines_of(choice, explanation, verbose=options.verbose):
                 output.result(line)
