@@ -55,7 +55,7 @@ def test_a_folder_is_read_to_its_last_document_in_the_order_of_names(
     lines, said, code = picked(capsys, "news")
     assert lines == [f"https://h.example/{name}" for name in ("1.jpg", "2.jpg", "3-960.webp")]
     assert code == 0
-    assert said == "imgfetch: files not taken: 4 no documents, 2 hidden, 1 without images\n"
+    assert said == "imgfetch: files not taken: 4 of other types, 2 hidden, 1 without images\n"
 
 
 def test_links_lead_to_files_inside_a_folder_alone(capsys: pytest.CaptureFixture[str]) -> None:

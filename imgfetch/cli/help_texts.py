@@ -165,6 +165,7 @@ _OPTIONS = {
     "json": "print one JSON object a line",
     "quiet": "print only results and errors",
     "verbose": "print each request, retry and wait",
+    "table": "write a row for each image to FILE (.csv or .tsv): its page, its URL, its file",
     "report": "write every failure to FILE, for imgfetch retry",
     "fail-under": "succeed if at least this share of the images is available, for example 0.95",
     "deep": "decode every frame of every image too",

@@ -46,7 +46,8 @@ class Watcher:
                 text = f"{more}: {counted(self._left_out)}"
             yield f"{text}; --kinds {kinds}" if (kinds := taking(self._left_out)) else text
         if self._unread:
-            parts = ", ".join(f"{count:,} {reason}" for reason, count in self._unread.most_common())
+            ranked = sorted(self._unread.items(), key=lambda item: (-item[1], item[0]))
+            parts = ", ".join(f"{count:,} {reason}" for reason, count in ranked)
             yield f"files not taken: {parts}"
 
     def __enter__(self) -> Self:

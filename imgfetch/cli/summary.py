@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from imgfetch.api.results import Image
     from imgfetch.cli.report import Report
     from imgfetch.outputs.copies import Copies
+    from imgfetch.outputs.results_table import ResultsTable
 
 
 _NOTHING: Mapping[str, str | int] = {}
@@ -33,13 +34,15 @@ _NOTHING: Mapping[str, str | int] = {}
 class Summary:
     """Prints and counts outcomes as they arrive."""
 
-    def __init__(self, options: argparse.Namespace, report: Report | None = None) -> None:
+    def __init__(
+        self, options: argparse.Namespace, report: Report | None = None, table: ResultsTable | None = None
+    ) -> None:
         """`options` must have those of the groups OUTPUT, JSON, SUMMARY and NAMES, and `directory`."""
         self._json: bool = options.json
         self._quiet: bool = options.quiet
         self._verbose: bool = options.verbose
         self._min_share: tuple[int, int] | None = options.fail_under
-        self._report = report
+        self._report, self._table = report, table
         self._copies = _copies_of(options)
         self.skipped = 0
         """Images of an earlier run, which this run does not print."""
@@ -66,14 +69,23 @@ class Summary:
                 self._skip(outcome)
             else:
                 self._fail(outcome)
+            self._write(outcome, None)
             return None
         self._count[outcome.origin] += 1
         path = str(self._place(outcome, own))
         output.result(output.json_of(outcome, path) if self._json else path)
+        self._write(outcome, path)
         if not self._quiet:
             for warning in outcome.warnings:
                 output.say(f"{redact(outcome.url)}: {warning}{_on_page(outcome)}")
         return path
+
+    def _write(self, outcome: Image | Failure, path: str | None) -> None:
+        """Write the row of an image into the table."""
+        if self._table is not None and self._table.is_wanted:
+            choice = outcome.choice
+            alt = "" if choice is None else choice.source_set.alt
+            self._table.take(output.fields_of(outcome, path), alt)
 
     def _place(self, image: Image, own: Mapping[str, str | int]) -> Path:
         if self._copies is None:

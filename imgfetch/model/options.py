@@ -119,6 +119,7 @@ class Group(Enum):
     NETWORK = auto()
     JSON = auto()
     OUTPUT = auto()
+    TABLE = auto()
     SUMMARY = auto()
     CHECKING = auto()
     PRUNING = auto()
@@ -231,6 +232,7 @@ OPTIONS: dict[Group, tuple[Option, ...]] = {
     ),
     Group.JSON: (_flag("json"),),
     Group.OUTPUT: (_flag("quiet")._replace(short="q"), _flag("verbose")._replace(short="v")),
+    Group.TABLE: (Option("table", Kind.PATH, metavar="FILE"),),
     Group.SUMMARY: (
         Option("report", Kind.PATH, metavar="FILE"),
         Option("fail-under", Kind.SHARE, metavar="SHARE"),
@@ -262,7 +264,7 @@ _FETCHING = (
 _SOURCES = (Group.SOURCES, Group.FILES, Group.BASE, Group.RENDITION, Group.ALL)
 
 GROUPS: dict[str, tuple[Group, ...]] = {
-    "get": (*_SOURCES, Group.SINGLE, Group.NAMES, *_FETCHING),
+    "get": (*_SOURCES, Group.SINGLE, Group.NAMES, Group.TABLE, *_FETCHING),
     "retry": (Group.REPORT, Group.FILES, Group.BASE, Group.RENDITION, Group.SINGLE, Group.NAMES, *_FETCHING),
     "batch": (Group.ROWS, Group.NAMES, Group.BASE, Group.RENDITION, Group.ALL, *_FETCHING),
     "pick": (*_SOURCES, Group.OFFLINE, *_REQUESTS, Group.JSON, Group.OUTPUT),

@@ -28,7 +28,7 @@ class Unread(StrEnum):
     """A reason for which a file of a folder is not read; the words count several such files."""
 
     HIDDEN = "hidden"
-    OTHER = "no documents"
+    OTHER = "of other types"
     PART = "saved as parts of pages"
     OUTSIDE = "links out of the folder"
     NO_IMAGE = "without images"

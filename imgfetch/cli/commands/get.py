@@ -20,6 +20,7 @@ from imgfetch.cli.report import Report
 from imgfetch.cli.summary import Summary
 from imgfetch.errors import InputError
 from imgfetch.model.result import ErrorKind
+from imgfetch.outputs.results_table import ResultsTable
 from imgfetch.system import atomic_files
 
 if TYPE_CHECKING:
@@ -47,8 +48,8 @@ def run(options: argparse.Namespace) -> Exit:
 
         return jsonl.asked(choosing) | ({} if options.sha256 is None else {"sha256": options.sha256})
 
-    with Report(options.report, how) as report:
-        return fetch(options, jobs_for, Summary(options, report))
+    with Report(options.report, how) as report, ResultsTable(options.table) as table:
+        return fetch(options, jobs_for, Summary(options, report, table))
 
 
 def fetch(options: argparse.Namespace, jobs_for: Callable[[Client], Iterator[Job]], summary: Summary) -> Exit:
