@@ -6,6 +6,8 @@ from http.cookiejar import CookieJar, MozillaCookieJar
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from command import LOCAL, Ran
 from imgfetch import Cache, Client, InputError
@@ -26,6 +28,9 @@ if TYPE_CHECKING:
 PIXEL = encoded("png", 9, 9)
 SECRET = "s3cr3tc00kie"
 NOW = 1_700_000_000.0
+
+
+_PIECES = ("h.example", "\t", "TRUE", "/", "0", "a", "#HttpOnly_", "\n", "\r", "é", "\x1f", "9" * 400)
 
 
 def line(
@@ -113,6 +118,13 @@ def test_a_line_that_is_not_a_cookie_is_named_without_its_text(text: str) -> Non
     ((number, why),) = problems
     assert number == 2
     assert "secret" not in why
+
+
+@given(st.binary() | st.lists(st.sampled_from(_PIECES)).map(lambda pieces: "".join(pieces).encode()))
+def test_any_bytes_are_read(data: bytes) -> None:
+    found, problems = read_cookies(data)
+    assert len(found) + len(problems) <= data.count(b"\n") + 1
+    assert all((cookie.name + cookie.value).isprintable() or not data.isascii() for cookie in found)
 
 
 def test_a_bad_line_costs_no_other_cookie(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from command import LOCAL, Ran
 from engine_world import H, World, reply
@@ -277,3 +279,48 @@ def test_a_redirect_of_unreadable_cookies_is_followed(
     )
     origin.route("/b.png", whole(PIXEL))
     assert Ran(capsys, "get", url, *LOCAL).images == [PIXEL]
+
+
+@pytest.mark.parametrize(
+    "attribute",
+    [
+        "Max-Age",
+        "Max-Age=",
+        "Max-Age=soon",
+        "Max-Age=" + "9" * 500,
+        "Expires",
+        "Version=x",
+        "Port=9",
+        "Path",
+        "",
+    ],
+)
+def test_an_attribute_that_cannot_be_read_is_left_out(attribute: str) -> None:
+    assert (
+        sent("https://www.example.com/", f"a=1; {attribute}; Path=/", by="https://www.example.com/") == "a=1"
+    )
+
+
+_PIECES = (
+    "a",
+    "=",
+    ";",
+    " ",
+    ",",
+    '"',
+    "Domain",
+    "Max-Age",
+    "Expires",
+    "Path",
+    "Secure",
+    "-1",
+    "\x00",
+    "é",
+    "9" * 99,
+)
+
+
+@given(st.lists(st.sampled_from(_PIECES), max_size=12).map("".join))
+def test_no_set_cookie_field_is_an_error(field: str) -> None:
+    value = sent("https://www.example.com/", field, by="https://www.example.com/")
+    assert value is None or value.isprintable()

@@ -16,7 +16,7 @@ from urllib.parse import quote
 from imgfetch.errors import InputError, printable
 from imgfetch.model.request import Cookie
 from imgfetch.model.result import ErrorKind
-from imgfetch.readers.cookie_file import read_cookies
+from imgfetch.readers.cookie_file import is_sendable, read_cookies
 from imgfetch.rules.http.sites import site_of
 
 if TYPE_CHECKING:
@@ -31,7 +31,8 @@ def cookies_of(
 ) -> tuple[Mapping[str, tuple[Cookie, ...]], tuple[str, ...]]:
     """Return the cookies that have not expired at `now`, by their sites, and notices about the others."""
     if isinstance(source, CookieJar):
-        return _by_site(map(_of_library, source), now), ()
+        of_jar = (cookie for cookie in map(_of_library, source) if is_sendable(cookie.name + cookie.value))
+        return _by_site(of_jar, now), ()
     name = printable(str(source))
     cookies, problems = read_cookies(_bytes_of(source, name))
     if problems and not cookies:

@@ -8,6 +8,7 @@ reads the clock by itself, so this is not a rule.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -32,14 +33,15 @@ class RedirectCookies:
         from http.cookiejar import CookieJar  # few redirects set cookies
         from urllib.request import Request
 
-        from imgfetch.rules.http.cookies import CookieRules
+        from imgfetch.rules.http.cookies import CookieRules, standard
 
         if self._jar is None:
             self._jar = CookieJar(CookieRules())
         for field in fields:
-            if len(field) <= _LONGEST and self._length + len(field) <= _MOST:
+            if len(field) <= _LONGEST and self._length + len(field) <= _MOST and not _CONTROL.search(field):
                 self._length += len(field)
-                self._jar.extract_cookies(_SetCookie([field]), Request(url))  # type: ignore[arg-type] # noqa: S310 (http or https)
+                response = _SetCookie([standard(field)])
+                self._jar.extract_cookies(response, Request(url))  # type: ignore[arg-type] # noqa: S310 (http or https)
 
     def add_to(self, request: Request) -> Request:
         """Return the request with the cookies that belong to it, beside those of the caller."""
@@ -63,6 +65,9 @@ class RedirectCookies:
 
 _LONGEST = 4096
 """Bytes of a Set-Cookie field: browsers keep no longer cookie (RFC 6265 §6.1)."""
+
+_CONTROL = re.compile("[\x00-\x08\x0a-\x1f\x7f]")
+"""Characters that browsers take in no cookie."""
 
 _MOST = 16_384
 """Bytes of all Set-Cookie fields of a chain: servers refuse longer requests."""

@@ -64,7 +64,7 @@ def _cookie(line: str) -> Cookie | str:
     seconds = _seconds(expires)
     if seconds is None:
         return "the fifth field is not a time in seconds since the epoch"
-    if not name or not _is_sendable(name + value) or set(name) & set("=;"):
+    if not name or not is_sendable(name + value) or set(name) & set("=;"):
         return "a name or a value that cannot be sent"
     return Cookie(
         domain,
@@ -86,7 +86,7 @@ def _seconds(text: str) -> float | None:
     return max(0.0, seconds) if isfinite(seconds) else None
 
 
-def _is_sendable(text: str) -> bool:
+def is_sendable(text: str) -> bool:
     """Return True if a text has no control character and no semicolon, which would end it."""
     return not any(char < " " or char in ";\x7f" for char in text)
 

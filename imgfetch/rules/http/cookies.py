@@ -5,6 +5,7 @@ The library follows Netscape's specification where browsers follow RFC 6265. `Co
 
 from __future__ import annotations
 
+import re
 from http.cookiejar import Cookie as LibraryCookie
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING
@@ -17,6 +18,21 @@ if TYPE_CHECKING:
     from urllib.request import Request
 
     from imgfetch.model.request import Cookie
+
+
+def standard(field: str) -> str:
+    """Return a Set-Cookie field with the attributes of RFC 6265 §5.2 alone, where they have a valid value.
+
+    `http.cookiejar` knows older attributes too, and reports a `Max-Age` that is not a number as its own bug.
+    """
+    pair, *attributes = field.split(";")
+    kept = [f"; {attribute.strip()}" for attribute in attributes if _ATTRIBUTE.fullmatch(attribute)]
+    return "".join((pair.strip(), *kept))
+
+
+_ATTRIBUTE = re.compile(
+    r"(?i)\s*(?:(?:domain|path|expires)\s*=[^\x00-\x1f\x7f]*|max-age\s*=\s*-?[0-9]{1,10}\s*|secure\s*(?:=.*)?)"
+)
 
 
 class CookieRules(DefaultCookiePolicy):
