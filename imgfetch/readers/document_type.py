@@ -89,6 +89,10 @@ _BROAD_EXTENSIONS = {
     "opf": DocumentType.XML,
     "json": DocumentType.JSON,
     "jsonld": DocumentType.JSON,
+    "jsonl": DocumentType.JSON,
+    "ndjson": DocumentType.JSON,
+    "geojson": DocumentType.JSON,
+    "ipynb": DocumentType.JSON,
 }
 """Extensions of many vocabularies: the content decides which."""
 _EXTENSION = re.compile(r"\.([a-z0-9]{1,11})(?:[?#]|\Z)")

@@ -100,6 +100,18 @@ class _Reading:
                 from imgfetch.readers.containers import mail
 
                 return mail.images(document, self.each_image)
+            case DocumentType.JSON | DocumentType.JSON_FEED:
+                from imgfetch.readers.json import data
+
+                return data.images(document, self.each_image)
+            case DocumentType.WEB_MANIFEST:
+                from imgfetch.readers.json import manifest
+
+                return manifest.images(document, self.each_image)
+            case DocumentType.MARKDOWN:
+                from imgfetch.readers import markdown
+
+                return markdown.images(document, self.each_image)
             case DocumentType.CSS:
                 from imgfetch.markup.css.css_images import find_css_images
 

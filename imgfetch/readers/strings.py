@@ -58,6 +58,12 @@ def says_image(name: str) -> bool:
     return bool(words) and words[-1].rstrip("s") in _IMAGE_WORDS
 
 
+def says_icon(name: str) -> bool:
+    """Return whether a name is that of an icon, a logo or an avatar."""
+    words = [word.lower().rstrip("s") for word in _WORD.findall(name)]
+    return not _ICON_WORDS.isdisjoint(words[-2:])
+
+
 _SHORTEST = 5
 _LONGEST_URL = 8192
 _MARKUP = re.compile(
@@ -86,3 +92,4 @@ _IMAGE_WORDS = frozenset(
     | {"avatar", "logo", "icon", "favicon"}
 )
 """In the singular."""
+_ICON_WORDS = frozenset({"avatar", "logo", "icon", "favicon", "gravatar"})

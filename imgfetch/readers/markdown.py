@@ -1,0 +1,158 @@
+"""Markdown: the images of CommonMark 0.31 and of the HTML inside.
+
+    text ─▶ front matter: images by their names
+         └▶ tokens of CommonMark ─▶ images, links and raw HTML as one HTML text ─▶ the reader of HTML
+                              └───▶ lists of candidates in the prose
+
+markdown-it-py is the parser: it follows CommonMark, takes linear time on 10⁶ brackets, and comes with rich.
+Images of wikis, `![[a.png]]`, are read too.
+"""
+
+from __future__ import annotations
+
+import re
+from html import escape
+from typing import TYPE_CHECKING, Any
+
+from imgfetch.markup import urls
+from imgfetch.markup.positions import Lines
+from imgfetch.model.document import Document
+from imgfetch.model.markup import Candidate, SourceKind, SourceSet
+from imgfetch.readers.decoded import located, text_of, unread
+from imgfetch.readers.strings import StringType, is_image_url, string_type
+from imgfetch.readers.xml.html_writer import HtmlWriter
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Sequence
+
+    from markdown_it.rules_core import StateCore
+    from markdown_it.token import Token
+
+    from imgfetch.model.document import EachImage
+
+_MOST_NESTED = 100
+"""Quotes and lists inside each other; the parser leaves out what is deeper."""
+_MOST_NESTED_LINKS = 10
+"""Brackets inside each other; the parser tries so many ends for each, so that 10⁶ of them take seconds."""
+
+_FRONT_MATTER = re.compile(r"\A\ufeff?(---|\+\+\+)[ \t]*\r?\n(.*?\r?\n)\1[ \t]*(?:\r?\n|\Z)", re.DOTALL)
+_MEMBER = re.compile(
+    r"""^[ \t]*+(?:-[ \t]++)?(?:["']?([\w-]+)["']?[ \t]*+[:=][ \t]*+)?"""
+    r"""(?:["']?([^\s"'#\[\]{},][^"'\n]*?)["']?[ \t]*+,?)?$""",
+    re.MULTILINE,
+)
+_WIKI_IMAGE = re.compile(r"!\[\[([^\[\]|\n]+)(?:\|([^\[\]\n]*))?\]\]")
+
+
+def images(document: Document, each_image: EachImage) -> Iterator[SourceSet]:
+    """Yield the images of Markdown, those of its front matter first. Never raise."""
+    text = text_of(document).replace("\r\n", "\n").replace("\r", "\n")
+    front = _FRONT_MATTER.match(text)
+    if front:
+        yield from _front_matter_images(front[2], front.start(2), document.base_url)
+    body = front.end() if front else 0
+    page = _Page(text[body:], body)
+    html = Document(
+        page.writer.html(),
+        "text/html; charset=utf-8",
+        base_url=document.base_url,
+        link_headers=document.link_headers,
+        depth=document.depth + 1,
+    )
+    lines = Lines(text)
+    for image in each_image(html):
+        problems = tuple(
+            lines.locate(each._replace(position=page.writer.position_of(each.position)))
+            if each.line
+            else each
+            for each in image.problems
+        )
+        yield image._replace(position=page.writer.position_of(image.position), problems=problems)
+    yield from _listed(page, document, text)
+    if page.is_too_deep:
+        yield from located((unread(f"more than {_MOST_NESTED} quotes and lists inside each other"),), text)
+
+
+def _front_matter_images(text: str, start: int, base_url: str) -> Iterator[SourceSet]:
+    """Yield the images that the lines of YAML or TOML before the text name."""
+    name = ""
+    for found in _MEMBER.finditer(text):
+        name = found[1] or name  # an item of a list has the name above
+        if found[2] and string_type(found[2], name) is StringType.URL:
+            image = SourceSet((Candidate(found[2]),), SourceKind.META, position=start + found.start(2))
+            yield urls.absolute(image, base_url) if base_url else image
+
+
+def _listed(page: _Page, document: Document, text: str) -> Iterator[SourceSet]:
+    from imgfetch.markup.plain_text import find_source_sets
+
+    for prose, position in page.lists:
+        found = (
+            image._replace(
+                position=position,
+                problems=tuple(each._replace(position=position) for each in image.problems),
+            )
+            for image in find_source_sets(prose, base_url=document.base_url)
+        )
+        yield from located(found, text)
+
+
+def _limit_links(state: StateCore) -> None:
+    state.md.options["maxNesting"] = _MOST_NESTED_LINKS
+
+
+class _Page:
+    """The images, links and HTML of Markdown, as a page."""
+
+    _alt: Callable[[Sequence[Token], Any, dict[str, Any]], str]
+
+    def __init__(self, text: str, start: int) -> None:
+        from markdown_it import MarkdownIt
+        from markdown_it.renderer import RendererHTML
+
+        self.writer = HtmlWriter()
+        self.lists: list[tuple[str, int]] = []
+        """Paragraphs with lists of candidates, and their positions."""
+        self.is_too_deep = False
+        self._start = start
+        self._starts = [0, *(end.end() for end in re.finditer("\n", text))]
+        parser = MarkdownIt("commonmark", {"maxNesting": _MOST_NESTED})
+        parser.validateLink = lambda _: True  # type: ignore[method-assign,assignment] # nothing here follows a link
+        parser.core.ruler.before("inline", "most_nested", _limit_links)
+        self._alt = RendererHTML(parser).renderInlineAsText
+        self._options = parser.options
+        for token in parser.parse(text):
+            self._block(token)
+
+    def _block(self, token: Token) -> None:
+        if token.level >= _MOST_NESTED - 1:
+            self.is_too_deep = True
+        line = token.map[0] if token.map else 0
+        position = self._start + self._starts[min(line, len(self._starts) - 1)]
+        if token.type == "html_block":
+            self.writer.append(token.content, position)
+        elif token.type == "inline":
+            for child in token.children or ():
+                self._inline(child, position)
+            if string_type(token.content) is StringType.LIST:
+                self.lists.append((token.content, position))
+
+    def _inline(self, token: Token, position: int) -> None:
+        match token.type:
+            case "image":
+                alt = self._alt(token.children or (), self._options, {})
+                self._image(str(token.attrs.get("src", "")), alt, position)
+            case "html_inline":
+                self.writer.append(token.content, position)
+            case "link_open":
+                self.writer.append(f'<a href="{escape(str(token.attrs.get("href", "")))}">', position)
+            case "link_close":
+                self.writer.append("</a>", position)
+            case "text" if "![[" in token.content:
+                for found in _WIKI_IMAGE.finditer(token.content):
+                    name = found[1].strip()
+                    if is_image_url("/" + name.replace(" ", "-")):
+                        self._image(name, "", position)
+
+    def _image(self, src: str, alt: str, position: int) -> None:
+        self.writer.append(f'<img src="{escape(src)}" alt="{escape(alt)}">', position)
