@@ -370,7 +370,7 @@ def test_an_input_that_cannot_be_used_is_one_line_and_exit_code_2(
     complains(capsys, 2, "no image in the text", command, "prose.txt")
     complains(capsys, 2, "empty", command, "empty.txt")
     complains(capsys, 2, "empty", command, "blank.txt")
-    complains(capsys, 2, "a directory", command, "folder")
+    complains(capsys, 2, "folder: no document with an image", command, "folder")
     complains(capsys, 2, "image.dat: a PNG image; a page, a feed or", command, "image.dat")
     complains(capsys, 2, "binary data", command, "binary.dat")
     complains(capsys, 2, "larger than 64 MB", command, "large.txt")

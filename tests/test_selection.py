@@ -139,3 +139,26 @@ def test_a_batch_takes_the_content_of_pages(site: Origin, capsys: pytest.Capture
     records = [json.loads(line) for line in Path("out/manifest.jsonl").read_text().splitlines()]
     assert {record["page"] for record in records} == {f"{site.url}/page"}
     assert "3 more images" in ran.err
+
+
+def test_images_that_name_only_other_formats_are_left_out_of_a_page(
+    site: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("usual.html").write_text(
+        """<link rel=icon href=/favicon.ico><img src=/logo.svg><img src=/u/hero.webp><img src=/plain>
+        <picture><source type=image/avif srcset=/x><img src=/y.gif></picture>"""
+    )
+    ran = Ran(capsys, "pick", "usual.html", "--base", site.url, "--formats", "webp,png", "-q")
+    assert (ran.code, ran.lines) == (0, [f"{site.url}/u/hero.webp", f"{site.url}/plain"])
+    loud = Ran(capsys, "pick", "usual.html", "--base", site.url, "--formats", "webp,png")
+    assert loud.err == "imgfetch: 3 more images: 3 in other formats\n"
+    given = Ran(capsys, "pick", "https://h.example/a.svg 1x", "--formats", "webp")
+    assert given.code == 2
+
+
+def test_pick_names_the_page_too(site: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("bad.html").write_text("<img srcset='a.webp 0w'><img src=/u/hero.webp>")
+    ran = Ran(capsys, "pick", "--json", "bad.html", "--base", f"{site.url}/page")
+    assert ran.code == 1
+    assert ran.err.startswith("imgfetch: bad.html: 0w is not a width")
+    assert json.loads(ran.out)["page"] == f"{site.url}/page"

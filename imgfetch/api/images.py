@@ -252,6 +252,20 @@ def is_decodable(form: Format) -> bool:
     return form in DECODABLE
 
 
+def may_have_format(source_set: SourceSet, formats: frozenset[Format]) -> bool:
+    """Return whether a candidate of the image may be in one of the formats, by what the markup names."""
+    takes = _takes(formats)
+    offered = (
+        (source_set.candidates, ""),
+        *((source.candidates, source.type) for source in source_set.sources),
+    )
+    return any(
+        not (media_type and not takes(media_type))
+        and any(rule.may_be(candidate.url, formats) for candidate in candidates)
+        for candidates, media_type in offered
+    )
+
+
 def _takes(formats: frozenset[Format] | None) -> Callable[[str], bool]:
     """Return a function that takes the media types of some formats, or of those that can be decoded here."""
 

@@ -23,7 +23,7 @@ from imgfetch.api.selection.choosing import (
 )
 from imgfetch.api.sources import Files, Offer, label, name_of, read_source
 from imgfetch.engine.events import FolderRead
-from imgfetch.errors import ImgfetchError, InputError, PolicyError
+from imgfetch.errors import ImgfetchError, InputError, PolicyError, wanted_formats
 from imgfetch.model.markup import Candidate, Choice, SourceKind, SourceSet
 from imgfetch.model.request import NO_SOURCE_ORIGIN
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure, Served
@@ -359,7 +359,8 @@ def _wanted(
     from imgfetch.rules.image.url_patterns import patterns_of
 
     patterns = patterns_of(choosing.get("include", ()), choosing.get("exclude", ()))
-    wanted = Wanted(choosing.get("kinds", "content"), patterns, only_main)
+    formats = wanted_formats(choosing.get("formats"))
+    wanted = Wanted(choosing.get("kinds", "content"), patterns, formats, only_main)
     return select(found, offer, name, wanted, observe)
 
 

@@ -12,6 +12,7 @@ from imgfetch.rules.http.urls import brief
 
 if TYPE_CHECKING:
     from imgfetch.api.images import Explanation
+    from imgfetch.api.jobs import Job
     from imgfetch.api.results import Image
     from imgfetch.model.markup import Candidate, Choice, Problem
 
@@ -79,12 +80,13 @@ def fields_of(outcome: Image | Failure, path: str | None = None) -> dict[str, An
     }
 
 
-def json_of_choice(index: int, source: str, choice: Choice, explanation: Explanation) -> str:
+def json_of_choice(job: Job, choice: Choice, explanation: Explanation) -> str:
     """Return an outcome of `pick` as one line of JSON."""
     return _dump(
         {
-            "index": index,
-            "source": source,
+            "index": job.index,
+            "source": job.source,
+            "page": job.page or None,
             **choice_fields(choice),
             "parts": [{"name": part.name, "against": part.against or None} for part in explanation.parts],
             "source_size": explanation.source_size,

@@ -77,7 +77,7 @@ class Summary:
         self._write(outcome, path)
         if not self._quiet:
             for warning in outcome.warnings:
-                output.say(f"{redact(outcome.url)}: {warning}{_on_page(outcome)}")
+                output.say(f"{redact(outcome.url)}: {warning}{on_page(outcome)}")
         return path
 
     def _write(self, outcome: Image | Failure, path: str | None) -> None:
@@ -140,7 +140,7 @@ class Summary:
         if self._json:
             output.result(output.json_of(skipped))
         if self._verbose:
-            output.say(f"skipped {error_for(skipped)}{_on_page(skipped)}")
+            output.say(f"skipped {error_for(skipped)}{on_page(skipped)}")
 
     def _fail(self, failed: Failure) -> None:
         failed = with_option(failed)
@@ -159,13 +159,13 @@ class Summary:
             self._pages.add(redact(failed.page) if is_one_url(failed.source) else failed.source)
         if self._report is not None:
             self._report.take(failed)
-        output.say(f"{error}{_on_page(failed)}")
+        output.say(f"{error}{on_page(failed)}")
         if self._verbose:
             for other in failed.tried[1:]:
                 output.say(f"  nor {error_for(with_option(other))}")
 
 
-def _on_page(outcome: Image | Failure) -> str:
+def on_page(outcome: Image | Failure) -> str:
     """Return the words that name the document of an image; empty for what the caller named itself.
 
     A file is named as the caller wrote it, and a page of the network by its URL.

@@ -13,10 +13,12 @@ from collections import Counter
 from pathlib import PurePath
 from typing import TYPE_CHECKING, NamedTuple
 
+from imgfetch.api.images import may_have_format
 from imgfetch.api.normalize import is_one_url
 from imgfetch.api.sources import EVERY_KIND
 from imgfetch.engine.events import DocumentRead
 from imgfetch.errors import InputError
+from imgfetch.model.markup import SourceKind
 from imgfetch.model.result import ErrorKind
 from imgfetch.rules.image.kinds import LeftOut, Sieve, counted, kinds_of
 from imgfetch.rules.image.saved_copies import has_copies, without_copies
@@ -28,6 +30,7 @@ if TYPE_CHECKING:
 
     from imgfetch.api.sources import Offer
     from imgfetch.engine.events import Event
+    from imgfetch.model.image import Format
     from imgfetch.model.markup import SourceSet
     from imgfetch.rules.image.url_patterns import Patterns
 
@@ -40,6 +43,8 @@ class Wanted(NamedTuple):
     kinds: str | Collection[str] = "content"
     patterns: Patterns | None = None
     """Patterns of the URLs of candidates."""
+    formats: frozenset[Format] | None = None
+    """The formats that are wanted; None for any."""
     only_main: bool = False
     """Whether only the main image is wanted."""
 
@@ -56,6 +61,8 @@ def select(
         found = _of_the_web(found, offer.document.name, left_out)
     if wanted.patterns is not None:
         found = _by_urls(found, wanted.patterns, left_out)
+    if wanted.formats is not None:
+        found = _in_formats(found, wanted.formats, left_out)
     judged = _counted(Sieve(kinds_of(wanted.kinds)).judge_all(found), left_out)
     taken = 0
     if wanted.only_main:
@@ -95,6 +102,18 @@ def _of_the_web(found: Iterable[SourceSet], file: str, left_out: Counter[str]) -
             yield rest
         else:
             left_out[LeftOut.BESIDE] += 1
+
+
+def _in_formats(
+    found: Iterable[SourceSet], formats: frozenset[Format], left_out: Counter[str]
+) -> Iterator[SourceSet]:
+    """Yield the images that may be in one of the formats; a list of candidates in a text as it is."""
+    for image in found:
+        has_any = image.candidates or image.sources
+        if image.kind is SourceKind.TEXT or not has_any or may_have_format(image, formats):
+            yield image
+        else:
+            left_out[LeftOut.FORMAT] += 1
 
 
 def _by_urls(found: Iterable[SourceSet], patterns: Patterns, left_out: Counter[str]) -> Iterator[SourceSet]:

@@ -15,7 +15,7 @@ from imgfetch.cli import output
 from imgfetch.cli.inputs import choosing_of, sources_of
 from imgfetch.cli.process.exit_codes import INPUT_KINDS, Exit
 from imgfetch.cli.progress import watcher_for
-from imgfetch.cli.summary import with_option
+from imgfetch.cli.summary import on_page, with_option
 from imgfetch.errors import error_for
 from imgfetch.model.markup import SourceKind
 from imgfetch.model.result import Failure
@@ -98,7 +98,8 @@ class _Printer:
         if isinstance(choice, Failure):
             self._failures.add(choice.kind)
             self._has_response |= choice.http_status is not None
-            output.say(str(error_for(with_option(choice))))
+            failed = choice._replace(page=job.page, source=job.source)
+            output.say(f"{error_for(with_option(failed))}{on_page(failed)}")
             return
         self._picked += 1
         options = self._options
@@ -107,7 +108,7 @@ class _Printer:
             return
         explanation = explain(choice, viewport=options.viewport, formats=options.formats)
         if options.json:
-            output.result(output.json_of_choice(job.index, job.source, choice, explanation))
+            output.result(output.json_of_choice(job, choice, explanation))
         else:
             for line in _lines_of(choice, explanation, verbose=options.verbose):
                 output.result(line)

@@ -31,6 +31,7 @@ class LeftOut(StrEnum):
     CARD = "social cards and preloads that repeat an image"
     KIND = "of other kinds"
     EXCLUDED = "left out by their URLs"
+    FORMAT = "in other formats"
     BESIDE = "saved beside their page"
 
 
@@ -102,7 +103,9 @@ def taking(left_out: Collection[str]) -> str:
 
     Empty where all are left out for other reasons than their kinds.
     """
-    reasons = sorted(reason for reason in left_out if reason not in (LeftOut.EXCLUDED, LeftOut.BESIDE))
+    reasons = sorted(
+        reason for reason in left_out if reason not in (LeftOut.EXCLUDED, LeftOut.FORMAT, LeftOut.BESIDE)
+    )
     names = [_TAKEN_BY.get(reason, "") for reason in reasons]
     return "".join(names) if all(names) else "all"
 
@@ -113,6 +116,7 @@ _ONE: dict[str, str] = {
     LeftOut.CARD: "social card or preload that repeats an image",
     LeftOut.KIND: "of another kind",
     LeftOut.EXCLUDED: "left out by its URL",
+    LeftOut.FORMAT: "in another format",
     LeftOut.BESIDE: "saved beside its page",
 }
 _TAKEN_BY: dict[str, str] = {
