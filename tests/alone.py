@@ -77,7 +77,7 @@ def _serve() -> None:
 
 _NEEDED = (
     "cli.commands.get",
-    "cli.run_async",
+    "cli.process.run_async",
     "api.runtime",
     "http.pool",
     "decode.pillow",

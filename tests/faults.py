@@ -32,6 +32,7 @@ from origin import (
     stall,
     status,
     trickle,
+    unless_cookie,
     until_close,
     whole,
 )
@@ -483,6 +484,20 @@ http(
     redirect("/redirect-loop"),
     kind="too_many_redirects",
     words="more than 10 redirects",
+    requests=11,
+)
+http(
+    "redirect-cookie",
+    "sets a cookie, and redirects to itself until the cookie comes back",
+    unless_cookie("seen=1", whole(b"", 302, location="/redirect-cookie", set_cookie="seen=1; Path=/"), GOOD),
+    requests=2,
+)
+http(
+    "redirect-cookie-loop",
+    "sets a cookie, and redirects to itself all the same",
+    whole(b"", 302, location="/redirect-cookie-loop", set_cookie="seen=1; Path=/"),
+    kind="too_many_redirects",
+    words="it redirects to itself, and sets a cookie each time",
     requests=11,
 )
 for _code in (301, 302, 303, 307, 308):

@@ -184,6 +184,16 @@ def redirect(location: str, code: int = 302) -> Answer:
     return whole(b"", code, location=location)
 
 
+def unless_cookie(cookie: str, without: Answer, with_it: Answer) -> Answer:
+    """One answer to a request without a cookie, and another to one that has it."""
+
+    async def answer(writer: asyncio.StreamWriter, request: Request) -> bool | None:
+        answers = with_it if cookie in request.headers.get("cookie", "").split("; ") else without
+        return await answers(writer, request)
+
+    return answer
+
+
 def cut(body: bytes, /, *, at: int, **headers: str | int) -> Answer:
     """The right length promised, and the connection closed after `at` bytes."""
     return raw(head(200, content_length=len(body), **headers) + body[:at])

@@ -224,6 +224,8 @@ def _too_many_redirects(fetch: Fetch, head: Head, there: urls.Address | Defect, 
         return _reject(fetch, kind, message, head, limit="max_redirects")
     cookies = ", and sets a cookie each time" if head.get("set-cookie") else ""
     rejected = _reject(fetch, kind, f"{message}: it redirects to itself{cookies}", head)
+    if any(name == "cookie" for name, _ in fetch.request.headers):  # the caller's
+        return rejected
     return rejected._replace(failed=rejected.failed._replace(hint=retry.NEEDS_COOKIES))
 
 
