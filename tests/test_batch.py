@@ -517,6 +517,14 @@ def test_a_second_run_asks_only_for_what_may_succeed(
     assert len(ran.records) == 4
 
 
+def test_a_source_of_several_rows_fails_once_for_each(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = listed(origin, "/gone.webp", "/0.webp", "/gone.webp")
+    assert Batch(capsys, name).code == 1
+    assert "2 failed for good before" in Batch(capsys, name).err
+
+
 def test_images_of_a_page_that_failed_for_good_are_left_out(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:

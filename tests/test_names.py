@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from children import running
 from imgfetch.cli import main
 from imgfetch.outputs.copies import NAMES
 from imgfetch.rules.image import name_template
@@ -56,6 +58,8 @@ LOCAL = ["--allow-host", "127.0.0.1", "-R", "0"]
         ("https://h.example/_next/image?url=%2Fimg%2Fhero.jpg&w=640", "hero"),
         ("https://h.example/v0/b/o/photos%2Fmine.png?alt=media", "mine"),
         ("https://h.example/hero.jpg/600x400", "hero"),
+        ("https://h.example/hero.jpg.webp", "hero"),
+        ("https://h.example/hero.jpg!w600", "hero"),
         ("https://h.example/what%3F.jpg", "what"),
         ("https://h.example/100%25.png", "100"),
         ("https://h.example/%2e%2e%2fetc%2fpasswd", "passwd"),
@@ -313,6 +317,19 @@ def test_many_images_of_one_name_are_numbered(origin: Origin) -> None:
     for some in (paths[:5], paths):
         assert got(origin, *some, "-d", "out", "--name", "x") == 0
     assert len(names()) == 12
+    assert {*names()} == {"x.jpg", *(f"x-{number}.jpg" for number in range(2, 13))}
+
+
+def test_two_runs_at_once_give_each_image_a_name_of_its_own(origin: Origin) -> None:
+    for number in range(12):
+        origin.route(f"/{number}/x.jpg", whole(encoded("jpeg", 40 + number, 24)))
+    sources = [[f"{origin.url}/{number}/x.jpg" for number in range(start, 12, 2)] for start in (0, 1)]
+    with ExitStack() as stack:
+        runs = [
+            stack.enter_context(running("get", *some, "-d", "out", "--name", "x", *LOCAL)) for some in sources
+        ]
+        assert [run.wait(60) for run in runs] == [0, 0]
+    assert len({path.read_bytes() for path in Path("out").glob("*.jpg")}) == 12
     assert {*names()} == {"x.jpg", *(f"x-{number}.jpg" for number in range(2, 13))}
 
 

@@ -111,6 +111,14 @@ def test_a_url_a_srcset_and_markup_stay_whole(cell: str) -> None:
     assert " ".join(found.split()) == " ".join(cell.split())
 
 
+def test_a_comma_behind_a_backslash_belongs_to_the_url() -> None:
+    assert images_of(r"https://h.example/High_Street\,_London.jpg, https://h.example/b.png") == (
+        "https://h.example/High_Street,_London.jpg",
+        "https://h.example/b.png",
+    )
+    assert images_of(r"a.jpg\, b.jpg") == ("a.jpg, b.jpg",)
+
+
 def test_each_line_of_a_cell_may_be_a_srcset() -> None:
     one, two = f"{A} 480w, {B} 800w", f"{C} 1x, {B} 2x"
     assert images_of(f"{one}\n{two}\n{A}") == (one, two, A)
@@ -236,6 +244,11 @@ def test_a_table_without_a_header_says_so() -> None:
     ):
         read(f"{A},1\n{B},2\n")
     assert images(f"{A}, {B}\n{C}\n", RowFormat.LINES) == [(A, B), (C,)]
+
+
+def test_a_line_of_separators_is_one_failure() -> None:
+    assert [str(row.error) for row in read(f"{A}\n|\n", RowFormat.LINES)] == ["None", "line 2: no URL"]
+    assert [str(row.error) for row in read('[" ; "]', RowFormat.JSON)] == ["element 1: no URL"]
 
 
 def test_a_compressed_input_is_unpacked_whatever_its_name() -> None:

@@ -162,7 +162,7 @@ def _images_of_lines(name: str) -> Iterator[str | InputError]:
 
     for line in _lines(name):
         if isinstance(line, str):
-            yield from images_of(line)
+            yield from images_of(line) or (line,)
         else:
             yield line
 

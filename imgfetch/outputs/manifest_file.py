@@ -80,7 +80,7 @@ class Manifest:
 
     def failed(self, row: int) -> int:
         """Return how many images of a row failed for good in an earlier run; 0 if it is not `has`."""
-        return _count(self._failed, row)
+        return _count(self._failed, row) // max(1, _count(self._done, row))  # a source may have several rows
 
     def write(self, lines: str) -> None:
         """Append the lines of a row at once; they survive the death of this process."""

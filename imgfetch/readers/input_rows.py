@@ -18,8 +18,7 @@ from imgfetch.model.markup import RowFormat
 from imgfetch.model.result import ErrorKind
 from imgfetch.readers.lines import bare_line, too_long
 from imgfetch.readers.rows import delimited, json_rows
-from imgfetch.readers.rows.cells import images_of
-from imgfetch.readers.rows.row import Row, source_columns
+from imgfetch.readers.rows.row import Row, row_of_text, source_columns
 from imgfetch.readers.rows.text_lines import beginning_of, peekable, text_lines
 
 if TYPE_CHECKING:
@@ -127,7 +126,7 @@ def _of_lines(file: BinaryIO) -> Iterator[Row]:
         if line is None:
             yield Row((), error=too_long(number))
         elif source := bare_line(line):
-            yield Row(images_of(source))
+            yield row_of_text(source, f"line {number}")
 
 
 _FORMS = {

@@ -9,14 +9,18 @@ the suite; `guided.py` lets atheris look for input that goes where none went bef
 from __future__ import annotations
 
 import gzip
+import io
+import json
 import math
 import zlib
+from contextlib import suppress
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from against_h11 import check_response
 from imgfetch.api.selection.current_src import current_sources
 from imgfetch.decode.pillow import PillowDecoder
+from imgfetch.errors import InputError
 from imgfetch.formats import walk
 from imgfetch.markup import urls as web_urls
 from imgfetch.markup.css.css_images import find_css_images
@@ -32,10 +36,12 @@ from imgfetch.model.image import Defect, Entry, Facts, Format
 from imgfetch.model.markup import Viewport
 from imgfetch.model.request import Fetch, Head, Limits, Partial, Request, Settings
 from imgfetch.model.values import Digest, Key, StagingId
+from imgfetch.readers import input_rows
 from imgfetch.rules.crawl import host_limits
 from imgfetch.rules.http import dates, digests, freshness, resume, stored_headers, urls, vary
 from imgfetch.rules.http.cache_control import request_control
 from imgfetch.rules.http.content_coding import Decoder
+from imgfetch.rules.image import name_template, safe_names
 from imgfetch.rules.policy import fetch_policy, response_policy
 from imgfetch.rules.policy.explain import explain
 from pictures import samples
@@ -238,9 +244,58 @@ def _plausible(found: Iterable[SourceSet]) -> None:
             assert candidate.density is None or candidate.density >= 0
 
 
+def table(data: bytes) -> None:
+    """A table in any form: rows with images or an error each, or one line for all."""
+    try:
+        found = [*input_rows.rows(io.BytesIO(data))]
+    except InputError:
+        return
+    except (OSError, EOFError, zlib.error):
+        assert data.startswith(b"\x1f\x8b")  # of gzip, for the caller to translate
+        return
+    for row in found:
+        assert bool(row.images) == (row.error is None)
+        assert all(image == image.strip() and image for image in row.images)
+        json.dumps(row.columns, allow_nan=False)
+
+
+def name(data: bytes) -> None:
+    """A name of a copy, from a URL or a template: safe, or a template that is refused in one line."""
+    text = data.decode("utf-8", "replace")
+    bases = [safe_names.stem_of(f"https://h.example/{text}"), safe_names.place_name(text)]
+    with suppress(ValueError):
+        template = name_template.parse(text)
+        bases.append(
+            template.fill(
+                {**dict.fromkeys((*name_template.FIELDS, *template.columns), text), "sha256": "0f" * 32}
+            )
+        )
+    for base in bases:
+        safe = safe_names.safe_name(base, "jpg", number=2)
+        assert not safe_names.REFUSED & set(safe)
+        assert safe.isprintable()
+        assert len(safe.encode()) <= 255
+        assert safe[0] not in ".- "
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
-    for target in (structure, pixels, srcset, prose, sizes, media, css, page, links, head, answer, coding)
+    for target in (
+        structure,
+        pixels,
+        srcset,
+        prose,
+        sizes,
+        media,
+        css,
+        page,
+        links,
+        head,
+        answer,
+        coding,
+        table,
+        name,
+    )
 }
 
 FIELDS = (
@@ -261,6 +316,13 @@ def seeds(name: str) -> list[bytes]:
 
 
 _SEEDS: dict[str, tuple[str, ...]] = {
+    "table": (
+        'id;Images;width\n1;"https://h.example/a.jpg, https://h.example/b.png";800\n',
+        '[{"image": ["a.jpg", {"src": "b.jpg"}]}, "https://h.example/c.webp 1x, d.webp 2x"]',
+        '{"url": "a.jpg|b.jpg"}\n{"srcset": "a.jpg 480w, b.jpg 800w", "referer": "https://h.example/"}\n',
+        "https://h.example/a.jpg # mine\nhttps://h.example/a b.jpg\n",
+    ),
+    "name": ("{page}-{index:03}-{stem}.{format}", "fetch/w_1/https%3A%2F%2Fb.example%2Fa%25.jpg?url=/b.png"),
     "srcset": ("a.webp 480w, b.webp 1170w 600h", "a 1x,b 1.5e0x, c(d, e) 2x ,, f", "data:,a ( , b) , c .5x"),
     "prose": (
         "see https://h.example/a.webp 480w, https://h.example/b.webp 960w for more",

@@ -68,7 +68,8 @@ def run(options: argparse.Namespace) -> Exit:
 
 def _terms_of(options: argparse.Namespace) -> str:
     """Return what an origin may send, and what is sent to it, by the options, as a short text."""
-    names = [option.attribute for option in (*OPTIONS[Group.LIMITS], *OPTIONS[Group.NETWORK])]
+    groups = (Group.LIMITS, Group.NETWORK, Group.HEADERS)
+    names = [option.attribute for group in groups for option in OPTIONS[group]]
     names = [name for name in names if name.startswith("max_") or name in _SENT]
     names += [option.attribute for group in (Group.VERIFY, Group.GETTING) for option in OPTIONS[group]]
     chosen = {name: getattr(options, name) for name in names if name not in _OF_A_RUN}
@@ -76,7 +77,12 @@ def _terms_of(options: argparse.Namespace) -> str:
     return rule.terms(chosen | {"headers": fields})
 
 
-_SENT = frozenset({"allow_downgrade", "user_agent", "contact", "robots", "referer", "referrer_policy"})
+_SENT = frozenset(
+    {
+        *("allow_downgrade", "user_agent", "contact", "robots", "referer", "referrer_policy"),
+        *("cookies", "netrc", "netrc_file"),
+    }
+)
 _OF_A_RUN = frozenset({"refresh", "reuse"})
 
 

@@ -3,7 +3,8 @@
     `a.jpg, b.png` │ a line each │ `a.jpg|b.png` │ `a.jpg; b.png` │ `["a.jpg", "b.png"]` ─▶ an image each
     `a.jpg 480w, b.jpg 800w` ─▶ one image, of which a candidate is chosen
 
-A separator counts only where a new URL begins behind it, so that URLs with commas and spaces stay whole.
+A separator counts only where a new URL begins behind it, so that URLs with commas and spaces stay whole. A
+comma behind a backslash is one of the URL, as WooCommerce exports it: a backslash has no place in a URL.
 Only a cell with descriptors is a srcset: of a plain list none is chosen, all are taken.
 """
 
@@ -25,7 +26,7 @@ def images_of(cell: str) -> tuple[str, ...]:
         return (text,) if text else ()
     listed = _json_list(text) if text[0] == "[" else None
     found = listed if listed is not None else [*_split(text)]
-    return tuple(dict.fromkeys(each for each in found if each))
+    return tuple(dict.fromkeys(each.replace("\\,", ",") for each in found if each))
 
 
 def is_srcset(text: str) -> bool:
@@ -96,7 +97,7 @@ def _split_relative(part: str) -> Iterator[str]:
     """Yield the images of a list without further absolute URLs: several if each of them names an image."""
     bare = part.strip().strip(_SEPARATORS).strip()
     # Behind an absolute URL only a comma and white space part, since its path may have commas.
-    separator = r",\s|[;|]" if _ABSOLUTE.match(bare) else r"[,;|]"
+    separator = r"(?<!\\),\s|[;|]" if _ABSOLUTE.match(bare) else r"(?<!\\)[,;|]"
     parts = [each.strip() for each in re.split(separator, bare)]
     if len(parts) > 1 and all(map(_names_image, parts)):
         yield from parts
@@ -121,7 +122,7 @@ def _json_list(text: str) -> list[str] | None:
 
 
 _SEPARATORS = ",;|"
-_MAY_BE_LIST = re.compile(r"[\s,;|\[]")
+_MAY_BE_LIST = re.compile(r"[\s,;|\[]")  # a comma, also one behind a backslash
 _DESCRIPTOR = re.compile(r"\s[0-9.]+[wx](?:[\s,]|\Z)")
 _ABSOLUTE = re.compile(r"https?://|(?<![^\s|])//\w", re.IGNORECASE)
 _BEGINNING = re.compile(r"https?://|//\w|\.{0,2}/|data:", re.IGNORECASE)

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 from imgfetch.errors import InputError
 from imgfetch.model.result import ErrorKind
 from imgfetch.readers.lines import LONGEST
-from imgfetch.readers.rows.cells import images_of
-from imgfetch.readers.rows.row import Row, row_of, unusable
+from imgfetch.readers.rows.row import row_of, row_of_text, unusable
 from imgfetch.readers.rows.text_lines import beginning_of, text_lines
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from typing import BinaryIO
+
+    from imgfetch.readers.rows.row import Row
 
 
 def rows_of_lines(file: BinaryIO, column: str | None) -> Iterator[Row]:
@@ -65,7 +66,7 @@ def _row(found: Any, where: str, column: str | None) -> Row:  # noqa: ANN401 (as
     if isinstance(found, dict):
         return row_of(found, where, column)
     if isinstance(found, str) and found.strip():
-        return Row(images_of(found))
+        return row_of_text(found, where)
     return unusable(where, "not a JSON object")
 
 

@@ -76,6 +76,12 @@ def row_of(members: Mapping[str, Any], where: str, column: str | None) -> Row:
     )
 
 
+def row_of_text(text: str, where: str) -> Row:
+    """Return the row of a text alone: a line of a list, or an element of an array."""
+    images = images_of(text)
+    return Row(images) if images else unusable(where, "no URL")
+
+
 def unusable(where: str, why: str) -> Row:
     """Return the row that cannot be read."""
     return Row((), error=_error(where, why))

@@ -37,8 +37,8 @@ def stem_of(url: str) -> str:
     if named is None and query:
         values = (_innermost(value) for _, value in parse_qsl(query[:_LONGEST_QUERY]))
         named = next((value for value in values if named_format(value)), None)
-    last = named or next(reversed(segments), "")
-    return readable(without_extension(last))
+    stem = without_extension(named or next(reversed(segments), ""))
+    return readable(without_extension(stem) if named_format(stem) else stem)  # `hero.jpg.webp`
 
 
 def place_name(text: str) -> str:
