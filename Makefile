@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test check oldest newest browsers kills hostile bench fuzz clean
+.PHONY: demo test check oldest newest browsers recall kills hostile bench fuzz clean
 
 demo: $(VENV)/run
 	$(BIN)/imgfetch demo
@@ -47,6 +47,10 @@ browsers: $(VENV)/dev
 	$(BIN)/python tests/browser/differential.py --cases $(or $(CASES),3000) --seed $(or $(SEED),1)
 	$(BIN)/python tests/browser/differential.py --cases $(or $(CASES),3000) --seed $(or $(SEED),1) --browser firefox \
 		--report build/differential-firefox.json
+
+# The images that Chromium requests of drawn pages beside those that find_images names, by kind of place.
+recall: $(VENV)/dev
+	$(BIN)/python tests/browser/recall.py --pages $(or $(PAGES),300) --seed $(or $(SEED),1)
 
 # Writers, pruners and evictors killed at random instants, everything compared afterwards, and a table.
 # A cache with a million objects: make kills ROUNDS=4 OBJECTS=1000000

@@ -723,6 +723,18 @@ async def test_what_a_lazy_image_shows_meanwhile_is_taken_by_its_bytes(
     assert "tracking_pixel: 1 x 1 pixels" in alone.warnings
 
 
+async def test_of_all_renditions_a_placeholder_is_skipped(client: Client, origin: Origin) -> None:
+    origin.route("/blank.gif", whole(encoded("gif", 1, 1)))
+    origin.route("/full.webp", whole(WEBP))
+    page = "<img src=/blank.gif data-src=/full.webp>"
+    outcomes = [each async for each in client.get_many([page], base_url=origin.url, every=True)]
+    full, blank = sorted(outcomes, key=lambda each: isinstance(each, Failure))
+    assert isinstance(full, Image)
+    assert full.url.endswith("/full.webp")
+    assert isinstance(blank, Failure)
+    assert blank.is_skipped
+
+
 async def test_a_page_gives_originals_for_the_largest(client: Client, origin: Origin) -> None:
     origin.route("/thumb.webp", whole(WEBP))
     origin.route("/full.webp", whole(encoded("webp", 960, 540)))

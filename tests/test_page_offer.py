@@ -100,6 +100,19 @@ def test_a_source_has_its_own_candidates_and_those_of_scripts(source: str, expec
     check(f"<picture><source {source}><img src=i></picture>", f"picture: i [ {expected}]")
 
 
+@pytest.mark.parametrize(
+    ("markup", "expected"),
+    [
+        ("<b><picture><source srcset=s></b><img src=i></picture><p>", ["img: i", "picture:  [ s]"]),
+        ("<svg><picture><source srcset=s><img src=i></picture></svg>", ["img: i", "picture:  [ s]"]),
+        ("<picture><source></picture>", []),
+        ("<img srcset='#, #a 2x, {{ x }} 3x, b 4x' src='#'>", ["img: b 4x"]),
+    ],
+)
+def test_what_a_browser_requests_of_broken_markup_is_found(markup: str, expected: list[str]) -> None:
+    check(markup, *expected)
+
+
 def test_a_declarative_shadow_root_is_a_part_of_the_page() -> None:
     check(
         "<x-card><template shadowrootmode=open><style>:host{background:url(bg)}</style><img src=a><slot></slot>"

@@ -49,7 +49,8 @@ def each_image(document: Document) -> Iterator[SourceSet]:
     """Yield the images of `find_images` one by one: a page may offer a million."""
     from imgfetch.readers import documents
 
-    return map(all_spelled, documents.each_image(document))
+    found = documents.each_image(document)
+    return found if documents.is_page(document) else map(all_spelled, found)
 
 
 def choose(

@@ -117,6 +117,7 @@ class Job(NamedTuple):
                 outcome, source=self.source, index=self.index, position=self.position, page=self.page
             )
         return outcome._replace(
+            kind=ErrorKind.TOO_SMALL if self._is_skipped_stand_in(outcome) else outcome.kind,
             source=self.source,
             index=self.index,
             position=self.position,
@@ -125,6 +126,13 @@ class Job(NamedTuple):
             source_origin=self.source_origin,
             page=self.page,
         )
+
+    def _is_skipped_stand_in(self, failed: Failure) -> bool:
+        """Return True for a placeholder among all renditions: its image has another picture."""
+        choice = self.choice
+        if failed.kind is not ErrorKind.PLACEHOLDER or not self.is_one_of_all or isinstance(choice, Failure):
+            return False
+        return choice.is_stand_in(choice.candidate)
 
 
 def template(choosing: Choosing) -> Job | None:

@@ -38,6 +38,8 @@ _QUERY = r"(?:\?[A-Za-z0-9._~!$&()*+,;=:@%/?-]*+)?"
 _PLAIN = re.compile(
     rf"(?:(https?://{_HOST})(?=/)|(?=/(?!/))|[\w~-][\w.~%-]*+(?=[/?]|\Z)){_PATH}{_QUERY}", re.ASCII
 )
+_PLAIN_PATHS = re.compile(rf"(?:/(?!/){_PATH}{_QUERY}(?:\n|\Z))++", re.ASCII)
+"""Paths from the root, one a line."""
 _BLANK = "".join(map(chr, range(0x21)))
 """C0 controls and space, which the URL parser removes from both ends (URL §4.4, step 1)."""
 
@@ -114,10 +116,14 @@ def absolute(source_set: SourceSet, base: str, *, encoding: str = "utf-8") -> So
     """
     problems: list[Problem] = []
 
+    root = _prefixes(base)
+
     def resolved(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+        if root is not None and len(candidates) > 1 and _are_plain_paths(candidates):
+            return tuple([type(each)(root[0] + each.url, *each[1:]) for each in candidates])
         absolute = []
         for candidate in candidates:
-            url = resolve_plain(candidate.url, base) or resolve(candidate.url, base, encoding=encoding)
+            url = resolve(candidate.url, base, encoding=encoding)
             if url is None:
                 problems.append(Problem(source_set.position, excerpt(candidate.url), "not a URL"))
             elif url == candidate.url:
@@ -138,6 +144,12 @@ def absolute(source_set: SourceSet, base: str, *, encoding: str = "utf-8") -> So
         placeholder=placeholder and (resolve(placeholder, base, encoding=encoding) or ""),
         problems=(*source_set.problems, *problems),
     )
+
+
+def _are_plain_paths(candidates: tuple[Candidate, ...]) -> bool:
+    """Return True if all URLs are paths that `resolve_plain` resolves, as in nearly every srcset."""
+    together = "\n".join([each.url for each in candidates])
+    return _PLAIN_PATHS.fullmatch(together) is not None and "/." not in together and "/%" not in together
 
 
 def base_url(href: str | None, document: str, *, browser: str = "standard") -> str | None:

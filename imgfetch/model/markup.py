@@ -273,9 +273,9 @@ class Choice(NamedTuple):
         return self.candidate.url
 
     def is_stand_in(self, candidate: Candidate) -> bool:
-        """Return True for what the image shows until a script has loaded it, where it has another picture."""
+        """Return True for what the image shows until a script has loaded it."""
         placeholder = self.source_set.placeholder
-        return bool(placeholder) and candidate.url == placeholder and len(self.source_set.candidates) > 1
+        return bool(placeholder) and candidate.url == placeholder
 
     @property
     def is_embedded(self) -> bool:

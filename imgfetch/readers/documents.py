@@ -41,6 +41,11 @@ def each_image(document: Document) -> Iterator[SourceSet]:
     return _Reading(document).each_image(document)
 
 
+def is_page(document: Document) -> bool:
+    """Return True for a document with URLs that its reader has resolved, and so spelled, one by one."""
+    return recognise(document).type is DocumentType.HTML
+
+
 class _Reading:
     """The reading of one document and of all inside it; bounds their levels and bytes."""
 

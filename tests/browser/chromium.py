@@ -117,3 +117,28 @@ class Chromium:
         finally:
             tab.remove_listener("request", note)
             del self._server.pages[path]
+
+    def images_without_scripts(
+        self, page: bytes, base_url: str, environment: Environment, *, content_type: str = "text/html"
+    ) -> tuple[str, ...]:
+        """Every image that is asked for where scripts are off, until none has been asked for in a while."""
+        path = urlsplit(base_url).path
+        self._server.pages[path] = (page, {"Content-Type": content_type})
+        requested: list[str] = []
+
+        def note(request: Request) -> None:
+            if request.resource_type in ("image", "object", "embed", "other"):
+                requested.append(request.url)
+
+        context = self._browser.new_context(
+            viewport={"width": environment.width, "height": environment.height},
+            device_scale_factor=environment.dpr,
+            java_script_enabled=False,
+        )
+        try:
+            context.on("request", note)
+            context.new_page().goto(base_url, wait_until="networkidle")
+            return tuple(requested)
+        finally:
+            context.close()
+            del self._server.pages[path]

@@ -39,6 +39,19 @@ def test_chromium_shows_the_same() -> None:
 
 
 @pytest.mark.skipif(bool(MISSING) and not os.environ.get("CI"), reason=f"needs {' and '.join(MISSING)}")
+def test_every_image_that_chromium_requests_is_named_and_nothing_else() -> None:
+    assert not MISSING, "CI compares with a real browser"
+    from chromium import chromium
+    from recall import compare
+
+    pages = CASES // 10  # each is shown in two viewports, until nothing is requested in half a second
+    with chromium() as browser:
+        recall = compare(browser, range(FIRST, FIRST + pages))
+    assert recall.requested.total() > pages
+    assert (recall.missed, recall.wrong) == ([], [])
+
+
+@pytest.mark.skipif(bool(MISSING) and not os.environ.get("CI"), reason=f"needs {' and '.join(MISSING)}")
 def test_chromium_says_what_the_tables_of_public_vectors_say() -> None:
     assert not MISSING, "CI asks a real browser"
     from asking import ask

@@ -18,7 +18,7 @@ from imgfetch.markup.page import html
 from imgfetch.markup.page.elements import LAZY_BACKGROUND, backgrounds, images_of, link_images
 from imgfetch.markup.page.image_attributes import located
 from imgfetch.markup.page.image_elements import image_of, source_of
-from imgfetch.markup.page.layout import layout_of, section_of
+from imgfetch.markup.page.layout import layout_of, surroundings_of
 from imgfetch.markup.page.lazy import linked_original
 from imgfetch.markup.page.links import read_link_header
 from imgfetch.markup.page.noscript import Found, join
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import turbohtml
 
     from imgfetch.markup.page.image_attributes import Attributes
-    from imgfetch.model.markup import ReferrerPolicy
+    from imgfetch.model.markup import Layout, ReferrerPolicy
 
 _SELECTOR = ",".join(
     (
@@ -46,8 +46,6 @@ _SELECTOR = ",".join(
     )
 )
 _JSON_LD = "application/ld+json"
-_MOST_AROUND = 8
-"""Elements around an image among which its link is looked for."""
 _DEEPEST = 3
 """Pages inside pages (`srcdoc`) that are read."""
 
@@ -140,9 +138,6 @@ class _Reading:
         image = urls.absolute(found.source_set, self._base, encoding=self._encoding)
         if self._policy and not image.referrer_policy:
             image = image._replace(referrer_policy=self._policy)
-        section = section_of(found.element)
-        if section:
-            image = image._replace(layout=image.layout._replace(section=section))
         if not image.problems:
             return image
         problems = tuple(_at(found.element, each, self._lines) for each in image.problems)
@@ -166,13 +161,9 @@ class _Part:
         self._elements = document.select(_SELECTOR)
         self._graph: Graph | None = None
         self._linked: set[turbohtml.Node] = set()
-        self._has_links = document.find("a") is not None
-        self.has_noscript = any(element.tag == "noscript" for element in self._elements)
-        self.scripts = [
-            element
-            for element in self._elements
-            if element.tag == "script" and may_hold_data(element.attr("type") or "")
-        ]
+        tags = {element.tag for element in self._elements}
+        self.has_noscript = "noscript" in tags
+        self.scripts = [each for each in self._elements if _holds_data(each)] if "script" in tags else []
 
     def images(self) -> Iterator[Found]:
         """Yield the images of all elements, in document order."""
@@ -210,6 +201,11 @@ class _Part:
             else:
                 for image, names in images_of(tag, attributes):
                     yield self._found(element, image, names)
+        for picture, (sources, problems, places) in pictures.items():
+            # Its img is elsewhere by the rules of the parser; browsers request these before they know.
+            if sources:
+                image = SourceSet((), SourceKind.PICTURE, problems=tuple(problems), sources=tuple(sources))
+                yield self._found(picture, image, (), places=places)  # type: ignore[arg-type]
 
     def _image(
         self,
@@ -220,51 +216,41 @@ class _Part:
         places: list[Place],
     ) -> Iterator[Found]:
         own = [*backgrounds(element.tag, attributes)]
-        link = self._link_around(element) if self._has_links else None
+        section, link = surroundings_of(element)
         linked: tuple[Candidate, ...] = ()
-        if link is not None:
+        if link is not None and link not in self._linked:
+            # The target of a link is the larger form of one image.
+            self._linked.add(link)
             linked, names = linked_original(_attributes_of(link))
-            places = [*places, *self._places(link, names)]
+            if linked:
+                places = [*places, *self._places(link, names)]
         data_urls = tuple(
             each.url for back in own for each in back.source_set.candidates if each.url[:5] == "data:"
         )
         image, names = image_of(
             element.tag, attributes, tuple(sources), problems, linked=linked, previews=data_urls
         )
-        policy = referrer_policy.of_attribute(attributes.get("referrerpolicy", ""))
-        image = image._replace(layout=layout_of(attributes), referrer_policy=policy)
-        yield self._found(element, image, names, places)
+        yield self._found(element, image, names, layout_of(attributes, section), places)
         for each, names in own:
             if not any(candidate.url in data_urls for candidate in each.candidates):
-                yield self._found(element, each, names)
-
-    def _link_around(self, element: turbohtml.Element) -> turbohtml.Element | None:
-        """Return the link around an image, once for each link: its target is the larger form of one image."""
-        node = element.parent
-        for _ in range(_MOST_AROUND):
-            tag = getattr(node, "tag", "")
-            if node is None or tag == "body":
-                return None
-            if tag == "a":
-                if node in self._linked:
-                    return None
-                self._linked.add(node)
-                return node  # type: ignore[return-value] # only an element has a tag
-            node = node.parent
-        return None
+                yield self._found(element, each, names, layout_of({}, section))
 
     def _found(
         self,
         element: turbohtml.Element,
         image: SourceSet,
         names: Iterable[str],
+        layout: Layout | None = None,
         places: Iterable[Place] = (),
     ) -> Found:
-        """Return an image with its position, and with the places of its attributes."""
+        """Return an image with its layout and position, and with the places of its attributes."""
+        if layout is None:
+            layout = layout_of({}, surroundings_of(element).section)
         if self._text is None:
-            return Found(image, element)
+            return Found(image._replace(layout=layout), element)
         position, own = self._text.locate(element, names)
-        return Found(image._replace(position=position, places=(*places, *own)), element)
+        image = image._replace(position=position, places=(*places, *own), layout=layout)
+        return Found(image, element)
 
     def _places(self, element: turbohtml.Element, names: Iterable[str]) -> list[Place]:
         return [] if self._text is None else self._text.locate(element, names)[1]
@@ -276,7 +262,7 @@ class _Part:
     def _style(self, element: turbohtml.Element) -> Iterator[Found]:
         places = self._content(element)
         for image in find_css_images(element.text):
-            yield self._found(element, image, (), places)
+            yield self._found(element, image, (), places=places)
 
     def _json_ld(self, element: turbohtml.Element) -> Iterator[Found]:
         if self._graph is None:
@@ -286,7 +272,7 @@ class _Part:
                     self._graph.add(each, each.text)
         places = self._content(element)
         for image in self._graph.images(element):
-            yield self._found(element, image, (), places)
+            yield self._found(element, image, (), places=places)
 
     def script_images(self) -> Iterator[Found]:
         """Yield the images that only the data of scripts name."""
@@ -315,7 +301,12 @@ class _Part:
         markup = element.attr("srcdoc") or ""
         part = _Part(html.parse(markup, shadows=True), None, depth=self._depth + 1)
         for found in join(part.images()):
-            yield self._found(element, found.source_set, ("srcdoc",))
+            image = found.source_set
+            yield self._found(element, image, ("srcdoc",), image.layout)
+
+
+def _holds_data(element: turbohtml.Element) -> bool:
+    return element.tag == "script" and may_hold_data(element.attr("type") or "")
 
 
 _IMAGES = frozenset({"img", "amp-img", "amp-anim", "input"})

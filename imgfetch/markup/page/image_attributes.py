@@ -71,7 +71,9 @@ def candidates_of(attributes: Attributes, name: str, problems: list[Problem]) ->
 
 def with_src(candidates: tuple[Candidate, ...], src: str) -> tuple[Candidate, ...]:
     """Add `src` as 1x, unless a candidate has a width (HTML §4.8.4.3.8, step 4)."""
-    if not src or any(each.width is not None or each.url == src for each in candidates):
+    if not src or (candidates and candidates[0].width is not None):  # the usual case
+        return candidates
+    if any(each.width is not None or each.url == src for each in candidates):
         return candidates
     return (*candidates, Candidate(src))
 

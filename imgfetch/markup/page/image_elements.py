@@ -18,6 +18,7 @@ from imgfetch.markup.page.image_attributes import (
 )
 from imgfetch.markup.page.image_urls import is_json, is_template, may_be_url
 from imgfetch.markup.page.lazy import lazy_sizes, named_images, wiki_original
+from imgfetch.markup.referrer_policy import of_attribute
 from imgfetch.markup.sizes import sizes_problems
 from imgfetch.markup.srcset import read_srcset
 from imgfetch.model.markup import Candidate, Problem, Source, SourceKind, SourceSet
@@ -47,34 +48,47 @@ def image_of(
     `problems` are those of its sources, and receive its own. `linked` are originals that the link around it
     names, and `previews` the data URLs of its own background.
     """
-    own = candidates_of(attributes, "srcset", problems)
+    own = _written(candidates_of(attributes, "srcset", problems))
     src = first(attributes, "src")
     if src and not _is_written(src):
         src = ""
     named = named_images(attributes, problems)
     sizes = (lazy_sizes(attributes) if named.lazy else "") or attributes.get("sizes", "")
-    problems += located("sizes", sizes_problems(sizes))
+    if sizes:
+        problems += located("sizes", sizes_problems(sizes))
     by_html = with_src(own, src)
-    image = SourceSet(
-        by_html,
-        SourceKind.PICTURE if sources else SourceKind.IMG,
-        sizes=sizes,
-        alt=attributes.get("alt", ""),
-        problems=tuple(problems),
-        sources=sources,
-    )
-    if named.attributes or previews or any(map(_is_inline, by_html)):
+    kind = SourceKind.PICTURE if sources else SourceKind.IMG
+    if named.attributes or previews or src[:5] in _DATA or "ata:" in attributes.get("srcset", ""):
         candidates, placeholder, is_lazy = _in_order(by_html, src, named, previews)
+        kind = SourceKind.LAZY if is_lazy else kind
     else:  # nearly all are so
-        candidates, is_lazy = by_html, False
-        placeholder = src if src and all(each.url != src for each in by_html) else ""
+        candidates = by_html
+        placeholder = src if src and src not in [each.url for each in by_html] else ""
     originals = (*named.originals, *linked, *wiki_original(attributes))
     if originals and candidates:
         candidates = distinct((*candidates, *originals))
-    kind = SourceKind.LAZY if is_lazy else image.kind
-    kind = kind if tag in ("img", "input") else SourceKind.AMP
-    names = tuple(name for name in ("src", "srcset") if attributes.get(name)) + named.attributes
-    return image._replace(candidates=candidates, kind=kind, placeholder=placeholder), names
+    image = SourceSet(
+        candidates,
+        kind if tag in ("img", "input") else SourceKind.AMP,
+        sizes,
+        attributes.get("alt", ""),
+        tuple(problems),
+        sources=sources,
+        placeholder=placeholder,
+        referrer_policy=of_attribute(attributes.get("referrerpolicy", "")),
+    )
+    names = [name for name in ("src", "srcset") if attributes.get(name)]
+    return image, (*names, *named.attributes)
+
+
+_DATA = ("data:", "DATA:", "Data:")
+
+
+def _written(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    """Return the candidates without those that name nothing, see `_is_written`."""
+    if all(each.url[0] not in "#{$<" and "{" not in each.url for each in candidates):
+        return candidates
+    return tuple(each for each in candidates if _is_written(each.url))
 
 
 def _is_written(src: str) -> bool:
@@ -113,7 +127,7 @@ def _in_order(
 
 
 def _is_inline(candidate: Candidate) -> bool:
-    return candidate.url[:5].lower() == "data:"
+    return candidate.url[:5] in _DATA
 
 
 def _without_blur(candidate: Candidate) -> Candidate:
@@ -139,7 +153,7 @@ def source_of(attributes: Attributes, problems: list[Problem]) -> tuple[Source |
     unreadable: list[Problem] = list(unread)
     named = named_images(attributes, unreadable)
     problems += located("a source", unreadable)
-    candidates = own
+    candidates = own = _written(own)
     if named.attributes:
         shown = tuple(each for each in own if shows_something(each.url) and not _is_inline(each))
         candidates = distinct((*named.lazy, *shown, *named.others, *named.originals)) or own

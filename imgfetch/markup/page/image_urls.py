@@ -31,6 +31,8 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _FETCHED = frozenset({"http", "https", "data", "file", "ftp", "cid", "mid"})
 """The schemes of images; `javascript:`, `about:` and `blob:` name none that can be fetched."""
 
+_PLAIN = re.compile(r"(?:https?:)?/[\w./@?=&+,~-]++")
+"""What nearly all image URLs are."""
 _TEMPLATE = re.compile(
     r"\{\{|\}\}|\$\{|<%|\[\[|\{(?!%)(?![0-9A-Fa-f]{8}-)[ ]?[A-Za-z_$@][\w.$|:( )-]{0,60}\}"
     r"|%7B%7B|%7B(?![0-9A-Fa-f]{8}-)[A-Za-z_]\w{0,40}%7D|%%[A-Za-z_]++%%",
@@ -76,7 +78,7 @@ def may_be_url(url: str) -> bool:
 
     That is a fragment, a template that is not filled in, JSON, a setting, or a URL of another scheme.
     """
-    if url[:5].lower() == "data:":
+    if _PLAIN.fullmatch(url) or url[:5].lower() == "data:":
         return True
     if not url or len(url) > _LONGEST or url[0] in "#<" or "\n" in url.strip():
         return False

@@ -8,52 +8,70 @@ Style sheets and scripts may say otherwise; they are not consulted.
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.model.markup import NO_LAYOUT, Layout
 
 if TYPE_CHECKING:
+    import turbohtml
+
     from imgfetch.markup.page.image_attributes import Attributes
 
 
-def layout_of(attributes: Attributes) -> Layout:
-    """Return what the attributes `width`, `height` and `style` of an image say about its place.
+def layout_of(attributes: Attributes, section: str = "") -> Layout:
+    """Return what the attributes `width`, `height` and `style` of an image in a section say about its place.
 
     A size in `style` overrides that of an attribute, as in a browser.
     """
     width, height, style = attributes.get("width"), attributes.get("height"), attributes.get("style")
     if width is None and height is None and style is None:
-        return NO_LAYOUT
+        return Layout(section=section) if section else NO_LAYOUT
     styled = {} if not style else {name.lower(): value for name, value in _STYLED.findall(style)}
     return Layout(
         _pixels(styled.get("width", width)),
         _pixels(styled.get("height", height)),
         style is not None and _HIDDEN.search(style) is not None,
+        section,
     )
 
 
-def section_of(element: Any) -> str:  # noqa: ANN401 (an element of the parser; None outside a page)
-    """Return the section around an element, as `Layout.section` has it.
+class Surroundings(NamedTuple):
+    """The elements around an image."""
+
+    section: str = ""
+    """As `Layout.section` has it."""
+    link: turbohtml.Element | None = None
+    """The link around it, if that is near."""
+
+
+def surroundings_of(element: turbohtml.Element) -> Surroundings:
+    """Return the section and the link around an element.
 
     Only the nearest 64 elements around it are looked at, so that deeply nested pages take linear time.
     """
     outer = ""
-    for _ in range(_MOST_ANCESTORS):
-        element = getattr(element, "parent", None)
-        if element is None:
+    link: turbohtml.Element | None = None
+    node = element.parent
+    for distance in range(_MOST_ANCESTORS):
+        if node is None:
             break
-        tag = getattr(element, "tag", "")
+        tag = getattr(node, "tag", "")
         if tag in _SECTIONS:
-            return str(tag)
-        if tag == "header":
+            return Surroundings(tag, link)
+        if tag == "a" and link is None and distance < _NEAR:
+            link = node  # type: ignore[assignment] # only an element has a tag
+        elif tag == "header":
             outer = "header"
-        elif tag == "div" and element.attr("role") == "main":
-            return "main"
-    return outer
+        elif tag == "div" and node.attr("role") == "main":  # type: ignore[union-attr] # it has a tag
+            return Surroundings("main", link)
+        node = node.parent
+    return Surroundings(outer, link)
 
 
 _SECTIONS = frozenset({"main", "article", "nav", "aside", "footer"})
 _MOST_ANCESTORS = 64
+_NEAR = 8
+"""Elements around an image among which its link is looked for."""
 
 _NUMBER = re.compile(r"[ \t\n\f\r]*+\+?([0-9]{1,6})(?:\.[0-9]*+)?(?:px)?[ \t\n\f\r]*+(?:!|\Z)", re.IGNORECASE)
 """A dimension value in pixels (HTML §2.3.4.4, CSS): not a percentage, nor another unit."""
