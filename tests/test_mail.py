@@ -259,6 +259,15 @@ def test_a_mail_of_a_thousand_levels_is_read_as_far_as_32_and_says_so(kind: str)
         assert [image.candidates[0].url for image in images] == ["http://h.example/a.png"]
 
 
+def test_a_mail_of_too_many_parts_is_read_as_far_as_the_limit_and_says_so() -> None:
+    parts = b"--b\r\nContent-Type: image/png\r\n\r\nx\r\n" * 60_000
+    found = find_images(
+        lines("Content-Type: multipart/mixed; boundary=b", "", "") + parts, media_type="message/rfc822"
+    )
+    assert len(found) == 20_000
+    assert found[-1].problems[0].reason == "parts of the mail are left out: there are more than 20,000"
+
+
 def test_a_truncated_mail_gives_what_is_there() -> None:
     whole = bytes(newsletter())
     for end in range(0, len(whole), 37):

@@ -11,7 +11,7 @@ itself: a `cid:` URL means nothing outside it.
 from __future__ import annotations
 
 import re
-from itertools import count
+from itertools import count, islice
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote
 
@@ -36,6 +36,9 @@ if TYPE_CHECKING:
 MAX_DEPTH = 32
 """Parts inside one another: usual mails have 3, one that was forwarded ten times has 20."""
 
+MAX_PARTS = 20_000
+"""Parts of one mail and of all mails in it: each takes 1 KB of memory."""
+
 
 def images(document: Document, each_image: EachImage) -> Iterator[SourceSet]:
     """Yield the images of a mail, of a page saved as MHTML, or of all mails in an mbox.
@@ -43,12 +46,39 @@ def images(document: Document, each_image: EachImage) -> Iterator[SourceSet]:
     Never raise; take linear time. Parts that lie too deep are left out, with one problem.
     """
     data = bytes_of(document)
-    left_out: list[Part] = []
+    told: set[str] = set()
     for message in messages_of(data):
         base_url = message.url("snapshot-content-location") or document.base_url
-        yield from _Mail(document, each_image, left_out, level=0).images(message, base_url)
-    if left_out:
-        yield unread(f"parts of the mail are left out: more than {MAX_DEPTH} lie inside one another")
+        bounds = _Bounds()
+        yield from _Mail(document, each_image, bounds, level=0).images(message, base_url)
+        for reason in bounds.left_out:
+            if reason not in told:
+                yield unread(f"parts of the mail are left out: {reason}")
+        told.update(bounds.left_out)
+
+
+class _Bounds:
+    """The number of parts of a mail so far, and why others are left out."""
+
+    def __init__(self) -> None:
+        self.left_out: dict[str, None] = {}
+        self._count = 0
+
+    def admit(self, level: int) -> bool:
+        """Count a part with so many parts around it; return False where it is to be left out."""
+        self._count += 1
+        if level > MAX_DEPTH:
+            self.left_out[f"more than {MAX_DEPTH} lie inside one another"] = None
+        elif self._count > MAX_PARTS:
+            self.left_out[f"there are more than {MAX_PARTS:,}"] = None
+        else:
+            return True
+        return False
+
+    @property
+    def is_full(self) -> bool:
+        """True if no further part is admitted."""
+        return self._count > MAX_PARTS
 
 
 class _Text(NamedTuple):
@@ -62,13 +92,11 @@ class _Text(NamedTuple):
 class _Mail:
     """One mail: its texts, the images among its parts, and the URLs named so far."""
 
-    def __init__(
-        self, document: Document, each_image: EachImage, left_out: list[Part], *, level: int
-    ) -> None:
-        """`level` is the number of parts around the mail; `left_out` takes the parts that lie too deep."""
+    def __init__(self, document: Document, each_image: EachImage, bounds: _Bounds, *, level: int) -> None:
+        """`level` is the number of parts around the mail; `bounds` counts all parts."""
         self._document = document
         self._each_image = each_image
-        self._left_out = left_out
+        self._bounds = bounds
         self._level = level
         self._texts: list[_Text] = []
         self._bodies = Bodies()
@@ -81,7 +109,7 @@ class _Mail:
         for part, base, level in self._texts:
             if part.media_type.startswith("message/") and part.is_plain:
                 inner = read_part(part.mail, part.start, part.end)
-                mail = _Mail(self._document, self._each_image, self._left_out, level=level + 1)
+                mail = _Mail(self._document, self._each_image, self._bounds, level=level + 1)
                 yield from mail.images(inner, base)
                 continue
             page = base if base[:4].lower() == "http" else base_url  # a style sheet may be at a `cid:` URL
@@ -97,16 +125,18 @@ class _Mail:
         """Find the texts and the images among a part and all parts inside it."""
         base = _base_of(part, base_url)
         kind = part.media_type.partition("/")[0]
-        if level > MAX_DEPTH:
-            self._left_out.append(part)
-        elif kind == "multipart":
-            inside = parts_of(part)
+        if not self._bounds.admit(level):
+            return
+        if kind == "multipart":
+            inside: Iterator[Part] = islice(parts_of(part), MAX_PARTS + 1)
             if (
                 part.media_type == "multipart/alternative"
             ):  # one text in several forms: the plain one comes last
                 inside = iter(sorted(inside, key=lambda each: each.media_type == "text/plain"))
             for each in inside:
                 self._sort(each, base, level + 1)
+                if self._bounds.is_full:
+                    return
         elif kind == "image" or (kind not in ("text", "message") and _is_image(part)):
             self._add(part, base)
         elif kind in ("text", "message", "application"):
