@@ -297,7 +297,7 @@ def jobs_of_page(
     # Where a page comes, a parser for it will be loaded too.
     from imgfetch.markup import referrer_policy
     from imgfetch.markup.page.html import metas
-    from imgfetch.model.document import Document
+    from imgfetch.model.document import Document, DocumentType
     from imgfetch.readers.decoded import text_of
     from imgfetch.readers.document_type import recognise
 
@@ -309,7 +309,9 @@ def jobs_of_page(
         base_url=url,
         link_headers=(said,) if said else (),
     )
-    against = opt_out.in_page(metas(text_of(document)), robots) if robots else None
+    recognised = recognise(document)
+    is_page = recognised.type in (DocumentType.HTML, DocumentType.XHTML)
+    against = opt_out.in_page(metas(text_of(document)), robots) if robots and is_page else None
     if against is not None:
         yield job._replace(choice=opted_out(against, url)._replace(attempts=1))
         return
@@ -321,7 +323,7 @@ def jobs_of_page(
     job = job._replace(page=without_userinfo(url))
     policy = referrer_policy.of_field(page.head.get("referrer-policy") or "")
     bare = (_as_of_page(each, policy) for each in chain((first,), found))
-    offer = Offer(bare, document, ", ".join(filter(None, recognise(document))))
+    offer = Offer(bare, document, ", ".join(filter(None, recognised)))
     wanted = _wanted(bare, offer, redact(url), job.choosing, observe, only_main=job.only_first)
     try:
         for position, source_set in enumerate(renditions_of(wanted, job.choosing)):

@@ -182,7 +182,9 @@ def _read_document(
         expected = (
             "expected a page, or lines such as “https://host/a-480.webp 480w, https://host/a-960.webp 960w”"
         )
-        raise InputError(ErrorKind.NO_IMAGE, f"no image in the text; {expected}", name)
+        is_text = recognised.type in (DocumentType.TEXT, DocumentType.HTML)
+        why = f"no image in the text; {expected}" if is_text else f"no image in it ({what})"
+        raise InputError(ErrorKind.NO_IMAGE, why, name)
     return Offer(chain((first,), found), document, what)
 
 

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from imgfetch.engine.limits.host_limiter import HostLimiter
     from imgfetch.engine.limits.time_budget import TimeBudget
     from imgfetch.engine.robots import Robots
+    from imgfetch.model.document import Recognised
     from imgfetch.model.image import Entry, Requirements
     from imgfetch.model.request import Fetch, Head, Settings
     from imgfetch.model.values import StagingId
@@ -236,8 +237,10 @@ class Downloader:
                 verified = self._check_for_placeholder(verified, body, fetch, wanted)
             if isinstance(verified, Defect):
                 failed = _failure(verified, fetch)
-                is_page = is_page and verified.kind is ErrorKind.NOT_IMAGE
-                return await self._page(body, failed, fetch) if is_page else failed
+                may_be_document = wanted.page and stored_headers.may_be_document(body.head)
+                if not may_be_document or verified.kind is not ErrorKind.NOT_IMAGE:
+                    return failed
+                return await self._document(body, failed, fetch)
             selector = selector_of(fetch, self._store, redirected=fetch.redirect_lifetime is not None)
             entry = await self.committer.commit(_pending_entry(verified, body, fetch, selector))
             return Fetched(entry, CacheStatus.FETCHED, verified.warnings, attempts=1)
@@ -259,14 +262,24 @@ class Downloader:
         )
         return verify.apply_placeholder_policy(verified, wanted, signs)
 
-    async def _page(self, body: _Body, failed: Failure, fetch: Fetch) -> Page:
-        """Return a body that is a page, with the failure that it would be as an image."""
+    async def _document(self, body: _Body, failed: Failure, fetch: Fetch) -> Page | Failure:
+        """Return a body that is a document, with the failure that it would be as an image.
 
-        def read() -> bytes:
-            with self._staging.read(body.staging_id) as (data, _):
-                return bytes(data)
+        One that no reader reads is a failure with its name.
+        """
+        from imgfetch.model.document import Document  # most bodies are images
+        from imgfetch.readers.document_type import recognise
 
-        return Page(body.head, await self._runner.run(read), failed, fetch.source_origin)
+        def read() -> tuple[bytes, Recognised]:
+            with self._staging.read(body.staging_id) as (mapped, _):
+                data = bytes(mapped)
+            content_type = body.head.fields.get("content-type") or ""
+            return data, recognise(Document(data, content_type, name=body.head.url))
+
+        data, found = await self._runner.run(read)
+        if found.type is None:
+            return failed._replace(message=f"the body is {found.why}")
+        return Page(body.head, data, failed, fetch.source_origin)
 
 
 def _pending_entry(verified: Verified, body: _Body, fetch: Fetch, selector: str) -> PendingEntry:

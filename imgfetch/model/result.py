@@ -224,7 +224,7 @@ class Served(NamedTuple):
 
 
 class Page(NamedTuple):
-    """An HTML page that an origin sent for a URL of an image or a page. It is not stored."""
+    """A page or another document that an origin sent for a URL. It is not stored."""
 
     head: Head
     data: bytes

@@ -97,6 +97,10 @@ class _Reading:
                 from imgfetch.readers.containers import warc
 
                 return warc.images(document, self.each_image)
+            case DocumentType.GZIP:
+                from imgfetch.readers.containers import gzip_data
+
+                return gzip_data.images(document, self.each_image)
             case DocumentType.EPUB:
                 from imgfetch.readers.containers import epub
 

@@ -64,6 +64,24 @@ def is_page(head: Head) -> bool:
     return media_type in ("text/html", "application/xhtml+xml")
 
 
+def may_be_document(head: Head) -> bool:
+    """Return True if the body of a response may be a document that has images: a page, a feed, an archive.
+
+    Content-Type says that it is not one where it names a type of media; SVG is an image. Where Content-Type
+    says nothing, the extension of the URL may be that of an image.
+    """
+    media_type = (head.fields.get("content-type") or "").partition(";")[0].strip().lower()
+    if media_type in _SAYING_NOTHING:
+        return _NAME_OF_IMAGE.search(head.url) is None
+    return media_type.partition("/")[0] not in ("image", "video", "audio", "font", "model")
+
+
+_SAYING_NOTHING = frozenset(("", "application/octet-stream", "binary/octet-stream", "application/unknown"))
+_NAME_OF_IMAGE = re.compile(
+    r"\.(?:avif|webp|jpe?g|jfif|jxl|a?png|gif|bmp|ico|tiff?|hei[cf]|svgz?)(?:[?#]|\Z)", re.IGNORECASE
+)
+
+
 def listed(value: str | None) -> frozenset[str]:
     """Return the members of a list of tokens, in lower case."""
     return frozenset(name.strip().lower() for name in (value or "").split(","))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from imgfetch.model.image import Defect, Format, Verified, VerifyLevel
 from imgfetch.model.result import ErrorKind
-from imgfetch.rules.http.stored_headers import is_page
+from imgfetch.rules.http.stored_headers import may_be_document
 from imgfetch.rules.image.sizes import check_size_asked
 
 if TYPE_CHECKING:
@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 
 
 def check_content_type(head: Head, wanted: Requirements) -> Defect | None:
-    """Return a Defect if the fields of a response say that the body is not the wanted page."""
-    if wanted.image or is_page(head):
+    """Return a Defect if the fields of a response say that the body is not the wanted document."""
+    if wanted.image or may_be_document(head):
         return None
     found = head.fields.get("content-type") or "a body without Content-Type"
     return Defect(ErrorKind.NOT_PAGE, f"the response is {found}, expected a page")
