@@ -59,6 +59,8 @@ def images(data: str | bytes, form: RowFormat | None = RowFormat.CSV) -> list[tu
         f"{A} {B}",
         f"{A}, {B}, {A}",
         f'["{A}", "{B}"]',
+        f"['{A}', '{B}']",
+        f"['{A}' '{B}']",
     ],
 )
 def test_each_image_of_a_cell_is_an_image_of_its_own(cell: str) -> None:
@@ -297,7 +299,7 @@ def test_an_array_of_objects_is_read_as_rows() -> None:
         (f'["{A}", nul]', "not JSON behind element 1: Expecting value"),
         (f'["{A}", {"[" * 100_000}', "not JSON behind element 1: nested too deeply"),
         (f'["{A}", "{"x" * 2_000_000}"]', "no end of an element within 1,000,000 characters"),
-        ('{"rows": [\n{"url": "x"}]}', "one JSON object; an array of objects, or an object on each line"),
+        ('{"rows": 5,\n"a": ["x"]}', "one JSON object; an array of objects, or an object on each line"),
     ],
 )
 def test_a_broken_array_keeps_what_came_before(text: str, words: str) -> None:
@@ -305,6 +307,19 @@ def test_a_broken_array_keeps_what_came_before(text: str, words: str) -> None:
     with pytest.raises(InputError, match=words.replace("[", "\\[")):
         got.extend(row.images for row in rows(io.BytesIO(text.encode()), RowFormat.JSON))
     assert got == [(A,)] * (text[0] == "[")
+
+
+@pytest.mark.parametrize("form", [RowFormat.JSON, None])
+def test_the_first_array_of_objects_in_an_object_is_the_rows(form: RowFormat | None) -> None:
+    products = [{"id": 1, "images": [{"src": A}, {"src": B}]}, {"id": 2, "images": [{"src": C}]}]
+    found = {"count": 2, "next": None, "tags": ["x", []], "none": [], "products": products, "more": [1]}
+    for text in (json.dumps(found), json.dumps(found, indent=1)):
+        assert images(text, form) == [(A, B), (C,)]
+    assert images(json.dumps({"url": A, "sizes": [{"w": 1}]}), form) == [(A,)]
+
+
+def test_a_table_in_utf_16_is_known_by_its_header() -> None:
+    assert images(f"id\tImage Src\r\n1\t{A}\r\n".encode("utf-16"), None) == [(A,)]
 
 
 def test_json_lines_under_the_name_of_json_are_lines() -> None:

@@ -72,14 +72,13 @@ def _form_by_bytes(head: bytes, form: RowFormat | None, column: str | None) -> R
         return RowFormat.PARQUET
     if head.startswith(b"ARROW1"):
         return RowFormat.ARROW
-    text = head[:_HEADER].removeprefix(b"\xef\xbb\xbf").decode("utf-8", "replace").lstrip()
-    if form in (None, RowFormat.JSON) and re.match(r"\[\s*[\[{\"\]]", text):
-        return RowFormat.JSON
-    if form is RowFormat.JSON and text[:1] == "{":
-        _check_first_line(text)
-        return RowFormat.JSONL
-    if form is None and re.match(r'\{\s*"', text):
-        return RowFormat.JSONL
+    encoding = "utf-16" if head.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
+    text = head[:_HEADER].decode(encoding, "replace").lstrip()
+    if form in (None, RowFormat.JSON):
+        if re.match(r"\[\s*[\[{\"\]]", text):
+            return RowFormat.JSON
+        if re.match(r'\{\s*"', text):
+            return RowFormat.JSONL if _is_row(text.partition("\n")[0], column) else RowFormat.JSON
     header = text.partition("\n")[0].partition("\r")[0].strip()
     if form is None and "://" not in header and len(header) < _HEADER // 2:
         delimiter = delimited.delimiter_of(header, column)
@@ -88,15 +87,14 @@ def _form_by_bytes(head: bytes, form: RowFormat | None, column: str | None) -> R
     return None
 
 
-def _check_first_line(text: str) -> None:
-    """Raise `InputError` where a JSON object goes on behind its first line."""
-    line, end, _ = text.partition("\n")
+def _is_row(line: str, column: str | None) -> bool:
+    """Return whether the first line of a file is a JSON object that is a row, and not one around an array."""
     try:
-        json.loads(line)
-    except (ValueError, RecursionError) as error:
-        if end:
-            why = "one JSON object; an array of objects, or an object on each line, was expected"
-            raise InputError(ErrorKind.BAD_INPUT, why) from error
+        found = json.loads(line)
+    except (ValueError, RecursionError):
+        return False
+    holds_rows = any(isinstance(each, list) and each and isinstance(each[0], dict) for each in found.values())
+    return not holds_rows or bool(source_columns(tuple(found), column))
 
 
 def _check_text(file: BinaryIO, head: bytes) -> None:
@@ -107,7 +105,7 @@ def _check_text(file: BinaryIO, head: bytes) -> None:
         what = name_of_data(head + file.read(_LIST_OF_PARTS))
         file.seek(0)
     form = sniff(head[:4096]) if what is None else None
-    what = what or (f"{form.upper()} image" if form else None)
+    what = what or (f"{'an' if form == 'avif' else 'a'} {form.upper()} image" if form else None)
     if what is None and b"\0" in head and not head.startswith((b"\xff\xfe", b"\xfe\xff")):
         what = name_of_image(head[:64]) or "binary data"
     if what is not None:

@@ -24,7 +24,7 @@ def images_of(cell: str) -> tuple[str, ...]:
     text = cell.strip() if cell.strip(_SEPARATORS + " \t\r\n") else ""
     if not _MAY_BE_LIST.search(text) or "<" in text:  # a URL, or markup, which is one source
         return (text,) if text else ()
-    listed = _json_list(text) if text[0] == "[" else None
+    listed = _quoted_list(text) if text[0] == "[" else None
     found = listed if listed is not None else [*_split(text)]
     return tuple(dict.fromkeys(each.replace("\\,", ",") for each in found if each))
 
@@ -109,14 +109,16 @@ def _names_image(text: str) -> bool:
     return _IMAGE.search(text.partition("?")[0].partition("#")[0]) is not None
 
 
-def _json_list(text: str) -> list[str] | None:
-    """Return the texts of a JSON list, as programs write a list into a cell; None for any other text."""
+def _quoted_list(text: str) -> list[str] | None:
+    """Return the texts of a list as programs write it into a cell, in JSON or Python; None without one."""
     import json
 
     try:
         found = json.loads(text)
     except (ValueError, RecursionError):
-        return None
+        if not _PYTHON_LIST.fullmatch(text):
+            return None
+        found = [single or double for single, double in _QUOTED.findall(text)]
     is_list = isinstance(found, list) and all(isinstance(each, str) for each in found)
     return [each.strip() for each in found] if is_list else None
 
@@ -126,5 +128,7 @@ _MAY_BE_LIST = re.compile(r"[\s,;|\[]")  # a comma, also one behind a backslash
 _DESCRIPTOR = re.compile(r"\s[0-9.]+[wx](?:[\s,]|\Z)")
 _ABSOLUTE = re.compile(r"https?://|(?<![^\s|])//\w", re.IGNORECASE)
 _BEGINNING = re.compile(r"https?://|//\w|\.{0,2}/|data:", re.IGNORECASE)
+_QUOTED = re.compile(r"""'([^']*+)'|"([^"]*+)\"""")
+_PYTHON_LIST = re.compile(r"""\[\s*+(?:(?:'[^']*+'|"[^"]*+")\s*+,?+\s*+)*+\]""")
 _SPACE = re.compile(r"\s")
 _IMAGE = re.compile(r"\.(?:avif|webp|jpe?g|jfif|jxl|a?png|gif|svg|bmp|ico|tiff?|hei[cf])\Z", re.IGNORECASE)

@@ -1,7 +1,7 @@
 """Rows in JSON: an object on each line, or an array of objects.
 
     lines ─▶ an object each ─▶ Row
-    array ─▶ an element at a time, each of bounded size ─▶ Row
+    array, also inside an object ─▶ an element at a time, each of bounded size ─▶ Row
 
 An element may be a text too: a source by itself. The standard library's decoder reads each element. ijson
 streams too, but its memory grows with the square of the nesting: 100 KB of `[` end the process.
@@ -21,7 +21,7 @@ from imgfetch.readers.rows.row import row_of, row_of_text, unusable
 from imgfetch.readers.rows.text_lines import beginning_of, text_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
     from typing import BinaryIO
 
     from imgfetch.readers.rows.row import Row
@@ -43,23 +43,55 @@ def rows_of_lines(file: BinaryIO, column: str | None) -> Iterator[Row]:
 
 
 def rows_of_array(file: BinaryIO, column: str | None) -> Iterator[Row]:
-    """Yield the row of each element of an array. Raises `InputError` where it is not JSON, or ends early."""
+    """Yield the row of each element of an array, or of the first array of objects in an object.
+
+    Raises `InputError` where it is not JSON, or ends early.
+    """
     text = _Text(file)
-    decode = json.JSONDecoder().raw_decode
-    number, opening = 0, "["
-    while True:
-        found = text.next_character()
-        if found == "]" and (number == 0 or opening == ","):
-            return
-        if found != opening:
-            what = repr(found) if found else "the end"
-            raise _not_json(number, f"{what} where {opening!r} was expected")
-        text.position += 1
-        if text.next_character() == "]" and number == 0:
-            return
+    opening = text.next_character()
+    if opening not in ("[", "{"):
+        raise _not_json(0, _expected("[", opening))
+    text.position += 1
+    if opening == "{":
+        _go_to_rows(text)
+    for number, found in _elements(text):
+        yield _row(found, f"element {number}", column)
+
+
+def _elements(text: _Text) -> Iterator[tuple[int, Any]]:
+    """Yield the elements of an array, with their numbers, from behind its bracket to behind its end."""
+    number = 0
+    while text.next_character() != "]" or number:
         number += 1
-        yield _row(text.read_element(decode, number), f"element {number}", column)
-        opening = ","
+        yield number, text.read_element(number)
+        found = text.next_character()
+        if found == "]":
+            break
+        if found != ",":
+            raise _not_json(number, _expected(",", found))
+        text.position += 1
+    text.position += 1
+
+
+def _go_to_rows(text: _Text) -> None:
+    """Read an object, from behind its brace to behind the bracket of its first array of objects."""
+    while text.next_character() == '"':
+        text.read_element(0)
+        if text.next_character() != ":":
+            break
+        text.position += 1
+        if text.next_character() == "[":
+            text.position += 1
+            if text.next_character() == "{":
+                return
+            for _ in _elements(text):
+                pass
+        else:
+            text.read_element(0)
+        if text.next_character() == ",":
+            text.position += 1
+    why = "one JSON object; an array of objects, or an object on each line, was expected"
+    raise InputError(ErrorKind.BAD_INPUT, why)
 
 
 def _row(found: Any, where: str, column: str | None) -> Row:  # noqa: ANN401 (as read)
@@ -77,6 +109,7 @@ class _Text:
         self._file = file
         encoding = "utf-16" if beginning_of(file).startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8-sig"
         self._decoder = codecs.getincrementaldecoder(encoding)("replace")
+        self._decode = json.JSONDecoder().raw_decode
         self._text = ""
         self._is_whole = False
         self.position = 0
@@ -93,12 +126,12 @@ class _Text:
             if not self._read_on(_PIECE):
                 return ""
 
-    def read_element(self, decode: Callable[[str, int], tuple[Any, int]], number: int) -> Any:  # noqa: ANN401
-        """Return the next value. Raises `InputError`."""
+    def read_element(self, number: int) -> Any:  # noqa: ANN401 (as read)
+        """Return the next value. Raises `InputError`, which says behind which element."""
         size = _PIECE
         while True:
             try:
-                found, end = decode(self._text, self.position)
+                found, end = self._decode(self._text, self.position)
             except RecursionError as error:
                 raise _not_json(number - 1, "nested too deeply") from error
             except ValueError as error:
@@ -120,6 +153,10 @@ class _Text:
         self._is_whole = not data
         self._text += self._decoder.decode(data, final=self._is_whole)
         return bool(data)
+
+
+def _expected(wanted: str, found: str) -> str:
+    return f"{repr(found) if found else 'the end'} where {wanted!r} was expected"
 
 
 def _not_json(number: int, why: str) -> InputError:
