@@ -64,7 +64,7 @@ hostile: $(VENV)/dev
 
 # What reading a page, the cache and fetching cost beside others, side by side in one run, and what is read right.
 # It writes the tables of docs/performance.md anew, with the plot, and that of docs/caching.md, and takes about an hour.
-bench: bench-reading bench-documents bench-srcset_cases bench-transports bench-cache bench-cache_suite bench-fetching
+bench: bench-reading bench-folder bench-documents bench-srcset_cases bench-transports bench-cache bench-cache_suite bench-fetching
 
 bench-%: $(VENV)/bench
 	$(BIN)/python benchmarks/$*.py

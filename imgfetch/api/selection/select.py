@@ -21,7 +21,7 @@ from imgfetch.errors import InputError
 from imgfetch.model.markup import SourceKind
 from imgfetch.model.result import ErrorKind
 from imgfetch.rules.image.kinds import LeftOut, Sieve, counted, kinds_of
-from imgfetch.rules.image.saved_copies import has_copies, without_copies
+from imgfetch.rules.image.saved_copies import has_copies, may_name_copies, without_copies
 from imgfetch.rules.image.url_patterns import wanted_part
 
 if TYPE_CHECKING:
@@ -57,8 +57,9 @@ def select(
     Raise `InputError` (`no_image`) at the end if all are left out.
     """
     left_out: Counter[str] = Counter()
-    if offer.document is not None and offer.document.name and not is_one_url(offer.document.name):
-        found = _of_the_web(found, offer.document.name, left_out)
+    document = offer.document
+    if document is not None and may_name_copies(document.data) and not is_one_url(document.name):
+        found = _of_the_web(found, document.name, left_out)
     if wanted.patterns is not None:
         found = _by_urls(found, wanted.patterns, left_out)
     if wanted.formats is not None:

@@ -27,7 +27,7 @@ from imgfetch.markup.page.script_data import image_urls, may_hold_data
 from imgfetch.markup.page.structured_data import Graph
 from imgfetch.markup.positions import Lines
 from imgfetch.markup.srcset import excerpt
-from imgfetch.model.markup import Candidate, Place, Problem, Source, SourceKind, SourceSet
+from imgfetch.model.markup import Candidate, Layout, Place, Problem, Source, SourceKind, SourceSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -190,14 +190,18 @@ _MAY_BE_PIXELS = frozenset({SourceKind.IMG, SourceKind.NOSCRIPT, SourceKind.LAZY
 
 
 def picture_names(image: SourceSet) -> set[str]:
-    """Return the names of a picture: those of the first and the last candidate of each list."""
+    """Return the names of a picture: that of the first candidate of each list.
+
+    Also that of the last, if it is in another folder.
+    """
     from imgfetch.rules.image.same_picture import picture_name  # large expressions, which only pages need
 
     names = set()
     for candidates in (image.candidates, *(source.candidates for source in image.sources)):
         if candidates:
             names.add(picture_name(candidates[0].url))
-        if len(candidates) > 1:
-            names.add(picture_name(candidates[-1].url))
+            last = candidates[-1].url
+            if last.rpartition("/")[0] != candidates[0].url.rpartition("/")[0]:
+                names.add(picture_name(last))
     names.discard("")
     return names

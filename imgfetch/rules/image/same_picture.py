@@ -19,26 +19,42 @@ def picture_name(url: str, nested: int = 0) -> str:
     """
     if url[:5].lower() == "data:":
         return ""
-    inner = _INNER.search(url, 8) if nested < MOST_NESTED else None
-    if inner:
+    if (
+        nested < MOST_NESTED
+        and ("http" in url[8:].lower() or "?" in url)
+        and (inner := _INNER.search(url, 8))
+    ):
         from urllib.parse import unquote
 
         return picture_name(unquote(inner[1] or inner[2]), nested + 1)
     path, _, query = url.partition("#")[0].partition("?")
-    segments = [each for each in _ROOT.sub("", path, 1).split("/") if each and not _RESIZE.fullmatch(each)]
+    segments = _last_segments(path)
     if not segments:
         return query
-    stem, extension = _EXTENSION.fullmatch(segments[-1]).groups()  # type: ignore[union-attr] # it matches any
-    if not extension:
-        return "/".join((*segments[-2:], query))
-    return "/".join((*segments[-2:-1], _without_size(stem.lower())))
+    *folder, name = segments
+    stem, dot, extension = name.rpartition(".")
+    if not (dot and 3 <= len(extension) <= 5 and extension.isalnum() and not extension.isdigit()):
+        return "/".join((*segments, query))
+    return "/".join((*folder, _without_size(stem.lower())))
 
 
-_ROOT = re.compile(r"(?:[A-Za-z][A-Za-z0-9+.-]*+:)?//[^/]*+")
+def _last_segments(path: str) -> list[str]:
+    """Return the last two segments of a path that ask for no size; of a URL without its host."""
+    root = path.find("//")
+    rest = path[path.find("/", root + 2) :] if root >= 0 and path.find("/", root + 2) >= 0 else path
+    if root >= 0 and rest is path:
+        return []
+    found: list[str] = []
+    while rest and len(found) < 2:
+        rest, _, segment = rest.rpartition("/")
+        if segment and not _RESIZE.fullmatch(segment):
+            found.append(segment)
+    return found[::-1]
+
+
 _INNER = re.compile(
     r"[/=](https?(?:%3A|:)(?:%2F|/){1,2}[^?&#]++)|[?&](?:url|src|image|img)=((?:%2F|/)[^&#]++)", re.IGNORECASE
 )
-_EXTENSION = re.compile(r"(.*?)(\.[A-Za-z]{3,4}[0-9]?)?", re.DOTALL)
 _RESIZE = re.compile(
     r"(?:[a-z]{1,12}[_:=-])?[0-9]{1,4}x[0-9]{1,4}|fit-in|[a-z]{1,2}_[a-z0-9.:]++(?:,[a-z]{1,3}_[a-z0-9.:_]++)*+"
     r"|(?:width|height|w|h|size|quality|fit|format)[=-][a-z0-9-]++(?:,[a-z]++=[a-z0-9-]++)*+",

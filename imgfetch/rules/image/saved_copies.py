@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from imgfetch.model.markup import Candidate, SourceSet
 
 
+def may_name_copies(page: bytes | str) -> bool:
+    """Return whether a page may name such copies: most do not."""
+    return "_files/" in page if isinstance(page, str) else b"_files/" in page
+
+
 def without_copies(image: SourceSet, stem: str) -> SourceSet:
     """Return the image without the candidates in the folder `<stem>_files` beside its page."""
     sources = tuple(
@@ -36,7 +41,7 @@ def _elsewhere(candidates: tuple[Candidate, ...], stem: str) -> tuple[Candidate,
 
 
 def _is_copy(url: str, stem: str) -> bool:
-    if "_files/" not in url:  # the usual case
+    if not may_name_copies(url):
         return False
     path = unquote(url).partition("?")[0]
     return f"/{stem}_files/" in path or path.startswith(f"{stem}_files/")
