@@ -16,10 +16,11 @@ from zipfile import ZipFile
 
 import pytest
 
-from command import Ran
+from command import LOCAL, Ran
 from imgfetch import find_images
 from imgfetch.api import sources
 from imgfetch.readers.containers import warc as warc_reader
+from origin import Origin, whole
 from pictures import encoded
 
 if TYPE_CHECKING:
@@ -331,3 +332,56 @@ def test_an_archive_larger_than_other_sources_is_mapped(
     Path("a.har").write_text(har())
     assert "larger than" in Ran(capsys, "pick", "a.har").err
     assert Ran(capsys, "get", "a.eml").images == [PNG + bytes(4_000)]
+
+
+# What a file says must not reach the caller's secrets
+
+
+@pytest.mark.usefixtures("home")
+@pytest.mark.parametrize("name", ["a.eml", "a.mhtml", "a.har", "a.warc"])
+def test_headers_of_the_caller_are_not_sent_where_a_file_of_a_stranger_leads(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with Origin() as origin:
+        origin.route("/a.png", whole(PNG))
+        page = f"<base href='{origin.url}/'><img src='{origin.url}/a.png'>".encode()
+        head = f"Snapshot-Content-Location: {origin.url}/\r\nContent-Type: text/html\r\n\r\n".encode()
+        data = {
+            "a.eml": b"From: a@b\r\n" + head + page,
+            "a.mhtml": b"From: <Saved by Blink>\r\n" + head + page,
+            "a.har": har([entry(f"{origin.url}/", "text/html", page)]).encode(),
+            "a.warc": record(f"{origin.url}/", http("text/html", page)),
+        }[name]
+        Path(name).write_bytes(data)
+        ran = Ran(capsys, "get", name, "-H", "Authorization: Bearer secret", "-H", "X-Key: secret", *LOCAL)
+        assert ran.images == [PNG], ran.err
+        (request,) = origin.requests
+        assert "secret" not in str(request.headers)
+
+
+@pytest.mark.usefixtures("home")
+def test_what_an_archive_lacks_is_requested(capsys: pytest.CaptureFixture[str]) -> None:
+    with Origin() as origin:
+        origin.route("/gone.jpg", whole(JPEG))
+        page = b"<img src=/gone.jpg><img src=/here.png>"
+        archive = [
+            record(f"{origin.url}/", http("text/html", page)),
+            record(f"{origin.url}/here.png", http("image/png", PNG)),
+        ]
+        Path("a.warc").write_bytes(warc(archive, gzip=False))
+        ran = Ran(capsys, "get", "a.warc", *LOCAL)
+        assert sorted(ran.images) == sorted([JPEG, PNG])
+        assert [request.path for request in origin.requests] == ["/gone.jpg"]
+        assert "1 fetched" in ran.err
+        assert "1 embedded" in ran.err
+
+
+@pytest.mark.usefixtures("home")
+def test_a_lock_gives_the_images_of_an_archive_again(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.har").write_text(har([*ENTRIES[2:3]]))
+    lock = ["--lock", "imgfetch.lock"]
+    assert Ran(capsys, "get", "a.har", *lock).images == [PNG]
+    assert Ran(capsys, "get", "a.har", *lock, "--locked", "--cache", "other").images == [PNG]
+    Path("a.har").write_text(har([entry(f"{H}/dir/a.png", "image/png", JPEG)]))
+    ran = Ran(capsys, "get", "a.har", *lock, "--locked", "--cache", "another")
+    assert (ran.code, "sha256" in ran.err) == (1, True), ran.err

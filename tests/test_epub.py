@@ -162,6 +162,18 @@ def test_a_damaged_file_does_not_spoil_the_others() -> None:
     ]
 
 
+@pytest.mark.parametrize("compression", [ZIP_STORED, ZIP_DEFLATED])
+def test_a_book_that_is_cut_off_gives_the_files_before_the_cut(compression: int) -> None:
+    whole = book(compression=compression)
+    found = found_in(whole[: whole.index(b"PK\x01\x02")])
+    assert names(found) == ["cover.jpg", "plate%20one.png", "remote.jpg", "other.webp"]
+    assert [body.read(10**6) for image in found for body in image.embedded] == [COVER, PLATE, OTHER]
+    assert problems(found) == ["the ZIP archive is cut off: its list of files is missing"]
+    found = found_in(whole[: whole.index(b"OEBPS/img/plate one.png")])
+    assert names(found) == ["cover.jpg", "plate%20one.png", "remote.jpg"]
+    assert [len(image.embedded) for image in found if image.candidates] == [1, 0, 0]
+
+
 def test_noise_never_raises() -> None:
     whole = book()
     for end in range(0, len(whole), 97):

@@ -91,6 +91,8 @@ class _Book:
             which = "a text of the book is" if count == 1 else f"{count:,} texts of the book are"
             yield unread(f"{which} left out: {self._left_out[0]}")
         yield from (image for image in bodies.rest() if not _names_only(image, cover))
+        if self._files.defect:
+            yield unread(self._files.defect)
 
     def _images_of(self, item: _Item, url: str) -> Iterator[SourceSet]:
         """Return the images that a text of the book names."""

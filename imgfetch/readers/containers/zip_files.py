@@ -1,6 +1,6 @@
 """The files of a ZIP archive that anyone may have made: bounded in number, size and work.
 
-    bytes ─▶ few enough entries? ─▶ zipfile: the list of files ─▶ read: the bytes of one │ Defect
+    bytes ─▶ few enough entries? ─▶ zipfile: list of files │ zip_remains ─▶ read: the bytes of one │ Defect
 
 Nothing is written to disk: a name in the archive is a key here, and not a path.
 """
@@ -17,9 +17,10 @@ from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 from imgfetch.model.image import Defect
 from imgfetch.model.result import ErrorKind
 from imgfetch.readers.containers.byte_files import ByteFile
+from imgfetch.readers.containers.zip_remains import Remains, remains_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from imgfetch.model.values import Buffer
 
@@ -38,22 +39,29 @@ _ENCRYPTED = 0x1
 class ZipFiles:
     """The files of an archive, by name. It may be read from several threads."""
 
-    def __init__(self, archive: ZipFile) -> None:
+    def __init__(self, data: Buffer, archive: ZipFile | None, files: Iterable[ZipInfo | Remains]) -> None:
+        """Without an `archive`, `files` are what remains of one that was cut off."""
+        self._data = data
         self._archive = archive
         self._lock = Lock()
         self._left = MAX_UNPACKED
-        self._files = {each.filename.lstrip("/"): each for each in archive.infolist() if not each.is_dir()}
+        self._files = {each.filename.lstrip("/"): each for each in files}
+        self.defect = "" if archive else "the ZIP archive is cut off: its list of files is missing"
 
     @classmethod
     def of(cls, data: Buffer) -> ZipFiles | str:
-        """Read the list of files; return what is wrong where that is not possible."""
+        """Read the list of files, or find what remains without it; return what is wrong with the archive."""
         count = sum(1 for _ in _ENTRY.finditer(data))
         if count > MAX_FILES:
             return f"a ZIP archive of {count:,} files, the limit is {MAX_FILES:,}"
         try:
-            return cls(ZipFile(ByteFile(data)))
+            archive = ZipFile(ByteFile(data))
         except _DAMAGE:
-            return "the ZIP archive is damaged or cut off: its list of files cannot be read"
+            remains = cls(data, None, remains_of(data, MAX_FILES))
+            return (
+                remains if remains._files else "the ZIP archive is damaged: its list of files cannot be read"
+            )
+        return cls(data, archive, (each for each in archive.infolist() if not each.is_dir()))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._files)
@@ -75,15 +83,21 @@ class ZipFiles:
                     ErrorKind.TOO_LARGE, f"the ZIP archive unpacks to more than {MAX_UNPACKED:,} bytes"
                 )
             try:
-                with self._archive.open(entry) as file:
-                    data = file.read(most + 1)
+                data = self._unpacked(entry, most)
             except _DAMAGE:
                 return Defect(ErrorKind.CORRUPT, "it is damaged in the ZIP archive")
             self._left -= len(data) + _LEAST
             return data
 
+    def _unpacked(self, entry: ZipInfo | Remains, most: int) -> bytes:
+        if isinstance(entry, Remains):
+            return entry.unpacked(self._data, most)
+        assert self._archive is not None  # noqa: S101 (an entry of its list)
+        with self._archive.open(entry) as file:
+            return file.read(most + 1)
 
-def _refused(entry: ZipInfo) -> Defect | None:
+
+def _refused(entry: ZipInfo | Remains) -> Defect | None:
     if entry.flag_bits & _ENCRYPTED:
         return Defect(ErrorKind.UNSUPPORTED_FORMAT, "it is encrypted in the ZIP archive")
     if entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):  # OCF 3.3 §4.2 permits these two
