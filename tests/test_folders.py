@@ -196,3 +196,38 @@ def test_the_library_takes_a_folder_too(origin: Origin) -> None:
         ("Failure", "news/b.html"),
         ("Image", "news/a.html"),
     ]
+
+
+def test_verbose_names_each_file_that_is_not_taken(capsys: pytest.CaptureFixture[str]) -> None:
+    write("news/a.html", "<img src=https://h.example/1.jpg>")
+    write("news/b.txt", "Nothing to see")
+    write("news/c.bin", b"\0\1")
+    said = Ran(capsys, "pick", "-v", "news").err.splitlines()
+    assert "imgfetch: news/b.txt: not taken: without images" in said
+    assert "imgfetch: news/c.bin: not taken: of other types" in said
+    assert "imgfetch: news/a.html: html, by its name .html; 1 image" in said
+
+
+def test_a_folder_is_locked_and_served_from_its_lock(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    origin.route("/a.webp", whole(encoded("webp", 64, 48)))
+    for name in ("a", "b"):
+        write(f"news/{name}.html", f"<link rel=icon href={origin.url}/i.ico><img src={origin.url}/a.webp>")
+    locked = Ran(capsys, "get", "news", "--lock", "imgfetch.lock", *LOCAL)
+    assert (locked.code, len(locked.lines)) == (0, 2)
+    asked = origin.asked()
+    again = Ran(capsys, "get", "news", "--locked", *LOCAL)
+    assert (again.code, again.lines, origin.asked()) == (0, locked.lines, asked)
+
+
+def test_an_archive_in_a_folder_tells_its_own_addresses(capsys: pytest.CaptureFixture[str]) -> None:
+    page = "<img src=/a.jpg><img src=b.jpg>"
+    write(
+        "news/saved.mhtml",
+        "MIME-Version: 1.0\r\nContent-Type: multipart/related; boundary=X; type=text/html\r\n\r\n"
+        "--X\r\nContent-Type: text/html\r\nContent-Location: https://h.example/n/page.html\r\n\r\n"
+        f"{page}\r\n--X--\r\n",
+    )
+    lines, _, code = picked(capsys, "news")
+    assert (code, lines) == (0, ["https://h.example/a.jpg", "https://h.example/n/b.jpg"])

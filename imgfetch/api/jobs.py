@@ -6,7 +6,6 @@ source ─▶ read ─▶ choose ─▶ Job, one for each image that the source 
 from __future__ import annotations
 
 import re
-from collections import Counter
 from itertools import chain, islice
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, Unpack
@@ -22,7 +21,7 @@ from imgfetch.api.selection.choosing import (
     renditions_of,
 )
 from imgfetch.api.sources import Files, Offer, label, name_of, read_source
-from imgfetch.engine.events import FolderRead
+from imgfetch.engine.events import FileLeftOut
 from imgfetch.errors import ImgfetchError, InputError, PolicyError, wanted_formats
 from imgfetch.model.markup import Candidate, Choice, SourceKind, SourceSet
 from imgfetch.model.request import NO_SOURCE_ORIGIN
@@ -266,21 +265,23 @@ def _jobs_of_files(
     """Yield the jobs of the documents in a folder. One without images is counted, not failed."""
     from imgfetch.api.selection.folders import Unread, documents_of
 
-    unread: Counter[str] = Counter()
     found = 0
-    for path in documents_of(files, unread):
+
+    def leave_out(path: Path, reason: str) -> None:
+        if observe is not None:
+            observe(FileLeftOut(label(path), reason))
+
+    for path in documents_of(files, leave_out):
         try:
             for job in _jobs_of_one(path, index, choosing, lookup, observe, only_first):
                 found += 1
                 yield job
         except ImgfetchError as error:
             if error.kind is ErrorKind.NO_IMAGE:
-                unread[Unread.NO_IMAGE] += 1
+                leave_out(path, Unread.NO_IMAGE)
             else:
                 found += 1
                 yield Job(error.failed(), label(path), index, choosing, given=path)
-    if observe is not None and unread:
-        observe(FolderRead(files.name, dict(unread)))
     if not found:
         raise InputError(ErrorKind.NO_IMAGE, "no document with an image that is wanted", files.name)
 

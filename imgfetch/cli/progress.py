@@ -26,12 +26,12 @@ class Watcher:
 
     def observe(self, event: Event) -> None:
         """Receive an event."""
-        from imgfetch.engine.events import DocumentRead, FolderRead
+        from imgfetch.engine.events import DocumentRead, FileLeftOut
 
         if isinstance(event, DocumentRead):
             self._left_out.update(event.left_out)
-        elif isinstance(event, FolderRead):
-            self._unread.update(event.unread)
+        elif isinstance(event, FileLeftOut):
+            self._unread[event.reason] += 1
 
     def left_out(self) -> Iterator[str]:
         """Yield how many images of documents are left out, how to take them, and how many files."""
@@ -76,6 +76,8 @@ class EventLog(Watcher):
                 say(f"{failed.url}: {failed.message}; trying {urls.redact(to.url)}")
             case events.WaitingForOtherProcess(url):
                 say(f"{url}: another process is fetching it; waiting for it")
+            case events.FileLeftOut(name, reason):
+                say(f"{name}: not taken: {reason}")
             case events.DocumentRead():
                 say(line_of(event))
             case events.BytesReceived():

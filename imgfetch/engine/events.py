@@ -60,12 +60,12 @@ class DocumentRead(NamedTuple):
     """The numbers of other images, by the reasons of `rules.image.kinds.LeftOut`."""
 
 
-class FolderRead(NamedTuple):
-    """A folder was read to its end; some of its files are not read."""
+class FileLeftOut(NamedTuple):
+    """A file of a folder, or a folder in it, is not read, or gives no image."""
 
     name: str
-    unread: Mapping[str, int]
-    """The numbers of files, by the reasons of `api.selection.folders.Unread`."""
+    reason: str
+    """One of `api.selection.folders.Unread`."""
 
 
 Event: TypeAlias = (
@@ -75,5 +75,5 @@ Event: TypeAlias = (
     | FellThrough
     | WaitingForOtherProcess
     | DocumentRead
-    | FolderRead
+    | FileLeftOut
 )

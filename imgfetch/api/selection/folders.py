@@ -20,8 +20,11 @@ from imgfetch.model.result import ErrorKind
 from imgfetch.readers.document_type import recognise
 
 if TYPE_CHECKING:
-    from collections import Counter
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from typing import TypeAlias
+
+    LeaveOut: TypeAlias = Callable[[Path, "Unread"], None]
+    """Receives a file that is not read, and the reason."""
 
 
 class Unread(StrEnum):
@@ -44,39 +47,39 @@ def documents_in(folder: Path) -> Files:
         raise InputError(ErrorKind.BAD_INPUT, f"cannot be read: {why}", name) from error
 
 
-def documents_of(files: Files, unread: Counter[str]) -> Iterator[Path]:
-    """Yield the documents among files, also those in folders, sorted by name; count the other files."""
+def documents_of(files: Files, leave_out: LeaveOut) -> Iterator[Path]:
+    """Yield the documents among files, also those in folders, sorted by name; tell of the other files."""
     if files.inside is not None:
-        yield from _documents([*files.paths], files.inside, unread)
+        yield from _documents([*files.paths], files.inside, leave_out)
         return
     for path in files.paths:
         if _is_document(path):
             yield path
         else:
-            unread[Unread.OTHER] += 1
+            leave_out(path, Unread.OTHER)
 
 
-def _documents(entries: list[Path], inside: Path, unread: Counter[str]) -> Iterator[Path]:
+def _documents(entries: list[Path], inside: Path, leave_out: LeaveOut) -> Iterator[Path]:
     names = {path.name for path in entries}
     for path in entries:
         if path.name.startswith("."):
-            unread[Unread.HIDDEN] += 1
+            leave_out(path, Unread.HIDDEN)
         elif path.is_symlink() and not (path.is_file() and path.resolve().is_relative_to(inside)):
-            unread[Unread.OUTSIDE] += 1
+            leave_out(path, Unread.OUTSIDE)
         elif path.is_dir():
             if is_companion(path.name, names):
-                unread[Unread.PART] += 1
+                leave_out(path, Unread.PART)
             else:
                 try:
                     inner = sorted(path.iterdir(), key=lambda each: each.name)
                 except OSError:
                     yield path  # it is reported as a document that cannot be read
                 else:
-                    yield from _documents(inner, inside, unread)
+                    yield from _documents(inner, inside, leave_out)
         elif path.is_file() and _is_document(path):
             yield path
         else:
-            unread[Unread.OTHER] += 1
+            leave_out(path, Unread.OTHER)
 
 
 def is_companion(name: str, names: set[str]) -> bool:
