@@ -274,14 +274,17 @@ def _proving(wanted: Requirements, *, sandbox: bool) -> Iterator[Prove]:
 @contextmanager
 def _decoding(*, sandbox: bool) -> Iterator[Decoder]:
     if sandbox:
-        from imgfetch.decode.sandbox import SandboxedDecoder
+        from imgfetch.decode.extra_decoder import sandboxed
 
-        with closing(SandboxedDecoder(_ROOMY)) as decoder:
+        with closing(sandboxed(_ROOMY)) as decoder:
             yield decoder
     else:
         from imgfetch.decode.pillow import PillowDecoder
 
         yield PillowDecoder()
+    from imgfetch.decode.extras import end_processes
+
+    end_processes()
 
 
 def _look(checked: Checked, prove: Prove) -> str | None:

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING
 
 from imgfetch.api.arguments import bounds_of, check_age_of
 from imgfetch.decode.decode_executor import DecodeExecutor
+from imgfetch.decode.extra_decoder import sandboxed
+from imgfetch.decode.extras import end_processes
 from imgfetch.decode.pillow import PillowDecoder
-from imgfetch.decode.sandbox import SandboxedDecoder
 from imgfetch.engine.limits.time_budget import TimeBudget
 from imgfetch.engine.verification import Verifier
 from imgfetch.errors import InputError, NetworkError, several
@@ -68,7 +69,7 @@ class CachingTransport(CachingLayer):
             raise InputError(ErrorKind.BAD_INPUT, "a transport connects by itself; give allow_hosts to it")
         level, limits = VerifyLevel(verify), limits or Limits()
         self._threads = DecodeExecutor(limits.decode_memory)
-        self._sandbox = SandboxedDecoder(limits) if sandbox else None
+        self._sandbox = sandboxed(limits) if sandbox else None
         clock = clock or SystemClock()
         store = DiskStore(cache, bounds=bounds_of(max_cache, max_age), check_age=check_age_of(check_age))
         verifier = Verifier(store.staging, self._sandbox or PillowDecoder(), self._threads, limits)
@@ -91,6 +92,7 @@ class CachingTransport(CachingLayer):
             await super().aclose()
         finally:
             await asyncio.to_thread(self._threads.close)  # it waits for disk work
+            end_processes()
             if self._sandbox is not None:
                 self._sandbox.close()
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import imgfetch
+from imgfetch.decode.extras import EXTRAS, end_processes, is_installed
 from imgfetch.errors import CacheError, InputError, printable
 from imgfetch.formats.samples import SMALLEST
 from imgfetch.model.image import Format
@@ -22,6 +23,7 @@ from imgfetch.rules.store.requirements import FLOORS, Finding, Status, of_versio
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterator, Mapping
 
+    from imgfetch.decode.extras import Extra
     from imgfetch.ports import Decoder
     from imgfetch.store.filesystem import FileSystem
 
@@ -48,6 +50,7 @@ def examine(
     for name, found in (_installed() if versions is None else versions).items():
         yield of_version(name, found, hint=_HINTS.get(name, _UPGRADE))
     yield from _codecs(decoder)
+    end_processes()
     yield _structures(structures)
     yield _jpeg_warnings(reads_warnings)
     yield from _system(sandbox)
@@ -87,6 +90,22 @@ def _codecs(decoder: Decoder | None) -> Iterator[Finding]:
         return
     for form in SMALLEST:
         yield _codec(form, _refusal(decoder, form))
+    for form, extra in EXTRAS.items():
+        yield _extra_codec(form, extra)
+
+
+def _extra_codec(form: Format, extra: Extra) -> Finding:
+    """Have the smallest image of a format decoded by the library of its extra, if that is there."""
+    if not is_installed(form):
+        hint = f"pip install 'imgfetch[{extra.name}]' brings it"
+        return Finding("codecs", form, None, Status.WITHOUT, f"{extra.module} is not installed", hint)
+    from imgfetch.decode.extra_decoder import decode_extra
+
+    try:
+        defect = decode_extra(extra.sample, form, Limits())
+    except CacheError as error:
+        return _codec(form, error.message)
+    return _codec(form, None if defect is None else defect.message)
 
 
 def _codec(form: Format, refused: str | None) -> Finding:
@@ -156,9 +175,9 @@ def _system(sandbox: Callable[[], Decoder] | None) -> Iterator[Finding]:
 
 
 def _sandbox_refusal() -> str | None:
-    from imgfetch.decode.sandbox import SandboxedDecoder
+    from imgfetch.decode.extra_decoder import sandboxed
 
-    with closing(SandboxedDecoder(Limits())) as decoder:
+    with closing(sandboxed(Limits())) as decoder:
         return _refusal(decoder, Format.PNG)
 
 

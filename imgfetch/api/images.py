@@ -250,7 +250,11 @@ def _without_candidate(
 
 def is_decodable(form: Format) -> bool:
     """Return True if this installation can decode a format."""
-    return form in DECODABLE
+    if form in DECODABLE or form is Format.SVG:
+        return form is not Format.SVG
+    from imgfetch.decode.extras import is_installed
+
+    return is_installed(form)
 
 
 def may_have_format(source_set: SourceSet, formats: frozenset[Format]) -> bool:

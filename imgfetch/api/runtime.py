@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack
 from typing import TYPE_CHECKING
 
 from imgfetch.decode.decode_executor import DecodeExecutor
+from imgfetch.decode.extras import end_processes
 from imgfetch.engine.engine import Engine
 from imgfetch.ports import Ports
 from imgfetch.system.clock import SystemClock
@@ -45,6 +46,7 @@ class Runtime:
     async def close(self) -> None:
         """Cancel all fetches, close every connection, and end every thread and process."""
         async with AsyncExitStack() as left:  # each, whatever comes of the others
+            left.callback(end_processes)
             if self._sandbox is not None:
                 left.callback(self._sandbox.close)
             left.push_async_callback(asyncio.to_thread, self._runner.close)  # it waits for disk work
@@ -53,9 +55,9 @@ class Runtime:
 
 
 def _sandbox(limits: Limits) -> SandboxedDecoder:
-    from imgfetch.decode.sandbox import SandboxedDecoder
+    from imgfetch.decode.extra_decoder import sandboxed
 
-    return SandboxedDecoder(limits)
+    return sandboxed(limits)
 
 
 def _decoder(level: VerifyLevel) -> Decoder:

@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from imgfetch.decode.extras import EXTRAS, is_installed, missing, open_extra
 from imgfetch.decode.gif_decoder import decode_gif
 from imgfetch.decode.jpeg_decoder import decode_jpeg
 from imgfetch.decode.libjpeg import WarningCounter
 from imgfetch.decode.libwebp import Libwebp
 from imgfetch.decode.pillow_plugins import decode_frames, open_with_plugin
 from imgfetch.decode.webp_decoder import decode_webp, find_unread_data
-from imgfetch.errors import printable
+from imgfetch.errors import CacheError, PolicyError, printable
 from imgfetch.formats.walker import FormatError
 from imgfetch.model.image import Defect, Format
 from imgfetch.model.result import ErrorKind
@@ -67,6 +68,10 @@ class PillowDecoder:
                         return defect or find_unread_data(view, checkpoint, thorough=thorough)
                     case Format.GIF:
                         return decode_gif(view, limits, checkpoint)
+                    case Format.JXL | Format.HEIC:
+                        from imgfetch.decode.extra_decoder import decode_extra
+
+                        return decode_extra(view, format, limits, checkpoint, warn)
                     case Format.ICO:
                         from imgfetch.decode.ico_decoder import decode_ico
 
@@ -75,6 +80,8 @@ class PillowDecoder:
                         with closing(open_with_plugin(view, format)) as image:
                             return decode_frames(image, format, limits, checkpoint)
             except DecodingStopped:
+                raise
+            except CacheError:
                 raise
             except FormatError as error:
                 return error.defect
@@ -119,7 +126,15 @@ def libraries() -> dict[str, str | None]:
 
 
 def open_image(path: Path, form: Format) -> Image.Image:
-    """Open a verified file as `form` and nothing else; the caller's settings of Pillow hold."""
+    """Open a verified file as `form` and nothing else; the caller's settings of Pillow hold.
+
+    Raise `PolicyError` for a format of an extra that is not installed.
+    """
+    if form in EXTRAS:
+        if not is_installed(form):
+            defect = missing(form)
+            raise PolicyError(defect.kind, defect.message, str(path))
+        return open_extra(path, form)
     return Image.open(path, formats=["ICO", "CUR"] if form is Format.ICO else [form.name])
 
 

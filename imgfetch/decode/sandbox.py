@@ -16,11 +16,13 @@ import select
 import signal
 import sys
 import tempfile
+from contextlib import suppress
 from math import ceil
 from queue import Empty, LifoQueue
 from subprocess import DEVNULL, PIPE, Popen
 from typing import TYPE_CHECKING
 
+from imgfetch.decode.extras import EXTRAS
 from imgfetch.errors import CacheError, printable
 from imgfetch.model.image import Defect
 from imgfetch.model.result import ErrorKind
@@ -28,17 +30,23 @@ from imgfetch.ports import ignore_warning, never_stop
 from imgfetch.system.cores import usable_cores
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeAlias
+
     from imgfetch.model.image import Format
     from imgfetch.model.request import Limits
     from imgfetch.model.values import Buffer
     from imgfetch.ports import Checkpoint, Warn
+
+    Elsewhere: TypeAlias = Callable[[Buffer, Format, Limits, Checkpoint, Warn], Defect | None]
 
 
 class SandboxedDecoder:
     """A `Decoder` in worker processes. May be called from any thread that outlives the workers.
 
     `limits` bound the images, and so the memory of a worker. `seconds` is the processor time of an image, and
-    `budget` its time in all, in seconds. `worker` is the module that a process runs.
+    `budget` its time in all, in seconds. `worker` is the module that a process runs. `elsewhere` decodes the
+    formats of extras.
     """
 
     def __init__(
@@ -48,7 +56,9 @@ class SandboxedDecoder:
         seconds: int = 60,
         budget: float = 240,
         worker: str = "imgfetch.decode.sandbox_worker",
+        elsewhere: Elsewhere | None = None,
     ) -> None:
+        self._elsewhere = elsewhere
         self._idle: LifoQueue[_Worker] = LifoQueue()  # the memory of the worker used last is warm
         self._number = 2 * usable_cores()
         for _ in range(self._number):
@@ -69,6 +79,8 @@ class SandboxedDecoder:
         If `checkpoint` raises, the worker is killed, in the middle of a frame too. Raises `CacheError` if no
         worker can be started.
         """
+        if self._elsewhere is not None and format in EXTRAS:
+            return self._elsewhere(data, format, limits, checkpoint, warn)
         worker = self._idle_worker(checkpoint)
         try:
             words = (
@@ -97,6 +109,16 @@ class SandboxedDecoder:
                 return self._idle.get(timeout=_BETWEEN_CHECKS)
             except Empty:
                 checkpoint()
+
+    def end_idle(self) -> None:
+        """End every process that decodes nothing now; it starts again when it is needed."""
+        idle: list[_Worker] = []
+        with suppress(Empty):
+            while len(idle) < self._number:
+                idle.append(self._idle.get_nowait())
+        for worker in idle:
+            worker.stop()
+            self._idle.put(worker)
 
     def close(self) -> None:
         """Wait for the running decodes, then end every process."""
@@ -228,6 +250,7 @@ def _defect_of(response: str, warn: Warn) -> Defect | None:
         ErrorKind.TRUNCATED,
         ErrorKind.TOO_MANY_PIXELS,
         ErrorKind.TOO_MANY_FRAMES,
+        ErrorKind.UNSUPPORTED_FORMAT,
     )
     return Defect(ErrorKind(reason) if known else ErrorKind.CORRUPT, printable(message)[:300])
 
@@ -236,7 +259,7 @@ def _environment() -> dict[str, str]:
     """Return the environment of a worker: the paths of modules and libraries, and no more."""
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
     path = os.pathsep.join(map(os.path.abspath, sys.path))
-    return {**kept, **_MALLOC, "PYTHONPATH": path, "PYTHONUTF8": "1"}
+    return {**kept, **_MALLOC, "OPENBLAS_NUM_THREADS": "1", "PYTHONPATH": path, "PYTHONUTF8": "1"}
 
 
 def _anonymous_file() -> int:

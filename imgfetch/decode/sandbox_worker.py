@@ -15,7 +15,7 @@ import resource
 import signal
 import sys
 from mmap import ACCESS_COPY, mmap
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from imgfetch.decode.pillow import PillowDecoder, load_plugins
 from imgfetch.model.image import Defect, Format
@@ -23,6 +23,9 @@ from imgfetch.model.request import Limits
 from imgfetch.model.result import ErrorKind
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from imgfetch.model.values import Buffer
     from imgfetch.ports import Warn
 
 MEMORY = 3
@@ -30,9 +33,23 @@ MEMORY = 3
 
 
 def main() -> None:
-    """Respond to each request line until the input ends."""
+    """Decode with Pillow."""
+    serve(PillowDecoder().decode, load_plugins)
+
+
+class Decode(Protocol):
+    """Decodes one image in this process."""
+
+    def __call__(
+        self, data: Buffer, form: Format, limits: Limits, /, *, thorough: bool, warn: Warn
+    ) -> Defect | None:
+        """Decode every frame; return what was wrong, or None."""
+
+
+def serve(decode: Decode, load: Callable[[], None], *, has_threads: bool = False) -> None:
+    """Respond to each request line until the input ends; `load` imports what `decode` needs."""
     descriptor, memory, seconds, parent = map(int, sys.argv[1:])
-    _confine(descriptor, memory, parent)
+    _confine(descriptor, memory, parent, load, has_threads=has_threads)
     os.write(1, b"ready\n")
     for line in sys.stdin:
         spent = resource.getrusage(resource.RUSAGE_SELF)
@@ -40,7 +57,7 @@ def main() -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_CPU)
         resource.setrlimit(resource.RLIMIT_CPU, (_lower(most, hard), hard))
         warnings: list[str] = []
-        defect = _decode(*line.split(), warn=warnings.append)
+        defect = _decode(decode, *line.split(), warn=warnings.append)
         response = f"{defect.kind} {defect.message}" if defect else ""
         if warnings and not defect:
             response = f"warning {warnings[0]}"
@@ -48,6 +65,7 @@ def main() -> None:
 
 
 def _decode(
+    decode: Decode,
     length: str,
     form: str,
     max_pixels: str,
@@ -62,15 +80,17 @@ def _decode(
     )
     try:
         with mmap(MEMORY, int(length), access=ACCESS_COPY) as data:
-            return PillowDecoder().decode(data, Format(form), limits, thorough=thorough == "1", warn=warn)
+            return decode(data, Format(form), limits, thorough=thorough == "1", warn=warn)
     except MemoryError:
         return Defect(ErrorKind.TOO_MANY_PIXELS, "not enough memory to decode it")
 
 
-def _confine(descriptor: int, memory: int, parent: int) -> None:
+def _confine(
+    descriptor: int, memory: int, parent: int, load: Callable[[], None], *, has_threads: bool
+) -> None:
     """Give up every right that decoding does not need."""
     _die_with(parent)
-    load_plugins()  # no file can be opened later
+    load()  # no file can be opened later
     if descriptor != MEMORY:
         os.dup2(descriptor, MEMORY)
         os.close(descriptor)
@@ -78,7 +98,7 @@ def _confine(descriptor: int, memory: int, parent: int) -> None:
         (resource.RLIMIT_AS, memory),
         (resource.RLIMIT_NOFILE, MEMORY + 2),  # one to map the file
         (resource.RLIMIT_FSIZE, 0),
-        (resource.RLIMIT_NPROC, 0),
+        *(() if has_threads else ((resource.RLIMIT_NPROC, 0),)),
         (resource.RLIMIT_CORE, 0),
     ):
         _, hard = resource.getrlimit(limit)

@@ -63,8 +63,10 @@ def sniff(head: bytes) -> Format | None:
         return Format.PNG
     if head.startswith((b"GIF87a", b"GIF89a")):
         return Format.GIF
-    if head[4:8] == b"ftyp" and _has_avif_brand(head):
-        return Format.AVIF
+    if head[4:8] == b"ftyp":
+        return _iso_format(head)
+    if head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")):
+        return Format.JXL
     if head.startswith((b"\0\0\1\0", b"\0\0\2\0")):
         return Format.ICO
     if head.startswith(b"BM") and (len(head) < 18 or head[14:18] in _BITMAP_HEADERS):
@@ -83,16 +85,21 @@ def _markup_format(head: bytes, view: memoryview) -> Format | None:
     return Format.SVG if is_svg(head) or is_svg(bytes(view[:_MARKUP_HEAD_SIZE])) else None
 
 
-def _has_avif_brand(head: bytes) -> bool:
+def _iso_format(head: bytes) -> Format | None:
+    """Return the format of an ISO base media file, by its brands (ISO 14496-12 §4.3)."""
     from imgfetch.formats.other_types import brands
 
-    return not _AVIF_BRANDS.isdisjoint(brands(head))
+    found = brands(head)
+    if not _AVIF_BRANDS.isdisjoint(found):
+        return Format.AVIF
+    return None if _HEIC_BRANDS.isdisjoint(found) else Format.HEIC
 
 
 _HEAD_SIZE = 4096
 _BITMAP_HEADERS = frozenset(size.to_bytes(4, "little") for size in (12, 40, 52, 56, 64, 108, 124))
 _MARKUP_HEAD_SIZE = 65_536
 _AVIF_BRANDS = frozenset((b"avif", b"avis"))
+_HEIC_BRANDS = frozenset((b"heic", b"heix", b"heim", b"heis"))
 
 
 def _first_error(
@@ -127,6 +134,10 @@ def _walker(form: Format) -> Callable[[memoryview, WalkState], None]:
             from imgfetch.formats.bmp import walk
         case Format.TIFF:
             from imgfetch.formats.tiff import walk
+        case Format.JXL:
+            from imgfetch.formats.jxl import walk
+        case Format.HEIC:
+            from imgfetch.formats.heic import walk
         case Format.SVG:
             from imgfetch.formats.svg import walk
     return walk

@@ -47,6 +47,8 @@ def _memory(view: memoryview, structure: Structure, pixels: int) -> float:
             return _webp(view, pixels, structure.frames) * pixels + 2 * len(view)
         case Format.GIF:
             return 2.5 * pixels  # each frame alone: the frames are not composed
+        case Format.JXL | Format.HEIC:  # in a process of its own, with a copy of the file
+            return 12 * pixels + 2 * len(view)
         case Format.BMP | Format.ICO:
             return 4.1 * pixels + 100_000
         case Format.TIFF:

@@ -59,8 +59,6 @@ _SUPPORTED = (
 _IMAGES = {
     b"II*\0": "a camera raw image (CR2)",
     b"BM": "a BMP image",
-    b"\0\0\0\x0cJXL \r\n\x87\n": "a JPEG XL image",
-    b"\xff\x0a": "a JPEG XL image",
     b"\0\0\0\x0cjP  \r\n\x87\n": "a JPEG 2000 image",
     b"\xff\x4f\xff\x51": "a JPEG 2000 image",
     b"II\xbc": "a JPEG XR image",
