@@ -14,6 +14,7 @@ PACKAGES = {
     "certifi": "certifi",
     "idna": "idna",
     "Pillow": "PIL.Image",
+    "markdown-it-py": "markdown_it",
     "publicsuffixlist": "publicsuffixlist",
     "tenacity": "tenacity",
     "rich": "rich",

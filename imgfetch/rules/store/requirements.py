@@ -52,6 +52,7 @@ FLOORS = {
     "certifi": Floor("2024.7.4", why="CVE-2024-39689"),
     "idna": Floor("3.7", why="CVE-2024-3651"),
     "Pillow": Floor("12.3", "14", why="CVE-2026-40192"),
+    "markdown-it-py": Floor("3", "5"),
     "publicsuffixlist": Floor("1"),
     "tenacity": Floor("9"),
     "rich": Floor("13"),
