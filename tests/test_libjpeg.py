@@ -13,8 +13,8 @@ import pytest
 from PIL import Image
 
 from damage import lost_between_restarts
-from imgfetch.decode import libjpeg
-from imgfetch.decode.libjpeg import WarningCounter, Warnings
+from imgfetch.decode.native import libjpeg
+from imgfetch.decode.native.libjpeg import WarningCounter, Warnings
 from imgfetch.decode.pillow import PillowDecoder
 from imgfetch.formats.samples import SMALLEST
 from imgfetch.model.image import Format
@@ -85,7 +85,7 @@ def test_a_decoder_that_has_read_nothing_has_no_warnings(counter: WarningCounter
 def test_the_search_is_repeated_once_files_can_be_opened() -> None:
     script = """if True:
         import resource
-        from imgfetch.decode.libjpeg import WarningCounter
+        from imgfetch.decode.native.libjpeg import WarningCounter
         import PIL.Image
 
         limits = resource.getrlimit(resource.RLIMIT_NOFILE)

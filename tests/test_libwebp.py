@@ -17,8 +17,9 @@ from hypothesis import strategies as st
 from PIL.WebPImagePlugin import WebPImageFile
 
 import damage
-from imgfetch.decode import libwebp, pillow
-from imgfetch.decode.libwebp import Libwebp, disagreement
+from imgfetch.decode import pillow
+from imgfetch.decode.native import libwebp
+from imgfetch.decode.native.libwebp import Libwebp, disagreement
 from imgfetch.formats.samples import SMALLEST
 from imgfetch.model.image import Defect, Format
 from imgfetch.model.request import Limits

@@ -172,7 +172,7 @@ def test_the_command_line_writes_nothing_of_libtiff(tmp_path: Path) -> None:
     damaged[damaged.index(b"\x78") + 4] ^= 255
     (tmp_path / "a.tiff").write_bytes(damaged)
     program = (
-        "import sys; from pathlib import Path; from imgfetch.decode.libtiff import silence_messages;"
+        "import sys; from pathlib import Path; from imgfetch.decode.native.libtiff import silence_messages;"
         "from imgfetch import check_image; silence_messages() if sys.argv[2:] else None\n"
         "try: check_image(Path(sys.argv[1]).read_bytes())\nexcept Exception as e: print(e)"
     )

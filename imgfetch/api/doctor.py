@@ -127,7 +127,7 @@ def _refusal(decoder: Decoder, form: Format) -> str | None:
 def _jpeg_warnings(reads: bool | None) -> Finding:
     """See whether the warnings of libjpeg can be read from Pillow's decoders."""
     if reads is None:
-        from imgfetch.decode.libjpeg import WarningCounter
+        from imgfetch.decode.native.libjpeg import WarningCounter
 
         reads = WarningCounter.of_pillow() is not None
     if reads:
@@ -148,7 +148,7 @@ def _structures(check: Callable[[], str | None] | None) -> Finding:
 
 
 def _disagreement() -> str | None:
-    from imgfetch.decode.libwebp import disagreement
+    from imgfetch.decode.native.libwebp import disagreement
 
     return disagreement()
 

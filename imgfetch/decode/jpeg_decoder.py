@@ -15,7 +15,7 @@ from struct import Struct
 from typing import IO, TYPE_CHECKING, Any, cast
 
 from imgfetch.decode.joined_file import JoinedFile
-from imgfetch.decode.libjpeg import WarningCounter
+from imgfetch.decode.native.libjpeg import WarningCounter
 from imgfetch.decode.pillow_core import CORE, feed, unread_bytes
 from imgfetch.formats import jpeg
 from imgfetch.model.image import Defect, Format, Structure

@@ -20,8 +20,8 @@ from PIL import Image
 from imgfetch.decode.extras import EXTRAS, is_installed, missing, open_extra
 from imgfetch.decode.gif_decoder import decode_gif
 from imgfetch.decode.jpeg_decoder import decode_jpeg
-from imgfetch.decode.libjpeg import WarningCounter
-from imgfetch.decode.libwebp import Libwebp
+from imgfetch.decode.native.libjpeg import WarningCounter
+from imgfetch.decode.native.libwebp import Libwebp
 from imgfetch.decode.pillow_plugins import decode_frames, open_with_plugin
 from imgfetch.decode.webp_decoder import decode_webp, find_unread_data
 from imgfetch.errors import CacheError, PolicyError, printable

@@ -13,7 +13,7 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from imgfetch.decode.joined_file import file_of
-from imgfetch.decode.libtiff import apply_silence
+from imgfetch.decode.native.libtiff import apply_silence
 from imgfetch.decode.pillow_core import CORE, feed
 from imgfetch.formats.tiff import essential_directories
 from imgfetch.model.image import Defect, Format, Structure

@@ -13,7 +13,7 @@ from contextlib import closing
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from imgfetch.decode.libwebp import Libwebp
+from imgfetch.decode.native.libwebp import Libwebp
 from imgfetch.decode.pillow_core import unread_bytes
 from imgfetch.decode.pillow_plugins import decode_frame, decode_frames, open_with_plugin
 from imgfetch.formats.footprint import NO_SECOND_TRY

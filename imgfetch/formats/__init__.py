@@ -127,7 +127,7 @@ def _walker(form: Format) -> Callable[[memoryview, WalkState], None]:
         case Format.GIF:
             from imgfetch.formats.gif import walk
         case Format.AVIF:
-            from imgfetch.formats.avif import walk
+            from imgfetch.formats.iso.avif import walk
         case Format.ICO:
             from imgfetch.formats.ico import walk
         case Format.BMP:
@@ -137,7 +137,7 @@ def _walker(form: Format) -> Callable[[memoryview, WalkState], None]:
         case Format.JXL:
             from imgfetch.formats.jxl import walk
         case Format.HEIC:
-            from imgfetch.formats.heic import walk
+            from imgfetch.formats.iso.heic import walk
         case Format.SVG:
             from imgfetch.formats.svg import walk
     return walk

@@ -7,8 +7,8 @@ import signal
 from typing import TYPE_CHECKING
 
 from imgfetch.cli.process import signals
-from imgfetch.decode.libtiff import silence_messages
 from imgfetch.decode.malloc import tune_memory
+from imgfetch.decode.native.libtiff import silence_messages
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine

@@ -23,8 +23,8 @@ from dataclasses import dataclass, field
 from struct import Struct
 from typing import TYPE_CHECKING
 
-from imgfetch.formats.av1 import sequence_header
-from imgfetch.formats.iso_boxes import BoxReader, Span, boxes_between, children, outermost_boxes, require
+from imgfetch.formats.iso.av1 import sequence_header
+from imgfetch.formats.iso.iso_boxes import BoxReader, Span, boxes_between, children, outermost_boxes, require
 from imgfetch.formats.walker import MOST_PARTS, corrupt, name, refuse_second_file, refuse_zeros, truncated
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ that of the boxes, is a matter of the decoder, which runs within bounds of memor
 
 from __future__ import annotations
 
-from imgfetch.formats import avif
-from imgfetch.formats.iso_boxes import boxes_between, children, outermost_boxes, require
+from imgfetch.formats.iso import avif
+from imgfetch.formats.iso.iso_boxes import boxes_between, children, outermost_boxes, require
 from imgfetch.formats.walker import WalkState
 
 

@@ -1,0 +1,1 @@
+"""The C libraries that Pillow brings, called directly."""

@@ -1,0 +1,1 @@
+"""Formats in boxes of the ISO base media file format: AVIF and HEIC."""
