@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from typing import Any
 
 import pytest
 
@@ -10,6 +11,7 @@ from engine_world import PIXEL, H, World
 from imgfetch.model.image import Defect
 from imgfetch.model.markup import Candidate, Choice, EmbeddedBody, SourceSet
 from imgfetch.model.result import ErrorKind, Failure, Served
+from imgfetch.model.sizes import AtLeast
 from imgfetch.model.values import Digest
 from imgfetch.rules.image import embedded
 from imgfetch.rules.image.choose import choose
@@ -122,3 +124,20 @@ async def test_offline_and_refresh_make_no_difference() -> None:
 def test_the_key_is_the_ni_uri_of_the_digest() -> None:  # the example of RFC 6920 §8.1
     digest = Digest(hashlib.sha256(b"Hello World!").hexdigest())
     assert embedded.key(digest) == "ni:///sha-256;f4OxZX_x_FO5LcGBSKHWXfwtSx-j1ncoSt3SABJtkGk"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "kind"),
+    [
+        ({"formats": ("jpeg",)}, ErrorKind.FORMAT_MISMATCH),
+        ({"at_least": AtLeast(width=100)}, ErrorKind.TOO_SMALL),
+    ],
+)
+async def test_what_is_wanted_of_a_download_is_wanted_of_it_too(
+    wanted: dict[str, Any], kind: ErrorKind
+) -> None:
+    world = World()
+    choice = choice_of("cid:a", bodies=(body("cid:a"),))._replace(**wanted)
+    outcome = await world.engine.fetch(choice)
+    assert isinstance(outcome, Failure)
+    assert (outcome.kind, world.store.objects) == (kind, {})

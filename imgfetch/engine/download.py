@@ -12,17 +12,16 @@ import functools
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 
 from imgfetch.engine.events import RequestSent, WaitingForOtherProcess
-from imgfetch.engine.group_commit import GroupCommitter
 from imgfetch.engine.lease_wait import DownloadLeases
-from imgfetch.engine.lookup import answer_to, refresh, selector_of, shared, without_blocking
+from imgfetch.engine.lookup import answer_to, refresh, selector_of, without_blocking
 from imgfetch.engine.receive import BodyReceiver, beginning_of
 from imgfetch.engine.redirect_cookies import RedirectCookies
-from imgfetch.engine.verification import Verifier
+from imgfetch.engine.storing import Stored, Storing
 from imgfetch.errors import ImgfetchError
 from imgfetch.model.image import Defect, PendingEntry, Verified
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure, Page
 from imgfetch.rules.http import credentials, digests, resume, stored_headers, urls, vary
-from imgfetch.rules.image import placeholders, verify
+from imgfetch.rules.image import verify
 from imgfetch.rules.policy import error_body, fetch_policy, response_policy, retry
 
 if TYPE_CHECKING:
@@ -89,8 +88,7 @@ class Downloader:
         self._settings = settings
         self._observe = observe
         self._receiver = BodyReceiver(ports, settings.limits, observe)
-        self.verifier = Verifier(ports.staging, ports.decoder, ports.runner, settings.limits)
-        self.committer = GroupCommitter(ports.store, ports.runner)
+        self.storing = Storing(ports, settings.limits)
         self._leases = DownloadLeases(ports.leases, ports.store, refresh=settings.refresh)
 
     async def download(
@@ -225,42 +223,41 @@ class Downloader:
     async def _verify_and_commit(
         self, body: _Body, fetch: Fetch, wanted: Requirements, budget: TimeBudget
     ) -> Fetched | Failure | Page:
-        claims = digests.claims(body.head)
         is_page = wanted.page and stored_headers.is_page(body.head)
         image = wanted._replace(svg=False) if is_page else wanted
         try:
-            with self.committer.expecting():
-                verified = await self.verifier.verify(
-                    body.staging_id, image, budget, length=body.length, claims=claims
-                )
-            if isinstance(verified, Verified):
-                verified = self._check_for_placeholder(verified, body, fetch, wanted)
-            if isinstance(verified, Defect):
-                failed = _failure(verified, fetch)
-                may_be_document = wanted.page and stored_headers.may_be_document(body.head)
-                if not may_be_document or verified.kind is not ErrorKind.NOT_IMAGE:
-                    return failed
-                return await self._document(body, failed, fetch)
-            selector = selector_of(fetch, self._store, redirected=fetch.redirect_lifetime is not None)
-            entry = await self.committer.commit(_pending_entry(verified, body, fetch, selector))
-            return Fetched(entry, CacheStatus.FETCHED, verified.warnings, attempts=1)
+            stored = await self.storing.store(
+                body.staging_id,
+                image,
+                budget,
+                key=fetch.key,
+                final_url=body.head.url,
+                entry_of=functools.partial(self._pending_entry, body=body, fetch=fetch),
+                length=body.length,
+                claims=digests.claims(body.head),
+            )
+            if isinstance(stored, Stored):
+                return Fetched(stored.entry, CacheStatus.FETCHED, stored.warnings, attempts=1)
+            failed = _failure(stored, fetch)
+            may_be_document = wanted.page and stored_headers.may_be_document(body.head)
+            if not may_be_document or stored.kind is not ErrorKind.NOT_IMAGE:
+                return failed
+            return await self._document(body, failed, fetch)
         finally:
             self._staging.discard(body.staging_id)  # does nothing if it is committed
 
-    def _check_for_placeholder(
-        self, verified: Verified, body: _Body, fetch: Fetch, wanted: Requirements
-    ) -> Verified | Defect:
-        facts = verified.facts
-        sharing = shared(facts, self._store)
-        signs = placeholders.detect(
-            facts,
-            wanted.width,
-            requested=fetch.key,
-            final_url=body.head.url,
-            sharing=sharing,
-            stand_in=wanted.stand_in,
+    def _pending_entry(self, verified: Verified, *, body: _Body, fetch: Fetch) -> PendingEntry:
+        return PendingEntry(
+            verified,
+            fetch.key,
+            stored_headers.storable(body.head, fetch.resource),
+            body.request_time,
+            body.response_time,
+            vary.selecting(body.head, credentials.unselecting(fetch.request.headers, fetch.secrets)),
+            fetch.redirect_lifetime,
+            fetch.renditions,
+            selector_of(fetch, self._store, redirected=fetch.redirect_lifetime is not None),
         )
-        return verify.apply_placeholder_policy(verified, wanted, signs)
 
     async def _document(self, body: _Body, failed: Failure, fetch: Fetch) -> Page | Failure:
         """Return a body that is a document, with the failure that it would be as an image.
@@ -280,20 +277,6 @@ class Downloader:
         if found.type is None:
             return failed._replace(message=f"the body is {found.why}")
         return Page(body.head, data, failed, fetch.source_origin)
-
-
-def _pending_entry(verified: Verified, body: _Body, fetch: Fetch, selector: str) -> PendingEntry:
-    return PendingEntry(
-        verified,
-        fetch.key,
-        stored_headers.storable(body.head, fetch.resource),
-        body.request_time,
-        body.response_time,
-        vary.selecting(body.head, credentials.unselecting(fetch.request.headers, fetch.secrets)),
-        fetch.redirect_lifetime,
-        fetch.renditions,
-        selector,
-    )
 
 
 def _failure(defect: Defect, fetch: Fetch) -> Failure:

@@ -14,19 +14,18 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.engine.download import Fetched
 from imgfetch.errors import ImgfetchError
-from imgfetch.model.image import Defect, PendingEntry, Verified
+from imgfetch.model.image import Defect, PendingEntry
 from imgfetch.model.request import Head
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure
 from imgfetch.model.values import Digest
 from imgfetch.rules.crawl import opt_out
-from imgfetch.rules.image import embedded, placeholders, verify
+from imgfetch.rules.image import embedded
 from imgfetch.rules.policy import fetch_policy, retry
 
 if TYPE_CHECKING:
-    from imgfetch.engine.group_commit import GroupCommitter
     from imgfetch.engine.limits.time_budget import TimeBudget
-    from imgfetch.engine.verification import Verifier
-    from imgfetch.model.image import Requirements
+    from imgfetch.engine.storing import Storing
+    from imgfetch.model.image import Requirements, Verified
     from imgfetch.model.markup import EmbeddedBody
     from imgfetch.model.request import Settings
     from imgfetch.model.values import StagingId
@@ -43,16 +42,13 @@ class _Staged(NamedTuple):
 class EmbeddedBodies:
     """Verifies embedded bodies, and commits them."""
 
-    def __init__(
-        self, ports: Ports, settings: Settings, verifier: Verifier, committer: GroupCommitter
-    ) -> None:
+    def __init__(self, ports: Ports, settings: Settings, storing: Storing) -> None:
         self._store = ports.store
         self._staging = ports.staging
         self._clock = ports.clock
         self._runner = ports.runner
         self._settings = settings
-        self._verifier = verifier
-        self._committer = committer
+        self._storing = storing
 
     async def keep(self, body: EmbeddedBody, wanted: Requirements, budget: TimeBudget) -> Fetched | Failure:
         """Store a body if it is one whole image, as `wanted`; find the bytes that are stored already."""
@@ -95,17 +91,17 @@ class EmbeddedBodies:
         self, staged: _Staged, body: EmbeddedBody, wanted: Requirements, budget: TimeBudget
     ) -> Fetched | Defect:
         key = embedded.key(staged.sha256)
-        head = embedded.head(body, key)
+        date = self._clock.now() if body.date is None else body.date
+
+        def entry_of(verified: Verified) -> PendingEntry:
+            return PendingEntry(verified, key, embedded.head(body, key), date, date)
+
         try:
-            with self._committer.expecting():
-                verified = await self._verifier.verify(staged.staging_id, wanted, budget, length=None)
-            if isinstance(verified, Verified):
-                signs = placeholders.detect(verified.facts, wanted.width, requested=key, final_url=key)
-                verified = verify.apply_placeholder_policy(verified, wanted, signs)
-            if isinstance(verified, Defect):
-                return verified
-            date = self._clock.now() if body.date is None else body.date
-            entry = await self._committer.commit(PendingEntry(verified, key, head, date, date))
-            return Fetched(entry, CacheStatus.EMBEDDED, verified.warnings)
+            stored = await self._storing.store(
+                staged.staging_id, wanted, budget, key=key, final_url=key, entry_of=entry_of
+            )
         finally:
             self._staging.discard(staged.staging_id)  # does nothing if it is committed
+        if isinstance(stored, Defect):
+            return stored
+        return Fetched(stored.entry, CacheStatus.EMBEDDED, stored.warnings)

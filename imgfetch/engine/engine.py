@@ -53,9 +53,7 @@ class Engine:
         limiter = HostLimiter(settings.limits, ports.clock, delay=settings.delay)
         self._robots = _robots(ports, limiter, settings, observe) if settings.robots else None
         self._downloader = Downloader(ports, limiter, self._robots, settings, observe)
-        self._embedded = EmbeddedBodies(
-            ports, settings, self._downloader.verifier, self._downloader.committer
-        )
+        self._embedded = EmbeddedBodies(ports, settings, self._downloader.storing)
 
     async def fetch(
         self,
