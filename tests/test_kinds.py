@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from itertools import chain
+
 import pytest
 
 from imgfetch import InputError, find_images
-from imgfetch.model.markup import SourceKind
-from imgfetch.rules.image.kinds import ALL, CONTENT, LeftOut, Sieve, counted, kinds_of, taking
+from imgfetch.model.markup import Candidate, SourceKind, SourceSet
+from imgfetch.rules.image.kinds import ALL, CONTENT, MOST_CARDS, LeftOut, Sieve, counted, kinds_of, taking
 from imgfetch.rules.image.main_image import main_image
 from imgfetch.rules.image.same_picture import picture_name
 
@@ -168,6 +170,13 @@ def test_the_main_image_is_the_one_that_a_page_is_about(page: str, main: str | N
 
 def test_deeply_nested_pages_take_linear_time() -> None:
     assert len(taken("<div>" * 3_000 + "<img src=/a.jpg>" * 3_000)) == 3_000
+
+
+def test_a_million_cards_are_not_held() -> None:
+    cards = (SourceSet((Candidate(f"/{number}.jpg"),), SourceKind.META) for number in range(3 * MOST_CARDS))
+    judged = Sieve(CONTENT).judge_all(chain(cards, [SourceSet((Candidate("/1.jpg"),), SourceKind.IMG)]))
+    assert next(judged)[0].candidates[0].url == f"/{MOST_CARDS}.jpg"  # the first that was not held
+    assert [image.candidates[0].url for image, why in judged if why is LeftOut.CARD] == ["/1.jpg"]
 
 
 def test_counts_are_said_in_words_with_the_way_to_take_the_images() -> None:

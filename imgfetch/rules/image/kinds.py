@@ -47,6 +47,9 @@ class Kinds(NamedTuple):
 CARDS = frozenset({SourceKind.META, SourceKind.JSON_LD, SourceKind.PRELOAD})
 """Kinds that name a picture beside the content: most often one that the content shows too."""
 
+MOST_CARDS = 1_000
+"""Cards of a document that are held to its end: a page has a few, and a hostile one a million."""
+
 _GIVEN = frozenset({SourceKind.URL, SourceKind.TEXT})
 """Kinds that callers write themselves: never left out by their kind."""
 
@@ -130,7 +133,8 @@ class Sieve:
     """Decides about the images of one document, one by one, in its order.
 
     An image that repeats one of the content can be known as such only at the end of the document: cards are
-    held until then, and come last. What is remembered of an image is a short name of it.
+    held until then, and come last. What is remembered of an image is a short name of it. Of more than
+    `MOST_CARDS` cards, the rest is compared with what came before.
     """
 
     def __init__(self, kinds: Kinds) -> None:
@@ -141,18 +145,22 @@ class Sieve:
     def judge_all(self, found: Iterable[SourceSet]) -> Iterator[tuple[SourceSet, LeftOut | None]]:
         """Yield the images of a document, each with the reason where it is left out; cards come last."""
         for image in found:
-            if image.kind in CARDS and image.kind not in self._kinds.every:
+            if image.kind not in CARDS or image.kind in self._kinds.every:
+                yield image, self._judge(image)
+            elif len(self._held) < MOST_CARDS:
                 self._held.append(image)
             else:
-                yield image, self._judge(image)
+                yield image, self._judge_card(image)
         for image in self._held:
-            names = picture_names(image)
-            repeats = not names.isdisjoint(self._names)
-            self._names |= names
-            if image.kind in self._kinds.content:
-                yield image, LeftOut.CARD if repeats else None
-            else:
-                yield image, LeftOut.KIND
+            yield image, self._judge_card(image)
+
+    def _judge_card(self, image: SourceSet) -> LeftOut | None:
+        if image.kind not in self._kinds.content:
+            return LeftOut.KIND
+        names = picture_names(image)
+        repeats = not names.isdisjoint(self._names)
+        self._names |= names
+        return LeftOut.CARD if repeats else None
 
     def _judge(self, image: SourceSet) -> LeftOut | None:
         kind = image.kind

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from imgfetch.rules.image.kinds import LeftOut
 
 MOST = 1_000
-"""Images of a page from which on no other is considered."""
+"""Images of a page, and names of cards, from which on no other is considered."""
 
 
 def main_image(judged: Iterable[tuple[SourceSet, LeftOut | None]]) -> SourceSet | None:
@@ -36,7 +36,7 @@ def main_image(judged: Iterable[tuple[SourceSet, LeftOut | None]]) -> SourceSet 
     for image, reason in judged:
         if image.kind is SourceKind.TEXT:
             return image
-        if image.kind in CARDS:
+        if image.kind in CARDS and len(named) < MOST:
             named |= picture_names(image)
         if reason is None and len(shown) < MOST and (image.candidates or image.sources):
             shown.append(image)
