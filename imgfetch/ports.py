@@ -226,6 +226,9 @@ class Decoder(Protocol):
         decoded on this system.
         """
 
+    def lack(self, form: Format) -> Defect | None:
+        """Return the defect of every image of a format that cannot be decoded here; None if it can be."""
+
 
 class Clock(Protocol):
     """The only source of time, waiting and chance."""

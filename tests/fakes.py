@@ -305,6 +305,9 @@ class FakeDecoder:
         self.warning = warning
         self.decoded: list[Format] = []
 
+    def lack(self, _: Format) -> Defect | None:
+        return None
+
     def decode(
         self,
         data: Buffer,

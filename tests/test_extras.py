@@ -16,7 +16,7 @@ from imgfetch import Client, ContentError, ImgfetchError, Limits, PolicyError, c
 from imgfetch.api import doctor
 from imgfetch.api.doctor import examine
 from imgfetch.api.images import is_decodable
-from imgfetch.decode import extra_decoder, extras, pillow
+from imgfetch.decode import extra_decoder, extras, pillow, sandbox
 from imgfetch.decode.pillow import open_image
 from imgfetch.formats import walk
 from imgfetch.model.image import Format
@@ -61,7 +61,7 @@ def nothing_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     def is_installed(form: Format) -> bool:
         return False
 
-    for module in (extras, extra_decoder, pillow, doctor):
+    for module in (extras, extra_decoder, pillow, sandbox, doctor):
         monkeypatch.setattr(module, "is_installed", is_installed)
 
 
@@ -134,7 +134,9 @@ def test_damage_is_seen_by_the_decoder() -> None:
     assert structure.defect is None
 
 
-@pytest.mark.parametrize(("data", "name"), [(jxl(), "jxl"), (HEIC, "heic")])
+@pytest.mark.parametrize(
+    ("data", "name"), [(jxl(), "jxl"), (HEIC, "heic"), (HEIC[:60] + bytes(400), "heic"), (jxl()[:9], "jxl")]
+)
 @pytest.mark.usefixtures("nothing_installed")
 def test_without_its_extra_an_image_is_named_and_so_is_the_extra(data: bytes, name: str) -> None:
     with pytest.raises(
@@ -183,10 +185,10 @@ def test_opening_without_the_extra_is_a_clear_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("sandbox", [False, True])
-async def test_keeps_them_with_and_without_a_sandbox(origin: Origin, cache: Path, sandbox: bool) -> None:
+@pytest.mark.parametrize("apart", [False, True])
+async def test_keeps_them_with_and_without_a_sandbox(origin: Origin, cache: Path, apart: bool) -> None:
     url, other = origin.route("/a", whole(jxl())), origin.route("/b", whole(HEIC))
-    async with Client(cache, allow_hosts=["127.0.0.1"], sandbox=sandbox) as client:
+    async with Client(cache, allow_hosts=["127.0.0.1"], sandbox=apart) as client:
         image = await client.get(url)
         assert (image.format, image.path.suffix) == ("jxl", ".jxl")
         assert image.verified == ("length", "structure", "decode")

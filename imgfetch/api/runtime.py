@@ -72,3 +72,6 @@ def _decoder(level: VerifyLevel) -> Decoder:
 class _Idle:
     def decode(self, *_: object, **__: object) -> Defect | None:
         raise AssertionError("nothing is decoded at this level")
+
+    def lack(self, _: object) -> Defect | None:
+        return None

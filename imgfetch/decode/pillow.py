@@ -92,6 +92,10 @@ class PillowDecoder:
             except Exception as error:  # plugins raise what their parsers do: TypeError, zlib.error, …
                 return _defect_of(error)
 
+    def lack(self, form: Format) -> Defect | None:
+        """Return the defect of every image of a format that needs an extra; None if it can be decoded."""
+        return missing(form) if form in EXTRAS and not is_installed(form) else None
+
 
 def load_plugins() -> None:
     """Load every plugin and library, and limit each to one thread: for a process that cannot do it later.

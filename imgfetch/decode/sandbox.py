@@ -22,7 +22,7 @@ from queue import Empty, LifoQueue
 from subprocess import DEVNULL, PIPE, Popen
 from typing import TYPE_CHECKING
 
-from imgfetch.decode.extras import EXTRAS
+from imgfetch.decode.extras import EXTRAS, is_installed, missing
 from imgfetch.errors import CacheError, printable
 from imgfetch.model.image import Defect
 from imgfetch.model.result import ErrorKind
@@ -109,6 +109,10 @@ class SandboxedDecoder:
                 return self._idle.get(timeout=_BETWEEN_CHECKS)
             except Empty:
                 checkpoint()
+
+    def lack(self, form: Format) -> Defect | None:
+        """Return the defect of every image of a format that needs an extra; None if it can be decoded."""
+        return missing(form) if form in EXTRAS and not is_installed(form) else None
 
     def end_idle(self) -> None:
         """End every process that decodes nothing now; it starts again when it is needed."""

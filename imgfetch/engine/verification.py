@@ -57,7 +57,7 @@ def verify_bytes(
 
     `memory` reserves the memory of a decode from the budget for a block.
     """
-    inspected = inspect(data, digest, length=None, wanted=wanted, limits=limits)
+    inspected = inspect(data, digest, length=None, wanted=wanted, limits=limits, lack=decoder.lack)
     if isinstance(inspected, Defect):
         return inspected
     decoded: Defect | tuple[str, ...] = ()
@@ -114,7 +114,15 @@ class Verifier:
     ) -> tuple[Buffer, Inspected | Defect]:
         data, digest = stack.enter_context(self._staging.read(staging_id))
         limits = self._limits
-        return data, inspect(data, digest, length=length, wanted=wanted, limits=limits, claims=claims)
+        return data, inspect(
+            data,
+            digest,
+            length=length,
+            wanted=wanted,
+            limits=limits,
+            claims=claims,
+            lack=self._decoder.lack,
+        )
 
 
 def inspect(
@@ -125,11 +133,13 @@ def inspect(
     wanted: Requirements,
     limits: Limits,
     claims: tuple[Claim, ...] = (),
+    lack: Callable[[Format], Defect | None] = lambda _: None,
 ) -> Inspected | Defect:
     """Check all of `data` that can be checked without decoding it.
 
     `length` is what the origin promised, in bytes of `data`, or None; `claims` are the digests that it sent.
-    At level NONE a body of any known format passes, whole or not: an object needs a format for its name.
+    `lack` is that of the decoder. At level NONE a body of any known format passes, whole or not: an object
+    needs a format for its name.
     """
     if length is not None and length != len(data):
         return _other_length(len(data), length)
@@ -141,6 +151,9 @@ def inspect(
     other = verify.check_format(structure.format, wanted)
     if other is not None:
         return other
+    lacking = lack(structure.format) if wanted.level.decodes else None
+    if lacking is not None:
+        return verify.excusable(lacking, VerifyLevel.STRUCTURE)
     if wanted.level is not VerifyLevel.NONE:
         defect = verify.check_size(structure, limits)
         if defect is not None:
