@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from imgfetch import Candidate, InputError, SourceSet, Viewport, choose, parse_srcset
 from imgfetch.model.markup import Layout, Original, Policy, Source, SourceKind
+from imgfetch.rules.image import choose as rule
 
 WEB = "480.webp 480w, 768.webp 768w, 1280.webp 1280w, 1920.webp 1920w"
 
@@ -169,3 +170,18 @@ def test_what_a_lazy_image_shows_meanwhile_comes_last() -> None:
     for asked in ({}, {"policy": "smallest"}, {"viewport": Viewport(800, 600), "policy": "browser"}):
         choice = choose(image, **asked)
         assert [choice.url, *(each.url for each in choice.alternatives)] == ["a.jpg", "src.gif"]
+
+
+def test_a_placeholder_comes_after_originals_and_a_choice_without_sizes_says_so() -> None:
+    image = SourceSet(
+        (Candidate("a.jpg"), Candidate("src.gif"), Candidate("b.jpg"), ORIGINAL),
+        SourceKind.LAZY,
+        placeholder="src.gif",
+    )
+    choice = choose(image)
+    assert [each.url for each in choice.alternatives] == ["b.jpg", "o.jpg", "src.gif"]
+    assert choice.why == "it is the first of 2; none states its size"
+    assert choose(image, width=300).why == "it is the original; no other is known to cover 300 device pixels"
+    assert choose(offer("a.jpg", ORIGINAL)).why == "it is the only candidate in its place"
+    undecodable = offer("a.jpg", Original("o.heic"))
+    assert rule.choose(undecodable, policy="largest").url == "a.jpg"

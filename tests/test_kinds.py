@@ -7,10 +7,10 @@ from itertools import chain
 import pytest
 
 from imgfetch import InputError, find_images
+from imgfetch.markup.same_picture import picture_name
 from imgfetch.model.markup import Candidate, SourceKind, SourceSet
 from imgfetch.rules.image.kinds import ALL, CONTENT, MOST_CARDS, LeftOut, Sieve, counted, kinds_of, taking
 from imgfetch.rules.image.main_image import main_image
-from imgfetch.rules.image.same_picture import picture_name
 
 
 def taken(page: str, kinds: str = "content") -> list[str]:

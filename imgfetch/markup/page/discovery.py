@@ -23,7 +23,6 @@ from imgfetch.markup.page.lazy import linked_original
 from imgfetch.markup.page.links import read_link_header
 from imgfetch.markup.page.noscript import Found, join
 from imgfetch.markup.page.places import PageText
-from imgfetch.markup.page.script_data import image_urls, may_hold_data
 from imgfetch.markup.page.structured_data import Graph
 from imgfetch.markup.positions import Lines
 from imgfetch.markup.srcset import excerpt
@@ -163,7 +162,7 @@ class _Part:
         self._linked: set[turbohtml.Node] = set()
         tags = {element.tag for element in self._elements}
         self.has_noscript = "noscript" in tags
-        self.scripts = [each for each in self._elements if _holds_data(each)] if "script" in tags else []
+        self.scripts = _with_data(self._elements) if "script" in tags else []
 
     def images(self) -> Iterator[Found]:
         """Yield the images of all elements, in document order."""
@@ -276,6 +275,8 @@ class _Part:
 
     def script_images(self) -> Iterator[Found]:
         """Yield the images that only the data of scripts name."""
+        from imgfetch.markup.page.script_data import image_urls
+
         for element in self.scripts:
             content = self._content(element)
             for offset, url in image_urls(element.text):
@@ -305,8 +306,11 @@ class _Part:
             yield self._found(element, image, ("srcdoc",), image.layout)
 
 
-def _holds_data(element: turbohtml.Element) -> bool:
-    return element.tag == "script" and may_hold_data(element.attr("type") or "")
+def _with_data(elements: Iterable[turbohtml.Element]) -> list[turbohtml.Element]:
+    """Return the scripts among the elements that may have data."""
+    from imgfetch.markup.page.script_data import may_hold_data
+
+    return [each for each in elements if each.tag == "script" and may_hold_data(each.attr("type") or "")]
 
 
 _IMAGES = frozenset({"img", "amp-img", "amp-anim", "input"})

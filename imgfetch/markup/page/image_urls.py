@@ -18,10 +18,10 @@ _ENDS_AS_IMAGE = re.compile(
     rf".\.{_EXTENSIONS}(?:\Z|[!@:;,_~^-][^/.]*+(?:\.{_EXTENSIONS}\Z|\Z))", re.IGNORECASE
 )
 """The last part of a path with the extension of an image, and what services for images write behind it."""
-_QUERY_OF_IMAGE = re.compile(
-    rf"(?:\A|[?&;])(?:(?:wx_fmt|fm|fmt|format|output-format|f)={_EXTENSIONS}"
-    rf"|[a-z0-9_.-]++=[^&;]*?\.{_EXTENSIONS}(?:[&;?#]|%3F|\Z))",
-    re.IGNORECASE,
+# Compiled by their first use: few pages need them.
+_QUERY_OF_IMAGE = (
+    rf"(?i)(?:\A|[?&;])(?:(?:wx_fmt|fm|fmt|format|output-format|f)={_EXTENSIONS}"
+    rf"|[a-z0-9_.-]++=[^&;]*?\.{_EXTENSIONS}(?:[&;?#]|%3F|\Z))"
 )
 _OF_A_WIKI = re.compile(r"[^:/]++(?::|%3A)(?!\Z)[^/]*\.", re.IGNORECASE)
 """`File:Harbour.jpg` is the name of a page of a wiki about that file."""
@@ -33,10 +33,9 @@ _FETCHED = frozenset({"http", "https", "data", "file", "ftp", "cid", "mid"})
 
 _PLAIN = re.compile(r"(?:https?:)?/[\w./@?=&+,~-]++")
 """What nearly all image URLs are."""
-_TEMPLATE = re.compile(
-    r"\{\{|\}\}|\$\{|<%|\[\[|\{(?!%)(?![0-9A-Fa-f]{8}-)[ ]?[A-Za-z_$@][\w.$|:( )-]{0,60}\}"
-    r"|%7B%7B|%7B(?![0-9A-Fa-f]{8}-)[A-Za-z_]\w{0,40}%7D|%%[A-Za-z_]++%%",
-    re.IGNORECASE,
+_TEMPLATE = (
+    r"(?i)\{\{|\}\}|\$\{|<%|\[\[|\{(?!%)(?![0-9A-Fa-f]{8}-)[ ]?[A-Za-z_$@][\w.$|:( )-]{0,60}\}"
+    r"|%7B%7B|%7B(?![0-9A-Fa-f]{8}-)[A-Za-z_]\w{0,40}%7D|%%[A-Za-z_]++%%"
 )
 """A part that a script or a server fills in: `{width}`, `{{ image.url }}`, `${src}`, `%7Bheight%7D`."""
 _JSON = re.compile(r"\s*+(?:\{\s*+[\"'}]|\[\s*+[\"'{\[\]])")
@@ -58,7 +57,7 @@ def is_image_url(url: str) -> bool:
     path, _, query = url.partition("#")[0].partition("?")
     if ends_as_image(path):
         return True
-    return bool(query) and _QUERY_OF_IMAGE.search(query) is not None
+    return bool(query) and re.search(_QUERY_OF_IMAGE, query) is not None
 
 
 def ends_as_image(path: str) -> bool:
@@ -90,7 +89,9 @@ def may_be_url(url: str) -> bool:
 
 def is_template(url: str) -> bool:
     """Return True if a part of a URL still has to be filled in."""
-    return ("{" in url or "%" in url or "[[" in url or "<%" in url) and (_TEMPLATE.search(url) is not None)
+    return ("{" in url or "%" in url or "[[" in url or "<%" in url) and (
+        re.search(_TEMPLATE, url) is not None
+    )
 
 
 def is_json(text: str) -> bool:

@@ -277,42 +277,90 @@ _LISTED = re.compile(r"[^\s\[\],]{5,}")
 
 @lru_cache(maxsize=1024)
 def role_of(name: str) -> Role:
-    """Return the role of an attribute that is not plain."""
+    """Return the role of an attribute that is not plain, by the words of its name."""
     if name in _RANKS:
         return Role.SRCSET if name in LAZY_SRCSET else Role.SRC
-    if _NEVER.search(name):
+    words = re.split("[-_:]", name)
+    subject = words[-2] if len(words) > 1 and words[-1] in ("src", "url") else words[-1]
+    if words[0] in _OTHER_NAMESPACES or (len(words) == 1 and name.startswith("on")) or subject in _SUBJECTS:
         return Role.NONE
-    if _BOUND.match(name):
+    if words[0] in _BOUND or not ("a" <= name[0] <= "z" or name[0] == "_"):
         return Role.OTHER
-    if _ORIGINAL.search(name):
+    if not _ORIGINALS.isdisjoint(words) or name.endswith(_ORIGINAL_ENDS):
         return Role.ORIGINAL
-    if _LOW.search(name):
+    if not _PREVIEWS.isdisjoint(words) or words[-1].removesuffix("src") in _PREVIEWS:
         return Role.OTHER
     if name.endswith(("srcset", "src-set")):
         return Role.SRCSET
-    return Role.SRC if _LAZY.search(name) else Role.OTHER
+    return Role.SRC if name.endswith("src") or not _LATER.isdisjoint(words[-2:]) else Role.OTHER
 
 
-_NEVER = re.compile(
-    r"\A(?:on|aria-|xmlns|jsaction)|(?:\A|[-_:])(?:alt|title|caption|description|desc|name|filename|label|text|credit"
-    r"|copyright|author|key|class|tooltip|html|sizes|widths|ratio|color|type|style|link|permalink|page|href-page"
-    r"|video|audio|mp4|webm|iframe|embed|pdf|share|media-url|post-url|attachment-url)(?:\Z|-src\Z|-url\Z)"
+_OTHER_NAMESPACES = frozenset(("aria", "xmlns", "jsaction"))
+_SUBJECTS = frozenset(
+    (
+        *("alt", "title", "caption", "description", "desc", "name", "filename", "label", "text", "credit"),
+        *(
+            "copyright",
+            "author",
+            "key",
+            "class",
+            "tooltip",
+            "html",
+            "sizes",
+            "widths",
+            "ratio",
+            "color",
+            "type",
+        ),
+        *("style", "link", "permalink", "page", "video", "audio", "mp4", "webm", "iframe", "embed", "pdf"),
+        *("share", "media", "post", "attachment"),
+    )
 )
-"""Names of texts about an image, of settings, and of what is another thing than an image."""
-_BOUND = re.compile(r"[^a-z_]|(?:v|ng|data-ng|x|th|wire|data-bind)[-:]")
-"""Names of expressions that a framework evaluates; their values are seldom URLs."""
-_ORIGINAL = re.compile(
-    r"(?:\A|[-_])(?:full|fullsize|fullscreen|large|larger|largest|big|bigger|zoom|zoomfile|zoom-?image|magnify|hi-?res"
-    r"|high-?res|highres|hd|xl|xlarge|max|orig-file|original-(?:image|file|url)|raw|lightbox|fancybox|pswp-src"
-    r"|photoswipe-src|retina|2x|3x|at2x|src-?2x)(?:[-_]|\Z)|zoom\Z|-?(?:2x|retina)\Z|large_image|bigimage|zoomfile"
+"""Last words of the names of texts and settings, and of what is another thing than an image."""
+_BOUND = frozenset(("v", "ng", "x", "th", "wire"))
+"""First words of expressions that a framework evaluates; their values are seldom URLs."""
+_ORIGINALS = frozenset(
+    (
+        *(
+            "full",
+            "fullsize",
+            "fullscreen",
+            "large",
+            "larger",
+            "largest",
+            "big",
+            "bigger",
+            "zoom",
+            "zoomfile",
+        ),
+        *("magnify", "hires", "highres", "hd", "xl", "xlarge", "max", "raw", "lightbox", "fancybox", "pswp"),
+        *("photoswipe", "retina", "2x", "3x", "at2x", "src2x", "bigimage", "zoomimage"),
+    )
 )
-_LOW = re.compile(
-    r"(?:\A|[-_])(?:thumb|thumbnail|small|medium|low|lowres|lowsrc|lqip|placeholder|blur|blurhash|tiny|preview|fallback|default"
-    r"|loading|loader|spinner|error|dummy|hover|rollover|alt-src)(?:[-_]|src\Z|\Z)|lowsrc"
+"""Words for a larger picture."""
+_ORIGINAL_ENDS = (
+    *(
+        "orig-file",
+        "original-image",
+        "original-file",
+        "original-url",
+        "zoom",
+        "2x",
+        "retina",
+        "hi-res",
+        "high-res",
+    ),
 )
-_LAZY = re.compile(
-    r"src\Z|(?:\A|[-_])(?:lazy|lazyload|lazysrc|original|defer|delayed|real)(?:[-_](?:src|url|img|image))?\Z"
+_PREVIEWS = frozenset(
+    (
+        *("thumb", "thumbnail", "small", "medium", "low", "lowres", "lowsrc", "lqip", "placeholder", "blur"),
+        *("blurhash", "tiny", "preview", "fallback", "default", "loading", "loader", "spinner", "error"),
+        *("dummy", "hover", "rollover", "alt"),
+    )
 )
+"""Words for a picture that stands for another, or is shown beside it."""
+_LATER = frozenset(("lazy", "lazyload", "lazysrc", "original", "defer", "delayed", "real"))
+"""Words for a picture that a script will show."""
 
 
 def _width_beside(name: str, attributes: Attributes) -> int | None:

@@ -6,7 +6,6 @@ a noscript and an image near it ─┬▶ one URL in both │ side by side, one 
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.markup.page.image_attributes import is_blank_by_name
@@ -156,17 +155,7 @@ def _tags_beside(element: turbohtml.Element) -> list[str]:
 
 
 def _have_one_name(urls: set[str], others: set[str]) -> bool:
-    """Return True if two URLs name the same picture in other sizes, by its folder and file name."""
-    return not {_name(url) for url in urls}.isdisjoint({_name(url) for url in others} - {""})
+    """Return True if two URLs name the same picture in other sizes."""
+    from imgfetch.markup.same_picture import picture_name  # large expressions, which few pages need
 
-
-def _name(url: str) -> str:
-    """Return the name of a file without its size and extension; empty where it has none."""
-    path = url.partition("?")[0].partition("#")[0]
-    stem = path[path.rfind("/") + 1 :].partition(".")[0].lower()
-    return _SIZE.sub("", stem)
-
-
-_SIZE = re.compile(
-    r"(?:[-_@](?:[0-9]{2,4}x[0-9]{2,4}|[0-9]{2,4}w?|[1-4]x|scaled|large|medium|small|thumb)){1,3}\Z"
-)
+    return not {picture_name(url) for url in urls}.isdisjoint({picture_name(url) for url in others} - {""})

@@ -6,7 +6,6 @@ all JSON-LD scripts ─▶ Graph: nodes by @id ─▶ every value of `image`, `l
 
 from __future__ import annotations
 
-import json
 import re
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -77,6 +76,8 @@ class Graph:
 
     def add(self, script: object, text: str) -> None:
         """Add the text of a script; the nodes of all are known before the images of one are asked for."""
+        import json  # not every page has JSON-LD
+
         try:
             value = json.loads(text.strip().removesuffix(";"), strict=False)
         except (ValueError, RecursionError) as error:

@@ -72,51 +72,57 @@ def choose(
 
     if policy is Policy.BROWSER and (dpr is None or source_size is None):
         raise InputError(ErrorKind.BAD_INPUT, "the policy browser needs a viewport")
-    candidates, originals = _parted(candidates, policy)
-    if len(candidates) == 1 and not originals:
+    if len(candidates) == 1:
         only = "it is the only candidate"
         return Choice(candidates[0], (), only, policy, width, source_set, formats=names)
+    shown, originals = _parted(candidates, policy)
     ratio = None if dpr is None else single(dpr)
     per_css_pixel = "{:g} device pixels per CSS pixel"
     densities = _Scale(policy, ratio, "{:.4g}x", per_css_pixel, _density(source_size or 0))
+    widths = _Scale(policy, width, "{:.0f}w", "{:.10g} device pixels", _width)
     if policy is Policy.BROWSER:
-        first = densities
-        ordered = sorted(candidates, key=densities.rank)
+        ordered = sorted(shown, key=densities.rank)
     else:
-        widths = _Scale(policy, width, "{:.0f}w", "{:.10g} device pixels", _width)
         # A set that mixes both is an author's mistake. A density does not tell the number of pixels, so the
         # candidates with a width come first.
-        ordered = sorted((c for c in candidates if c.width is not None), key=widths.rank)
-        ordered += sorted((c for c in candidates if c.width is None), key=densities.rank)
-        first = densities if ordered[0].width is None else widths
-    if source_set.kind is SourceKind.LAZY and source_set.placeholder:
-        ordered.sort(key=lambda each: each.url == source_set.placeholder)
-        first = densities if ordered[0].width is None else widths
-    if originals and _is_original_wanted(ordered, source_set, policy, None if as_shown else width):
-        choice = Choice(
-            originals[0], (*originals[1:], *ordered), "", policy, width, source_set, formats=names
-        )
-        reached = "" if width is None else f"; no other is known to cover {width:.10g} device pixels"
-        return choice._replace(why=f"it is the original{reached}")
-    fallbacks = []
+        ordered = sorted((c for c in shown if c.width is not None), key=widths.rank)
+        ordered += sorted((c for c in shown if c.width is None), key=densities.rank)
+    stand_in = source_set.placeholder if source_set.kind is SourceKind.LAZY else ""
+    undecodable = set()
     if formats is None and policy is not Policy.BROWSER:
-        fallbacks = [c for c in ordered if not may_be_decoded(c.url, is_decodable)]
-    if 0 < len(fallbacks) < len(ordered):
-        ordered = [c for c in ordered if c not in fallbacks]
-        first = densities if ordered[0].width is None else widths
-    else:
-        fallbacks = []
-    only = "it is the only candidate in its place"
-    why = first.explain(ordered[0], len(ordered)) if len(candidates) > 1 else only
-    return Choice(
-        candidate=ordered[0],
-        alternatives=(*ordered[1:], *fallbacks, *originals),
-        why=f"{why}; {len(fallbacks)} more cannot be decoded here" if fallbacks else why,
-        policy=policy,
-        width=width,
-        source_set=source_set,
-        formats=names,
+        undecodable = {c.url for c in candidates if not may_be_decoded(c.url, is_decodable)}
+    is_original_first = bool(originals) and _is_original_wanted(
+        [c for c in ordered if c.url != stand_in], source_set, policy, None if as_shown else width
     )
+    line = [*originals, *ordered] if is_original_first else [*ordered, *originals]
+    line.sort(key=lambda each: (each.url == stand_in, each.url in undecodable))
+    chosen = line[0]
+    if chosen.is_original:
+        why = _why_original(policy, width)
+    else:
+        rivals = [
+            c for c in ordered if c.url != stand_in and (c.url in undecodable) == (chosen.url in undecodable)
+        ]
+        scale = densities if chosen.width is None or policy is Policy.BROWSER else widths
+        why = _why(chosen, rivals, scale)
+    if 0 < len(undecodable) < len(candidates) and chosen.url not in undecodable:
+        why += f"; {len(undecodable)} more cannot be decoded here"
+    return Choice(chosen, tuple(line[1:]), why, policy, width, source_set, formats=names)
+
+
+def _why(chosen: Candidate, rivals: Sequence[Candidate], scale: _Scale) -> str:
+    """State in one sentence why a candidate was chosen among its rivals."""
+    if len(rivals) == 1 and chosen.width is None:
+        return "it is the only candidate in its place"
+    if len(rivals) > 1 and all(each.width is None and each.density is None for each in rivals):
+        return f"it is the first of {len(rivals)}; none states its size"
+    return scale.explain(chosen, len(rivals))
+
+
+def _why_original(policy: Policy, width: float | None) -> str:
+    if policy is Policy.LARGEST or width is None:
+        return "it is the original"
+    return f"it is the original; no other is known to cover {width:.10g} device pixels"
 
 
 def _parted(candidates: list[Candidate], policy: Policy) -> tuple[list[Candidate], list[Candidate]]:

@@ -202,7 +202,7 @@ def picture_names(image: SourceSet) -> set[str]:
 
     Also that of the last, if it is in another folder.
     """
-    from imgfetch.rules.image.same_picture import picture_name  # large expressions, which only pages need
+    from imgfetch.markup.same_picture import picture_name  # large expressions, which only pages need
 
     names = set()
     for candidates in (image.candidates, *(source.candidates for source in image.sources)):
