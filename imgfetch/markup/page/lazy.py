@@ -2,17 +2,22 @@
 
 attributes ─▶ role of each by its name │ by its value ─▶ Named(lazy, others, originals)
 
-A rule, not a list, decides: any attribute names an image if its value is an image URL or a srcset. The lists
-below only say which come first, and which values count without the extension of an image.
+A rule, not a list, decides: any attribute names an image if its value is an image URL or a srcset. Its name
+only says which comes first, and which value counts without the extension of an image.
 """
 
 from __future__ import annotations
 
 import re
-from enum import Enum
-from functools import lru_cache
 from typing import TYPE_CHECKING, NamedTuple
 
+from imgfetch.markup.page.attribute_roles import (
+    LAZY_SIZES,
+    PLAIN,
+    RANKS,
+    Role,
+    role_of,
+)
 from imgfetch.markup.page.image_attributes import NUMBER, candidates_of, first
 from imgfetch.markup.page.image_urls import ends_as_image, is_image_url, is_json, is_template, may_be_url
 from imgfetch.markup.srcset import excerpt, read_srcset
@@ -22,111 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from imgfetch.markup.page.image_attributes import Attributes
-
-# The attributes of the common lazy loading plugins, the most specific first.
-LAZY_SRCSET = (
-    "data-srcset",  # lazysizes, vanilla-lazyload, lozad, a3
-    "data-lazy-srcset",  # WP Rocket, Jetpack
-    "data-original-set",
-    "data-orig-srcset",  # Avada
-    "data-ezsrcset",  # Ezoic
-    "data-brsrcset",  # Breeze
-    "data-opt-srcset",  # Optimole
-    "data-wpfc-original-srcset",  # WP Fastest Cache
-    "data-pagespeed-lazy-srcset",  # mod_pagespeed
-    "data-flickity-lazyload-srcset",
-    "nitro-lazy-srcset",  # NitroPack
-)
-LAZY_SRC = (
-    "data-src",  # lazysizes, lozad, WeChat
-    "data-lazy-src",
-    "data-original",  # jQuery Lazy Load, Zhihu
-    "data-actualsrc",  # Zhihu
-    "data-lazy",  # Slick
-    "data-orig-src",
-    "data-cfsrc",  # Cloudflare Mirage
-    "data-ezsrc",
-    "data-breeze",
-    "data-opt-src",
-    "data-wpfc-original-src",
-    "data-pagespeed-lazy-src",
-    "data-flickity-lazyload",
-    "data-flickity-lazyload-src",
-    "nitro-lazy-src",
-    "data-lazyload",  # Slider Revolution
-    "data-lazyload-src",
-    "data-ks-lazyload",  # Taobao
-    "real_src",  # Sina
-    "data-echo",
-    "data-hi-res-src",
-    "data-image-src",
-    "data-image",  # Squarespace
-    "data-url",
-    "data-img",
-    "data-defer-src",
-    "file",  # Discuz
-)
-LAZY_SIZES = ("data-sizes", "data-lazy-sizes", "data-ezsizes", "data-brsizes", "nitro-lazy-sizes")
-
-_RANKS = {name: rank for rank, name in enumerate((*LAZY_SRCSET, *LAZY_SRC))}
-
-_PLAIN = frozenset(
-    (
-        *("src", "srcset", "sizes", "alt", "title", "class", "id", "style", "width", "height", "loading"),
-        *(
-            "decoding",
-            "fetchpriority",
-            "crossorigin",
-            "referrerpolicy",
-            "usemap",
-            "ismap",
-            "longdesc",
-            "border",
-        ),
-        *(
-            "align",
-            "hspace",
-            "vspace",
-            "name",
-            "role",
-            "tabindex",
-            "itemprop",
-            "itemscope",
-            "itemtype",
-            "itemid",
-        ),
-        *(
-            "slot",
-            "part",
-            "is",
-            "lang",
-            "dir",
-            "draggable",
-            "hidden",
-            "type",
-            "media",
-            "layout",
-            "importance",
-        ),
-        *("elementtiming", "data-nimg", "data-id", "data-widths", "data-sizes", "data-aspectratio"),
-        *("data-bgset", "data-bg", "data-background", "data-background-image", "data-bg-src"),
-        *("data-lazy-background", "data-lazy-bg", "data-flickity-bg-lazyload"),
-    )
-)
-"""Attributes with a meaning of their own that is not the URL of an image; nearly all have only these.
-
-Backgrounds are read for every element, see `elements.backgrounds`.
-"""
-
-
-class Role(Enum):
-    """What an attribute says of the image, by its name."""
-
-    SRCSET = "the candidates that a script will copy to srcset"
-    SRC = "the URL that a script will copy to src"
-    ORIGINAL = "a larger picture that opens on a click"
-    OTHER = "any picture, if the value is the URL of one"
-    NONE = "never a picture"
 
 
 class Named(NamedTuple):
@@ -147,12 +47,12 @@ NOTHING = Named()
 
 def named_images(attributes: Attributes, problems: list[Problem]) -> Named:
     """Return what the attributes beside `src` and `srcset` name; append what cannot be read to `problems`."""
-    names = [name for name in attributes if name not in _PLAIN and attributes[name]]
+    names = [name for name in attributes if name not in PLAIN and attributes[name]]
     if not names:
         return NOTHING
     found: dict[Role, list[Candidate]] = {Role.SRC: [], Role.OTHER: [], Role.ORIGINAL: []}
     used = []
-    for name in sorted(names, key=lambda name: _RANKS.get(name, len(_RANKS))) if len(names) > 1 else names:
+    for name in sorted(names, key=lambda name: RANKS.get(name, len(RANKS))) if len(names) > 1 else names:
         role = role_of(name)
         if role is Role.NONE:
             continue
@@ -200,7 +100,7 @@ def _is_trusted(name: str, value: str) -> bool:
     """Return True if the value of such an attribute is a URL, even without the extension of an image."""
     if name in _WEAK:
         return is_image_url(value) or _WIDTH.search(value) is not None
-    return name in _RANKS or "/" in value or is_image_url(value)
+    return name in RANKS or "/" in value or is_image_url(value)
 
 
 _WEAK = frozenset({"data-url", "data-img", "data-image", "file"})
@@ -251,7 +151,7 @@ def _is_addressed(value: str, attributes: Attributes) -> bool:
     if not slash:
         return False
     names = (name for name, text in attributes.items() if text.startswith(f"{folder}/") and text != value)
-    return any(name == "src" or (name not in _PLAIN and role_of(name) is Role.SRC) for name in names)
+    return any(name == "src" or (name not in PLAIN and role_of(name) is Role.SRC) for name in names)
 
 
 _ADDRESS = re.compile(r"https?:|/|\.{1,2}/|data:image/", re.IGNORECASE)
@@ -269,98 +169,6 @@ def urls_in_json(text: str) -> Iterator[str]:
 
 _LISTED = re.compile(r"[^\s\[\],]{5,}")
 """The parts of a list without quotes, as Foundation has it: `[a.jpg, small], [b.jpg, large]`."""
-
-
-# ---------------------------------------------------------------------------------------------------
-# Names
-
-
-@lru_cache(maxsize=1024)
-def role_of(name: str) -> Role:
-    """Return the role of an attribute that is not plain, by the words of its name."""
-    if name in _RANKS:
-        return Role.SRCSET if name in LAZY_SRCSET else Role.SRC
-    words = re.split("[-_:]", name)
-    subject = words[-2] if len(words) > 1 and words[-1] in ("src", "url") else words[-1]
-    if words[0] in _OTHER_NAMESPACES or (len(words) == 1 and name.startswith("on")) or subject in _SUBJECTS:
-        return Role.NONE
-    if words[0] in _BOUND or not ("a" <= name[0] <= "z" or name[0] == "_"):
-        return Role.OTHER
-    if not _ORIGINALS.isdisjoint(words) or name.endswith(_ORIGINAL_ENDS):
-        return Role.ORIGINAL
-    if not _PREVIEWS.isdisjoint(words) or words[-1].removesuffix("src") in _PREVIEWS:
-        return Role.OTHER
-    if name.endswith(("srcset", "src-set")):
-        return Role.SRCSET
-    return Role.SRC if name.endswith("src") or not _LATER.isdisjoint(words[-2:]) else Role.OTHER
-
-
-_OTHER_NAMESPACES = frozenset(("aria", "xmlns", "jsaction"))
-_SUBJECTS = frozenset(
-    (
-        *("alt", "title", "caption", "description", "desc", "name", "filename", "label", "text", "credit"),
-        *(
-            "copyright",
-            "author",
-            "key",
-            "class",
-            "tooltip",
-            "html",
-            "sizes",
-            "widths",
-            "ratio",
-            "color",
-            "type",
-        ),
-        *("style", "link", "permalink", "page", "video", "audio", "mp4", "webm", "iframe", "embed", "pdf"),
-        *("share", "media", "post", "attachment"),
-    )
-)
-"""Last words of the names of texts and settings, and of what is another thing than an image."""
-_BOUND = frozenset(("v", "ng", "x", "th", "wire"))
-"""First words of expressions that a framework evaluates; their values are seldom URLs."""
-_ORIGINALS = frozenset(
-    (
-        *(
-            "full",
-            "fullsize",
-            "fullscreen",
-            "large",
-            "larger",
-            "largest",
-            "big",
-            "bigger",
-            "zoom",
-            "zoomfile",
-        ),
-        *("magnify", "hires", "highres", "hd", "xl", "xlarge", "max", "raw", "lightbox", "fancybox", "pswp"),
-        *("photoswipe", "retina", "2x", "3x", "at2x", "src2x", "bigimage", "zoomimage"),
-    )
-)
-"""Words for a larger picture."""
-_ORIGINAL_ENDS = (
-    *(
-        "orig-file",
-        "original-image",
-        "original-file",
-        "original-url",
-        "zoom",
-        "2x",
-        "retina",
-        "hi-res",
-        "high-res",
-    ),
-)
-_PREVIEWS = frozenset(
-    (
-        *("thumb", "thumbnail", "small", "medium", "low", "lowres", "lowsrc", "lqip", "placeholder", "blur"),
-        *("blurhash", "tiny", "preview", "fallback", "default", "loading", "loader", "spinner", "error"),
-        *("dummy", "hover", "rollover", "alt"),
-    )
-)
-"""Words for a picture that stands for another, or is shown beside it."""
-_LATER = frozenset(("lazy", "lazyload", "lazysrc", "original", "defer", "delayed", "real"))
-"""Words for a picture that a script will show."""
 
 
 def _width_beside(name: str, attributes: Attributes) -> int | None:
