@@ -290,6 +290,16 @@ def test_a_file_of_someone_else_is_never_replaced(origin: Origin) -> None:
     assert Path("out/hero.jpg").read_text() == "mine"
 
 
+def test_a_record_of_names_never_leads_out_of_the_folder(origin: Origin) -> None:
+    assert got(origin, "/a/hero.jpg", "-d", "out", "--name", "{stem}") == 0
+    record = Path("out", NAMES)
+    record.write_text(record.read_text().replace('"name": "hero.jpg"', '"name": "../mine.jpg"'))
+    Path("mine.jpg").write_text("mine")
+    assert got(origin, "/a/hero.jpg", "-d", "out", "--name", "{stem}") == 0
+    assert Path("mine.jpg").read_text() == "mine"
+    assert record.stat().st_mode & 0o777 == 0o600
+
+
 def test_an_unchanged_copy_is_not_written_again(origin: Origin) -> None:
     assert got(origin, "/a/hero.jpg", "-d", "out") == 0
     (path,) = Path("out").iterdir()

@@ -135,7 +135,22 @@ def test_any_cell_can_be_read(cell: str) -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    [" ", ",", ", ", "//", "https://", "https://h/a, ", "a.jpg|", "[", "\n", "1w ", '"', "\n,", " 2x,"],
+    [
+        " ",
+        ",",
+        ", ",
+        "//",
+        "https://",
+        "https://h/a, ",
+        "a.jpg|",
+        "[",
+        "\n",
+        "1w ",
+        '"',
+        "\n,",
+        "\nx,",
+        " 2x,",
+    ],
 )
 def test_a_cell_is_read_in_linear_time(unit: str) -> None:
     def took(size: int) -> float:

@@ -20,7 +20,7 @@ from imgfetch.errors import CacheError
 from imgfetch.model.result import CacheStatus, ErrorKind
 from imgfetch.rules.http.urls import key
 from imgfetch.rules.image import name_template
-from imgfetch.rules.image.safe_names import folded, safe_name
+from imgfetch.rules.image.safe_names import REFUSED, folded, safe_name
 from imgfetch.rules.store import jsonl
 from imgfetch.system import export
 from imgfetch.system.atomic_files import make_folders, open_regular
@@ -147,7 +147,8 @@ class _Names:
                     found = jsonl.members_of(line.decode())
                     texts = (jsonl.member(found, each, str) for each in ("name", "base", "of"))
                     name, base, owner = texts
-                    self._take(name, base, int(owner, 16))
+                    if not name.startswith(".") and not REFUSED.intersection(name):  # never out of the folder
+                        self._take(name, base, int(owner, 16))
             self._known = file.tell()
 
 

@@ -52,14 +52,14 @@ def _split(text: str) -> Iterator[str]:
     if not problems and candidates and all(each.width or each.density for each in candidates):
         yield text  # a srcset that is written on several lines
         return
-    gathered = ""
-    for line in text.splitlines():
-        gathered = f"{gathered} {line.strip()}".strip()
-        if not gathered.endswith(","):  # a srcset goes on behind a comma
-            yield from _split_line(gathered)
-            gathered = ""
+    gathered: list[str] = []
+    for line in map(str.strip, text.splitlines()):
+        gathered.append(line)
+        if not line.endswith(","):  # a srcset goes on behind a comma
+            yield from _split_line(" ".join(gathered).strip())
+            gathered.clear()
     if gathered:
-        yield from _split_line(gathered)
+        yield from _split_line(" ".join(gathered).strip())
 
 
 def _split_line(line: str) -> Iterator[str]:
