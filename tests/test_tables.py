@@ -21,7 +21,7 @@ from imgfetch import InputError
 from imgfetch.model.markup import RowFormat
 from imgfetch.readers.input_rows import rows
 from imgfetch.readers.rows.cells import images_of
-from imgfetch.readers.rows.row import row_of, source_columns
+from imgfetch.readers.rows.row import SourceColumn, row_of, source_columns
 from pictures import encoded
 
 if TYPE_CHECKING:
@@ -184,12 +184,28 @@ def test_the_usual_names_of_columns_are_known(header: str, column: str) -> None:
     cells = ["x"] * 6
     (row,) = read(f"{header}\n{','.join(cells)}\n")
     assert row.images == ("x",)
-    assert source_columns(tuple(row.columns), None) == (column,)
+    assert source_columns(tuple(row.columns), SourceColumn())[0] == column
 
 
 def test_a_srcset_goes_before_another_column_of_its_row() -> None:
     table = f'url,srcset\n{A},\n{A},"{B} 1x, {C} 2x"\n'
     assert images(table) == [(A,), (f"{B} 1x, {C} 2x",)]
+
+
+def test_another_column_counts_where_the_first_has_no_text() -> None:
+    found = [
+        {"image": {"bytes": "…", "path": None}, "url": A},
+        {"image": 42, "url": B},
+        {"image": "", "url": "https://h.example/page"},
+        {"image": "cup.jpg", "url": C},
+    ]
+    text = json.dumps(found).encode()
+    got = rows(io.BytesIO(text), RowFormat.JSON, absolute=True)
+    assert [row.images for row in got] == [(A,), (B,), (), (C,)]
+    got = rows(io.BytesIO(text), RowFormat.JSON)
+    assert [row.images for row in got] == [(A,), (B,), (), ("cup.jpg",)]
+    got = rows(io.BytesIO(b"image,id\ncup.jpg,1\n"), RowFormat.CSV, absolute=True)
+    assert [row.images for row in got] == [("cup.jpg",)]
 
 
 def test_all_columns_are_kept() -> None:
@@ -376,7 +392,7 @@ def test_a_deeply_nested_row_is_one_failure() -> None:
     deep: Any = A
     for _ in range(5_000):
         deep = [deep]
-    assert str(row_of({"url": A, "x": deep}, "row 1", None).error) == "row 1: nested too deeply"
+    assert str(row_of({"url": A, "x": deep}, "row 1", SourceColumn()).error) == "row 1: nested too deeply"
 
 
 # Parquet and Arrow

@@ -93,7 +93,8 @@ def rows_of(options: argparse.Namespace) -> Iterator[Row]:
     found = False
     try:
         with _opened(name) as file:
-            for row in rows(file, options.input_format or form_of(name), column=options.column):
+            form = options.input_format or form_of(name)
+            for row in rows(file, form, column=options.column, absolute=not options.base):
                 found = True
                 yield row
     except InputError as error:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from imgfetch.errors import InputError
 from imgfetch.formats import sniff
@@ -18,7 +18,7 @@ from imgfetch.model.markup import RowFormat
 from imgfetch.model.result import ErrorKind
 from imgfetch.readers.lines import bare_line, too_long
 from imgfetch.readers.rows import delimited, json_rows
-from imgfetch.readers.rows.row import Row, row_of_text, source_columns
+from imgfetch.readers.rows.row import Row, SourceColumn, row_of_text, source_columns
 from imgfetch.readers.rows.text_lines import beginning_of, peekable, text_lines
 
 if TYPE_CHECKING:
@@ -32,10 +32,13 @@ def form_of(name: str) -> RowFormat | None:
     return _FORMS.get(suffix)
 
 
-def rows(file: BinaryIO, form: RowFormat | None = None, *, column: str | None = None) -> Iterator[Row]:
+def rows(
+    file: BinaryIO, form: RowFormat | None = None, *, column: str | None = None, absolute: bool = False
+) -> Iterator[Row]:
     """Yield each row that is not blank, in its order.
 
-    `column` is the name of the column with the source, instead of `SOURCE_COLUMNS`. Without a `form`, the
+    `column` is the name of the column with the source, instead of `SOURCE_COLUMNS`. With `absolute`, a column
+    of relative URLs is passed over where another has absolute ones. Without a `form`, the
     beginning of the file tells it: `lines`, if nothing else. Raises `InputError` if no row can be read.
     """
     file = peekable(file)
@@ -43,30 +46,32 @@ def rows(file: BinaryIO, form: RowFormat | None = None, *, column: str | None = 
     if head.startswith(b"\x1f\x8b"):
         import gzip
 
-        return rows(gzip.open(file), form, column=column)  # type: ignore[arg-type] # it is read like a file
-    form = _form_by_bytes(head, form, column) or form or RowFormat.LINES
+        unpacked = cast("BinaryIO", gzip.GzipFile(fileobj=file))  # it is read like a file
+        return rows(unpacked, form, column=column, absolute=absolute)
+    wanted = SourceColumn(column, is_absolute=absolute)
+    form = _form_by_bytes(head, form, wanted) or form or RowFormat.LINES
     if form not in (RowFormat.PARQUET, RowFormat.ARROW):
         _check_text(file, head)
     match form:
         case RowFormat.LINES:
             return _of_lines(file)
         case RowFormat.JSONL:
-            return json_rows.rows_of_lines(file, column)
+            return json_rows.rows_of_lines(file, wanted)
         case RowFormat.JSON:
-            return json_rows.rows_of_array(file, column)
+            return json_rows.rows_of_array(file, wanted)
         case RowFormat.CSV | RowFormat.TSV:
-            return delimited.rows(file, column, "," if form is RowFormat.CSV else "\t")
+            return delimited.rows(file, wanted, "," if form is RowFormat.CSV else "\t")
         case RowFormat.PARQUET:
             from imgfetch.readers.rows.arrow import rows_of_parquet
 
-            return rows_of_parquet(file, column)
+            return rows_of_parquet(file, wanted)
         case RowFormat.ARROW:
             from imgfetch.readers.rows.arrow import rows_of_arrow
 
-            return rows_of_arrow(file, column)
+            return rows_of_arrow(file, wanted)
 
 
-def _form_by_bytes(head: bytes, form: RowFormat | None, column: str | None) -> RowFormat | None:
+def _form_by_bytes(head: bytes, form: RowFormat | None, column: SourceColumn) -> RowFormat | None:
     """Return the form that the first bytes of a file tell; None where they agree with `form`."""
     if head.startswith(b"PAR1"):
         return RowFormat.PARQUET
@@ -87,7 +92,7 @@ def _form_by_bytes(head: bytes, form: RowFormat | None, column: str | None) -> R
     return None
 
 
-def _is_row(line: str, column: str | None) -> bool:
+def _is_row(line: str, column: SourceColumn) -> bool:
     """Return whether the first line of a file is a JSON object that is a row, and not one around an array."""
     try:
         found = json.loads(line)

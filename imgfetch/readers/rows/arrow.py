@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
-    from imgfetch.readers.rows.row import Row
+    from imgfetch.readers.rows.row import Row, SourceColumn
 
 
-def rows_of_parquet(file: BinaryIO, column: str | None) -> Iterator[Row]:
+def rows_of_parquet(file: BinaryIO, column: SourceColumn) -> Iterator[Row]:
     """Yield the rows of a Parquet file. Raises `InputError`."""
     try:
         from pyarrow import parquet
@@ -28,7 +28,7 @@ def rows_of_parquet(file: BinaryIO, column: str | None) -> Iterator[Row]:
         yield from _rows(table.iter_batches(batch_size=_BATCH), column)
 
 
-def rows_of_arrow(file: BinaryIO, column: str | None) -> Iterator[Row]:
+def rows_of_arrow(file: BinaryIO, column: SourceColumn) -> Iterator[Row]:
     """Yield the rows of an Arrow file or stream, such as a Feather file. Raises `InputError`."""
     try:
         from pyarrow import ipc
@@ -47,7 +47,7 @@ def rows_of_arrow(file: BinaryIO, column: str | None) -> Iterator[Row]:
         yield from _rows(batches, column)
 
 
-def _rows(batches: Iterable[Any], column: str | None) -> Iterator[Row]:
+def _rows(batches: Iterable[Any], column: SourceColumn) -> Iterator[Row]:
     number = 0
     for batch in batches:
         for start in range(0, batch.num_rows, _BATCH):  # a batch of an Arrow file may be large
@@ -56,10 +56,10 @@ def _rows(batches: Iterable[Any], column: str | None) -> Iterator[Row]:
                 yield row_of(members, f"row {number}", column)
 
 
-def _check(names: list[str], column: str | None) -> None:
+def _check(names: list[str], column: SourceColumn) -> None:
     if not source_columns(tuple(names), column):
         has = one_line("", ", ".join(names), limit=100)
-        why = f"no column {column or 'url, srcset or image'}; it has {has or 'none'}"
+        why = f"no column {column.name or 'url, srcset or image'}; it has {has or 'none'}"
         raise InputError(ErrorKind.BAD_INPUT, why, hint="name the column with --column")
 
 

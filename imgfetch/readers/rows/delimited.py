@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import BinaryIO
 
-    from imgfetch.readers.rows.row import Row
+    from imgfetch.readers.rows.row import Row, SourceColumn
 
 DELIMITERS = ",;\t|"
 
 
-def rows(file: BinaryIO, column: str | None, delimiter: str) -> Iterator[Row]:
+def rows(file: BinaryIO, column: SourceColumn, delimiter: str) -> Iterator[Row]:
     """Yield the rows of a table; `delimiter` is the one that its name tells.
 
     The delimiter is the one that gives the header a column with a source, else the one that it has most
@@ -58,7 +58,7 @@ def rows(file: BinaryIO, column: str | None, delimiter: str) -> Iterator[Row]:
             yield row_of(members, f"line {lines.number}", column)
 
 
-def delimiter_of(header: str, column: str | None, first: str = ",") -> str:
+def delimiter_of(header: str, column: SourceColumn, first: str = ",") -> str:
     """Return the delimiter of a table by its header line."""
     order = sorted(DELIMITERS, key=lambda each: each != first)
     split = {each: next(csv.reader([header], delimiter=each), []) for each in order}
@@ -82,12 +82,12 @@ def _distinct(header: Sequence[str]) -> list[str]:
     return names
 
 
-def _without_source(header: Sequence[str], column: str | None) -> InputError:
+def _without_source(header: Sequence[str], column: SourceColumn) -> InputError:
     has = one_line("", ", ".join(header), limit=100)
     if any("://" in each for each in header):
         why = "the first line has URLs, and is not a header"
         return InputError(ErrorKind.BAD_INPUT, why, hint="--input-format lines reads a URL a line")
-    wanted = column or "url, srcset or image"
+    wanted = column.name or "url, srcset or image"
     why = f"no column {wanted}; it has {has or 'none'}"
     return InputError(ErrorKind.BAD_INPUT, why, hint="name the column with --column")
 

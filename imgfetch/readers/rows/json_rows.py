@@ -24,10 +24,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-    from imgfetch.readers.rows.row import Row
+    from imgfetch.readers.rows.row import Row, SourceColumn
 
 
-def rows_of_lines(file: BinaryIO, column: str | None) -> Iterator[Row]:
+def rows_of_lines(file: BinaryIO, column: SourceColumn) -> Iterator[Row]:
     """Yield the row of each line; one that cannot be read does not stop the others."""
     for number, line in enumerate(text_lines(file), 1):
         where = f"line {number}"
@@ -42,7 +42,7 @@ def rows_of_lines(file: BinaryIO, column: str | None) -> Iterator[Row]:
                 yield _row(found, where, column)
 
 
-def rows_of_array(file: BinaryIO, column: str | None) -> Iterator[Row]:
+def rows_of_array(file: BinaryIO, column: SourceColumn) -> Iterator[Row]:
     """Yield the row of each element of an array, or of the first array of objects in an object.
 
     Raises `InputError` where it is not JSON, or ends early.
@@ -94,7 +94,7 @@ def _go_to_rows(text: _Text) -> None:
     raise InputError(ErrorKind.BAD_INPUT, why)
 
 
-def _row(found: Any, where: str, column: str | None) -> Row:  # noqa: ANN401 (as read)
+def _row(found: Any, where: str, column: SourceColumn) -> Row:  # noqa: ANN401 (as read)
     if isinstance(found, dict):
         return row_of(found, where, column)
     if isinstance(found, str) and found.strip():

@@ -39,6 +39,15 @@ OWN_COLUMNS = {
 """The names of the columns with the wanted width in pixels, the name of the copy, and the image's page."""
 
 
+class SourceColumn(NamedTuple):
+    """The column with the source."""
+
+    name: str | None = None
+    """Its name; None for the first of `SOURCE_COLUMNS`."""
+    is_absolute: bool = False
+    """Whether a column of relative URLs is passed over where another has absolute ones."""
+
+
 class Row(NamedTuple):
     """One row of an input."""
 
@@ -55,17 +64,17 @@ class Row(NamedTuple):
     """Why it has no images."""
 
 
-def row_of(members: Mapping[str, Any], where: str, column: str | None) -> Row:
+def row_of(members: Mapping[str, Any], where: str, column: SourceColumn) -> Row:
     """Return the row of a record; `where` names it in an error, `column` the column with the source."""
     header = tuple(members)
     names = source_columns(header, column)
     try:
         columns = {name: _plain(value) for name, value in members.items()}
-        images = next(filter(None, (tuple(_images(members[name])) for name in names)), ())
+        images = _first_images(members, names, column)
     except RecursionError:
         return unusable(where, "nested too deeply")
     own = {own: members[name] for own, name in _own_columns(header)}
-    wanted = " or ".join(names) or column or "url"
+    wanted = " or ".join(names[: 2 if _key(names[0]) == "srcset" else 1]) if names else column.name or "url"
     return Row(
         images,
         columns,
@@ -88,15 +97,32 @@ def unusable(where: str, why: str) -> Row:
 
 
 @lru_cache(64)
-def source_columns(names: Sequence[str], column: str | None) -> tuple[str, ...]:
+def source_columns(names: Sequence[str], column: SourceColumn) -> tuple[str, ...]:
     """Return those of the names that are columns with a source, in the order in which they are tried."""
-    if column is not None:
-        return (column,) if column in names else ()
+    if column.name is not None:
+        return (column.name,) if column.name in names else ()
     by_key: dict[str, str] = {}
     for name in names:
         by_key.setdefault(_key(name), name)
-    found = [by_key[key] for key in map(_key, SOURCE_COLUMNS) if key in by_key]
-    return tuple(found[: 2 if found and _key(found[0]) == "srcset" else 1])
+    return tuple(by_key[key] for key in map(_key, SOURCE_COLUMNS) if key in by_key)
+
+
+def _first_images(members: Mapping[str, Any], names: Sequence[str], column: SourceColumn) -> tuple[str, ...]:
+    """Return the images under the first of the columns that may have any.
+
+    A column with another thing than text, such as the bytes of an image or a number, is passed over, and so
+    is an empty srcset. An empty cell is not: the URL beside it may be that of a page.
+    """
+    relative: tuple[str, ...] = ()
+    for name in names:
+        value = members[name]
+        images = tuple(_images(value))
+        if images and (not column.is_absolute or any(map(_ABSOLUTE.match, images))):
+            return images
+        relative = relative or images
+        if not images and (value is None or isinstance(value, str)) and _key(name) != "srcset":
+            break
+    return relative
 
 
 def _key(name: str) -> str:
@@ -125,8 +151,8 @@ def _images(value: Any) -> Iterator[str]:  # noqa: ANN401 (as read)
             elif isinstance(each, dict):
                 yield from _images(each)
     elif isinstance(value, dict):
-        for name in source_columns(tuple(map(str, value)), None):
-            yield from _images(value.get(name))
+        names = source_columns(tuple(map(str, value)), SourceColumn())
+        yield from _first_images({str(name): member for name, member in value.items()}, names, SourceColumn())
 
 
 def _text(value: Any) -> str:  # noqa: ANN401 (as read)
@@ -172,3 +198,5 @@ def _error(where: str, why: str) -> InputError:
 
 _MOST_IMAGES = 10_000
 """Images of one row at most."""
+
+_ABSOLUTE = re.compile(r"(?:https?:)?//|data:", re.IGNORECASE)
