@@ -10,6 +10,7 @@ from imgfetch.errors import InputError, printable
 from imgfetch.model.image import Defect
 from imgfetch.model.request import Limits
 from imgfetch.model.result import ErrorKind
+from imgfetch.model.values import Digest
 from imgfetch.rules.http import urls
 from imgfetch.rules.store.eviction import Bounds
 
@@ -126,3 +127,12 @@ _LEAST |= dict.fromkeys(
     ),
     1,
 )
+
+
+def parse_digest(sha256: str | None) -> Digest | None:
+    """Read a SHA-256 as people write it. Raises `InputError` (`bad_input`)."""
+    if sha256 is None:
+        return None
+    if not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
+        raise InputError(ErrorKind.BAD_INPUT, "not a SHA-256 in 64 hexadecimal digits", sha256[:80])
+    return Digest(sha256.lower())

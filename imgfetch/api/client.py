@@ -116,6 +116,7 @@ class Client:
         robots: bool = False,
         referer: str = "",
         referrer_policy: ReferrerPolicy | str | None = None,
+        follow: bool = True,
         delay: float = 0.0,
         observe: Callable[[Event], None] | None = None,
         lock: Lock | None = None,
@@ -154,6 +155,7 @@ class Client:
             robots=robots_token(agent) if robots else "",
             referer=checked_page(referer),
             referrer_policy=None if referrer_policy is None else member(ReferrerPolicy, referrer_policy),
+            follow=follow,
             delay=delay_of(delay),
         )
         self._network = (several(allow_hosts, "allow_hosts"), proxy, ca_bundle, transport)

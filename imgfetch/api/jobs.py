@@ -21,12 +21,11 @@ from imgfetch.api.selection.choosing import (
     renditions_of,
 )
 from imgfetch.api.sources import Files, Offer, label, name_of, read_source
-from imgfetch.engine.events import FileLeftOut
+from imgfetch.engine.events import FileLeftOut, LinkedUnread
 from imgfetch.errors import ImgfetchError, InputError, PolicyError, wanted_formats
 from imgfetch.model.markup import Candidate, Choice, SourceKind, SourceSet
 from imgfetch.model.request import NO_SOURCE_ORIGIN
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure, Served
-from imgfetch.model.values import Digest
 from imgfetch.redaction import redacted_repr
 from imgfetch.rules.crawl import opt_out
 from imgfetch.rules.http import credentials
@@ -37,12 +36,14 @@ from imgfetch.rules.policy.retry import opted_out
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
+    from imgfetch.api.selection.following import Followed
     from imgfetch.api.selection.select import Observe
     from imgfetch.api.sources import Source
     from imgfetch.model.image import Hit, Lookup
     from imgfetch.model.markup import Problem, ReferrerPolicy
     from imgfetch.model.request import SourceOrigin
     from imgfetch.model.result import Page
+    from imgfetch.model.values import Digest
 
 
 class Job(NamedTuple):
@@ -252,6 +253,10 @@ def _jobs_of_one(
             page=without_userinfo(source_set.page) or seen_on,
             only_first=only_first,
         )
+    if observe is not None and offer.document is not None and not only_first:
+        from imgfetch.api.selection.following import tell_unread
+
+        tell_unread(offer.document, name, choosing.get("kinds", "content"), observe)
 
 
 def _jobs_of_files(
@@ -287,36 +292,39 @@ def _jobs_of_files(
 
 
 def jobs_of_page(
-    job: Job, page: Page, *, most: int, robots: str = "", observe: Observe | None = None
+    job: Job,
+    page: Page,
+    *,
+    most: int,
+    robots: str = "",
+    observe: Observe | None = None,
+    followed: Followed | None = None,
 ) -> Iterator[Job]:
-    """Yield a job for each wanted image of the page that came for `job`.
+    """Yield a job for each wanted image of the page that came for `job`, and of the documents that it loads.
 
     A page without such images is a failure: an image was expected. Of more than `most` images, the rest is
     one failed job. What the page forbids the crawler `robots` holds for its images too. `observe` receives a
     `DocumentRead` at the end of the page.
     """
     # Where a page comes, a parser for it will be loaded too.
+    from imgfetch.api.selection.following import document_of
     from imgfetch.markup import referrer_policy
     from imgfetch.markup.page.html import metas
-    from imgfetch.model.document import Document, DocumentType
+    from imgfetch.model.document import DocumentType
     from imgfetch.readers.decoded import text_of
     from imgfetch.readers.document_type import recognise
 
-    url, said = page.head.url, page.head.get("link")
-    document = Document(
-        page.data,
-        page.head.get("content-type") or "",
-        name=url,
-        base_url=url,
-        link_headers=(said,) if said else (),
-    )
+    url, document = page.head.url, document_of(page)
     recognised = recognise(document)
     is_page = recognised.type in (DocumentType.HTML, DocumentType.XHTML)
     against = opt_out.in_page(metas(text_of(document)), robots) if robots and is_page else None
     if against is not None:
         yield job._replace(choice=opted_out(against, url)._replace(attempts=1))
         return
-    found = each_image(document)
+    inside = () if followed is None else followed.documents
+    found = chain.from_iterable(map(each_image, (document, *inside)))
+    if observe is not None and followed is not None and followed.unread:
+        observe(LinkedUnread(redact(url), followed.unread))
     first = next(found, None)
     if first is None:
         yield job._replace(choice=page.failed._replace(attempts=1))
@@ -333,11 +341,11 @@ def jobs_of_page(
                 failed = PolicyError(ErrorKind.TOO_MANY_IMAGES, why, redact(url), limit="max_images").failed()
                 yield job._replace(choice=failed._replace(attempts=1), position=position)
                 return
-            inside = source_set.page
-            choice = choice_or_failure(source_set, job.choosing, redact(url), inside or url)
+            within = source_set.page
+            choice = choice_or_failure(source_set, job.choosing, redact(url), within or url)
             yield job._replace(
                 choice=choice,
-                page=without_userinfo(inside) or job.page,
+                page=without_userinfo(within) or job.page,
                 position=position,
                 problems=source_set.problems,
                 source_origin=page.source_origin,
@@ -389,12 +397,3 @@ def _source_origin(source: Source, found: Sequence[SourceSet], choosing: Choosin
     if base_url:
         return NO_SOURCE_ORIGIN if of_folder else credentials.source_origin_of(spelled(base_url))
     return credentials.origin_of_all(found) if isinstance(source, str) else NO_SOURCE_ORIGIN
-
-
-def parse_digest(sha256: str | None) -> Digest | None:
-    """Read a SHA-256 as people write it. Raises `InputError` (`bad_input`)."""
-    if sha256 is None:
-        return None
-    if not re.fullmatch(r"[0-9a-fA-F]{64}", sha256):
-        raise InputError(ErrorKind.BAD_INPUT, "not a SHA-256 in 64 hexadecimal digits", sha256[:80])
-    return Digest(sha256.lower())

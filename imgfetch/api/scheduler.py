@@ -13,7 +13,8 @@ from contextlib import aclosing
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from imgfetch.api.jobs import complete, job_like, jobs_of, jobs_of_page, parse_digest, template
+from imgfetch.api.arguments import parse_digest
+from imgfetch.api.jobs import complete, job_like, jobs_of, jobs_of_page, template
 from imgfetch.api.sources import batched
 from imgfetch.engine.lookup import answers, is_recent, look_up, serve_stored
 from imgfetch.errors import CheckDueError
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from imgfetch.api.lock import Lock
     from imgfetch.api.results import Image
     from imgfetch.api.selection.choosing import Choosing
+    from imgfetch.api.selection.following import Followed, Follower
     from imgfetch.api.selection.select import Observe
     from imgfetch.api.sources import Source
     from imgfetch.engine.engine import Engine
@@ -73,6 +75,7 @@ class Scheduler:
         self._lock = lock
         self._locked = locked
         self.observe = observe
+        self._follower: Follower | None = None
         """Receives events about documents; None without a listener."""
         self._clock = SystemClock()
         self._default_template = self._template({})
@@ -284,7 +287,14 @@ class Scheduler:
     async def _jobs_of_page(self, job: Job, page: Page) -> Iterator[Job]:
         """Return the jobs of a page; a large one is parsed in a thread, so that nothing else waits for it."""
         most = self._settings.limits.max_images
-        found = jobs_of_page(job, page, most=most, robots=self._settings.robots, observe=self.observe)
+        found = jobs_of_page(
+            job,
+            page,
+            most=most,
+            robots=self._settings.robots,
+            observe=self.observe,
+            followed=await self._followed(job, page),
+        )
         if len(page.data) < _LARGE_PAGE:
             return found
         import asyncio
@@ -292,6 +302,20 @@ class Scheduler:
         # The first job takes the parse; each of the others is made when it is drawn.
         first = await asyncio.to_thread(next, found, None)
         return found if first is None else chain((first,), found)
+
+    async def _followed(self, job: Job, page: Page) -> Followed | None:
+        """Return the documents that a page loads; None where its main image is wanted alone."""
+        if job.only_first:
+            return None
+        from imgfetch.api.selection import following  # pages are few
+
+        document = following.document_of(page)
+        wanted = following.types_wanted(job.choosing.get("kinds", "content"))
+        if not self._settings.follow or self._locked:
+            return following.Followed(unread=following.unread_of(document, wanted))
+        if self._follower is None:
+            self._follower = following.Follower(self._engine().fetch_page)
+        return await self._follower.follow(document, page.source_origin, wanted)
 
     def _bound(self, job: Job) -> list[Job]:
         """Return the job, or those that bring what is locked of it where only that is wanted."""

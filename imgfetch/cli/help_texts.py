@@ -80,6 +80,7 @@ _DEFAULTS = {
     "robots": "batch: respect, else: ignore",
     "fail-under": "1",
     "no-reuse": "default",
+    "follow": "default",
     "name": "{name}-{sha256:12}",
 }
 """Defaults that are not shown as they are stored."""
@@ -156,6 +157,8 @@ _OPTIONS = {
     "allow-downgrade": "follow redirects from https: to http: too",
     "user-agent": "value of the User-Agent header field",
     "contact": "your page or mail address, added to the User-Agent",
+    "follow": "read the style sheets, manifests and sitemaps that a page or another document loads",
+    "no-follow": "read the document alone",
     "delay": "time between two requests to one host, at least",
     "robots": "whether to respect robots.txt, X-Robots-Tag and TDM-Reservation",
     "referer": "URL of the page that contains all the images",

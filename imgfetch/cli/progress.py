@@ -11,7 +11,7 @@ from imgfetch.rules.http import urls
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from types import TracebackType
 
     from imgfetch.engine.events import DocumentRead, Event
@@ -23,15 +23,18 @@ class Watcher:
     def __init__(self) -> None:
         self._left_out: Counter[str] = Counter()
         self._unread: Counter[str] = Counter()
+        self._unread_links: Counter[str] = Counter()
 
     def observe(self, event: Event) -> None:
         """Receive an event."""
-        from imgfetch.engine.events import DocumentRead, FileLeftOut
+        from imgfetch.engine.events import DocumentRead, FileLeftOut, LinkedUnread
 
         if isinstance(event, DocumentRead):
             self._left_out.update(event.left_out)
         elif isinstance(event, FileLeftOut):
             self._unread[event.reason] += 1
+        elif isinstance(event, LinkedUnread):
+            self._unread_links.update(event.unread)
 
     def left_out(self) -> Iterator[str]:
         """Yield how many images of documents are left out, how to take them, and how many files."""
@@ -49,6 +52,8 @@ class Watcher:
             ranked = sorted(self._unread.items(), key=lambda item: (-item[1], item[0]))
             parts = ", ".join(f"{count:,} {reason}" for reason, count in ranked)
             yield f"files not taken: {parts}"
+        if self._unread_links:
+            yield f"not read, and may name more images: {_documents(self._unread_links)}"
 
     def __enter__(self) -> Self:
         return self
@@ -80,6 +85,8 @@ class EventLog(Watcher):
                 say(f"{name}: not taken: {reason}")
             case events.DocumentRead():
                 say(line_of(event))
+            case events.LinkedUnread(name, unread):
+                say(f"{name}: {_documents(unread)} not read")
             case events.BytesReceived():
                 pass
 
@@ -91,6 +98,13 @@ def line_of(read: DocumentRead) -> str:
     left = f", left out: {counted(read.left_out)}" if read.left_out else ""
     images = f"{read.taken:,} images" if read.taken != 1 else "1 image"
     return f"{read.name}: {read.what}; {images}{left}"
+
+
+def _documents(unread: Mapping[str, int]) -> str:
+    """Return the numbers of documents, by what they are."""
+    return ", ".join(
+        f"{count:,} {what if count > 1 else what.removesuffix('s')}" for what, count in sorted(unread.items())
+    )
 
 
 class Display(Watcher):

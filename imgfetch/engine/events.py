@@ -60,6 +60,15 @@ class DocumentRead(NamedTuple):
     """The numbers of other images, by the reasons of `rules.image.kinds.LeftOut`."""
 
 
+class LinkedUnread(NamedTuple):
+    """A document loads others that name images, and were not read."""
+
+    name: str
+    """Its URL without secrets, or the name of its file."""
+    unread: Mapping[str, int]
+    """The numbers of documents, by what they are: `style sheets`."""
+
+
 class FileLeftOut(NamedTuple):
     """A file of a folder, or a folder in it, is not read, or gives no image."""
 
@@ -76,4 +85,5 @@ Event: TypeAlias = (
     | WaitingForOtherProcess
     | DocumentRead
     | FileLeftOut
+    | LinkedUnread
 )

@@ -217,6 +217,8 @@ OPTIONS: dict[Group, tuple[Option, ...]] = {
         _flag("allow-downgrade", "allow_downgrade"),
         Option("user-agent", metavar="TEXT", keyword="user_agent"),
         Option("contact", Kind.URL, metavar="URL", keyword="contact"),
+        Option("follow", Kind.FLAG, default=True, keyword="follow"),
+        Option("no-follow", Kind.FLAG, negates="follow"),
         Option("delay", Kind.TIME_OR_ZERO, 0.0, "TIME", keyword="delay"),
         Option("robots", Kind.ROBOTS, default=False, metavar="respect|ignore", keyword="robots"),
         Option("referer", Kind.URL, "", "URL", keyword="referer"),

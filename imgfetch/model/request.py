@@ -104,6 +104,8 @@ class Settings(NamedTuple):
     """The URL of the page to name as referrer for all images; empty to use the page of each image."""
     referrer_policy: ReferrerPolicy | None = None
     """The part of the page's URL that requests reveal; None to follow the page."""
+    follow: bool = True
+    """True to read the style sheets, the manifest or the sitemaps that a document loads."""
     delay: float = 0.0
     """Seconds between two requests to one host, at least."""
 

@@ -12,7 +12,8 @@ from contextlib import aclosing
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
-from imgfetch.api.jobs import jobs, parse_digest
+from imgfetch.api.arguments import parse_digest
+from imgfetch.api.jobs import jobs
 from imgfetch.cli.client_factory import client_for, release
 from imgfetch.cli.inputs import batches_of, choosing_of, sources_of
 from imgfetch.cli.progress import watcher_for

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from imgfetch.api.jobs import jobs_of, parse_digest
+from imgfetch.api.arguments import parse_digest
+from imgfetch.api.jobs import jobs_of
 from imgfetch.api.normalize import spelled
 from imgfetch.cli.commands import get
 from imgfetch.cli.inputs import source_of

@@ -31,6 +31,14 @@ def images(document: Document, each_image: EachImage) -> Iterator[SourceSet]:
         yield urls.absolute(image, base) if base else image
 
 
+def sitemaps_of(document: Document) -> list[str]:
+    """Return the addresses of the sitemaps in a sitemap index. Never raise."""
+    sitemap, _, _ = read_repaired(
+        document.data, lambda: _Sitemap(document.base_url), charset=charset_of(document.content_type)
+    )
+    return sitemap.sitemaps
+
+
 class _Sitemap(Elements):
     """Collects the images of a sitemap."""
 
@@ -38,6 +46,8 @@ class _Sitemap(Elements):
         super().__init__(base_url)
         self.found: list[tuple[SourceKind, str, str, str, int]] = []
         """Kind, URL, text, base URL and position of each image."""
+        self.sitemaps: list[str] = []
+        """The addresses in an index."""
         self._url = self._title = self._caption = ""
 
     def opened(self, inside: Open) -> None:
@@ -52,6 +62,8 @@ class _Sitemap(Elements):
         match inside.local:
             case "loc" if is_in_image:
                 self._url = text
+            case "loc" if text and parent is not None and parent.local == "sitemap":
+                self.sitemaps.append(text)
             case "title" if is_in_image:
                 self._title = text
             case "caption" if is_in_image:
