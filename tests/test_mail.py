@@ -195,6 +195,11 @@ def test_a_saved_page_gives_its_images_with_their_urls_and_bodies() -> None:
     assert found[2].embedded[0].read(10**6) == JPEG
 
 
+def test_an_image_that_only_a_script_has_loaded_has_its_own_url() -> None:
+    (found,) = find_images(mhtml(IMAGE))
+    assert (found.kind, found.candidates[0].url) == ("file", "https://h.example/dir/a.png")
+
+
 def test_relative_locations_are_resolved_against_those_around_them() -> None:
     page = lines("Content-Type: text/html", "Content-Location: page.html", "", "<img src=a.png>")
     image = (

@@ -181,7 +181,7 @@ class SourceSet(NamedTuple):
     referrer_policy: ReferrerPolicy | None = None
     """What its element, or the page, says about the referrer of its requests; None if they say nothing."""
     page: str = ""
-    """The URL of the page that names it, where the source holds several: a mail, a book, an archive."""
+    """The URL of the page that names it, where the source holds several: a saved page, an archive."""
     layout: Layout = NO_LAYOUT
     """The place of the image on its page, for the choice of images (docs/images.md)."""
 

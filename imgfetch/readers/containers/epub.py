@@ -78,12 +78,12 @@ class _Book:
         cover = self._package.cover if self._package.cover in self._files else ""
         if cover:
             body = self._body_of(cover)
-            yield SourceSet((Candidate(body.url),), SourceKind.FILE, embedded=(body,), page=body.url)
+            yield SourceSet((Candidate(body.url),), SourceKind.FILE, embedded=(body,))
         for name in self._images():
             bodies.add(self._body_of(name))
         for item in self._package.texts or self._texts_by_name():
             url = _url_of(item.name)
-            for image in bodies.attach(self._images_of(item, url), page=url):
+            for image in bodies.attach(self._images_of(item, url)):
                 if not (cover and _names_only(image, cover)):
                     yield image
         if self._left_out:

@@ -148,8 +148,9 @@ class _Mail:
         names = [f"cid:{content_id}"] if content_id else []
         if location:
             names.append(base if _is_absolute(base) else location)
-        own = part.file_name or f"part-{next(self._numbers)}"
-        body = EmbeddedBody(f"mail:///{quote(own)}", part.decoded, part.media_type)
+        own = f"mail:///{quote(part.file_name or f'part-{next(self._numbers)}')}"
+        own = next((name for name in names if name[:4].lower() == "http"), own)
+        body = EmbeddedBody(own, part.decoded, part.media_type)
         self._bodies.add(body, *names)
 
     def _named_in(self, part: Part, base: str) -> Iterator[SourceSet]:
