@@ -440,6 +440,13 @@ def test_columns_name_the_files(origin: Origin, capsys: pytest.CaptureFixture[st
     Path("in.csv").write_text(table)
     ran = Batch(capsys, "in.csv", "--name", "{row:02}-{sku}-{name}")
     assert sorted(record["path"] for record in ran.records) == ["01-A-1-cup.webp", "02-B 2-1.webp"]
+    origin.requests.clear()
+    assert Batch(capsys, "in.csv", "--name", "{sku}").code == 0  # another name is another file
+    assert {path.name for path in Path("out").glob("*.webp")} == {
+        *("01-A-1-cup.webp", "02-B 2-1.webp"),
+        *("A-1.webp", "B 2.webp"),
+    }
+    assert [request.path for request in origin.requests if request.path != "/robots.txt"] == []
     assert main(["batch", "in.csv", "--to", "other", "--name", "{SKU}"]) == 2
     assert "--name has no field SKU; it has source, page," in capsys.readouterr().err
     assert not Path("other").exists()

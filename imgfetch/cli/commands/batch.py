@@ -119,6 +119,7 @@ class _Batch:
         self._rows = rows
         self._choosing = choosing_of(options)
         self._how = jsonl.asked(self._choosing)
+        self._named = {} if options.name is None else {"name": options.name.text}
         self._under = _terms_of(options)
         self._manifest = manifest
         self._summary = summary
@@ -158,7 +159,7 @@ class _Batch:
                 choosing = {**choosing, "width": row.width}
                 how = self._of_rows[index] = jsonl.asked(choosing)
             for position, image in enumerate(row.images):
-                source = _Source(row, rule.identity(image, how), position)
+                source = _Source(row, rule.identity(image, how | self._named), position)
                 if self._options.refresh or not self._manifest.has(source.identity):
                     self._open[index, image] = source
                     jobs = jobs_of(image, index, observe=client.scheduler.observe, **choosing)
