@@ -156,6 +156,10 @@ def test_a_chain_of_different_urls_names_the_option_of_its_limit(
     origin.route("/b.png", redirect("/a.png"))
     ran = Ran(capsys, "get", url, *LOCAL)
     assert "more than 10 redirects; --max-redirects sets the limit" in ran.err
+    for path, other in (("/a.png", "/b.png"), ("/b.png", "/a.png")):
+        origin.route(path, to(other, set_cookie="n=1; Path=/"))
+    ran = Ran(capsys, "get", url, *LOCAL)
+    assert "more than 10 redirects, and the last sets a cookie; --max-redirects sets the limit" in ran.err
 
 
 @pytest.mark.anyio

@@ -221,7 +221,8 @@ def _too_many_redirects(fetch: Fetch, head: Head, there: urls.Address | Defect, 
     """Reject the last redirect; one to the same URL would not end with a higher limit."""
     message, kind = f"more than {limits.max_redirects} redirects", ErrorKind.TOO_MANY_REDIRECTS
     if isinstance(there, Defect) or there.url != fetch.request.url:
-        return _reject(fetch, kind, message, head, limit="max_redirects")
+        cookies = ", and the last sets a cookie" if head.get("set-cookie") else ""
+        return _reject(fetch, kind, f"{message}{cookies}", head, limit="max_redirects")
     cookies = ", and sets a cookie each time" if head.get("set-cookie") else ""
     rejected = _reject(fetch, kind, f"{message}: it redirects to itself{cookies}", head)
     if any(name == "cookie" for name, _ in fetch.request.headers):  # the caller's
