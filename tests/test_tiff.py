@@ -114,6 +114,7 @@ def test_sees_a_cut_page_and_a_cut_profile() -> None:
         (grey(4, 2, (259, 3, 1, 34712)), ErrorKind.UNSUPPORTED_FORMAT, "compression 34712"),
         (grey(4, 2, (50706, 4, 1, 0x401)), ErrorKind.UNSUPPORTED_FORMAT, "camera raw"),
         (grey(4, 2, (277, 3, 1, 999)), ErrorKind.UNSUPPORTED_FORMAT, "999 samples"),
+        (grey(4, 2, (277, 3, 1, 7)), ErrorKind.UNSUPPORTED_FORMAT, "7 samples"),
         (grey(4, 2, (279, 4, 1, 9)), ErrorKind.TRUNCATED, "in the image data, which end at"),
         (grey(4, 2, (273, 4, 1, 2**31)), ErrorKind.TRUNCATED, "in the image data"),
         (grey(4, 2, (279, 4, 2, 0)), ErrorKind.CORRUPT, "1 offsets and 2 lengths"),

@@ -170,7 +170,8 @@ _SIZES = {
 }
 """Bytes of a value of each type (§2, and BigTIFF)."""
 _WHOLE_NUMBERS = {1: "B", 3: "H", 4: "I", 13: "I", 16: "Q", 18: "Q"}
-_MOST_PIXEL_BYTES = 32
+_MOST_PIXEL_BYTES, _MOST_SAMPLES = 32, 6
+"""The largest pixel, and the samples of one at most, that Pillow decodes."""
 
 
 def _check_page(data: memoryview, page: Directory, state: WalkState) -> int:
@@ -219,8 +220,9 @@ def _check_entry(entry: Entry) -> None:
 
 def _check_pixel(data: memoryview, page: Directory, state: WalkState) -> None:
     bits, samples = _numbers(data, page, _BITS) or (1,), _number(data, page, _SAMPLES, 1)
-    pixel = max(bits) * max(samples, len(bits)) / 8
-    if pixel > _MOST_PIXEL_BYTES:
+    samples = max(samples, len(bits))
+    pixel = max(bits) * samples / 8
+    if pixel > _MOST_PIXEL_BYTES or samples > _MOST_SAMPLES:
         what = f"a TIFF image of {samples:,} samples of {max(bits)} bits in each pixel"
         raise FormatError(ErrorKind.UNSUPPORTED_FORMAT, what)
     state.plane_bytes = max(state.plane_bytes, pixel)

@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING
 
 from against_h11 import check_response
 from imgfetch.api.selection.current_src import current_sources
+from imgfetch.decode.extras import EXTRAS
 from imgfetch.decode.pillow import PillowDecoder
 from imgfetch.errors import InputError
 from imgfetch.formats import walk
+from imgfetch.formats.samples import SMALLEST
 from imgfetch.markup import urls as web_urls
 from imgfetch.markup.css.css_images import find_css_images
 from imgfetch.markup.encoding import decode, find_encoding
@@ -67,17 +69,22 @@ def structure(data: bytes) -> None:
     assert 0 <= seen.tail <= len(data)
     if seen.defect is None and seen.tail < len(data):
         end = len(data) - seen.tail
-        assert seen.width > 0 < seen.height
+        assert seen.format is Format.SVG or seen.width > 0 < seen.height
         assert seen.frames > 0
         cut = walk(data[: zlib.crc32(data) % end])
-        # the boxes behind those that an AVIF needs may be missing: nobody could tell
-        assert cut.defect is not None or seen.format is Format.AVIF, zlib.crc32(data) % end
+        assert cut.defect is not None or seen.format not in _WHOLE_BY_THEIR_END, zlib.crc32(data) % end
+
+
+_WHOLE_BY_THEIR_END = (Format.WEBP, Format.JPEG, Format.PNG, Format.GIF)
+"""The formats with an end of their own; of others, what no picture needs may be missing at the end."""
 
 
 def pixels(data: bytes) -> None:
     """A decoder: an image within the limits or one line, and more is never let pass by looking closer."""
     seen = walk(data)
-    if seen.format is None or seen.width * seen.height > LIMITS.max_pixels or seen.frames > LIMITS.max_frames:
+    if seen.format is None or seen.format is Format.SVG or seen.format in EXTRAS:
+        return
+    if seen.width * seen.height > LIMITS.max_pixels or seen.frames > LIMITS.max_frames:
         return
     found = [PillowDecoder().decode(data, seen.format, LIMITS, thorough=far) for far in (False, True)]
     for defect in found:
@@ -306,10 +313,21 @@ FIELDS = (
 )  # fmt: skip
 
 
+_SVG = """<svg xmlns="http://www.w3.org/2000/svg" width="3in" viewBox="0 0 3 4" onload="a()">
+<style>a {fill: url(b.svg)}</style><image href="#a"/><script/>&#x41;</svg>"""
+
+
 def seeds(name: str) -> list[bytes]:
     """Sound input to begin with."""
     if name in ("structure", "pixels"):
-        return [sample.data for sample in samples(((24, 16),)) if len(sample.data) < 5_000]
+        small = [sample.data for sample in samples(((24, 16),)) if len(sample.data) < 5_000]
+        texts = (_SVG, _SVG.replace("<svg", '<!DOCTYPE svg [<!ENTITY a "b">]><svg'))
+        return [
+            *small,
+            *SMALLEST.values(),
+            *(extra.sample for extra in EXTRAS.values()),
+            *map(str.encode, texts),
+        ]
     if name == "coding":
         return [gzip.compress(b"a picture" * 20, mtime=0), zlib.compress(b"a picture" * 20), b""]
     return [text.encode() for text in _SEEDS[name]]

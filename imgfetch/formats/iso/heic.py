@@ -26,5 +26,5 @@ def walk(data: memoryview, state: WalkState) -> None:
                 state.most_pixels = max(state.most_pixels, width * height)
         if kind == b"clap" and stop - start >= 16:  # the part that is shown (ISO 14496-12 §12.1.4)
             across, by, down, of = (int.from_bytes(data[start + at : start + at + 4]) for at in (0, 4, 8, 12))
-            if by and of and across // by <= state.width and down // of <= state.height:
+            if by and of and by <= across <= by * state.width and of <= down <= of * state.height:
                 state.width, state.height = across // by, down // of
