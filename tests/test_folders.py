@@ -231,3 +231,19 @@ def test_an_archive_in_a_folder_tells_its_own_addresses(capsys: pytest.CaptureFi
     )
     lines, _, code = picked(capsys, "news")
     assert (code, lines) == (0, ["https://h.example/a.jpg", "https://h.example/n/b.jpg"])
+
+
+def test_what_imgfetch_wrote_into_a_folder_is_no_source(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    origin.route("/a.webp", whole(encoded("webp", 64, 48)))
+    write("news/a.html", f"<img src={origin.url}/a.webp><img src={origin.url}/gone.webp>")
+    write("list.txt", f"{origin.url}/a.webp\n")
+    Ran(capsys, "batch", "list.txt", "--to", "news/batch", "--robots", "ignore", *LOCAL)
+    command = ["get", "news", "--cache", "news/cache", "-d", "news/out", "--report", "news/failed.jsonl"]
+    command += ["--table", "news/images.csv", "--lock", "news/imgfetch.lock", *LOCAL]
+    for _ in range(2):
+        ran = Ran(capsys, *command)
+        assert (ran.code, len(ran.lines)) == (1, 1)
+        assert "2 images: " in ran.err
+    assert " written by imgfetch" in ran.err

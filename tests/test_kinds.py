@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from itertools import chain
+from pathlib import Path
 
 import pytest
 
@@ -170,6 +172,11 @@ def test_the_main_image_is_the_one_that_a_page_is_about(page: str, main: str | N
 
 def test_deeply_nested_pages_take_linear_time() -> None:
     assert len(taken("<div>" * 3_000 + "<img src=/a.jpg>" * 3_000)) == 3_000
+
+
+def test_the_documentation_lists_every_kind() -> None:
+    text = (Path(__file__).parents[1] / "docs/images.md").read_text(encoding="utf-8")
+    assert set(re.findall(r"^\| `([\w-]+)` \|", text, re.MULTILINE)) == set(SourceKind)
 
 
 def test_a_million_cards_are_not_held() -> None:

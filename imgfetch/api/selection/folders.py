@@ -18,9 +18,10 @@ from imgfetch.errors import InputError, printable
 from imgfetch.model.document import Document, DocumentType
 from imgfetch.model.result import ErrorKind
 from imgfetch.readers.document_type import recognise
+from imgfetch.rules.store import results_table
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable, Iterator, Sequence
     from typing import TypeAlias
 
     LeaveOut: TypeAlias = Callable[[Path, "Unread"], None]
@@ -32,6 +33,7 @@ class Unread(StrEnum):
 
     HIDDEN = "hidden"
     OTHER = "of other types"
+    OWN = "written by imgfetch"
     PART = "saved as parts of pages"
     OUTSIDE = "links out of the folder"
     NO_IMAGE = "without images"
@@ -49,37 +51,51 @@ def documents_in(folder: Path) -> Files:
 
 def documents_of(files: Files, leave_out: LeaveOut) -> Iterator[Path]:
     """Yield the documents among files, also those in folders, sorted by name; tell of the other files."""
-    if files.inside is not None:
-        yield from _documents([*files.paths], files.inside, leave_out)
-        return
-    for path in files.paths:
-        if _is_document(path):
+    levels = [_Level(files.paths)]
+    while levels:
+        path = next(levels[-1].paths, None)
+        if path is None:
+            levels.pop()
+        elif (reason := _against(path, levels[-1].names, files.inside)) is not None:
+            leave_out(path, reason)
+        elif not path.is_dir():
             yield path
+        elif (inner := _entries(path)) is None:
+            yield path  # it is reported as a document that cannot be read
         else:
-            leave_out(path, Unread.OTHER)
+            levels.append(_Level(inner))
 
 
-def _documents(entries: list[Path], inside: Path, leave_out: LeaveOut) -> Iterator[Path]:
-    names = {path.name for path in entries}
-    for path in entries:
+class _Level:
+    """The entries of one folder that are still to be read."""
+
+    def __init__(self, entries: Sequence[Path]) -> None:
+        self.paths = iter(entries)
+        self.names = {path.name for path in entries}
+
+
+def _entries(folder: Path) -> list[Path] | None:
+    try:
+        return sorted(folder.iterdir())
+    except OSError:
+        return None
+
+
+def _against(path: Path, names: set[str], inside: Path | None) -> Unread | None:
+    """Return why a file or a folder is not read; None if it is.
+
+    `names` are those of its folder, and `inside` is the folder that is read, without it for a pattern.
+    """
+    if inside is not None:
         if path.name.startswith("."):
-            leave_out(path, Unread.HIDDEN)
-        elif path.is_symlink() and not (path.is_file() and path.resolve().is_relative_to(inside)):
-            leave_out(path, Unread.OUTSIDE)
-        elif path.is_dir():
+            return Unread.HIDDEN
+        if path.is_symlink() and not (path.is_file() and path.resolve().is_relative_to(inside)):
+            return Unread.OUTSIDE
+        if path.is_dir():
             if is_companion(path.name, names):
-                leave_out(path, Unread.PART)
-            else:
-                try:
-                    inner = sorted(path.iterdir(), key=lambda each: each.name)
-                except OSError:
-                    yield path  # it is reported as a document that cannot be read
-                else:
-                    yield from _documents(inner, inside, leave_out)
-        elif path.is_file() and _is_document(path):
-            yield path
-        else:
-            leave_out(path, Unread.OTHER)
+                return Unread.PART
+            return Unread.OWN if (path / "CACHEDIR.TAG").exists() else None
+    return _against_file(path)
 
 
 def is_companion(name: str, names: set[str]) -> bool:
@@ -88,20 +104,26 @@ def is_companion(name: str, names: set[str]) -> bool:
     return bool(is_saved) and any(f"{stem}.{extension}" in names for extension in ("html", "htm", "xhtml"))
 
 
-def _is_document(path: Path) -> bool:
-    """Return whether a reader may read a file: by its name, then by its first bytes."""
-    if _FOREIGN.search(path.name):
-        return False
+def _against_file(path: Path) -> Unread | None:
+    """Return why no reader reads a file, by its name, then by its first bytes."""
+    if not path.is_file() or _FOREIGN.search(path.name):
+        return Unread.OTHER
     try:
         with path.open("rb") as file:
             head = file.read(4096)
     except OSError:
-        return True  # its reader says why it cannot be read
-    return bool(head.strip()) and recognise(Document(head, name=path.name)).type not in (
-        None,
-        DocumentType.SVG,
-    )
+        return None  # its reader says why it cannot be read
+    if head.startswith(_OWN):
+        return Unread.OWN
+    found = recognise(Document(head, name=path.name)).type if head.strip() else None
+    return Unread.OTHER if found in (None, DocumentType.SVG) else None
 
+
+_OWN = (
+    *(b'{"ask": {', b'{"attempts": ', b'{"imgfetch-lock": '),
+    *(results_table.header(delimiter).encode() for delimiter in ",\t"),
+)
+"""How reports, manifests, lock files and tables begin: what they name was taken before."""
 
 _FOREIGN = re.compile(
     r"\.(?:jpe?g|png|gif|webp|avif|svgz?|ico|bmp|tiff?|jxl|heic|jsx?|mjs|cjs|tsx?|map|wasm|woff2?|ttf|otf|eot"
