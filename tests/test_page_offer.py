@@ -32,9 +32,12 @@ from offered import BASE, PIXEL, check
         ("""data-src='{"mobile": "/b.jpg"}'""", "lazy: https://x.test/b.jpg"),
         ("src=a.jpg data-orig-file=/o.jpg data-orig-size=2048,1365 data-large-file=/l.jpg", "img: a.jpg, https://x.test/o.jpg 2048w*, https://x.test/l.jpg*"),
         ("src=/w/thumb/a/ab/X.jpg/220px-X.jpg data-file-width=4000", "img: https://x.test/w/thumb/a/ab/X.jpg/220px-X.jpg, https://x.test/w/a/ab/X.jpg 4000w*"),
+        ("src=/default.jpg data-x=/b.jpg", "img: https://x.test/default.jpg, https://x.test/b.jpg ~ https://x.test/default.jpg"),
+        ("src=/ajax-loader.gif data-x=/b.jpg", "lazy: https://x.test/b.jpg, https://x.test/ajax-loader.gif ~ https://x.test/ajax-loader.gif"),
+        ("src=/noimage.jpg data-x=/b.jpg", "lazy: https://x.test/b.jpg, https://x.test/noimage.jpg ~ https://x.test/noimage.jpg"),
         ("src=x data-src='my photo.jpg'", "lazy: my%20photo.jpg, x ~ x"),
     ],
-    ids=range(17),
+    ids=range(20),
 )  # fmt: skip
 def test_any_attribute_of_an_img_that_names_an_image_gives_candidates(attributes: str, expected: str) -> None:
     check(f"<img {attributes}>", expected)
@@ -82,6 +85,18 @@ def test_a_src_that_is_not_an_address_is_not_an_image(src: str) -> None:
 )  # fmt: skip
 def test_a_link_to_an_image_around_an_image_names_its_original(markup: str, expected: str) -> None:
     check(markup, expected)
+
+
+@pytest.mark.parametrize(
+    ("markup", "expected"),
+    [
+        ("<div data-src=a.jpg><section data-image-src=/b.jpg><i data-bg-url='url(c.jpg)'>", ["lazy: a.jpg", "lazy: https://x.test/b.jpg", "lazy: c.jpg"]),
+        ("<iframe data-src=/page><script data-src=/a.js></script><video data-src=/a.mp4></video><p data-original=yes>", []),
+        ("<img src=a data-bg=b.jpg>", ["img: a", "lazy: b.jpg"]),
+    ],
+)  # fmt: skip
+def test_a_background_that_a_script_will_show_is_found(markup: str, expected: list[str]) -> None:
+    check(markup, *expected)
 
 
 def test_a_link_names_the_original_of_one_image() -> None:
@@ -147,13 +162,14 @@ def test_images_are_found_in_objects_frames_and_metadata(markup: str, expected: 
         (r'>window.__NUXT__={img:"https:\u002F\u002Fh.test\u002Fb.webp?w=1\u0026h=2"}', ["https://h.test/b.webp?w=1&h=2"]),
         (r'>self.__next_f.push([1,"{\"src\":\"https://h.test/c.png\"}"])', ["https://h.test/c.png"]),
         (r'>{"html": "<img src=\"https:\/\/h.test\/d.jpg\">"}', ["https://h.test/d.jpg"]),
+        (r'>{"srcSet": "/s/a.jpg 750w,\n/s/b.jpg 1080w\n"}', ["https://x.test/s/a.jpg", "https://x.test/s/b.jpg"]),
         (">x = '//h.test/e.jpg 480w, //h.test/f.jpg 960w'", ["https://h.test/e.jpg", "https://h.test/f.jpg"]),
         (">x = `/a/${name}.jpg`; y = 'b.jpg'; z = '{{ url }}.jpg'", []),
         (">x = 'https://h.test/seen.jpg'", []),
         ("type=text/template>'/t.jpg'", []),
         ("type=importmap>{'a': '/t.jpg'}", []),
     ],
-    ids=range(9),
+    ids=range(10),
 )  # fmt: skip
 def test_what_only_scripts_name_comes_last(script: str, expected: list[str]) -> None:
     check(

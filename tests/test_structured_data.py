@@ -31,8 +31,10 @@ def in_json_ld(*values: str) -> str:
         (['{"@id": "#a", "image": {"@id": "#b"}}', '{"@id": "#b", "image": {"@id": "#a"}}'], []),
         (['{"image": "{{ post.image }}", "logo": "a picture of a harbour"}'], []),
         (['{"image": {"url": "a", "width": {"@type": "QuantitativeValue", "value": 1200}}}'], ["a 1200w"]),
+        (['[{"http://schema.org/image": [{"http://schema.org/contentUrl": [{"@id": "a.jpg"}]}]}]'], ["a.jpg"]),
+        (['{"image": {"url": {"@id": "/#logo"}}}'], []),
     ],
-    ids=range(16),
+    ids=range(18),
 )  # fmt: skip
 def test_json_ld_is_one_graph_of_all_scripts(values: list[str], expected: list[str]) -> None:
     check(in_json_ld(*values), *(f"json-ld: {each}" for each in expected))

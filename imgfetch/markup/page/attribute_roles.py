@@ -97,7 +97,15 @@ PLAIN = frozenset(
             "importance",
         ),
         *("elementtiming", "data-nimg", "data-id", "data-widths", "data-sizes", "data-aspectratio"),
-        *("data-bgset", "data-bg", "data-background", "data-background-image", "data-bg-src"),
+        *(
+            "data-bgset",
+            "data-bg",
+            "data-background",
+            "data-background-image",
+            "data-bg-src",
+            "data-bg-image",
+        ),
+        *("data-bg-img", "data-bg-url"),
         *("data-lazy-background", "data-lazy-bg", "data-flickity-bg-lazyload"),
     )
 )

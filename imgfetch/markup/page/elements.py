@@ -29,16 +29,16 @@ if TYPE_CHECKING:
 
     from imgfetch.markup.page.image_attributes import Attributes
 
-LAZY_BACKGROUND = (
-    "data-bg",
-    "data-background",
-    "data-background-image",
-    "data-bg-src",
-    "data-lazy-background",
-    "data-lazy-bg",
-    "data-flickity-bg-lazyload",
+_OWN_BACKGROUND = (
+    *("data-bg", "data-background", "data-background-image", "data-bg-src", "data-bg-image", "data-bg-img"),
+    *("data-bg-url", "data-lazy-background", "data-lazy-bg", "data-flickity-bg-lazyload"),
 )
+LAZY_BACKGROUND = (*_OWN_BACKGROUND, "data-image-src", "data-src", "data-original")
+"""Attributes with the background that a script will show of an element that is not an image."""
 _BACKGROUNDS = frozenset(("style", "background", "data-bgset", *LAZY_BACKGROUND))
+_MAY_BE_OTHER = frozenset(("data-src", "data-original"))
+"""Attributes that name other things too: scripts, videos, the width of a table."""
+_WITH_SOURCES = frozenset(("img", "source", "amp-img", "amp-anim", "input"))
 _ICONS = frozenset(
     {
         "icon",
@@ -126,12 +126,14 @@ def backgrounds(tag: str, attributes: Attributes) -> Iterator[Image]:
     bgset = _BGSET_MEDIA.sub(",", attributes.get("data-bgset", ""))
     if candidates := parse_srcset(bgset):
         yield Image(SourceSet(candidates, SourceKind.LAZY, sizes=lazy_sizes(attributes)), ("data-bgset",))
-    name = next((name for name in LAZY_BACKGROUND if attributes.get(name, "").strip()), "")
+    names = _OWN_BACKGROUND if tag in _WITH_SOURCES else LAZY_BACKGROUND
+    name = next((name for name in names if attributes.get(name, "").strip()), "")
     background = attributes.get(name, "").strip()
     if background[:4].lower() == "url(":
         found = find_css_images(background)
         yield from (Image(each._replace(kind=SourceKind.LAZY), (name,)) for each in found)
-    elif "/" in background or "." in background:  # data-background may also be a colour or a flag
+    elif is_image_url(background) or (name not in _MAY_BE_OTHER and ("/" in background or "." in background)):
+        # data-background may also be a colour or a flag
         yield from (Image(each, (name,)) for each in single(SourceKind.LAZY, background))
 
 

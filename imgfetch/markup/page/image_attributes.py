@@ -29,10 +29,12 @@ NUMBER = re.compile(r"[0-9]{1,9}")
 """A whole number that begins a text."""
 
 _HTML_SPACE = " \t\n\f\r"
-_NAMED_BLANK = re.compile(
-    r"(?:^|[/_-])(?:blank|spacer|transparent|placeholder|pixel|1x1|clear|lazy|loading|loader|grey|gray|empty|none|default|dot|s)"
-    r"(?:[_-][\w-]*+)?\.(?:gif|png|svg)(?:[?#]|$)",
-    re.IGNORECASE,
+# Compiled by their first use: few images have a preview.
+_NAMED_BLANK = (
+    r"(?i)(?:^|[/_-])(?:(?:blank|spacer|placeholder|holder|lazy|lazy-?load|loading|loader|preloader|dummy|stub"
+    r"|no-?(?:image|img|pic|photo))(?:[_-][\w-]*+)?\.(?:gif|png|svg|jpe?g|webp)"
+    r"|(?:transparent|trans|pixel|1x1|1px|px|clear|space|grey|gray|white|black|empty|none|default|load|dot|b|s|0)"
+    r"(?:[_-][\w-]*+)?\.(?:gif|png|svg))(?:[?#]|$)"
 )
 _SVG_SHAPE = re.compile(
     r"(?:<|%3c)(?:\w+:)?(?:path|rect|circle|ellipse|line|poly|text|image|use|foreignobject)", re.IGNORECASE
@@ -105,7 +107,7 @@ def shows_something(url: str) -> bool:
 
 def is_blank_by_name(url: str) -> bool:
     """Return True for a URL that is named like an empty image: a sign for the order, not a proof."""
-    return _NAMED_BLANK.search(url) is not None
+    return re.search(_NAMED_BLANK, url) is not None
 
 
 def _data_of(url: str) -> str:

@@ -51,12 +51,13 @@ def named_images(attributes: Attributes, problems: list[Problem]) -> Named:
     if not names:
         return NOTHING
     found: dict[Role, list[Candidate]] = {Role.SRC: [], Role.OTHER: [], Role.ORIGINAL: []}
+    folders = _folders(attributes)
     used = []
     for name in sorted(names, key=lambda name: RANKS.get(name, len(RANKS))) if len(names) > 1 else names:
         role = role_of(name)
         if role is Role.NONE:
             continue
-        candidates = tuple(_candidates(name, role, attributes, problems))
+        candidates = tuple(_candidates(name, role, attributes, folders, problems))
         if candidates:
             used.append(name)
             found[Role.SRC if role is Role.SRCSET else role] += candidates
@@ -72,7 +73,7 @@ def lazy_sizes(attributes: Attributes) -> str:
 
 
 def _candidates(
-    name: str, role: Role, attributes: Attributes, problems: list[Problem]
+    name: str, role: Role, attributes: Attributes, folders: frozenset[str], problems: list[Problem]
 ) -> Iterator[Candidate]:
     """Yield the candidates that one attribute names."""
     value = attributes[name].strip(" \t\n\f\r")
@@ -91,7 +92,7 @@ def _candidates(
             yield from _of_src(value, attributes, problems)
     elif " " in value or "\n" in value:
         yield from _of_a_list(value)
-    elif is_image_url(value) and _is_addressed(value, attributes):
+    elif is_image_url(value) and _is_addressed(value, folders):
         width = _width_beside(name, attributes) if role is Role.ORIGINAL else None
         yield Candidate(value, width)
 
@@ -143,15 +144,21 @@ def _of_a_list(value: str) -> tuple[Candidate, ...]:
     return candidates
 
 
-def _is_addressed(value: str, attributes: Attributes) -> bool:
+def _is_addressed(value: str, folders: frozenset[str]) -> bool:
     """Return True if a value is a URL, and not a path inside some other place, or the mere name of a file."""
     if _ADDRESS.match(value):
         return True
     folder, slash, _ = value.partition("/")
-    if not slash:
-        return False
-    names = (name for name, text in attributes.items() if text.startswith(f"{folder}/") and text != value)
-    return any(name == "src" or (name not in PLAIN and role_of(name) is Role.SRC) for name in names)
+    return bool(slash) and folder in folders
+
+
+def _folders(attributes: Attributes) -> frozenset[str]:
+    """Return the folders with which the relative URLs of `src` and of lazy attributes begin."""
+    return frozenset(
+        text.partition("/")[0]
+        for name, text in attributes.items()
+        if name == "src" or (name not in PLAIN and role_of(name) is Role.SRC)
+    )
 
 
 _ADDRESS = re.compile(r"https?:|/|\.{1,2}/|data:image/", re.IGNORECASE)

@@ -156,23 +156,27 @@ class Graph:
 
 def _urls_of(node: Json) -> list[str]:
     """Return the addresses of the picture of a node, the picture itself before its thumbnail."""
+    values = {_term(name): value for name, value in node.items() if name[:1] != "@"}
     found = dict.fromkeys(
-        url
-        for key in ("contentUrl", "url", "thumbnailUrl", "thumbnail")
-        for value in _as_list(node.get(key))
-        if (url := _url(value))
+        url for term in _ADDRESSES for value in _as_list(values.get(term)) if (url := _url(value))
     )
     urls = list(found)
-    if len(urls) > 1 and _url(node.get("contentUrl")):
+    if len(urls) > 1 and any(map(_url, _as_list(values.get("contenturl")))):
         # With the address of the picture known, `url` may be that of a page about it.
         urls = [urls[0], *(url for url in urls[1:] if is_image_url(url))]
     return urls
 
 
+_ADDRESSES = ("contenturl", "url", "thumbnailurl", "thumbnail")
+
+
 def _url(value: object) -> str:
     """Return the address in a value, without its fragment; empty for an identifier, a text, a template."""
     if isinstance(value, dict):
-        value = value.get("@value") or value.get("contentUrl") or value.get("url")
+        # The value of `url` may be written {"@id": …} as JSON-LD expands it.
+        name = value.get("@id")
+        is_address = len(value) == 1 and isinstance(name, str) and "#" not in name and is_image_url(name)
+        value = name if is_address else value.get("@value") or value.get("contentUrl") or value.get("url")
     if not isinstance(value, str):
         return ""
     url, hash_, _ = value.strip().partition("#")
