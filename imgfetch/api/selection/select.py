@@ -18,8 +18,10 @@ from imgfetch.api.normalize import is_one_url
 from imgfetch.api.sources import EVERY_KIND
 from imgfetch.engine.events import DocumentRead
 from imgfetch.errors import InputError
+from imgfetch.model.document import DocumentType
 from imgfetch.model.markup import SourceKind
 from imgfetch.model.result import ErrorKind
+from imgfetch.rules.image.icons import icons_as_one
 from imgfetch.rules.image.kinds import LeftOut, Sieve, counted, kinds_of
 from imgfetch.rules.image.saved_copies import has_copies, may_name_copies, without_copies
 from imgfetch.rules.image.url_patterns import wanted_part
@@ -64,7 +66,10 @@ def select(
         found = _by_urls(found, wanted.patterns, left_out)
     if wanted.formats is not None:
         found = _in_formats(found, wanted.formats, left_out)
-    judged = _counted(Sieve(kinds_of(wanted.kinds)).judge_all(found), left_out)
+    kinds = wanted.kinds
+    if kinds == "content" and offer.what.startswith(DocumentType.WEB_MANIFEST):
+        kinds = "content+icon"  # the icons of an app are what its manifest is about
+    judged = icons_as_one(_counted(Sieve(kinds_of(kinds)).judge_all(found), left_out))
     taken = 0
     if wanted.only_main:
         from imgfetch.rules.image.main_image import main_image

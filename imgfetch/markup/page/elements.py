@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from imgfetch.markup import referrer_policy
 from imgfetch.markup.css.css_images import find_css_images
 from imgfetch.markup.page.image_attributes import (
-    NUMBER,
     candidates_of,
     condition_problems,
     first,
@@ -156,11 +155,16 @@ def _images_of_link(attributes: Attributes) -> Iterator[SourceSet]:
             problems += condition_problems(attributes, sizes)
             yield SourceSet(candidates, SourceKind.PRELOAD, sizes=sizes, problems=tuple(problems))
     elif relations & _ICONS and not href.startswith("data:,"):
-        width = NUMBER.match(attributes.get("sizes", "").strip())
+        # A file may hold several sizes: its largest one is what can be had of it.
+        widths = map(int, _ICON_SIZE.findall(attributes.get("sizes", "")))
         if may_be_url(href):
-            yield SourceSet((Candidate(href, int(width[0]) or None if width else None),), SourceKind.ICON)
+            yield SourceSet((Candidate(href, max(widths, default=None)),), SourceKind.ICON)
     elif relations & _META_LINKS or names_an_item_image(attributes):
         yield from single(SourceKind.META, href)
+
+
+_ICON_SIZE = re.compile(r"(?<!\S)([1-9][0-9]{0,5})[xX][1-9][0-9]{0,5}(?!\S)")
+"""A size of an icon (HTML §4.6.7.8)."""
 
 
 def _is_prefetched_image(relations: set[str], href: str) -> bool:

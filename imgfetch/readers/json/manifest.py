@@ -1,6 +1,6 @@
 """Web app manifests (Web Application Manifest, W3C, §1.11 and the image resource of §3).
 
-icons ─▶ one source set for each purpose, of one candidate for each size ─▶ SourceSet
+icons ─▶ one source set for each purpose ─▶ SourceSet
 shortcuts ─▶ one source set for the icons of each · screenshots ─▶ a source set each
 """
 
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from imgfetch.markup import urls
@@ -70,15 +69,13 @@ def _icons(owner: dict[str, Any]) -> Iterator[SourceSet]:
 
 
 def _candidates(resource: dict[str, Any]) -> Iterator[Candidate]:
-    """Yield a candidate for each size of an image resource; one without width for `any`, or for none."""
+    """Yield the candidate of an image resource: of several sizes its largest, without width for `any`."""
     src = _text(resource.get("src")).strip()
-    sizes = [int(found[1]) for found in islice(_SIZE.finditer(_text(resource.get("sizes"))), _MOST_SIZES)]
+    widths = map(int, _SIZE.findall(_text(resource.get("sizes"))))
     if src:
-        yield from (Candidate(src, size) for size in sizes) if sizes else (Candidate(src),)
+        yield Candidate(src, max(widths, default=None))
 
 
-_MOST_SIZES = 64
-"""Sizes of one file: an icon for Windows has ten."""
 _SIZE = re.compile(r"(?<!\S)([1-9][0-9]{0,5})[xX][1-9][0-9]{0,5}(?!\S)")
 
 

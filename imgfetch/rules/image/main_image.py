@@ -66,7 +66,7 @@ _MAIN = frozenset({"main", "article"})
 _SHOWN = frozenset(
     {
         *(SourceKind.IMG, SourceKind.PICTURE, SourceKind.LAZY, SourceKind.NOSCRIPT, SourceKind.AMP),
-        *(SourceKind.POSTER, SourceKind.FILE),
+        *(SourceKind.POSTER, SourceKind.FILE, SourceKind.FEED, SourceKind.DATA),
     }
 )
 """Kinds of images that a page shows in its text, or that are pictures of their own."""
