@@ -171,3 +171,15 @@ def test_a_lock_gives_it_again(home: Path, capsys: pytest.CaptureFixture[str]) -
 def test_a_font_in_a_style_sheet_is_not_an_image() -> None:
     css = "@x{src:url(data:font/woff2;base64,d09GMg)} a{background:url(data:application/font-woff;base64,AA)}"
     assert imgfetch.find_images(css, media_type="text/css") == ()
+
+
+def test_a_key_as_the_cache_lists_it_can_be_pinned_and_removed(
+    home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert Ran(capsys, "get", URL).images == [PNG]
+    (line,) = Ran(capsys, "cache", "ls").lines
+    key = line.split()[-1]
+    assert key.startswith("ni:///sha-256;")
+    assert Ran(capsys, "cache", "pin", key).code == 0
+    assert Ran(capsys, "cache", "rm", key).code == 0
+    assert not Ran(capsys, "cache", "ls").lines

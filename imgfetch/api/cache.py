@@ -15,6 +15,7 @@ from imgfetch.model.image import Defect, Format, Requirements, VerifyLevel
 from imgfetch.model.markup import Candidate, SourceSet
 from imgfetch.model.request import NO_SECRETS, Limits, Settings
 from imgfetch.model.result import ErrorKind, Failure
+from imgfetch.model.values import Key
 from imgfetch.redaction import redacted_repr
 from imgfetch.rules.http import credentials, urls, vary
 from imgfetch.rules.http.signed_urls import may_want_a_signature
@@ -88,12 +89,14 @@ class Cache:
 
     def find(self, url: str) -> Entry | None:
         """Return the entry of a URL, whole on disk, the latest of several variants; None without one."""
-        address = urls.read(spelled(url))
-        return (
-            None
-            if isinstance(address, Defect)
-            else self._store.find(address.key(self._key_ignore), None, selector=None)
-        )
+        key = self._key(url)
+        return None if key is None else self._store.find(key, None, selector=None)
+
+    def _key(self, url: str) -> Key | None:
+        """Return the key of a URL, or a key as `entries` has it; None for any other text."""
+        if url.startswith("ni:"):  # an image that its source held has the key of its digest
+            return Key(url)
+        return urls.key(spelled(url), self._key_ignore)
 
     def explain(
         self,
@@ -137,8 +140,8 @@ class Cache:
 
         Each has its real width; `url` is among them. None are returned where it was fetched alone.
         """
-        address = urls.read(spelled(url))
-        return () if isinstance(address, Defect) else self._store.renditions(address.key(self._key_ignore))
+        key = self._key(url)
+        return () if key is None else self._store.renditions(key)
 
     def path_of(self, entry: Entry) -> Path:
         """Return the path of the file of an entry."""
@@ -146,18 +149,18 @@ class Cache:
 
     def remove(self, url: str) -> bool:
         """Remove the entries of a URL; return whether there was one."""
-        address = urls.read(spelled(url))
-        return not isinstance(address, Defect) and self._store.remove(address.key(self._key_ignore))
+        key = self._key(url)
+        return key is not None and self._store.remove(key)
 
     def pin(self, url: str) -> bool:
         """Never evict the images of a URL, now or later; return False where there is none."""
-        address = urls.read(spelled(url))
-        return not isinstance(address, Defect) and self._store.pin(address.key(self._key_ignore))
+        key = self._key(url)
+        return key is not None and self._store.pin(key)
 
     def unpin(self, url: str) -> bool:
         """Allow the images of a URL to be evicted again; return whether it was pinned."""
-        address = urls.read(spelled(url))
-        return not isinstance(address, Defect) and self._store.unpin(address.key(self._key_ignore))
+        key = self._key(url)
+        return key is not None and self._store.unpin(key)
 
     def stats(self) -> Stats:
         """Count entries, objects and bytes."""

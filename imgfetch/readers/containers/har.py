@@ -31,31 +31,38 @@ def images(document: Document, each_image: EachImage) -> Iterator[SourceSet]:
     said in a problem.
     """
     text = text_of(document)
-    damaged: list[int] = []
-    yield from images_of(_records(text, damaged), document, each_image)
-    for position in damaged:
-        yield unread("the HAR archive is damaged or cut off here; the rest is not read", position=position)
+    read = _Read()
+    yield from images_of(_records(text, read), document, each_image)
+    if not read.is_whole:
+        what = f"behind {read.entries:,} entries" if read.entries else "before its first entry"
+        yield unread(f"the HAR archive is damaged or cut off {what}; the rest is not read")
 
 
-def _records(text: str, damaged: list[int]) -> Iterator[Record]:
-    """Yield the responses of the entries; append the position where the archive is damaged."""
+class _Read:
+    """How far an archive was read."""
+
+    entries = 0
+    is_whole = False
+
+
+def _records(text: str, read: _Read) -> Iterator[Record]:
+    """Yield the responses of the entries, and note how far the archive was read."""
     found = _ENTRIES.search(text)
-    if found is None:
-        damaged.append(0)
-        return
-    at = found.end()
-    while (start := _BEFORE_ENTRY.match(text, at).end()) < len(text) and text[start] == "{":  # type: ignore[union-attr] # it matches nothing too
+    at = found.end() if found else len(text)
+    while True:
+        before = _BEFORE_ENTRY.match(text, at)
+        start = before.end() if before else at
+        if text[start : start + 1] != "{":
+            read.is_whole = text[start : start + 1] == "]"
+            return
         try:
             entry, at = _DECODER.raw_decode(text, start)
         except (ValueError, RecursionError):
-            break
+            return
+        read.entries += 1
         record = _record(entry, partial(_body_of, text, start))
         if record is not None:
             yield record
-    else:
-        if text[start : start + 1] == "]":
-            return
-    damaged.append(at)
 
 
 def _record(entry: Any, read: partial[bytes | Defect]) -> Record | None:  # noqa: ANN401 (JSON)
