@@ -107,6 +107,8 @@ def test_a_text_that_says_nothing_more_or_repeats_a_secret_is_left_out(text: str
 def test_no_secret_of_the_caller_is_repeated() -> None:
     fields = (("authorization", "Bearer s3cr3ttoken"), ("cookie", "sid=0pensesame; x=1"))
     asked = ASKED._replace(headers=(*ASKED.headers, *fields))
+    pin = ASKED._replace(headers=(("x-pin", "4711"),))
+    assert said("wrong PIN 4711", pin).message == "HTTP 403"
     for text in ("no such token: s3cr3ttoken", "session 0pensesame expired", "cookie: sid=0pensesame"):
         assert said(text, asked).message == "HTTP 403"
     assert said("session expired", asked).message == "HTTP 403: “session expired”"

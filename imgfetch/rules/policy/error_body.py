@@ -71,24 +71,30 @@ def _says_something(text: str) -> bool:
 
 def _repeats(text: str, request: Request) -> bool:
     """Return True if a text has a part of the request that may be a secret."""
-    return any(len(secret) >= _SHORTEST_SECRET and secret in text for secret in _secrets_of(request))
+    return any(secret in text for secret in _secrets_of(request))
 
 
 def _secrets_of(request: Request) -> Iterator[str]:
     """Yield the values of the request that may be secrets, whole and in parts."""
     _, _, query = request.url.partition("?")
     for part in re.split("[&;=]", query):
-        yield from (part, unquote_plus(part))
+        if len(part) >= _SHORTEST_VALUE:
+            yield from (part, unquote_plus(part))
     for name, value in request.headers:
         if name not in _PUBLIC:
-            yield from (value, *re.split("[;=, ]+", value))
+            yield from (
+                part for part in (value, *re.split("[;=, ]+", value)) if len(part) >= _SHORTEST_SECRET
+            )
 
 
 _LONGEST = 180
 """Characters of a reason: a whole error has 300."""
 
-_SHORTEST_SECRET = 6
-"""Characters; shorter parts of a query are sizes and names."""
+_SHORTEST_VALUE = 6
+"""Characters of a part of a query that may be a secret; shorter ones are sizes and names."""
+
+_SHORTEST_SECRET = 3
+"""Characters of a part of the caller's fields that may be a secret."""
 
 # Compiled by their first use: most responses are no errors.
 _STATUS = "(?:http |error )*(?:forbidden|too many requests|access denied)"
