@@ -105,6 +105,7 @@ def _encoding(data: bytes, charset: str | None) -> str:
 
 _Scope = dict[str, str]
 _OUTERMOST: _Scope = {"xml": XML_NAMESPACE}
+_NO_ATTRIBUTES: dict[tuple[str, str], str] = {}
 _MOST_EXTERNAL = 10
 _CUT = frozenset(
     (
@@ -203,23 +204,27 @@ class _Reading:
             self.handler.text(text)
 
     def _start(self, written: str, attributes: dict[str, str]) -> None:
-        self._flush()
+        if self.pieces:
+            self._flush()
         if len(self.names) >= self.limits.depth:
             raise _TooMuchError(f"more than {self.limits.depth:,} elements inside one another")
-        self.delivered += len(written) + sum(map(len, chain.from_iterable(attributes.items())))
-        if self.delivered > self._most:
-            raise _TooMuchError("its attributes expand to many times its size")
-        scope = self._scope(attributes)
+        scope, resolved = self.scopes[-1], _NO_ATTRIBUTES
+        if attributes:
+            self.delivered += len(written) + sum(map(len, chain.from_iterable(attributes.items())))
+            if self.delivered > self._most:
+                raise _TooMuchError("its attributes expand to many times its size")
+            scope = self._scope(attributes)
+            resolved = {
+                self._resolve(key, scope, "") if ":" in key else ("", key): value
+                for key, value in attributes.items()
+                if not key.startswith("xmlns") or (key != "xmlns" and key[5] != ":")
+            }
         self.scopes.append(scope)
-        namespace, name = self._resolve(written, scope, scope.get("", ""))
-        self.names.append((namespace, name))
-        resolved = {
-            self._resolve(key, scope, ""): value
-            for key, value in attributes.items()
-            if not key.startswith("xmlns") or (key != "xmlns" and key[5] != ":")
-        }
-        position = self._position(self._parser.CurrentByteIndex)
-        self.handler.start(Element(namespace, name, resolved, position))
+        name = self._resolve(written, scope, scope.get("", ""))
+        self.names.append(name)
+        byte = self._parser.CurrentByteIndex
+        position = byte if self._is_ascii else self._position(byte)
+        self.handler.start(Element(*name, resolved, position))
 
     def _scope(self, attributes: dict[str, str]) -> _Scope:
         """Return the namespaces by prefix inside an element; the default namespace has the prefix ""."""
@@ -243,7 +248,8 @@ class _Reading:
         return "", written
 
     def _end(self, _: str) -> None:
-        self._flush()
+        if self.pieces:
+            self._flush()
         self.scopes.pop()
         self.handler.end(*self.names.pop())
 
