@@ -7,7 +7,6 @@ They are not stored. Robots, limits and credentials are those of any request of 
 
 from __future__ import annotations
 
-import asyncio
 from collections import Counter, OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -19,6 +18,7 @@ from imgfetch.readers.linked import linked_documents
 from imgfetch.rules.image.kinds import kinds_of
 
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Awaitable, Callable, Collection, Mapping
 
     from imgfetch.engine.events import Event
@@ -95,6 +95,8 @@ class Follower:
         self, document: Document, source_origin: SourceOrigin, wanted: Collection[DocumentType]
     ) -> Followed:
         """Return the documents of the `wanted` types that a document loads, and those they load."""
+        import asyncio  # a warm run follows nothing
+
         found: list[Document] = []
         unread: list[DocumentType] = []
         seen = {document.base_url}
@@ -125,6 +127,8 @@ class Follower:
 
     async def _ask(self, url: str, source_origin: SourceOrigin) -> Page | Failure:
         """Return the document at a URL; pages of a run share it."""
+        import asyncio
+
         key = url, source_origin
         task = self._asked.get(key)
         if task is None or (task.done() and task.cancelled()):
