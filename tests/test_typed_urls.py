@@ -157,6 +157,17 @@ def test_a_comment_of_a_list_begins_behind_white_space(line: str, bare: str) -> 
     assert bare_line(line) == bare
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_a_list_comes_in_any_encoding_and_with_any_line_ends(
+    encoding: str, end: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lines = end.join(["# mine", "https://h.example/é.jpg", "https://h.example/b.jpg"])
+    Path("list.txt").write_bytes(lines.encode(encoding))
+    assert main(["pick", "-q", "--offline", "-i", "list.txt"]) == 0
+    assert capsys.readouterr().out.split() == ["https://h.example/%C3%A9.jpg", "https://h.example/b.jpg"]
+
+
 def test_comments_are_no_rows() -> None:
     (row,) = rows(io.BytesIO(b"# a\nb.webp # c\n"), RowFormat.LINES)
     assert row.images == ("b.webp",)

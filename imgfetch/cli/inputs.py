@@ -169,20 +169,21 @@ def _images_of_lines(name: str) -> Iterator[str | InputError]:
 
 
 def _lines(name: str) -> Iterator[str | InputError]:
-    from imgfetch.readers.lines import bare_line, bounded_lines, too_long  # few runs read a list
+    from imgfetch.readers.lines import bare_line, too_long  # few runs read a list
+    from imgfetch.readers.rows.text_lines import peekable, text_lines
 
     found = False
     try:
         file = _standard_input() if name == "-" else open(name, "rb")  # noqa: SIM115, PTH123 (pathlib is slow)
         with file:
-            for number, line in enumerate(bounded_lines(file), 1):
+            for number, line in enumerate(text_lines(peekable(file)), 1):
                 if line is None:
                     found = True
                     yield too_long(number)
-                elif not found and name.lower().endswith(TABLES) and b"://" not in line:
+                elif not found and name.lower().endswith(TABLES) and "://" not in line:
                     why = "a table, and not a list"
                     raise InputError(ErrorKind.BAD_INPUT, why, name, hint=BATCH_READS_TABLES)
-                elif source := bare_line(line.decode("utf-8-sig" if number == 1 else "utf-8", "replace")):
+                elif source := bare_line(line):
                     found = True
                     yield source
     except OSError as error:
