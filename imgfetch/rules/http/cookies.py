@@ -6,6 +6,7 @@ The library follows Netscape's specification where browsers follow RFC 6265. `Co
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from http.cookiejar import Cookie as LibraryCookie
 from http.cookiejar import DefaultCookiePolicy
 from typing import TYPE_CHECKING
@@ -14,7 +15,6 @@ from imgfetch.rules.http import urls
 from imgfetch.rules.http.sites import is_public_suffix, site_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
     from urllib.request import Request
 
     from imgfetch.model.request import Cookie
@@ -57,7 +57,8 @@ class CookieRules(DefaultCookiePolicy):
         return bool(super().return_ok(cookie, request)) and _has_domain(cookie, request)
 
 
-def cookie_field(cookies: Iterable[Cookie], url: str) -> str:
+@lru_cache(64)  # several steps of a fetch ask about one URL
+def cookie_field(cookies: tuple[Cookie, ...], url: str) -> str:
     """Return the value of Cookie for a request, of cookies that have not expired; empty without one.
 
     Cookies with a longer path come first (RFC 6265 §5.4).
@@ -77,6 +78,7 @@ def _goes_to(cookie: Cookie, request: Request) -> bool:
     return _STORED_RULES.return_ok(_of_library(cookie), request)
 
 
+@lru_cache(1024)
 def _of_library(cookie: Cookie) -> LibraryCookie:
     """Return a cookie as `http.cookiejar` has it: it gives a host of one label a domain."""
     domain = cookie.domain if "." in cookie.domain else f"{cookie.domain}.local"
