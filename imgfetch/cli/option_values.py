@@ -147,7 +147,7 @@ def _viewport(text: str) -> Viewport:
 
 def _formats(text: str) -> frozenset[Format]:
     read = _member_of(Format)
-    return frozenset(read(name.strip()) for name in text.split(",") if name.strip())
+    return frozenset(read(name) for name in re.split(r"\s*,\s*", text.strip().strip(",")))
 
 
 def _reach(text: str) -> bool | int:

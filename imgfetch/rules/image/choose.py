@@ -5,6 +5,7 @@ candidates ─▶ those in a wanted format ─▶ sorted by the policy ─▶ th
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from imgfetch.errors import InputError, member, wanted_formats
@@ -89,7 +90,7 @@ def choose(
         ordered += sorted((c for c in shown if c.width is None), key=densities.rank)
     stand_in = source_set.placeholder if source_set.kind is SourceKind.LAZY else ""
     undecodable = set()
-    if formats is None and policy is not Policy.BROWSER:
+    if formats is None and policy is not Policy.BROWSER and _may_name_others(candidates):
         undecodable = {c.url for c in candidates if not may_be_decoded(c.url, is_decodable)}
     is_original_first = bool(originals) and _is_original_wanted(
         [c for c in ordered if c.url != stand_in], source_set, policy, None if as_shown else width
@@ -227,6 +228,14 @@ def may_be(url: str, formats: Collection[Format]) -> bool:
     """Return True if the extension of a URL is that of one of the formats, or of no known format."""
     named = named_format(url)
     return named is None or named in formats
+
+
+_OTHERS = re.compile(r"[./](?:svg|jxl|hei[cf]|hif)", re.IGNORECASE)
+"""Matches the names of formats that not every installation decodes; one search costs less than all names."""
+
+
+def _may_name_others(candidates: Sequence[Candidate]) -> bool:
+    return _OTHERS.search(" ".join([candidate.url for candidate in candidates])) is not None
 
 
 def may_be_decoded(url: str, is_decodable: Callable[[Format], bool]) -> bool:
