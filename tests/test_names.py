@@ -68,6 +68,8 @@ LOCAL = ["--allow-host", "127.0.0.1", "-R", "0"]
         ("https://me:secret@h.example", ""),
         ("https://h.example/photo/", "photo"),
         ("data:image/png;base64,AA/BB", ""),
+        ("cid:image001.png@01D9A1B2", "image001"),
+        ("OEBPS/images/cover%20page.jpg", "cover-page"),
     ],
 )
 def test_a_stem_is_the_readable_name_at_the_end_of_a_url(url: str, stem: str) -> None:

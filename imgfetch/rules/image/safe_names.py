@@ -32,7 +32,9 @@ def stem_of(url: str) -> str:
         return ""
     if path[:4].lower() == "cid:":  # the name of a part of a mail, often `image001.png@01DA5C7E.8B2F3A10`
         return readable(without_extension(unquote(path[4:]).partition("@")[0]))
-    segments = [_innermost(each) for each in path.partition("://")[2].split("/")[1:] if each]
+    _, mark, behind = path.partition("://")
+    parts = behind.split("/")[1:] if mark else path.split("/")  # in an archive
+    segments = [_innermost(each) for each in parts if each]
     named = next((each for each in reversed(segments) if named_format(each)), None)
     if named is None and query:
         values = (_innermost(value) for _, value in parse_qsl(query[:_LONGEST_QUERY]))
