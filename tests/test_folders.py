@@ -247,3 +247,8 @@ def test_what_imgfetch_wrote_into_a_folder_is_no_source(
         assert (ran.code, len(ran.lines)) == (1, 1)
         assert "2 images: " in ran.err
     assert " written by imgfetch" in ran.err
+
+
+def test_a_text_without_a_name_has_no_copies_beside_it(capsys: pytest.CaptureFixture[str]) -> None:
+    page = "<html><img src=https://h.example/_files/1.jpg>"
+    assert picked(capsys, page)[0] == ["https://h.example/_files/1.jpg"]

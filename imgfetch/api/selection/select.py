@@ -60,7 +60,7 @@ def select(
     """
     left_out: Counter[str] = Counter()
     document = offer.document
-    if document is not None and may_name_copies(document.data) and not is_one_url(document.name):
+    if document is not None and may_name_copies(document.data) and is_file_name(document.name):
         found = _of_the_web(found, document.name, left_out)
     if wanted.patterns is not None:
         found = _by_urls(found, wanted.patterns, left_out)
@@ -85,6 +85,11 @@ def select(
     if left_out and not taken:
         why = f"no image is wanted; left out: {counted(left_out)}"
         raise InputError(ErrorKind.NO_IMAGE, why, name, hint=EVERY_KIND)
+
+
+def is_file_name(name: str) -> bool:
+    """Return whether a document is called by a file: a page of the network by its URL, a text by nothing."""
+    return bool(name) and not is_one_url(name)
 
 
 def _counted(
