@@ -50,6 +50,7 @@ def typed(origin: Origin) -> str:
         "http://h.example/My photo 2x.jpg",
         "http://h.example/a b?q=c d#e f",
         "ftp://h.example/a b.jpg",
+        "https://cdn.example/fetch/w_1,c_2/https://h.example/a b.jpg",
     ],
 )
 def test_a_line_that_begins_with_a_scheme_is_one_url(text: str) -> None:
@@ -71,6 +72,8 @@ def test_a_line_that_begins_with_a_scheme_is_one_url(text: str) -> None:
         "http://h.example/a.webp 2x is the picture",
         "http://h.example/ <img src=a.webp>",
         "note: two words",
+        "http://h.example/ has ![a ship](https://h.example/a.png)",
+        'http://h.example/ has "https://h.example/a.png"',
     ],
 )
 def test_a_text_of_several_words_stays_a_text(text: str) -> None:

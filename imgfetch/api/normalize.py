@@ -66,6 +66,6 @@ _DATA_URL = (
 )
 _ENDS_WITH_DESCRIPTOR = r"\s[0-9.]+[wxh]\Z"
 _EXTENSION = r"\.(?:avif|webp|jpe?g|jfif|jxl|a?png|gif|svg|bmp|ico|tiff?|hei[cf])"
-_ANOTHER_URL = rf"(?i)[\s,]https?://|{_EXTENSION},\s"
+_ANOTHER_URL = rf"(?i)[\s,(\[\"']https?://|{_EXTENSION},\s"
 _DESCRIPTOR = r"\s(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)[wxh](?:\s*(,|\Z)|(?=\s))"
 _IMAGE_NAME = rf"(?i){_EXTENSION}\Z"
