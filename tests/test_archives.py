@@ -49,6 +49,10 @@ def seen(images: tuple[SourceSet, ...]) -> list[tuple[str, bytes | object | None
     ]
 
 
+def names_of(images: tuple[SourceSet, ...]) -> list[str]:
+    return [each.url for image in images for each in image.candidates]
+
+
 def problems(images: tuple[SourceSet, ...]) -> list[str]:
     return [each.reason for image in images for each in image.problems]
 
@@ -223,6 +227,22 @@ def test_a_revisit_has_the_body_of_the_record_that_it_repeats() -> None:
         ]
 
 
+def test_a_coding_that_is_not_read_is_said_and_one_that_was_undone_is_not_minded() -> None:
+    brotli = bytes.fromhex("1b0300f825000000a4b0b220")
+    archive = warc(
+        [
+            record(f"{H}/1", http("text/html", brotli, Content_Encoding="br")),
+            record(f"{H}/2", http("text/html", b"<img src=/a.png>", Content_Encoding="br")),
+            record(f"{H}/a.png", http("image/png", PNG, Content_Encoding="br")),
+        ]
+    )
+    found = find_images(archive)
+    assert seen(found) == [(f"{H}/a.png", PNG)]
+    assert problems(found) == [
+        f"a page of the archive is left out: {H}/1: its content coding 'br' is not read here"
+    ]
+
+
 def test_of_several_captures_the_one_nearest_to_the_page_is_taken() -> None:
     archive = warc(
         [
@@ -278,6 +298,18 @@ def test_a_bomb_is_read_to_the_limit_alone(monkeypatch: pytest.MonkeyPatch) -> N
     assert len(body.read(1_000_000)) < 1_200_000
     assert tracemalloc.get_traced_memory()[1] < 25_000_000
     tracemalloc.stop()
+
+
+def test_bombs_inside_records_are_read_to_the_limit_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warc_reader, "MAX_UNPACKED", 20_000_000)
+    monkeypatch.setattr(warc_reader, "MAX_RATIO", 1)
+    bomb = compress(b" " * 15_000_000)
+    pages = [record(f"{H}/{n}", http("text/html", bomb, Content_Encoding="gzip")) for n in range(20)]
+    found = find_images(warc([*pages, record(f"{H}/a.png", http("image/png", PNG))], gzip=False))
+    assert problems(found) == [
+        f"18 pages of the archive are left out: {H}/2: the web archive unpacks to too much"
+    ]
+    assert names_of(found) == [f"{H}/a.png"]
 
 
 def test_megabytes_take_linear_time_and_ten_times_their_size_at_most() -> None:

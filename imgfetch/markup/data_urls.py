@@ -32,12 +32,15 @@ def read(url: str) -> DataUrl | None:
     """
     if not is_data_url(url):
         return None
-    text = url.strip(_BLANK).translate(_LEFT_OUT)[5:]
-    head, comma, rest = text.partition("#")[0].partition(",")
-    if not comma:
+    text = url.strip(_BLANK)
+    if _LEFT_OUT.search(text):
+        text = _LEFT_OUT.sub("", text)
+    end = text.find("#")
+    comma = text.find(",", 0, end if end >= 0 else len(text))
+    if comma < 0:
         return None
-    body = percent_decoded(rest)
-    head = head.strip(" \t\n\f\r")
+    body = percent_decoded(text[comma + 1 : end if end >= 0 else None])  # one copy: it may have megabytes
+    head = text[5:comma].strip(" \t\n\f\r")
     encoding = _BASE64.search(head)
     if encoding is not None:
         decoded = from_base64(body)
@@ -89,7 +92,7 @@ def from_base64(data: bytes) -> bytes | None:
 
 _BLANK = "".join(map(chr, range(0x21)))
 """C0 controls and space, which the URL parser removes from both ends (URL §4.4, step 1)."""
-_LEFT_OUT = {ord(character): None for character in "\t\n\r"}
+_LEFT_OUT = re.compile(r"[\t\n\r]++")
 _BASE64 = re.compile(r";[ ]*base64\Z", re.IGNORECASE)
 _BASE64_ALPHABET = re.compile(rb"[A-Za-z0-9+/]*+")
 _WORD = r"[!#$%&'*+.^_`|~0-9A-Za-z-]++"

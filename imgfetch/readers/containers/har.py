@@ -34,7 +34,7 @@ def images(document: Document, each_image: EachImage) -> Iterator[SourceSet]:
     read = _Read()
     yield from images_of(_records(text, read), document, each_image)
     if not read.is_whole:
-        what = f"behind {read.entries:,} entries" if read.entries else "before its first entry"
+        what = f"behind entry {read.entries:,}" if read.entries else "before its first entry"
         yield unread(f"the HAR archive is damaged or cut off {what}; the rest is not read")
 
 

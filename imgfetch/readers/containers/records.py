@@ -17,6 +17,7 @@ from imgfetch.model.document import Document
 from imgfetch.model.image import Defect
 from imgfetch.model.markup import EmbeddedBody
 from imgfetch.readers.containers.bodies import Bodies
+from imgfetch.readers.decoded import unread
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -82,12 +83,26 @@ def images_of(records: Iterable[Record], document: Document, each_image: EachIma
     for record in images:
         body = EmbeddedBody(record.url, record.read, record.media_type, record.date, record.headers)
         bodies.add(body, *_redirected_to(record.url, sources))
+    left_out: list[str] = []
     for page in pages:
-        found = bodies.attach(_images_in(page, document, each_image), page=page.url, date=page.date)
+        data = page.read(MAX_TEXT)
+        if isinstance(data, Defect):
+            left_out.append(f"{page.url[:200]}: {data.message}")
+            continue
+        depth = document.depth + 1
+        inside = Document(data[:MAX_TEXT], page.content_type, page.url, page.url, depth=depth)
+        found = bodies.attach(each_image(inside), page=page.url, date=page.date)
         if page.media_type == "text/css":
             found = (image for image in found if image.embedded)
         yield from found
     yield from bodies.rest()
+    if left_out:
+        which = (
+            "a page of the archive is"
+            if len(left_out) == 1
+            else f"{len(left_out):,} pages of the archive are"
+        )
+        yield unread(f"{which} left out: {left_out[0]}")
 
 
 def seconds_of(date: str) -> float | None:
@@ -119,14 +134,6 @@ def _redirected_to(url: str, sources: dict[str, list[str]]) -> list[str]:
         last = [source for target in last for source in sources.get(target, ()) if source not in found]
         found += dict.fromkeys(last[:_MOST_SOURCES])
     return found
-
-
-def _images_in(page: Record, document: Document, each_image: EachImage) -> Iterator[SourceSet]:
-    data = page.read(MAX_TEXT)
-    if isinstance(data, Defect):
-        return iter(())
-    inside = Document(data[:MAX_TEXT], page.content_type, page.url, page.url, depth=document.depth + 1)
-    return each_image(inside)
 
 
 _NOT_MODIFIED = 304

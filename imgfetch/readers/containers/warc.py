@@ -8,10 +8,12 @@ Records are read one by one, so that an archive may be larger than memory. The e
 
 from __future__ import annotations
 
+import re
 import zlib
 from functools import partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from imgfetch.formats import sniff
 from imgfetch.markup.urls import resolve
 from imgfetch.model.image import Defect
 from imgfetch.model.result import ErrorKind
@@ -63,7 +65,7 @@ class _Archive:
 
     def __init__(self, data: Buffer) -> None:
         self._data = data
-        self._left = max(MAX_UNPACKED, MAX_RATIO * len(data))
+        self._left = self._left_of_bodies = max(MAX_UNPACKED, MAX_RATIO * len(data))
         self.defect = ""
         """Why the archive was not read to its end."""
 
@@ -93,7 +95,7 @@ class _Archive:
         try:
             for record in iterator:
                 offset = iterator.offset
-                found = _record(record, partial(_body_at, self._data, offset))
+                found = _record(record, partial(self._body_at, offset))
                 if found is not None:
                     fields = record.rec_headers
                     yield (
@@ -114,6 +116,15 @@ class _Archive:
                 else "is damaged or cut off; the rest is not read"
             )
             self.defect = f"the web archive {what}"
+
+    def _body_at(self, offset: int, most: int) -> bytes | Defect:
+        """Decode the body of the record at an offset: within bounds, since its own coding may be a bomb."""
+        if self._left_of_bodies < 0:
+            return Defect(ErrorKind.TOO_LARGE, "the web archive unpacks to too much")
+        body = _body_at(self._data, offset, most)
+        if not isinstance(body, Defect):
+            self._left_of_bodies -= len(body)
+        return body
 
 
 def _iterator(data: Buffer, offset: int) -> Any:  # noqa: ANN401 (warcio has no types)
@@ -143,17 +154,25 @@ def _record(record: Any, read: partial[bytes | Defect]) -> Record | None:  # noq
 
 def _body_at(data: Buffer, offset: int, most: int) -> bytes | Defect:
     """Decode the body of the record at an offset, without its transfer and content codings."""
-    body = bytearray()
-    try:
-        from imgfetch.readers.containers.warc_streams import content_of
+    from imgfetch.readers.containers.warc_streams import coding_of, content_of
 
-        stream = content_of(next(_iterator(data, offset)))
+    body, coding = bytearray(), ""
+    try:
+        record = next(_iterator(data, offset))
+        stream, coding = content_of(record), coding_of(record)
         while len(body) <= most and (piece := stream.read(_PIECE)):
             body += piece
     except _damage():
         if not body:
             return Defect(ErrorKind.CORRUPT, "it is damaged in the web archive")
+    if coding not in _READ_CODINGS and not _is_decoded(body[:_HEAD]):
+        return Defect(ErrorKind.BAD_ENCODING, f"its content coding {coding[:20]!r} is not read here")
     return bytes(body)
+
+
+def _is_decoded(head: bytearray) -> bool:
+    """Return True for an image or a text: some archives keep the field of a coding that they have undone."""
+    return sniff(bytes(head)) is not None or not _CONTROL.search(head)
 
 
 def _damage() -> tuple[type[Exception], ...]:
@@ -180,4 +199,8 @@ def _is_one_stream(error: Exception) -> bool:
     return "non-chunked gzip" in str(error)
 
 
+_READ_CODINGS = frozenset({"", "gzip", "x-gzip", "deflate"})
+_CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f]")
+"""Characters that no text has."""
+_HEAD = 1024
 _PIECE = 64 * 1024

@@ -31,15 +31,27 @@ def records_of(file: Any) -> Any:  # noqa: ANN401 (warcio has no types)
 
 
 def content_of(record: Any) -> Any:  # noqa: ANN401 (as above)
-    """Return a stream of the body of a record, without its transfer and content codings."""
+    """Return a stream of the body of a record, without its transfer coding, and without gzip or deflate.
+
+    Brotli, which warcio takes where it is installed, has no bound on what a few bytes may unpack to.
+    """
     fields, stream = record.http_headers, record.raw_stream
     if fields is None:
         return stream
-    coding = (fields.get_header("content-encoding") or "").strip().lower()
-    coding = coding if coding in BufferedReader.get_supported_decompressors() else None
+    coding = _CODINGS.get(coding_of(record))
     if (fields.get_header("transfer-encoding") or "").strip().lower() == "chunked":
         return _Chunked(stream, block_size=_BLOCK, decomp_type=coding)
     return _Coded(stream, block_size=_BLOCK, decomp_type=coding) if coding else stream
+
+
+def coding_of(record: Any) -> str:  # noqa: ANN401 (as above)
+    """Return the content coding of a record in lower case; empty without one."""
+    fields = record.http_headers
+    coding = "" if fields is None else (fields.get_header("content-encoding") or "").strip().lower()
+    return "" if coding == "identity" else coding
+
+
+_CODINGS = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
 
 
 class _Strict:
