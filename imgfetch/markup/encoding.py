@@ -16,6 +16,7 @@ _PRESCAN = rb"""(?isx)
       | <[/a-z](?:[^>"']++|"[^"]*+"?|'[^']*+'?)*+ | <[!?/][^>]*+"""
 _ATTRIBUTE = r"""[\s/]*+([^\s/>=]++[^\s/>=]*+)(?:\s*+=\s*+(?:"([^"]*+)"?|'([^']*+)'?|([^\s>"']*+)))?"""
 _XML = rb"""<\?xml[^>]*?encoding\s*+=\s*+["']([^"'>]++)["']"""
+_NEAR = 4096
 _MAX_HEAD = 1 << 20
 """Bytes in which a <meta> is searched if no <body> ends the search."""
 
@@ -39,9 +40,10 @@ def decode(data: bytes, content_type: str | None = None) -> str:
 def _of_text(text: str) -> str | None:
     """Return the encoding that a decoded page declares; None if it declares none."""
     head = text[:_MAX_HEAD]
-    lower = head.lower()
-    if "charset" not in lower and "encoding" not in lower:
-        return None
+    if "charset" not in head[:_NEAR]:  # nearly all declare it there
+        lower = head.lower()
+        if "charset" not in lower and "encoding" not in lower:
+            return None
     return _of_markup(head.encode("utf-8", "replace"))
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import urljoin
 
 from imgfetch.markup.srcset import excerpt
-from imgfetch.model.markup import Candidate, Problem, Source
+from imgfetch.model.markup import Candidate, Original, Problem, Source
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -120,6 +120,8 @@ def absolute(source_set: SourceSet, base: str, *, encoding: str = "utf-8") -> So
 
     def resolved(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
         if root is not None and len(candidates) > 1 and _are_plain_paths(candidates):
+            if Original not in map(type, candidates):
+                return tuple([Candidate(root[0] + url, w, h, x) for url, w, h, x in candidates])
             return tuple([type(each)(root[0] + each.url, *each[1:]) for each in candidates])
         absolute = []
         for candidate in candidates:

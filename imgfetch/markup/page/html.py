@@ -115,7 +115,7 @@ def parse(
     """
     import turbohtml
 
-    shadows = shadows and _SHADOW_ROOT in markup.lower()
+    shadows = shadows and ("hadow" in markup or "HADOW" in markup) and _SHADOW_ROOT in markup.lower()
     document = turbohtml.parse(
         markup,
         scripting=scripting,

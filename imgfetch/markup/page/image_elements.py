@@ -48,7 +48,9 @@ def image_of(
     `problems` are those of its sources, and receive its own. `linked` are originals that the link around it
     names, and `previews` the data URLs of its own background.
     """
-    own = _written(candidates_of(attributes, "srcset", problems))
+    own = candidates_of(attributes, "srcset", problems)
+    if own:
+        own = _written(own, attributes["srcset"])
     src = first(attributes, "src")
     if src and not _is_written(src):
         src = ""
@@ -84,9 +86,9 @@ def image_of(
 _DATA = ("data:", "DATA:", "Data:")
 
 
-def _written(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
-    """Return the candidates without those that name nothing, see `_is_written`."""
-    if all(each.url[0] not in "#{$<" and "{" not in each.url for each in candidates):
+def _written(candidates: tuple[Candidate, ...], srcset: str) -> tuple[Candidate, ...]:
+    """Return the candidates of a `srcset` without those that name nothing, see `_is_written`."""
+    if "#" not in srcset and "{" not in srcset and "<" not in srcset:
         return candidates
     return tuple(each for each in candidates if _is_written(each.url))
 
@@ -153,7 +155,7 @@ def source_of(attributes: Attributes, problems: list[Problem]) -> tuple[Source |
     unreadable: list[Problem] = list(unread)
     named = named_images(attributes, unreadable)
     problems += located("a source", unreadable)
-    candidates = own = _written(own)
+    candidates = own = _written(own, attributes.get("srcset", ""))
     if named.attributes:
         shown = tuple(each for each in own if shows_something(each.url) and not _is_inline(each))
         candidates = distinct((*named.lazy, *shown, *named.others, *named.originals)) or own

@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     import turbohtml
 
-_SPACE = " \t\n\f\r"
 _BEFORE_VALUE = re.compile(r"[^\s/>][^\s/>=]*+\s*+=\s*+([\"']?)")
 """The name of an attribute, which may begin with `=`, and all before its value (HTML §13.2.5.32 to .37)."""
 
@@ -38,21 +37,24 @@ class PageText:
         location = element.source_location
         if location is None:
             return self._start, []
-        spans = location.attrs
-        places = [self._place(element.tag, name, spans[name]) for name in names if name in spans]
+        spans, tag = location.attrs, element.tag
+        places = []
+        for name in names:
+            if name in spans:
+                start, end = self._offsets(spans[name])
+                begin = start + len(name) + 2
+                if self._text[begin - 2 : begin] == '="':  # nearly always
+                    places.append(Place(tag, name, self._start + begin, end - 1 - begin))
+                else:
+                    places.append(self._place(tag, name, start, end))
         return self._start + self._offsets(location.start_tag)[0], places
 
-    def _place(self, tag: str, name: str, span: turbohtml.SourceSpan) -> Place:
-        start, end = self._offsets(span)
-        begin = start + len(name) + 1
-        if begin < end and self._text[begin - 1] == "=" and self._text[begin] not in _SPACE:  # nearly always
-            is_quoted = self._text[begin] in "\"'"
-        elif found := _BEFORE_VALUE.match(self._text, start, end):
-            begin, is_quoted = found.end(), bool(found[1])
-            return Place(tag, name, self._start + begin, end - is_quoted - begin)
-        else:
+    def _place(self, tag: str, name: str, start: int, end: int) -> Place:
+        """Return the place of the value of an attribute between these offsets."""
+        found = _BEFORE_VALUE.match(self._text, start, end)
+        if found is None:
             return Place(tag, name, self._start + end, 0)
-        return Place(tag, name, self._start + begin + is_quoted, end - begin - 2 * is_quoted)
+        return Place(tag, name, self._start + found.end(), end - len(found[1]) - found.end())
 
     def content(self, element: turbohtml.Element) -> Place | None:
         """Return the place of the text inside an element; None for one without a start tag."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from imgfetch.errors import InputError, member, wanted_formats
 from imgfetch.model.image import DECODABLE, Format
-from imgfetch.model.markup import Choice, Policy, SourceKind
+from imgfetch.model.markup import Choice, Original, Policy, SourceKind
 from imgfetch.model.result import ErrorKind
 from imgfetch.rules.http.urls import redact
 from imgfetch.rules.image.browser import density, single
@@ -80,10 +80,11 @@ def choose(
     ratio = None if dpr is None else single(dpr)
     per_css_pixel = "{:g} device pixels per CSS pixel"
     densities = _Scale(policy, ratio, "{:.4g}x", per_css_pixel, _density(source_size or 0))
-    widths = _Scale(policy, width, "{:.0f}w", "{:.10g} device pixels", _width)
     if policy is Policy.BROWSER:
+        widths = densities
         ordered = sorted(shown, key=densities.rank)
     else:
+        widths = _Scale(policy, width, "{:.0f}w", "{:.10g} device pixels", _width)
         # A set that mixes both is an author's mistake. A density does not tell the number of pixels, so the
         # candidates with a width come first.
         ordered = sorted((c for c in shown if c.width is not None), key=widths.rank)
@@ -96,16 +97,17 @@ def choose(
         [c for c in ordered if c.url != stand_in], source_set, policy, None if as_shown else width
     )
     line = [*originals, *ordered] if is_original_first else [*ordered, *originals]
-    line.sort(key=lambda each: (each.url == stand_in, each.url in undecodable))
+    if stand_in or undecodable:
+        line.sort(key=lambda each: (each.url == stand_in, each.url in undecodable))
     chosen = line[0]
     if chosen.is_original:
         why = _why_original(policy, width)
     else:
-        rivals = [
-            c for c in ordered if c.url != stand_in and (c.url in undecodable) == (chosen.url in undecodable)
-        ]
-        scale = densities if chosen.width is None or policy is Policy.BROWSER else widths
-        why = _why(chosen, rivals, scale)
+        rivals = ordered
+        if stand_in or undecodable:
+            is_late = chosen.url in undecodable
+            rivals = [c for c in ordered if c.url != stand_in and (c.url in undecodable) == is_late]
+        why = _why(chosen, rivals, densities if chosen.width is None else widths)
     if 0 < len(undecodable) < len(candidates) and chosen.url not in undecodable:
         why += f"; {len(undecodable)} more cannot be decoded here"
     return Choice(chosen, tuple(line[1:]), why, policy, width, source_set, formats=names)
@@ -113,9 +115,13 @@ def choose(
 
 def _why(chosen: Candidate, rivals: Sequence[Candidate], scale: _Scale) -> str:
     """State in one sentence why a candidate was chosen among its rivals."""
-    if len(rivals) == 1 and chosen.width is None:
+    if chosen.width is None and len(rivals) == 1:
         return "it is the only candidate in its place"
-    if len(rivals) > 1 and all(each.width is None and each.density is None for each in rivals):
+    if (
+        chosen.width is None
+        and chosen.density is None
+        and all(each.width is None and each.density is None for each in rivals)
+    ):
         return f"it is the first of {len(rivals)}; none states its size"
     return scale.explain(chosen, len(rivals))
 
@@ -128,6 +134,8 @@ def _why_original(policy: Policy, width: float | None) -> str:
 
 def _parted(candidates: list[Candidate], policy: Policy) -> tuple[list[Candidate], list[Candidate]]:
     """Return the candidates that a browser may show, and the originals, the widest first."""
+    if Original not in map(type, candidates):
+        return candidates, []
     shown = [each for each in candidates if not each.is_original]
     if not shown or len(shown) == len(candidates):
         return candidates, []
