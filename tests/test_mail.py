@@ -112,6 +112,16 @@ def test_flowed_text_is_joined_before_it_is_read() -> None:
     assert urls_in(text) == ["https://h.example/a-very-long-name.jpg", "https://h.example/b.jpg"]
 
 
+def test_a_relative_url_in_a_mail_without_addresses_names_a_part_by_its_file_name() -> None:
+    (found,) = find_images(bytes(newsletter("<img src='hero.png'>")), media_type="message/rfc822")
+    assert (found.kind, len(found.embedded)) == ("img", 1)
+    relative, attached = find_images(
+        bytes(newsletter("<base href=https://h.example/><img src='hero.png'>")), media_type="message/rfc822"
+    )
+    assert (relative.candidates[0].url, relative.embedded) == ("https://h.example/hero.png", ())
+    assert attached.kind == "file"
+
+
 def test_a_mail_within_a_mail_has_parts_of_its_own() -> None:
     outer = newsletter("<img src=cid:hero@h alt=outer>")
     inner = newsletter("<img src=cid:hero@h alt=inner>")

@@ -148,6 +148,8 @@ class _Mail:
         names = [f"cid:{content_id}"] if content_id else []
         if location:
             names.append(base if _is_absolute(base) else location)
+        elif part.file_name and not _is_absolute(base):  # some mailers write `src="image001.png"`
+            names.append(part.file_name)
         own = f"mail:///{quote(part.file_name or f'part-{next(self._numbers)}')}"
         own = next((name for name in names if name[:4].lower() == "http"), own)
         body = EmbeddedBody(own, part.decoded, part.media_type)
