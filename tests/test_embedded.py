@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from engine_world import PIXEL, H, World
+from engine_world import LIMITS, PIXEL, H, World
+from imgfetch.errors import NetworkError
 from imgfetch.model.image import Defect
 from imgfetch.model.markup import Candidate, Choice, EmbeddedBody, SourceSet
 from imgfetch.model.result import ErrorKind, Failure, Served
@@ -83,6 +84,13 @@ async def test_a_damaged_body_is_passed_over_for_the_next_candidate() -> None:
     image = await served(world, choice_of(H + "/a", H + "/b", bodies=(body(H + "/a", b"<html>"),)))
     assert (image.url, image.origin, world.urls()) == (H + "/b", "fetched", ["/b"])
     assert len(image.tried) == 1
+
+
+async def test_a_body_is_taken_also_where_the_host_of_the_chosen_candidate_is_out_of_reach() -> None:
+    world = World(limits=LIMITS._replace(retries=0))
+    world.transport.answer(H + "/b", NetworkError(ErrorKind.DNS, "no such host"))
+    image = await served(world, choice_of(H + "/b", H + "/a", bodies=(body(H + "/a"),)))
+    assert (image.url, image.origin) == (H + "/a", "embedded")
 
 
 @pytest.mark.parametrize(

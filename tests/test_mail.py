@@ -195,7 +195,8 @@ BACKGROUND = (
 
 
 def test_a_saved_page_gives_its_images_with_their_urls_and_bodies() -> None:
-    found = find_images(mhtml(PAGE, IMAGE, STYLE, FRAME, BACKGROUND))
+    unused = STYLE.replace(b"}", b"} .x { background: url(https://h.example/unused.png) }")
+    found = find_images(mhtml(PAGE, IMAGE, unused, FRAME, BACKGROUND))
     assert [(image.candidates[0].url, len(image.embedded), image.page) for image in found] == [
         ("https://h.example/dir/a.png#x", 1, "https://h.example/dir/page.html"),
         ("https://h.example/missing.png", 0, "https://h.example/dir/page.html"),

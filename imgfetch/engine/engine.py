@@ -74,7 +74,9 @@ class Engine:
         tried: list[tuple[Candidate, Failure]] = []
         offered = renditions.offered(choice, self._settings)
         for candidate in (choice.candidate, *choice.alternatives):
-            if not all(fetch_policy.may_fall_through(failed, c.url, candidate.url) for c, failed in tried):
+            body = embedded.body_of(candidate.url, choice.source_set)
+            asked = candidate.url if body is None else ""  # a host that is out of reach is not asked
+            if not all(fetch_policy.may_fall_through(failed, c.url, asked) for c, failed in tried):
                 continue
             if tried:
                 self._observe(FellThrough(tried[-1][1], candidate))
@@ -87,7 +89,6 @@ class Engine:
                 stand_in=choice.is_stand_in(candidate),
                 at_least=choice.at_least,
             )
-            body = embedded.body_of(candidate.url, choice.source_set)
             outcome: Fetched | Failure | Page
             if body is not None:
                 outcome = await self._embedded.keep(body, wanted, budget)

@@ -114,6 +114,8 @@ class _Mail:
                 continue
             page = base if base[:4].lower() == "http" else base_url  # a style sheet may be at a `cid:` URL
             for image in self._bodies.attach(self._named_in(part, base), page=page):
+                if part.media_type == "text/css" and not image.embedded:
+                    continue  # a browser saves what it has shown
                 urls = {candidate.url for candidate in image.candidates}
                 if part.media_type == "text/plain" and urls and urls <= self._urls:
                     continue  # the same in another form
