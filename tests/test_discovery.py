@@ -270,12 +270,78 @@ def test_a_hostile_page_is_searched_whole(markup: str) -> None:
     assert all(find_page_images(markup, base_url=BASE))
 
 
+PIECES = (
+    *(
+        "<img src=a>",
+        f"<img src='{PIXEL}' data-src=b>",
+        "<noscript>",
+        "</noscript>",
+        "<picture>",
+        "</picture>",
+    ),
+    *(
+        "<source srcset='s 1x' data-srcset='u 2x'>",
+        "<amp-img src=c>",
+        "</amp-img>",
+        "<p style='a:url(d)'>",
+        "x",
+    ),
+    *(
+        "<svg>",
+        "<image href=e>",
+        "<template>",
+        "<template shadowrootmode=open>",
+        "</template>",
+        "<style>",
+        "</style>",
+    ),
+    *(
+        "<script type=application/ld+json>",
+        "<script>",
+        "</script>",
+        '{"image":"f","@id":"#a"}',
+        "'/a.jpg'",
+        "\ud800",
+    ),
+    *(
+        "<base href='http://['>",
+        "<a href=f.jpg data-full=/g.jpg>",
+        "</a>",
+        "<iframe srcdoc='<img src=q>",
+        "'>",
+        "\0",
+    ),
+    *(
+        "<object data=a.png>",
+        "<table>",
+        "<div>",
+        "</div>",
+        "<!--",
+        "-->",
+        "<img src=a",
+        " srcset=b>",
+        "\r\n",
+        "\r",
+    ),
+    *(
+        "<img\r\nsrc\r\n=\r\n'v'\r\ndata-x=\"/b.jpg\">",
+        "é😀",
+        "<noscript><img src='k'>",
+        "<select>",
+        "<frameset>",
+    ),
+)
+
+
 @settings(deadline=None)
-@given(st.lists(st.sampled_from(["<img src=a>", f"<img src='{PIXEL}' data-src=b>", "<noscript>", "</noscript>", "<picture>", "</picture>", "<source srcset='s 1x'>", "<amp-img src=c>", "</amp-img>", "<p style='a:url(d)'>", "x", "<svg>", "<image href=e>", "<template>", "</template>", "<style>", "</style>", "<script type=application/ld+json>", "</script>", '{"image":"f"}', "\ud800", "<base href='http://['>"])))  # fmt: skip
+@given(st.lists(st.sampled_from(PIECES)))
 def test_any_page_is_searched(pieces: list[str]) -> None:
-    for image in find_page_images("".join(pieces), base_url=BASE):
+    page = "".join(pieces)
+    for image in find_page_images(page, base_url=BASE):
         assert image.kind in SourceKind
         assert image.candidates or image.sources or image.problems
+        assert 0 <= image.position <= len(page)
+        assert all(0 <= each.position <= each.position + each.length <= len(page) for each in image.places)
 
 
 def test_an_element_with_many_attributes_is_read_in_linear_time() -> None:

@@ -9,6 +9,7 @@ A browser shows only some of them: `kind` names the place of each, so that a cal
 
 from __future__ import annotations
 
+import re
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,7 @@ def find_page_images(
     concerns no single image, such as an invalid `<base href>` or unreadable CSS, is among those of the next
     image, or of the last. The page is parsed at the first image, each image at its turn.
     """
+    page = _without_surrogates(page)
     document = html.parse(page, locations=True, shadows=True)
     lines = Lines(page)
     pending: list[Problem] = []
@@ -71,6 +73,15 @@ def find_page_images(
     return with_problems_of_others(
         ((names, each) for names, each in found if each.candidates or each.sources or each.problems), pending
     )
+
+
+def _without_surrogates(page: str) -> str:
+    """Return the page with U+FFFD for each lone surrogate, which the parser does not take in names."""
+    try:
+        page.encode()
+    except UnicodeEncodeError:
+        return re.sub("[\ud800-\udfff]", "\ufffd", page)
+    return page
 
 
 def _base(document: turbohtml.Document, base_url: str, lines: Lines, problems: list[Problem]) -> str:
