@@ -102,6 +102,8 @@ def test_a_star_in_a_url_or_a_srcset_is_no_pattern(capsys: pytest.CaptureFixture
         ("<!-- saved from url=(0022)https://h.example/a/b --><link rel=canonical href=https://c.example/>", "https://h.example/a/b"),
         ("<!DOCTYPE html> <html><!--\n Page saved with SingleFile \n url: https://h.example/x?a=1&b \n saved date: x\n-->", "https://h.example/x?a=1&b"),
         ("<meta property='og:url' content='https://g.example/'><link href='https://c.example/?a&amp;b' rel='Canonical'>", "https://c.example/?a&b"),
+        ("<!DOCTYPE html><html lang=en data-scrapbook-source='https://h.example/w'><link rel=canonical href=https://c.example/>", "https://h.example/w"),
+        ("<meta name='savepage-url' content='https://h.example/s'>", "https://h.example/s"),
         ("<meta content=https://g.example/ property=og:url>", "https://g.example/"),
         ("<link rel=canonical href=/relative><meta property=og:url content=https://g.example/>", "https://g.example/"),
         ("<link rel=canonical href=javascript:alert(1)>", None),

@@ -14,6 +14,7 @@ from imgfetch.api.images import explain
 from imgfetch.api.sources import label, read_source
 from imgfetch.cli import main
 from imgfetch.markup.positions import Lines
+from imgfetch.model.image import Format
 from imgfetch.model.markup import Candidate, Policy, Problem, Source, SourceSet
 
 BASE = "https://news.example/story/"
@@ -27,7 +28,7 @@ NEWS = """<!doctype html><base href="/media/"><picture>
 <source media="(min-width: 900px)" type="image/avif" sizes="60vw"
  srcset="wide-900.avif 900w, wide-1800.avif 1800w">
 <source media="(min-width: 900px)" srcset="wide-900.jpg 900w, wide-1800.jpg 1800w" sizes="60vw">
-<source type="image/jxl" srcset="tall.jxl">
+<source type="image/jxl" srcset="tall-original">
 <source type="image/webp" srcset="tall-400.webp 400w, tall-800.webp 800w" sizes="calc(100vw - 2rem)">
 <img src="tall-400.jpg" srcset="oops 4q, tall-400.jpg 400w" alt="Parliament"></picture>"""
 
@@ -36,6 +37,12 @@ NEXT = """<img data-nimg="1"
  src="/_next/image?url=%2Fp.jpg&amp;w=1920&amp;q=75">"""
 
 PHONE, DESK = Viewport(400, 800, 2.0), Viewport(1280, 720, 1.0)
+
+
+@pytest.fixture(autouse=True)
+def without_extras(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decode no JPEG XL, whether its extra is installed or not."""
+    monkeypatch.setattr("imgfetch.api.images.is_decodable", lambda form: form is not Format.JXL)
 
 
 def chosen(page: str, viewport: Viewport | None = None, **asked: object) -> Choice:
@@ -183,7 +190,7 @@ def test_pick_explains_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     assert "  not <source type='image/jxl'>: its type is image/jxl" in out
     assert "  it is 368 CSS pixels wide there" in out
     assert "else 400w https://news.example/media/tall-400.webp (1.087x)" in out
-    assert "browser  would choose https://news.example/media/tall.jxl" in out
+    assert "browser  would choose https://news.example/media/tall-original" in out
     number, line = next((n, line) for n, line in enumerate(NEWS.split("\n"), 1) if "oops 4q" in line)
     column = line.index("<img") + 1
     place = f"line {number}, column {column}"

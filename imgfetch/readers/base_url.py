@@ -20,9 +20,10 @@ def base_url_of(page: str) -> tuple[str, str] | None:
     Take time linear in the page.
     """
     head = page[:LOOKED_AT]
-    saved = _SAVED_FROM.search(head, 0, _COMMENT_WITHIN) or _SINGLE_FILE.search(head, 0, _COMMENT_WITHIN)
-    if saved and (url := _absolute(saved[1])):
-        return url, "base URL by the comment of the program that saved it"
+    for pattern in _SAVED:
+        saved = pattern.search(head, 0, _WITHIN)
+        if saved and (url := _absolute(saved[1])):
+            return url, "base URL by the program that saved it"
     by_graph = ""
     for tag in _TAG.finditer(head):
         attributes = {name.lower(): value.strip("\"'") for name, value in _ATTRIBUTE.findall(tag[2])}
@@ -33,13 +34,22 @@ def base_url_of(page: str) -> tuple[str, str] | None:
                 return url, "base URL by its link rel=canonical"
         elif attributes.get("property", "").lower() == "og:url" and not by_graph:
             by_graph = _absolute(attributes.get("content", ""))
+        elif attributes.get("name", "").lower() == "savepage-url" and (
+            url := _absolute(attributes.get("content", ""))
+        ):
+            return url, "base URL by the program that saved it"  # Save Page WE
     return (by_graph, "base URL by its og:url") if by_graph else None
 
 
-_COMMENT_WITHIN = 4096
-_SAVED_FROM = re.compile(r"<!--\s*+saved from url=\([0-9]{4}\)([^\s>]++)", re.IGNORECASE)
-"""As Chromium and Internet Explorer write it: the four digits are the length of the URL."""
-_SINGLE_FILE = re.compile(r"<!--\s*+Page saved with SingleFile\s*+url:\s*+([^\s>]++)", re.IGNORECASE)
+_WITHIN = 4096
+_SAVED = (
+    # Chromium and Internet Explorer; the four digits are the length of the URL.
+    re.compile(r"<!--\s*+saved from url=\([0-9]{4}\)([^\s>]++)", re.IGNORECASE),
+    re.compile(r"<!--\s*+Page saved with SingleFile\s*+url:\s*+([^\s>]++)", re.IGNORECASE),
+    # WebScrapBook
+    re.compile(r"""<html\b[^<>]*?\sdata-scrapbook-source=["']?([^\s"'<>]++)""", re.IGNORECASE),
+)
+"""How programs write the address of a page into the beginning of its copy."""
 _TAG = re.compile(r"<(link|meta)\b([^<>]*+)>", re.IGNORECASE)
 _ATTRIBUTE = re.compile(r"""([A-Za-z:-]++)\s*+=\s*+("[^"]*+"|'[^']*+'|[^\s"'>]++)""")
 _URL = re.compile(r"https?://[^\s<>\"]++", re.IGNORECASE)
