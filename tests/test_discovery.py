@@ -354,3 +354,8 @@ def test_an_element_with_many_attributes_is_read_in_linear_time() -> None:
         return cpu_seconds(lambda: [*find_page_images(page)])
 
     assert cost(40_000) < 30 * cost(4_000) + 0.5
+
+
+def test_a_name_with_a_lone_surrogate_costs_only_itself() -> None:
+    (image,) = find_page_images("<img s\ud800=x src=a.png>")
+    assert [each.url for each in image.candidates] == ["a.png"]

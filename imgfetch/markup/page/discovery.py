@@ -328,6 +328,11 @@ _IMAGES = frozenset({"img", "amp-img", "amp-anim", "input"})
 
 
 def _attributes_of(element: turbohtml.Element) -> dict[str, str]:
-    return {
-        name: text if isinstance(text, str) else " ".join(text or ()) for name, text in element.attrs.items()
-    }
+    try:
+        attributes = element.attrs.items()
+    except UnicodeDecodeError:  # the parser cannot give the names if one has a lone surrogate
+        return {name: text for name in _USUAL if (text := element.attr(name)) is not None}
+    return {name: text if isinstance(text, str) else " ".join(text or ()) for name, text in attributes}
+
+
+_USUAL = ("src", "srcset", "sizes", "alt", "href", "rel", "content", "property", "poster", "style")

@@ -34,7 +34,7 @@ class PageText:
 
         An element without a start tag, which the parser has added, is at the beginning.
         """
-        location = element.source_location
+        location = _location_of(element)
         if location is None:
             return self._start, []
         spans, tag = location.attrs, element.tag
@@ -58,7 +58,7 @@ class PageText:
 
     def content(self, element: turbohtml.Element) -> Place | None:
         """Return the place of the text inside an element; None for one without a start tag."""
-        location = element.source_location
+        location = _location_of(element)
         if location is None:
             return None
         begin = self._offsets(location.start_tag)[1]
@@ -76,3 +76,10 @@ class PageText:
             return span.start_offset, span.end_offset
         start = self._lines.offset(span.start_line, span.start_col + 1)
         return start, self._lines.offset(span.end_line, span.end_col + 1)
+
+
+def _location_of(element: turbohtml.Element) -> turbohtml.SourceLocation | None:
+    try:
+        return element.source_location
+    except UnicodeDecodeError:  # the name of an attribute has a lone surrogate
+        return None
