@@ -1,4 +1,4 @@
-"""What each kind of document that holds others takes to read: CPU time and memory of 10 MB, beside 1 MB.
+"""What each kind of document takes to read: CPU time and memory of 10 MB, beside 1 MB.
 
 `python benchmarks/documents.py` makes a document of each kind in two sizes, and reads each in a process of
 its own: every image is found and, where the document holds its bytes, decoded. Printed are CPU milliseconds,
@@ -29,6 +29,7 @@ from zipfile import ZIP_DEFLATED, ZipFile
 from imgfetch.api.images import each_image
 from imgfetch.model.document import Document
 from imgfetch.rules.image import embedded
+from text_documents import TEXTS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -148,6 +149,7 @@ KINDS: dict[str, tuple[str, Callable[[int], bytes]]] = {
     "WARC": ("a.warc", warc),
     "WARC, gzip": ("a.warc.gz", warc_gz),
     "page of `data:` URLs": ("a.html", data_urls),
+    **TEXTS,
 }
 
 

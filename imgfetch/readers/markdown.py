@@ -23,9 +23,8 @@ from imgfetch.readers.strings import StringType, is_image_url, string_type
 from imgfetch.readers.xml.html_writer import HtmlWriter
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
 
-    from markdown_it.rules_core import StateCore
     from markdown_it.token import Token
 
     from imgfetch.model.document import EachImage
@@ -97,14 +96,44 @@ def _listed(page: _Page, document: Document, text: str) -> Iterator[SourceSet]:
         yield from located(found, text)
 
 
-def _limit_links(state: StateCore) -> None:
-    state.md.options["maxNesting"] = _MOST_NESTED_LINKS
+def _may_have_images(token: Token) -> bool:
+    if token.type == "html_block":
+        return True
+    text = token.content
+    return token.type == "inline" and ("![" in text or "<" in text or string_type(text) is StringType.LIST)
+
+
+class _Blocks(list["Token"]):
+    """Receives the blocks of a text, and keeps those that may have images.
+
+    All tokens together would take twenty times the memory of the text.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.kept: list[Token] = []
+        self.is_too_deep = False
+        self._last: Token | None = None
+        """The latest token: the parser fills it after it has appended it."""
+
+    def append(self, token: Token) -> None:
+        """Receive a token."""
+        self.end()
+        self._last = token
+
+    def end(self) -> None:
+        """Keep the latest token if it may have images."""
+        token, self._last = self._last, None
+        if token is not None:
+            self.is_too_deep = self.is_too_deep or token.level >= _MOST_NESTED - 1
+            if _may_have_images(token):
+                self.kept.append(token)
 
 
 class _Page:
     """The images, links and HTML of Markdown, as a page."""
 
-    _alt: Callable[[Sequence[Token], Any, dict[str, Any]], str]
+    _references: dict[str, Any]
 
     def __init__(self, text: str, start: int) -> None:
         from markdown_it import MarkdownIt
@@ -113,34 +142,39 @@ class _Page:
         self.writer = HtmlWriter()
         self.lists: list[tuple[str, int]] = []
         """Paragraphs with lists of candidates, and their positions."""
-        self.is_too_deep = False
         self._start = start
         self._starts = [0, *(end.end() for end in re.finditer("\n", text))]
         parser = MarkdownIt("commonmark", {"maxNesting": _MOST_NESTED})
         parser.validateLink = lambda _: True  # type: ignore[method-assign,assignment] # nothing here follows a link
-        parser.core.ruler.before("inline", "most_nested", _limit_links)
+        self._parser, self._references = parser, {}
         self._alt = RendererHTML(parser).renderInlineAsText
-        self._options = parser.options
-        for token in parser.parse(text):
+        # A reference may be defined behind its use: the blocks come first, and those with images are kept.
+        blocks = _Blocks()
+        parser.block.parse(text.replace("\0", "\ufffd"), parser, self._references, blocks)
+        blocks.end()
+        self.is_too_deep = blocks.is_too_deep
+        parser.options["maxNesting"] = _MOST_NESTED_LINKS
+        for token in blocks.kept:
             self._block(token)
 
     def _block(self, token: Token) -> None:
-        if token.level >= _MOST_NESTED - 1:
-            self.is_too_deep = True
         line = token.map[0] if token.map else 0
         position = self._start + self._starts[min(line, len(self._starts) - 1)]
         if token.type == "html_block":
             self.writer.append(token.content, position)
-        elif token.type == "inline":
-            for child in token.children or ():
-                self._inline(child, position)
+        else:
+            if "![" in token.content or "<" in token.content:
+                children: list[Token] = []
+                self._parser.inline.parse(token.content, self._parser, self._references, children)
+                for child in children:
+                    self._inline(child, position)
             if string_type(token.content) is StringType.LIST:
                 self.lists.append((token.content, position))
 
     def _inline(self, token: Token, position: int) -> None:
         match token.type:
             case "image":
-                alt = self._alt(token.children or (), self._options, {})
+                alt = self._alt(token.children or (), self._parser.options, self._references)
                 self._image(str(token.attrs.get("src", "")), alt, position)
             case "html_inline":
                 self.writer.append(token.content, position)
