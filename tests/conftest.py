@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from imgfetch.decode import extras
 from imgfetch.demo import news
 from imgfetch.store.disk_store import DiskStore
 from origin import Origin, whole
@@ -16,6 +17,8 @@ from pictures import encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from imgfetch.model.image import Format
 
 
 for setting in ("PYTHONUNBUFFERED", "PYTHONDONTWRITEBYTECODE"):
@@ -73,3 +76,13 @@ def store(root: Path) -> Iterator[DiskStore]:
     """A disk store in `root` that does not wait for other processes."""
     with closing(DiskStore(root, busy_timeout=0.05)) as store:
         yield store
+
+
+@pytest.fixture
+def without_extras(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let no library of an extra be installed: JPEG XL and HEIC cannot be decoded."""
+
+    def is_installed(form: Format) -> bool:
+        return False
+
+    monkeypatch.setattr(extras, "is_installed", is_installed)

@@ -110,7 +110,7 @@ def test_a_writer_may_find_the_damaged_index_first(store: DiskStore, root: Path)
 def test_skips_rows_that_are_not_sound(store: DiskStore, root: Path) -> None:
     entry = keep(store, CAT, b"a cat")
     nonsense = (
-        "UPDATE object SET format = 'tiff'",
+        "UPDATE object SET format = 'psd'",
         "UPDATE object SET sha256 = '../../../etc/passwd'; UPDATE entry SET sha256 = '../../../etc/passwd'",
         "UPDATE entry SET headers = '\\'",
         "UPDATE entry SET headers = 'é\\'",

@@ -17,6 +17,8 @@ from imgfetch.markup.positions import Lines
 from imgfetch.model.image import Format
 from imgfetch.model.markup import Candidate, Policy, Problem, Source, SourceSet
 
+pytestmark = pytest.mark.usefixtures("without_extras")
+
 BASE = "https://news.example/story/"
 
 WORDPRESS = """<!doctype html><meta charset=utf-8>

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 import pytest
 
 from imgfetch import Candidate, Client, Failure, Image, ImgfetchError, InputError, SourceSet, Viewport, choose
-from imgfetch.decode import extras
 from imgfetch.model.image import Format
 from imgfetch.model.markup import Choice, Source
 from origin import Origin, Request, redirect, whole
@@ -18,17 +17,9 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from pathlib import Path
 
-pytestmark = pytest.mark.anyio
+pytestmark = [pytest.mark.anyio, pytest.mark.usefixtures("without_extras")]
 
 JPEG, WEBP = encoded("jpeg", 96, 54), encoded("webp", 96, 54)
-
-
-@pytest.fixture(autouse=True)
-def without_extras(monkeypatch: pytest.MonkeyPatch) -> None:
-    def is_installed(form: Format) -> bool:
-        return False
-
-    monkeypatch.setattr(extras, "is_installed", is_installed)
 
 
 def picture(*sources: Source, img: str = "") -> SourceSet:

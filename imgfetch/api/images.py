@@ -221,11 +221,11 @@ def _against(
     takes: Callable[[str], bool],
     formats: frozenset[Format] | None,
 ) -> str:
+    if source.candidates and source.type and not takes(source.type):
+        return f"its type is {source.type}"
     against = _without_candidate(source.candidates, formats, takes is can_show)
     if against:
         return against
-    if source.type and not takes(source.type):
-        return f"its type is {source.type}"
     if not source.media:
         return ""
     if viewport is None:
