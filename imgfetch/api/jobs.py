@@ -200,11 +200,8 @@ def jobs_of(
         yield Job(source.failed(), source.url, index, choosing)
         return
     try:
-        files = _files_of(source)
-        if files is None:
-            yield from _jobs_of_one(source, index, choosing, lookup, observe, only_first)
-        else:
-            yield from _jobs_of_files(files, index, choosing, lookup, observe, only_first)
+        files, asked = _files_of(source), _Asked(index, choosing, lookup, observe, only_first)
+        yield from _jobs_of_one(source, asked) if files is None else _jobs_of_files(files, asked)
     except ImgfetchError as error:
         yield Job(error.failed(), label(source), index, choosing, given=source)
 
@@ -218,16 +215,20 @@ def _files_of(source: Source) -> Files | None:
     return documents_in(source)
 
 
-def _jobs_of_one(
-    source: Source,
-    index: int,
-    choosing: Choosing,
-    lookup: Lookup | None,
-    observe: Observe | None,
-    only_first: bool,
-) -> Iterator[Job]:
+class _Asked(NamedTuple):
+    """What is asked of a source, besides its images."""
+
+    place: int
+    """Its position among the sources of the run."""
+    choosing: Choosing
+    lookup: Lookup | None
+    observe: Observe | None
+    only_first: bool
+
+
+def _jobs_of_one(source: Source, asked: _Asked) -> Iterator[Job]:
     """Yield the jobs of a source other than a folder. Raise `ImgfetchError` where it cannot be read."""
-    name = label(source)
+    name, choosing, observe = label(source), asked.choosing, asked.observe
     page = choosing.get("base_url", "")
     offer = read_source(source, base_url=page)
     bare = map(_without_foreign_userinfo, offer.images)
@@ -238,47 +239,40 @@ def _jobs_of_one(
     if offer.document is not None:
         page = offer.document.base_url
         seen_on = without_userinfo(page) or ("" if isinstance(source, str) else name)
-        found = _wanted(found, offer, name, choosing, observe, only_main=only_first)
+        found = _wanted(found, offer, name, choosing, observe, only_main=asked.only_first)
     for position, source_set in enumerate(renditions_of(found, choosing)):
         yield Job(
             choice_or_failure(source_set, choosing, name, source_set.page or page),
             name,
-            index,
+            asked.place,
             choosing,
             given=source,
             position=position,
             problems=source_set.problems,
-            lookup=lookup,
+            lookup=asked.lookup,
             source_origin=source_origin,
             page=without_userinfo(source_set.page) or seen_on,
-            only_first=only_first,
+            only_first=asked.only_first,
         )
-    if observe is not None and offer.document is not None and not only_first:
+    if observe is not None and offer.document is not None and not asked.only_first:
         from imgfetch.api.selection.following import tell_unread
 
         tell_unread(offer.document, name, choosing.get("kinds", "content"), observe)
 
 
-def _jobs_of_files(
-    files: Files,
-    index: int,
-    choosing: Choosing,
-    lookup: Lookup | None,
-    observe: Observe | None,
-    only_first: bool,
-) -> Iterator[Job]:
+def _jobs_of_files(files: Files, asked: _Asked) -> Iterator[Job]:
     """Yield the jobs of the documents in a folder. One without images is counted, not failed."""
     from imgfetch.api.selection.folders import Unread, documents_of
 
     found = 0
 
     def leave_out(path: Path, reason: str) -> None:
-        if observe is not None:
-            observe(FileLeftOut(label(path), reason))
+        if asked.observe is not None:
+            asked.observe(FileLeftOut(label(path), reason))
 
     for path in documents_of(files, leave_out):
         try:
-            for job in _jobs_of_one(path, index, choosing, lookup, observe, only_first):
+            for job in _jobs_of_one(path, asked):
                 found += 1
                 yield job
         except ImgfetchError as error:
@@ -286,7 +280,7 @@ def _jobs_of_files(
                 leave_out(path, Unread.NO_IMAGE)
             else:
                 found += 1
-                yield Job(error.failed(), label(path), index, choosing, given=path)
+                yield Job(error.failed(), label(path), asked.place, asked.choosing, given=path)
     if not found:
         raise InputError(ErrorKind.NO_IMAGE, "no document with an image that is wanted", files.name)
 
