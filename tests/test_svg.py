@@ -3,12 +3,13 @@ from __future__ import annotations
 import gzip
 from typing import TYPE_CHECKING
 
+import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from image_files import check
-from imgfetch import Client, Image, ImgfetchError, Limits, check_image
+from imgfetch import CachingTransport, Client, Image, ImgfetchError, Limits, check_image
 from imgfetch.formats import walk
 from imgfetch.model.result import ErrorKind
 from origin import Origin, whole
@@ -217,3 +218,13 @@ async def test_markup_that_begins_with_svg_is_a_page_where_its_type_says_so(
 def test_check_image_takes_an_svg_of_any_size() -> None:
     facts = check_image(svg('width="100000" height="100000"'), limits=Limits(max_pixels=10))
     assert (facts.format, facts.width, facts.verified) == ("svg", 100_000, ("structure",))
+
+
+async def test_a_caching_transport_stores_whole_documents_alone(origin: Origin, cache: Path) -> None:
+    good = origin.route("/a.svg", whole(svg(), cache_control="max-age=60"))
+    cut = origin.route("/b.svg", whole(svg()[:-3], cache_control="max-age=60"))
+    transport = CachingTransport(cache, allow_hosts=["127.0.0.1"])
+    async with httpx.AsyncClient(transport=transport) as client:
+        told = [(await client.get(url)).extensions["imgfetch"] for url in (good, good, cut, cut)]
+    assert [each["origin"] for each in told] == ["fetched", "cached", "fetched", "fetched"]
+    assert told[3]["problem"].startswith("truncated: ")
