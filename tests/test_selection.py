@@ -70,6 +70,8 @@ def test_a_report_keeps_the_kinds(site: Origin, capsys: pytest.CaptureFixture[st
     (line,) = Path("failed.jsonl").read_text().splitlines()
     assert json.loads(line)["ask"]["kinds"] == "icon"
     assert json.loads(line)["page"] == f"{site.url}/page"
+    again = Ran(capsys, "retry", "failed.jsonl", "--all", *LOCAL)
+    assert f"HTTP 404 (on {site.url}/page)" in again.err
     site.route("/favicon.ico", whole(encoded("png", 16, 16)))
     assert Ran(capsys, "retry", "failed.jsonl", "--all", *LOCAL).code == 0
 

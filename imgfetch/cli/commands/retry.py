@@ -68,6 +68,8 @@ class _Record(NamedTuple):
     """Whether a retry may succeed."""
     name: str
     place: int
+    document: str
+    """The document that names the image, as `Failure.page` has it."""
     given: str
     offered: SourceSet | None
     """The source set; None if the source could not be read."""
@@ -111,6 +113,7 @@ class _Record(NamedTuple):
                 source=self.name,
                 given=self.given,
                 position=self.place,
+                page=self.document,
                 sha256=self.sha256,
                 only_first=not job.is_a_url,  # not the other images of a text or a page
                 source_origin=job.source_origin if self.offered is None else self.source_origin,
@@ -151,6 +154,7 @@ def _record(line: str, where: str) -> _Record:
             is_retryable=jsonl.member(error, "retryable", bool),
             name=jsonl.member(members, "source", str),
             place=jsonl.member(members, "place", int, 0),
+            document=jsonl.member(members, "page", str, ""),
             given=jsonl.member(ask, "source", str, ""),
             offered=None if offered is None else jsonl.source_set_of(jsonl.member(ask, "offered", dict)),
             choosing=jsonl.choosing_of(ask) | {"base_of_folder": True},  # the report does not say
