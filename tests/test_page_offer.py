@@ -32,12 +32,14 @@ from offered import BASE, PIXEL, check
         ("""data-src='{"mobile": "/b.jpg"}'""", "lazy: https://x.test/b.jpg"),
         ("src=a.jpg data-orig-file=/o.jpg data-orig-size=2048,1365 data-large-file=/l.jpg", "img: a.jpg, https://x.test/o.jpg 2048w*, https://x.test/l.jpg*"),
         ("src=/w/thumb/a/ab/X.jpg/220px-X.jpg data-file-width=4000", "img: https://x.test/w/thumb/a/ab/X.jpg/220px-X.jpg, https://x.test/w/a/ab/X.jpg 4000w*"),
+        ("src=p-600.jpg data-src=p.jpg data-large_image=p.jpg data-large_image_width=1600 srcset='p-600.jpg 600w, p-300.jpg 300w'", "lazy: p.jpg 1600w, p-600.jpg 600w, p-300.jpg 300w"),
+        (f"""src='{PIXEL}' data-a-dynamic-image='{{"https://h.test/a.jpg":[500,331],"https://h.test/b.jpg":[1000,662]}}'""", "lazy: https://h.test/a.jpg 500w, https://h.test/b.jpg 1000w ~ data:imag"),
         ("src=/default.jpg data-x=/b.jpg", "img: https://x.test/default.jpg, https://x.test/b.jpg ~ https://x.test/default.jpg"),
         ("src=/ajax-loader.gif data-x=/b.jpg", "lazy: https://x.test/b.jpg, https://x.test/ajax-loader.gif ~ https://x.test/ajax-loader.gif"),
         ("src=/noimage.jpg data-x=/b.jpg", "lazy: https://x.test/b.jpg, https://x.test/noimage.jpg ~ https://x.test/noimage.jpg"),
         ("src=x data-src='my photo.jpg'", "lazy: my%20photo.jpg, x ~ x"),
     ],
-    ids=range(20),
+    ids=range(22),
 )  # fmt: skip
 def test_any_attribute_of_an_img_that_names_an_image_gives_candidates(attributes: str, expected: str) -> None:
     check(f"<img {attributes}>", expected)
@@ -81,6 +83,9 @@ def test_a_src_that_is_not_an_address_is_not_an_image(src: str) -> None:
         ("<a href=page.html?image=b.jpg><img src=a></a>", "img: a"),
         ("<a href=https://g.test/blob/main/b.png><img src=a></a>", "img: a"),
         ("<a href=full.jpg>text</a><img src=a>", "img: a"),
+        ("<a href=/share data-url=/photo.jpg><img src=a></a>", "img: a"),
+        ("<a href=/photo.jpg-and-more><img src=a></a>", "img: a"),
+        ("<a href=/photo.jpg-large><img src=a></a>", "img: a, https://x.test/photo.jpg-large*"),
     ],
 )  # fmt: skip
 def test_a_link_to_an_image_around_an_image_names_its_original(markup: str, expected: str) -> None:

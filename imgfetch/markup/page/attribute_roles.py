@@ -163,7 +163,7 @@ _SUBJECTS = frozenset(
             "type",
         ),
         *("style", "link", "permalink", "page", "video", "audio", "mp4", "webm", "iframe", "embed", "pdf"),
-        *("share", "media", "post", "attachment"),
+        *("share", "post", "attachment"),
     )
 )
 """Last words of the names of texts and settings, and of what is another thing than an image."""

@@ -117,7 +117,8 @@ def _in_order(
     ):
         ahead = lazy or others
         candidates = distinct((*ahead, *map(_without_blur, remote), *others))
-        return candidates, "" if first_seen == ahead[0].url else first_seen, True
+        is_rendition = any(each.url == src and each.width is not None for each in by_html)
+        return candidates, "" if is_rendition or first_seen == ahead[0].url else first_seen, True
     if len(own) > 1:
         own = [each for each in own if not (each.url == src and _is_inline(each))]
     candidates = distinct((*own, *others))
@@ -140,12 +141,12 @@ def _without_blur(candidate: Candidate) -> Candidate:
 
 
 def distinct(candidates: Iterable[Candidate]) -> tuple[Candidate, ...]:
-    """Return the candidates with the first of each URL, with the width that any of them gives."""
+    """Return the first candidate of each URL, with the descriptors that any of them gives."""
     found: dict[str, Candidate] = {}
     for each in candidates:
         known = found.setdefault(each.url, each)
-        if known is not each and known.width is known.density is None and not each.is_original:
-            found[each.url] = each
+        if known is not each and known.width is known.density is None:
+            found[each.url] = known._replace(width=each.width, density=each.density)
     return tuple(found.values())
 
 

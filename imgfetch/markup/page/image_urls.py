@@ -15,7 +15,8 @@ _EXTENSIONS = (
     r"(?:avifs?|webp|jpe?g|jpe|jfif|pjpe?g|jxl|jp2|a?png|gif|svgz?|bmp|ico|cur|tiff?|hei[cf])(?![A-Za-z0-9])"
 )
 _ENDS_AS_IMAGE = re.compile(
-    rf".\.{_EXTENSIONS}(?:\Z|[!@:;,_~^-][^/.]*+(?:\.{_EXTENSIONS}\Z|\Z))", re.IGNORECASE
+    rf".\.{_EXTENSIONS}(?:\Z|(?:[!@:;,_~^]|-(?=large|medium|small|thumb|big|full|orig|[0-9]))[^/.]*+(?:\.{_EXTENSIONS}\Z|\Z))",
+    re.IGNORECASE,
 )
 """The last part of a path with the extension of an image, and what services for images write behind it."""
 # Compiled by their first use: few pages need them.

@@ -80,7 +80,7 @@ def _candidates(
     if not value or value[0] in "#<":
         return
     if is_json(value) or value[0] == "[":
-        yield from map(Candidate, urls_in_json(value))
+        yield from images_in_json(value)
     elif role is Role.SRCSET:
         for candidate in candidates_of(attributes, name, problems):
             if may_be_url(candidate.url):
@@ -92,7 +92,7 @@ def _candidates(
             yield from _of_src(value, attributes, problems)
     elif " " in value or "\n" in value:
         yield from _of_a_list(value)
-    elif is_image_url(value) and _is_addressed(value, folders):
+    elif is_image_url(value) and (_is_addressed(value, folders) or _is_beside(name, value, attributes)):
         width = _width_beside(name, attributes) if role is Role.ORIGINAL else None
         yield Candidate(value, width)
 
@@ -152,6 +152,12 @@ def _is_addressed(value: str, folders: frozenset[str]) -> bool:
     return bool(slash) and folder in folders
 
 
+def _is_beside(name: str, value: str, attributes: Attributes) -> bool:
+    """Return True for the mere name of a file if it is an original, and `src` is a mere name too."""
+    src = attributes.get("src", "")
+    return role_of(name) is Role.ORIGINAL and bool(src) and "/" not in src and "/" not in value
+
+
 def _folders(attributes: Attributes) -> frozenset[str]:
     """Return the folders with which the relative URLs of `src` and of lazy attributes begin."""
     return frozenset(
@@ -164,16 +170,22 @@ def _folders(attributes: Attributes) -> frozenset[str]:
 _ADDRESS = re.compile(r"https?:|/|\.{1,2}/|data:image/", re.IGNORECASE)
 
 
-def urls_in_json(text: str) -> Iterator[str]:
-    """Yield the image URLs in the JSON of an attribute, each once; take time linear in it."""
+def images_in_json(text: str) -> Iterator[Candidate]:
+    """Yield the image URLs in the JSON of an attribute, each once; take time linear in it.
+
+    A list of two numbers behind one is its size, as online shops have it: `{"a.jpg": [500, 331]}`.
+    """
     quote = '"' if '"' in text else "'" if "'" in text else ""
     parts = text.replace("\\/", "/").split(quote) if quote else _LISTED.findall(text)
-    found = dict.fromkeys(
-        part for part in parts if len(part) > 4 and _ADDRESS.match(part) and is_image_url(part)
-    )
-    yield from found
+    given = set()
+    for part, behind in zip(parts, (*parts[1:], ""), strict=True):
+        if len(part) > 4 and part not in given and _ADDRESS.match(part) and is_image_url(part):
+            given.add(part)
+            size = _SIZE.match(behind) if quote else None
+            yield Candidate(part, int(size[1]) or None if size else None)
 
 
+_SIZE = re.compile(r"\s*:\s*\[\s*([0-9]{1,6})\s*,\s*[0-9]{1,6}\s*\]")
 _LISTED = re.compile(r"[^\s\[\],]{5,}")
 """The parts of a list without quotes, as Foundation has it: `[a.jpg, small], [b.jpg, large]`."""
 
@@ -207,7 +219,7 @@ def linked_original(attributes: Attributes) -> tuple[tuple[Candidate, ...], tupl
         found.append(Original(href, int(width[0]) or None if width else None))
     names = ["href"] if found else []
     if any(name.startswith("data-") for name in attributes):
-        bare = {name: text for name, text in attributes.items() if name != "href"}
+        bare = {name: text for name, text in attributes.items() if name not in ("href", "data-url")}
         named = named_images(bare, [])
         found += (
             Original(*each)
