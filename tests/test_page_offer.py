@@ -205,6 +205,20 @@ def test_the_places_of_an_image_are_where_its_values_are_written(line_end: str) 
     assert starts == ["<img", "<img", "<p", "<link"]
 
 
+@settings(deadline=None)
+@given(
+    st.sampled_from(["src", "srcset", "data-src", "data-srcset", "data-x", "data-zoom", "data-widths", "href", "data-bg"]),
+    st.lists(st.sampled_from([*"[]{}\"'\\/,: #|?=&;%<$", "a.jpg", "/b.png", "https:", "2x", "90w", "{width}", "File:"]), max_size=9),
+    st.sampled_from(["img", "source", "a", "div", "amp-img", "link rel=icon", "object", "video", "script", "style"]),
+)  # fmt: skip
+def test_any_value_of_any_attribute_is_read(name: str, pieces: list[str], tag: str) -> None:
+    value = "".join(pieces).replace("'", "&#39;")
+    page = f"<picture><{tag} {name}='{value}'><img data-x='{value}' src='{value}'></picture><script>{value}</script>"
+    for image in find_page_images(page, base_url=BASE):
+        for each in image.candidates:
+            assert not each.url.startswith(("javascript:", "#"))
+
+
 VALUES = st.text(alphabet="ab =>/'\"&;\n\té", min_size=1, max_size=8)
 NAMES = st.sampled_from(["src", "srcset", "data-src", "SRC", "alt"])
 

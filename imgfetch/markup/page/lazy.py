@@ -9,6 +9,7 @@ only says which comes first, and which value counts without the extension of an 
 from __future__ import annotations
 
 import re
+from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.markup.page.attribute_roles import (
@@ -178,7 +179,7 @@ def images_in_json(text: str) -> Iterator[Candidate]:
     quote = '"' if '"' in text else "'" if "'" in text else ""
     parts = text.replace("\\/", "/").split(quote) if quote else _LISTED.findall(text)
     given = set()
-    for part, behind in zip(parts, (*parts[1:], ""), strict=True):
+    for part, behind in zip_longest(parts, parts[1:], fillvalue=""):
         if len(part) > 4 and part not in given and _ADDRESS.match(part) and is_image_url(part):
             given.add(part)
             size = _SIZE.match(behind) if quote else None
