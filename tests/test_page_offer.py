@@ -34,12 +34,14 @@ from offered import BASE, PIXEL, check
         ("src=/w/thumb/a/ab/X.jpg/220px-X.jpg data-file-width=4000", "img: https://x.test/w/thumb/a/ab/X.jpg/220px-X.jpg, https://x.test/w/a/ab/X.jpg 4000w*"),
         ("src=p-600.jpg data-src=p.jpg data-large_image=p.jpg data-large_image_width=1600 srcset='p-600.jpg 600w, p-300.jpg 300w'", "lazy: p.jpg 1600w, p-600.jpg 600w, p-300.jpg 300w"),
         (f"""src='{PIXEL}' data-a-dynamic-image='{{"https://h.test/a.jpg":[500,331],"https://h.test/b.jpg":[1000,662]}}'""", "lazy: https://h.test/a.jpg 500w, https://h.test/b.jpg 1000w ~ data:imag"),
+        ("src=x data-src='/b.jpg|/c.jpg'", "lazy: https://x.test/b.jpg, https://x.test/c.jpg 2x, x ~ x"),
+        ("src=p.gif data-img-url=/b.jpg", "lazy: https://x.test/b.jpg, p.gif ~ p.gif"),
         ("src=/default.jpg data-x=/b.jpg", "img: https://x.test/default.jpg, https://x.test/b.jpg ~ https://x.test/default.jpg"),
         ("src=/ajax-loader.gif data-x=/b.jpg", "lazy: https://x.test/b.jpg, https://x.test/ajax-loader.gif ~ https://x.test/ajax-loader.gif"),
         ("src=/noimage.jpg data-x=/b.jpg", "lazy: https://x.test/b.jpg, https://x.test/noimage.jpg ~ https://x.test/noimage.jpg"),
         ("src=x data-src='my photo.jpg'", "lazy: my%20photo.jpg, x ~ x"),
     ],
-    ids=range(22),
+    ids=range(24),
 )  # fmt: skip
 def test_any_attribute_of_an_img_that_names_an_image_gives_candidates(attributes: str, expected: str) -> None:
     check(f"<img {attributes}>", expected)

@@ -142,7 +142,8 @@ def role_of(name: str) -> Role:
         return Role.OTHER
     if name.endswith(("srcset", "src-set")):
         return Role.SRCSET
-    return Role.SRC if name.endswith("src") or not _LATER.isdisjoint(words[-2:]) else Role.OTHER
+    is_later = not _LATER.isdisjoint(words[-2:]) or (words[-1] == "url" and subject in _PICTURES)
+    return Role.SRC if is_later or name.endswith("src") else Role.OTHER
 
 
 _OTHER_NAMESPACES = frozenset(("aria", "xmlns", "jsaction"))
@@ -209,5 +210,8 @@ _PREVIEWS = frozenset(
     )
 )
 """Words for a picture that stands for another, or is shown beside it."""
-_LATER = frozenset(("lazy", "lazyload", "lazysrc", "original", "defer", "delayed", "real"))
+_PICTURES = frozenset(("img", "image", "pic", "photo", "picture"))
+_LATER = frozenset(
+    ("imgurl", "imageurl", "picurl", "lazy", "lazyload", "lazysrc", "original", "defer", "delayed", "real")
+)
 """Words for a picture that a script will show."""

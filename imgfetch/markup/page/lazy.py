@@ -119,6 +119,11 @@ def _of_src(value: str, attributes: Attributes, problems: list[Problem]) -> Iter
         yield from (Candidate(_WIDTH.sub(width, value), int(width)) for width in widths)
     elif is_template(value):
         problems.append(_not_filled_in(value))
+    elif "|" in value and all(map(is_image_url, halves := value.split("|", 1))):
+        yield from (
+            Candidate(halves[0]),
+            Candidate(halves[1], density=2.0),
+        )  # bLazy: for screens of 1x and 2x
     elif (" " in value or "\n" in value) and (listed := tuple(_of_a_list(value))):
         yield from listed
     elif may_be_url(value):
