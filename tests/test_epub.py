@@ -229,3 +229,14 @@ def test_overlapping_entries_take_bounded_work() -> None:
     start = process_time()
     found_in(bytes(data))
     assert process_time() - start < 1
+
+
+def test_a_file_without_a_name_is_passed_over() -> None:
+    data = book(compression=ZIP_STORED)
+    at = data.rindex(b"PK\x01\x02")
+    length = int.from_bytes(data[at + 28 : at + 30], "little")
+    nameless = data[: at + 28] + b"\0\0" + data[at + 30 : at + 46] + data[at + 46 + length :]
+    end = nameless.rindex(b"PK\x05\x06")
+    size = int.from_bytes(nameless[end + 12 : end + 16], "little") - length
+    nameless = nameless[: end + 12] + size.to_bytes(4, "little") + nameless[end + 16 :]
+    assert "cover.jpg" in names(found_in(nameless))

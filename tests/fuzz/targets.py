@@ -18,6 +18,7 @@ from itertools import chain
 from typing import TYPE_CHECKING
 
 from against_h11 import check_response
+from containers import containers
 from imgfetch.api.selection.current_src import current_sources
 from imgfetch.decode.extras import EXTRAS
 from imgfetch.decode.pillow import PillowDecoder
@@ -34,11 +35,13 @@ from imgfetch.markup.page.links import parse_link_header
 from imgfetch.markup.plain_text import find_source_sets
 from imgfetch.markup.sizes import source_size
 from imgfetch.markup.srcset import read_srcset
+from imgfetch.model.document import Document
 from imgfetch.model.image import Defect, Entry, Facts, Format
 from imgfetch.model.markup import Viewport
 from imgfetch.model.request import Fetch, Head, Limits, Partial, Request, Settings
 from imgfetch.model.values import Digest, Key, StagingId
 from imgfetch.readers import input_rows
+from imgfetch.readers.documents import each_image
 from imgfetch.rules.crawl import host_limits
 from imgfetch.rules.http import dates, digests, freshness, resume, stored_headers, urls, vary
 from imgfetch.rules.http.cache_control import request_control
@@ -285,6 +288,16 @@ def name(data: bytes) -> None:
         assert safe[0] not in ".- "
 
 
+def container(data: bytes) -> None:
+    """A mail, a book or an archive: images with URLs, and bodies within the bound or a defect."""
+    for media_type in ("message/rfc822", "application/epub+zip", "application/warc", "application/har+json"):
+        for image in each_image(Document(data, media_type)):
+            assert image.problems or all(candidate.url for candidate in image.candidates)
+            for body in image.embedded:
+                found = body.read(100)
+                assert isinstance(found, bytes | Defect)
+
+
 TARGETS: dict[str, Callable[[bytes], None]] = {
     target.__name__: target
     for target in (
@@ -302,6 +315,7 @@ TARGETS: dict[str, Callable[[bytes], None]] = {
         coding,
         table,
         name,
+        container,
     )
 }
 
@@ -328,6 +342,8 @@ def seeds(name: str) -> list[bytes]:
             *(extra.sample for extra in EXTRAS.values()),
             *map(str.encode, texts),
         ]
+    if name == "container":
+        return containers()
     if name == "coding":
         return [gzip.compress(b"a picture" * 20, mtime=0), zlib.compress(b"a picture" * 20), b""]
     return [text.encode() for text in _SEEDS[name]]

@@ -61,7 +61,7 @@ class ZipFiles:
             return (
                 remains if remains._files else "the ZIP archive is damaged: its list of files cannot be read"
             )
-        return cls(data, archive, (each for each in archive.infolist() if not each.is_dir()))
+        return cls(data, archive, (each for each in archive.infolist() if not each.filename.endswith("/")))
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._files)
