@@ -12,11 +12,11 @@ from __future__ import annotations
 
 TYPE_CHECKING = False  # typing's own costs more than all of this
 if TYPE_CHECKING:
+    from imgfetch.api.blocking.fetch import fetch as fetch
     from imgfetch.api.cache import Cache as Cache
     from imgfetch.api.caching import CachingTransport as CachingTransport
     from imgfetch.api.check_image import check_image as check_image
     from imgfetch.api.client import Client as Client
-    from imgfetch.api.fetch import fetch as fetch
     from imgfetch.api.images import choose as choose
     from imgfetch.api.images import find_images as find_images
     from imgfetch.api.lock import Lock as Lock
@@ -53,7 +53,7 @@ _HOMES = {
     "imgfetch.api.cache": ("Cache",),
     "imgfetch.api.caching": ("CachingTransport",),
     "imgfetch.api.client": ("Client",),
-    "imgfetch.api.fetch": ("fetch",),
+    "imgfetch.api.blocking.fetch": ("fetch",),
     "imgfetch.api.lock": ("Lock",),
     "imgfetch.api.selection.current_src": ("current_sources", "preload_sources", "source_set"),
     "imgfetch.api.check_image": ("check_image",),

@@ -70,6 +70,10 @@ class Store(Protocol):
     Every method may be called from any thread. All raise `CacheError`.
     """
 
+    @property
+    def is_durable(self) -> bool:
+        """True if `commit` waits for a disk: it is called in a thread, with several bodies together."""
+
     def salt(self) -> bytes:
         """Return 32 random bytes of this store, for hashes of credentials; they never leave it.
 
@@ -118,8 +122,8 @@ class Store(Protocol):
         in fact. The narrowest comes first.
         """
 
-    def path(self, entry: Entry) -> Path:
-        """Return the path of the bytes of an entry of this store."""
+    def content(self, entry: Entry) -> Path | bytes:
+        """Return the bytes of an entry of this store, or the path of the file that has them."""
 
     def commit(self, pending: Sequence[PendingEntry]) -> list[Entry | CacheError]:
         """Publish staged bodies under their digests, durably, then index them.
@@ -165,6 +169,9 @@ class Staging(Protocol):
         No other caller can claim it or append to it until it is suspended again. It may take a second until
         the bodies of other processes are seen.
         """
+
+    def forget(self, key: Key) -> None:
+        """Drop the suspended body of `key` where it would not outlive this process."""
 
     def discard(self, staging_id: StagingId) -> None:
         """Delete a body. An id that is spent or unknown is not an error."""

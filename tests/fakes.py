@@ -77,6 +77,9 @@ class MemoryStaging:
         self._responses[staging_id] = key, head
         return Partial(staging_id, len(data), head)
 
+    def forget(self, key: Key) -> None:
+        self.suspended.pop(key, None)
+
     def discard(self, staging_id: StagingId) -> None:
         self.bodies.pop(staging_id, None)
         self._responses.pop(staging_id, None)
@@ -113,6 +116,8 @@ class MemoryStore(MemoryLeases):
     `entries` are by key, selector and fields.
     """
 
+    is_durable = True
+
     def __init__(self) -> None:
         super().__init__()
         self.staging = MemoryStaging()
@@ -143,7 +148,7 @@ class MemoryStore(MemoryLeases):
     def lookup(self, keys: Sequence[Key], *, now: float) -> Lookup:
         found = {key: entry for key in keys if (entry := self.find(key, None)) is not None}
         answers = {
-            key: Hit(self.path(entry), (entry,), itemgetter(0))
+            key: Hit(self.content(entry), (entry,), itemgetter(0))
             for key, entry in found.items()
             if self._is_unasked(entry, now)
         }
@@ -173,7 +178,7 @@ class MemoryStore(MemoryLeases):
             if entry is not None and entry.facts.width >= least:
                 yield rendition, entry
 
-    def path(self, entry: Entry) -> Path:
+    def content(self, entry: Entry) -> Path:
         return Path("/memory") / f"{entry.facts.sha256}.{entry.facts.format.extension}"
 
     def commit(self, pending: Sequence[PendingEntry]) -> list[Entry | CacheError]:

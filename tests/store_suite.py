@@ -1,12 +1,14 @@
 """The behaviour of every store.
 
-A test module inherits `StoreSuite` under a name of its own, and defines how its store is made and damaged.
+A test module inherits `StoreSuite`, or `BodiesSuite` for a store that keeps nothing, under a name of its own,
+and defines how its store is made and damaged.
 """
 
 from __future__ import annotations
 
 import os
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -35,137 +37,25 @@ _HEADERS = st.lists(st.tuples(st.text(max_size=30), _TEXT), max_size=12).map(tup
 _HEADS = st.builds(Head, st.text(st.characters(exclude_categories=["Cs"])), st.integers(100, 999), _HEADERS)
 
 
-class StoreSuite:
-    """Inherit, define a fixture `store`, and how bytes are read, lost and changed."""
+class BodiesSuite:
+    """The promises about bodies under way. Inherit, define a fixture `store`, and how bytes are read."""
 
     def bytes_of(self, store: Cache, entry: Entry) -> bytes:
-        return store.path(entry).read_bytes()
+        content = store.content(entry)
+        return content if isinstance(content, bytes) else content.read_bytes()
 
-    def lose(self, store: Cache, entry: Entry) -> None:
-        store.path(entry).unlink()
-
-    def change(self, store: Cache, entry: Entry, data: bytes) -> None:
-        path = store.path(entry)
-        before = path.stat().st_mtime_ns
-        path.write_bytes(data)
-        os.utime(path, ns=(before, before + 1))  # clocks of file systems are coarse, and tests are quick
+    def test_a_commit_gives_the_entry_and_its_bytes(self, store: Cache) -> None:
+        entry = keep(store, CAT, b"a cat")
+        assert entry == Entry(CAT, facts(b"a cat"), HEAD, 10.25, 10.5)
+        assert self.bytes_of(store, entry) == b"a cat"
 
     def test_finds_nothing_in_an_empty_store(self, store: Cache) -> None:
         assert store.find(CAT) is None
-
-    def test_finds_what_was_stored(self, store: Cache) -> None:
-        entry = keep(store, CAT, b"a cat")
-        assert entry == Entry(CAT, facts(b"a cat"), HEAD, 10.25, 10.5)
-        assert store.find(CAT) == entry
-        assert store.find(DOG) is None
-        assert self.bytes_of(store, entry) == b"a cat"
-
-    def test_commits_several_and_one_that_fails_harms_no_other(self, store: Cache) -> None:
-        pending = [
-            pending_entry(store, Key(f"{CAT}/{number}"), data)
-            for number, data in enumerate((b"a cat", b"a dog", b"a cat", b"a bird", b"a fish"))
-        ]
-        store.staging.write(pending[1].verified.staging_id, b"!")
-        spent = pending[4]._replace(key=DOG)
-        kept = store.commit([*pending, spent])
-        assert [isinstance(entry, Entry) for entry in kept] == [True, False, True, True, True, False]
-        for each, entry in zip([*pending, spent], kept, strict=True):
-            found = store.find(each.key)
-            assert found == (entry if isinstance(entry, Entry) else None)
-            assert found is None or digest(self.bytes_of(store, found)) == each.verified.facts.sha256
-        assert store.commit([]) == []
-        with pytest.raises(CacheError):
-            store.staging.write(pending[0].verified.staging_id, b"!")
-
-    def test_returns_up_to_a_hundred_keys_of_the_same_bytes(self, store: Cache) -> None:
-        assert store.keys_sharing(facts(b"a cat")) == ()
-        keep(store, CAT, b"a cat")
-        keep(store, DOG, b"a cat")
-        keep(store, Key("http://h/other"), b"a dog")
-        assert sorted(store.keys_sharing(facts(b"a cat"))) == sorted([CAT, DOG])
-        for number in range(110):
-            keep(store, Key(f"http://h/{number}"), b"a cat")
-        assert len(set(store.keys_sharing(facts(b"a cat")))) == 100
-
-    def test_looks_up_many_keys_at_once(self, store: Cache) -> None:
-        keys = [Key(f"https://photos.example/{number}.webp") for number in range(150)]
-        lasting = HEAD._replace(headers=(("cache-control", "max-age=60"),))
-        kept = {key: keep(store, key, key.encode(), head=lasting) for key in keys}
-        assert store.lookup([], now=20).hits == {}
-        for asked in ([*keys, DOG, keys[0]], keys[:1]):
-            answers = store.lookup(asked, now=20).hits
-            assert {key: hit.entry for key, hit in answers.items()} == {
-                key: kept[key] for key in asked if key in kept
-            }
-            assert {hit.path for hit in answers.values()} == {store.path(kept[key]) for key in answers}
-        assert store.lookup(keys, now=10).hits == store.lookup(keys, now=100).hits == {}
-        self.lose(store, kept[keys[1]])
-        self.change(store, kept[keys[2]], b"no picture")
-        varying = HEAD._replace(headers=(*lasting.headers, ("vary", "accept")))
-        keep(store, keys[3], b"a cat", head=varying)
-        assert store.lookup(keys, now=20).hits.keys() == {*keys} - {*keys[1:4]}
-
-    def test_a_lookup_names_the_missing_keys(self, store: Cache) -> None:
-        keys = [Key(f"https://photos.example/{number}.webp") for number in range(150)]
-        assert {*store.lookup(keys, now=20).missing} == {*keys}
-        keep(store, keys[0], b"a cat", head=HEAD._replace(headers=(("cache-control", "max-age=60"),)))
-        keep(store, keys[1], b"a dog", head=HEAD._replace(headers=(("cache-control", "no-cache"),)))
-        bird = Verified(facts(b"a bird"), written(store, b"a bird"))
-        selected = (("accept", "image/png"),)
-        keep_proved(store, bird, keys[149], HEAD, request_time=10.25, response_time=10.5, selected=selected)
-        for now in (1, 20, 100):
-            seen = store.lookup([*keys, keys[2]], now=now)
-            assert seen.at == now
-            assert {*seen.missing} == {*keys[2:149]}
-            assert {*store.lookup(keys[1:2], now=now).missing} == set()
-            assert {*store.lookup(keys[2:3], now=now).missing} == {keys[2]}
-
-    def test_a_lookup_leaves_out_small_files_under_many_keys(self, store: Cache) -> None:
-        lasting = HEAD._replace(headers=(("cache-control", "max-age=60"),))
-        keys = [Key(f"https://photos.example/{number}.webp") for number in range(5)]
-        for data, many in ((b"a cat", False), (b"a cat" * 10_000, True)):
-            for key in keys[:4]:
-                keep(store, key, data, head=lasting)
-            assert store.lookup(keys[:4], now=20).hits.keys() == {*keys[:4]}
-            keep(store, keys[4], data, head=lasting)
-            assert len(store.lookup(keys, now=20).hits) == (5 if many else 0)
-
-    def test_an_entry_serves_only_its_own_selector(self, store: Cache) -> None:
-        lasting = HEAD._replace(headers=(("cache-control", "max-age=60"),))
-
-        def kept(data: bytes, selector: str) -> Entry:
-            proof = Verified(facts(data), written(store, data))
-            return keep_proved(
-                store, proof, CAT, lasting, request_time=10.25, response_time=10.5, selector=selector
-            )
-
-        alice = kept(b"of alice", "alice")
-        assert alice.selector == "alice"
-        assert store.find(CAT) is None
-        assert store.find(CAT, None) is None
-        assert store.find(CAT, selector="bob") is None
-        assert store.find(CAT, selector="alice") == store.find(CAT, selector=None) == alice
-        seen = store.lookup([CAT], now=20)
-        assert (dict(seen.hits), {*seen.missing}) == ({}, set())
-        plain, bob = kept(b"of all", ""), kept(b"of bob", "bob")
-        assert store.find(CAT) == plain
-        assert store.find(CAT, selector="bob") == bob
-        assert store.find(CAT, selector="alice") == alice
-        assert store.lookup([CAT], now=20).hits[CAT].entry == plain
-        fresh = refresh(
-            bob, Head(HEAD.url, 304, (("etag", '"2"'),)), store, request_time=20, response_time=21
-        )
-        assert store.find(CAT, selector="bob") == fresh
-        assert store.find(CAT, selector="alice") == alice
-        assert kept(b"of alice now", "alice") == store.find(CAT, selector="alice")
 
     def test_the_salt_of_a_store_is_its_own(self, store: Cache) -> None:
         keep(store, CAT, b"a cat")
         assert len(store.salt()) == 32
         assert store.salt() == store.salt()
-
-    def test_the_path_ends_in_the_digest_and_the_format(self, store: Cache) -> None:
-        assert store.path(keep(store, CAT, b"a cat")).name == f"{digest(b'a cat')}.webp"
 
     def test_appends_bytes_in_order(self, store: Cache) -> None:
         staging_id = store.staging.open()
@@ -227,7 +117,6 @@ class StoreSuite:
             store.staging.write(staging_id, b"more")
         with pytest.raises(CacheError):
             keep_proved(store, verified, CAT, HEAD, request_time=0, response_time=0)
-        assert store.find(CAT) is not None
 
     def test_commits_only_the_bytes_that_were_verified(self, store: Cache) -> None:
         for proof in (facts(b"a dog"), facts(b"a ca")):
@@ -241,6 +130,191 @@ class StoreSuite:
                     response_time=0,
                 )
             assert store.find(CAT) is None
+
+    def test_resumes_a_suspended_body_once(self, store: Cache) -> None:
+        staging_id = written(store, b"a ", b"c")
+        store.staging.make_resumable(staging_id, CAT, HEAD)
+        store.staging.make_resumable(staging_id, CAT, HEAD)
+        assert store.staging.resume(CAT) is None
+        assert store.staging.write(staging_id, b"a") == 4
+        store.staging.suspend(staging_id)
+        store.staging.suspend(staging_id)
+        with pytest.raises(CacheError):
+            store.staging.write(staging_id, b"t")
+        assert (store.find(CAT), store.staging.resume(DOG)) == (None, None)
+        partial = store.staging.resume(CAT)
+        assert partial is not None
+        assert (partial.length, partial.head) == (4, HEAD)
+        assert store.staging.resume(CAT) is None
+        assert store.staging.write(partial.staging_id, b"t") == 5
+        with store.staging.read(partial.staging_id) as (data, found):
+            assert (bytes(data), found) == (b"a cat", digest(b"a cat"))
+        entry = keep_proved(
+            store,
+            Verified(facts(b"a cat"), partial.staging_id),
+            CAT,
+            HEAD,
+            request_time=10.25,
+            response_time=10.5,
+        )
+        assert self.bytes_of(store, entry) == b"a cat"
+        assert store.staging.resume(CAT) is None
+
+    def test_does_not_resume_a_body_that_is_unmarked_or_discarded(self, store: Cache) -> None:
+        store.staging.suspend(written(store, b"a c"))
+        staging_id = written(store, b"a c")
+        store.staging.make_resumable(staging_id, CAT, HEAD)
+        store.staging.discard(staging_id)
+        store.staging.suspend(staging_id)
+        store.staging.suspend(StagingId("a stranger"))
+        assert store.staging.resume(CAT) is None
+        with pytest.raises(CacheError):
+            store.staging.make_resumable(staging_id, CAT, HEAD)
+
+    def test_stores_the_whole_head(self, store: Cache) -> None:
+        head = Head("https://h.example/é\ud800", 200, (("x", "caf\xe9\n\0"), ("x", '"2"'), ("", "")))
+        staging_id = written(store, b"a c")
+        store.staging.make_resumable(staging_id, CAT, head)
+        store.staging.suspend(staging_id)
+        partial = store.staging.resume(CAT)
+        assert partial is not None
+        assert partial.head == head
+
+    def test_closing_discards_what_was_not_committed(self, store: Cache) -> None:
+        staging_id = written(store, b"a cat")
+        store.close()
+        with pytest.raises(CacheError):
+            store.staging.write(staging_id, b"more")
+        store.close()
+
+
+class StoreSuite(BodiesSuite):
+    """The promises of a store that keeps what is committed. Define how bytes are lost and changed too."""
+
+    def path_of(self, store: Cache, entry: Entry) -> Path:
+        path = store.content(entry)
+        assert isinstance(path, Path)
+        return path
+
+    def lose(self, store: Cache, entry: Entry) -> None:
+        self.path_of(store, entry).unlink()
+
+    def change(self, store: Cache, entry: Entry, data: bytes) -> None:
+        path = self.path_of(store, entry)
+        before = path.stat().st_mtime_ns
+        path.write_bytes(data)
+        os.utime(path, ns=(before, before + 1))  # clocks of file systems are coarse, and tests are quick
+
+    def test_finds_what_was_stored(self, store: Cache) -> None:
+        entry = keep(store, CAT, b"a cat")
+        assert entry == Entry(CAT, facts(b"a cat"), HEAD, 10.25, 10.5)
+        assert store.find(CAT) == entry
+        assert store.find(DOG) is None
+        assert self.bytes_of(store, entry) == b"a cat"
+
+    def test_commits_several_and_one_that_fails_harms_no_other(self, store: Cache) -> None:
+        pending = [
+            pending_entry(store, Key(f"{CAT}/{number}"), data)
+            for number, data in enumerate((b"a cat", b"a dog", b"a cat", b"a bird", b"a fish"))
+        ]
+        store.staging.write(pending[1].verified.staging_id, b"!")
+        spent = pending[4]._replace(key=DOG)
+        kept = store.commit([*pending, spent])
+        assert [isinstance(entry, Entry) for entry in kept] == [True, False, True, True, True, False]
+        for each, entry in zip([*pending, spent], kept, strict=True):
+            found = store.find(each.key)
+            assert found == (entry if isinstance(entry, Entry) else None)
+            assert found is None or digest(self.bytes_of(store, found)) == each.verified.facts.sha256
+        assert store.commit([]) == []
+        with pytest.raises(CacheError):
+            store.staging.write(pending[0].verified.staging_id, b"!")
+
+    def test_returns_up_to_a_hundred_keys_of_the_same_bytes(self, store: Cache) -> None:
+        assert store.keys_sharing(facts(b"a cat")) == ()
+        keep(store, CAT, b"a cat")
+        keep(store, DOG, b"a cat")
+        keep(store, Key("http://h/other"), b"a dog")
+        assert sorted(store.keys_sharing(facts(b"a cat"))) == sorted([CAT, DOG])
+        for number in range(110):
+            keep(store, Key(f"http://h/{number}"), b"a cat")
+        assert len(set(store.keys_sharing(facts(b"a cat")))) == 100
+
+    def test_looks_up_many_keys_at_once(self, store: Cache) -> None:
+        keys = [Key(f"https://photos.example/{number}.webp") for number in range(150)]
+        lasting = HEAD._replace(headers=(("cache-control", "max-age=60"),))
+        kept = {key: keep(store, key, key.encode(), head=lasting) for key in keys}
+        assert store.lookup([], now=20).hits == {}
+        for asked in ([*keys, DOG, keys[0]], keys[:1]):
+            answers = store.lookup(asked, now=20).hits
+            assert {key: hit.entry for key, hit in answers.items()} == {
+                key: kept[key] for key in asked if key in kept
+            }
+            assert {hit.path for hit in answers.values()} == {
+                self.path_of(store, kept[key]) for key in answers
+            }
+        assert store.lookup(keys, now=10).hits == store.lookup(keys, now=100).hits == {}
+        self.lose(store, kept[keys[1]])
+        self.change(store, kept[keys[2]], b"no picture")
+        varying = HEAD._replace(headers=(*lasting.headers, ("vary", "accept")))
+        keep(store, keys[3], b"a cat", head=varying)
+        assert store.lookup(keys, now=20).hits.keys() == {*keys} - {*keys[1:4]}
+
+    def test_a_lookup_names_the_missing_keys(self, store: Cache) -> None:
+        keys = [Key(f"https://photos.example/{number}.webp") for number in range(150)]
+        assert {*store.lookup(keys, now=20).missing} == {*keys}
+        keep(store, keys[0], b"a cat", head=HEAD._replace(headers=(("cache-control", "max-age=60"),)))
+        keep(store, keys[1], b"a dog", head=HEAD._replace(headers=(("cache-control", "no-cache"),)))
+        bird = Verified(facts(b"a bird"), written(store, b"a bird"))
+        selected = (("accept", "image/png"),)
+        keep_proved(store, bird, keys[149], HEAD, request_time=10.25, response_time=10.5, selected=selected)
+        for now in (1, 20, 100):
+            seen = store.lookup([*keys, keys[2]], now=now)
+            assert seen.at == now
+            assert {*seen.missing} == {*keys[2:149]}
+            assert {*store.lookup(keys[1:2], now=now).missing} == set()
+            assert {*store.lookup(keys[2:3], now=now).missing} == {keys[2]}
+
+    def test_a_lookup_leaves_out_small_files_under_many_keys(self, store: Cache) -> None:
+        lasting = HEAD._replace(headers=(("cache-control", "max-age=60"),))
+        keys = [Key(f"https://photos.example/{number}.webp") for number in range(5)]
+        for data, many in ((b"a cat", False), (b"a cat" * 10_000, True)):
+            for key in keys[:4]:
+                keep(store, key, data, head=lasting)
+            assert store.lookup(keys[:4], now=20).hits.keys() == {*keys[:4]}
+            keep(store, keys[4], data, head=lasting)
+            assert len(store.lookup(keys, now=20).hits) == (5 if many else 0)
+
+    def test_an_entry_serves_only_its_own_selector(self, store: Cache) -> None:
+        lasting = HEAD._replace(headers=(("cache-control", "max-age=60"),))
+
+        def kept(data: bytes, selector: str) -> Entry:
+            proof = Verified(facts(data), written(store, data))
+            return keep_proved(
+                store, proof, CAT, lasting, request_time=10.25, response_time=10.5, selector=selector
+            )
+
+        alice = kept(b"of alice", "alice")
+        assert alice.selector == "alice"
+        assert store.find(CAT) is None
+        assert store.find(CAT, None) is None
+        assert store.find(CAT, selector="bob") is None
+        assert store.find(CAT, selector="alice") == store.find(CAT, selector=None) == alice
+        seen = store.lookup([CAT], now=20)
+        assert (dict(seen.hits), {*seen.missing}) == ({}, set())
+        plain, bob = kept(b"of all", ""), kept(b"of bob", "bob")
+        assert store.find(CAT) == plain
+        assert store.find(CAT, selector="bob") == bob
+        assert store.find(CAT, selector="alice") == alice
+        assert store.lookup([CAT], now=20).hits[CAT].entry == plain
+        fresh = refresh(
+            bob, Head(HEAD.url, 304, (("etag", '"2"'),)), store, request_time=20, response_time=21
+        )
+        assert store.find(CAT, selector="bob") == fresh
+        assert store.find(CAT, selector="alice") == alice
+        assert kept(b"of alice now", "alice") == store.find(CAT, selector="alice")
+
+    def test_the_path_ends_in_the_digest_and_the_format(self, store: Cache) -> None:
+        assert self.path_of(store, keep(store, CAT, b"a cat")).name == f"{digest(b'a cat')}.webp"
 
     def test_a_key_has_what_was_committed_last(self, store: Cache) -> None:
         keep(store, CAT, b"a cat")
@@ -307,7 +381,7 @@ class StoreSuite:
     def test_two_keys_may_have_the_same_bytes(self, store: Cache) -> None:
         cat = keep(store, CAT, b"a pet")
         dog = keep(store, DOG, b"a pet")
-        assert store.path(cat) == store.path(dog)
+        assert self.path_of(store, cat) == self.path_of(store, dog)
         assert (store.find(CAT), store.find(DOG)) == (cat, dog)
 
     def test_each_key_has_its_own_checks(self, store: Cache) -> None:
@@ -361,55 +435,6 @@ class StoreSuite:
         refresh(old, Head(HEAD.url, 304, (("x", "y"),)), store, request_time=20, response_time=21)
         assert store.find(CAT) == new
 
-    def test_resumes_a_suspended_body_once(self, store: Cache) -> None:
-        staging_id = written(store, b"a ", b"c")
-        store.staging.make_resumable(staging_id, CAT, HEAD)
-        store.staging.make_resumable(staging_id, CAT, HEAD)
-        assert store.staging.resume(CAT) is None
-        assert store.staging.write(staging_id, b"a") == 4
-        store.staging.suspend(staging_id)
-        store.staging.suspend(staging_id)
-        with pytest.raises(CacheError):
-            store.staging.write(staging_id, b"t")
-        assert (store.find(CAT), store.staging.resume(DOG)) == (None, None)
-        partial = store.staging.resume(CAT)
-        assert partial is not None
-        assert (partial.length, partial.head) == (4, HEAD)
-        assert store.staging.resume(CAT) is None
-        assert store.staging.write(partial.staging_id, b"t") == 5
-        with store.staging.read(partial.staging_id) as (data, found):
-            assert (bytes(data), found) == (b"a cat", digest(b"a cat"))
-        entry = keep_proved(
-            store,
-            Verified(facts(b"a cat"), partial.staging_id),
-            CAT,
-            HEAD,
-            request_time=10.25,
-            response_time=10.5,
-        )
-        assert self.bytes_of(store, entry) == b"a cat"
-        assert store.staging.resume(CAT) is None
-
-    def test_does_not_resume_a_body_that_is_unmarked_or_discarded(self, store: Cache) -> None:
-        store.staging.suspend(written(store, b"a c"))
-        staging_id = written(store, b"a c")
-        store.staging.make_resumable(staging_id, CAT, HEAD)
-        store.staging.discard(staging_id)
-        store.staging.suspend(staging_id)
-        store.staging.suspend(StagingId("a stranger"))
-        assert store.staging.resume(CAT) is None
-        with pytest.raises(CacheError):
-            store.staging.make_resumable(staging_id, CAT, HEAD)
-
-    def test_stores_the_whole_head(self, store: Cache) -> None:
-        head = Head("https://h.example/é\ud800", 200, (("x", "caf\xe9\n\0"), ("x", '"2"'), ("", "")))
-        staging_id = written(store, b"a c")
-        store.staging.make_resumable(staging_id, CAT, head)
-        store.staging.suspend(staging_id)
-        partial = store.staging.resume(CAT)
-        assert partial is not None
-        assert partial.head == head
-
     def test_yields_substitutes_of_the_same_source_set(self, store: Cache) -> None:
         offered = tuple(Rendition(Key(f"{CAT}?w={width}"), width) for width in (240, 480, 960))
 
@@ -454,13 +479,6 @@ class StoreSuite:
         assert not store.acquire(CAT, fields).ours
         store.close()
         assert store.acquire(CAT, ()).ours
-
-    def test_closing_discards_what_was_not_committed(self, store: Cache) -> None:
-        staging_id = written(store, b"a cat")
-        store.close()
-        with pytest.raises(CacheError):
-            store.staging.write(staging_id, b"more")
-        store.close()
 
     def test_many_threads_may_use_one_store(self, store: Cache) -> None:
         keys = [Key(f"https://photos.example/{number}.webp") for number in range(24)]

@@ -52,7 +52,7 @@ async def test_stored_bytes_are_found_by_their_digest_and_not_decoded_again() ->
     world = World()
     first = await served(world, choice_of("cid:a@b", bodies=(body("cid:a@b"),)))
     again = await served(world, choice_of("cid:other@c", bodies=(body("cid:other@c"),)))
-    assert (again.path, again.origin, len(world.decoder.decoded)) == (first.path, "embedded", 1)
+    assert (again.content, again.origin, len(world.decoder.decoded)) == (first.content, "embedded", 1)
 
 
 async def test_a_record_of_an_archive_never_answers_a_later_request_for_its_url() -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pickle
 from typing import TYPE_CHECKING
 
 import pytest
 
 from fakes import MemoryStore
 from imgfetch.store.disk_store import DiskStore
-from store_suite import StoreSuite
+from imgfetch.store.memory.transient_store import TransientStore
+from keeping import CAT, HEAD, keep, written
+from store_suite import BodiesSuite, StoreSuite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,3 +46,35 @@ class TestMemoryStore(StoreSuite):
     def change(self, store: Cache, entry: Entry, data: bytes) -> None:
         assert isinstance(store, MemoryStore)
         store.objects[entry.facts.sha256] = data
+
+
+class TestTransientStore(BodiesSuite):
+    """The store of `Client(cache=None)`: of the promises, those that are not about what is kept."""
+
+    @pytest.fixture
+    def store(self) -> TransientStore:
+        return TransientStore()
+
+    def test_keeps_nothing_of_what_was_committed(self, store: TransientStore) -> None:
+        entry = keep(store, CAT, b"a cat")
+        assert store.find(CAT) is None
+        lookup = store.lookup([CAT], now=20)
+        assert (dict(lookup.hits), {*lookup.missing}) == ({}, {CAT})
+        assert store.keys_sharing(entry.facts) == ()
+        assert store.holding(entry.facts.sha256) is None
+
+    def test_an_entry_and_its_bytes_can_be_pickled(self, store: TransientStore) -> None:
+        entry = pickle.loads(pickle.dumps(keep(store, CAT, b"a cat")))
+        assert TransientStore().content(entry) == b"a cat"
+
+    def test_everyone_gets_a_lease(self, store: TransientStore) -> None:
+        assert store.acquire(CAT, ()).ours
+        assert store.acquire(CAT, ()).ours
+
+    def test_forgets_what_was_suspended(self, store: TransientStore) -> None:
+        staging_id = written(store, b"a c")
+        store.staging.make_resumable(staging_id, CAT, HEAD)
+        store.staging.suspend(staging_id)
+        store.staging.forget(CAT)
+        store.staging.forget(CAT)
+        assert store.staging.resume(CAT) is None

@@ -12,8 +12,6 @@ from typing import TYPE_CHECKING, Self, Unpack
 
 import imgfetch
 from imgfetch.api.arguments import (
-    bounds_of,
-    check_age_of,
     checked_contact,
     checked_limits,
     checked_page,
@@ -25,13 +23,13 @@ from imgfetch.api.arguments import (
 from imgfetch.api.results import image_or_raise
 from imgfetch.api.scheduler import AHEAD, Scheduler
 from imgfetch.api.sources import batched
+from imgfetch.api.stores import store_of
 from imgfetch.errors import InputError, member, several
 from imgfetch.model.image import VerifyLevel
 from imgfetch.model.markup import ReferrerPolicy
 from imgfetch.model.request import Limits, Settings
 from imgfetch.model.result import ErrorKind
 from imgfetch.rules.store.check_age import CHECK_AGE
-from imgfetch.store.disk_store import DiskStore
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -58,8 +56,10 @@ if TYPE_CHECKING:
 
 
 class Client:
-    """Fetches images into a cache. An async context manager: one for a run, on one event loop.
+    """Fetches images into a cache, or into memory. An async context manager: one for a run, on an event loop.
 
+    `cache` is the directory of the cache. With `cache=None` no file is made: `Image.read()` gives the bytes,
+    which nothing but the image holds, and every fetch asks the origin (docs/caching.md).
     `limits` bound every fetch. `verify` is how far a file is verified before it is stored: `structure`, or
     `full` with a decode of every frame, or `thorough`. `reject_fakes` makes an error of a placeholder
     (`Image.fakes`). `sandbox` decodes images in processes of their own. `headers` go to the origin of the
@@ -91,7 +91,7 @@ class Client:
 
     def __init__(
         self,
-        cache: str | Path = "cache",
+        cache: str | Path | None = "cache",
         *,
         limits: Limits | None = None,
         verify: VerifyLevel | str = VerifyLevel.FULL,
@@ -161,8 +161,8 @@ class Client:
         self._network = (several(allow_hosts, "allow_hosts"), proxy, ca_bundle, transport)
         self._sandbox = sandbox
         self._observe = observe or (lambda _: None)
-        self._store = DiskStore(
-            cache, bounds=bounds_of(max_cache, max_age), check_age=check_age_of(check_age)
+        self._store = store_of(
+            cache, max_cache=max_cache, max_age=max_age, check_age=check_age, reuse=reuse, offline=offline
         )
         self.scheduler = Scheduler(
             self._store, self._settings, self._engine, lock=lock, locked=locked, observe=observe
@@ -182,8 +182,8 @@ class Client:
         await self.close()
 
     @property
-    def cache(self) -> Path:
-        """The directory of the cache, absolute."""
+    def cache(self) -> Path | None:
+        """The directory of the cache, absolute; None without a cache."""
         return self._store.root
 
     def release(self) -> list[str]:
@@ -211,7 +211,10 @@ class Client:
             if runtime is not None:
                 await runtime.close()
         finally:
-            await asyncio.to_thread(self._store.close)
+            if self._store.is_durable:
+                await asyncio.to_thread(self._store.close)
+            else:
+                self._store.close()
 
     async def get(self, source: Source, *, sha256: str | None = None, **choosing: Unpack[Choosing]) -> Image:
         """Fetch the image of `source`, in the rendition that `choosing` picks; of a page its main image.

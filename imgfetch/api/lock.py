@@ -27,11 +27,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from imgfetch.api.jobs import Job
+    from imgfetch.api.stores import ClientStore
     from imgfetch.model.image import Requirements
     from imgfetch.model.request import Limits, Settings
     from imgfetch.model.values import Digest
     from imgfetch.rules.store.lockfile import Pin, PinKey
-    from imgfetch.store.disk_store import DiskStore
 
 
 class Lock:
@@ -177,7 +177,7 @@ def _bind(job: Job, choice: Choice, pin: Pin) -> Job:
 
 
 def serve_locked(
-    choice: Choice, sha256: Digest, store: DiskStore, settings: Settings, *, may_block: bool
+    choice: Choice, sha256: Digest, store: ClientStore, settings: Settings, *, may_block: bool
 ) -> Served | None:
     """Serve the stored bytes of a digest for a choice, whatever URL they came by; None where they do not do.
 

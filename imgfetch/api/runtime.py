@@ -15,12 +15,12 @@ from imgfetch.system.clock import SystemClock
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from imgfetch.api.stores import ClientStore
     from imgfetch.decode.sandbox import SandboxedDecoder
     from imgfetch.engine.events import Event
     from imgfetch.model.image import Defect, VerifyLevel
     from imgfetch.model.request import Limits, Settings
     from imgfetch.ports import Decoder
-    from imgfetch.store.disk_store import DiskStore
     from imgfetch.transports.factory import Network
 
 
@@ -29,7 +29,7 @@ class Runtime:
 
     def __init__(
         self,
-        store: DiskStore,
+        store: ClientStore,
         settings: Settings,
         network: Network,
         observe: Callable[[Event], None],
@@ -37,7 +37,7 @@ class Runtime:
         sandbox: bool = False,
     ) -> None:
         self._transport = network.open(settings.limits)
-        self._runner = DecodeExecutor(settings.limits.decode_memory)
+        self._runner = DecodeExecutor(settings.limits.decode_memory, waits_for_disk=store.is_durable)
         self._sandbox = _sandbox(settings.limits) if sandbox else None
         decoder = self._sandbox or _decoder(settings.level)
         ports = Ports(self._transport, store, store.staging, store, decoder, SystemClock(), self._runner)

@@ -43,13 +43,13 @@ if TYPE_CHECKING:
     from imgfetch.api.selection.following import Followed, Follower
     from imgfetch.api.selection.select import Observe
     from imgfetch.api.sources import Source
+    from imgfetch.api.stores import ClientStore
     from imgfetch.engine.engine import Engine
     from imgfetch.errors import InputError
     from imgfetch.model.image import Lookup
     from imgfetch.model.markup import Choice
     from imgfetch.model.request import Settings
     from imgfetch.model.result import Page
-    from imgfetch.store.disk_store import DiskStore
 
     Outcomes: TypeAlias = "list[Image | Failure]"
     Work: TypeAlias = "Callable[[Job], Coroutine[Any, Any, Outcomes]]"
@@ -60,7 +60,7 @@ class Scheduler:
 
     def __init__(
         self,
-        store: DiskStore,
+        store: ClientStore,
         settings: Settings,
         engine: Callable[[], Engine],
         *,

@@ -43,7 +43,8 @@ class DecodeExecutor(ThreadExecutor):
     """`ports.DecodeRunner` on threads: image decoders release the interpreter lock.
 
     `budget` is the bytes that all decodes of this process may take. `cores` is how many light images, and how
-    many heavy ones, are decoded at once; None for the number of cores that this process may use.
+    many heavy ones, are decoded at once; None for the number of cores that this process may use. With
+    `waits_for_disk` there is one thread more for the work of `run`.
     """
 
     def __init__(
@@ -51,12 +52,12 @@ class DecodeExecutor(ThreadExecutor):
         budget: int,
         *,
         cores: int | None = None,
+        waits_for_disk: bool = True,
         memory: DecodeMemory = OF_PROCESS,
         long: float = _LONG,
     ) -> None:
         number = usable_cores() if cores is None else cores
-        # One thread for each core to hash and walk, and one that mostly waits for the disk.
-        super().__init__(number + 1)
+        super().__init__(number + waits_for_disk)  # to hash and walk, and one that mostly waits for the disk
         self._threads = DaemonThreads(_THREAD_NAME)
         self._budget = budget
         self._memory = memory

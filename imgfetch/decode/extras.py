@@ -8,6 +8,7 @@ from __future__ import annotations
 from base64 import b64decode
 from functools import cache
 from importlib.util import find_spec
+from io import BytesIO
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.formats import walk
@@ -101,18 +102,19 @@ def decode_here(view: memoryview, form: Format, limits: Limits) -> Defect | None
     return check_size(Structure(form, width, height, frames), limits)
 
 
-def open_extra(path: Path, form: Format) -> Image.Image:
-    """Decode a file in this process; of an animation the first frame."""
+def open_extra(content: Path | bytes, form: Format) -> Image.Image:
+    """Decode a file, or its bytes, in this process; of an animation the first frame."""
     from PIL import Image
 
     if form is Format.HEIC:
         import pi_heif
 
-        image: Image.Image = pi_heif.open_heif(str(path), convert_hdr_to_8bit=True).to_pillow()
+        file = BytesIO(content) if isinstance(content, bytes) else str(content)
+        image: Image.Image = pi_heif.open_heif(file, convert_hdr_to_8bit=True).to_pillow()
         return image
     import imagecodecs
 
-    data = path.read_bytes()
+    data = content if isinstance(content, bytes) else content.read_bytes()
     found = imagecodecs.jpegxl_decode(data, numthreads=1)
     return Image.fromarray(found[0] if _has_frames(memoryview(data)) else found)
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from contextlib import closing
 from importlib import import_module
+from io import BytesIO
 from typing import TYPE_CHECKING
 
 from PIL import Image
@@ -129,17 +130,19 @@ def libraries() -> dict[str, str | None]:
     }
 
 
-def open_image(path: Path, form: Format) -> Image.Image:
-    """Open a verified file as `form` and nothing else; the caller's settings of Pillow hold.
+def open_image(content: Path | bytes, form: Format) -> Image.Image:
+    """Open a verified file, or its bytes, as `form` and nothing else; the caller's settings of Pillow hold.
 
     Raise `PolicyError` for a format of an extra that is not installed.
     """
     if form in EXTRAS:
         if not is_installed(form):
             defect = missing(form)
-            raise PolicyError(defect.kind, defect.message, str(path))
-        return open_extra(path, form)
-    return Image.open(path, formats=["ICO", "CUR"] if form is Format.ICO else [form.name])
+            where = "" if isinstance(content, bytes) else str(content)
+            raise PolicyError(defect.kind, defect.message, where)
+        return open_extra(content, form)
+    file = BytesIO(content) if isinstance(content, bytes) else content
+    return Image.open(file, formats=["ICO", "CUR"] if form is Format.ICO else [form.name])
 
 
 def _defect_of(error: Exception) -> Defect:

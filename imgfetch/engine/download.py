@@ -107,6 +107,10 @@ class Downloader:
                     return stored
             return outcome
 
+    def forget(self, fetch: Fetch) -> None:
+        """Drop what only another attempt at this request could use: there will be none."""
+        self._receiver.forget(fetch)
+
     async def _stored(self, fetch: Fetch, wanted: Requirements) -> Fetched | Failure | None:
         """Look up what another process may have stored since the request was decided on."""
         now = self._clock.now()

@@ -103,7 +103,7 @@ class Engine:
                     choice,
                     candidate,
                     outcome.entry,
-                    self._store.path(outcome.entry),
+                    self._store.content(outcome.entry),
                     outcome.origin,
                     outcome.attempts,
                     tuple(failed for _, failed in tried),
@@ -199,10 +199,13 @@ class Engine:
     async def _with_retries(
         self, fetch: Fetch, wanted: Requirements, budget: TimeBudget
     ) -> Fetched | Failure | Page:
-        outcome, attempts = await self._downloader.download(fetch, wanted, budget), 1
-        if isinstance(outcome, Failure):
-            send = partial(self._downloader.download, wanted=wanted, budget=budget)
-            outcome, attempts = await self._retrying.repeat(outcome, send, fetch, budget)
+        try:
+            outcome, attempts = await self._downloader.download(fetch, wanted, budget), 1
+            if isinstance(outcome, Failure):
+                send = partial(self._downloader.download, wanted=wanted, budget=budget)
+                outcome, attempts = await self._retrying.repeat(outcome, send, fetch, budget)
+        finally:
+            self._downloader.forget(fetch)
         if isinstance(outcome, Fetched) and attempts > 1:
             return outcome._replace(attempts=attempts - 1 + outcome.attempts)
         return outcome

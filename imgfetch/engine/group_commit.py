@@ -4,6 +4,8 @@
                  ▲                          │
                  └── what comes meanwhile ◀─┘
 
+A store that is not durable has no sync to share: each body is committed by its caller.
+
 A single body is committed at once. After a batch of several the next one begins a hundredth of a second later
 or, while many keep coming, when there are enough. While other bodies are being verified, a batch waits for
 them, for a twentieth of a second at most.
@@ -73,6 +75,8 @@ class GroupCommitter:
 
         A caller that is cancelled waits for the end of its batch, which uses its staged body until then.
         """
+        if not self._store.is_durable:
+            return _or_raise(self._store.commit([pending])[0])
         loop = asyncio.get_running_loop()
         committed: _Outcome = loop.create_future()
         if not self._waiting:
@@ -85,9 +89,7 @@ class GroupCommitter:
             if self._waiting.pop(committed, None) is None:
                 await self._end_of_batch()
             raise
-        if isinstance(outcome, BaseException):
-            raise outcome
-        return outcome
+        return _or_raise(outcome)
 
     async def _end_of_batch(self) -> None:
         """Wait for the end of the batch under way, however often the caller is cancelled."""
@@ -132,6 +134,12 @@ class GroupCommitter:
                     committed.set_result(outcome)
             self._batch = None
             self._plan()
+
+
+def _or_raise(outcome: Entry | BaseException) -> Entry:
+    if isinstance(outcome, BaseException):
+        raise outcome
+    return outcome
 
 
 _Outcome: TypeAlias = "asyncio.Future[Entry | BaseException]"

@@ -150,8 +150,8 @@ def _serve_substitute(
 
 
 def _served(choice: Choice, candidate: Candidate, serve: fetch_policy.UseStored, store: Store) -> Served:
-    path = store.path(serve.entry)
-    return Served(choice, candidate, serve.entry, path, serve.origin, warnings=serve.warnings)
+    content = store.content(serve.entry)
+    return Served(choice, candidate, serve.entry, content, serve.origin, warnings=serve.warnings)
 
 
 def consult(

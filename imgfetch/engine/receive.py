@@ -59,6 +59,11 @@ class BodyReceiver:
         """Claim the partial body of an earlier attempt at this request, if there is one."""
         return self._staging.resume(self._partial_key(fetch))
 
+    def forget(self, fetch: Fetch) -> None:
+        """Drop the partial body of this request, unless a later run can resume it."""
+        if not self._store.is_durable:
+            self._staging.forget(self._partial_key(fetch))
+
     async def receive(self, response: Response, how: ReadBody, fetch: Fetch) -> StagingId | Defect:
         """Write a whole body to staging; return its id, or what is wrong with it.
 

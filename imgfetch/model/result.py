@@ -142,13 +142,14 @@ class Failure(NamedTuple):
 
 
 class Served(NamedTuple):
-    """A whole, verified rendition on disk, and how it got there."""
+    """A whole, verified rendition, and how it was got."""
 
     choice: Choice
     candidate: Candidate
     """The candidate that was served: the chosen one, or the first alternative that worked."""
     entry: Entry
-    path: Path
+    content: Path | bytes
+    """The path of its file in the cache; its bytes where there is no cache."""
     origin: CacheStatus
     attempts: int = 0
     """Requests sent for this candidate, counted as in `Failure`."""
@@ -164,7 +165,12 @@ class Served(NamedTuple):
     """The document that names the image, as in `Failure`."""
 
     def __repr__(self) -> str:
-        return redacted_repr(self, self._fields)
+        return redacted_repr(self, (name for name in self._fields if name != "content" or self.is_in_cache))
+
+    @property
+    def is_in_cache(self) -> bool:
+        """True if `content` is the path of a file of the cache."""
+        return not isinstance(self.content, bytes)
 
     @property
     def url(self) -> str:
@@ -183,7 +189,7 @@ class Served(NamedTuple):
 
     @property
     def sha256(self) -> Digest:
-        """The digest of the file's bytes."""
+        """The digest of the bytes."""
         return self.entry.facts.sha256
 
     @property
@@ -203,7 +209,7 @@ class Served(NamedTuple):
 
     @property
     def bytes(self) -> int:
-        """The size of the file in bytes."""
+        """The number of bytes."""
         return self.entry.facts.bytes
 
     @property

@@ -28,7 +28,7 @@ from imgfetch.system.atomic_files import make_folders, open_regular
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from imgfetch.model.result import Served
+    from imgfetch.api.results import Image
     from imgfetch.rules.image.name_template import NameTemplate
 
 NAMES = ".imgfetch-names.jsonl"
@@ -47,7 +47,7 @@ class Copies:
         self._link = link
         self._names = None if template.is_unique else _Names(self._folder)
 
-    def place(self, image: Served, fields: Mapping[str, str | int]) -> Path:
+    def place(self, image: Image, fields: Mapping[str, str | int]) -> Path:
         """Write an image under its name, unless it is there already, and return the path."""
         base, extension = self._template.fill(fields), image.format.extension
         try:
@@ -70,11 +70,11 @@ class Copies:
             why = f"cannot be written: {error.strerror or error}"
             raise CacheError(ErrorKind.IO, why, error.filename or self._folder) from error
 
-    def _is_free(self, image: Served, name: str) -> bool:
+    def _is_free(self, image: Image, name: str) -> bool:
         path = Path(self._folder, name)
         return not os.path.lexists(path) or export.has_bytes_of(image.path, path)
 
-    def _write(self, image: Served, name: str) -> Path:
+    def _write(self, image: Image, name: str) -> Path:
         target = Path(self._folder, name)
         if not export.is_placed(image.path, target, link=self._link):
             export.copy_to(image.path, self._folder, name, link=self._link)

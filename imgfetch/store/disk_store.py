@@ -48,6 +48,8 @@ if TYPE_CHECKING:
 class DiskStore:
     """The `Store` in the directory `root`, which is made when the first body is opened."""
 
+    is_durable = True
+
     def __init__(
         self,
         root: Path | str,
@@ -216,6 +218,10 @@ class DiskStore:
         """Return the path of the bytes of an entry that this store has found or stored."""
         folder, _, name = self._layout.object(entry.facts).rpartition("/")
         return folder_path(folder) / name
+
+    def content(self, entry: Entry) -> Path:
+        """Return the path of the bytes of an entry: the same as `path`, in the word of the port."""
+        return self.path(entry)
 
     def holding(self, sha256: Digest, *, at_once: bool = False) -> tuple[Path, Entry | None] | None:
         """Return path and latest entry of the object with this digest; None if it is not there, or damaged.

@@ -105,6 +105,9 @@ class Staging:
             self._listed_at = -_RECENT
             body.suspend()
 
+    def forget(self, key: Key) -> None:
+        """Do nothing: what was suspended waits for another run."""
+
     def suspend_all(self) -> None:
         """Release every body."""
         for staging_id in tuple(self._bodies):

@@ -38,11 +38,11 @@ def fetch(
     min_bytes: int | None = None,
     require_width: bool | int = False,
     base_url: str = "",
-    cache: str | Path = "cache",
+    cache: str | Path | None = "cache",
     sha256: str | None = None,
     **options: Any,  # noqa: ANN401 (those of Client)
 ) -> Image:
-    """Fetch the image of `source`, for scripts: blocks until it is on disk. Of a page it is the main image.
+    """Fetch the image of `source`, for scripts: blocks until it is there. Of a page it is the main image.
 
     `source` is a URL of an image or a page, a srcset, a text, a `pathlib.Path`, a `SourceSet` or an open
     file; a `str` never opens a file. `kinds`, `include` and `exclude` say which images of a page are

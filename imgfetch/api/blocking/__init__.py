@@ -1,0 +1,1 @@
+"""Functions for scripts: they block, and need no event loop."""
