@@ -41,7 +41,7 @@ class Image(Served):
         except OSError as error:
             raise CacheError(ErrorKind.IO, error.strerror or str(error), str(self.content)) from error
         if len(data) != self.bytes or sha256(data).hexdigest() != self.sha256:
-            why = "the file has changed since it was verified"
+            why = "the file has changed"
             hint = "fetch the image again"
             raise CacheError(ErrorKind.CACHE_CORRUPT, why, str(self.content), hint=hint)
         return data
