@@ -161,7 +161,7 @@ def test_reading_never_raises_and_reading_the_result_changes_nothing(text: str) 
         ("//b\xc3\xbccher.test/a", "https://xn--bcher-kva.test/a"),
         ("//0x7f.1/a", "https://127.0.0.1/a"),
         ("//[0:0::ffff:7f00:1]/a", "https://[::ffff:7f00:1]/a"),
-        ("/a|b{c}", "https://h.test/a|b%7Bc%7D"),
+        ("/a|b{c}", "https://h.test/a%7Cb%7Bc%7D"),
     ],
 )
 def test_a_location_leads_where_a_browser_goes(location: str, expected: str) -> None:
@@ -169,7 +169,7 @@ def test_a_location_leads_where_a_browser_goes(location: str, expected: str) -> 
     assert urls.resolve_location(location, base) == expected
     assert address(expected).url == expected
     if location.isascii():
-        assert ada_url.join_url(base, location) == expected
+        assert ada_url.join_url(base, location).replace("|", "%7C") == expected  # as Chromium requests it
 
 
 def test_a_location_that_is_not_a_url_is_refused_with_the_reason() -> None:
@@ -200,5 +200,7 @@ def test_the_requested_url_is_that_of_the_url_parser(scheme: str, host: str, res
     if isinstance(read, Defect):  # the URL parser knows no bounds of names
         assert "label" in read.message
         return
-    assert read.url == parsed
-    assert read.key() == urls.normal_escapes(parsed)
+    path, mark, query = parsed.partition("?")
+    requested = path.replace("|", "%7C") + mark + query  # as Chromium requests it
+    assert read.url == requested
+    assert read.key() == urls.normal_escapes(requested)
