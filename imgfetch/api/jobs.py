@@ -254,10 +254,11 @@ def _jobs_of_one(source: Source, asked: _Asked) -> Iterator[Job]:
             page=without_userinfo(source_set.page) or seen_on,
             only_first=asked.only_first,
         )
-    if observe is not None and offer.document is not None and not asked.only_first:
+    document = offer.document if offer.may_load_others and not asked.only_first else None
+    if observe is not None and document is not None:
         from imgfetch.api.selection.following import tell_unread
 
-        tell_unread(offer.document, name, choosing.get("kinds", "content"), observe)
+        tell_unread(document, name, choosing.get("kinds", "content"), observe)
 
 
 def _jobs_of_files(files: Files, asked: _Asked) -> Iterator[Job]:

@@ -31,7 +31,7 @@ def is_one_url(text: str) -> bool:
         return True
     if text[:5].lower() == "data:":
         return bool(re.match(_DATA_URL, text)) and not re.search(_ENDS_WITH_DESCRIPTOR, text[-20:])
-    if not re.fullmatch(_URL_LINE, text) or re.search(_ANOTHER_URL, text):
+    if "://" not in text or not re.fullmatch(_URL_LINE, text) or re.search(_ANOTHER_URL, text):
         return False
     described = re.search(_DESCRIPTOR, text)
     if described is None:

@@ -81,6 +81,11 @@ class Offer(NamedTuple):
     what: str = ""
     """The type of the document, by what it was recognised, and where its base URL stood."""
 
+    @property
+    def may_load_others(self) -> bool:
+        """True for a document that may load others, as a page does; a plain text does not."""
+        return not self.what.startswith("text,")
+
 
 def read_source(source: Source, *, base_url: str = "") -> Offer:
     """Return every image that a source offers.

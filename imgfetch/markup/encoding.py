@@ -61,13 +61,15 @@ def find_encoding(data: bytes, content_type: str | None = None) -> str:
 
 
 def _of_header(content_type: str) -> str | None:
-    charset = re.search(_CHARSET, content_type)
+    charset = re.search(_CHARSET, content_type) if content_type else None
     return codec_of(charset[1] or charset[2] or charset[3] or "") if charset else None
 
 
 def _of_markup(data: bytes) -> str | None:
     """Prescan a byte stream (HTML §13.2.3.2) to the end of its head."""
     head = data[:_MAX_HEAD]
+    if b"<" not in head:
+        return None
     body = re.search(rb"<body[\s>]", head, re.IGNORECASE)
     head = head[: body.start()] if body else head
     for tag in re.finditer(_PRESCAN, head):

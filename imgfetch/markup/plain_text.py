@@ -36,7 +36,7 @@ _TOKEN = re.compile(r"\S++")
 _CHAIN_BACKWARDS = re.compile(r"\s*+\S++(?:\s++,\S*+)*+")
 
 _ABSOLUTE = re.compile(r"https?://|data:image/", re.IGNORECASE)
-_SCHEME = re.compile(r"[a-z][a-z0-9+.-]*+:", re.IGNORECASE)
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*+:")
 _OPENING = re.compile(r"""(?:["']?[\w-]++["']?[=:]|[^]]*+](?=\())?+["'`(\[{<>|‘“„«]*+""")
 _RELATIVE = re.compile(
     r"\.{0,2}/,*+[^,]|[^?#]*\.(?:avif|webp|jpe?g|jfif|jxl|a?png|gif|svg|bmp|ico|tiff?|hei[cf]),*+(?:[?#]|\Z)",

@@ -33,14 +33,15 @@ def recognise_text(data: bytes | str, said: DocumentType | None = None) -> Docum
         return DocumentType.WARC
     if (found := _of_mail(head)) is not None:
         return found
-    if re.search(_MARKDOWN_IMAGE, text):
+    if "![" in text and re.search(_MARKDOWN_IMAGE, text):
         return DocumentType.MARKDOWN
-    if re.search(_PAGE, text):
+    if "<" in text and re.search(_PAGE, text):
         return DocumentType.HTML
-    return DocumentType.CSS if re.match(_STYLE_SHEET, head) else DocumentType.TEXT
+    is_style_sheet = ("{" in head or "@" in head) and re.match(_STYLE_SHEET, head)
+    return DocumentType.CSS if is_style_sheet else DocumentType.TEXT
 
 
-# The expressions are compiled when a document is read: most sources are URLs.
+# An expression is compiled where a document has the characters that it looks for: a srcset has none of them.
 
 _HEAD = 1 << 16
 """Characters in which the beginning of a document is looked for, behind comments and a DOCTYPE."""
@@ -116,6 +117,9 @@ _MAIL_LINES = r"(?:[^\r\n]*+(?:\r?\n[ \t]+[^\r\n]*+)*+\r?\n)"
 
 def _of_mail(head: str) -> DocumentType | None:
     """Return the type of a text that begins with the header of a mail (RFC 5322 §2.2); None for another."""
+    begins = head.lower()
+    if "mime-version:" not in begins and "from:" not in begins:
+        return None
     found = re.match(rf"(?:{_MAIL_FIELD}{_MAIL_LINES})++", head)
     if found is None:
         return None

@@ -72,14 +72,12 @@ def may_be_document(head: Head) -> bool:
     """
     media_type = (head.fields.get("content-type") or "").partition(";")[0].strip().lower()
     if media_type in _SAYING_NOTHING:
-        return _NAME_OF_IMAGE.search(head.url) is None
+        return re.search(_NAME_OF_IMAGE, head.url) is None
     return media_type.partition("/")[0] not in ("image", "video", "audio", "font", "model")
 
 
 _SAYING_NOTHING = frozenset(("", "application/octet-stream", "binary/octet-stream", "application/unknown"))
-_NAME_OF_IMAGE = re.compile(
-    r"\.(?:avif|webp|jpe?g|jfif|jxl|a?png|gif|bmp|ico|tiff?|hei[cf]|svgz?)(?:[?#]|\Z)", re.IGNORECASE
-)
+_NAME_OF_IMAGE = r"(?i)\.(?:avif|webp|jpe?g|jfif|jxl|a?png|gif|bmp|ico|tiff?|hei[cf]|svgz?)(?:[?#]|\Z)"
 
 
 def listed(value: str | None) -> frozenset[str]:

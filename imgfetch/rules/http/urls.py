@@ -154,7 +154,7 @@ def read_origin(url: str) -> str | Defect:
 
 def without_userinfo(url: str) -> str:
     """Return a URL or a relative reference without user and password, otherwise unchanged."""
-    return _USERINFO.sub(r"\1", url, count=1) if "@" in url else url
+    return re.sub(_USERINFO, r"\1", url, count=1) if "@" in url else url
 
 
 def source_without_userinfo(source: str) -> str:
@@ -235,9 +235,8 @@ _URL = re.compile(
 # A value is shown if it is a small number, such as a width or a quality; any other may be a signature.
 _QUERY_VALUE = re.compile(r"=(?![0-9]{1,5}(?:&|$))[^&]*")
 
-_USERINFO = re.compile(
-    r"\A([\x00-\x20]*(?:https?:[\\/]*|[a-z][a-z0-9+.-]*:[\\/]{2,}|[\\/]{2,}))[^\\/?#]*@", re.IGNORECASE
-)
+_USERINFO = r"(?i)\A([\x00-\x20]*(?:https?:[\\/]*|[a-z][a-z0-9+.-]*:[\\/]{2,}|[\\/]{2,}))[^\\/?#]*@"
+"""Compiled at its first use: few URLs have an @."""
 _ODD = re.compile(r"""[\x00-\x20"<>\\^`{|}\x7f]|\A[^?#]*+\?[^#']*+'""")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:")
 _BEYOND_ASCII = re.compile("[\x80-\xff]")

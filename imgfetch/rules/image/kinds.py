@@ -72,7 +72,7 @@ def kinds_of(text: str | Collection[str]) -> Kinds:
         text = ",".join(text)
     if text == "content":  # the usual case
         return CONTENT
-    terms = _TERM.findall(text)
+    terms = re.findall(_TERM, text)
     if "".join(sign + name for sign, name in terms) != re.sub(r"\s+", "", text) or not terms:
         raise InputError(ErrorKind.BAD_INPUT, f"{text!r} is not a list of kinds such as img,picture or +icon")
     kinds = CONTENT if terms[0][0] in ("+", "-") else Kinds()
@@ -89,7 +89,7 @@ def kinds_of(text: str | Collection[str]) -> Kinds:
     return kinds
 
 
-_TERM = re.compile(r"([-+,]?)\s*([a-z]+(?:-ld)?)(?=[-+,\s]|\Z)")
+_TERM = r"([-+,]?)\s*([a-z]+(?:-ld)?)(?=[-+,\s]|\Z)"
 _NAMES = frozenset(SourceKind)
 
 
