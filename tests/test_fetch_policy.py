@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deciding import decide
 from imgfetch.model.image import Entry, Facts, Format, Requirements, VerifyLevel
 from imgfetch.model.request import Fetch, Head, Limits, Settings
 from imgfetch.model.result import ErrorKind, Failure
@@ -29,9 +30,7 @@ STORED = Entry(
 def fetch_of(url: str = URL, entry: Entry | None = None, **changes: bool) -> Fetch:
     settings = SETTINGS._replace(**changes)  # type: ignore[arg-type]
     source_origin = source_origin_of(url)
-    decision = fetch_policy.before_request(
-        url, entry, Requirements(), settings, now=NOW, source_origin=source_origin
-    )
+    decision = decide(url, entry, Requirements(), settings, now=NOW, source_origin=source_origin)
     assert isinstance(decision, Fetch)
     return decision
 
@@ -54,9 +53,7 @@ def failure_for(status: int, fetch: Fetch | None = None, **fields: str) -> Failu
 
 
 def test_uses_a_fresh_stored_response_without_a_request() -> None:
-    assert fetch_policy.before_request(
-        URL, STORED, Requirements(), SETTINGS, now=NOW
-    ) == fetch_policy.UseStored(STORED)
+    assert decide(URL, STORED, Requirements(), SETTINGS, now=NOW) == fetch_policy.UseStored(STORED)
 
 
 def test_requests_an_image_with_our_headers_and_the_callers() -> None:
@@ -100,7 +97,7 @@ def test_uses_a_stored_response_until_fresh_until(
     head = Head(url, status, (("cache-control", ", ".join(stated)), ("vary", vary)))
     entry = Entry(Key(url), facts, head, 1.0, 2.0, redirect_lifetime=bound)
     until = stored_response.fresh_until(entry)
-    decision = fetch_policy.before_request(url, entry, Requirements(), Settings(), now=2.0 + later)
+    decision = decide(url, entry, Requirements(), Settings(), now=2.0 + later)
     if until is not None and 2.0 + later < until:
         assert (url, vary, decision) == (URL, "", fetch_policy.UseStored(entry))
     elif (url, vary) == (URL, ""):
@@ -109,17 +106,15 @@ def test_uses_a_stored_response_until_fresh_until(
 
 def test_offline_uses_the_stored_response_or_fails() -> None:
     offline = SETTINGS._replace(offline=True, refresh=True)
-    assert fetch_policy.before_request(
-        URL, STORED, Requirements(), offline, now=NOW
-    ) == fetch_policy.UseStored(STORED)
-    rejected = fetch_policy.before_request(URL, None, Requirements(), offline, now=NOW)
+    assert decide(URL, STORED, Requirements(), offline, now=NOW) == fetch_policy.UseStored(STORED)
+    rejected = decide(URL, None, Requirements(), offline, now=NOW)
     assert isinstance(rejected, fetch_policy.Reject)
     assert rejected.failed.kind is ErrorKind.OFFLINE
 
 
 def test_requests_the_whole_image_if_the_stored_one_does_not_meet_the_requirements() -> None:
     for wanted in (Requirements(sha256=Digest("b" * 64)), Requirements(width=100, strict_width=True)):
-        decision = fetch_policy.before_request(URL, STORED, wanted, SETTINGS, now=NOW)
+        decision = decide(URL, STORED, wanted, SETTINGS, now=NOW)
         assert isinstance(decision, Fetch)
         assert decision.entry is None
 
@@ -127,9 +122,7 @@ def test_requests_the_whole_image_if_the_stored_one_does_not_meet_the_requiremen
 def test_thorough_verification_differs_for_webp_alone() -> None:
     def decision(form: Format, *verified: str) -> object:
         stored = STORED._replace(facts=FACTS._replace(format=form, verified=verified))
-        return type(
-            fetch_policy.before_request(URL, stored, Requirements(VerifyLevel.THOROUGH), SETTINGS, now=NOW)
-        )
+        return type(decide(URL, stored, Requirements(VerifyLevel.THOROUGH), SETTINGS, now=NOW))
 
     assert decision(Format.WEBP, "structure", "decode") is Fetch
     assert decision(Format.WEBP, "structure", "decode", "thorough") is fetch_policy.UseStored
@@ -140,25 +133,23 @@ def test_thorough_verification_differs_for_webp_alone() -> None:
 def test_requests_an_image_again_that_was_verified_less_than_required() -> None:
     structure_only = STORED._replace(facts=FACTS._replace(verified=("length", "structure")))
     assert isinstance(
-        fetch_policy.before_request(URL, structure_only, Requirements(VerifyLevel.FULL), SETTINGS, now=NOW),
+        decide(URL, structure_only, Requirements(VerifyLevel.FULL), SETTINGS, now=NOW),
         Fetch,
     )
     assert isinstance(
-        fetch_policy.before_request(
-            URL, structure_only, Requirements(VerifyLevel.STRUCTURE), SETTINGS, now=NOW
-        ),
+        decide(URL, structure_only, Requirements(VerifyLevel.STRUCTURE), SETTINGS, now=NOW),
         fetch_policy.UseStored,
     )
 
 
 def test_warns_of_a_stored_image_of_another_width_than_promised() -> None:
-    served = fetch_policy.before_request(URL, STORED, Requirements(width=1280), SETTINGS, now=NOW)
+    served = decide(URL, STORED, Requirements(width=1280), SETTINGS, now=NOW)
     assert isinstance(served, fetch_policy.UseStored)
     assert served.warnings == ("width_mismatch: promised 1280, real 640",)
 
 
 def test_rejects_a_bad_url_before_any_request() -> None:
-    rejected = fetch_policy.before_request("ftp://h/a", None, Requirements(), SETTINGS, now=NOW)
+    rejected = decide("ftp://h/a", None, Requirements(), SETTINGS, now=NOW)
     assert isinstance(rejected, fetch_policy.Reject)
     assert rejected.failed.kind is ErrorKind.BAD_URL
 
@@ -267,9 +258,7 @@ def test_sends_a_validator_only_to_its_own_url() -> None:
 
 def test_a_redirect_with_backslashes_leads_to_another_host_without_the_callers_headers() -> None:
     given = SETTINGS._replace(headers=(("authorization", "secret"),))
-    decision = fetch_policy.before_request(
-        URL, None, Requirements(), given, now=NOW, source_origin=source_origin_of(URL)
-    )
+    decision = decide(URL, None, Requirements(), given, now=NOW, source_origin=source_origin_of(URL))
     assert isinstance(decision, Fetch)
     assert "secret" in dict(decision.request.headers).values()
     action = response_policy.after_response(

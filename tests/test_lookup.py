@@ -21,9 +21,10 @@ from imgfetch.engine.lookup import consult, look_up, serve_stored, wanted_of
 from imgfetch.errors import ImgfetchError
 from imgfetch.model.image import Entry, Facts, Format, Verified, VerifyLevel
 from imgfetch.model.markup import Candidate, Choice, Policy, SourceSet, Viewport
-from imgfetch.model.request import Head, Settings
+from imgfetch.model.request import Fetch, Head, Settings
 from imgfetch.model.result import ErrorKind, Failure, Served
 from imgfetch.model.values import Digest, Key
+from imgfetch.rules.policy.fetch_policy import fetch_of
 from imgfetch.store.disk_store import DiskStore
 from imgfetch.store.index import rows
 from imgfetch.store.layout import INDEX
@@ -123,9 +124,10 @@ def check(
     for choice, (_, _, sha256) in zip(choices, requested, strict=True):
         alone = serve_stored(choice, store, wanted, now=T + later, sha256=sha256)
         assert serve_stored(choice, store, wanted, now=T + later, sha256=sha256, lookup=together) == alone
-        requirements = wanted_of(choice.candidate, wanted, sha256)
-        considered = consult(choice.url, store, requirements, wanted, now=T + later)
-        assert consult(choice.url, store, requirements, wanted, now=T + later, seen=together) == considered
+        fetch = fetch_of(choice.url, wanted_of(choice, choice.candidate, wanted, sha256), wanted)
+        if isinstance(fetch, Fetch):
+            considered = consult(fetch, store, wanted, now=T + later)
+            assert consult(fetch, store, wanted, now=T + later, seen=together) == considered
     return len(together.hits)
 
 

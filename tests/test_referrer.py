@@ -6,12 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deciding import decide
 from imgfetch.model.image import Requirements
 from imgfetch.model.markup import ReferrerPolicy
 from imgfetch.model.request import Fetch, Head, Limits, ReferringPage, Settings
 from imgfetch.rules.http import urls
 from imgfetch.rules.http.referrer import referrer
-from imgfetch.rules.policy import fetch_policy, response_policy
+from imgfetch.rules.policy import response_policy
 from imgfetch.rules.policy.response_policy import Redirect
 
 FULL = "the page's URL"
@@ -89,9 +90,7 @@ def test_a_redirect_to_another_origin_gets_the_referrer_for_that_origin() -> Non
         assert isinstance(fetch, Fetch)
         return dict(fetch.request.headers).get("referer")
 
-    fetch = fetch_policy.before_request(
-        "https://h.example/a.webp", None, Requirements(), run, now=0, page=ReferringPage(page)
-    )
+    fetch = decide("https://h.example/a.webp", None, Requirements(), run, now=0, page=ReferringPage(page))
     assert isinstance(fetch, Fetch)
     assert sent(fetch) == page
     for location, told in (

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from deciding import decide
 from imgfetch import (
     Cache,
     Client,
@@ -28,7 +29,7 @@ from imgfetch.model.request import Settings
 from imgfetch.redaction import without_credentials
 from imgfetch.rules.http import urls
 from imgfetch.rules.http.credentials import source_origin_of
-from imgfetch.rules.policy import fetch_policy, proxy_policy
+from imgfetch.rules.policy import proxy_policy
 from origin import Origin, status, whole
 from pictures import encoded
 
@@ -226,9 +227,7 @@ async def test_no_repr_of_what_the_library_hands_out_has_a_secret(place: Place, 
     address = source_origin_of(f"{place.url}/8.png")
     seen += [
         settings,
-        fetch_policy.before_request(
-            f"{place.url}/8.png", None, Requirements(), settings, now=0, source_origin=address
-        ),
+        decide(f"{place.url}/8.png", None, Requirements(), settings, now=0, source_origin=address),
     ]
     seen.append(proxy_policy.Request("GET", f"{place.url}/8.png", (("x-token", token),)))
     shown = [repr(each) for each in seen]

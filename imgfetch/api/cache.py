@@ -20,6 +20,7 @@ from imgfetch.redaction import redacted_repr
 from imgfetch.rules.http import credentials, urls, vary
 from imgfetch.rules.http.signed_urls import may_want_a_signature
 from imgfetch.rules.policy.explain import explain
+from imgfetch.rules.policy.fetch_policy import Reject, fetch_of
 from imgfetch.rules.store.eviction import IN_USE
 from imgfetch.store.disk_store import DiskStore
 from imgfetch.system.clock import SystemClock
@@ -122,16 +123,16 @@ class Cache:
             netrc=passwords,
         )
         url = spelled(url)
-        address = urls.read(url)
-        if isinstance(address, Defect):
-            raise InputError(ErrorKind.BAD_INPUT, address.message, urls.redact(url))
-        key, source_origin = address.key(self._key_ignore), credentials.source_origin_of(url)
-        entry = find(url, self._store, Requirements(), settings, source_origin=source_origin)
+        source_origin = credentials.source_origin_of(url)
+        fetch = fetch_of(url, Requirements(settings.level), settings, source_origin=source_origin)
+        if isinstance(fetch, Reject):
+            raise InputError(ErrorKind.BAD_INPUT, fetch.failed.message, urls.redact(url))
+        entry = find(fetch, self._store, settings)
         explained = explain(url, entry, settings, now=SystemClock().now(), source_origin=source_origin)
-        other = self._store.find(key, None, selector=None) if entry is None else None
+        other = self._store.find(fetch.key, None, selector=None) if entry is None else None
         if other is None:
             return explained
-        given = other.selector or credentials.secrets(address, settings, source_origin) != NO_SECRETS
+        given = other.selector or fetch.secrets != NO_SECRETS
         why = "with other credentials" if given else f"with other fields (Vary: {_varying(other)})"
         return explained._replace(why=f"the stored response is for requests {why}")
 

@@ -183,7 +183,8 @@ def serve_locked(
 
     Where it `may_block`, bytes are hashed, and verified once more, if the index does not say enough of them.
     """
-    wanted = wanted_of(choice.candidate, settings, sha256, choice.formats, at_least=choice.at_least)
+    # It is what was locked, though the page may call it a stand-in by now.
+    wanted = wanted_of(choice, choice.candidate, settings, sha256)._replace(stand_in=False)
     try:
         found = store.holding(sha256, at_once=not may_block)
     except CheckDueError:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple, TypeAlias, assert_never
 
 from imgfetch.engine.events import RequestSent, WaitingForOtherProcess
 from imgfetch.engine.lease_wait import DownloadLeases
-from imgfetch.engine.lookup import answer_to, refresh, selector_of, without_blocking
+from imgfetch.engine.lookup import answer, refresh, selector_of, without_blocking
 from imgfetch.engine.receive import BodyReceiver, beginning_of
 from imgfetch.engine.redirect_cookies import RedirectCookies
 from imgfetch.engine.storing import Stored, Storing
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from imgfetch.engine.limits.time_budget import TimeBudget
     from imgfetch.engine.robots import Robots
     from imgfetch.model.document import Recognised
-    from imgfetch.model.image import Entry, Requirements
+    from imgfetch.model.image import Entry
     from imgfetch.model.request import Fetch, Head, Settings
     from imgfetch.model.values import StagingId
     from imgfetch.ports import Ports, Response
@@ -91,18 +91,16 @@ class Downloader:
         self.storing = Storing(ports, settings.limits)
         self._leases = DownloadLeases(ports.leases, ports.store, refresh=settings.refresh)
 
-    async def download(
-        self, fetch: Fetch, wanted: Requirements, budget: TimeBudget
-    ) -> Fetched | Failure | Page:
+    async def download(self, fetch: Fetch, budget: TimeBudget) -> Fetched | Failure | Page:
         """Send a request, follow redirects, and store the image if the body is one.
 
         If another process downloads the same, wait for it and use what it has stored.
         """
-        with self._leases.of(fetch, wanted) as lease:
-            while isinstance(outcome := await self._attempt(fetch, wanted, budget, lease), _HeldElsewhere):
+        with self._leases.of(fetch) as lease:
+            while isinstance(outcome := await self._attempt(fetch, budget, lease), _HeldElsewhere):
                 self._observe(WaitingForOtherProcess(urls.redact(fetch.request.url)))
                 await lease.wait_for_holder(budget)
-                stored = await self._stored(fetch, wanted)
+                stored = await self._stored(fetch)
                 if stored is not None:
                     return stored
             return outcome
@@ -111,10 +109,10 @@ class Downloader:
         """Drop what only another attempt at this request could use: there will be none."""
         self._receiver.forget(fetch)
 
-    async def _stored(self, fetch: Fetch, wanted: Requirements) -> Fetched | Failure | None:
+    async def _stored(self, fetch: Fetch) -> Fetched | Failure | None:
         """Look up what another process may have stored since the request was decided on."""
         now = self._clock.now()
-        look = functools.partial(answer_to, fetch, self._store, wanted, self._settings, now=now)
+        look = functools.partial(answer, fetch, self._store, self._settings, now=now)
         try:
             found = await without_blocking(look, self._runner)
         except ImgfetchError as error:
@@ -122,13 +120,13 @@ class Downloader:
         return None if found is None else Fetched(found.entry, found.origin, found.warnings)
 
     async def _attempt(
-        self, fetch: Fetch, wanted: Requirements, budget: TimeBudget, lease: DownloadLease
+        self, fetch: Fetch, budget: TimeBudget, lease: DownloadLease
     ) -> Fetched | Failure | Page | _HeldElsewhere:
         """Resume the partial body of an earlier attempt, or begin anew."""
         partial = self._receiver.resume(fetch)
         try:
             fetch = fetch if partial is None else fetch._replace(partial=partial)
-            outcome, last = await self._follow_redirects(fetch, wanted, budget, lease)
+            outcome, last = await self._follow_redirects(fetch, budget, lease)
         finally:
             if partial is not None:
                 self._staging.suspend(partial.staging_id)  # does nothing if it is committed or discarded
@@ -138,13 +136,13 @@ class Downloader:
         return outcome
 
     async def _follow_redirects(
-        self, fetch: Fetch, wanted: Requirements, budget: TimeBudget, lease: DownloadLease
+        self, fetch: Fetch, budget: TimeBudget, lease: DownloadLease
     ) -> tuple[Fetched | Failure | Page | _HeldElsewhere, Fetch]:
         """Return the outcome, and the last request."""
         cookies = RedirectCookies()
         try:
             while True:
-                hop = await self._send(fetch, wanted, budget, lease, cookies)
+                hop = await self._send(fetch, budget, lease, cookies)
                 match hop:
                     case response_policy.Redirect(fetch):
                         url = fetch.request.url
@@ -152,7 +150,7 @@ class Downloader:
                         if refused is not None:
                             return refused, fetch
                     case _Body():
-                        return await self._verify_and_commit(hop, fetch, wanted, budget), fetch
+                        return await self._verify_and_commit(hop, fetch, budget), fetch
                     case Fetched() | Failure() | _HeldElsewhere():
                         return hop, fetch
                     case _:
@@ -163,7 +161,6 @@ class Downloader:
     async def _send(
         self,
         fetch: Fetch,
-        wanted: Requirements,
         budget: TimeBudget,
         lease: DownloadLease,
         cookies: RedirectCookies,
@@ -176,7 +173,7 @@ class Downloader:
             if lease.is_needed and not fetch.hops:
                 if not lease.acquire():
                     return _HeldElsewhere()
-                stored = await self._stored(fetch, wanted)
+                stored = await self._stored(fetch)
                 if stored is not None:
                     return stored
             resumed = resume.requested_part(fetch)
@@ -184,7 +181,7 @@ class Downloader:
             request_time = self._clock.now()
             sent = cookies.add_to(resume.ranged(request, resumed))
             async with slot.response(self._transport, sent) as response:
-                hop = await self._receive(response, fetch, wanted, request_time)
+                hop = await self._receive(response, fetch, request_time)
                 if isinstance(hop, response_policy.Redirect):
                     cookies.take(response.head, request.url)
                 elif isinstance(hop, Failure) and error_body.may_explain(response.head):
@@ -193,15 +190,13 @@ class Downloader:
             slot.record(hop if isinstance(hop, Failure) else None)
             return hop
 
-    async def _receive(
-        self, response: Response, fetch: Fetch, wanted: Requirements, request_time: float
-    ) -> _Hop:
+    async def _receive(self, response: Response, fetch: Fetch, request_time: float) -> _Hop:
         """Read a response as far as the policy says."""
         response_time = self._clock.now()
         action = response_policy.after_response(fetch, response.head, self._settings, now=response_time)
         match action:
             case response_policy.ReadBody(length, coding, partial):
-                unfit = verify.check_content_type(response.head, wanted)
+                unfit = verify.check_content_type(response.head, fetch.wanted)
                 if unfit is not None:
                     return _failure(unfit, fetch)
                 staging_id = await self._receiver.receive(response, action, fetch)
@@ -225,8 +220,9 @@ class Downloader:
                 assert_never(action)
 
     async def _verify_and_commit(
-        self, body: _Body, fetch: Fetch, wanted: Requirements, budget: TimeBudget
+        self, body: _Body, fetch: Fetch, budget: TimeBudget
     ) -> Fetched | Failure | Page:
+        wanted = fetch.wanted
         is_page = wanted.page and stored_headers.is_page(body.head)
         image = wanted._replace(svg=False) if is_page else wanted
         try:

@@ -16,11 +16,11 @@ from imgfetch.engine.embedded import EmbeddedBodies
 from imgfetch.engine.events import FellThrough
 from imgfetch.engine.limits.host_limiter import HostLimiter
 from imgfetch.engine.limits.time_budget import TimeBudget
-from imgfetch.engine.lookup import consult, find_for, shared, wanted_of, without_blocking
+from imgfetch.engine.lookup import consult, find, shared, wanted_of, without_blocking
 from imgfetch.engine.retrying import Retrying
 from imgfetch.engine.single_flight import SingleFlight
 from imgfetch.model.image import Requirements
-from imgfetch.model.request import NO_PAGE, NO_SOURCE_ORIGIN
+from imgfetch.model.request import NO_SOURCE_ORIGIN
 from imgfetch.model.result import ErrorKind, Failure, Page, Served
 from imgfetch.rules.image import embedded, renditions
 from imgfetch.rules.policy import fetch_policy, retry
@@ -32,8 +32,8 @@ if TYPE_CHECKING:
     from imgfetch.engine.events import Event
     from imgfetch.engine.robots import Robots
     from imgfetch.model.image import Lookup
-    from imgfetch.model.markup import Candidate, Choice, Rendition
-    from imgfetch.model.request import Fetch, ReferringPage, Settings, SourceOrigin
+    from imgfetch.model.markup import Candidate, Choice
+    from imgfetch.model.request import Fetch, Settings, SourceOrigin
     from imgfetch.model.result import Outcome
     from imgfetch.model.values import Digest
     from imgfetch.ports import Ports
@@ -80,22 +80,20 @@ class Engine:
                 continue
             if tried:
                 self._observe(FellThrough(tried[-1][1], candidate))
-            wanted = wanted_of(
-                candidate,
-                self._settings,
-                sha256,
-                choice.formats,
-                page=page,
-                stand_in=choice.is_stand_in(candidate),
-                at_least=choice.at_least,
-            )
+            wanted = wanted_of(choice, candidate, self._settings, sha256, page=page)
             outcome: Fetched | Failure | Page
             if body is not None:
                 outcome = await self._embedded.keep(body, wanted, budget)
             else:
-                outcome = await self._from_cache_or_network(
-                    candidate.url, wanted, budget, source_origin, page_of(choice), offered, seen
+                fetch = fetch_policy.fetch_of(
+                    candidate.url,
+                    wanted,
+                    self._settings,
+                    page=page_of(choice),
+                    offered=offered,
+                    source_origin=source_origin,
                 )
+                outcome = await self._from_cache_or_network(fetch, budget, seen)
             if isinstance(outcome, Page):
                 return outcome
             if isinstance(outcome, Fetched):
@@ -128,87 +126,64 @@ class Engine:
     async def fetch_page(self, url: str, source_origin: SourceOrigin = NO_SOURCE_ORIGIN) -> Page | Failure:
         """Fetch the page at `url`; the body of a response that says it is something else is not read."""
         budget = TimeBudget(self._settings.limits.total_timeout, self._clock)
-        outcome = await self._from_cache_or_network(
-            url, Requirements(page=True, image=False), budget, source_origin
-        )
+        wanted = Requirements(page=True, image=False)
+        fetch = fetch_policy.fetch_of(url, wanted, self._settings, source_origin=source_origin)
+        outcome = await self._from_cache_or_network(fetch, budget)
         if isinstance(outcome, Fetched):  # the header said that it was a page, or the store had it
             return retry.failure(ErrorKind.NOT_PAGE, "an image, and a page was wanted", url)
         return outcome
 
     async def _from_cache_or_network(
-        self,
-        url: str,
-        wanted: Requirements,
-        budget: TimeBudget,
-        source_origin: SourceOrigin,
-        page: ReferringPage = NO_PAGE,
-        offered: tuple[Rendition, ...] = (),
-        seen: Lookup | None = None,
+        self, fetch: Fetch | fetch_policy.Reject, budget: TimeBudget, seen: Lookup | None = None
     ) -> Fetched | Failure | Page:
-        now, settings = self._clock.now(), self._settings
-        look = partial(
-            consult,
-            url,
-            self._store,
-            wanted,
-            settings,
-            now=now,
-            page=page,
-            offered=offered,
-            seen=seen,
-            source_origin=source_origin,
-        )
-        action = await without_blocking(look, self._runner)
-        match action:
+        if isinstance(fetch, fetch_policy.Reject):
+            return fetch.failed
+        now = self._clock.now()
+        look = partial(consult, fetch, self._store, self._settings, now=now, seen=seen)
+        match await without_blocking(look, self._runner):
             case fetch_policy.UseStored(entry, warnings, origin):
                 return Fetched(entry, origin, warnings)
             case fetch_policy.Reject(failed):
                 return failed
             case fetch:
                 refused = await self._robots.check(fetch.request.url) if self._robots is not None else None
-                outcome = refused or await self._single_flight(fetch, wanted, budget)
-                if isinstance(outcome, Failure):
-                    return await self._stale_if_error(outcome, fetch, wanted)
-                return outcome
+                outcome = refused or await self._single_flight(fetch, budget)
+                return await self._stale_if_error(outcome, fetch) if isinstance(outcome, Failure) else outcome
 
-    async def _single_flight(
-        self, fetch: Fetch, wanted: Requirements, budget: TimeBudget
-    ) -> Fetched | Failure | Page:
+    async def _single_flight(self, fetch: Fetch, budget: TimeBudget) -> Fetched | Failure | Page:
         """Share one download with all callers that want the same.
 
         Where that of another caller ended by its time limit, try again: this caller may have more time.
         """
         # Callers share one where all that is sent, here and after redirects, is the same.
-        key = fetch.key, fetch.request.headers, fetch.source_origin, fetch.secrets, wanted
+        key = fetch.key, fetch.request.headers, fetch.source_origin, fetch.secrets, fetch.wanted
         while True:
             is_shared = self._single_flights.is_running(key)
-            outcome = await self._single_flights.run(key, partial(self._with_retries, fetch, wanted, budget))
+            outcome = await self._single_flights.run(key, partial(self._with_retries, fetch, budget))
             if not (is_shared and isinstance(outcome, Failure) and outcome.kind is ErrorKind.TIMEOUT):
                 return outcome
 
-    async def _stale_if_error(self, failed: Failure, fetch: Fetch, wanted: Requirements) -> Fetched | Failure:
-        entry = await without_blocking(partial(find_for, fetch, self._store, self._settings), self._runner)
-        sharing = () if entry is None else shared(entry.facts, self._store)
-        fallback = fetch_policy.stale_if_error(
-            failed, entry, wanted, self._settings, now=self._clock.now(), sharing=sharing
-        )
-        if isinstance(fallback, Failure):
-            return fallback
-        return Fetched(fallback.entry, fallback.origin, fallback.warnings, failed.attempts)
-
-    async def _with_retries(
-        self, fetch: Fetch, wanted: Requirements, budget: TimeBudget
-    ) -> Fetched | Failure | Page:
+    async def _with_retries(self, fetch: Fetch, budget: TimeBudget) -> Fetched | Failure | Page:
         try:
-            outcome, attempts = await self._downloader.download(fetch, wanted, budget), 1
+            outcome, attempts = await self._downloader.download(fetch, budget), 1
             if isinstance(outcome, Failure):
-                send = partial(self._downloader.download, wanted=wanted, budget=budget)
+                send = partial(self._downloader.download, budget=budget)
                 outcome, attempts = await self._retrying.repeat(outcome, send, fetch, budget)
         finally:
             self._downloader.forget(fetch)
         if isinstance(outcome, Fetched) and attempts > 1:
             return outcome._replace(attempts=attempts - 1 + outcome.attempts)
         return outcome
+
+    async def _stale_if_error(self, failed: Failure, fetch: Fetch) -> Fetched | Failure:
+        entry = await without_blocking(partial(find, fetch, self._store, self._settings), self._runner)
+        sharing = () if entry is None else shared(entry.facts, self._store)
+        fallback = fetch_policy.stale_if_error(
+            failed, entry, fetch.wanted, self._settings, now=self._clock.now(), sharing=sharing
+        )
+        if isinstance(fallback, Failure):
+            return fallback
+        return Fetched(fallback.entry, fallback.origin, fallback.warnings, failed.attempts)
 
 
 def _robots(

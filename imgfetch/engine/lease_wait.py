@@ -18,7 +18,6 @@ from imgfetch.rules.http import credentials
 
 if TYPE_CHECKING:
     from imgfetch.engine.limits.time_budget import TimeBudget
-    from imgfetch.model.image import Requirements
     from imgfetch.model.request import Fetch, Lease
     from imgfetch.ports import Leases, Store
 
@@ -34,9 +33,9 @@ class DownloadLeases:
         self.waits = True
         """Whether downloads wait for other processes; they do not any more once one has waited in vain."""
 
-    def of(self, fetch: Fetch, wanted: Requirements) -> DownloadLease:
+    def of(self, fetch: Fetch) -> DownloadLease:
         """Return a lease for one download, which the block releases at its end."""
-        return DownloadLease(self, fetch, is_needed=wanted.image and not self._refresh)
+        return DownloadLease(self, fetch, is_needed=fetch.wanted.image and not self._refresh)
 
 
 class DownloadLease:

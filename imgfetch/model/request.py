@@ -6,7 +6,7 @@ from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
 
-from imgfetch.model.image import Entry, VerifyLevel
+from imgfetch.model.image import Entry, Requirements, VerifyLevel
 from imgfetch.redaction import redacted_repr
 
 if TYPE_CHECKING:
@@ -173,7 +173,11 @@ class Request(NamedTuple):
 
 
 class Fetch(NamedTuple):
-    """A request, and the engine's bookkeeping for it. Conditional if `entry` is set."""
+    """A request for one image or page, what its bytes must be, and the engine's bookkeeping for it.
+
+    It is made once for a candidate (`rules.policy.fetch_policy.fetch_of`), and goes from the lookup to the
+    wire. Conditional if `entry` is set.
+    """
 
     key: Key
     """The key for the response: that of the first URL, before redirects."""
@@ -200,6 +204,8 @@ class Fetch(NamedTuple):
     """The origin for the caller's headers, until a redirect leaves it."""
     secrets: Secrets = NO_SECRETS
     """The caller's fields that select the response under `key`."""
+    wanted: Requirements = Requirements()
+    """What the bytes must be."""
 
     def __repr__(self) -> str:
         return redacted_repr(self, (name for name in self._fields if name != "secrets"))

@@ -45,10 +45,11 @@ def explain(
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
 ) -> Explanation:
     """Say what a `get` of `url` would do at `now` with the stored response `entry`, and why."""
-    wanted = Requirements(settings.level)
-    considered = fetch_policy.before_request(
-        url, entry, wanted, settings, now=now, source_origin=source_origin
+    considered: fetch_policy.UseStored | Fetch | fetch_policy.Reject = fetch_policy.fetch_of(
+        url, Requirements(settings.level), settings, source_origin=source_origin
     )
+    if isinstance(considered, Fetch):
+        considered = fetch_policy.before_request(considered, entry, settings, now=now)
     sends: tuple[tuple[str, str], ...] = ()
     action = refusal = ""
     match considered:

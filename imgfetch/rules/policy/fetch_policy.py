@@ -1,6 +1,6 @@
 """Decide whether the stored response is used, or what to request.
 
-    before_request ─▶ UseStored | Fetch | Reject
+    URL ─▶ fetch_of ─▶ Fetch ─▶ before_request ─▶ UseStored | Fetch | Reject
 
 `response_policy` decides what a response head means.
 """
@@ -42,28 +42,52 @@ class Reject(NamedTuple):
     """Whether the stored part of the body cannot be resumed, so that a retry must start over."""
 
 
-def before_request(
+def fetch_of(
     url: str,
-    entry: Entry | None,
     wanted: Requirements,
     settings: Settings,
     *,
-    now: float,
-    sharing: tuple[Key, ...] = (),
     page: ReferringPage = NO_PAGE,
     offered: tuple[Rendition, ...] = (),
     source_origin: SourceOrigin = NO_SOURCE_ORIGIN,
+) -> Fetch | Reject:
+    """Return the request for `url`, not conditional yet; all that is derived from the URL is derived here.
+
+    `page` shows the image. `offered` are the renditions among which the URL was chosen. `source_origin` gets
+    the caller's credentials.
+    """
+    address = urls.read(url)
+    if isinstance(address, Defect):
+        hint = retry.NEEDS_BASE if urls.is_relative(url) else None
+        return Reject(Failure(address.kind, address.message, urls.redact(url), hint=hint))
+    accept, resource = accept_of(wanted), address.resource(settings.key_ignore)
+    fields = request_fields(address, settings, page, source_origin, accept=accept)
+    return Fetch(
+        address.key(settings.key_ignore),
+        Request(address.url, conditional(fields, resource, None)),
+        page=page,
+        accept=accept,
+        renditions=offered,
+        unsigned=resource,
+        source_origin=credentials.at(address, source_origin, settings),
+        secrets=credentials.secrets(address, settings, source_origin),
+        wanted=wanted,
+    )
+
+
+def before_request(
+    fetch: Fetch, entry: Entry | None, settings: Settings, *, now: float, sharing: tuple[Key, ...] = ()
 ) -> UseStored | Fetch | Reject:
-    """Decide whether the stored response `entry` answers for `url` at `now`, or what to request.
+    """Decide whether the stored response `entry` answers for a request at `now`, or what to request.
 
     - A stored response that is fresh and meets the requirements is used, unless `settings.refresh` is set.
     - One that is stale is revalidated, or used if its origin allows that (stale-while-revalidate).
     - Offline, any stored response that meets the requirements is used.
 
-    `entry` is what the store has for the URL's key and for the fields of this request. `sharing` are other
-    keys with the same stored bytes. `page` shows the image. `offered` are the renditions among which the URL
-    was chosen. `source_origin` gets the caller's credentials.
+    `entry` is what the store has for the key and the fields of the request. `sharing` are other keys with the
+    same stored bytes.
     """
+    wanted, url = fetch.wanted, fetch.request.url
     accepted = None if entry is None else stored_response.accept(entry, wanted, settings, sharing)
     if entry is not None and accepted is not None:
         reuse, _ = freshness.may_reuse(entry, freshness.standing(entry, now=now))
@@ -71,34 +95,17 @@ def before_request(
             return UseStored(entry, accepted.warnings)
         if settings.offline or (reuse is freshness.Reuse.STALE and not settings.refresh):
             return UseStored(entry, accepted.warnings, CacheStatus.STALE)
-    address = urls.read(url)
-    if isinstance(address, Defect):
-        hint = retry.NEEDS_BASE if urls.is_relative(url) else None
-        return Reject(Failure(address.kind, address.message, urls.redact(url), hint=hint))
     refused = _refused_by_size(entry, wanted, settings, now=now, sharing=sharing)
     if refused is not None:
         return Reject(retry.failure_of_bytes(refused, url))
     if settings.offline:
         why = "not in the cache, and offline"
-        return Reject(Failure(ErrorKind.OFFLINE, why, address.shown, hint=retry.NEEDS_NETWORK))
+        return Reject(Failure(ErrorKind.OFFLINE, why, urls.redact(url), hint=retry.NEEDS_NETWORK))
     # If the stored response does not meet the requirements, a 304 would not help: request it whole.
-    may_revalidate = entry is not None and accepted is not None and freshness.may_be_confirmed(entry.head)
-    condition = entry if may_revalidate else None
-    key, resource = address.key(settings.key_ignore), address.resource(settings.key_ignore)
-    accept = accept_of(wanted)
-    fields = request_fields(address, settings, page, source_origin, accept=accept)
-    headers = conditional(fields, resource, condition)
-    return Fetch(
-        key,
-        Request(address.url, headers),
-        condition,
-        page=page,
-        accept=accept,
-        renditions=offered,
-        unsigned=resource,
-        source_origin=credentials.at(address, source_origin, settings),
-        secrets=credentials.secrets(address, settings, source_origin),
-    )
+    if entry is None or accepted is None or not freshness.may_be_confirmed(entry.head):
+        return fetch
+    headers = conditional(fetch.request.headers, fetch.resource, entry)
+    return fetch._replace(entry=entry, request=fetch.request._replace(headers=headers))
 
 
 def _refused_by_size(
