@@ -79,6 +79,18 @@ async def test_light_images_never_wait_for_heavy_ones() -> None:
         assert await asyncio.gather(*heavy) == ["heavy"] * 5
 
 
+async def test_decodes_that_follow_each_other_share_as_many_threads_as_there_are_slots() -> None:
+    """A thread is free for the next decode before its caller hears of the last one."""
+    with runner(cores=2) as (threads, _):
+        used = [
+            threads.decode(
+                lambda _: threading.current_thread().name + str(threading.get_ident()), LIGHT, within
+            )
+            for _ in range(400)
+        ]
+        assert len({*await asyncio.gather(*used)}) <= 2
+
+
 async def test_heavy_images_wait_for_memory_and_leave_some_to_light_ones() -> None:
     memory = DecodeMemory()
     threads, stuck = DecodeExecutor(BUDGET, cores=16, memory=memory), Stuck()

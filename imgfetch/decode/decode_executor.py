@@ -83,16 +83,15 @@ class DecodeExecutor(ThreadExecutor):
         except BaseException:
             slot.release()
             raise
-        job = _Job(work, lambda: self._give_memory(load, light=light))
-        job.ended.add_done_callback(lambda _: slot.release())
+        job = _Job(work, lambda: self._give_memory(load, light=light), slot.release)
         timer = asyncio.get_running_loop().call_later(self._long, slot.abandon) if light else None
-        self._threads.submit(job.run)
+        self._threads.submit(job.run, job.announce)
         try:
             return await within(job.result())
         finally:
             if timer is not None:
                 timer.cancel()
-            if not job.ended.done():
+            if not job.has_ended:
                 slot.abandon()
 
     def close(self) -> None:
@@ -145,10 +144,8 @@ class DecodeThread:
                 results.append(work(check))
             except BaseException as error:
                 errors.append(error)
-            finally:
-                ended.set()
 
-        self._threads.submit(run)
+        self._threads.submit(run, ended.set)
         try:
             ended.wait(seconds)
         finally:
@@ -176,14 +173,19 @@ def _call_in(loop: asyncio.AbstractEventLoop, work: Callable[[], object]) -> Non
 class _Job(Generic[T]):
     """A decode, and its result."""
 
-    def __init__(self, work: Callable[[Checkpoint], T], finished: Callable[[], None]) -> None:
+    def __init__(
+        self, work: Callable[[Checkpoint], T], finished: Callable[[], None], ended: Callable[[], None]
+    ) -> None:
+        """`finished` is called in the thread of the decode, and `ended` after it in the event loop."""
+        self.has_ended = False
         self._work: Callable[[Checkpoint], T] | None = work
         self._finished = finished
+        self._ended = ended
         self._loop = asyncio.get_running_loop()
         self._result: T | None = None
         self._error: BaseException | None = None
         self._stopped = False
-        self.ended: asyncio.Future[None] = self._loop.create_future()
+        self._done: asyncio.Future[None] = self._loop.create_future()
 
     def run(self) -> None:
         """Do the work, in this thread."""
@@ -196,12 +198,15 @@ class _Job(Generic[T]):
         finally:
             del work  # and with it the bytes of the image
             self._finished()
-            _call_in(self._loop, self._end)
+
+    def announce(self) -> None:
+        """Tell the event loop, from the thread of the decode, that the work has ended."""
+        _call_in(self._loop, self._end)
 
     async def result(self) -> T:
         """Wait for the result. If the caller is cancelled, stop the work at its next checkpoint."""
         try:
-            await asyncio.wait([self.ended])
+            await self._done
         except asyncio.CancelledError:
             self._stopped = True
             raise
@@ -214,8 +219,10 @@ class _Job(Generic[T]):
             raise DecodingStopped
 
     def _end(self) -> None:
-        if not self.ended.done():
-            self.ended.set_result(None)
+        self.has_ended = True
+        self._ended()
+        if not self._done.done():  # a caller that was cancelled waits no more
+            self._done.set_result(None)
 
 
 class _Slots:

@@ -166,6 +166,8 @@ class ObjectChecks:
 
 def mtime_if_whole(path: str, facts: Facts) -> int | None:
     """Return the `mtime_ns` of a file if its bytes are those of `facts`; None if it cannot be read."""
+    if not os.access(path, os.F_OK):  # the usual case: the bytes are new
+        return None
     try:
         with _opened(path) as descriptor:
             status = os.fstat(descriptor)  # before hashing, so that a change in the meantime shows

@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from queue import SimpleQueue
 from threading import Lock, Thread
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 from weakref import finalize
 
 if TYPE_CHECKING:
@@ -54,16 +54,19 @@ class DaemonThreads:
 
     def __init__(self, name: str) -> None:
         self._name = name
-        self._queue: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._queue: SimpleQueue[_Work | None] = SimpleQueue()
         self._idle = _IdleCount()
         self.close = finalize(self, self._queue.put, None)
         """Ends each thread once it has no work."""
 
-    def submit(self, work: Callable[[], None]) -> None:
-        """Run `work` in a thread, at once."""
+    def submit(self, work: Callable[[], None], ended: Callable[[], None]) -> None:
+        """Run `work` in a thread, at once; then have the thread call `ended`, when it is free for other work.
+
+        A caller that submits the next work because this one has ended needs no other thread for it.
+        """
         if not self._idle.take():
             Thread(target=_work_off, args=(self._queue, self._idle), name=self._name, daemon=True).start()
-        self._queue.put(work)
+        self._queue.put((work, ended))
 
 
 class _IdleCount:
@@ -86,9 +89,11 @@ class _IdleCount:
             self._number += 1
 
 
-def _work_off(queue: SimpleQueue[Callable[[], None] | None], idle: _IdleCount) -> None:
+def _work_off(queue: SimpleQueue[_Work | None], idle: _IdleCount) -> None:
     """Run the work of the queue until None comes, which is left there for the other threads."""
-    while (work := queue.get()) is not None:
+    while (next_work := queue.get()) is not None:
+        work, ended = next_work
+        del next_work
         with DaemonThreads._lock:
             DaemonThreads.busy += 1
         try:
@@ -98,4 +103,10 @@ def _work_off(queue: SimpleQueue[Callable[[], None] | None], idle: _IdleCount) -
             with DaemonThreads._lock:
                 DaemonThreads.busy -= 1
         idle.add()
+        ended()
+        del ended
     queue.put(None)
+
+
+_Work: TypeAlias = "tuple[Callable[[], None], Callable[[], None]]"
+"""Work, and what the thread calls after it."""
