@@ -84,10 +84,22 @@ def test_a_placeholder_alone_is_not_an_image_unless_it_shows_something() -> None
         (f"<p><img src='{PIXEL}'><p>x</p><noscript><img src=track></noscript>", ["noscript: track"]),
         ("<amp-img src=a srcset='a 1x, b 2x'><noscript><img src=a></noscript></amp-img>", ["amp: a 1x, b 2x"]),
         ("<noscript><noscript><img src=a></noscript>", ["noscript: a"]),
+        ("<img src='i.php?id=1'><noscript><img src='i.php?id=2'></noscript>", ["img: i.php?id=1", "noscript: i.php?id=2"]),
+        ("<img src='i.php?id=1&amp;w=300'><noscript><img src='i.php?id=1'></noscript>", ["img: i.php?id=1&w=300, i.php?id=1"]),
+        ("<p><img src=room-201.jpg><noscript><img src=room-202.jpg></noscript><img data-src=room-202.jpg>", ["img: room-201.jpg", "lazy: room-202.jpg"]),
+        ("<p><img src=room-200.jpg><noscript><img src=room-210.jpg></noscript>", ["img: room-200.jpg", "noscript: room-210.jpg"]),
+        (f"<p><img src='{PIXEL}'><noscript><img src=b></noscript><img data-src=b>", ["lazy: b"]),
+        ("<p><img src=a-300x200.jpg><noscript><img src=a.jpg></noscript><noscript><img src=a-300x200.jpg></noscript>", ["img: a-300x200.jpg", "noscript: a.jpg"]),
+        ("<p><img src=a-300x200.jpg alt=x><noscript><img src=a.jpg alt=y></noscript>", ["img: a-300x200.jpg", "noscript: a.jpg"]),
     ],
 )  # fmt: skip
 def test_a_noscript_is_joined_with_the_image_it_stands_for(markup: str, expected: list[str]) -> None:
     check(markup, *expected)
+
+
+def test_the_alternative_text_is_that_of_the_picture() -> None:
+    (image,) = find_page_images("<p><img src=blank.gif alt=Wait><noscript><img src=a alt=Harbour></noscript>")
+    assert (image.candidates[0].url, image.alt) == ("a", "Harbour")
 
 
 @pytest.mark.parametrize(

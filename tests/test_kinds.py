@@ -86,10 +86,16 @@ def test_a_page_whose_only_picture_is_its_card_gives_it_once() -> None:
         "<img src=/t width=1 height=1 style='display:none'>",
         "<noscript><div><img src=https://mc.example/watch/1 style='left: -9999px;'></div></noscript>",
         "<noscript><img src=/t style='DISPLAY : none'></noscript>",
+        "<img src=/p.gif?id=1 width=1 height=1><noscript><img src=/p.gif?id=1 width=1 height=1></noscript>",
     ],
 )
 def test_a_tracking_pixel_is_told_by_its_markup(image: str) -> None:
     assert left_out(image) == [LeftOut.PIXEL]
+
+
+def test_two_trackers_with_one_name_are_two_pixels() -> None:
+    page = "<img src=/p.gif?id=1 width=1 height=1><noscript><img src=/p.gif?id=2 width=1 height=1></noscript>"
+    assert left_out(page) == [LeftOut.PIXEL, LeftOut.PIXEL]
 
 
 @pytest.mark.parametrize(
@@ -118,6 +124,8 @@ def test_what_may_be_seen_is_no_tracking_pixel(image: str) -> None:
         ("https://h/_next/image?url=%2Fu%2Fhero.jpg&w=640", "https://h/u/hero.jpg"),
         ("https://h/cdn-cgi/image/width=800,quality=75/https://h/u/hero.jpg", "https://h/u/hero@2x.jpg"),
         ("https://c/image/upload/w_1200,h_630,c_fill/v1/hero.jpg", "https://c/image/upload/v1/hero.webp"),
+        ("https://h/i.php?id=1&w=800&q=75", "https://h/i.php?id=1"),
+        ("https://h/u/hero-1200.jpg", "https://h/u/hero-640.jpg"),
         ("https://s/image/fetch/w_1456,c_limit/https%3A%2F%2Fb%2Fu%2Fhero.png", "https://b/u/hero.png"),
     ],
 )
@@ -133,6 +141,9 @@ def test_renditions_of_a_picture_share_a_name(one: str, other: str) -> None:
         ("https://h/image?id=1", "https://h/image?id=2"),
         ("https://h/a-1.jpg", "https://h/a-2.jpg"),
         ("https://h/800.jpg", "https://h/900.jpg"),
+        ("https://h/i.php?id=1", "https://h/i.php?id=2"),
+        ("https://h/report-2024.jpg", "https://h/report-2023.jpg"),
+        ("https://h/room-201.jpg", "https://h/room-202.jpg"),
     ],
 )
 def test_different_pictures_have_different_names(one: str, other: str) -> None:
@@ -162,6 +173,8 @@ def test_a_name_of_any_url_is_found_in_linear_time() -> None:
         ("<meta property=og:image content=/card.jpg><nav><img src=/n.jpg></nav><p>Text", "/card.jpg"),
         ("<meta property=og:image content=/site.jpg><article><img src=/a.jpg></article>", "/a.jpg"),
         ("<div style='background:url(/bg.jpg)'></div><img src=/a.jpg>", "/a.jpg"),
+        ("<aside><article><img src=/teaser.jpg></article></aside><div><img src=/a.jpg></div>", "/a.jpg"),
+        ("<main><article><aside><img src=/ad.jpg></aside><img src=/a.jpg></article></main>", "/a.jpg"),
         ("<nav><img src=/n.jpg></nav>", "/n.jpg"),
         ("<link rel=icon href=/f.ico>", None),
     ],

@@ -11,11 +11,12 @@ MOST_NESTED = 3
 """URLs inside URLs that are followed: image services take the URL of the original in theirs."""
 
 
-def picture_name(url: str, nested: int = 0) -> str:
+def picture_name(url: str, *, is_strict: bool = False, nested: int = 0) -> str:
     """Return a name that renditions of one picture share: its folder and its file name without a size.
 
     Empty where the URL has no name, as a `data:` URL. Scheme, host and query do not count; where the path
-    has no file name with an extension, the query does. Take time linear in the URL.
+    does not end with the extension of an image, the query does, without the parameters that ask for a size.
+    With `is_strict`, a bare number (`-600`) is never taken for a size. Take time linear in the URL.
     """
     if url[:5].lower() == "data:":
         return ""
@@ -26,16 +27,14 @@ def picture_name(url: str, nested: int = 0) -> str:
     ):
         from urllib.parse import unquote
 
-        return picture_name(unquote(inner[1] or inner[2]), nested + 1)
+        return picture_name(unquote(inner[1] or inner[2]), is_strict=is_strict, nested=nested + 1)
     path, _, query = url.partition("#")[0].partition("?")
     segments = _last_segments(path)
-    if not segments:
-        return query
-    *folder, name = segments
-    stem, dot, extension = name.rpartition(".")
-    if not (dot and 3 <= len(extension) <= 5 and extension.isalnum() and not extension.isdigit()):
-        return "/".join((*segments, query))
-    return "/".join((*folder, _without_size(stem.lower())))
+    *folder, name = segments or [""]
+    stem, _, extension = name.rpartition(".")
+    if not stem or extension.lower() not in _EXTENSIONS:
+        return "/".join((*segments, _OF_SIZE.sub("", query)))
+    return "/".join((*folder, _without_size(stem.lower(), is_strict=is_strict)))
 
 
 def _last_segments(path: str) -> list[str]:
@@ -61,19 +60,55 @@ _RESIZE = re.compile(
     re.IGNORECASE,
 )
 """A part of a path that asks a service for a size: `1200x630`, `w_1200,h_630`, `width=800,quality=75`."""
+_OF_SIZE = re.compile(
+    r"(?:\A|&)(?:w|h|width|height|size|dpr|q|quality|fit|crop|format|fm|auto)=[^&]*+", re.IGNORECASE
+)
+"""A parameter that asks a service for a size or a format."""
+_EXTENSIONS = frozenset(
+    (
+        *(
+            "jpg",
+            "jpeg",
+            "jpe",
+            "jfif",
+            "pjpeg",
+            "png",
+            "apng",
+            "gif",
+            "webp",
+            "avif",
+            "avifs",
+            "svg",
+            "svgz",
+        ),
+        *("bmp", "ico", "cur", "tif", "tiff", "jxl", "jp2", "heic", "heif"),
+    )
+)
 _SIZE = re.compile(
     r"(?:[-_.@]?(?:[0-9]{2,4}x[0-9]{2,4}|[0-9]{2,4}w|w[0-9]{2,4}|[1-4]x)"
-    r"|[-_.](?:[1-4][0-9]{3}|[1-9][0-9]{2}|scaled|large|medium|small|thumb|thumbnail|original))\Z"
+    r"|[-_.](?:scaled|large|medium|small|thumb|thumbnail|original))\Z"
 )
+_NUMBER = re.compile(r"[-_.]([1-4][0-9]{3}|[1-9][0-9]{2})\Z")
 _NUMBERED = frozenset(("img", "dsc", "dscn", "dscf", "p", "pxl", "image", "photo", "picture", "pic", "file"))
 """Beginnings of names that cameras and people number: `IMG_1200` and `IMG_1201` are two pictures."""
 
 
-def _without_size(stem: str) -> str:
+def _without_size(stem: str, *, is_strict: bool) -> str:
     for _ in range(3):
-        found = _SIZE.search(stem, max(0, len(stem) - 12))
+        start = max(0, len(stem) - 12)
+        found = _SIZE.search(stem, start)
+        if found is None and not is_strict:
+            found = _NUMBER.search(stem, start)
+            if found and not _may_be_width(int(found[1])):
+                return stem
         rest = stem[: found.start()] if found else ""
         if not rest or rest in _NUMBERED:
             return stem
         stem = rest
     return stem
+
+
+def _may_be_width(number: int) -> bool:
+    """Return True for a number such as people choose for widths; years and most numbers of things are not."""
+    is_year = 1950 <= number < 2040 and number != 2000
+    return not is_year and (number % 10 == 0 or number % 64 == 0)

@@ -141,7 +141,15 @@ class Layout(NamedTuple):
     is_hidden: bool = False
     """True where its own style hides the image, or moves it off the page."""
     section: str = ""
-    """The nearest of the elements `main`, `article`, `nav`, `aside` and `footer` around it, else `header`."""
+    """The nearest of the elements `main`, `article`, `nav`, `aside` and `footer` around it, else `header`.
+
+    An `article` inside a `nav`, `aside` or `footer` is a part of that.
+    """
+
+    @property
+    def is_one_pixel(self) -> bool:
+        """True where the markup gives a size of one pixel at most."""
+        return self.width is not None and self.height is not None and self.width <= 1 and self.height <= 1
 
 
 NO_LAYOUT = Layout()

@@ -47,28 +47,31 @@ class Surroundings(NamedTuple):
 def surroundings_of(element: turbohtml.Element) -> Surroundings:
     """Return the section and the link around an element.
 
-    Only the nearest 64 elements around it are looked at, so that deeply nested pages take linear time.
+    An `article` in a `nav`, an `aside` or a `footer` is a part of that: a teaser. Only the nearest 64
+    elements around the image are looked at, so that deeply nested pages take linear time.
     """
-    outer = ""
+    article = header = ""
     link: turbohtml.Element | None = None
     node = element.parent
     for distance in range(_MOST_ANCESTORS):
         if node is None:
             break
         tag = getattr(node, "tag", "")
-        if tag in _SECTIONS:
+        if tag in _ASIDE:
             return Surroundings(tag, link)
-        if tag == "a" and link is None and distance < _NEAR:
-            link = node  # type: ignore[assignment] # only an element has a tag
+        if tag == "main" or (tag == "div" and node.attr("role") == "main"):  # type: ignore[union-attr] # it has a tag
+            return Surroundings(article or "main", link)
+        if tag == "article":
+            article = tag
         elif tag == "header":
-            outer = "header"
-        elif tag == "div" and node.attr("role") == "main":  # type: ignore[union-attr] # it has a tag
-            return Surroundings("main", link)
+            header = tag
+        elif tag == "a" and link is None and not article and distance < _NEAR:
+            link = node  # type: ignore[assignment] # only an element has a tag
         node = node.parent
-    return Surroundings(outer, link)
+    return Surroundings(article or header, link)
 
 
-_SECTIONS = frozenset({"main", "article", "nav", "aside", "footer"})
+_ASIDE = frozenset({"nav", "aside", "footer"})
 _MOST_ANCESTORS = 64
 _NEAR = 8
 """Elements around an image among which its link is looked for."""

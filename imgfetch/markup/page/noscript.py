@@ -6,6 +6,8 @@ a noscript and an image near it ─┬▶ one URL in both │ side by side, one 
 
 from __future__ import annotations
 
+from collections import deque
+from itertools import islice
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.markup.page.image_attributes import is_blank_by_name
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     import turbohtml
+
+    from imgfetch.model.markup import Candidate
 
 _SHOWN = frozenset({SourceKind.IMG, SourceKind.PICTURE, SourceKind.LAZY, SourceKind.AMP})
 """The kinds of images that a `noscript` may repeat."""
@@ -33,54 +37,100 @@ class Found(NamedTuple):
     """The element inside the `noscript`."""
 
     @property
-    def urls(self) -> set[str]:
-        """All URLs that the element names."""
+    def candidates(self) -> list[Candidate]:
+        """All candidates that the element names, but for originals."""
         image = self.source_set
         every = (image.candidates, *(source.candidates for source in image.sources))
-        return {each.url for candidates in every for each in candidates if not each.is_original}
+        return [each for candidates in every for each in candidates if not each.is_original]
+
+    @property
+    def urls(self) -> set[str]:
+        """Their URLs."""
+        return {each.url for each in self.candidates}
 
 
 def join(found: Iterable[Found]) -> Iterator[Found]:
-    """Yield the images in order; a `noscript` and the image that it stands for become one."""
+    """Yield the images in order; a `noscript` and the image that it stands for become one.
+
+    A URL in common is the best proof, on either side: an image that shares one with another image nearby is
+    not joined on a weaker proof.
+    """
+    images = iter(found)
+    ahead = deque(islice(images, _NEAR))
     waiting: list[Found] = []
-    for each in found:
-        for at in range(len(waiting) - 1, -1, -1):
-            joined = _joined(waiting[at], each)
-            if joined is not None:
-                waiting[at] = joined
-                break
-        else:
+    while ahead:
+        each = ahead.popleft()
+        ahead.extend(islice(images, 1))
+        at = _partner(each, waiting, ahead)
+        if at is None:
             waiting.append(each)
+        else:
+            waiting[at] = _joined(waiting[at], each)
         if len(waiting) > _NEAR:
             yield waiting.pop(0)
     yield from waiting
 
 
-def _joined(one: Found, other: Found) -> Found | None:
-    """Join an image and that of a `noscript`; return None if nothing proves that they are the same."""
-    kinds = one.source_set.kind, other.source_set.kind
-    if kinds[1] is SourceKind.NOSCRIPT and kinds[0] in _SHOWN:
-        shown, plain = one, other
-    elif kinds[0] is SourceKind.NOSCRIPT and kinds[1] in _SHOWN:
-        shown, plain = other, one
-    else:
-        return None
+def _partner(each: Found, before: list[Found], behind: Iterable[Found]) -> int | None:
+    """Return the position of the image before this one that it is joined with: the nearest that is proved."""
+    if each.source_set.kind is not SourceKind.NOSCRIPT and not any(map(_is_plain, before)):
+        return None  # nearly all are so
+    places = [at for at in range(len(before) - 1, -1, -1) if _may_join(before[at], each)]
+    for at in places:
+        if before[at].urls & each.urls:
+            return at
+    behind = [*behind]
+    for at in places:
+        if _is_proved(*_in_roles(before[at], each)) and not any(
+            _may_join(one, other) and one.urls & other.urls for one in (each, before[at]) for other in behind
+        ):
+            return at
+    return None
+
+
+def _is_plain(found: Found) -> bool:
+    return found.source_set.kind is SourceKind.NOSCRIPT
+
+
+def _may_join(one: Found, other: Found) -> bool:
+    """Return True if one of two images is that of a `noscript`, and the other is one that it may repeat."""
+    kinds = {one.source_set.kind, other.source_set.kind}
+    return SourceKind.NOSCRIPT in kinds and not kinds.isdisjoint(_SHOWN)
+
+
+def _in_roles(one: Found, other: Found) -> tuple[Found, Found]:
+    """Return the image that is shown, and that of the `noscript`."""
+    return (other, one) if _is_plain(one) else (one, other)
+
+
+def _is_proved(shown: Found, plain: Found) -> bool:
+    """Return True if an image and that of a `noscript` are the same without a URL in common."""
     image, fallback = shown.source_set, plain.source_set
-    urls = shown.urls
-    if urls & plain.urls or (_are_together(shown, plain) and _have_one_name(urls, plain.urls)):
-        candidates = distinct((*image.candidates, *fallback.candidates))
-        kind = image.kind
-    elif _is_only_a_placeholder(image) and _are_alone(shown, plain):
+    if _is_only_a_placeholder(image):
+        return _are_alone(shown, plain)
+    if image.layout.is_one_pixel or (image.alt and fallback.alt and image.alt != fallback.alt):
+        return False  # trackers stand side by side under one name
+    return _are_together(shown, plain) and _have_one_name(shown.candidates, plain.candidates)
+
+
+def _joined(one: Found, other: Found) -> Found:
+    """Join an image and that of a `noscript`, which are the same."""
+    shown, plain = _in_roles(one, other)
+    image, fallback = shown.source_set, plain.source_set
+    alt = image.alt or fallback.alt
+    if _is_only_a_placeholder(image) and not shown.urls & plain.urls:
         candidates = distinct((*fallback.candidates, *image.candidates))
         kind = SourceKind.LAZY if image.candidates else SourceKind.NOSCRIPT
+        alt = fallback.alt or image.alt
         image = image._replace(sizes=fallback.sizes, placeholder=image.placeholder or _src(image))
     else:
-        return None
+        candidates = distinct((*image.candidates, *fallback.candidates))
+        kind = image.kind
     joined = image._replace(
         candidates=candidates,
         kind=kind,
         sizes=image.sizes or fallback.sizes,
-        alt=image.alt or fallback.alt,
+        alt=alt,
         sources=image.sources or fallback.sources,
         referrer_policy=fallback.referrer_policy or image.referrer_policy,
         problems=image.problems + fallback.problems,
@@ -154,8 +204,14 @@ def _tags_beside(element: turbohtml.Element) -> list[str]:
     return tags
 
 
-def _have_one_name(urls: set[str], others: set[str]) -> bool:
-    """Return True if two URLs name the same picture in other sizes."""
+def _have_one_name(ones: Iterable[Candidate], others: Iterable[Candidate]) -> bool:
+    """Return True if two of the URLs name the same picture in other sizes."""
+    return not _names_of(ones).isdisjoint(_names_of(others) - {""})
+
+
+def _names_of(candidates: Iterable[Candidate]) -> set[str]:
+    """Return the names of pictures; a bare number in one is a size only where a width stands beside it."""
     from imgfetch.markup.same_picture import picture_name  # large expressions, which few pages need
 
-    return not {picture_name(url) for url in urls}.isdisjoint({picture_name(url) for url in others} - {""})
+    names = {picture_name(each.url, is_strict=True) for each in candidates}
+    return names | {picture_name(each.url) for each in candidates if each.width is not None}

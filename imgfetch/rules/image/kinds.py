@@ -188,10 +188,9 @@ def is_pixel(image: SourceSet) -> bool:
         return False
     if image.candidates[0].width is not None:
         return False
-    width, height, is_hidden, _ = image.layout
-    if width is not None and height is not None and width <= 1 and height <= 1:
+    if image.layout.is_one_pixel:
         return True
-    return is_hidden and image.kind is SourceKind.NOSCRIPT
+    return image.layout.is_hidden and image.kind is SourceKind.NOSCRIPT
 
 
 _MAY_BE_PIXELS = frozenset({SourceKind.IMG, SourceKind.NOSCRIPT, SourceKind.LAZY})
