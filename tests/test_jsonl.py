@@ -33,7 +33,9 @@ ways = st.fixed_dictionaries(
     {},
     optional={
         "width": numbers,
-        "viewport": st.builds(Viewport, densities, densities, densities, color_scheme=st.text(min_size=1)),
+        "viewport": st.builds(
+            Viewport, densities, densities, densities, densities, color_scheme=st.text(min_size=1)
+        ),
         "policy": st.sampled_from(Policy).filter(lambda policy: policy is not Policy.COVER),
         "formats": st.frozensets(st.sampled_from(Format)),
         "every": st.just(True),
@@ -98,3 +100,9 @@ def test_names_a_line_that_cannot_be_read(text: str, word: str) -> None:
     with pytest.raises(ValueError, match=".") as caught:
         jsonl.choosing_of(jsonl.members_of(text))
     assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ['{"viewport": {"width": NaN, "height": 1}}', '{"width": Infinity}'])
+def test_what_is_not_a_number_of_json_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match="is not a number"):
+        jsonl.members_of(text)

@@ -43,7 +43,7 @@ def members_of(text: str) -> dict[str, Any]:
     import json
 
     try:
-        found = json.loads(text)
+        found = json.loads(text, parse_constant=_refuse)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     except ValueError as error:
@@ -51,6 +51,11 @@ def members_of(text: str) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError(f"{_shown(found)} where an object was expected")  # noqa: TRY004 (read, not passed)
     return found
+
+
+def _refuse(name: str) -> Any:  # noqa: ANN401 (as `json` has it)
+    """Refuse `NaN` and `Infinity`, which are not JSON (RFC 8259 §6), and no size of a screen."""
+    raise ValueError(f"{name} is not a number")
 
 
 def member(
