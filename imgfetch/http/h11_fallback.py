@@ -11,6 +11,7 @@ import h11
 from imgfetch.errors import HTTPError, ImgfetchError
 from imgfetch.http.plain import Malformed, Unsendable
 from imgfetch.model.result import ErrorKind
+from imgfetch.rules.http.response_head import well_formed
 
 if TYPE_CHECKING:
     from imgfetch.http.plain import Fields, Message
@@ -61,6 +62,10 @@ class H11Exchange:
         """The first twelve bytes received."""
         self._saw_blank_line = False
         """True once a first head has ended."""
+        self._unread = bytearray()
+        """The beginning of a head, before its end is received."""
+        self._is_body = False
+        """True once h11 has the whole final head."""
         self._fault: ImgfetchError | None = None
         """The reason why the bytes received are not a response."""
 
@@ -83,7 +88,33 @@ class H11Exchange:
         """Copy bytes that were received."""
         if not self._has_head:
             self._check_head(data)
-        self._http.receive_data(bytes(data))
+        if self._is_body:
+            self._http.receive_data(bytes(data))
+        else:
+            self._unread += data
+            self._pass_heads(len(self._unread) - len(data))
+
+    def _pass_heads(self, searched: int) -> None:
+        """Give h11 the heads that were received, well-formed, and what follows the last.
+
+        The first `searched` bytes have no end of a head.
+        """
+        while not self._is_body:
+            end = _BLANK_LINE.search(self._unread, max(0, searched - 2))
+            if end is None:
+                if len(self._unread) > self.LONGEST_HEAD:
+                    self._fault = self._fault or Malformed("a head of more than 100 KB")
+                return
+            head = bytes(self._unread[: end.end()])
+            del self._unread[: end.end()]
+            self._http.receive_data(well_formed(head))
+            self._is_body, searched = _INTERIM.match(head) is None, 0
+        self._give_unread()
+
+    def _give_unread(self) -> None:
+        if self._unread:
+            self._http.receive_data(bytes(self._unread))
+            self._unread.clear()
 
     def _check_head(self, data: Buffer) -> None:
         self._received += len(data)
@@ -128,6 +159,7 @@ class H11Exchange:
 
     def end(self) -> bool:
         """Take note that the connection ended; return whether the body may end by that."""
+        self._give_unread()
         self._http.receive_data(b"")
         return True
 
@@ -146,8 +178,14 @@ class H11Exchange:
         try:
             return self._http.next_event()
         except h11.RemoteProtocolError as error:
-            raise Malformed(str(error)) from error
+            raise Malformed(_BYTES.sub(r"\1", str(error))) from error
 
+
+_BYTES = re.compile(r"bytearray\(b?(.*)\)|\bb(?=['\"])", re.DOTALL)
+"""The words of Python around the bytes that h11 quotes."""
+
+_INTERIM = re.compile(rb"HTTP/1\.[0-9] 1(?!01)[0-9][0-9]\b")
+"""The beginning of an interim response: another head follows (RFC 9110 §15.2)."""
 
 _PLAIN_REQUEST = h11.Request(method="GET", target="/", headers=[("Host", "h")])
 

@@ -12,6 +12,25 @@ _WINDOW = {"gzip": zlib.MAX_WBITS | 16, "deflate": zlib.MAX_WBITS}
 _MOST = 2**31 - 1
 """The largest number of bytes that zlib can stop at, on any machine. One chunk never decodes to as many."""
 
+_CODINGS = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate"}
+_UNREAD = frozenset(
+    {"br", "zstd", "compress", "x-compress", "dcb", "dcz", "exi", "pack200-gzip", "aes128gcm"}
+)
+"""Registered codings that are not decoded here (IANA, HTTP Content Coding Registry)."""
+
+
+def coding_of(field: str | None) -> str | None:
+    """Return the coding that a Content-Encoding names: `gzip`, `deflate`, or empty; None for another one.
+
+    A word that is no content coding, such as `utf-8` or `none`, is passed over, as Chromium does: the body
+    is what it is without it, and its bytes are verified anyway.
+    """
+    words = [word.strip() for word in (field or "").lower().split(",")]
+    codings = [word for word in words if word in _CODINGS or word in _UNREAD]
+    if not codings:
+        return ""
+    return _CODINGS.get(codings[0]) if len(codings) == 1 else None
+
 
 class Decoder:
     """Decodes a body in chunks, to at most `limit` bytes.

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.model.image import Defect
 from imgfetch.model.result import ErrorKind
+from imgfetch.rules.http.content_coding import coding_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -44,7 +45,7 @@ def claims(head: Head) -> tuple[Claim, ...]:
     etag = _MD5_ETAG.fullmatch(head.fields.get("etag") or "")
     if etag is None and _DIGESTS.isdisjoint(names):
         return ()
-    if (head.fields.get("content-encoding") or "identity").strip().lower() != "identity":
+    if coding_of(head.fields.get("content-encoding")) != "":
         return ()
     stated = [*_of_rfc_9530(head), *_of_object_stores(head)]
     if etag is not None:

@@ -1,6 +1,7 @@
 """Parse a plain response head, as nearly all are, with one regular expression.
 
-Any other head is left to h11, whether it is valid or not.
+Any other head is left to h11, whether it is valid or not; `well_formed` takes out the lines that h11 would
+refuse and browsers pass over.
 """
 
 from __future__ import annotations
@@ -55,6 +56,24 @@ def plain(data: Buffer) -> Plain | None:
     return None if length is None else Plain(status, tuple(fields), length, match.end())
 
 
+def well_formed(head: bytes) -> bytes:
+    """Return a response head without the lines that are not fields, and without white space before a colon.
+
+    Chromium passes over a line without a colon, or with a name that is not a token, and RFC 9112 §5.1 removes
+    the white space. A folded line goes with its field (§5.2). The status line stays as it is.
+    """
+    status, *lines = head.split(b"\n")
+    kept, is_field = [status], True
+    for line in lines:
+        name, colon, value = line.partition(b":")
+        if line[:1] not in (b" ", b"\t"):
+            name = name.rstrip(b" \t") if colon else name
+            is_field = line in (b"", b"\r") or (bool(colon) and _TOKEN.fullmatch(name) is not None)
+        if is_field:
+            kept.append(name + colon + value)
+    return b"\n".join(kept)
+
+
 def _is_length(value: str) -> bool:
     return value.isascii() and value.isdigit() and len(value) < 20
 
@@ -63,5 +82,6 @@ _HEAD = re.compile(
     rb"HTTP/1\.1 ([2-5][0-9][0-9])(?: [\t\x20-\x7e]*+)?+\r\n"
     rb"((?:[-!#$%&'*+.^_`|~0-9A-Za-z]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+)\r\n"
 )
+_TOKEN = re.compile(rb"[-!#$%&'*+.^_`|~0-9A-Za-z]++")
 _FRAMING = frozenset({"connection", "content-length", "transfer-encoding"})
 _WITHOUT_BODY = (204, 304)

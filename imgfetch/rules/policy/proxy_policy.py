@@ -17,6 +17,7 @@ from imgfetch.model.result import CacheStatus
 from imgfetch.redaction import redacted_repr
 from imgfetch.rules.http import credentials, freshness, stored_headers, urls
 from imgfetch.rules.http.cache_control import control, request_control
+from imgfetch.rules.http.content_coding import coding_of
 from imgfetch.rules.policy import stored_response
 from imgfetch.rules.policy.request_fields import conditions
 
@@ -245,7 +246,7 @@ def after_response(
     whole = request.method == "GET" and request.range is None
     if not whole or request.key is None or not freshness.may_keep(head, request.control):
         return PassThrough()
-    coded = (head.get("content-encoding") or "identity").strip().lower() not in ("identity", "")
+    coded = coding_of(head.get("content-encoding")) != ""
     # The bytes are stored as they come, without decoding their content coding. Coded ones cannot be verified.
     if level is not VerifyLevel.NONE and (coded or not 200 <= head.status < 300):
         return PassThrough()

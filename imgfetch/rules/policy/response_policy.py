@@ -17,6 +17,7 @@ from imgfetch.model.request import Request
 from imgfetch.model.result import ErrorKind, Failure
 from imgfetch.rules.crawl import host_limits, opt_out
 from imgfetch.rules.http import credentials, freshness, resume, urls
+from imgfetch.rules.http.content_coding import coding_of
 from imgfetch.rules.http.stored_headers import content_length
 from imgfetch.rules.policy import retry
 from imgfetch.rules.policy.fetch_policy import Reject
@@ -67,7 +68,7 @@ def after_response(fetch: Fetch, head: Head, settings: Settings, *, now: float) 
 def _by_status(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> AfterResponse:
     partial = resume.requested_part(fetch)
     match head.status:
-        case 200:
+        case 200 | 203:  # 203: a proxy has changed the body (RFC 9110 §15.3.4)
             return _read_body(fetch, head, settings.limits)
         case 206 if partial is not None:
             return _read_rest(fetch, partial, head, settings.limits)
@@ -127,8 +128,6 @@ _NOT_REQUESTED = {206: "no range was requested", 304: "no condition was sent", 4
 _TRANSIENT = frozenset({408, 425, 429, 500, 502, 503, 504, *range(520, 525)})
 """Statuses after which a retry may succeed; a CDN answers 520 to 524 if its origin failed."""
 
-_CODINGS = {"gzip": "gzip", "x-gzip": "gzip", "deflate": "deflate", "identity": "", "": ""}
-
 
 def _without_conditions(fetch: Fetch) -> Fetch:
     headers = conditional(fetch.request.headers, fetch.resource, None)
@@ -136,14 +135,15 @@ def _without_conditions(fetch: Fetch) -> Fetch:
 
 
 def _read_body(fetch: Fetch, head: Head, limits: Limits) -> ReadBody | Reject:
-    coding = (head.fields.get("content-encoding") or "").strip().lower()
-    if coding not in _CODINGS:
-        message = f"content coding {coding[:40]!r} was not requested"
+    field = head.fields.get("content-encoding")
+    coding = coding_of(field)
+    if coding is None:
+        message = f"content coding {(field or '').strip().lower()[:40]!r} was not requested"
         return _reject(fetch, ErrorKind.BAD_ENCODING, message, head)
     length = content_length(head)
     if length is not None and length > limits.max_bytes:
         return _too_large(fetch, length, head, limits)
-    return ReadBody(length, _CODINGS[coding])
+    return ReadBody(length, coding)
 
 
 def _read_rest(fetch: Fetch, partial: Partial, head: Head, limits: Limits) -> ReadBody | Reject:
