@@ -82,8 +82,16 @@ def test_a_caller_that_gave_a_contact_is_not_asked_for_one(agent: str) -> None:
 @pytest.mark.parametrize("text", ["No hotlinking, please.", "Hot-link denied", "Bad Referer", "bad referrer"])
 def test_a_host_that_judges_by_the_referrer_names_the_option_for_it(text: str) -> None:
     assert said(text).hint == "referer=… names the page of the image"
-    told = ASKED._replace(headers=(*ASKED.headers, ("referer", "https://h.example/")))
+    told = ASKED._replace(headers=(*ASKED.headers, ("referer", "https://page.example/")))
     assert said(text, told).hint == 'referrer_policy="no-referrer" sends no Referer'
+
+
+def test_a_host_that_wants_the_whole_url_of_its_own_page_gets_the_other_hint() -> None:
+    own = ASKED._replace(headers=(*ASKED.headers, ("referer", "https://h.example/")))
+    whole_url = 'referrer_policy="same-origin" sends the whole URL of the page, as browsers do'
+    assert said("bad referrer", own).hint == whole_url
+    named = ASKED._replace(headers=(*ASKED.headers, ("referer", "https://h.example/page.html")))
+    assert said("bad referrer", named).hint == 'referrer_policy="no-referrer" sends no Referer'
 
 
 @pytest.mark.parametrize(
@@ -104,6 +112,54 @@ def test_a_text_that_says_nothing_more_or_repeats_a_secret_is_left_out(text: str
     assert said(text, kind=kind).message == "HTTP 403"
 
 
+@pytest.mark.parametrize(
+    ("body", "kind", "reason"),
+    [
+        ('{"error":{"code":403,"message":"URL signature expired!"}}', "text/json", "URL signature expired!"),
+        ('{"errors":[{"detail":"token has expired"}]}', "application/json", "token has expired"),
+        ('{"title":"Forbidden","detail":"Plan exceeded"}', "application/problem+json", "Plan exceeded"),
+        ('{"error":"quota exceeded"}', "text/json; charset=utf-8", "quota exceeded"),
+        (
+            "<?xml version='1.0'?><Error><Code>Denied</Code><Message>Request has expired</Message></Error>",
+            "application/xml",
+            "Request has expired",
+        ),
+        ("<title>403 Forbidden</title><h1>Hot &amp; <i>cold</i></h1>", "text/html", "Hot & cold"),
+        ("<TITLE>Request blocked</TITLE><h1>403 ERROR</h1>", "text/html; charset=x", "Request blocked"),
+    ],
+)  # fmt: skip
+def test_a_reason_in_json_xml_or_html_is_told(body: str, kind: str, reason: str) -> None:
+    assert said(body, kind=kind).message == f"HTTP 403: “{reason}”"
+
+
+@pytest.mark.parametrize(
+    ("body", "kind"),
+    [
+        ("<title>403 Forbidden</title><h1>Forbidden</h1>", "text/html"),
+        ("<h1>Unauthorized</h1>", "text/html"),
+        ("<h1" * 5000, "text/html"),
+        ('{"message":"Forbidden"}', "application/json"),
+        ('{"message":"the signature 5ecre7value is wrong"}', "application/json"),
+        ('{"message":', "application/json"),
+        ('{"error":' * 3000, "application/json"),
+        ("[" * 9000 + "]" * 7000, "application/json"),
+        ("[]", "application/json"),
+        ("<Message></Message>", "application/xml"),
+        ("<Message>" * 1700, "application/xml"),
+    ],
+)
+def test_a_structured_body_without_a_reason_adds_nothing(body: str, kind: str) -> None:
+    assert said(body, kind=kind).message == "HTTP 403"
+
+
+def test_a_check_for_browsers_is_named() -> None:
+    failed = Failure(ErrorKind.HTTP_STATUS, "HTTP 403", "https://h.example/a.png", http_status=403)
+    response = Head(ASKED.url, 403, (("content-type", "text/html"), ("cf-mitigated", "challenge")))
+    told = error_body.explained(failed, response, b"<title>Just a moment...</title>", ASKED)
+    assert told.message == "HTTP 403: Cloudflare first checks that a browser asks"
+    assert told.hint == "cookies=… and user_agent=… of a browser that passed the check may help"
+
+
 def test_no_secret_of_the_caller_is_repeated() -> None:
     fields = (("authorization", "Bearer s3cr3ttoken"), ("cookie", "sid=0pensesame; x=1"))
     asked = ASKED._replace(headers=(*ASKED.headers, *fields))
@@ -119,7 +175,7 @@ def test_a_url_in_the_reason_is_redacted_and_odd_characters_are_escaped() -> Non
     assert shown == "HTTP 403: “see https://x.example/log?token=… \\x1b[31m now”"
 
 
-@pytest.mark.parametrize("code", [400, 404, 500, 503])
+@pytest.mark.parametrize("code", [404, 410, 500, 503])
 def test_other_errors_are_not_read(code: int) -> None:
     assert not error_body.may_explain(Head("https://h.example/", code, (("content-type", "text/plain"),)))
 

@@ -115,14 +115,15 @@ async def test_a_retry_after_is_waited_out_in_full_and_not_shortened_by_chance()
 
 
 async def test_a_retry_after_beyond_the_time_limit_ends_it_at_once_and_is_named() -> None:
-    beyond = "it broke: Retry-After of {} s is beyond the time limit"
-    assert await message(BROKEN._replace(retry_after=86400)) == beyond.format(86400)
-    assert await message(BROKEN._replace(retry_after=10), spent=111) == beyond.format(10)
-    assert await message(BROKEN._replace(retry_after=float("inf"))) == beyond.format("inf")
+    beyond = "it broke: Retry-After of {} is beyond the time limit"
+    assert await message(BROKEN._replace(retry_after=86400)) == beyond.format("86400 s (24 h)")
+    assert await message(BROKEN._replace(retry_after=1e9)) == beyond.format("1000000000 s (11,574 days)")
+    assert await message(BROKEN._replace(retry_after=10), spent=111) == beyond.format("10 s")
+    assert await message(BROKEN._replace(retry_after=float("inf"))) == beyond.format("inf s")
 
 
-async def test_a_retry_after_of_the_last_attempt_is_not_named() -> None:
-    assert await message(BROKEN._replace(retry_after=7)) == "it broke"
+async def test_a_retry_after_of_the_last_attempt_is_told() -> None:
+    assert await message(BROKEN._replace(retry_after=7)) == "it broke: Retry-After of 7 s"
 
 
 async def test_no_wait_begins_that_the_time_limit_would_cut() -> None:

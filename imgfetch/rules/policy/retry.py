@@ -79,13 +79,24 @@ def wait(failed: Failure, limits: Limits, *, chance: float) -> float:
 def give_up(failed: Failure, wait: float, limits: Limits) -> Failure:
     """Return the failure to report after the last attempt.
 
-    If attempts are left, but not the time for a Retry-After, its message says so.
+    Its message tells a Retry-After, and whether attempts are left, but not the time for it.
     """
-    if failed.attempts > limits.retries or not wait or wait != failed.retry_after:
+    if not wait or wait != failed.retry_after:
         return failed
-    message = f"{failed.message}: Retry-After of {wait:.7g} s is beyond the time limit"
+    message = f"{failed.message}: Retry-After of {_duration(wait)}"
+    if failed.attempts > limits.retries:
+        return failed._replace(message=message)
+    message += " is beyond the time limit"
     hint = limit_hint("total_timeout") if failed.hint is None else failed.hint
     return failed._replace(message=message, hint=hint, limit="total_timeout")
+
+
+def _duration(seconds: float) -> str:
+    """Return a number of seconds, and the same in the unit in which people think of so many."""
+    for unit, size in (("days", 86_400), ("h", 3600), ("min", 60)):
+        if 2 * size <= seconds < float("inf"):
+            return f"{seconds:.0f} s ({seconds / size:,.0f} {unit})"
+    return f"{seconds:.7g} s"
 
 
 _TRANSIENT = frozenset(
