@@ -22,8 +22,8 @@ _UNREAD = frozenset(
 def coding_of(field: str | None) -> str | None:
     """Return the coding that a Content-Encoding names: `gzip`, `deflate`, or empty; None for another one.
 
-    A word that is no content coding, such as `utf-8` or `none`, is passed over, as Chromium does: the body
-    is what it is without it, and its bytes are verified anyway.
+    A word that is not the name of a coding, such as `utf-8` or `none`, is passed over, as Chromium does: the
+    body is taken as it comes, and its bytes are verified anyway.
     """
     words = [word.strip() for word in (field or "").lower().split(",")]
     codings = [word for word in words if word in _CODINGS or word in _UNREAD]
