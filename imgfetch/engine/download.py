@@ -16,7 +16,7 @@ from imgfetch.engine.lease_wait import DownloadLeases
 from imgfetch.engine.lookup import answer, refresh, selector_of, without_blocking
 from imgfetch.engine.receive import BodyReceiver, beginning_of
 from imgfetch.engine.redirect_cookies import RedirectCookies
-from imgfetch.engine.storing import Stored, Storing
+from imgfetch.engine.storing import Storing
 from imgfetch.errors import ImgfetchError
 from imgfetch.model.image import Defect, PendingEntry, Verified
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure, Page
@@ -226,27 +226,27 @@ class Downloader:
         is_page = wanted.page and stored_headers.is_page(body.head)
         image = wanted._replace(svg=False) if is_page else wanted
         try:
-            stored = await self.storing.store(
+            verified = await self.storing.verify(
                 body.staging_id,
                 image,
                 budget,
                 key=fetch.key,
                 final_url=body.head.url,
-                entry_of=functools.partial(self._pending_entry, body=body, fetch=fetch),
                 length=body.length,
                 claims=digests.claims(body.head),
             )
-            if isinstance(stored, Stored):
-                return Fetched(stored.entry, CacheStatus.FETCHED, stored.warnings, attempts=1)
-            failed = _failure(stored, fetch)
+            if isinstance(verified, Verified):
+                entry = await self.storing.commit(self._pending_entry(verified, body, fetch))
+                return Fetched(entry, CacheStatus.FETCHED, verified.warnings, attempts=1)
+            failed = _failure(verified, fetch)
             may_be_document = wanted.page and stored_headers.may_be_document(body.head)
-            if not may_be_document or stored.kind is not ErrorKind.NOT_IMAGE:
+            if not may_be_document or verified.kind is not ErrorKind.NOT_IMAGE:
                 return failed
             return await self._document(body, failed, fetch)
         finally:
             self._staging.discard(body.staging_id)  # does nothing if it is committed
 
-    def _pending_entry(self, verified: Verified, *, body: _Body, fetch: Fetch) -> PendingEntry:
+    def _pending_entry(self, verified: Verified, body: _Body, fetch: Fetch) -> PendingEntry:
         return PendingEntry(
             verified,
             fetch.key,

@@ -25,7 +25,7 @@ from imgfetch.rules.policy import fetch_policy, retry
 if TYPE_CHECKING:
     from imgfetch.engine.limits.time_budget import TimeBudget
     from imgfetch.engine.storing import Storing
-    from imgfetch.model.image import Requirements, Verified
+    from imgfetch.model.image import Requirements
     from imgfetch.model.markup import EmbeddedBody
     from imgfetch.model.request import Settings
     from imgfetch.model.values import StagingId
@@ -92,16 +92,11 @@ class EmbeddedBodies:
     ) -> Fetched | Defect:
         key = embedded.key(staged.sha256)
         date = self._clock.now() if body.date is None else body.date
-
-        def entry_of(verified: Verified) -> PendingEntry:
-            return PendingEntry(verified, key, embedded.head(body, key), date, date)
-
         try:
-            stored = await self._storing.store(
-                staged.staging_id, wanted, budget, key=key, final_url=key, entry_of=entry_of
-            )
+            verified = await self._storing.verify(staged.staging_id, wanted, budget, key=key, final_url=key)
+            if isinstance(verified, Defect):
+                return verified
+            pending = PendingEntry(verified, key, embedded.head(body, key), date, date)
+            return Fetched(await self._storing.commit(pending), CacheStatus.EMBEDDED, verified.warnings)
         finally:
             self._staging.discard(staged.staging_id)  # does nothing if it is committed
-        if isinstance(stored, Defect):
-            return stored
-        return Fetched(stored.entry, CacheStatus.EMBEDDED, stored.warnings)

@@ -1,11 +1,12 @@
 """From staging into the store: the one way for bytes that came over the network, and for embedded ones.
 
-staged bytes ─▶ verification ─▶ a placeholder? ─▶ commit ─▶ Stored │ Defect
+staged bytes ─▶ verify: verification ─▶ a placeholder? ─▶ Verified │ Defect
+Verified, and its response ─▶ commit ─▶ Entry
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 from imgfetch.engine.group_commit import GroupCommitter
 from imgfetch.engine.lookup import shared
@@ -14,21 +15,12 @@ from imgfetch.model.image import Defect
 from imgfetch.rules.image import placeholders, verify
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from imgfetch.engine.limits.time_budget import TimeBudget
-    from imgfetch.model.image import Entry, PendingEntry, Requirements, Verified
+    from imgfetch.model.image import Requirements, Verified
     from imgfetch.model.request import Limits
     from imgfetch.model.values import Key, StagingId
     from imgfetch.ports import Ports
     from imgfetch.rules.http.digests import Claim
-
-
-class Stored(NamedTuple):
-    """Bytes that are in the store now."""
-
-    entry: Entry
-    warnings: tuple[str, ...]
 
 
 class Storing:
@@ -38,8 +30,10 @@ class Storing:
         self._store = ports.store
         self._verifier = Verifier(ports.staging, ports.decoder, ports.runner, limits)
         self._committer = GroupCommitter(ports.store, ports.runner)
+        self.commit = self._committer.commit
+        """Commits a body that is verified, with its response."""
 
-    async def store(
+    async def verify(
         self,
         staging_id: StagingId,
         wanted: Requirements,
@@ -47,26 +41,18 @@ class Storing:
         *,
         key: Key,
         final_url: str,
-        entry_of: Callable[[Verified], PendingEntry],
         length: int | None = None,
         claims: tuple[Claim, ...] = (),
-    ) -> Stored | Defect:
-        """Commit a body under `key`, if it is the image that is `wanted`.
+    ) -> Verified | Defect:
+        """Return whether a body is the image that is `wanted` under `key`, and not a placeholder for it.
 
         `final_url` is the URL of the response after redirects; `length` and `claims` as in `Verifier.verify`.
-        The body stays in staging where it has a defect. Raises `CacheError`, and `NetworkError` (`timeout`).
+        Raises `CacheError`, and `NetworkError` (`timeout`).
         """
         with self._committer.expecting():
             verified = await self._verifier.verify(staging_id, wanted, budget, length=length, claims=claims)
         if isinstance(verified, Defect):
             return verified
-        judged = self._judge(verified, wanted, key, final_url)
-        if isinstance(judged, Defect):
-            return judged
-        return Stored(await self._committer.commit(entry_of(judged)), judged.warnings)
-
-    def _judge(self, verified: Verified, wanted: Requirements, key: Key, final_url: str) -> Verified | Defect:
-        """Refuse a placeholder, or warn of it, as the caller wants."""
         facts = verified.facts
         signs = placeholders.detect(
             facts,

@@ -22,8 +22,8 @@ def check_size_asked(facts: Facts, at_least: AtLeast) -> Defect | None:
 
     The size of a drawing (SVG) is what it says of itself; it reaches any width.
     """
-    wanted = ((facts.width, at_least.width), (facts.height, at_least.height))
-    if any(0 < size < least for size, least in wanted) or facts.bytes < at_least.bytes:
+    too_narrow, too_low = 0 < facts.width < at_least.width, 0 < facts.height < at_least.height
+    if too_narrow or too_low or facts.bytes < at_least.bytes:
         return Defect(ErrorKind.TOO_SMALL, _too_small(facts, at_least))
     if facts.width < at_least.reach and facts.format is not Format.SVG:
         message = f"{facts.width:,} pixels wide, {at_least.reach:,} are required"
