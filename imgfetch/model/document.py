@@ -1,7 +1,5 @@
 """Documents: what a source holds in the place of an image, such as a page, a feed, a mail or an archive."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -54,7 +52,7 @@ class Document(NamedTuple):
     """The `Link` fields of its response."""
     depth: int = 0
     """Number of documents that contain it: a page in a mail in an archive has 2."""
-    mapped: mmap | None = None
+    mapped: "mmap | None" = None
     """The whole file, where it is larger than what is read of it into `data`."""
 
     @property

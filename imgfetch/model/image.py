@@ -1,7 +1,5 @@
 """Images: their structure, facts and defects, the proof of verification, and the entry of a stored image."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -45,7 +43,7 @@ class Requirements(NamedTuple):
     """The requirements that bytes must meet to be stored."""
 
     level: VerifyLevel = VerifyLevel.FULL
-    sha256: Digest | None = None
+    sha256: "Digest | None" = None
     """The digest that the caller requires, if any."""
     width: int | None = None
     """Pixels: the width that the candidate promises."""
@@ -61,7 +59,7 @@ class Requirements(NamedTuple):
     """True for what an image shows until a script has loaded it: any sign of a placeholder is an error."""
     svg: bool = True
     """False if markup is a page, also where its root element is `svg`."""
-    formats: tuple[Format, ...] = ()
+    formats: "tuple[Format, ...]" = ()
     """The formats that are accepted; empty if any is."""
     at_least: AtLeast = ANY_SIZE
     """The real size that is asked."""
@@ -100,7 +98,7 @@ class Format(StrEnum):
         return (self.media_type, *_OTHER_MEDIA_TYPES.get(self, ()))
 
     @classmethod
-    def _missing_(cls, value: object) -> Format | None:
+    def _missing_(cls, value: object) -> "Format | None":
         """Return the format that has another name too, such as `jpg`; letters may be upper case."""
         return NAMES_OF_FORMATS.get(value.lower()) if isinstance(value, str) else None
 
@@ -159,7 +157,7 @@ class Structure(NamedTuple):
     width: int = 0
     height: int = 0
     frames: int = 0
-    defect: Defect | None = None
+    defect: "Defect | None" = None
     """The first defect; None if the structure is whole to its end."""
     tail: int = 0
     """Bytes after the end of the image, which every reader of the format ignores."""
@@ -183,9 +181,9 @@ class DecodeLoad(NamedTuple):
 class Defect(NamedTuple):
     """A defect of bytes: a reason for programs, and a sentence for people."""
 
-    kind: ErrorKind
+    kind: "ErrorKind"
     message: str
-    limit: LimitName | None = None
+    limit: "LimitName | None" = None
     """The field of `Limits` that the bytes exceed; None if they exceed no limit."""
     kept_at: VerifyLevel | None = None
     """The highest level at which the bytes would be stored; None if there is none."""
@@ -200,7 +198,7 @@ class Facts(NamedTuple):
     height: int
     frames: int
     bytes: int
-    sha256: Digest
+    sha256: "Digest"
     verified: tuple[str, ...]
     """Checks in order: `length`, `structure`, `decode`, `thorough`, the fields with digests that the origin
     sent (`repr-digest`, …), `sha256`."""
@@ -210,16 +208,16 @@ class Verified(NamedTuple):
     """The proof that a staged body may be stored. Only `rules.image.verify` makes one."""
 
     facts: Facts
-    staging_id: StagingId
+    staging_id: "StagingId"
     warnings: tuple[str, ...] = ()
 
 
 class Entry(NamedTuple):
     """The index entry of a stored response: its key, its bytes, and its head."""
 
-    key: Key
+    key: "Key"
     facts: Facts
-    head: Head
+    head: "Head"
     request_time: float
     """Seconds since the epoch when the request was sent (RFC 9111 §4.2.3, request_time)."""
     response_time: float
@@ -236,13 +234,13 @@ class PendingEntry(NamedTuple):
     """A verified body to be committed, and the fields of its index entry."""
 
     verified: Verified
-    key: Key
-    head: Head
+    key: "Key"
+    head: "Head"
     request_time: float
     response_time: float
     vary_values: tuple[tuple[str, str], ...] = ()
     redirect_lifetime: float | None = None
-    renditions: tuple[Rendition, ...] = ()
+    renditions: "tuple[Rendition, ...]" = ()
     """The renditions of the source set."""
     selector: str = ""
     fresh_until: float | None = None
@@ -266,11 +264,11 @@ class PendingEntry(NamedTuple):
 class Hit(NamedTuple):
     """A stored response that answers for its key, whatever request asks for it."""
 
-    path: Path
+    path: "Path"
     """The path of its file."""
     record: tuple[Any, ...]
     """The store's record of it, not decoded."""
-    decode: Callable[[tuple[Any, ...]], Entry]
+    decode: "Callable[[tuple[Any, ...]], Entry]"
     """Makes an entry of `record`; never fails."""
 
     @property
@@ -282,8 +280,8 @@ class Hit(NamedTuple):
 class Lookup(NamedTuple):
     """The answer of a store about some keys. A key in neither part has to be looked for with `Store.find`."""
 
-    hits: Mapping[Key, Hit]
-    missing: Collection[Key]
+    hits: "Mapping[Key, Hit]"
+    missing: "Collection[Key]"
     """Keys under which nothing is stored."""
     at: float
     """Seconds since the epoch at which the store was asked."""

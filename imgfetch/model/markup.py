@@ -1,7 +1,5 @@
 """Image candidates and source sets that a page offers, and the choice of one candidate."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -121,7 +119,7 @@ class EmbeddedBody(NamedTuple):
 
     url: str
     """The URL of the candidate that it is the body of."""
-    read: Callable[[int], bytes | Defect]
+    read: "Callable[[int], bytes | Defect]"
     """Decodes the body, anew at each call and in any thread. Of a body of more than so many bytes it may
     return the first of them, one more at least."""
     content_type: str = ""
@@ -186,7 +184,7 @@ class SourceSet(NamedTuple):
     only where its bytes show no sign of a placeholder."""
     embedded: tuple[EmbeddedBody, ...] = ()
     """Bodies of candidates that need no request, since the source holds them."""
-    referrer_policy: ReferrerPolicy | None = None
+    referrer_policy: "ReferrerPolicy | None" = None
     """What its element, or the page, says about the referrer of its requests; None if they say nothing."""
     page: str = ""
     """The URL of the page that names it, where the source holds several: a saved page, an archive."""
@@ -295,6 +293,6 @@ class Choice(NamedTuple):
 class Rendition(NamedTuple):
     """One of the URLs of an image, and the width that its descriptor promises."""
 
-    key: Key
+    key: "Key"
     width: int
     """Pixels, by its descriptor; 0 without one."""

@@ -7,8 +7,6 @@
 The texts of `--help` are in `cli.help_texts`, the functions that read values in `cli.option_values`.
 """
 
-from __future__ import annotations
-
 from enum import Enum, StrEnum, auto
 from itertools import chain
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -129,7 +127,7 @@ def _flag(name: str, keyword: str = "") -> Option:
     return Option(name, Kind.FLAG, default=False, keyword=keyword)
 
 
-def _limit(name: LimitName | str, kind: Kind, *, short: str = "") -> Option:
+def _limit(name: "LimitName | str", kind: Kind, *, short: str = "") -> Option:
     metavar = {Kind.SIZE: "SIZE", Kind.TIME: "TIME"}.get(kind, "N")
     default = getattr(_LIMITS, name)
     return Option(name.replace("_", "-"), kind, default, metavar, short=short, is_limit=True)
@@ -287,7 +285,7 @@ FROM_REPORT = frozenset({"rest", "base", *(option.attribute for option in OPTION
 """Attributes that `retry` takes from its report unless the command line gives the option."""
 
 
-def every() -> Iterator[Option]:
+def every() -> "Iterator[Option]":
     """Return every option; those that two commands read differently come twice."""
     return chain.from_iterable(OPTIONS.values())
 

@@ -1,7 +1,5 @@
 """Requests, the limits and settings that they are made with, and the response head."""
 
-from __future__ import annotations
-
 from functools import cached_property
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple
@@ -84,9 +82,9 @@ class Settings(NamedTuple):
     """Fields for the origin of the source as the caller wrote it, and for no other."""
     headers_for: tuple[tuple[str, tuple[tuple[str, str], ...]], ...] = ()
     """Origins that the caller names, and the fields for each of them, also for redirects to it."""
-    cookies: Mapping[str, tuple[Cookie, ...]] = MappingProxyType({})
+    cookies: "Mapping[str, tuple[Cookie, ...]]" = MappingProxyType({})
     """Cookies by the site of their domain; those of the source's site are sent."""
-    netrc: Mapping[str, str] = MappingProxyType({})
+    netrc: "Mapping[str, str]" = MappingProxyType({})
     """`user:password` by the name of a host, for the origin of the source; an empty name stands for any."""
     allow_downgrade: bool = False
     """True if a redirect may lead from https: to http:."""
@@ -102,7 +100,7 @@ class Settings(NamedTuple):
     """The user agent that robots.txt and other opt-outs are read for; empty to ignore them."""
     referer: str = ""
     """The URL of the page to name as referrer for all images; empty to use the page of each image."""
-    referrer_policy: ReferrerPolicy | None = None
+    referrer_policy: "ReferrerPolicy | None" = None
     """The part of the page's URL that requests reveal; None to follow the page."""
     follow: bool = True
     """True to read the style sheets, the manifest or the sitemaps that a document loads."""
@@ -119,7 +117,7 @@ class ReferringPage(NamedTuple):
 
     url: str = ""
     """The URL of the page; empty if it is not known."""
-    policy: ReferrerPolicy | None = None
+    policy: "ReferrerPolicy | None" = None
     """What the page, or the element of the image, says about the referrer; None if they say nothing."""
 
     def __repr__(self) -> str:
@@ -179,7 +177,7 @@ class Fetch(NamedTuple):
     wire. Conditional if `entry` is set.
     """
 
-    key: Key
+    key: "Key"
     """The key for the response: that of the first URL, before redirects."""
     request: Request
     entry: Entry | None = None
@@ -194,9 +192,9 @@ class Fetch(NamedTuple):
     """The page that offers the image, if that is known."""
     accept: str = ""
     """The value of Accept, for other origins that redirects lead to."""
-    partial: Partial | None = None
+    partial: "Partial | None" = None
     """The beginning of the body, to be resumed if the origin still has the same."""
-    renditions: tuple[Rendition, ...] = ()
+    renditions: "tuple[Rendition, ...]" = ()
     """The renditions of the source set, to be stored with the response."""
     unsigned: str = ""
     """The URL without its signature; empty if it has none."""
@@ -245,7 +243,7 @@ class Head(_Head):
 class Partial(NamedTuple):
     """The beginning of a body, claimed for one download that may resume it."""
 
-    staging_id: StagingId
+    staging_id: "StagingId"
     length: int
     """Bytes received."""
     head: Head

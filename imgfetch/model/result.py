@@ -1,7 +1,5 @@
 """Results of a job: an image that was served, or a failure."""
 
-from __future__ import annotations
-
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
@@ -101,9 +99,9 @@ class Failure(NamedTuple):
     """Seconds to wait, by the origin's Retry-After (RFC 9110 §10.2.3)."""
     hint: str | None = None
     """One sentence on what to do about it."""
-    limit: LimitName | None = None
+    limit: "LimitName | None" = None
     """The field of `Limits` that was hit; None if no limit was the reason."""
-    tried: tuple[Failure, ...] = ()
+    tried: "tuple[Failure, ...]" = ()
     """Failures of the candidates of an image, in the order tried."""
     source: str = ""
     """The source as the caller gave it, shortened; `index` is its position among the sources of a run."""
@@ -116,7 +114,7 @@ class Failure(NamedTuple):
     # All that a retry needs, with secrets: for programs, and not in the repr, which may be logged.
     given: str = ""
     """The source: a URL unchanged, the path of a file, or a text, shortened if it is long."""
-    choice: Choice | None = None
+    choice: "Choice | None" = None
     """The choice that failed, with its alternatives; None if the source could not be read."""
     source_origin: SourceOrigin = SourceOrigin()
     """The origin that the caller's headers and userinfo belong to."""
@@ -144,11 +142,11 @@ class Failure(NamedTuple):
 class Served(NamedTuple):
     """A whole, verified rendition, and how it was got."""
 
-    choice: Choice
-    candidate: Candidate
+    choice: "Choice"
+    candidate: "Candidate"
     """The candidate that was served: the chosen one, or the first alternative that worked."""
     entry: Entry
-    content: Path | bytes
+    content: "Path | bytes"
     """The path of its file in the cache; its bytes where there is no cache."""
     origin: CacheStatus
     attempts: int = 0
@@ -188,7 +186,7 @@ class Served(NamedTuple):
         return not self.tried and self.candidate.url != self.choice.url
 
     @property
-    def sha256(self) -> Digest:
+    def sha256(self) -> "Digest":
         """The digest of the bytes."""
         return self.entry.facts.sha256
 

@@ -1,7 +1,5 @@
 """The real size that a caller asks of an image."""
 
-from __future__ import annotations
-
 from typing import NamedTuple
 
 
