@@ -9,9 +9,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import parquet
 
 from children import running
 from command import child
@@ -94,12 +96,12 @@ def test_a_batch_is_a_folder_of_images_and_a_manifest(
         f"out/{record['path']}" for record in ran.records if record["path"]
     )
     by_index = {record["index"]: record for record in ran.records}
-    assert by_index.keys() == {0, 1, 2, 3}
+    assert by_index.keys() == {0, 1, 3}
     assert (by_index[0]["status"], by_index[0]["path"][:2], by_index[0]["width"]) == ("ok", "0-", 64)
     assert (by_index[1]["error"]["kind"], by_index[1]["path"]) == ("http_status", None)
-    assert by_index[2]["error"]["message"] == "no text under url"
     assert by_index[3]["part"] == by_index[3]["parts"] == 1
-    assert "4 images: 2 fetched, 2 failed" in ran.err
+    assert "3 images: 2 fetched, 1 failed" in ran.err
+    assert "1 row without an image" in ran.err
     assert "no --contact given" in ran.err
 
 
@@ -429,10 +431,71 @@ def test_each_image_of_a_cell_is_fetched_and_keeps_the_columns(
     ran = Batch(capsys, "in.csv")
     assert ran.code == 1
     found = sorted((record["index"], record["place"], record["columns"]["SKU"]) for record in ran.records)
-    assert found == [(0, 0, "A1"), (0, 1, "A1"), (1, 0, "A2"), (2, 0, "A3"), (2, 1, "A3"), (3, 0, "A4")]
+    assert found == [(0, 0, "A1"), (0, 1, "A1"), (1, 0, "A2"), (2, 0, "A3"), (2, 1, "A3")]
     assert sorted(ran.files) == sorted(PICTURES[:4])
     assert {record["path"][:-18] for record in ran.records if record["path"]} == {"Blue-cup", "Pen"}
     assert Batch(capsys, "in.csv").out == ""
+
+
+def test_a_row_without_an_image_is_no_failure(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = [{"images": []}, {"images": [f"{origin.url}/0.webp"]}, {"image": None}, {"id": 4}]
+    Path("in.json").write_text(json.dumps(rows))
+    ran = Batch(capsys, "in.json")
+    assert ran.code == 0
+    assert [record["index"] for record in ran.records] == [1]
+    assert "3 rows without an image" in ran.err
+
+
+def test_a_table_without_any_image_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    for text, words in (
+        (
+            "id,image\n1,\n2,n/a\n",
+            "in.txt: none of its 2 rows has an image; name another column",
+        ),
+        (
+            '[{"id": 1, "pic": "a"}]',
+            "in.txt: no column url, srcset or image; it has id, pic; name",
+        ),
+    ):
+        Path("in.txt").write_text(text)
+        assert main(["batch", "in.txt", "--to", "other"]) == 2
+        assert words in capsys.readouterr().err
+        assert not Path("other").exists()
+
+
+def test_columns_that_are_not_taken_are_named_and_can_be_taken(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("in.csv").write_text(
+        f"image,thumb,Thumb 2\n{origin.url}/0.webp,{origin.url}/1.webp,{origin.url}/2.webp\n"
+    )
+    ran = Batch(capsys, "in.csv")
+    assert len(ran.records) == 1
+    assert "images under thumb, Thumb 2 were not taken; --column names the columns to take" in ran.err
+    ran = Batch(capsys, "in.csv", "--column", "image,thumb", "--column", "thumb 2")
+    assert len(ran.records) == 3
+    assert "not taken" not in ran.err
+
+
+def test_the_bytes_of_images_in_a_table_are_kept_without_a_request(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pictures = [{"bytes": data, "path": f"cat {number}.webp"} for number, data in enumerate(PICTURES[:2])]
+    parquet.write_table(pa.table({"image": pictures, "label": ["a", "b"]}), "in.parquet")
+    ran = Batch(capsys, "in.parquet")
+    assert (ran.code, origin.requests) == (0, [])
+    assert sorted(ran.files) == sorted(PICTURES[:2])
+    assert sorted(record["path"][:5] for record in ran.records) == ["cat-0", "cat-1"]
+    assert max(map(len, Path("out/manifest.jsonl").read_text().splitlines())) < 3_000
+    assert Batch(capsys, "in.parquet").out == ""
+
+
+def test_a_cell_that_is_no_url_gets_a_hint_for_tables(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("in.csv").write_text("image\nh.example/a.jpg\n//h.example/b.jpg\n")
+    ran = Batch(capsys, "in.csv", "--offline")
+    assert "h.example/a.jpg: not a URL" in ran.err
+    assert "http:// or https://; name the page's URL with --base" in ran.err
+    assert "https://h.example/b.jpg: not in the cache" in ran.err
 
 
 def test_columns_name_the_files(origin: Origin, capsys: pytest.CaptureFixture[str]) -> None:

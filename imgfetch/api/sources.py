@@ -265,6 +265,8 @@ def _read_url(text: str, *, base_url: str) -> Iterator[SourceSet]:
         from imgfetch.markup.urls import resolve
 
         url = resolve(text, base_url) or url
+    elif url.startswith("//"):  # relative to a scheme alone (URL §4.3): the usual one
+        url = spelled(f"https:{url}")
     if url[:5].lower() == "data:":
         return iter((SourceSet((Candidate(url),), kind=SourceKind.URL),))
     address = urls.read(url)

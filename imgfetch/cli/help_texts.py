@@ -97,7 +97,7 @@ _OPTIONS = {
     "base": "base URL of relative URLs",
     "to": "folder for the images and manifest.jsonl",
     "input-format": "format of INPUT",
-    "column": "column or member that holds the source",
+    "column": "column or member that holds the source, or a list of them; repeatable",
     "retry-all": "ask again for images that failed for good in an earlier run, such as a 404",
     "width": "wanted width of the image, in device pixels",
     "viewport": "choose for a screen of this size, for example 1280x720@2",

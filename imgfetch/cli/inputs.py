@@ -85,25 +85,69 @@ BATCH_READS_TABLES = "imgfetch batch FILE --to DIR reads tables"
 """The hint where a table is given as a text or as a list."""
 
 
-def rows_of(options: argparse.Namespace) -> Iterator[Row]:
+class Rows:
+    """The rows of an input that name images, or cannot be read; and what the others are."""
+
+    def __init__(self, options: argparse.Namespace) -> None:
+        """`options` must have those of the group ROWS, `input` and `base`."""
+        self._options = options
+        self._without_image = 0
+        self._other_columns: tuple[str, ...] | None = None
+        """Columns with images that are not taken, by the first row with images."""
+
+    def __iter__(self) -> Iterator[tuple[int, Row]]:
+        """Yield each row with its position in the input, as they are needed. Raises `InputError`."""
+        from imgfetch.readers.rows.row import other_columns
+
+        found = False
+        header: tuple[str, ...] = ()
+        for index, row in enumerate(_rows_of(self._options)):
+            header = header or tuple(row.columns)
+            if not row.images and row.error is None:
+                self._without_image += 1
+                continue
+            if row.images and self._other_columns is None:
+                self._other_columns = () if self._options.column else other_columns(row)
+            found = True
+            yield index, row
+        if not found:
+            raise self._no_image(header)
+
+    def left_out(self) -> Iterator[str]:
+        """Yield a line for each thing that was left out of the input."""
+        if count := self._without_image:
+            yield f"{count:,} {'row' if count == 1 else 'rows'} without an image"
+        if self._other_columns:
+            names = ", ".join(self._other_columns)
+            yield f"images under {names} were not taken; --column names the columns to take, or several"
+
+    def _no_image(self, header: tuple[str, ...]) -> InputError:
+        from imgfetch.readers.rows.columns import Wanted, no_column, source_columns
+
+        name: str = self._options.input
+        if not self._without_image:
+            return InputError(ErrorKind.BAD_INPUT, "empty; expected a source a row", name)
+        if source_columns(header, Wanted(tuple(self._options.column))).groups:
+            why = f"none of its {self._without_image:,} rows has an image"
+            return InputError(ErrorKind.BAD_INPUT, why, name, hint="name another column with --column")
+        error = no_column(header, ", ".join(self._options.column) or None)
+        return InputError(error.kind, error.message, name, hint=error.hint)
+
+
+def _rows_of(options: argparse.Namespace) -> Iterator[Row]:
     """Yield the rows of an input as they are needed. Raises `InputError`."""
     from imgfetch.readers.input_rows import form_of, rows
 
     name: str = options.input
-    found = False
     try:
         with _opened(name) as file:
             form = options.input_format or form_of(name)
-            for row in rows(file, form, column=options.column, absolute=not options.base):
-                found = True
-                yield row
+            yield from rows(file, form, columns=options.column, absolute=not options.base)
     except InputError as error:
         raise InputError(error.kind, error.message, name, hint=error.hint) from error
     except (OSError, EOFError, zlib.error) as error:
         why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InputError(ErrorKind.BAD_INPUT, f"cannot be read: {why}", name) from error
-    if not found:
-        raise InputError(ErrorKind.BAD_INPUT, "empty; expected a source a row", name)
 
 
 def _opened(name: str) -> BinaryIO:

@@ -37,7 +37,8 @@ class Summary:
     def __init__(
         self, options: argparse.Namespace, report: Report | None = None, table: ResultsTable | None = None
     ) -> None:
-        """`options` must have those of the groups OUTPUT, JSON, SUMMARY and NAMES, and `directory`."""
+        """`options` must have those of the groups OUTPUT, JSON, SUMMARY and NAMES, and those read here."""
+        self._command: str = options.command
         self._json: bool = options.json
         self._quiet: bool = options.quiet
         self._verbose: bool = options.verbose
@@ -143,7 +144,7 @@ class Summary:
             output.say(f"skipped {error_for(skipped)}{on_page(skipped)}")
 
     def _fail(self, failed: Failure) -> None:
-        failed = with_option(failed)
+        failed = with_option(failed, self._command)
         error = error_for(failed)
         if self._json:
             output.result(output.json_of(failed))
@@ -162,7 +163,7 @@ class Summary:
         output.say(f"{error}{on_page(failed)}")
         if self._verbose:
             for other in failed.tried[1:]:
-                output.say(f"  nor {error_for(with_option(other))}")
+                output.say(f"  nor {error_for(with_option(other, self._command))}")
 
 
 def on_page(outcome: Image | Failure) -> str:
@@ -175,8 +176,10 @@ def on_page(outcome: Image | Failure) -> str:
     return f" (on {redact(outcome.page)})" if is_one_url(outcome.source) else f" (in {outcome.source})"
 
 
-def with_option(failed: Failure) -> Failure:
+def with_option(failed: Failure, command: str = "") -> Failure:
     """Return the failure with a hint that names options, where the library's names keywords and fields."""
+    if command == "batch" and failed.hint == FILES_ARE_PATHS:
+        return failed._replace(hint=_HINTS[retry.NEEDS_BASE])  # a row never names a file
     if failed.limit is not None and failed.hint == limit_hint(failed.limit):
         (option,) = (option for option in OPTIONS[Group.LIMITS] if option.attribute == failed.limit)
         return failed._replace(hint=f"--{option.name} sets the limit")

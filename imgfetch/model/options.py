@@ -142,7 +142,7 @@ OPTIONS: dict[Group, tuple[Option, ...]] = {
     Group.ROWS: (
         Option("to", Kind.PATH, metavar="DEST", dest="directory"),
         Option("input-format", RowFormat, metavar="NAME"),
-        Option("column", metavar="NAME"),
+        Option("column", metavar="NAME", several=True),
         _flag("retry-all"),
     ),
     Group.BASE: (Option("base", Kind.URL, "", "URL", in_folder=True),),

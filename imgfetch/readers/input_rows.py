@@ -18,11 +18,12 @@ from imgfetch.model.markup import RowFormat
 from imgfetch.model.result import ErrorKind
 from imgfetch.readers.lines import bare_line, too_long
 from imgfetch.readers.rows import delimited, json_rows
-from imgfetch.readers.rows.row import Row, SourceColumn, row_of_text, source_columns
+from imgfetch.readers.rows.columns import Wanted, source_columns
+from imgfetch.readers.rows.row import Row, row_of_text
 from imgfetch.readers.rows.text_lines import beginning_of, peekable, text_lines
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import BinaryIO
 
 
@@ -33,13 +34,13 @@ def form_of(name: str) -> RowFormat | None:
 
 
 def rows(
-    file: BinaryIO, form: RowFormat | None = None, *, column: str | None = None, absolute: bool = False
+    file: BinaryIO, form: RowFormat | None = None, *, columns: Sequence[str] = (), absolute: bool = False
 ) -> Iterator[Row]:
     """Yield each row that is not blank, in its order.
 
-    `column` is the name of the column with the source, instead of `SOURCE_COLUMNS`. With `absolute`, a column
-    of relative URLs is passed over where another has absolute ones. Without a `form`, the
-    beginning of the file tells it: `lines`, if nothing else. Raises `InputError` if no row can be read.
+    `columns` are the names of the columns with the source, instead of `SOURCE_COLUMNS`. With `absolute`, a
+    column of relative URLs is passed over where another has absolute ones. Without a `form`, the beginning of
+    the file tells it: `lines`, if nothing else. Raises `InputError` if no row can be read.
     """
     file = peekable(file)
     head = beginning_of(file)
@@ -47,8 +48,8 @@ def rows(
         import gzip
 
         unpacked = cast("BinaryIO", gzip.GzipFile(fileobj=file))  # it is read like a file
-        return rows(unpacked, form, column=column, absolute=absolute)
-    wanted = SourceColumn(column, is_absolute=absolute)
+        return rows(unpacked, form, columns=columns, absolute=absolute)
+    wanted = Wanted(tuple(columns), is_absolute=absolute)
     form = _form_by_bytes(head, form, wanted) or form or RowFormat.LINES
     if form not in (RowFormat.PARQUET, RowFormat.ARROW):
         _check_text(file, head)
@@ -71,7 +72,7 @@ def rows(
             return rows_of_arrow(file, wanted)
 
 
-def _form_by_bytes(head: bytes, form: RowFormat | None, column: SourceColumn) -> RowFormat | None:
+def _form_by_bytes(head: bytes, form: RowFormat | None, wanted: Wanted) -> RowFormat | None:
     """Return the form that the first bytes of a file tell; None where they agree with `form`."""
     if head.startswith(b"PAR1"):
         return RowFormat.PARQUET
@@ -83,23 +84,23 @@ def _form_by_bytes(head: bytes, form: RowFormat | None, column: SourceColumn) ->
         if re.match(r"\[\s*[\[{\"\]]", text):
             return RowFormat.JSON
         if re.match(r'\{\s*"', text):
-            return RowFormat.JSONL if _is_row(text.partition("\n")[0], column) else RowFormat.JSON
+            return RowFormat.JSONL if _is_row(text.partition("\n")[0], wanted) else RowFormat.JSON
     header = text.partition("\n")[0].partition("\r")[0].strip()
     if form is None and "://" not in header and len(header) < _HEADER // 2:
-        delimiter = delimited.delimiter_of(header, column)
-        if source_columns(tuple(each.strip('" ') for each in header.split(delimiter)), column):
+        delimiter = delimited.delimiter_of(header, wanted)
+        if source_columns(tuple(each.strip('" ') for each in header.split(delimiter)), wanted).groups:
             return RowFormat.CSV
     return None
 
 
-def _is_row(line: str, column: SourceColumn) -> bool:
+def _is_row(line: str, wanted: Wanted) -> bool:
     """Return whether the first line of a file is a JSON object that is a row, and not one around an array."""
     try:
         found = json.loads(line)
     except (ValueError, RecursionError):
         return False
     holds_rows = any(isinstance(each, list) and each and isinstance(each[0], dict) for each in found.values())
-    return not holds_rows or bool(source_columns(tuple(found), column))
+    return not holds_rows or bool(source_columns(tuple(found), wanted).groups)
 
 
 def _check_text(file: BinaryIO, head: bytes) -> None:

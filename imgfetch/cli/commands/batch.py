@@ -16,7 +16,7 @@ from imgfetch.api.jobs import Job, jobs_of
 from imgfetch.api.normalize import spelled
 from imgfetch.cli import output
 from imgfetch.cli.client_factory import client_for, release
-from imgfetch.cli.inputs import batch_size_of, choosing_of, rows_of
+from imgfetch.cli.inputs import Rows, batch_size_of, choosing_of
 from imgfetch.cli.process import run_async
 from imgfetch.cli.progress import watcher_for
 from imgfetch.cli.report import Report
@@ -47,23 +47,24 @@ def run(options: argparse.Namespace) -> Exit:
     """Fetch the images of the rows of an input that are not in the folder yet."""
     if options.directory is None:
         raise InputError(ErrorKind.BAD_INPUT, "no --to DEST was given; see imgfetch batch --help")
-    rows = rows_of(options)
-    first = next(rows)  # nothing is made for an input that cannot be read
-    _check_columns(options, first)
+    rows = Rows(options)
+    numbered = iter(rows)
+    first = next(numbered)  # nothing is made for an input that cannot be read
+    _check_columns(options, first[1])
     if not (options.contact or options.user_agent or options.quiet or options.offline):
         output.say("no --contact given: site owners cannot reach you")
     how = jsonl.asked(choosing_of(options))
     manifest_file = Manifest(options.directory, under=_terms_of(options), again=options.retry_all)
     of_rows: dict[int, dict[str, Any]] = {}
     with manifest_file as manifest, Report(options.report, lambda row: of_rows.get(row, how)) as report:
-        batch = _Batch(options, chain((first,), rows), manifest, Summary(options, report), of_rows)
+        batch = _Batch(options, chain((first,), numbered), manifest, Summary(options, report), of_rows)
         with watcher_for(options) as watcher:
             client = client_for(options, observe=watcher.observe)
             try:
                 run_async.run(batch.go(client))
             finally:
                 release(client, quiet=options.quiet)
-        return batch.close(watcher.left_out())
+        return batch.close(chain(rows.left_out(), watcher.left_out()))
 
 
 def _terms_of(options: argparse.Namespace) -> str:
@@ -109,12 +110,15 @@ class _Batch:
     def __init__(
         self,
         options: argparse.Namespace,
-        rows: Iterator[Row],
+        rows: Iterator[tuple[int, Row]],
         manifest: Manifest,
         summary: Summary,
         of_rows: dict[int, dict[str, Any]],
     ) -> None:
-        """`of_rows` gets the members of a report for the rows under way that have a width of their own."""
+        """`rows` come with their positions.
+
+        `of_rows` gets the members of a report for the rows under way that have a width of their own.
+        """
         self._options = options
         self._rows = rows
         self._choosing = choosing_of(options)
@@ -150,7 +154,7 @@ class _Batch:
 
     def _jobs(self, client: Client) -> Iterator[Sequence[Job]]:
         """Yield the jobs of each source that is not in the manifest."""
-        for index, row in enumerate(self._rows):
+        for index, row in self._rows:
             if row.error is not None:
                 self._open[index, ""] = _Source(row, rule.identity("", self._how), 0)
                 yield (Job(row.error.failed(), row.error.url, index, {}),)

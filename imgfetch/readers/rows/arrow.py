@@ -6,16 +6,18 @@ from typing import TYPE_CHECKING, Any
 
 from imgfetch.errors import InputError, one_line
 from imgfetch.model.result import ErrorKind
-from imgfetch.readers.rows.row import row_of, source_columns
+from imgfetch.readers.rows.columns import check_columns
+from imgfetch.readers.rows.row import row_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
-    from imgfetch.readers.rows.row import Row, SourceColumn
+    from imgfetch.readers.rows.columns import Wanted
+    from imgfetch.readers.rows.row import Row
 
 
-def rows_of_parquet(file: BinaryIO, column: SourceColumn) -> Iterator[Row]:
+def rows_of_parquet(file: BinaryIO, wanted: Wanted) -> Iterator[Row]:
     """Yield the rows of a Parquet file. Raises `InputError`."""
     try:
         from pyarrow import parquet
@@ -24,11 +26,12 @@ def rows_of_parquet(file: BinaryIO, column: SourceColumn) -> Iterator[Row]:
     _check_seekable(file, "a Parquet table")
     with _translated():
         table = parquet.ParquetFile(file)
-        _check(table.schema_arrow.names, column)
-        yield from _rows(table.iter_batches(batch_size=_BATCH), column)
+        check_columns(table.schema_arrow.names, wanted)
+        size = _rows_at_a_time(table.schema_arrow)
+        yield from _rows(table.iter_batches(batch_size=size), wanted, size)
 
 
-def rows_of_arrow(file: BinaryIO, column: SourceColumn) -> Iterator[Row]:
+def rows_of_arrow(file: BinaryIO, wanted: Wanted) -> Iterator[Row]:
     """Yield the rows of an Arrow file or stream, such as a Feather file. Raises `InputError`."""
     try:
         from pyarrow import ipc
@@ -43,24 +46,21 @@ def rows_of_arrow(file: BinaryIO, column: SourceColumn) -> Iterator[Row]:
             batches = (table.get_batch(number) for number in range(table.num_record_batches))
         else:
             batches = table = ipc.open_stream(file)
-        _check(table.schema.names, column)
-        yield from _rows(batches, column)
+        check_columns(table.schema.names, wanted)
+        yield from _rows(batches, wanted, _rows_at_a_time(table.schema))
 
 
-def _rows(batches: Iterable[Any], column: SourceColumn) -> Iterator[Row]:
+def _rows(batches: Iterable[Any], wanted: Wanted, size: int) -> Iterator[Row]:
     number = 0
     for batch in batches:
-        for start in range(0, batch.num_rows, _BATCH):  # a batch of an Arrow file may be large
-            for members in batch.slice(start, _BATCH).to_pylist():
+        for start in range(0, batch.num_rows, size):  # a batch of an Arrow file may be large
+            for members in batch.slice(start, size).to_pylist():
                 number += 1
-                yield row_of(members, f"row {number}", column)
+                yield row_of(members, f"row {number}", wanted)
 
 
-def _check(names: list[str], column: SourceColumn) -> None:
-    if not source_columns(tuple(names), column):
-        has = one_line("", ", ".join(names), limit=100)
-        why = f"no column {column.name or 'url, srcset or image'}; it has {has or 'none'}"
-        raise InputError(ErrorKind.BAD_INPUT, why, hint="name the column with --column")
+def _rows_at_a_time(schema: Any) -> int:  # noqa: ANN401 (of pyarrow, which may be missing)
+    return _BATCH_OF_IMAGES if any("binary" in str(each.type) for each in schema) else _BATCH
 
 
 def _check_seekable(file: BinaryIO, what: str) -> None:
@@ -89,3 +89,6 @@ def _missing(what: str) -> InputError:
 
 _BATCH = 1024
 """Rows that are read at a time."""
+
+_BATCH_OF_IMAGES = 32
+"""Rows that are read at a time where they have binary data, such as the images themselves."""

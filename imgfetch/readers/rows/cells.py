@@ -2,6 +2,7 @@
 
     `a.jpg, b.png` │ a line each │ `a.jpg|b.png` │ `a.jpg; b.png` │ `["a.jpg", "b.png"]` ─▶ an image each
     `a.jpg 480w, b.jpg 800w` ─▶ one image, of which a candidate is chosen
+    `=IMAGE("a.jpg")` │ `![alt](a.jpg)` ─▶ the image that it names
 
 A separator counts only where a new URL begins behind it, so that URLs with commas and spaces stay whole. A
 comma behind a backslash is one of the URL, as WooCommerce exports it: a backslash has no place in a URL.
@@ -22,11 +23,20 @@ if TYPE_CHECKING:
 def images_of(cell: str) -> tuple[str, ...]:
     """Return the images in a cell, each as a source; each once. Never raise; take linear time."""
     text = cell.strip() if cell.strip(_SEPARATORS + " \t\r\n") else ""
+    if text[:1] in _NOTATIONS and (named := _named(text)):
+        return named
     if not _MAY_BE_LIST.search(text) or "<" in text:  # a URL, or markup, which is one source
         return (text,) if text else ()
     listed = _quoted_list(text) if text[0] == "[" else None
     found = listed if listed is not None else [*_split(text)]
     return tuple(dict.fromkeys(each.replace("\\,", ",") for each in found if each))
+
+
+def _named(text: str) -> tuple[str, ...]:
+    """Return the images that a formula of a spreadsheet or a text in Markdown names; none of other texts."""
+    formula = _FORMULA.match(text)
+    found = [formula[1]] if formula is not None else _MARKDOWN_IMAGE.findall(text)
+    return tuple(dict.fromkeys(filter(None, map(str.strip, found))))
 
 
 def is_srcset(text: str) -> bool:
@@ -124,6 +134,10 @@ def _quoted_list(text: str) -> list[str] | None:
 
 
 _SEPARATORS = ",;|"
+_NOTATIONS = ("=", "!", "[")
+_FORMULA = re.compile(r"""=\s*+(?:IMAGE|HYPERLINK)\s*+\(\s*+"([^"]++)\"""", re.IGNORECASE)
+"""`=IMAGE("…"; …)`, as Excel, Google Sheets and LibreOffice have it, and `=HYPERLINK("…", "…")`."""
+_MARKDOWN_IMAGE = re.compile(r"!\[[^\[\]\n]*+\]\(\s*+<?([^\s()<>]++)")
 _MAY_BE_LIST = re.compile(r"[\s,;|\[]")  # a comma, also one behind a backslash
 _DESCRIPTOR = re.compile(r"\s[0-9.]+[wx](?:[\s,]|\Z)")
 _ABSOLUTE = re.compile(r"https?://|(?<![^\s|])//\w", re.IGNORECASE)

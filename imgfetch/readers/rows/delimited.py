@@ -8,22 +8,24 @@ from __future__ import annotations
 import csv
 from typing import TYPE_CHECKING, Self
 
-from imgfetch.errors import InputError, one_line
+from imgfetch.errors import InputError
 from imgfetch.model.result import ErrorKind
 from imgfetch.readers.lines import LONGEST
-from imgfetch.readers.rows.row import row_of, source_columns, unusable
+from imgfetch.readers.rows.columns import check_columns, source_columns
+from imgfetch.readers.rows.row import row_of, unusable
 from imgfetch.readers.rows.text_lines import text_lines
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from typing import BinaryIO
 
-    from imgfetch.readers.rows.row import Row, SourceColumn
+    from imgfetch.readers.rows.columns import Wanted
+    from imgfetch.readers.rows.row import Row
 
 DELIMITERS = ",;\t|"
 
 
-def rows(file: BinaryIO, column: SourceColumn, delimiter: str) -> Iterator[Row]:
+def rows(file: BinaryIO, wanted: Wanted, delimiter: str) -> Iterator[Row]:
     """Yield the rows of a table; `delimiter` is the one that its name tells.
 
     The delimiter is the one that gives the header a column with a source, else the one that it has most
@@ -36,13 +38,12 @@ def rows(file: BinaryIO, column: SourceColumn, delimiter: str) -> Iterator[Row]:
         said = _said(first)
         if said:
             first = next(lines, "")
-        delimiter = said or delimiter_of(first, column, delimiter)
+        delimiter = said or delimiter_of(first, wanted, delimiter)
         table = csv.reader(lines.after(first), delimiter=delimiter)
         header = _distinct(next(table, []))
     except csv.Error as error:
         raise InputError(ErrorKind.BAD_INPUT, f"no header in the first line: {error}") from error
-    if not source_columns(tuple(header), column):
-        raise _without_source(header, column)
+    _check_header(header, wanted)
     while True:
         lines.begin_row()
         try:
@@ -55,14 +56,14 @@ def rows(file: BinaryIO, column: SourceColumn, delimiter: str) -> Iterator[Row]:
         if any(cells):
             header += [f"column_{number + 1}" for number in range(len(header), len(cells))]
             members = dict(zip(header, cells, strict=False))
-            yield row_of(members, f"line {lines.number}", column)
+            yield row_of(members, f"line {lines.number}", wanted)
 
 
-def delimiter_of(header: str, column: SourceColumn, first: str = ",") -> str:
+def delimiter_of(header: str, wanted: Wanted, first: str = ",") -> str:
     """Return the delimiter of a table by its header line."""
     order = sorted(DELIMITERS, key=lambda each: each != first)
     split = {each: next(csv.reader([header], delimiter=each), []) for each in order}
-    known = [each for each in order if source_columns(tuple(split[each]), column)]
+    known = [each for each in order if source_columns(tuple(split[each]), wanted).groups]
     return known[0] if known else max(order, key=lambda each: len(split[each]))
 
 
@@ -82,14 +83,16 @@ def _distinct(header: Sequence[str]) -> list[str]:
     return names
 
 
-def _without_source(header: Sequence[str], column: SourceColumn) -> InputError:
-    has = one_line("", ", ".join(header), limit=100)
-    if any("://" in each for each in header):
-        why = "the first line has URLs, and is not a header"
-        return InputError(ErrorKind.BAD_INPUT, why, hint="--input-format lines reads a URL a line")
-    wanted = column.name or "url, srcset or image"
-    why = f"no column {wanted}; it has {has or 'none'}"
-    return InputError(ErrorKind.BAD_INPUT, why, hint="name the column with --column")
+def _check_header(header: Sequence[str], wanted: Wanted) -> None:
+    """Raise `InputError` where the first line is not a header, or has no column with a source."""
+    try:
+        check_columns(header, wanted)
+    except InputError:
+        if any("://" in each for each in header):
+            why = "the first line has URLs, and is not a header"
+            hint = "--input-format lines reads a URL a line"
+            raise InputError(ErrorKind.BAD_INPUT, why, hint=hint) from None
+        raise
 
 
 class _LinesOfRow:

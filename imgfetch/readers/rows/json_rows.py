@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import BinaryIO
 
-    from imgfetch.readers.rows.row import Row, SourceColumn
+    from imgfetch.readers.rows.columns import Wanted
+    from imgfetch.readers.rows.row import Row
 
 
-def rows_of_lines(file: BinaryIO, column: SourceColumn) -> Iterator[Row]:
+def rows_of_lines(file: BinaryIO, wanted: Wanted) -> Iterator[Row]:
     """Yield the row of each line; one that cannot be read does not stop the others."""
     for number, line in enumerate(text_lines(file), 1):
         where = f"line {number}"
@@ -39,10 +40,10 @@ def rows_of_lines(file: BinaryIO, column: SourceColumn) -> Iterator[Row]:
             except (ValueError, RecursionError) as error:
                 yield unusable(where, f"not JSON: {error}")
             else:
-                yield _row(found, where, column)
+                yield _row(found, where, wanted)
 
 
-def rows_of_array(file: BinaryIO, column: SourceColumn) -> Iterator[Row]:
+def rows_of_array(file: BinaryIO, wanted: Wanted) -> Iterator[Row]:
     """Yield the row of each element of an array, or of the first array of objects in an object.
 
     Raises `InputError` where it is not JSON, or ends early.
@@ -55,7 +56,7 @@ def rows_of_array(file: BinaryIO, column: SourceColumn) -> Iterator[Row]:
     if opening == "{":
         _go_to_rows(text)
     for number, found in _elements(text):
-        yield _row(found, f"element {number}", column)
+        yield _row(found, f"element {number}", wanted)
 
 
 def _elements(text: _Text) -> Iterator[tuple[int, Any]]:
@@ -94,9 +95,9 @@ def _go_to_rows(text: _Text) -> None:
     raise InputError(ErrorKind.BAD_INPUT, why)
 
 
-def _row(found: Any, where: str, column: SourceColumn) -> Row:  # noqa: ANN401 (as read)
+def _row(found: Any, where: str, wanted: Wanted) -> Row:  # noqa: ANN401 (as read)
     if isinstance(found, dict):
-        return row_of(found, where, column)
+        return row_of(found, where, wanted)
     if isinstance(found, str) and found.strip():
         return row_of_text(found, where)
     return unusable(where, "not a JSON object")
