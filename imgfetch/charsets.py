@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import codecs
+from functools import cache
 
 BYTE_ORDER_MARKS = ((b"\xef\xbb\xbf", "utf-8"), (b"\xfe\xff", "utf-16-be"), (b"\xff\xfe", "utf-16-le"))
 """The byte order marks that browsers sniff, with the encoding of each (Encoding §6, "BOM sniff")."""
@@ -23,10 +24,11 @@ _CODECS = {
 }
 """Python's names of the encodings that it has under another name."""
 
-_WINDOWS_1252 = "".join(
-    bytes([byte]).decode("cp1252", "ignore") or chr(byte)  # the five unassigned bytes are C1 controls
-    for byte in range(256)
-)
+
+@cache
+def _windows_1252() -> str:
+    """Return the character of each byte; the five that Python leaves unassigned are C1 controls."""
+    return "".join(bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(256))
 
 
 def codec_of(label: str) -> str | None:
@@ -45,7 +47,7 @@ def decode_as(encoding: str, data: bytes) -> str:
     if encoding == REPLACEMENT:
         return "\ufffd" if data else ""
     if encoding == "windows-1252":
-        return codecs.charmap_decode(data, "replace", _WINDOWS_1252)[0]
+        return codecs.charmap_decode(data, "replace", _windows_1252())[0]
     if encoding == "gbk":  # its decoder is that of gb18030 (Encoding §10.1.1)
         encoding = "gb18030"
     return data.decode(encoding, "replace").removeprefix("\ufeff")

@@ -27,7 +27,6 @@ from imgfetch.model.markup import Candidate, Choice, SourceKind, SourceSet
 from imgfetch.model.request import NO_SOURCE_ORIGIN
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure, Served
 from imgfetch.redaction import redacted_repr
-from imgfetch.rules.crawl import opt_out
 from imgfetch.rules.http import credentials
 from imgfetch.rules.http.urls import is_relative, redact, without_userinfo
 from imgfetch.rules.image.choose import is_page_accepted
@@ -308,6 +307,7 @@ def jobs_of_page(
     from imgfetch.model.document import DocumentType
     from imgfetch.readers.decoded import text_of
     from imgfetch.readers.document_type import recognise
+    from imgfetch.rules.crawl import opt_out
 
     url, document = page.head.url, document_of(page)
     recognised = recognise(document)

@@ -28,9 +28,7 @@ def recognise(document: Document) -> Recognised:
     extension = found[1] if (found := _EXTENSION.search(name)) else ""
     data = document.data
     if isinstance(data, bytes):
-        from imgfetch.readers.binary_types import recognise_binary
-
-        binary = recognise_binary(data, extension)
+        binary = _recognise_binary(data, extension)
         if binary is not None:
             return binary
         if said is None and media_type.partition("/")[0] in _NO_DOCUMENTS:
@@ -97,6 +95,14 @@ _BROAD_EXTENSIONS = {
 """Extensions of many vocabularies: the content decides which."""
 _EXTENSION = re.compile(r"\.([a-z0-9]{1,11})(?:[?#]|\Z)")
 _NO_DOCUMENTS = frozenset({"image", "video", "audio", "font", "model"})
+
+
+def _recognise_binary(data: bytes, extension: str) -> Recognised | None:
+    if data.startswith((b"https://", b"http://")) and b"\0" not in data[:1024]:
+        return None  # a srcset or a list: no binary format begins with a URL
+    from imgfetch.readers.binary_types import recognise_binary
+
+    return recognise_binary(data, extension)
 
 
 def _said(media_type: str) -> DocumentType | None:

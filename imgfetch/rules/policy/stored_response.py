@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING
 from imgfetch.model.image import Defect, Format, Requirements, Verified, VerifyLevel
 from imgfetch.model.request import Settings
 from imgfetch.model.values import StagingId
-from imgfetch.rules.crawl import opt_out
 from imgfetch.rules.http import credentials, freshness, urls
 from imgfetch.rules.http.vary import varying
 from imgfetch.rules.image import placeholders, verify
@@ -32,7 +31,7 @@ def accept(
     """
     if entry is None or not is_verified(entry, wanted.level):
         return None
-    if settings.robots and opt_out.in_head(entry.head, settings.robots):
+    if settings.robots and _is_opted_out(entry, settings.robots):
         return None  # stored without --robots respect; the owner may have changed the header since
     if not settings.allow_downgrade and _is_downgraded(entry):
         return None  # stored with --allow-downgrade
@@ -78,6 +77,12 @@ def is_usual(settings: Settings) -> bool:
 def is_verified(entry: Entry, level: VerifyLevel) -> bool:
     """Return True if the bytes were verified as far as `level` asks."""
     return set(entry.facts.verified).issuperset(verify.checks_of(entry.facts.format, level))
+
+
+def _is_opted_out(entry: Entry, robots: str) -> bool:
+    from imgfetch.rules.crawl import opt_out  # only crawlers ask
+
+    return opt_out.in_head(entry.head, robots) is not None
 
 
 def _is_downgraded(entry: Entry) -> bool:
