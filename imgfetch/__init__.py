@@ -13,6 +13,7 @@ from __future__ import annotations
 TYPE_CHECKING = False  # typing's own costs more than all of this
 if TYPE_CHECKING:
     from imgfetch.api.blocking.fetch import fetch as fetch
+    from imgfetch.api.blocking.fetch_many import fetch_many as fetch_many
     from imgfetch.api.cache import Cache as Cache
     from imgfetch.api.caching import CachingTransport as CachingTransport
     from imgfetch.api.check_image import check_image as check_image
@@ -54,6 +55,7 @@ _HOMES = {
     "imgfetch.api.caching": ("CachingTransport",),
     "imgfetch.api.client": ("Client",),
     "imgfetch.api.blocking.fetch": ("fetch",),
+    "imgfetch.api.blocking.fetch_many": ("fetch_many",),
     "imgfetch.api.lock": ("Lock",),
     "imgfetch.api.selection.current_src": ("current_sources", "preload_sources", "source_set"),
     "imgfetch.api.check_image": ("check_image",),

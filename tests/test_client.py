@@ -543,11 +543,6 @@ def test_fetch_blocks_until_the_file_is_there(origin: Origin, cache: Path) -> No
     assert imgfetch.fetch(url, cache=cache, sha256=image.sha256.upper()).origin == "cached"
 
 
-async def test_fetch_says_what_to_do_where_a_loop_is_running(origin: Origin, cache: Path) -> None:
-    with pytest.raises(imgfetch.InputError, match="await Client.get"):
-        imgfetch.fetch(origin.route("/a", whole(WEBP)), cache=cache)
-
-
 def test_words_that_mean_nothing_are_named() -> None:
     for mistaken in ({"policy": "best"}, {"width": 0}, {"formats": ["psd"]}):
         with pytest.raises(imgfetch.InputError):

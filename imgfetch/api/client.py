@@ -58,6 +58,8 @@ if TYPE_CHECKING:
 class Client:
     """Fetches images into a cache, or into memory. An async context manager: one for a run, on an event loop.
 
+    A client that is not closed serves one `asyncio.run` after another. Each closes its connections.
+
     `cache` is the directory of the cache. With `cache=None` no file is made: `Image.read()` gives the bytes,
     which nothing but the image holds, and every fetch asks the origin (docs/caching.md).
     `limits` bound every fetch. `verify` is how far a file is verified before it is stored: `structure`, or
@@ -249,8 +251,11 @@ class Client:
                     yield outcome
 
     def _engine(self) -> Engine:
+        """Return the engine on the running event loop; a new one where the loop of the last has ended."""
         if self._closed:
-            raise RuntimeError("this Client is closed")
+            raise RuntimeError("this Client is closed; make another")
+        if self._runtime is not None and self._is_of_another_loop(self._runtime):
+            self._runtime = None
         if self._runtime is None:
             from imgfetch.api.runtime import Runtime
             from imgfetch.transports.factory import Network
@@ -259,3 +264,16 @@ class Client:
                 self._store, self._settings, Network(*self._network), self._observe, sandbox=self._sandbox
             )
         return self._runtime.engine
+
+    @staticmethod
+    def _is_of_another_loop(runtime: Runtime) -> bool:
+        """Return whether a runtime belongs to an event loop that has ended. Raise if it has not."""
+        import asyncio
+
+        if runtime.loop is asyncio.get_running_loop() and not runtime.has_ended:
+            return False
+        if runtime.has_ended or runtime.loop.is_closed():
+            return True
+        raise RuntimeError(
+            "this Client serves another event loop, which has not ended; make one for each loop"
+        )

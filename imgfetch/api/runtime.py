@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, suppress
 from typing import TYPE_CHECKING
 
 from imgfetch.decode.decode_executor import DecodeExecutor
@@ -13,7 +13,7 @@ from imgfetch.ports import Ports
 from imgfetch.system.clock import SystemClock
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import AsyncGenerator, Callable
 
     from imgfetch.api.stores import ClientStore
     from imgfetch.decode.sandbox import SandboxedDecoder
@@ -25,7 +25,11 @@ if TYPE_CHECKING:
 
 
 class Runtime:
-    """An engine with its transport, decoder and threads, to be closed when the run is over."""
+    """An engine with its transport, decoder and threads, on one event loop.
+
+    It is closed with its client, and else at the end of its loop: `asyncio.run` closes every asynchronous
+    generator that is open (`loop.shutdown_asyncgens`), and the life of a runtime is one.
+    """
 
     def __init__(
         self,
@@ -42,9 +46,25 @@ class Runtime:
         decoder = self._sandbox or _decoder(settings.level)
         ports = Ports(self._transport, store, store.staging, store, decoder, SystemClock(), self._runner)
         self.engine = Engine(ports, settings, observe)
+        self.loop = asyncio.get_running_loop()
+        self.has_ended = False
+        """True once it is closed, or about to be."""
+        self._life = self._live()
+        with suppress(StopIteration):  # it begins without waiting for anything
+            self._life.__anext__().send(None)
 
     async def close(self) -> None:
         """Cancel all fetches, close every connection, and end every thread and process."""
+        await self._life.aclose()
+
+    async def _live(self) -> AsyncGenerator[None, None]:
+        try:
+            yield
+        finally:
+            self.has_ended = True
+            await self._close()
+
+    async def _close(self) -> None:
         async with AsyncExitStack() as left:  # each, whatever comes of the others
             left.callback(end_processes)
             if self._sandbox is not None:

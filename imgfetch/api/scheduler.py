@@ -75,8 +75,9 @@ class Scheduler:
         self._lock = lock
         self._locked = locked
         self.observe = observe
-        self._follower: Follower | None = None
         """Receives events about documents; None without a listener."""
+        self._follower: tuple[Engine, Follower] | None = None
+        """What follows links, and the engine that it does so by."""
         self._clock = SystemClock()
         self._default_template = self._template({})
 
@@ -313,9 +314,10 @@ class Scheduler:
         wanted = following.types_wanted(job.choosing.get("kinds", "content"))
         if not self._settings.follow or self._locked:
             return following.Followed(unread=following.unread_of(document, wanted))
-        if self._follower is None:
-            self._follower = following.Follower(self._engine().fetch_page)
-        return await self._follower.follow(document, page.source_origin, wanted)
+        engine = self._engine()
+        if self._follower is None or self._follower[0] is not engine:  # that of an earlier event loop
+            self._follower = engine, following.Follower(engine.fetch_page)
+        return await self._follower[1].follow(document, page.source_origin, wanted)
 
     def _bound(self, job: Job) -> list[Job]:
         """Return the job, or those that bring what is locked of it where only that is wanted."""

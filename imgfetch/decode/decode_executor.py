@@ -98,6 +98,7 @@ class DecodeExecutor(ThreadExecutor):
         """Wait for the work that `run` was given, and end the threads; do not wait for decodes."""
         self._threads.close()
         super().close()
+        self._threads.wait_for_idle()
 
     async def _take_memory(self, load: DecodeLoad, *, light: bool) -> None:
         """Wait for memory; heavy images in order, so that smaller ones do not delay a larger one for ever."""

@@ -54,6 +54,7 @@ class DaemonThreads:
 
     def __init__(self, name: str) -> None:
         self._name = name
+        self._threads: list[Thread] = []
         self._queue: SimpleQueue[_Work | None] = SimpleQueue()
         self._idle = _IdleCount()
         self.close = finalize(self, self._queue.put, None)
@@ -65,8 +66,21 @@ class DaemonThreads:
         A caller that submits the next work because this one has ended needs no other thread for it.
         """
         if not self._idle.take():
-            Thread(target=_work_off, args=(self._queue, self._idle), name=self._name, daemon=True).start()
+            arguments = self._queue, self._idle
+            self._threads.append(Thread(target=_work_off, args=arguments, name=self._name, daemon=True))
+            self._threads[-1].start()
         self._queue.put((work, ended))
+
+    def wait_for_idle(self) -> None:
+        """Wait, after `close`, until the threads without work have ended; not for one that works."""
+        for thread in self._threads:
+            thread.join(_MOMENT)
+            if thread.is_alive():  # it works; by now the others have ended
+                break
+
+
+_MOMENT = 0.05
+"""Seconds that a thread without work needs to end, at most."""
 
 
 class _IdleCount:

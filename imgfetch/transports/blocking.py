@@ -7,14 +7,14 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
 import httpx
 
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Coroutine, Iterator
+from imgfetch.system.loop_thread import LoopThread
 
-T = TypeVar("T")
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Iterator
 
 
 class BlockingTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
@@ -24,7 +24,7 @@ class BlockingTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
     """
 
     def __init__(self) -> None:
-        self._thread: _LoopThread | None = None
+        self._thread: LoopThread | None = None
         self._starting = threading.Lock()
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
@@ -47,56 +47,15 @@ class BlockingTransport(httpx.AsyncBaseTransport, httpx.BaseTransport):
             self._thread = None
             thread.end()
 
-    def _started(self) -> _LoopThread:
+    def _started(self) -> LoopThread:
         with self._starting:
             if self._thread is None:
-                self._thread = _LoopThread()
+                self._thread = LoopThread("transport")
             return self._thread
 
 
-class _LoopThread:
-    """An event loop in a daemon thread: a program that closes no transport can still end."""
-
-    def __init__(self) -> None:
-        self._is_running = threading.Event()
-        self._thread = threading.Thread(
-            target=asyncio.run, args=(self._serve(),), daemon=True, name="imgfetch transport"
-        )
-        self._thread.start()
-        self._is_running.wait()
-
-    def run(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run a coroutine in the loop; return what it returns. An interrupted caller cancels it."""
-        try:
-            future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        except RuntimeError:  # the loop is closed
-            work.close()
-            raise
-        try:
-            return future.result()
-        except BaseException:
-            future.cancel()
-            raise
-
-    def end(self) -> None:
-        """Cancel what is left, and end the thread."""
-        self._loop.call_soon_threadsafe(self._end.set)
-        self._thread.join()
-
-    @property
-    def has_ended(self) -> bool:
-        """Return whether the loop is closed."""
-        return self._loop.is_closed()
-
-    async def _serve(self) -> None:
-        self._loop = asyncio.get_running_loop()
-        self._end = asyncio.Event()
-        self._is_running.set()
-        await self._end.wait()
-
-
 class _Body(httpx.SyncByteStream):
-    def __init__(self, response: httpx.Response, thread: _LoopThread) -> None:
+    def __init__(self, response: httpx.Response, thread: LoopThread) -> None:
         self._response = response
         self._thread = thread
 

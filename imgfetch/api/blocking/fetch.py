@@ -1,18 +1,15 @@
-"""One image for a script, without an event loop."""
+"""One image for a script, without `await`."""
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from imgfetch.api.client import Client
 from imgfetch.api.results import image_or_raise
-from imgfetch.errors import InputError
 from imgfetch.model.markup import Policy
-from imgfetch.model.result import ErrorKind
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Coroutine
     from pathlib import Path
 
     from imgfetch.api.results import Image
@@ -21,6 +18,8 @@ if TYPE_CHECKING:
     from imgfetch.model.image import Format
     from imgfetch.model.markup import Viewport
     from imgfetch.model.result import Failure
+
+T = TypeVar("T")
 
 
 def fetch(
@@ -49,7 +48,9 @@ def fetch(
     considered, `min_width`, `min_height`, `min_bytes` and `require_width` how large one must be
     (docs/images.md). `width` (in device pixels), `viewport`, `policy` and `formats` choose the rendition, as
     in `choose`; `base_url` is what relative URLs are relative to; `sha256` is the digest the file must have;
-    `options` are those of `Client`. Raises `ImgfetchError`; its `kind` says why.
+    `options` are those of `Client`. With `cache=None` no file is made, and `Image.read()` gives the bytes.
+    It works in any thread, also where an event loop is running, which waits meanwhile; await `Client.get`
+    in a program that must not wait. Raises `ImgfetchError`; its `kind` says why.
     """
     client = Client(cache, **options)
     choosing: Choosing = {
@@ -73,15 +74,26 @@ def fetch(
         client.release()
     if outcomes is not None:
         return image_or_raise(outcomes[0])
-    import asyncio
 
     async def run() -> list[Image | Failure]:
         async with client:
             return await client.scheduler.run_job(job)
 
-    with suppress(RuntimeError):
+    return image_or_raise(_run(run())[0])
+
+
+def _run(work: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end: in this thread, or in another where this one has a running event loop."""
+    import asyncio  # a warm cache needs no event loop
+
+    try:
         asyncio.get_running_loop()
-        raise InputError(
-            ErrorKind.BAD_INPUT, "fetch blocks, and an event loop is running; await Client.get there"
-        )
-    return image_or_raise(asyncio.run(run())[0])
+    except RuntimeError:
+        return asyncio.run(work)
+    from imgfetch.system.loop_thread import LoopThread
+
+    thread = LoopThread("fetch")
+    try:
+        return thread.run(work)
+    finally:
+        thread.end()

@@ -1,0 +1,100 @@
+"""An event loop in a thread, for callers that have none, or that must not wait in theirs.
+
+run, start ─▶ a task in the loop of the thread ─▶ the result, for a caller that blocks
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from queue import Empty, SimpleQueue
+from typing import TYPE_CHECKING, Any, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine
+    from concurrent.futures import Future
+
+T = TypeVar("T")
+
+
+class LoopThread:
+    """An event loop in a daemon thread: a program that does not `end` it can still end itself."""
+
+    def __init__(self, name: str) -> None:
+        """Start the thread; `name` is shown in lists of threads."""
+        self._is_running = threading.Event()
+        self._thread = threading.Thread(
+            target=asyncio.run, args=(self._serve(),), daemon=True, name=f"imgfetch {name}"
+        )
+        self._thread.start()
+        self._is_running.wait()
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        """The event loop."""
+        return self._loop
+
+    def start(self, work: Coroutine[Any, Any, T]) -> Future[T]:
+        """Start a coroutine in the loop; return its future. Raise `RuntimeError` if the loop is closed."""
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop)
+        except RuntimeError:
+            work.close()
+            raise
+
+    def run(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run a coroutine in the loop; return what it returns. An interrupted caller cancels it."""
+        future = self.start(work)
+        ended: SimpleQueue[Future[T]] = SimpleQueue()
+        future.add_done_callback(ended.put)
+        try:
+            take(ended)
+        except BaseException:
+            future.cancel()
+            raise
+        return future.result()
+
+    def end(self) -> None:
+        """Cancel what is left, and wait for the end of the thread."""
+        self._loop.call_soon_threadsafe(self._end.set)
+        self._thread.join()
+
+    @property
+    def has_ended(self) -> bool:
+        """Return whether the loop is closed."""
+        return self._loop.is_closed()
+
+    async def _serve(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._end = asyncio.Event()
+        self._is_running.set()
+        await self._end.wait()
+
+
+def take(queue: SimpleQueue[T]) -> T:
+    """Wait for an item of a queue, and return it.
+
+    Where this thread runs an event loop, the caller is one of its tasks. `asyncio.run` answers Ctrl-C by
+    cancelling that task, which waits here: so look whether it is, and raise `CancelledError`.
+    """
+    task = _current_task()
+    if task is None:
+        return queue.get()
+    before = task.cancelling()
+    while True:
+        try:
+            return queue.get(timeout=_INTERVAL)
+        except Empty:
+            if task.cancelling() > before:
+                raise asyncio.CancelledError from None
+
+
+_INTERVAL = 0.1
+"""Seconds between two looks at a task that waits."""
+
+
+def _current_task() -> asyncio.Task[Any] | None:
+    try:
+        return asyncio.current_task()
+    except RuntimeError:  # no running event loop
+        return None
