@@ -103,7 +103,7 @@ def test_data_that_is_not_text_has_its_name(data: bytes, expected: str) -> None:
 @pytest.mark.parametrize(
     ("content_type", "name", "text", "expected"),
     [
-        ("text/html; charset=utf-8", "a.rss", "<?xml?><rss>", "html"),
+        ("text/html; charset=utf-8", "a.rss", "<?xml?><p>", "html"),
         ("application/rss+xml", "a.html", "<html>", "feed"),
         ("application/xhtml+xml", "", "", "xhtml"),
         ("application/xml", "", "<html xmlns='http://www.w3.org/1999/xhtml'>", "xhtml"),
@@ -137,3 +137,25 @@ def test_a_hostile_text_is_recognised_in_linear_time(part: str) -> None:
     document = Document(part * (10_000_000 // len(part)))
     seconds = cpu_seconds(lambda: recognise(document))
     assert seconds < 5, seconds
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ('<rss version="2.0"><channel/></rss>', "feed"),
+        (f'\n{XML}<!-- a --><feed xmlns="http://www.w3.org/2005/Atom"/>', "feed"),
+        (f'<rdf:RDF {RDF} xmlns="http://purl.org/rss/1.0/"/>', "feed"),
+        ('<urlset xmlns="http://www.sitemaps.org/schemas/sitemap/0.9"/>', "sitemap"),
+        ('{"version": "https://jsonfeed.org/version/1.1", "items": []}', "json-feed"),
+        ('[{"image": "https://a.test/a.png"}]', "json"),
+        (f"{XML}<html {XHTML}><img src='a.png'/></html>", "html"),
+        (f"<svg {SVG}><path/></svg><img src=a.png>", "html"),
+        ("<!-- <rss> --><p>A <feed> and <img src=a.png>", "html"),
+        ("[1] <img src=a.png> [2]", "html"),
+        ("{{ template }} <img src=a.png> {}", "html"),
+        ("![a](b.png)", "html"),
+    ],
+)
+def test_a_feed_or_json_that_is_labelled_as_html_is_what_it_is(text: str, expected: str) -> None:
+    for document in (Document(text, "text/html; charset=utf-8"), Document(text.encode(), name="index.html")):
+        assert recognise(document).type == expected

@@ -157,8 +157,8 @@ def test_a_prefix_may_be_unbound_and_entities_of_html_are_known() -> None:
 @pytest.mark.parametrize(
     ("broken", "said"),
     [
-        ("<title>A & B</title>", "read as if it were escaped"),
-        ("<title>A \x01 B</title>", "read as if it were escaped"),
+        ("<title>A & B</title>", "read with that mended"),
+        ("<title>A \x01 B</title>", "read with that mended"),
         ("<title>A</b>", "what stands before it was read"),
         ("<![CDATA[", "it ends too early"),
     ],
@@ -172,7 +172,23 @@ def test_a_damaged_feed_loses_nothing_before_the_damage(broken: str, said: str) 
     assert said in problem.reason
     assert problem.line == 2
     urls = [candidate.url for image in found for candidate in image.candidates]
-    assert urls == ["https://a.test/a.png", "https://a.test/b.png"][: 2 if "escaped" in said else 1]
+    assert urls == ["https://a.test/a.png", "https://a.test/b.png"][: 2 if "mended" in said else 1]
+
+
+@pytest.mark.parametrize(
+    ("before", "problems"),
+    [
+        ("\n", 0),
+        ("\ufeff \r\n\t\ufeff", 1),
+        ("<br />\n<b>Warning</b>: Cannot modify header in <b>/a.php</b> on line 3<br />\n", 1),
+    ],
+)
+def test_what_a_program_wrote_before_the_declaration_loses_nothing(before: str, problems: int) -> None:
+    text = before + item('<enclosure url="https://a.test/a.png"/>').replace("?>", ' encoding="koi8-r"?>', 1)
+    for document in (text, text.replace("\ufeff", "").encode()):
+        check(document, "feed: https://a.test/a.png")
+        found = find_images(document, media_type="application/rss+xml")
+        assert sum(len(image.problems) for image in found) <= problems
 
 
 def test_a_problem_in_an_item_has_the_line_of_its_element() -> None:

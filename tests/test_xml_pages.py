@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from typing import TYPE_CHECKING
 
 import pytest
 
 from imgfetch import find_images
+from imgfetch.readers import documents
 
 if TYPE_CHECKING:
     from imgfetch.model.markup import SourceSet
@@ -130,3 +132,31 @@ def test_text_html_is_html_although_it_holds_svg_and_an_xml_declaration() -> Non
         "img: a.png",
         media_type="text/html",
     )
+
+
+@pytest.mark.parametrize("element", ["<i/>", '<path d="M0 0h1"/>', "<p>a</p>"])
+def test_elements_that_name_no_image_take_little_memory(element: str) -> None:
+    text = page(element * (1_000_000 // len(element)) + '<img src="a.png"/>')
+    tracemalloc.start()
+    try:
+        check(text, "img: a.png")
+        assert tracemalloc.get_traced_memory()[1] < 10 * len(text)
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_page_of_too_many_tags_is_read_up_to_the_last_of_them() -> None:
+    text = "<img src=a.png>" + "<i>" * documents.MAX_TAGS + "<img src=b.png>"
+    (image, cut) = find_images(text, media_type="text/html")
+    assert [each.url for each in image.candidates] == ["a.png"]
+    assert cut.problems[0].reason.startswith("more than 1,000,000 tags")
+    assert cut.problems[0].column == len(text) - len("<i><img src=b.png>") + 1
+
+
+def test_the_elements_around_an_image_and_its_style_sheets_are_kept() -> None:
+    found = check(
+        page('<i/><main><p>text<b/></p><p><a href="b.png"><img src="a.png"/></a></p></main>'),
+        "img: a.png, b.png",
+    )
+    assert found[0].layout.section == "main"
+    check(page("<p><style>p { background: url(a.png) }</style></p><p style='color:red'/>"), "css: a.png")

@@ -231,7 +231,7 @@ def test_declares_nothing_by_parameter_entities() -> None:
 def test_takes_other_limits() -> None:
     text = '<!DOCTYPE a [<!ENTITY e "12345">]><a>&e;&e;<b/></a>'
     assert read_xml(text, XmlHandler(), limits=XmlLimits(expansion=10, depth=2)).defect is None
-    for limits in (XmlLimits(expansion=9), XmlLimits(depth=1), XmlLimits(entities=0)):
+    for limits in (XmlLimits(expansion=9), XmlLimits(depth=1), XmlLimits(entities=0), XmlLimits(elements=1)):
         refused = read_xml(text, XmlHandler(), limits=limits).defect
         assert refused is not None
         assert refused.is_limit

@@ -4,7 +4,7 @@
 
 A Content-Type or an extension that says too little leaves the decision to what follows: `text/plain` and
 `application/octet-stream` say nothing, `application/xml` and `application/json` do not say which vocabulary.
-`text/html` is HTML whatever its bytes are (MIME Sniffing §7).
+HTML is HTML whatever its bytes are, unless it begins as a feed, a sitemap or JSON (MIME Sniffing §7.3).
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ def recognise(document: Document) -> Recognised:
     media_type = document.content_type.partition(";")[0].strip().lower()
     known = _MEDIA_TYPES.get(media_type)
     if known is not None:
-        return Recognised(known, f"by its Content-Type {media_type}")
+        return _html_or_data(document, known, f"its Content-Type {media_type}")
     said, name = _said(media_type), document.name.lower().removesuffix(".gz")
     extension = found[1] if (found := _EXTENSION.search(name)) else ""
     data = document.data
@@ -35,11 +35,22 @@ def recognise(document: Document) -> Recognised:
             return Recognised(None, f"data of type {media_type}")
     known = _EXTENSIONS.get(extension)
     if known is not None:
-        return Recognised(known, f"by its name .{extension}")
+        return _html_or_data(document, known, f"its name .{extension}")
     from imgfetch.readers.text_types import recognise_text
 
     found_type = recognise_text(data, said or _BROAD_EXTENSIONS.get(extension))
     return Recognised(found_type, "by its content")
+
+
+def _html_or_data(document: Document, known: DocumentType, label: str) -> Recognised:
+    """Return the type that a label says; of HTML, that of its content where it is plainly data."""
+    if known is DocumentType.HTML:
+        from imgfetch.readers.text_types import recognise_data
+
+        data = recognise_data(document.data)
+        if data is not None:
+            return Recognised(data, f"by its content, against {label}")
+    return Recognised(known, f"by {label}")
 
 
 _MEDIA_TYPES = {

@@ -10,6 +10,8 @@ own to `each_image`, each with a depth that is one higher, so that no reader imp
 
 from __future__ import annotations
 
+import re
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from imgfetch.model.document import DocumentType
@@ -30,6 +32,9 @@ MAX_NESTED = 256_000_000
 
 MAX_RATIO = 20
 """The same for each byte of a large document: a web archive has many pages."""
+
+MAX_TAGS = 1_000_000
+"""Start and end tags of a page: each element takes 300 bytes, and 10 KB of an archive may have millions."""
 
 
 def each_image(document: Document) -> Iterator[SourceSet]:
@@ -132,9 +137,25 @@ class _Reading:
                 text = text_of(document)
                 return located(find_source_sets(text, base_url=document.base_url), text)
             case _:
-                from imgfetch.markup.page.discovery import find_page_images
+                return _page_images(document)
 
-                text, encoding = text_and_encoding(document)
-                return find_page_images(
-                    text, base_url=document.base_url, link_headers=document.link_headers, encoding=encoding
-                )
+
+def _page_images(document: Document) -> Iterator[SourceSet]:
+    """Yield the images of a page, of which `MAX_TAGS` tags are read."""
+    from imgfetch.markup.page.discovery import find_page_images
+
+    text, encoding = text_and_encoding(document)
+    end = _end_of_tags(text)
+    yield from find_page_images(
+        text[:end], base_url=document.base_url, link_headers=document.link_headers, encoding=encoding
+    )
+    if end < len(text):
+        reason = f"more than {MAX_TAGS:,} tags; what stands behind them was not read"
+        yield from located((unread(reason, text[end : end + 80], end),), text)
+
+
+def _end_of_tags(text: str) -> int:
+    """Return the offset at which a page has had as many tags as are read."""
+    if text.count("<") <= MAX_TAGS:
+        return len(text)
+    return next(islice(re.finditer("<", text), MAX_TAGS, None)).start()

@@ -19,11 +19,7 @@ if TYPE_CHECKING:
 
 def recognise_text(data: bytes | str, said: DocumentType | None = None) -> DocumentType:
     """Return the type of a text; `said` is XML or JSON where it is said to be one of its vocabularies."""
-    if isinstance(data, bytes):
-        # Each byte as a character is enough to tell ASCII, and takes no time.
-        data = data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "latin-1", "replace")
-        data = data.removeprefix("\xef\xbb\xbf")
-    text = data.removeprefix("\ufeff")
+    text = _ascii(data)
     head = text[:_HEAD].lstrip()
     if said is DocumentType.JSON or (head.startswith(("{", "[")) and _is_json(head, text)):
         return _of_json(text)
@@ -39,6 +35,29 @@ def recognise_text(data: bytes | str, said: DocumentType | None = None) -> Docum
         return DocumentType.HTML
     is_style_sheet = ("{" in head or "@" in head) and re.match(_STYLE_SHEET, head)
     return DocumentType.CSS if is_style_sheet else DocumentType.TEXT
+
+
+def recognise_data(data: bytes | str) -> DocumentType | None:
+    """Return the type of a feed, a sitemap or JSON that is labelled as HTML; None for all else.
+
+    A feed is told by its root (MIME Sniffing §7.3). JSON begins with `{"` or `[{`, as no page does.
+    """
+    head = _ascii(data[:_HEAD]).lstrip()
+    if head.startswith("<"):
+        found = _of_markup(head, head, None) if any(root in head for root in _DATA_ROOTS) else None
+        return found if found in (DocumentType.FEED, DocumentType.SITEMAP) else None
+    if head.startswith(("{", "[")) and re.match(r"\{\s*+\"|\[\s*+[\[{\"]", head):
+        text = _ascii(data)
+        return _of_json(text) if _is_json(head, text) else None
+    return None
+
+
+def _ascii(data: bytes | str) -> str:
+    """Return a text in which ASCII can be told: each byte as a character, which takes no time."""
+    if isinstance(data, bytes):
+        data = data.decode("utf-16" if data.startswith((b"\xff\xfe", b"\xfe\xff")) else "latin-1", "replace")
+        data = data.removeprefix("\xef\xbb\xbf")
+    return data.removeprefix("\ufeff")
 
 
 # An expression is compiled where a document has the characters that it looks for: a srcset has none of them.
@@ -63,6 +82,7 @@ _ROOTS = {
     "svg": DocumentType.SVG,
 }
 """The roots of vocabularies, as XML."""
+_DATA_ROOTS = ("<rss", "<feed", ":feed", ":RDF", "<urlset", "<sitemapindex")
 _RSS_1 = ("purl.org/rss/1.0", "my.netscape.com/rdf")
 _XHTML = "http://www.w3.org/1999/xhtml"
 

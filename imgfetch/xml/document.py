@@ -19,6 +19,8 @@ class XmlLimits(NamedTuple):
 
     depth: int = 5_000
     """Elements inside one another, as in browsers."""
+    elements: int = 10_000_000
+    """Elements of the document: a feed of a million items has some millions."""
     attributes: int = 10_000
     """Attributes of one element."""
     expansion: int = 1_000_000

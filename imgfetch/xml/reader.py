@@ -76,7 +76,7 @@ def read_xml(
 
 _UTF_16 = ((b"\0<", "utf-16-be"), (b"<\0", "utf-16-le"))
 """The first bytes of UTF-16 without a byte order mark (XML appendix F.1)."""
-_DECLARED = re.compile(rb"""<\?xml\s[^>]*?\bencoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]*)["']""")
+_DECLARED = re.compile(rb"""[^<]*+<\?xml\s[^>]*?\bencoding\s*=\s*["']([A-Za-z][A-Za-z0-9._-]*)["']""")
 
 
 def _decoded(data: bytes, charset: str | None) -> tuple[str, str, bool]:
@@ -134,6 +134,8 @@ class _Reading:
     """The namespace and name of each open element."""
     pieces: list[str] = field(default_factory=list)
     """The text since the last tag."""
+    elements: int = 0
+    """Start tags so far."""
     delivered: int = 0
     """Characters in names and values of attributes."""
     unbound: str = ""
@@ -208,6 +210,9 @@ class _Reading:
             self._flush()
         if len(self.names) >= self.limits.depth:
             raise _TooMuchError(f"more than {self.limits.depth:,} elements inside one another")
+        self.elements += 1
+        if self.elements > self.limits.elements:
+            raise _TooMuchError(f"more than {self.limits.elements:,} elements")
         scope, resolved = self.scopes[-1], _NO_ATTRIBUTES
         if attributes:
             self.delivered += len(written) + sum(map(len, chain.from_iterable(attributes.items())))

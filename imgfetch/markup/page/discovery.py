@@ -16,7 +16,13 @@ from typing import TYPE_CHECKING
 from imgfetch.markup import referrer_policy, urls
 from imgfetch.markup.css.css_images import find_css_images, with_problems_of_others
 from imgfetch.markup.page import html
-from imgfetch.markup.page.elements import LAZY_BACKGROUND, backgrounds, images_of, link_images
+from imgfetch.markup.page.elements import (
+    IMAGE_ATTRIBUTES,
+    IMAGE_TAGS,
+    backgrounds,
+    images_of,
+    link_images,
+)
 from imgfetch.markup.page.image_attributes import located
 from imgfetch.markup.page.image_elements import image_of, source_of
 from imgfetch.markup.page.layout import layout_of, surroundings_of
@@ -39,10 +45,10 @@ if TYPE_CHECKING:
 
 _SELECTOR = ",".join(
     (
-        "img, source, link, meta, style, script, noscript, video, input, object, embed, iframe[srcdoc]",
-        "amp-img, amp-anim, amp-video, image, feImage, [itemprop]",
-        '[style*="url(" i], [style*="image-set(" i], [style*="\\\\"], [background]',
-        *(f"[{name}]" for name in ("data-bgset", *LAZY_BACKGROUND)),
+        *(tag for tag in IMAGE_TAGS if tag != "iframe"),
+        "iframe[srcdoc]",
+        '[style*="url(" i], [style*="image-set(" i], [style*="\\\\"]',
+        *(f"[{name}]" for name in IMAGE_ATTRIBUTES if name != "style"),
     )
 )
 _JSON_LD = "application/ld+json"

@@ -35,6 +35,13 @@ _OWN_BACKGROUND = (
 LAZY_BACKGROUND = (*_OWN_BACKGROUND, "data-image-src", "data-src", "data-original")
 """Attributes with the background that a script will show of an element that is not an image."""
 _BACKGROUNDS = frozenset(("style", "background", "data-bgset", *LAZY_BACKGROUND))
+IMAGE_TAGS = (
+    *("img", "source", "link", "meta", "style", "script", "noscript", "video", "input", "object", "embed"),
+    *("iframe", "amp-img", "amp-anim", "amp-video", "image", "feImage"),
+)
+"""The elements that may name an image."""
+IMAGE_ATTRIBUTES = ("itemprop", "style", "background", "data-bgset", *LAZY_BACKGROUND)
+"""The attributes by which any other element may name one."""
 _MAY_BE_OTHER = frozenset(("data-src", "data-original"))
 """Attributes that name other things too: scripts, videos, the width of a table."""
 _WITH_SOURCES = frozenset(("img", "source", "amp-img", "amp-anim", "input"))

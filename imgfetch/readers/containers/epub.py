@@ -23,7 +23,8 @@ from imgfetch.readers.containers.bodies import Bodies
 from imgfetch.readers.containers.byte_files import bytes_of
 from imgfetch.readers.containers.zip_files import ZipFiles
 from imgfetch.readers.decoded import unread
-from imgfetch.xml.reader import XmlHandler, read_xml
+from imgfetch.readers.xml.repair import read_repaired
+from imgfetch.xml.reader import XmlHandler
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -137,8 +138,7 @@ def _package(files: ZipFiles) -> _Package:
     data = files.read(name, MAX_PACKAGE) if name else b""
     if isinstance(data, Defect) or not data:
         return _Package()
-    found = _PackageHandler()
-    read_xml(data, found)
+    found, _, _ = read_repaired(data, _PackageHandler)
     base = _url_of(name)
     items = {
         identity: _Item(_name_of(href, base), media_type)
@@ -164,7 +164,7 @@ def _package_name(files: ZipFiles) -> str:
     found = _ContainerHandler()
     data = files.read(_CONTAINER, MAX_PACKAGE)
     if not isinstance(data, Defect):
-        read_xml(data, found)
+        found, _, _ = read_repaired(data, _ContainerHandler)
     name = _name_of(found.package, "epub:///") if found.package else ""
     return name if name in files else next((each for each in files if _extension(each) == "opf"), "")
 
@@ -174,8 +174,7 @@ def _encrypted(files: ZipFiles) -> frozenset[str]:
     data = files.read(_ENCRYPTION, MAX_PACKAGE) if _ENCRYPTION in files else b""
     if isinstance(data, Defect) or not data:
         return frozenset()
-    found = _EncryptionHandler()
-    read_xml(data, found)
+    found, _, _ = read_repaired(data, _EncryptionHandler)
     return frozenset(_name_of(uri, "epub:///") for uri in found.uris)
 
 

@@ -2,8 +2,8 @@
 
     text ─▶ read ─▶ a defect? ─▶ escape what is not markup ─▶ read again ─▶ what stands before the next defect
 
-Feeds are written by hand and by templates: a bare `&` and a control character are the usual faults. Both are
-mended in the text, and it is read a second time.
+Feeds are written by hand and by templates: a bare `&`, a control character, and a line before the XML
+declaration are the usual faults. They are mended in the text, and it is read a second time.
 """
 
 from __future__ import annotations
@@ -36,13 +36,16 @@ def read_repaired(
     if defect is None:
         return events, read, ()
     if not defect.is_limit:
-        repaired = _repaired(read.text)
+        begun = _begun(read.text)
+        repaired = _escaped(begun)
         if repaired != read.text:
             again = handler()
             read_again = read_xml(repaired, again, html_entities=True)
             if read_again.defect is None:
+                if repaired == begun and read.text.lstrip().startswith("<?xml"):
+                    return again, read_again, ()  # an empty line before the declaration says nothing
                 # The positions are those of the repaired text, and so its lines: repairs are within a line.
-                said = not_well_formed(defect, "read as if it were escaped")
+                said = not_well_formed(defect, "read with that mended")
                 return again, read_again, (_said(read, defect, said),)
             if read_again.defect.position > defect.position:
                 events, read, defect = again, read_again, read_again.defect
@@ -64,8 +67,22 @@ _FAULTS = re.compile(
     r"|([\x00-\x08\x0b\x0c\x0e-\x1f\ufffe\uffff\ud800-\udfff])",
     re.DOTALL,
 )
+_BEFORE = re.compile(
+    r"(?:[^<]++|</?(?:a|b|br|code|div|font|p|pre|span)\b[^<>]*+>)++(?=<[?!a-z])(?:<\?xml\s[^<>]*+>)?",
+    re.IGNORECASE,
+)
+"""What a program wrote before the document, such as an empty line or a warning, and the XML declaration."""
 
 
-def _repaired(text: str) -> str:
+def _begun(text: str) -> str:
+    """Return the text with white space in place of what stands before the document.
+
+    So is the XML declaration behind it, which may stand at the beginning alone (XML §2.8).
+    """
+    before = _BEFORE.match(text)
+    return text if before is None else re.sub(r"[^\n]", " ", before[0]) + text[before.end() :]
+
+
+def _escaped(text: str) -> str:
     """Return the text with bare ampersands escaped and characters that XML forbids replaced (XML §2.2)."""
     return _FAULTS.sub(lambda found: found[1] or ("&amp;" if found[2] else "\ufffd"), text)
