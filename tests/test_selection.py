@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from command import LOCAL, Ran
-from imgfetch import Client, Failure, Image, ImgfetchError, InputError, fetch
+from imgfetch import Client, Failure, Image, ImgfetchError, InputError, fetch, find_images
 from imgfetch.model.result import ErrorKind
 from origin import whole
 from pictures import encoded
@@ -113,6 +113,50 @@ def test_a_page_of_which_nothing_is_wanted_fails_with_the_way_to_take_it(
     ran = Ran(capsys, "get", f"{site.url}/icons", *LOCAL)
     assert ran.code == 1
     assert "no image is wanted; left out: 1 icon; --kinds all takes every image" in ran.err
+
+
+def test_an_option_is_named_only_where_it_would_take_an_image(
+    site: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("page.html").write_text("<link rel=icon href=/i.png><img src=/a.png><img src=/b.png>")
+    ran = Ran(capsys, "pick", "page.html", "--include", "/a.", "--kinds", "all", "--base", site.url)
+    assert ran.err == "imgfetch: 2 more images: 2 left out by their URLs\n"
+    ran = Ran(capsys, "pick", "page.html", "--exclude", "/b.", "--base", site.url)
+    assert (
+        ran.err == "imgfetch: 2 more images: 1 icon, 1 left out by its URL; --kinds +icon takes 1 of them\n"
+    )
+    ran = Ran(capsys, "pick", "page.html", "--include", "/nothing", "--kinds", "all", "--base", site.url)
+    assert ran.err.splitlines()[0].endswith("no image is wanted; left out: 3 left out by their URLs")
+
+
+@pytest.mark.parametrize(
+    "markup",
+    ["img src='{}'", "img data-src='{}'", "div style=\"background:url('{}')\""],
+)
+@pytest.mark.parametrize("empty", ["data:,", "DATA:,", "data:image/png;base64,", "data:image/svg+xml,#a"])
+def test_an_empty_data_url_is_not_an_image(markup: str, empty: str) -> None:
+    page = f"<{markup.format(empty)}><img src=a.jpg>"
+    assert [each.candidates[0].url for each in find_images(page) if each.candidates] == ["a.jpg"]
+
+
+def test_an_empty_data_url_beside_a_picture_leaves_the_picture() -> None:
+    (image,) = find_images("<img src='data:,' srcset='data:image/svg+xml,#a 1x, a.jpg 2x'>")
+    assert [each.url for each in image.candidates] == ["a.jpg"]
+
+
+def test_the_icons_of_a_web_app_manifest_are_taken_and_those_of_a_page_are_not(
+    site: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    icons = '[{"src":"u/hero.webp","sizes":"512x512"},{"src":"48.png","sizes":"48x48"}]'
+    Path("m.json").write_text(f'{{"name":"A","icons":{icons}}}')
+    Path("m.webmanifest").write_text(f'{{"icons":{icons}}}')
+    for name in ("m.json", "m.webmanifest"):
+        ran = Ran(capsys, "pick", name, "--base", f"{site.url}/")
+        assert (ran.code, ran.out.splitlines()[0]) == (0, f"{site.url}/u/hero.webp")
+        image = fetch(Path(name), base_url=f"{site.url}/", allow_hosts=["127.0.0.1"], cache="other")
+        assert image.url == f"{site.url}/u/hero.webp"
+    Path("page.html").write_text("<link rel=manifest href=m.json><link rel=icon href=48.png>")
+    assert Ran(capsys, "pick", "page.html", "--base", f"{site.url}/").code == 2
 
 
 def test_a_failure_of_a_file_names_the_file(site: Origin, capsys: pytest.CaptureFixture[str]) -> None:

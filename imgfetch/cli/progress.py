@@ -39,7 +39,7 @@ class Watcher:
     def left_out(self) -> Iterator[str]:
         """Yield how many images of documents are left out, how to take them, and how many files."""
         if self._left_out:
-            from imgfetch.rules.image.kinds import LeftOut, counted, taking
+            from imgfetch.rules.image.kinds import LeftOut, counted, is_by_kind, taking
 
             total = self._left_out.total()
             more = f"{total:,} more images" if total != 1 else "1 more image"
@@ -47,7 +47,9 @@ class Watcher:
                 text = f"{more} {'is' if total == 1 else 'are'} {LeftOut.SCRIPT}"
             else:
                 text = f"{more}: {counted(self._left_out)}"
-            yield f"{text}; --kinds {kinds}" if (kinds := taking(self._left_out)) else text
+            taken = sum(count for reason, count in self._left_out.items() if is_by_kind(reason))
+            part = "" if taken == total else f" takes {taken:,} of them"
+            yield f"{text}; --kinds {taking(self._left_out)}{part}" if taken else text
         if self._unread:
             ranked = sorted(self._unread.items(), key=lambda item: (-item[1], item[0]))
             parts = ", ".join(f"{count:,} {reason}" for reason, count in ranked)

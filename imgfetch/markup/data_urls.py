@@ -61,7 +61,12 @@ def media_type_of(url: str) -> str:
 
 
 def may_be_image(url: str) -> bool:
-    """Return False for a `data:` URL of another type than an image: a font, a style sheet, a text."""
+    """Return False for a `data:` URL of another type than an image (a font, a text), and for an empty one.
+
+    `data:,` and `data:image/png;base64,` are what programs write in place of an image that they leave out.
+    """
+    if is_data_url(url) and not url[:_MOST_OF_HEAD].partition(",")[2].partition("#")[0].strip(_BLANK):
+        return len(url) > _MOST_OF_HEAD
     media_type = media_type_of(url)
     return not media_type or media_type.startswith("image/") or media_type in _ANY_TYPE
 

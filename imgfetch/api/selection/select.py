@@ -22,7 +22,7 @@ from imgfetch.model.document import DocumentType
 from imgfetch.model.markup import SourceKind
 from imgfetch.model.result import ErrorKind
 from imgfetch.rules.image.icons import icons_as_one
-from imgfetch.rules.image.kinds import LeftOut, Sieve, counted, kinds_of
+from imgfetch.rules.image.kinds import LeftOut, Sieve, counted, is_by_kind, kinds_of
 from imgfetch.rules.image.saved_copies import has_copies, may_name_copies, without_copies
 from imgfetch.rules.image.url_patterns import wanted_part
 
@@ -84,7 +84,8 @@ def select(
         observe(DocumentRead(name, offer.what, taken=taken, left_out=dict(left_out)))
     if left_out and not taken:
         why = f"no image is wanted; left out: {counted(left_out)}"
-        raise InputError(ErrorKind.NO_IMAGE, why, name, hint=EVERY_KIND)
+        hint = EVERY_KIND if any(map(is_by_kind, left_out)) else None
+        raise InputError(ErrorKind.NO_IMAGE, why, name, hint=hint)
 
 
 def is_file_name(name: str) -> bool:

@@ -88,7 +88,7 @@ _DATA = ("data:", "DATA:", "Data:")
 
 def _written(candidates: tuple[Candidate, ...], srcset: str) -> tuple[Candidate, ...]:
     """Return the candidates of a `srcset` without those that name nothing, see `_is_written`."""
-    if "#" not in srcset and "{" not in srcset and "<" not in srcset:
+    if not any(sign in srcset for sign in ("#", "{", "<", "ata:")):
         return candidates
     return tuple(each for each in candidates if _is_written(each.url))
 

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 
+from imgfetch.markup.data_urls import may_be_image
+
 _LONGEST = 16_384
 """Characters of a URL at most: origins need not accept a longer one."""
 
@@ -76,10 +78,13 @@ _MOST_OF_NAME = 300
 def may_be_url(url: str) -> bool:
     """Return False for a string that certainly is not the URL of an image.
 
-    That is a fragment, a template that is not filled in, JSON, a setting, or a URL of another scheme.
+    That is a fragment, a template that is not filled in, JSON, a setting, a URL of another scheme, or a
+    `data:` URL that is empty or of another type.
     """
-    if _PLAIN.fullmatch(url) or url[:5].lower() == "data:":
+    if _PLAIN.fullmatch(url):
         return True
+    if url[:5].lower() == "data:":
+        return may_be_image(url)
     if not url or len(url) > _LONGEST or url[0] in "#<" or "\n" in url.strip():
         return False
     scheme = _SCHEME.match(url)

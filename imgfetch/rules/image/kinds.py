@@ -106,11 +106,14 @@ def taking(left_out: Collection[str]) -> str:
 
     Empty where all are left out for other reasons than their kinds.
     """
-    reasons = sorted(
-        reason for reason in left_out if reason not in (LeftOut.EXCLUDED, LeftOut.FORMAT, LeftOut.BESIDE)
-    )
+    reasons = sorted(reason for reason in left_out if is_by_kind(reason))
     names = [_TAKEN_BY.get(reason, "") for reason in reasons]
     return "".join(names) if all(names) else "all"
+
+
+def is_by_kind(reason: str) -> bool:
+    """Return whether an image was left out for its kind, so that `--kinds` takes it."""
+    return reason not in (LeftOut.EXCLUDED, LeftOut.FORMAT, LeftOut.BESIDE)
 
 
 _ONE: dict[str, str] = {
