@@ -36,6 +36,45 @@ def origin() -> Iterator[Origin]:
         yield running
 
 
+URL = "https://h.example/a.jpg?x=1,2"
+
+
+@pytest.mark.parametrize(
+    ("line", "source"),
+    [
+        (f'"{URL}"', URL),
+        (f"'{URL}',", URL),
+        (f"<{URL}>", URL),
+        (f"- {URL}", URL),
+        (f"*   <{URL}>", URL),
+        (f'12. "{URL}"  # one', URL),
+        (f"\u2022 {URL}", URL),
+        (f"{URL}\ta caption of it", URL),
+        (f"{URL}\t480w", f"{URL}\t480w"),
+        (f"{URL} 1x,\t{URL} 2x", f"{URL} 1x,\t{URL} 2x"),
+        ('"https://h.example/a b.jpg"', "https://h.example/a b.jpg"),
+        ("https://h.example/it's.jpg", "https://h.example/it's.jpg"),
+        (f'<img src="{URL}">', f'<img src="{URL}">'),
+        ("- a.jpg", "- a.jpg"),
+    ],
+)
+def test_what_lists_write_around_a_url_is_taken_off(line: str, source: str) -> None:
+    assert bare_line(line) == source
+
+
+def test_a_list_on_the_command_line_is_read_as_a_line_of_a_file(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = f"{origin.url}{ESCAPED}", f"{origin.url}/plain.jpg"
+    for given in (f"{one}, {two}", f"{one} {two}", f"{one};{two}"):
+        main(["pick", given, "-q"])
+        assert capsys.readouterr().out.split() == [one, two]
+    main(["pick", f"{one} 480w, {two} 960w", "-q"])
+    assert capsys.readouterr().out.split() == [two]
+    main(["pick", "product%20visual/a.jpg, plain.jpg", "--base", origin.url, "-q"])
+    assert capsys.readouterr().out.split() == [f"{origin.url}/product%20visual/a.jpg", two]
+
+
 def typed(origin: Origin) -> str:
     return f"{origin.url}/product visual/2018 副本.jpg"
 

@@ -33,7 +33,7 @@ def batches_of(options: argparse.Namespace) -> Iterator[Sequence[Source | InputE
     if not options.sources and options.input_file is None:
         raise InputError(ErrorKind.BAD_INPUT, f"no SOURCE was given; see imgfetch {options.command} --help")
     for source in options.sources:
-        yield (_standard_input() if source == "-" else source_of(source, options.base),)
+        yield (_standard_input(),) if source == "-" else _sources_of(source, options.base)
     if options.input_file is not None:
         name: str = options.input_file
         lines: Iterator[Source | InputError]
@@ -44,6 +44,16 @@ def batches_of(options: argparse.Namespace) -> Iterator[Sequence[Source | InputE
         else:
             lines = _images_of_lines(name)
         yield from batched(lines, batch_size_of(name))
+
+
+def _sources_of(text: str, base: str) -> tuple[Source, ...]:
+    """Return the source that an argument is, or those of a list without descriptors, as of a line."""
+    source = source_of(text, base)
+    if not isinstance(source, str) or "\n" in source or not any(sign in source for sign in ",;| "):
+        return (source,)
+    from imgfetch.readers.rows.cells import images_of
+
+    return tuple(source_of(each, base) for each in images_of(source)) or (source,)
 
 
 def source_of(text: str, base: str) -> Source:

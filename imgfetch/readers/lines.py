@@ -39,13 +39,26 @@ def too_long(number: int) -> InputError:
 
 
 def bare_line(line: str) -> str:
-    """Return a line of a list of sources without white space around it and without its comment.
+    """Return a line of a list of sources without its comment, and without what lists write around URLs.
 
     A comment begins with `#` at the start of a line or behind white space: a URL has no raw space before its
-    fragment.
+    fragment. Of `- "https://…"`, `1. <https://…>` and a URL with other columns behind a tab, the URL is left.
     """
     line = line.strip()
-    return _COMMENT.split(line, 1)[0].rstrip() if "#" in line else line
+    if "#" in line:
+        line = _COMMENT.split(line, 1)[0].rstrip()
+    if "://" in line and (found := _LISTED.fullmatch(line)):
+        return found["quoted"] or found["bare"]
+    return line
 
+
+_URL = r"[A-Za-z][A-Za-z0-9+.-]*://"
+_LISTED = re.compile(
+    rf"""(?:(?:[-*+\u2022]|[0-9]{{1,9}}[.)])\s+)?+
+    (?:[<"'](?P<quoted>{_URL}[^"'<>]*+)[>"'],?
+      |(?P<bare>{_URL}[^\s"'<>]++(?:[ ][^\s"'<>]++)*+)(?:\t(?!\s*[0-9.]+[wxh]\b)(?!.*://).*+)?)""",
+    re.VERBOSE,
+)
+"""A URL with a bullet or a number before it, within quotes or angle brackets, or before other columns."""
 
 _COMMENT = re.compile(r"(?:\A|\s)#")

@@ -50,7 +50,10 @@ def run(options: argparse.Namespace) -> Exit:
 
 
 def _may_be_a_page(job: Job) -> bool:
-    return job.may_be_a_page and not isinstance(job.choice, Failure) and not named_format(job.choice.url)
+    choice = job.choice
+    if isinstance(choice, Failure) or choice.is_embedded:
+        return False
+    return job.may_be_a_page and not named_format(choice.url)
 
 
 def _probe(

@@ -25,7 +25,8 @@ def images_of(cell: str) -> tuple[str, ...]:
     text = cell.strip() if cell.strip(_SEPARATORS + " \t\r\n") else ""
     if text[:1] in _NOTATIONS and (named := _named(text)):
         return named
-    if not _MAY_BE_LIST.search(text) or "<" in text:  # a URL, or markup, which is one source
+    is_data = text[:5].lower() == "data:" and not _SPACE.search(text)
+    if not _MAY_BE_LIST.search(text) or "<" in text or is_data:  # a URL, or markup, which is one source
         return (text,) if text else ()
     listed = _quoted_list(text) if text[0] == "[" else None
     found = listed if listed is not None else [*_split(text)]
