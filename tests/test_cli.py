@@ -368,6 +368,8 @@ def test_an_input_that_cannot_be_used_is_one_line_and_exit_code_2(
     with Path("large.txt").open("wb") as file:
         file.truncate(64_000_000)
     complains(capsys, 2, "no image in the text", command, "prose.txt")
+    Path("page.html").write_text("<!doctype html><title>A page</title><p>of words")
+    complains(capsys, 2, "page.html: a page without an image", command, "page.html")
     complains(capsys, 2, "empty", command, "empty.txt")
     complains(capsys, 2, "empty", command, "blank.txt")
     complains(capsys, 2, "folder: no document with an image", command, "folder")

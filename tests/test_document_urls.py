@@ -72,7 +72,16 @@ def test_the_images_of_a_document_at_a_url_are_found(
         ("/a.pdf", "application/pdf", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "the body is a PDF document"),
         ("/a", "application/zip", b"PK\x03\x04 xl/workbook.xml", "the body is an Excel workbook"),
         ("/a", "", b"\0\1\2\3" * 99, "the body "),
-        ("/a", "text/plain", b"Not found.", "the body is text"),
+        ("/a", "text/plain", b"Not found.", "the body is text: no image in the text"),
+        ("/a", "text/html", b"<p>Nothing here", "the body is HTML: a page without an image"),
+        ("/a?n=1", "text/csv", b"sku,n\n1,<b>2</b>\n", "a table; imgfetch batch FILE --to DIR reads tables"),
+        ("/a.tsv?n=1", "text/plain", b"sku\tn\n1\t2\n", "a table; imgfetch batch FILE --to DIR reads tables"),
+        (
+            "/list.txt",
+            "text/plain",
+            b"# mine\nhttps://a.example/1\n- https://a.example/2\n",
+            "the body is text: a list of URLs; get -i FILE (or -i -) reads each line as a source",
+        ),
     ],
 )
 def test_what_is_no_document_has_its_name(

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import imgfetch
 from imgfetch.markup.encoding import decode, find_encoding, output_encoding, read_text
 
 
@@ -92,3 +93,18 @@ def test_a_decoded_page_has_the_encoding_that_it_declares(
     text: str, content_type: str | None, expected: str
 ) -> None:
     assert read_text(text, content_type) == (text, expected)
+
+
+@pytest.mark.parametrize("buffer", [bytearray, memoryview])
+def test_a_page_may_be_in_any_buffer(buffer: type[bytearray | memoryview]) -> None:
+    page = "<meta charset=windows-1251><img src='/\u043c.jpg'>".encode("cp1251")
+    assert imgfetch.find_images(buffer(page)) == imgfetch.find_images(page)
+    screen, base = imgfetch.Viewport(800, 600), "https://h.example/"
+    shown = imgfetch.current_sources(buffer(page), base_url=base, viewport=screen)
+    assert shown == imgfetch.current_sources(page, base_url=base, viewport=screen)
+
+
+@pytest.mark.parametrize("wrong", [None, 123, ["<img src=a.jpg>"]])
+def test_what_is_not_a_page_is_refused_in_one_line(wrong: object) -> None:
+    with pytest.raises(imgfetch.InputError, match="where a document was expected"):
+        imgfetch.find_images(wrong)  # type: ignore[arg-type] # as a caller without types may

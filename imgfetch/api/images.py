@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, NamedTuple
 
-from imgfetch.api.normalize import all_spelled
+from imgfetch.api.normalize import all_spelled, markup_of
 from imgfetch.errors import wanted_formats
 from imgfetch.model.image import DECODABLE, Format, format_of_media_type
 from imgfetch.model.markup import Policy
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
     from imgfetch.model.document import Document
     from imgfetch.model.markup import Candidate, Choice, Source, SourceSet, Viewport
+    from imgfetch.model.values import Buffer
 
 
 def find_images(
-    markup: str | bytes,
+    markup: str | Buffer,
     *,
     base_url: str = "",
     media_type: str | None = None,
@@ -34,13 +35,13 @@ def find_images(
 
     Without a `media_type` (`text/html`, `text/css`, …) the document itself decides. Bytes are decoded as a
     browser does. URLs are spelled as a browser spells them, and absolute where `base_url` is given. The
-    images of the response's `Link` fields come before those of a page. Never raise; take time linear in the
-    document.
+    images of the response's `Link` fields come before those of a page. Never raise on a text or bytes; take
+    time linear in the document.
     """
     from imgfetch.model.document import Document  # a URL as the source needs none
 
     document = Document(
-        markup, content_type=media_type or "", base_url=base_url, link_headers=tuple(link_headers)
+        markup_of(markup), content_type=media_type or "", base_url=base_url, link_headers=tuple(link_headers)
     )
     return tuple(each_image(document))
 

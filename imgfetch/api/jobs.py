@@ -20,7 +20,7 @@ from imgfetch.api.selection.choosing import (
     depends_on_size,
     renditions_of,
 )
-from imgfetch.api.sources import Files, Offer, label, name_of, read_source
+from imgfetch.api.sources import Files, Offer, label, name_of, read_source, without_image
 from imgfetch.engine.events import FileLeftOut, LinkedUnread
 from imgfetch.errors import ImgfetchError, InputError, PolicyError, wanted_formats
 from imgfetch.model.markup import Candidate, Choice, SourceKind, SourceSet
@@ -322,7 +322,9 @@ def jobs_of_page(
         observe(LinkedUnread(redact(url), followed.unread))
     first = next(found, None)
     if first is None:
-        yield job._replace(choice=page.failed._replace(attempts=1))
+        why, hint = without_image(document, recognised)
+        failed = page.failed._replace(message=f"{page.failed.message}: {why}", hint=hint, attempts=1)
+        yield job._replace(choice=failed)
         return
     job = job._replace(page=without_userinfo(url))
     policy = referrer_policy.of_field(page.head.get("referrer-policy") or "")

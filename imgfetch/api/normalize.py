@@ -9,6 +9,7 @@ from imgfetch.rules.http.urls import is_plain
 
 if TYPE_CHECKING:
     from imgfetch.model.markup import Candidate, SourceSet
+    from imgfetch.model.values import Buffer
 
 
 def spelled(url: str) -> str:
@@ -18,6 +19,19 @@ def spelled(url: str) -> str:
     from imgfetch.markup.urls import resolve
 
     return resolve(url, "") or url
+
+
+def markup_of(given: str | Buffer) -> str | bytes:
+    """Return a document as a text or as `bytes`, whatever buffer holds it. Raises `InputError`."""
+    if isinstance(given, str | bytes):
+        return given
+    if isinstance(given, bytearray | memoryview):
+        return bytes(given)
+    from imgfetch.errors import InputError
+    from imgfetch.model.result import ErrorKind
+
+    why = "no str and no bytes, where a document was expected"
+    raise InputError(ErrorKind.BAD_INPUT, why, f"a {type(given).__name__}")
 
 
 def is_one_url(text: str) -> bool:

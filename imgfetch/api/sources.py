@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mmap import mmap
     from typing import BinaryIO, TextIO
 
-    from imgfetch.model.document import Document
+    from imgfetch.model.document import Document, Recognised
 
 T = TypeVar("T")
 
@@ -178,19 +178,37 @@ def _read_document(
     found = each_image(document)
     first = next(found, None)
     if first is None:
-        if is_file and _is_list_of_urls(data):
-            raise InputError(
-                ErrorKind.NO_IMAGE, "a list of URLs, and not a text", name, hint=LINES_ARE_SOURCES
-            )
-        if is_file and name.lower().endswith(TABLES):
-            raise InputError(ErrorKind.NO_IMAGE, "a table, and not a text", name, hint=CELLS_ARE_SOURCES)
-        expected = (
-            "expected a page, or lines such as “https://host/a-480.webp 480w, https://host/a-960.webp 960w”"
-        )
-        is_text = recognised.type in (DocumentType.TEXT, DocumentType.HTML)
-        why = f"no image in the text; {expected}" if is_text else f"no image in it ({what})"
-        raise InputError(ErrorKind.NO_IMAGE, why, name)
+        why, hint = without_image(document, recognised)
+        if hint is not None:
+            why = f"{why}, and not a text"
+        elif recognised.type is DocumentType.TEXT:
+            lines = "“https://host/a-480.webp 480w, https://host/a-960.webp 960w”"
+            why = f"{why}; expected a page, or lines such as {lines}"
+        raise InputError(ErrorKind.NO_IMAGE, why, name, hint=hint)
     return Offer(chain((first,), found), document, what)
+
+
+def without_image(document: Document, recognised: Recognised) -> tuple[str, str | None]:
+    """Return what a document without an image is, in words, and the hint how to read it as something else."""
+    from imgfetch.model.document import DocumentType
+
+    if document.name and _is_table(document):
+        return "a table", CELLS_ARE_SOURCES
+    if document.name and _is_list_of_urls(document.data):
+        return "a list of URLs", LINES_ARE_SOURCES
+    if recognised.type in (DocumentType.HTML, DocumentType.XHTML):
+        return "a page without an image", None
+    if recognised.type is DocumentType.TEXT:
+        return "no image in the text", None
+    return f"no image in it ({recognised.type}, {recognised.why})", None
+
+
+def _is_table(document: Document) -> bool:
+    """Return whether the name or the media type of a document says that it is a table."""
+    media_type = document.content_type.partition(";")[0].strip().lower()
+    name = document.name.lower()
+    path = name.partition("#")[0].partition("?")[0] if is_one_url(name) else name
+    return media_type in _TABLE_TYPES or path.endswith(TABLES)
 
 
 def _at_its_own_address(document: Document) -> tuple[Document, str]:
@@ -286,6 +304,8 @@ LINES_ARE_SOURCES = "each line is a source of its own; give them one by one"
 
 TABLES = (".csv", ".tsv", ".tab", ".psv")
 """The ends of the names of tables in text."""
+
+_TABLE_TYPES = ("text/csv", "application/csv", "text/tab-separated-values")
 
 CELLS_ARE_SOURCES = "each cell with an image is a source of its own; give them one by one"
 """The hint where a file is a table, and was given as a text or a list."""

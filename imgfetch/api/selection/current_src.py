@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
+from imgfetch.api.normalize import markup_of
 from imgfetch.errors import member
 from imgfetch.markup import media, urls
 from imgfetch.markup.encoding import read_text
@@ -29,12 +30,13 @@ if TYPE_CHECKING:
 
     from imgfetch.markup.page.html import Attr, Image, Link
     from imgfetch.model.markup import Descriptors, Viewport
+    from imgfetch.model.values import Buffer
 
 _HTML_SPACE = " \t\n\f\r"
 
 
 def current_sources(
-    html: str | bytes,
+    html: str | Buffer,
     *,
     base_url: str,
     viewport: Viewport,
@@ -51,7 +53,7 @@ def current_sources(
     if its memory cache has it at the time. Raises `InputError` for an unknown `browser`.
     """
     browser = member(Browser, browser)
-    text, page_encoding = read_text(html, content_type)
+    text, page_encoding = read_text(markup_of(html), content_type)
     page = read_page(text, scripting=scripting)
     loaded: set[str] | None = set() if memory_cache else None
     base = urls.base_url(page.base, base_url, browser=browser)
@@ -63,7 +65,7 @@ def current_sources(
 
 
 def preload_sources(
-    html: str | bytes,
+    html: str | Buffer,
     *,
     base_url: str,
     viewport: Viewport,
@@ -73,7 +75,7 @@ def preload_sources(
 ) -> tuple[str | None, ...]:
     """Return the load of each image preload, those of the `Link` fields first; None for no load."""
     browser = member(Browser, browser)
-    text, page_encoding = read_text(html, content_type)
+    text, page_encoding = read_text(markup_of(html), content_type)
     page = read_page(text)
     base = urls.base_url(page.base, base_url, browser=browser)
     in_header = _Screen(viewport, browser, base_url, "utf-8", document=base_url)
