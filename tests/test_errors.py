@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import pickle
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
 import pytest
@@ -12,6 +15,7 @@ from imgfetch.cli.summary import with_option
 from imgfetch.errors import PolicyError, error_for, limit_hint
 from imgfetch.model.request import Limits
 from imgfetch.model.result import ErrorKind, Failure
+from imgfetch.rules.policy import retry
 
 if TYPE_CHECKING:
     from imgfetch.model.values import LimitName
@@ -48,3 +52,45 @@ def test_an_error_keeps_its_limit_when_it_is_pickled() -> None:
 def test_a_failure_keeps_the_earlier_names_of_its_fields() -> None:
     failure = Failure(ErrorKind.DNS, "no such host", "https://h.example/a", position=3)
     assert (failure.reason, failure.place) == (failure.kind, failure.position) == (ErrorKind.DNS, 3)
+
+
+@pytest.mark.parametrize(
+    ("kind", "hint", "keyword", "option"),
+    [
+        ("blocked", retry.allow_host("10.0.0.1"), 'allow_hosts=["10.0.0.1"]', "--allow-host 10.0.0.1"),
+        ("tls", retry.NEEDS_AUTHORITY, "ca_bundle=", "--ca-bundle"),
+        ("io", retry.NEEDS_FILES, "Limits(jobs=", "--jobs"),
+        ("not_locked", retry.LOCK_ANEW, "locked=False", "without --locked"),
+        ("bad_input", retry.NO_LOCK, "Client(lock=", "get --lock FILE"),
+    ],
+)
+def test_a_hint_names_keywords_in_the_library_and_options_on_the_command_line(
+    kind: str, hint: str, keyword: str, option: str
+) -> None:
+    failed = Failure(ErrorKind(kind), "refused", "https://h/", hint=hint)
+    assert keyword in str(error_for(failed))
+    assert option in str(error_for(with_option(failed)))
+
+
+SPEAK_OPTIONS = ("cli/", "demo/", "outputs/", "readers/rows/", "model/options.py", "api/doctor.py")
+"""The command line, and what it alone uses."""
+
+
+def test_the_library_never_names_an_option() -> None:
+    root = Path(retry.__file__).parents[2]
+    named = []
+    for path in sorted(root.rglob("*.py")):
+        name = path.relative_to(root).as_posix()
+        if name.startswith(SPEAK_OPTIONS):
+            continue
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        prose = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+        named += [
+            f"{name}: {node.value}"
+            for node in ast.walk(tree)
+            if isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in prose
+            and re.search(r"(?<![\w<!-])--[a-z]", node.value)
+        ]
+    assert named == []

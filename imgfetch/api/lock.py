@@ -18,7 +18,7 @@ from imgfetch.model.request import Head
 from imgfetch.model.result import CacheStatus, ErrorKind, Failure, Served
 from imgfetch.model.values import Key
 from imgfetch.rules.http import urls
-from imgfetch.rules.policy import fetch_policy
+from imgfetch.rules.policy import fetch_policy, retry
 from imgfetch.rules.store import lockfile
 from imgfetch.system import atomic_files
 
@@ -56,9 +56,7 @@ class Lock:
         """
         text = atomic_files.read(path)
         if text is None and not missing_ok:
-            raise InputError(
-                ErrorKind.BAD_INPUT, "no such file; imgfetch get --lock FILE writes one", str(path)
-            )
+            raise InputError(ErrorKind.BAD_INPUT, "no such file", str(path), hint=retry.NO_LOCK)
         try:
             return cls() if text is None else cls(lockfile.parse(text))
         except ValueError as error:
@@ -148,15 +146,12 @@ class Lock:
             message = f"not in the lock for {key.asked}, but for {' and '.join(ways[:3])}"
         else:
             message = "the source offers an image that is not in the lock"
-        return Failure(ErrorKind.NOT_LOCKED, message, urls.redact(choice.url), hint=_HINT)
-
-
-_HINT = "run with --lock and without --locked to lock what is there now"
+        return Failure(ErrorKind.NOT_LOCKED, message, urls.redact(choice.url), hint=retry.LOCK_ANEW)
 
 
 def changed(failed: Failure) -> Failure:
     """Return a failure of what is locked, with a hint where the bytes are others."""
-    return failed._replace(hint=_HINT) if failed.kind is ErrorKind.INTEGRITY else failed
+    return failed._replace(hint=retry.LOCK_ANEW) if failed.kind is ErrorKind.INTEGRITY else failed
 
 
 def _key(job: Job, choice: Choice) -> PinKey:
@@ -166,7 +161,9 @@ def _key(job: Job, choice: Choice) -> PinKey:
 def _bind(job: Job, choice: Choice, pin: Pin) -> Job:
     if job.sha256 not in (None, pin.sha256):
         message = f"sha256 is {pin.sha256[:12]}… in the lock, where {str(job.sha256)[:12]}… was wanted"
-        return job._replace(choice=Failure(ErrorKind.INTEGRITY, message, urls.redact(pin.url), hint=_HINT))
+        return job._replace(
+            choice=Failure(ErrorKind.INTEGRITY, message, urls.redact(pin.url), hint=retry.LOCK_ANEW)
+        )
     if choice.is_embedded:  # the bytes are at hand, and their digest decides
         return job._replace(sha256=pin.sha256)
     candidate = Candidate(urls.with_credentials_of(choice.url, pin.url), width=pin.width)

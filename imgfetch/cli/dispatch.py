@@ -12,7 +12,7 @@ from imgfetch.cli import output
 from imgfetch.cli.options import parse
 from imgfetch.cli.process import signals
 from imgfetch.cli.process.exit_codes import Exit, Terminated
-from imgfetch.errors import CacheError, ImgfetchError, InputError
+from imgfetch.errors import CacheError, ImgfetchError, InputError, error_for
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,9 @@ def report_error(error: BaseException) -> int:
     """Report in one line the error that ended a command, and return the exit code."""
     match error:
         case ImgfetchError():
-            output.say(str(error))
+            from imgfetch.cli.summary import with_option  # most runs end without one
+
+            output.say(str(error_for(with_option(error.failed()))))
             return _exit_for(error)
         case KeyboardInterrupt():
             output.say(signals.WORDS[signal.SIGINT])

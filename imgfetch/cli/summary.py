@@ -183,6 +183,9 @@ def with_option(failed: Failure, command: str = "") -> Failure:
     if failed.limit is not None and failed.hint == limit_hint(failed.limit):
         (option,) = (option for option in OPTIONS[Group.LIMITS] if option.attribute == failed.limit)
         return failed._replace(hint=f"--{option.name} sets the limit")
+    if failed.hint is not None and failed.hint.startswith(retry.ALLOW_HOST):
+        host = failed.hint.removeprefix(retry.ALLOW_HOST).removesuffix('"]')
+        return failed._replace(hint=f"allow it with --allow-host {host}")
     if failed.hint in _HINTS:
         return failed._replace(hint=_HINTS[failed.hint])
     if failed.hint is None and failed.kind is ErrorKind.BAD_INPUT and failed.message == NO_FILE:
@@ -204,6 +207,10 @@ _HINTS = {
     retry.NEEDS_PERMISSION: "use --robots ignore if you have the owner's permission",
     retry.NEEDS_PASSWORD: "--netrc sends user and password; so does a URL that has them",
     retry.NEEDS_COOKIES: "--cookies FILE sends those of your browser, which it may expect",
+    retry.NEEDS_AUTHORITY: "name the certificate authority to trust with --ca-bundle",
+    retry.NEEDS_FILES: "lower --jobs, or raise the limit with ulimit -n",
+    retry.LOCK_ANEW: "run with --lock and without --locked to lock what is there now",
+    retry.NO_LOCK: "imgfetch get --lock FILE writes one",
     retry.ALLOW_DOWNGRADE: "--allow-downgrade follows it",
     error_body.NEEDS_LOGIN: "--cookies FILE sends those of a browser that is logged in",
     error_body.NEEDS_CONTACT: "--contact URL adds a way to reach you to the User-Agent",

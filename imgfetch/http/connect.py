@@ -18,6 +18,7 @@ from imgfetch.http.resolver import Names, look_up, too_many_open_files
 from imgfetch.model.result import ErrorKind
 from imgfetch.rules.crawl import address_guard
 from imgfetch.rules.http import urls
+from imgfetch.rules.policy import retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection
@@ -96,7 +97,7 @@ class Connector:
         addresses = await self._names.resolve(host, timeout)
         defect = address_guard.judge(host, addresses, allowed=self._allowed)
         if defect is not None:
-            raise PolicyError(defect.kind, defect.message)
+            raise PolicyError(defect.kind, defect.message, hint=retry.allow_host(host))
         failure: OSError = TimeoutError()
         busy = ""
         until = self._elapsed() + timeout
@@ -152,7 +153,7 @@ def why(error: Exception) -> str:
 def tls_hint(error: OSError) -> str | None:
     """Return a hint for a TLS handshake that failed, or None."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return "name the certificate authority to trust with --ca-bundle"
+        return retry.NEEDS_AUTHORITY
     plain = isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER"
     return "is this a port for plain http:?" if plain else None
 

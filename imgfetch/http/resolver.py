@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, TypeAlias
 from imgfetch.errors import CacheError, Unreachable
 from imgfetch.model.result import ErrorKind
 from imgfetch.rules.crawl import name_lookups
+from imgfetch.rules.policy import retry
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -186,8 +187,7 @@ class Lookups:
 
 def too_many_open_files() -> CacheError:
     """Make the error for a process that may open no more files."""
-    hint = "lower --jobs, or raise the limit with ulimit -n"
-    return CacheError(ErrorKind.IO, "too many open files", hint=hint)
+    return CacheError(ErrorKind.IO, "too many open files", hint=retry.NEEDS_FILES)
 
 
 def _is_address(host: str) -> bool:

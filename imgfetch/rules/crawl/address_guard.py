@@ -34,7 +34,7 @@ def judge(host: str, addresses: Collection[str], *, allowed: Collection[str] = (
     for address in addresses:
         if not _may_connect(ip_address(address.partition("%")[0]), networks):
             what = f"{host} is" if address == host else f"{host} is at {address},"
-            return Defect(ErrorKind.BLOCKED, f"{what} an internal address; allow it with --allow-host {host}")
+            return Defect(ErrorKind.BLOCKED, f"{what} an internal address")
     return None
 
 

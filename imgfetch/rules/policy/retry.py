@@ -48,7 +48,19 @@ NEEDS_PERMISSION = "robots=False ignores that, if you have the owner's permissio
 NEEDS_PASSWORD = "netrc=… sends user and password; so does a URL that has them"  # noqa: S105 (a hint)
 NEEDS_COOKIES = "cookies=… sends those of your browser, which it may expect"
 
+NEEDS_AUTHORITY = "ca_bundle=… names the certificate authority to trust"
+NEEDS_FILES = "lower Limits(jobs=…), or raise the limit with ulimit -n"
+LOCK_ANEW = "lock=… with locked=False locks what is there now"
+NO_LOCK = "Lock.write(path) writes one, after a run of Client(lock=…)"
+ALLOW_HOST = 'allow it with allow_hosts=["'
+"""The beginning of a hint; `allow_host` adds the rest."""
+
 ALLOW_DOWNGRADE = "allow_downgrade=True follows it"
+
+
+def allow_host(host: str) -> str:
+    """Return the hint for a host that is at an internal address."""
+    return f'{ALLOW_HOST}{host}"]'
 
 
 def opted_out(directive: str, url: str) -> Failure:
