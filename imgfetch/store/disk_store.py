@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from imgfetch.model.image import Hit, Lookup
@@ -22,7 +23,6 @@ from imgfetch.rules.store.check_age import CHECK_AGE
 from imgfetch.rules.store.eviction import IN_USE, Bounds
 from imgfetch.store.access_times import AccessTimes
 from imgfetch.store.directory import CacheDirectory
-from imgfetch.store.evictor import Evictor
 from imgfetch.store.index import Index
 from imgfetch.store.index.rows import entry_of
 from imgfetch.store.layout import Layout, folder_path, promised
@@ -30,8 +30,6 @@ from imgfetch.store.leases import Leases
 from imgfetch.store.lookup_sql import is_intact, name_of
 from imgfetch.store.object_checks import ObjectChecks
 from imgfetch.store.os_errors import TranslateErrors
-from imgfetch.store.publish import Publisher
-from imgfetch.store.staging import Staging
 from imgfetch.system.clock import SystemClock
 
 if TYPE_CHECKING:
@@ -41,8 +39,11 @@ if TYPE_CHECKING:
     from imgfetch.model.image import Entry, Facts, PendingEntry
     from imgfetch.model.values import Digest, Key
     from imgfetch.ports import Clock
+    from imgfetch.store.evictor import Evictor
     from imgfetch.store.maintenance import Pruned, Stats
     from imgfetch.store.object_checks import Checked
+    from imgfetch.store.publish import Publisher
+    from imgfetch.store.staging import Staging
 
 
 class DiskStore:
@@ -66,24 +67,48 @@ class DiskStore:
         """
         layout = self._layout = Layout(os.path.abspath(root))
         clock = self._clock = clock or SystemClock()
-        errors = self._translate_errors = TranslateErrors(layout.root)
+        self._translate_errors = TranslateErrors(layout.root)
         index = self._index = Index(
             layout.index, building=layout.staging, busy_timeout=busy_timeout, elapsed=clock.elapsed
         )
         self._access_times = AccessTimes(index, clock)
         self._checks = ObjectChecks(layout, index, self._access_times, clock, check_age)
-        self._evictor = Evictor(layout, index, self._access_times, bounds or Bounds(), clock)
+        self._bounds = bounds or Bounds()
         self._leases = Leases(layout.leases)
         self._directory = CacheDirectory(layout, index, self._leases)
-        self.staging = Staging(layout, self._directory, errors, clock.elapsed)
-        self._publisher = Publisher(
-            layout, self._directory, self.staging, index, self._access_times, clock, errors
-        )
+        self._making = Lock()
+        self._writers: tuple[Staging, Publisher, Evictor] | None = None
 
     @property
     def root(self) -> Path:
         """The directory, absolute."""
         return Path(self._layout.root)
+
+    @property
+    def staging(self) -> Staging:
+        """The bodies under way."""
+        return self._made()[0]
+
+    @property
+    def _publisher(self) -> Publisher:
+        return self._made()[1]
+
+    @property
+    def _evictor(self) -> Evictor:
+        return self._made()[2]
+
+    def _made(self) -> tuple[Staging, Publisher, Evictor]:
+        """Return what writes and evicts, made at its first use: a run with a warm cache loads none of it."""
+        with self._making:
+            if self._writers is None:
+                from imgfetch.store import evictor, publish, staging
+
+                where, errors, clock = (self._layout, self._directory), self._translate_errors, self._clock
+                rows = self._index, self._access_times
+                bodies = staging.Staging(*where, errors, clock.elapsed)
+                publisher = publish.Publisher(*where, bodies, *rows, clock, errors)
+                self._writers = bodies, publisher, evictor.Evictor(self._layout, *rows, self._bounds, clock)
+            return self._writers
 
     @property
     def notices(self) -> list[str]:
@@ -93,14 +118,16 @@ class DiskStore:
     def close(self) -> None:
         """Close all files, release the leases, and suspend the bodies that were not committed."""
         self._leases.close()
-        self.staging.suspend_all()
-        self._evictor.finish()
+        if self._writers is not None:
+            self.staging.suspend_all()
+            self._evictor.finish()
         self._access_times.close()
         self._index.close()
 
     def cut_short(self) -> None:
         """Leave the rest of an eviction to another run."""
-        self._evictor.finish(early=True)
+        if self._writers is not None:
+            self._evictor.finish(early=True)
 
     # ------------------------------------------------------------------------------------------------
     # Finding
