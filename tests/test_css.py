@@ -57,11 +57,28 @@ def _option(candidate: Candidate) -> str:
         ("burl(x) curl('y')", []),
         ("#url(no) <!--url(yes)-->", ["yes"]),
         ("url('no\n) url(yes)", ["yes"]),
+        (
+            "url(about:blank) url(data:image/png;base64,) url(data:font/woff,x) url({{x}}) url(a{b}.png)",
+            ["a{b}.png"],
+        ),
         ("\\url(x) u\\52\\6C(y) \\00075\r\nrl(z)", ["x", "y", "z"]),
     ],
 )
 def test_a_url_names_an_image(css: str, expected: list[str]) -> None:
     check(css, *expected)
+
+
+@pytest.mark.parametrize(
+    "declaration",
+    [
+        "behavior:url(x.htc)", "-moz-binding:url(x.xml#b)", "clip-path:url(c.svg#c)", "FILTER : url('f.svg#f') blur(2px)",
+        "fill:url(g.svg#g)", "marker-start:url(m.svg#m)", "src:url(no.woff), url(no.ttf)", "cl\\69p-path:url(c.svg)",
+    ],
+)  # fmt: skip
+def test_a_property_without_an_image_names_none(declaration: str) -> None:
+    check(f".a:hover,b{{color:red;{declaration};background:url(yes)}}", "yes")
+    check(f"{declaration}; mask:url(yes)", "yes")
+    check(f"@media (x:y){{a{{b:c}} a:filter{{background:url(yes);{declaration}}}}}", "yes")
 
 
 @pytest.mark.parametrize(

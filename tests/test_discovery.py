@@ -123,6 +123,30 @@ def test_images_are_found_wherever_a_page_names_them(markup: str, expected: list
     check(markup, *expected)
 
 
+@pytest.mark.parametrize(
+    ("markup", "expected"),
+    [
+        ("<img src=a>", "img: {at_once}a"),
+        ("<img src=a loading=LAZY>", "img: {later}a"),
+        ("<picture><source srcset='a 2x'><img src=b></picture>", "picture: {at_once}b [ {at_once}a 2x]"),
+        ("<input type=image src=a>", "img: {at_once}a"),
+        ("<video poster=a></video>", "poster: {at_once}a"),
+        ("<svg><image href=a /></svg>", "svg: {at_once}a"),
+        ("<p style='background:url(a)'>", "css: {at_once}a"),
+        ("<style>p{background:url(a)}</style>", "css: {at_once}a"),
+        ("<link rel=preload as=image href=a>", "preload: {at_once}a"),
+        ("<table background=a></table>", "img: {later}a"),
+        ("<object data=a.png></object>", "object: {later}a.png"),
+        ("<img data-src=a>", "lazy: {later}a"),
+    ],
+)
+def test_a_base_does_not_move_what_a_browser_has_requested_before_it(markup: str, expected: str) -> None:
+    later = "https://x.test/q/"
+    base = "<base href=/q/>"
+    check(markup + base, expected.format(at_once="", later=later))
+    check(base + markup, expected.format(at_once=later, later=later))
+
+
 def test_json_ld_names_images() -> None:
     check(
         """<script type="application/ld+json">{"@graph": [

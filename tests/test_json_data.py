@@ -38,6 +38,7 @@ def check(value: object, *expected: str, base_url: str = BASE, media_type: str =
         ({"a": "./a.png", "b": "a.png", "c": "not a.png"}, ["data: a.png"]),
         ({"image": "https://b.test/p?1", "page": "https://b.test/p?2"}, ["data: https://b.test/p?1"]),
         ({"coverImageUrl": "https://b.test/p", "imagePage": "https://b.test/q"}, ["data: https://b.test/p"]),
+        (["https://h.test/sharer.php?u=https://b.test/a.png", "https://h.test/share/a.png"], ["data: https://h.test/share/a.png"]),
         ({"image": "https://b.test/p.html", "photo": "none", "thumb": ""}, []),
         ({"images": ["https://b.test/1", "https://b.test/2"]}, ["data: https://b.test/1", "data: https://b.test/2"]),
         ({"images": [{"src": "/a.png", "width": 300}, {"src": "/b.png", "width": 600}]}, ["data: https://a.test/a.png 300w", "data: https://a.test/b.png 600w"]),

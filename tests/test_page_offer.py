@@ -56,6 +56,7 @@ def test_any_attribute_of_an_img_that_names_an_image_gives_candidates(attributes
         "data-page=https://h.test/wiki/File:Harbour.jpg", "data-x=https://h.test/o/r/blob/main/b.png", "data-x=photo.jpg",
         "data-x=products/b.jpg", "data-x=/b.jpg.html", "data-x=/gallery.html?page=2", "longdesc=/b.jpg", "usemap='#b.jpg'",
         ":src=item.image", "data-video-src=/b.jpg", """onclick="open('/b.jpg')" """, "data-x='/b.jpg and /c.jpg'", "alt=/b.jpg",
+        "data-x=https://h.test/sharer/sharer.php?u=/b.jpg", "data-src=/", "data-src=tel:123",
         "data-srcset='{width}.jpg 2x'",
     ],
 )  # fmt: skip
@@ -66,11 +67,41 @@ def test_an_attribute_that_names_no_image_gives_no_candidate(attribute: str) -> 
 
 @pytest.mark.parametrize(
     "src",
-    ["#", "javascript:alert(1)", "{{ image }}", "${src}", "about:blank", "data-{width}.jpg", "<%= x %>"],
+    [
+        "#",
+        "tel:123",
+        "data:text/html,x",
+        "{% static 1 %}",
+        "data:image/png;base64,",
+        "javascript:alert(1)",
+        "{{ image }}",
+        "${src}",
+        "about:blank",
+        "data-{width}.jpg",
+        "<%= x %>",
+    ],
 )
 def test_a_src_that_is_not_an_address_is_not_an_image(src: str) -> None:
     check(f"<img src='{src}'>")
     check(f"<img src='{src}' data-src=a>", "lazy: a")
+
+
+@pytest.mark.parametrize(
+    "src", ["a{b}.jpg", "{x}.jpg", "t.jpg?u={u}", "%7B%7Bz%7D%7D.jpg", "%7Bk%7D.png", "$1.jpg"]
+)
+def test_a_src_that_a_browser_requests_and_that_may_exist_is_an_image(src: str) -> None:
+    for markup in (
+        "<img src='{}'>",
+        "<img srcset='{} 9w'>",
+        "<video poster='{}'></video>",
+        "<svg><image href='{}' /></svg>",
+    ):
+        (image,) = find_page_images(markup.format(src))
+        assert image.candidates[0].url == src
+    check(
+        f"<img src=a data-src='/{src}'>",
+        "img: a" if "{" in src or "%7B" in src else "lazy: https://x.test/$1.jpg, a ~ a",
+    )
 
 
 @pytest.mark.parametrize(
@@ -175,8 +206,11 @@ def test_images_are_found_in_objects_frames_and_metadata(markup: str, expected: 
         (">x = 'https://h.test/seen.jpg'", []),
         ("type=text/template>'/t.jpg'", []),
         ("type=importmap>{'a': '/t.jpg'}", []),
+        (">x = ['/i/*.png', 'https://h.test/%s.png', '/%1$s.png', 'https://h.test/$1.png', '/i/:id.jpg', '/i/[id].jpg']", []),
+        (">x = ['https://www.facebook.com/sharer.php?u=https://h.test/a.jpg', '//pinterest.com/pin/create/button/?media=/a.jpg']", []),
+        (">x = ['/a%20shop.jpg', '/%D0%B0.jpg', '/_next/image?url=%2Fshare%2Fa.jpg&w=9']", ["https://x.test/a%20shop.jpg", "https://x.test/%D0%B0.jpg", "https://x.test/_next/image?url=%2Fshare%2Fa.jpg&w=9"]),
     ],
-    ids=range(10),
+    ids=range(13),
 )  # fmt: skip
 def test_what_only_scripts_name_comes_last(script: str, expected: list[str]) -> None:
     check(

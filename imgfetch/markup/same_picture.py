@@ -33,7 +33,7 @@ def picture_name(url: str, *, is_strict: bool = False, nested: int = 0) -> str:
     *folder, name = segments or [""]
     stem, _, extension = name.rpartition(".")
     if not stem or extension.lower() not in _EXTENSIONS:
-        return "/".join((*segments, _OF_SIZE.sub("", query)))
+        return "/".join((*segments, _OF_SIZE.sub("", query).lstrip("&")))
     return "/".join((*folder, _without_size(stem.lower(), is_strict=is_strict)))
 
 

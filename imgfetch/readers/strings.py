@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from enum import Enum
 
+from imgfetch.markup.image_urls import is_share_link
+
 
 class StringType(Enum):
     """The type of a string that names images."""
@@ -44,7 +46,7 @@ def is_image_url(text: str, name: str = "") -> bool:
     """Return whether a text is one URL, and names an image by its extension or by the `name` of its place."""
     text = text.strip()
     if _IMAGE_URL.fullmatch(text):
-        return True
+        return not is_share_link(text)
     if not (name and says_image(name)):
         return False
     return bool(_IMAGE_NAME.fullmatch(text) or (_WEB_URL.fullmatch(text) and not _OTHER_FILE.search(text)))

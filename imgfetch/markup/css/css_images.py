@@ -2,7 +2,8 @@
 
     css ─▶ tokens ─▶ a stack of open brackets ─▶ a SourceSet for each image, at the end of its name
 
-Only the names of images are understood: rules, selectors and properties pass as brackets and punctuation.
+Only the names of images are understood, and those of properties that take other URLs: rules and selectors
+pass as brackets and punctuation.
 The stack is a list, so that style sheets may nest as deep as they like.
 """
 
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from imgfetch.markup import urls
 from imgfetch.markup.css.css_tokens import CLOSING, name_of, tokenize, unescaped
-from imgfetch.markup.data_urls import may_be_image
+from imgfetch.markup.image_urls import is_requested
 from imgfetch.markup.srcset import excerpt
 from imgfetch.model.markup import Candidate, Problem, Source, SourceKind, SourceSet
 
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
 
 _WITHOUT_IMAGES = frozenset({"import", "namespace", "charset", "font-face", "document", "-moz-document"})
 """At-rules with URLs that name no image."""
+_WITHOUT_AN_IMAGE = frozenset(
+    (
+        *("clip-path", "-webkit-clip-path", "fill", "stroke", "filter", "-webkit-filter", "backdrop-filter"),
+        *("marker", "marker-start", "marker-mid", "marker-end", "offset-path", "behavior", "-ms-behavior"),
+        *("-moz-binding", "src", "cue", "cue-before", "cue-after"),
+    )
+)
+"""Properties with URLs of parts of drawings, of scripts, fonts and sounds."""
+_OF_DECLARATIONS = ("mark", "open", "close")
+"""The kinds of the tokens around declarations: `:`, `;`, `{`, `}`."""
 _IMAGE_SETS = frozenset({"image-set", "-webkit-image-set"})
 _WITH_A_STRING = frozenset({"url", "src", "type"})
 """Functions that take a string."""
@@ -127,6 +138,10 @@ class _Scanner:
         self._open: list[_Open] = []
         self._skipping: int | None = None
         """The number of brackets that were open where an at-rule without images began; None outside one."""
+        self._name: re.Match[str] | None = None
+        """The last name that was read."""
+        self._property = ""
+        """The property of the declaration that is read; in a selector, a name before a colon."""
 
     def scan(self) -> Iterator[SourceSet]:
         """Yield the images and the unread places in the order in which they end."""
@@ -134,7 +149,10 @@ class _Scanner:
             kind = token.lastgroup
             if self._skipping is not None:
                 self._skip(token, kind, self._skipping)
-            elif (found := self._read(token, kind)) is not None:
+                continue
+            if kind == "name" or kind in _OF_DECLARATIONS:
+                self._follow(token, kind)
+            if (found := self._read(token, kind)) is not None:
                 yield found
         while self._open:
             if (found := self._close(len(self._css))) is not None:
@@ -148,6 +166,15 @@ class _Scanner:
             self._open.pop()
         if len(self._open) <= depth and token[0] in (";", "}"):
             self._skipping = None
+
+    def _follow(self, token: re.Match[str], kind: str) -> None:
+        """Keep the property of the declaration in which the tokens stand."""
+        if kind == "name":
+            self._name = token
+        elif token[0] in (";", "{", "}"):
+            self._property = ""
+        elif token[0] == ":" and not self._property and self._name is not None:
+            self._property = name_of(self._name["name"])
 
     def _read(self, token: re.Match[str], kind: str | None) -> SourceSet | None:
         """Read a token, and return the image that ends with it, or the problem."""
@@ -211,7 +238,7 @@ class _Scanner:
         inside = self._open[-1] if self._open else None
         if inside is not None and inside.options:
             inside.options[-1].add_url(url)
-        elif url.strip() and not url.startswith("#") and may_be_image(url):  # url(#clip) is a part of it
+        elif self._property not in _WITHOUT_AN_IMAGE and is_requested(url.strip()):
             return SourceSet((Candidate(url),), SourceKind.CSS, position=position)
         return None
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from imgfetch.markup import referrer_policy, urls
 from imgfetch.markup.css.css_images import find_css_images, with_problems_of_others
 from imgfetch.markup.page import html
+from imgfetch.markup.page.bases import bases_of
 from imgfetch.markup.page.elements import (
     IMAGE_ATTRIBUTES,
     IMAGE_TAGS,
@@ -28,11 +29,11 @@ from imgfetch.markup.page.image_elements import image_of, source_of
 from imgfetch.markup.page.layout import layout_of, surroundings_of
 from imgfetch.markup.page.lazy import linked_original
 from imgfetch.markup.page.links import read_link_header
+from imgfetch.markup.page.microdata import is_in_image_object
 from imgfetch.markup.page.noscript import Found, join
-from imgfetch.markup.page.places import PageText
+from imgfetch.markup.page.places import PageText, at_start_of
 from imgfetch.markup.page.structured_data import Graph
 from imgfetch.markup.positions import Lines
-from imgfetch.markup.srcset import excerpt
 from imgfetch.model.markup import Candidate, Layout, Place, Problem, Source, SourceKind, SourceSet
 
 if TYPE_CHECKING:
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
 
     import turbohtml
 
+    from imgfetch.markup.page.bases import Bases
     from imgfetch.markup.page.image_attributes import Attributes
     from imgfetch.model.markup import Layout, ReferrerPolicy
 
@@ -72,9 +74,9 @@ def find_page_images(
     document = html.parse(page, locations=True, shadows=True)
     lines = Lines(page)
     pending: list[Problem] = []
-    base = _base(document, base_url, lines, pending)
+    bases = bases_of(document, base_url, lines, pending)
     of_fields = ((True, each) for value in link_headers for each in _field_images(value, base_url, pending))
-    reading = _Reading(base, encoding, lines, referrer_policy.of_metas(html.metas_of(document)))
+    reading = _Reading(bases, encoding, lines, referrer_policy.of_metas(html.metas_of(document)))
     found = ((names, each) for names, each in chain(of_fields, reading.images(document, page)))
     return with_problems_of_others(
         ((names, each) for names, each in found if each.candidates or each.sources or each.problems), pending
@@ -90,18 +92,6 @@ def _without_surrogates(page: str) -> str:
     return page
 
 
-def _base(document: turbohtml.Document, base_url: str, lines: Lines, problems: list[Problem]) -> str:
-    element = html.base_element(document)
-    if element is None:
-        return base_url
-    href = element.attr("href") or ""
-    base = urls.base_url(href, base_url) or base_url
-    if base == base_url and urls.resolve(href, base_url) != base_url:
-        reason = "not a URL that a page may have as its base (in base href)"
-        problems.append(_at(element, Problem(0, excerpt(href), reason), lines))
-    return base
-
-
 def _field_images(value: str, base_url: str, problems: list[Problem]) -> Iterator[SourceSet]:
     """Yield the images of a `Link` field: preloads, icons."""
     found, unread = read_link_header(value)
@@ -111,19 +101,11 @@ def _field_images(value: str, base_url: str, problems: list[Problem]) -> Iterato
         yield from (urls.absolute(image, base_url) for image in link_images(attributes))
 
 
-def _at(element: turbohtml.Element | None, problem: Problem, lines: Lines) -> Problem:
-    """Return the problem at the start tag of its element; at the beginning, if the page does not have it."""
-    line, column = 1, 1
-    if element is not None and element.source_line is not None:
-        line, column = element.source_line, (element.source_col or 0) + 1
-    return problem._replace(position=lines.offset(line, column), line=line, column=column)
-
-
 class _Reading:
     """One reading of a page, and of the pages inside it."""
 
-    def __init__(self, base: str, encoding: str, lines: Lines, policy: ReferrerPolicy | None) -> None:
-        self._base = base
+    def __init__(self, bases: Bases, encoding: str, lines: Lines, policy: ReferrerPolicy | None) -> None:
+        self._bases = bases
         self._encoding = encoding
         self._lines = lines
         self._policy = policy
@@ -151,12 +133,12 @@ class _Reading:
 
         It has the referrer policy of the page if its element has none of its own.
         """
-        image = urls.absolute(found.source_set, self._base, encoding=self._encoding)
+        image = urls.absolute(found.source_set, self._bases.of(found), encoding=self._encoding)
         if self._policy and not image.referrer_policy:
             image = image._replace(referrer_policy=self._policy)
         if not image.problems:
             return image
-        problems = tuple(_at(found.element, each, self._lines) for each in image.problems)
+        problems = tuple(at_start_of(found.element, each, self._lines) for each in image.problems)
         return image._replace(problems=problems)
 
 
@@ -187,7 +169,7 @@ class _Part:
         for element in self._elements:
             tag, parent = element.tag, element.parent
             match tag:
-                case "script" if (element.attr("type") or "").strip().lower() == _JSON_LD:
+                case "script" if _is_json_ld(element):
                     yield from self._json_ld(element)
                     continue
                 case "script":
@@ -215,7 +197,9 @@ class _Part:
                     sources.append(source)
                     places += self._places(element, names)
             else:
-                for image, names in images_of(tag, attributes):
+                for image, names in images_of(
+                    tag, attributes, in_image_object=is_in_image_object(element, attributes)
+                ):
                     yield self._found(element, image, names)
         for picture, (sources, problems, places) in pictures.items():
             # Its img is elsewhere by the rules of the parser; browsers request these before they know.
@@ -284,7 +268,7 @@ class _Part:
         if self._graph is None:
             self._graph = Graph()
             for each in self._elements:
-                if each.tag == "script" and (each.attr("type") or "").strip().lower() == _JSON_LD:
+                if each.tag == "script" and _is_json_ld(each):
                     self._graph.add(each, each.text)
         places = self._content(element)
         for image in self._graph.images(element):
@@ -328,6 +312,10 @@ def _with_data(elements: Iterable[turbohtml.Element]) -> list[turbohtml.Element]
     from imgfetch.markup.page.script_data import may_hold_data
 
     return [each for each in elements if each.tag == "script" and may_hold_data(each.attr("type") or "")]
+
+
+def _is_json_ld(script: turbohtml.Element) -> bool:
+    return (script.attr("type") or "").partition(";")[0].strip().lower() == _JSON_LD
 
 
 _IMAGES = frozenset({"img", "amp-img", "amp-anim", "input"})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.markup import referrer_policy
 from imgfetch.markup.css.css_images import find_css_images
+from imgfetch.markup.image_urls import ends_as_image, is_image_url, is_requested, may_be_url
 from imgfetch.markup.page.image_attributes import (
     candidates_of,
     condition_problems,
@@ -17,8 +18,8 @@ from imgfetch.markup.page.image_attributes import (
     single,
     with_src,
 )
-from imgfetch.markup.page.image_urls import ends_as_image, is_image_url, may_be_url
 from imgfetch.markup.page.lazy import lazy_sizes
+from imgfetch.markup.page.microdata import item_image
 from imgfetch.markup.page.structured_data import meta_images
 from imgfetch.markup.srcset import parse_srcset
 from imgfetch.model.markup import Candidate, Problem, SourceKind, SourceSet
@@ -58,10 +59,6 @@ _ICONS = frozenset(
 _META_LINKS = frozenset({"image_src", "thumbnail"})
 _LEGACY_BACKGROUND = frozenset({"body", "table", "thead", "tbody", "tfoot", "tr", "td", "th"})
 _BGSET_MEDIA = re.compile(r"\[[^\]]*+\]?|\|")
-_ITEM_IMAGES = frozenset(
-    {"image", "thumbnailurl", "thumbnail", "logo", "photo", "contenturl", "primaryimageofpage"}
-)
-"""The properties of schema.org that have images as values, in lower case."""
 
 
 class Image(NamedTuple):
@@ -71,8 +68,11 @@ class Image(NamedTuple):
     attributes: tuple[str, ...] = ()
 
 
-def images_of(tag: str, attributes: Attributes) -> Iterator[Image]:
-    """Yield the images of an element other than `img`, `source` and `script`, with its backgrounds."""
+def images_of(tag: str, attributes: Attributes, *, in_image_object: bool = False) -> Iterator[Image]:
+    """Yield the images of an element other than `img`, `source` and `script`, with its backgrounds.
+
+    `in_image_object` says that it is a property of an item that is an image (see `microdata`).
+    """
     found: Iterator[SourceSet] = iter(())
     names: tuple[str, ...] = ()
     match tag:
@@ -90,9 +90,11 @@ def images_of(tag: str, attributes: Attributes) -> Iterator[Image]:
         case "image" | "feImage":
             names = ("href", "xlink:href")
             found = single(SourceKind.SVG, first(attributes, *names))
-    yield from (Image(each, names) for each in found)
-    if "itemprop" in attributes and tag not in ("link", "meta", "object", "embed"):
-        yield from _item_images(attributes)
+    images = [Image(each, names) for each in found]
+    yield from images
+    if "itemprop" in attributes and not images and tag not in ("object", "embed"):
+        name, url = item_image(tag, attributes, in_image_object=in_image_object)
+        yield from (Image(each, (name,)) for each in single(SourceKind.META, url))
     yield from backgrounds(tag, attributes)
 
 
@@ -101,23 +103,6 @@ def _embedded(url: str, media_type: str) -> Iterator[SourceSet]:
     media_type = media_type.partition(";")[0].strip().lower()
     if media_type.startswith("image/") or (not media_type and is_image_url(url)):
         yield from single(SourceKind.OBJECT, url)
-
-
-def _item_images(attributes: Attributes) -> Iterator[Image]:
-    """Yield the image that an element states as a property of an item (HTML §5.2.4)."""
-    if not names_an_item_image(attributes):
-        return
-    for name in ("content", "href"):
-        url = first(attributes, name)
-        if url and is_image_url(url):
-            yield from (Image(each, (name,)) for each in single(SourceKind.META, url))
-            return
-
-
-def names_an_item_image(attributes: Attributes) -> bool:
-    """Return True if an element is a property of an item that has images as values."""
-    properties = attributes.get("itemprop", "").lower().split()
-    return any(each.rpartition("/")[2] in _ITEM_IMAGES for each in properties)
 
 
 def backgrounds(tag: str, attributes: Attributes) -> Iterator[Image]:
@@ -156,17 +141,17 @@ def _images_of_link(attributes: Attributes) -> Iterator[SourceSet]:
         destination = attributes.get("as", "").lower()
         if destination == "image" or (not destination and _is_prefetched_image(relations, href)):
             problems: list[Problem] = []
-            src = href if may_be_url(href) else ""
+            src = href if is_requested(href) else ""
             candidates = with_src(candidates_of(attributes, "imagesrcset", problems), src)
             sizes = attributes.get("imagesizes", "")
             problems += condition_problems(attributes, sizes)
             yield SourceSet(candidates, SourceKind.PRELOAD, sizes=sizes, problems=tuple(problems))
-    elif relations & _ICONS and not href.startswith("data:,"):
+    elif relations & _ICONS:
         # A file may hold several sizes: its largest one is what can be had of it.
         widths = map(int, _ICON_SIZE.findall(attributes.get("sizes", "")))
         if may_be_url(href):
             yield SourceSet((Candidate(href, max(widths, default=None)),), SourceKind.ICON)
-    elif relations & _META_LINKS or names_an_item_image(attributes):
+    elif relations & _META_LINKS:
         yield from single(SourceKind.META, href)
 
 

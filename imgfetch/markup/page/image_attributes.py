@@ -9,17 +9,15 @@ import re
 from base64 import b64decode
 from typing import TYPE_CHECKING
 
+from imgfetch.markup.image_urls import is_requested, may_be_url
 from imgfetch.markup.media import media_problems
-from imgfetch.markup.page.image_urls import may_be_url
 from imgfetch.markup.sizes import sizes_problems
 from imgfetch.markup.srcset import excerpt, read_srcset
-from imgfetch.model.markup import Candidate, Problem, SourceSet
+from imgfetch.model.markup import Candidate, Problem, SourceKind, SourceSet
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
     from typing import TypeAlias
-
-    from imgfetch.model.markup import SourceKind
 
     Attributes: TypeAlias = Mapping[str, str]
     """The attributes of an element by name; one without a value is an empty string."""
@@ -60,8 +58,12 @@ def first(attributes: Attributes, *names: str) -> str:
 def single(kind: SourceKind, url: str) -> Iterator[SourceSet]:
     """Yield the source set of one URL, unless it is certainly not that of an image (see `image_urls`)."""
     url = url.strip(_HTML_SPACE)
-    if may_be_url(url):
+    if is_requested(url) if kind in _REQUESTED else may_be_url(url):
         yield SourceSet((Candidate(url),), kind)
+
+
+_REQUESTED = frozenset({SourceKind.IMG, SourceKind.POSTER, SourceKind.SVG, SourceKind.OBJECT})
+"""Kinds with attributes that browsers request as they are."""
 
 
 def candidates_of(attributes: Attributes, name: str, problems: list[Problem]) -> tuple[Candidate, ...]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from imgfetch.markup.image_urls import is_requested
 from imgfetch.markup.page.image_attributes import (
     candidates_of,
     condition_problems,
@@ -16,7 +17,6 @@ from imgfetch.markup.page.image_attributes import (
     shows_something,
     with_src,
 )
-from imgfetch.markup.page.image_urls import is_json, is_template, may_be_url
 from imgfetch.markup.page.lazy import lazy_sizes, named_images, wiki_original
 from imgfetch.markup.referrer_policy import of_attribute
 from imgfetch.markup.sizes import sizes_problems
@@ -52,7 +52,7 @@ def image_of(
     if own:
         own = _written(own, attributes["srcset"])
     src = first(attributes, "src")
-    if src and not _is_written(src):
+    if src and not is_requested(src):
         src = ""
     named = named_images(attributes, problems)
     sizes = (lazy_sizes(attributes) if named.lazy else "") or attributes.get("sizes", "")
@@ -87,15 +87,10 @@ _DATA = ("data:", "DATA:", "Data:")
 
 
 def _written(candidates: tuple[Candidate, ...], srcset: str) -> tuple[Candidate, ...]:
-    """Return the candidates of a `srcset` without those that name nothing, see `_is_written`."""
+    """Return the candidates of a `srcset` without those that name nothing, see `is_requested`."""
     if not any(sign in srcset for sign in ("#", "{", "<", "ata:")):
         return candidates
-    return tuple(each for each in candidates if _is_written(each.url))
-
-
-def _is_written(src: str) -> bool:
-    """Return False for a `src` that names nothing: a template, JSON, a fragment, `javascript:`."""
-    return may_be_url(src) or not (src[0] == "#" or ":" in src[:12] or is_template(src) or is_json(src))
+    return tuple(each for each in candidates if is_requested(each.url))
 
 
 def _in_order(

@@ -12,6 +12,7 @@ import re
 from itertools import zip_longest
 from typing import TYPE_CHECKING, NamedTuple
 
+from imgfetch.markup.image_urls import ends_as_image, is_image_url, is_json, is_template, may_be_url
 from imgfetch.markup.page.attribute_roles import (
     LAZY_SIZES,
     PLAIN,
@@ -20,7 +21,6 @@ from imgfetch.markup.page.attribute_roles import (
     role_of,
 )
 from imgfetch.markup.page.image_attributes import NUMBER, candidates_of, first
-from imgfetch.markup.page.image_urls import ends_as_image, is_image_url, is_json, is_template, may_be_url
 from imgfetch.markup.srcset import excerpt, read_srcset
 from imgfetch.model.markup import Candidate, Original, Problem
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
     import turbohtml
 
+    from imgfetch.model.markup import Problem
+
 _BEFORE_VALUE = re.compile(r"[^\s/>][^\s/>=]*+\s*+=\s*+([\"']?)")
 """The name of an attribute, which may begin with `=`, and all before its value (HTML §13.2.5.32 to .37)."""
 
@@ -76,6 +78,14 @@ class PageText:
             return span.start_offset, span.end_offset
         start = self._lines.offset(span.start_line, span.start_col + 1)
         return start, self._lines.offset(span.end_line, span.end_col + 1)
+
+
+def at_start_of(element: turbohtml.Element | None, problem: Problem, lines: Lines) -> Problem:
+    """Return the problem at the start tag of its element; at the beginning, if the page does not have it."""
+    line, column = 1, 1
+    if element is not None and element.source_line is not None:
+        line, column = element.source_line, (element.source_col or 0) + 1
+    return problem._replace(position=lines.offset(line, column), line=line, column=column)
 
 
 def _location_of(element: turbohtml.Element) -> turbohtml.SourceLocation | None:

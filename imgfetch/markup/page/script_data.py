@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from imgfetch.markup.page.image_urls import is_image_url
+from imgfetch.markup.image_urls import is_image_url, with_ampersands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,7 +25,6 @@ _ADDRESS = re.compile(
 )
 _ESCAPE = re.compile(r"\\{1,2}u([0-9A-Fa-f]{4})")
 _SLASHES = re.compile(r"\\{1,4}/")
-_AMPERSAND = re.compile("&amp;|&#0{0,3}38;")
 _DATA_TYPES = re.compile(r"(?:application|text)/(?:[\w.-]+\+)?json|", re.IGNORECASE)
 _SCRIPT_TYPES = frozenset({"text/javascript", "application/javascript", "module", "application/x-javascript"})
 _OTHER_TYPES = frozenset({"application/ld+json", "importmap", "speculationrules"})
@@ -45,11 +44,12 @@ def image_urls(text: str) -> Iterator[tuple[int, str]]:
         url = match[0]
         if "\\" in url:
             url = _SLASHES.sub("/", _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), url))
-        if "&" in url:
-            url = _AMPERSAND.sub("&", url)
+        url = with_ampersands(url)
         url = url.rstrip(",.;:")
-        if _HAS_HOST.match(url) and is_image_url(url):
+        if _HAS_HOST.match(url) and is_image_url(url) and not _PATTERN.search(url):
             yield match.start(), url
 
 
 _HAS_HOST = re.compile(r"(?:https?:)?//[^/.]++\.[^/]++/.|/[^/]")
+_PATTERN = re.compile(r"\*|%(?:[0-9]\$)?(?:s|d(?![0-9A-Fa-f]))|\$[0-9&]|/:[A-Za-z_]|/\[(?:\.{3})?\w++\]")
+"""A part that stands for any text: of a glob, a format, a replacement, or a route (`/:id`, `/[id]`)."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, TypeAlias
 
+from imgfetch.markup.image_urls import is_image_url, may_be_url, with_ampersands
 from imgfetch.markup.page.image_attributes import NUMBER, first, single
-from imgfetch.markup.page.image_urls import is_image_url, may_be_url
 from imgfetch.markup.srcset import excerpt
 from imgfetch.model.markup import Candidate, Problem, SourceKind, SourceSet
 
@@ -47,13 +47,11 @@ _OF_NO_VALUE = frozenset({"@context", "@id", "@type"})
 
 def meta_images(attributes: Attributes) -> Iterator[SourceSet]:
     """Yield the image of a `<meta>`."""
-    content = first(attributes, "content")
+    content = with_ampersands(first(attributes, "content"))
     if not content:
         return
     names = [
-        text.strip().lower()
-        for name in ("property", "name", "itemprop")
-        if (text := attributes.get(name)) is not None
+        text.strip().lower() for name in ("property", "name") if (text := attributes.get(name)) is not None
     ]
     is_known = any(each in _META_NAMES for name in names for each in name.split())
     if any(_TILE.fullmatch(name) for name in names):
@@ -70,22 +68,15 @@ class Graph:
     """
 
     def __init__(self) -> None:
-        self._values: dict[object, object] = {}
+        self._scripts: dict[object, tuple[list[object], Problem | None]] = {}
         self._nodes: dict[str, Json] = {}
         self._given: set[str] = set()
 
     def add(self, script: object, text: str) -> None:
         """Add the text of a script; the nodes of all are known before the images of one are asked for."""
-        import json  # not every page has JSON-LD
-
-        try:
-            value = json.loads(text.strip().removesuffix(";"), strict=False)
-        except (ValueError, RecursionError) as error:
-            reason = f"not JSON: {error}" if isinstance(error, ValueError) else "nested too deep"
-            self._values[script] = Problem(0, excerpt(text.strip()), reason)
-            return
-        self._values[script] = value
-        stack = [value]
+        values, problem = _read(text)
+        self._scripts[script] = values, problem
+        stack = [*values]
         while stack:
             each = stack.pop()
             if isinstance(each, list):
@@ -99,12 +90,9 @@ class Graph:
                 stack += each.values()
 
     def images(self, script: object) -> Iterator[SourceSet]:
-        """Yield the images of a script, in its order; one with the problem if it is not JSON."""
-        value = self._values.pop(script)
-        if isinstance(value, Problem):
-            yield SourceSet((), SourceKind.JSON_LD, problems=(value,))
-            return
-        stack = [value]
+        """Yield the images of a script, in its order; then one with the problem if it is not JSON."""
+        values, problem = self._scripts.pop(script)
+        stack = values[::-1]
         while stack:
             value = stack.pop()
             if isinstance(value, list):
@@ -122,6 +110,8 @@ class Graph:
                     for name, child in reversed(value.items())
                     if name not in _OF_NO_VALUE and (_term(name) not in _JSON_IMAGES or _is_node(child))
                 ]
+        if problem is not None:
+            yield SourceSet((), SourceKind.JSON_LD, problems=(problem,))
 
     def _image(self, value: object) -> Iterator[SourceSet]:
         """Yield the image of the value of a schema.org property: a URL, an ImageObject, or a reference."""
@@ -154,6 +144,75 @@ class Graph:
         return [] if _is_other_thing(value) else [value]
 
 
+# ---------------------------------------------------------------------------------------------------
+# The text of a script
+
+
+def _read(text: str) -> tuple[list[object], Problem | None]:
+    """Return the values of a JSON-LD script, and the problem where a part of it is not JSON.
+
+    Beyond JSON, take what pages write and consumers read: comments, CDATA marks, commas before a closing
+    bracket, line ends in strings, several values, and a script that is escaped as HTML.
+    """
+    values, rest, error = _values(text)
+    if error:
+        if '"' not in text and "&quot;" in text:
+            from html import unescape
+
+            text = unescape(text)
+        for pattern in (_NOT_JSON, _COMMA):
+            text = re.sub(pattern, _string_or_blank, text)
+        values, rest, error = _values(text)
+    if error:
+        return values, Problem(0, excerpt(rest), f"the script of type application/ld+json is {error}")
+    return values, None
+
+
+def _values(text: str) -> tuple[list[object], str, str]:
+    """Return the JSON values of a text, what stands behind them, and the reason where that is not JSON."""
+    import json  # not every page has JSON-LD
+
+    decoder = json.JSONDecoder(strict=False)
+    values: list[object] = []
+    at = _behind_space(text, 0)
+    try:
+        while at < len(text) or not values:
+            value, at = decoder.raw_decode(text, at)
+            values.append(value)
+            at = _behind_space(text, at)
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno} column {error.colno} of it"
+        return values, text[at:].strip(), f"not JSON: {error.msg}, {place}"
+    except RecursionError:
+        return values, text[at:].strip(), "nested too deep"
+    except ValueError as error:  # a number with thousands of digits
+        return values, text[at:].strip(), f"not JSON: {error}"
+    return values, "", ""
+
+
+def _behind_space(text: str, at: int) -> int:
+    found = _BETWEEN.match(text, at)
+    return at if found is None else found.end()
+
+
+def _string_or_blank(found: re.Match[str]) -> str:
+    """Return a string as it is, and anything else as spaces, so that every line keeps its length."""
+    return found[0] if found[0][0] == '"' else _IN_LINE.sub(" ", found[0])
+
+
+_BETWEEN = re.compile(r"[\s\ufeff;]*+")
+_IN_LINE = re.compile(r"[^\n]")
+# Compiled by their first use: few scripts need them.
+_STRING = r'"(?:[^"\\]|\\.)*+(?:"|\\?\Z)'
+_NOT_JSON = rf"(?s){_STRING}|/\*.*?(?:\*/|\Z)|(?://\s*+)?(?:<!\[CDATA\[|\]\]>|<!--|-->)|//[^\n]*+"
+"""A string, or what JSON does not have: a comment, and the marks around a script in XHTML."""
+_COMMA = rf"(?s){_STRING}|,(?=\s*+[}}\]])"
+
+
+# ---------------------------------------------------------------------------------------------------
+# Its nodes
+
+
 def _urls_of(node: Json) -> list[str]:
     """Return the addresses of the picture of a node, the picture itself before its thumbnail."""
     values = {_term(name): value for name, value in node.items() if name[:1] != "@"}
@@ -179,7 +238,7 @@ def _url(value: object) -> str:
         value = name if is_address else value.get("@value") or value.get("contentUrl") or value.get("url")
     if not isinstance(value, str):
         return ""
-    url, hash_, _ = value.strip().partition("#")
+    url, hash_, _ = with_ampersands(value).strip().partition("#")
     if not may_be_url(url) or url.startswith("_:") or (hash_ and not is_image_url(url)):
         return ""
     if re.search(r"\s", url) and not is_image_url(url):

@@ -1,7 +1,8 @@
-"""Image URLs as a page's markup shows them: what is one by its own spelling, and what certainly is none.
+"""Image URLs as markup and data have them: what is one by its own spelling, and what certainly is none.
 
 value of an attribute │ string in a script ─┬▶ is_image_url: its extension says so
-                                            └▶ may_be_url: nothing is against it
+                                            ├▶ may_be_url: nothing is against it
+value of src, srcset, poster, url() ────────┴▶ is_requested: as a browser does, without what is never meant
 """
 
 from __future__ import annotations
@@ -29,6 +30,12 @@ _QUERY_OF_IMAGE = (
 _OF_A_WIKI = re.compile(r"[^:/]++(?::|%3A)(?!\Z)[^/]*\.", re.IGNORECASE)
 """`File:Harbour.jpg` is the name of a page of a wiki about that file."""
 _PATH_OF_PAGES = re.compile(r"/(?:blob|wiki)/", re.IGNORECASE)
+_SHARE_LINK = re.compile(
+    r"[^?#]*/(?:sharer?(?:article|\.php)?|share/link|dialog/\w++|pin/create/[\w/]++|intent/\w++|submit"
+    r"|searchbyimage)/?\?",
+    re.IGNORECASE,
+)
+"""A page of a network that is handed a picture in its query, to share it."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _FETCHED = frozenset({"http", "https", "data", "file", "ftp", "cid", "mid"})
@@ -36,17 +43,21 @@ _FETCHED = frozenset({"http", "https", "data", "file", "ftp", "cid", "mid"})
 
 _PLAIN = re.compile(r"(?:https?:)?/[\w./@?=&+,~-]++")
 """What nearly all image URLs are."""
+_UNFILLED = r"(?i)\{\{|\$\{|<%|\[\[|\{%-?\s|\{(?:width|height|size)\}|%%[a-z_]++%%"
+"""A part that no page means to request: a single brace may belong to a name."""
 _TEMPLATE = (
-    r"(?i)\{\{|\}\}|\$\{|<%|\[\[|\{(?!%)(?![0-9A-Fa-f]{8}-)[ ]?[A-Za-z_$@][\w.$|:( )-]{0,60}\}"
+    r"(?i)\{\{|\}\}|\$\{|<%|\[\[|\{%-?\s|\{(?!%)(?![0-9A-Fa-f]{8}-)[ ]?[A-Za-z_$@][\w.$|:( )-]{0,60}\}"
     r"|%7B%7B|%7B(?![0-9A-Fa-f]{8}-)[A-Za-z_]\w{0,40}%7D|%%[A-Za-z_]++%%"
 )
 """A part that a script or a server fills in: `{width}`, `{{ image.url }}`, `${src}`, `%7Bheight%7D`."""
 _JSON = re.compile(r"\s*+(?:\{\s*+[\"'}]|\[\s*+[\"'{\[\]])")
 _WORD = re.compile(
-    r"(?i:true|false|yes|no|on|off|auto|none|null|undefined|lazy|lazyload|loaded|load|eager|blur|nan)"
+    r"@\w++|(?i:true|false|yes|no|on|off|auto|none|null|undefined|lazy|lazyload|loaded|load|eager|blur|nan)"
     r"|[-+]?[0-9.,%]++(?:px|ms|s)?|\[object[ ]\w+\]",
 )
-"""A setting of a script, where others have a URL."""
+"""A setting of a script, or the name of an account, where others have a URL."""
+_ROOT = re.compile(r"(?:(?:https?:)?//[^/?#]*+)?/?\Z", re.IGNORECASE)
+"""A site: its first page, which no attribute for images means."""
 
 
 def is_image_url(url: str) -> bool:
@@ -60,7 +71,12 @@ def is_image_url(url: str) -> bool:
     path, _, query = url.partition("#")[0].partition("?")
     if ends_as_image(path):
         return True
-    return bool(query) and re.search(_QUERY_OF_IMAGE, query) is not None
+    return bool(query) and re.search(_QUERY_OF_IMAGE, query) is not None and not is_share_link(url)
+
+
+def is_share_link(url: str) -> bool:
+    """Return True for the link that shares a picture on a network: the picture is only in its query."""
+    return _SHARE_LINK.match(url) is not None
 
 
 def ends_as_image(path: str) -> bool:
@@ -78,28 +94,56 @@ _MOST_OF_NAME = 300
 def may_be_url(url: str) -> bool:
     """Return False for a string that certainly is not the URL of an image.
 
-    That is a fragment, a template that is not filled in, JSON, a setting, a URL of another scheme, or a
-    `data:` URL that is empty or of another type.
+    That is a fragment, a template that is not filled in, JSON, a setting, a site without a path, a URL of
+    another scheme, or a `data:` URL that is empty or of another type.
+    """
+    if _ROOT.match(url):
+        return False
+    if _PLAIN.fullmatch(url):
+        return True
+    if url[:5].lower() == "data:":
+        return may_be_image(url)
+    if len(url) > _LONGEST or url[0] in "#<" or "\n" in url.strip() or _is_of_another_scheme(url):
+        return False
+    return not (is_template(url) or is_json(url) or _WORD.fullmatch(url))
+
+
+def is_requested(url: str) -> bool:
+    """Return False for a string where browsers request an image, if certainly none is meant.
+
+    Other than `may_be_url`, take all that a browser requests and that may exist: `a{b}.jpg`, `%7Bx%7D.png`.
     """
     if _PLAIN.fullmatch(url):
         return True
     if url[:5].lower() == "data:":
         return may_be_image(url)
-    if not url or len(url) > _LONGEST or url[0] in "#<" or "\n" in url.strip():
+    if not url or url[0] in "#<" or _is_of_another_scheme(url):
         return False
+    return not (is_json(url) or (_may_have_gaps(url) and re.search(_UNFILLED, url) is not None))
+
+
+def _is_of_another_scheme(url: str) -> bool:
     scheme = _SCHEME.match(url)
-    if scheme is not None and scheme[1].lower() not in _FETCHED and not url[scheme.end() :][:1].isdigit():
-        return False
-    return not (is_template(url) or is_json(url) or _WORD.fullmatch(url))
+    return scheme is not None and scheme[1].lower() not in _FETCHED
 
 
 def is_template(url: str) -> bool:
     """Return True if a part of a URL still has to be filled in."""
-    return ("{" in url or "%" in url or "[[" in url or "<%" in url) and (
-        re.search(_TEMPLATE, url) is not None
-    )
+    return _may_have_gaps(url) and re.search(_TEMPLATE, url) is not None
+
+
+def _may_have_gaps(url: str) -> bool:
+    return "{" in url or "%" in url or "[[" in url or "<%" in url
 
 
 def is_json(text: str) -> bool:
     """Return True if a text is JSON, or was meant to be."""
     return _JSON.match(text) is not None
+
+
+def with_ampersands(url: str) -> str:
+    """Return a URL with `&` where JSON or metadata has it escaped as in HTML, once or more."""
+    return _AMPERSAND.sub("&", url) if "&" in url else url
+
+
+_AMPERSAND = re.compile("&(?:amp;|#0{0,3}38;|#x26;)++", re.IGNORECASE)
