@@ -33,7 +33,8 @@ _CREDENTIALS = rf"""(?xi)
         ( (?<=:){_LEFT_OUT}(?:[\\/]{_LEFT_OUT}){{2,}}  # `https://`; browsers take backslashes, too
         | {_WORD_BEGINS}[\\/]{{2,}}                    # `//host`
         | (?<=http:)[\\/]? | (?<=https:)[\\/]?       # `http:host`, which browsers read as `http://host`
-        | {_WORD_BEGINS}(?!mailto:)(?=[\w.%+-]{{1,255}}:[^\\/?\#\s:@"'<>,]{{1,255}}@)  # `user:password@host`
+        | {_WORD_BEGINS}(?!(?:mailto|cid|mid):)  # `user:password@host`, and no address
+          (?=[\w.%+-]{{1,255}}:[^\\/?\#\s:@"'<>,]{{1,255}}@)
         ) (?: [^\\/?\#\s]{{1,4096}}@
         | (?!\[)[^\\/?\#\s:@]{{1,255}}:(?!\s|{_PORT})[^@,"'<>\n]{{1,255}}@  # a password that is not escaped
         )"""

@@ -100,6 +100,23 @@ def test_a_har_gives_the_images_of_its_pages_and_those_that_no_page_names() -> N
     assert (body.headers, body.date) == ((("last-modified", "x"),), 1716710400.0)
 
 
+def test_a_har_without_bodies_gives_the_urls_of_the_images_in_it() -> None:
+    def bare(entries: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        copied: list[dict[str, Any]] = json.loads(json.dumps(entries))
+        for each in copied:
+            (each["response"] or {"content": {}})["content"].pop("text", None)
+        return copied
+
+    a, other, script = f"{H}/dir/a.png", f"{H}/other.webp", f"{H}/by-script.webp"
+    assert seen(find_images(har(bare(ENTRIES)))) == [(a, None), (other, None), (script, None)]
+    page, *others = ENTRIES
+    by_page = [(a, None), (f"{H}/moved.jpg", None), (f"{H}/gone.jpg", None)]
+    assert seen(find_images(har([page, *bare(others)]))) == [*by_page, (other, None), (script, None)]
+    assert seen(find_images(har([*bare(ENTRIES[2:3]), *ENTRIES[2:3]]))) == [(a, PNG)]
+    missing = entry(f"{H}/missing.png", "image/png", b"", status=404)
+    assert seen(find_images(har(bare([*ENTRIES[2:3], *ENTRIES[2:3], missing])))) == [(a, None)]
+
+
 def test_a_page_recorded_as_text_is_read_too() -> None:
     page = entry(f"{H}/", "text/html", b"")
     page["response"]["content"] = {"mimeType": "text/html", "text": "<img src=größe.jpg alt=Größe>"}

@@ -3,14 +3,17 @@
 
 from __future__ import annotations
 
+from base64 import encodebytes
 from typing import TYPE_CHECKING
 
 import pytest
 
 from imgfetch import find_images
+from imgfetch.markup import data_urls
 from imgfetch.model.document import Document
 from imgfetch.readers.documents import each_image
 from measuring import cpu_seconds
+from pictures import encoded
 
 if TYPE_CHECKING:
     from imgfetch.model.markup import SourceSet
@@ -224,6 +227,26 @@ def test_other_xml_names_images_in_texts_and_attributes() -> None:
         "data: https://feed.test/d/i/c.png",
         media_type="application/xml",
     )
+
+
+@pytest.mark.parametrize("separator", [",", ", ", " | "])
+def test_a_list_of_further_images_of_a_product_is_images_of_their_own(separator: str) -> None:
+    urls = "https://a.test/b.jpg", "https://a.test/c_1,2.jpg"
+    inside = f"<g:image_link>https://a.test/a.jpg</g:image_link><g:additional_image_link>{separator.join(urls)}</g:additional_image_link>"
+    check(item(inside), "feed: https://a.test/a.jpg", *(f"feed: {url}" for url in urls))
+    other = f"<shop><offer><picture>{separator.join(urls)}</picture></offer></shop>"
+    check(other, *(f"data: {url}" for url in urls), media_type="application/xml")
+
+
+def test_images_that_xml_holds_in_base64_are_images_and_a_fragment_is_none() -> None:
+    picture = encoded("png", 9, 9)
+    written = encodebytes(picture).decode()
+    book = f"""<FictionBook xmlns:l="http://www.w3.org/1999/xlink"><body><image l:href="#c.png"/></body>
+    <binary id="c.png" content-type="image/png">{written}</binary></FictionBook>"""
+    note = f"<en-export><resource><data encoding='base64'>{written}</data><mime>image/png</mime></resource></en-export>"
+    for text in (book, note):
+        (found,) = find_images(text, base_url=BASE, media_type="application/xml")
+        assert data_urls.read(found.candidates[0].url) == ("image/png", picture)
 
 
 HEAD = b'<?xml version="1.0"?><rss><channel>'

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import pytest
 
 from command import LOCAL, Ran
+from imgfetch import InputError
+from imgfetch.api.sources import read_source
 from imgfetch.markup.css.css_imports import Import, find_imports
 from imgfetch.model.document import Document
 from imgfetch.readers.linked import linked_documents
@@ -124,6 +126,12 @@ def test_an_index_of_sitemaps_is_followed(
     origin.route("/1.xml", whole(one.encode(), content_type="text/xml"))
     assert get(origin, capsys, tmp_path, f"{origin.url}/sitemap.xml").code == 0
     assert "/map.png" in asked(origin)
+
+    file = tmp_path / "index.xml"
+    file.write_text(index)
+    assert get(origin, capsys, tmp_path, str(file)).code == 2
+    with pytest.raises(InputError, match=f"1 sitemap in it not read: give {origin.url}/1.xml, or the index"):
+        read_source(file)
 
 
 @pytest.mark.parametrize(

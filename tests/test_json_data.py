@@ -4,14 +4,17 @@
 from __future__ import annotations
 
 import json
+from base64 import encodebytes
 from typing import TYPE_CHECKING
 
 import pytest
 
 from imgfetch import choose, find_images
+from imgfetch.markup import data_urls
 from imgfetch.model.document import Document
 from imgfetch.readers.documents import each_image
 from measuring import cpu_seconds
+from pictures import encoded
 
 if TYPE_CHECKING:
     from imgfetch.model.markup import SourceSet
@@ -55,6 +58,26 @@ def check(value: object, *expected: str, base_url: str = BASE, media_type: str =
 )  # fmt: skip
 def test_strings_name_images(value: object, expected: list[str]) -> None:
     check(value, *expected)
+
+
+def test_a_list_under_the_name_of_an_image_is_images_of_their_own() -> None:
+    check(
+        {"images": "https://b.test/a.jpg, https://b.test/b.jpg"},
+        "data: https://b.test/a.jpg",
+        "data: https://b.test/b.jpg",
+    )
+    check({"image": "a.jpg|b.jpg"}, "data: a.jpg", "data: b.jpg")
+    check({"image": "https://b.test/w_1,h_2/a.jpg"}, "data: https://b.test/w_1,h_2/a.jpg")
+    check({"image": "The cup, and b.jpg"})
+
+
+def test_images_in_base64_are_images() -> None:
+    picture = encoded("png", 9, 9)
+    written = encodebytes(picture).decode()
+    cells = [{"outputs": [{"data": {"image/png": written, "text/plain": "<Figure>"}}]}]
+    (found,) = find_images(json.dumps({"cells": cells}), media_type="application/json")
+    assert data_urls.read(found.candidates[0].url) == ("image/png", picture)
+    check({"image": "/9j/" + "x.y/" * 20, "key": "iVBORw0KGgo" + "!" * 80, "id": "R0lGODlh"})
 
 
 def test_escapes_are_undone() -> None:

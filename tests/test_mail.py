@@ -334,3 +334,10 @@ def test_ten_megabytes_take_linear_time_and_ten_times_their_size_at_most() -> No
 
     few = max(seconds(250_000), 0.01)
     assert seconds(2_000_000) < 24 * few
+
+
+@pytest.mark.usefixtures("home")
+def test_a_missing_part_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("a.eml").write_bytes(bytes(newsletter("<img src=cid:missing@h>")))
+    ran = Ran(capsys, "get", "a.eml", "--offline")
+    assert "cid:missing@h: no part of a mail with this Content-ID is at hand (in a.eml)" in ran.err

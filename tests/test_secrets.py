@@ -267,6 +267,7 @@ def test_a_message_has_no_userinfo_however_its_urls_are_written() -> None:
     for text in (
         "/a//b@2x.png, me@h.example, a//b:c@d",
         "http://h:8080/a@2x.png: failed, mailto:me@h.example",
+        "cid:part1@h.example: no part",
         "http://[::1]/a@2x.png and http://[::1]:80/a@2x.png",
         "http://h: no such file, a@b",
         "http://h:8080: no such file, a@b",

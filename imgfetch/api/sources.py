@@ -184,6 +184,8 @@ def _read_document(
         elif recognised.type is DocumentType.TEXT:
             lines = "“https://host/a-480.webp 480w, https://host/a-960.webp 960w”"
             why = f"{why}; expected a page, or lines such as {lines}"
+        elif recognised.type is DocumentType.SITEMAP:
+            why += _unread(document)
         raise InputError(ErrorKind.NO_IMAGE, why, name, hint=hint)
     return Offer(chain((first,), found), document, what)
 
@@ -209,6 +211,17 @@ def _is_table(document: Document) -> bool:
     name = document.name.lower()
     path = name.partition("#")[0].partition("?")[0] if is_one_url(name) else name
     return media_type in _TABLE_TYPES or path.endswith(TABLES)
+
+
+def _unread(document: Document) -> str:
+    """Return the words about the sitemaps that an index in a file names; empty where it names none."""
+    from imgfetch.readers.linked import counted, in_words, linked_documents
+
+    links = linked_documents(document)
+    if not links:
+        return ""
+    said = in_words(counted(each.type for each in links))
+    return f"; {said} in it not read: give {urls.redact(links[0].url)}, or the index by its URL"
 
 
 def _at_its_own_address(document: Document) -> tuple[Document, str]:

@@ -11,7 +11,7 @@ from imgfetch.rules.http import urls
 
 if TYPE_CHECKING:
     import argparse
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
     from types import TracebackType
 
     from imgfetch.engine.events import DocumentRead, Event
@@ -55,7 +55,9 @@ class Watcher:
             parts = ", ".join(f"{count:,} {reason}" for reason, count in ranked)
             yield f"files not taken: {parts}"
         if self._unread_links:
-            yield f"not read, and may name more images: {_documents(self._unread_links)}"
+            from imgfetch.readers.linked import in_words
+
+            yield f"not read, and may name more images: {in_words(self._unread_links)}"
 
     def __enter__(self) -> Self:
         return self
@@ -88,7 +90,9 @@ class EventLog(Watcher):
             case events.DocumentRead():
                 say(line_of(event))
             case events.LinkedUnread(name, unread):
-                say(f"{name}: {_documents(unread)} not read")
+                from imgfetch.readers.linked import in_words
+
+                say(f"{name}: {in_words(unread)} not read")
             case events.BytesReceived():
                 pass
 
@@ -100,13 +104,6 @@ def line_of(read: DocumentRead) -> str:
     left = f", left out: {counted(read.left_out)}" if read.left_out else ""
     images = f"{read.taken:,} images" if read.taken != 1 else "1 image"
     return f"{read.name}: {read.what}; {images}{left}"
-
-
-def _documents(unread: Mapping[str, int]) -> str:
-    """Return the numbers of documents, by what they are."""
-    return ", ".join(
-        f"{count:,} {what if count > 1 else what.removesuffix('s')}" for what, count in sorted(unread.items())
-    )
 
 
 class Display(Watcher):

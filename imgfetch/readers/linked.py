@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.markup import urls
@@ -16,7 +17,7 @@ from imgfetch.readers.decoded import charset_of, text_of
 from imgfetch.readers.document_type import recognise
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from imgfetch.model.document import Document
 
@@ -56,6 +57,24 @@ def linked_documents(document: Document) -> tuple[Linked, ...]:
     return tuple(dict.fromkeys(each for each in found if each is not None))
 
 
+def counted(types: Iterable[DocumentType]) -> Mapping[str, int]:
+    """Return the numbers of linked documents by what they are: `style sheets`."""
+    return {_NAMES[each]: number for each, number in Counter(types).items()}
+
+
+def in_words(numbers: Mapping[str, int]) -> str:
+    """Return the numbers of documents, by what they are, as a text: `1 sitemap, 2 style sheets`."""
+    return ", ".join(
+        f"{count:,} {what if count > 1 else what.removesuffix('s')}"
+        for what, count in sorted(numbers.items())
+    )
+
+
+_NAMES = {
+    DocumentType.CSS: "style sheets",
+    DocumentType.WEB_MANIFEST: "web app manifests",
+    DocumentType.SITEMAP: "sitemaps",
+}
 _LINKING = ("stylesheet", "manifest", "@import")
 """Words without which a page links nothing: looking for them takes a tenth of a search that ignores case."""
 _NOT_SHOWN = re.compile(

@@ -21,6 +21,8 @@ class StringType(Enum):
     JSON = "json"
     LIST = "list"
     URL = "url"
+    BASE64 = "base64"
+    """The bytes of an image: `data_url_of` makes a URL of them."""
 
 
 def string_type(text: str, name: str = "") -> StringType | None:
@@ -33,6 +35,8 @@ def string_type(text: str, name: str = "") -> StringType | None:
         return None
     if "<" in text and _MARKUP.search(text):
         return StringType.HTML
+    if data_url_of(text):
+        return StringType.BASE64
     if len(text) <= _LONGEST_URL and is_image_url(text, name):
         return StringType.URL
     if "](" in text and _MARKDOWN_IMAGE.search(text):
@@ -42,9 +46,22 @@ def string_type(text: str, name: str = "") -> StringType | None:
     return StringType.LIST if _DESCRIPTOR.search(text) else None
 
 
+def data_url_of(text: str) -> str:
+    """Return the `data:` URL (RFC 2397) of an image that a text has in base64; empty for any other text.
+
+    Notebooks, books and exports hold images so. The first bytes tell the format.
+    """
+    begins = _BASE64_BEGINNING.match(text)
+    if begins is None or len(text) < _SHORTEST_BASE64 or not _BASE64.fullmatch(text):
+        return ""
+    return f"data:{_BASE64_BEGINNINGS[begins[1]]};base64,{''.join(text.split())}"
+
+
 def is_image_url(text: str, name: str = "") -> bool:
     """Return whether a text is one URL, and names an image by its extension or by the `name` of its place."""
     text = text.strip()
+    if text[:1] == "#":  # a part of the same document
+        return False
     if _IMAGE_URL.fullmatch(text):
         return not is_share_link(text)
     if not (name and says_image(name)):
@@ -67,6 +84,21 @@ def says_icon(name: str) -> bool:
 
 
 _SHORTEST = 5
+_SHORTEST_BASE64 = 48
+"""Characters: the smallest GIF has 35 bytes."""
+_BASE64 = re.compile(r"[A-Za-z0-9+/\s]++={0,2}\s*+")
+_BASE64_BEGINNINGS = {
+    "/9j/": "image/jpeg",
+    "iVBORw0KGgo": "image/png",
+    "R0lGODlh": "image/gif",
+    "R0lGODdh": "image/gif",
+    "UklGR": "image/webp",
+    "PHN2Zy": "image/svg+xml",
+    "AAAAIGZ0eXBhdmlm": "image/avif",
+    "AAAAHGZ0eXBhdmlm": "image/avif",
+}
+"""The first bytes of the formats, in base64."""
+_BASE64_BEGINNING = re.compile(rf"\s*+({'|'.join(_BASE64_BEGINNINGS)})")
 _LONGEST_URL = 8192
 _MARKUP = re.compile(
     r"<(?:!doctype\s+html|img|picture|source|amp-img|figure|video|svg|image|link|meta|style|object|embed"

@@ -8,14 +8,14 @@ They are not stored. Robots, limits and credentials are those of any request of 
 from __future__ import annotations
 
 import re
-from collections import Counter, OrderedDict
+from collections import OrderedDict
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.engine.events import LinkedUnread
 from imgfetch.model.document import Document, DocumentType
 from imgfetch.model.markup import SourceKind
 from imgfetch.model.result import Failure
-from imgfetch.readers.linked import linked_documents
+from imgfetch.readers.linked import counted, linked_documents
 from imgfetch.rules.image.kinds import kinds_of
 
 if TYPE_CHECKING:
@@ -35,12 +35,6 @@ MOST_BYTES = 64_000_000
 _REMEMBERED = 256
 """Documents that are kept for the other pages of a run, and the bytes of the largest of them."""
 _MOST_REMEMBERED_BYTES = 500_000
-
-_NAMES = {
-    DocumentType.CSS: "style sheets",
-    DocumentType.WEB_MANIFEST: "web app manifests",
-    DocumentType.SITEMAP: "sitemaps",
-}
 
 
 class Followed(NamedTuple):
@@ -66,7 +60,7 @@ def types_wanted(kinds: str | Collection[str]) -> frozenset[DocumentType]:
 
 def unread_of(document: Document, wanted: Collection[DocumentType]) -> Mapping[str, int]:
     """Return the numbers of the linked documents of a document, by what they are, where none is followed."""
-    return _counted([each.type for each in linked_documents(document) if each.type in wanted])
+    return counted([each.type for each in linked_documents(document) if each.type in wanted])
 
 
 def tell_unread(
@@ -136,7 +130,7 @@ class Follower:
             found += level
             if not level:
                 break
-        return Followed(tuple(found), _counted(unread))
+        return Followed(tuple(found), counted(unread))
 
     async def _ask(self, url: str, source_origin: SourceOrigin) -> Page | Failure:
         """Return the document at a URL; pages of a run share it."""
@@ -160,7 +154,3 @@ def _document_of(page: Page, linked_as: DocumentType) -> Document:
     if linked_as is DocumentType.WEB_MANIFEST:
         return document._replace(content_type="application/manifest+json")
     return document
-
-
-def _counted(types: Collection[DocumentType]) -> Mapping[str, int]:
-    return {_NAMES[each]: number for each, number in Counter(types).items()}

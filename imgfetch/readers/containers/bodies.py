@@ -1,6 +1,6 @@
 """Bodies that a container holds, and the images of its documents that have one of them.
 
-container ─▶ add: each body, with the URLs that name it
+container ─▶ add: each body, with the URLs that name it; add_url: an image without its body
 image of a document inside ─▶ attach: the same image with the bodies of its candidates ─▶ rest: the others
 """
 
@@ -21,16 +21,21 @@ class Bodies:
     """The bodies of one container, the URLs of each, and which of these its documents name."""
 
     def __init__(self) -> None:
-        self._all: list[tuple[EmbeddedBody, tuple[str, ...]]] = []
+        self._all: list[tuple[SourceSet, tuple[str, ...]]] = []
         self._by_url: dict[str, list[EmbeddedBody]] = {}
+        """The bodies of each URL; none where the container only names an image."""
         self._named: set[str] = set()
 
     def add(self, body: EmbeddedBody, *others: str) -> None:
         """Add a body under its own URL and under others. An archive may have several of one URL."""
-        urls = tuple(map(_identity, (body.url, *others)))
-        self._all.append((body, urls))
+        urls = self._add(SourceSet((Candidate(body.url),), SourceKind.FILE, embedded=(body,)), others)
         for url in urls:
-            self._by_url.setdefault(url, []).append(body)
+            self._by_url[url].append(body)
+
+    def add_url(self, url: str, *others: str) -> None:
+        """Add an image that the container names without its body, unless it has it elsewhere."""
+        if _identity(url) not in self._by_url:
+            self._add(SourceSet((Candidate(url),), SourceKind.FILE), others)
 
     def attach(
         self, images: Iterable[SourceSet], *, page: str = "", date: float | None = None
@@ -50,19 +55,28 @@ class Bodies:
             yield image._replace(embedded=(*image.embedded, *held.values()), page=image.page or page)
 
     def rest(self) -> Iterator[SourceSet]:
-        """Yield an image for each body that no document has named so far."""
-        for body, urls in self._all:
+        """Yield each image that no document has named so far."""
+        for image, urls in self._all:
             if self._named.isdisjoint(urls):
-                yield SourceSet((Candidate(body.url),), SourceKind.FILE, embedded=(body,))
+                yield image
+
+    def _add(self, image: SourceSet, others: Iterable[str]) -> tuple[str, ...]:
+        urls = tuple(map(_identity, (image.candidates[0].url, *others)))
+        self._all.append((image, urls))
+        for url in urls:
+            self._by_url.setdefault(url, [])
+        return urls
 
     def _body_of(self, url: str, date: float | None) -> EmbeddedBody | None:
         if url[:5].lower() == "data:":
             return None
         identity = _identity(url)
         bodies = self._by_url.get(identity)
-        if not bodies:
+        if bodies is None:
             return None
         self._named.add(identity)
+        if not bodies:
+            return None
         if date is None or len(bodies) == 1:
             return bodies[0]
         return min(bodies, key=lambda body: abs((body.date or 0.0) - date))

@@ -1,6 +1,8 @@
 """HTTP archives of browsers (HAR 1.2): the images of their pages, and those that they recorded.
 
 text ─▶ each entry by itself ─▶ Record: URL, status, fields; the body is decoded when it is needed
+
+Browsers may export entries without their bodies: then an image is known by its URL and its type.
 """
 
 from __future__ import annotations
@@ -79,8 +81,6 @@ def _record(entry: Any, read: partial[bytes | Defect]) -> Record | None:  # noqa
     )
     status = _member(response, "status", int)
     target = _member(response, "redirectURL", str) if 300 <= status < 400 else ""
-    if not target and not _member(content, "text", str):
-        return None
     return Record(
         url,
         status,
@@ -89,6 +89,7 @@ def _record(entry: Any, read: partial[bytes | Defect]) -> Record | None:  # noqa
         seconds_of(_member(entry, "startedDateTime", str)),
         (resolve(target, url) or "") if target else "",
         fields,
+        has_body=bool(_member(content, "text", str)),
     )
 
 

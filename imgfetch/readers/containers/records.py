@@ -1,7 +1,7 @@
 """Recorded responses, of a HAR or WARC archive: their pages, and the images that the archive has for them.
 
     records ─┬▶ redirects: the URLs that lead to each response
-             ├▶ image responses ─▶ bodies
+             ├▶ image responses ─▶ bodies, or their URLs where the archive lacks the bodies
              └▶ pages, style sheets, in the order of the archive ─▶ images, with bodies ─▶ the other images
 
 Of a style sheet only the images are taken that the archive has: a browser loads no others.
@@ -46,6 +46,8 @@ class Record(NamedTuple):
     """The absolute URL that a redirect leads to."""
     headers: tuple[tuple[str, str], ...] = ()
     """Those of its fields that say something about an image; names in lower case."""
+    has_body: bool = True
+    """False where the archive has the head of the response alone."""
 
     @property
     def media_type(self) -> str:
@@ -74,15 +76,19 @@ def images_of(records: Iterable[Record], document: Document, each_image: EachIma
     for record in records:
         if record.location:
             sources.setdefault(record.location, []).append(record.url)
-        elif not _has_body(record):
+        elif not _is_a_success(record):
             continue
-        elif record.media_type in _DOCUMENTS:
+        elif record.media_type in _DOCUMENTS and record.has_body:
             pages.append(record)
         elif record.media_type.startswith("image/") or _is_image(record):
             images.append(record)
-    for record in images:
+    for record in sorted(images, key=lambda each: not each.has_body):
+        names = _redirected_to(record.url, sources)
+        if not record.has_body:
+            bodies.add_url(record.url, *names)
+            continue
         body = EmbeddedBody(record.url, record.read, record.media_type, record.date, record.headers)
-        bodies.add(body, *_redirected_to(record.url, sources))
+        bodies.add(body, *names)
     left_out: list[str] = []
     for page in pages:
         data = page.read(MAX_TEXT)
@@ -114,13 +120,13 @@ def seconds_of(date: str) -> float | None:
         return None
 
 
-def _has_body(record: Record) -> bool:
+def _is_a_success(record: Record) -> bool:
     return 200 <= record.status < 300 or record.status == _NOT_MODIFIED
 
 
 def _is_image(record: Record) -> bool:
     """Return True for an image that is sent without a type, or with one that says nothing."""
-    if record.media_type not in _NO_TYPES:
+    if record.media_type not in _NO_TYPES or not record.has_body:
         return False
     head = record.read(_HEAD)
     return not isinstance(head, Defect) and sniff(head[:_HEAD]) is not None

@@ -17,6 +17,7 @@ from imgfetch.model.markup import Candidate, SourceKind, SourceSet
 from imgfetch.readers.decoded import located, placed, text_of, unread
 from imgfetch.readers.document_type import recognise
 from imgfetch.readers.json.scanner import TokenType, tokens
+from imgfetch.readers.string_urls import urls_in
 from imgfetch.readers.strings import StringType, says_icon, string_type
 
 if TYPE_CHECKING:
@@ -191,11 +192,11 @@ class _Scan:
         if _GHOST in text:
             text = text.replace(_GHOST, "")
         found = string_type(text, name)
-        if found is StringType.URL:
-            frame.urls.append((name, text.strip(), position))
-        elif found is None and lower in _ADDRESSES and text:
+        named = urls_in(text, name, found)
+        frame.urls += ((name, url, position) for url in named)
+        if found is None and not named and lower in _ADDRESSES and text:
             frame.addresses.append((name, text.strip(), position))
-        elif found is not None:
+        elif found is not None and not named:
             self._add(_Named((), SourceKind.TEXT, text, _MEDIA_TYPES[found], position))
 
     def _close(self, frame: _Frame) -> None:

@@ -2,7 +2,7 @@
 
     "a.jpg, b.png" · {"src": "a.jpg"} · '[{"src": "a.jpg"}]' · {"bytes": …, "path": "a.jpg"} ─▶ a source each
 
-The bytes of an image become a `data:` URL (RFC 2397): no request is needed.
+The bytes of an image, as they are or in base64, become a `data:` URL (RFC 2397): no request is needed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from imgfetch.readers.rows.cells import images_of
 from imgfetch.readers.rows.columns import Wanted, key_of, source_columns
+from imgfetch.readers.strings import data_url_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -56,7 +57,12 @@ def images_in(value: Any) -> Iterator[str]:  # noqa: ANN401 (as read)
     match value:
         case str() if value.strip().lower() not in _EMPTY:
             data = _json(value)
-            yield from images_of(value) if data is None else images_in(data)
+            if data is not None:
+                yield from images_in(data)
+            elif url := data_url_of(value):
+                yield url
+            else:
+                yield from images_of(value)
         case bytes():
             yield from _data_url(value)
         case list() | tuple():

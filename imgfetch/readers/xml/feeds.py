@@ -18,6 +18,7 @@ from imgfetch.markup.srcset import parse_srcset
 from imgfetch.model.document import Document
 from imgfetch.model.markup import Candidate, SourceKind, SourceSet
 from imgfetch.readers.decoded import charset_of, located, placed
+from imgfetch.readers.string_urls import urls_in
 from imgfetch.readers.strings import StringType, is_image_url, string_type
 from imgfetch.readers.xml.elements import Elements
 from imgfetch.readers.xml.feed_items import Media, MediaOfPart, Picture, number, picture, pictures_of_item
@@ -188,14 +189,15 @@ class _Feed(Elements):
             self._part.link = _web_url(href)
 
     def _text(self, inside: Open, text: str) -> None:
-        match string_type(text, inside.local):
-            case StringType.HTML:
-                self._part.found.append(_Markup(text, inside.base, inside.element.position))
-            case StringType.URL:
-                self._add(inside, text)
-            case _:
-                if "&lt;" in text and string_type(unescaped := unescape(text)) is StringType.HTML:
-                    self._part.found.append(_Markup(unescaped, inside.base, inside.element.position))
+        found = string_type(text, inside.local)
+        if found is StringType.HTML:
+            self._part.found.append(_Markup(text, inside.base, inside.element.position))
+            return
+        named = urls_in(text, inside.local, found)
+        for each in named:
+            self._add(inside, each)
+        if not named and "&lt;" in text and string_type(unescaped := unescape(text)) is StringType.HTML:
+            self._part.found.append(_Markup(unescaped, inside.base, inside.element.position))
 
     def _add(self, inside: Open, *found: str | Candidate, kind: SourceKind | None = None) -> None:
         """Add an image that an element names, if its URL is not empty."""

@@ -1,6 +1,7 @@
-"""XML of other vocabularies: catalogues, exports, book packages.
+"""XML of other vocabularies: catalogues, exports, book packages, FictionBook, notes of Evernote.
 
 XML ─▶ texts and attributes that name an image, HTML in them, XHTML and SVG between them ─▶ images
+    └▶ texts that are an image, in base64 ─▶ `data:` URLs
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from imgfetch.markup import urls
 from imgfetch.model.document import Document
 from imgfetch.model.markup import Candidate, SourceKind, SourceSet
 from imgfetch.readers.decoded import charset_of, located, placed
+from imgfetch.readers.string_urls import urls_in
 from imgfetch.readers.strings import StringType, string_type
 from imgfetch.readers.xml.elements import Elements
 from imgfetch.readers.xml.repair import read_repaired
@@ -95,6 +97,6 @@ class _Other(Elements):
     def _add(self, text: str, name: str, inside: Open) -> None:
         text = text.strip()
         found = string_type(text, name)
-        if found is StringType.URL or found in _MEDIA_TYPES:
-            media_type = "" if found is StringType.URL else _MEDIA_TYPES[found]
-            self.found.append(_Named(text, media_type, inside.base, inside.element.position))
+        media_type = _MEDIA_TYPES.get(found, "") if found is not None else ""
+        for each in (text,) if media_type else urls_in(text, name, found):
+            self.found.append(_Named(each, media_type, inside.base, inside.element.position))

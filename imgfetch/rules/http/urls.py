@@ -288,9 +288,20 @@ def _why_not(url: str) -> str:
     scheme = url.partition(":")[0]
     if not _SCHEME.match(url):
         return "not a URL: it does not begin with http:// or https://"
+    if scheme.lower() in _PARTS:
+        return _PARTS[scheme.lower()]
     if scheme.lower() not in _PORTS:
         return f"the scheme {scheme[:20].lower()}: is not fetched, only http: and https: are"
     return "not a URL: the host is missing, or a character has no place in a URL"
+
+
+_PARTS = {
+    "cid": "no part of a mail with this Content-ID is at hand",  # RFC 2392
+    "mail": "the mail has no such part",
+    "epub": "the book has no such file",
+    "attachment": "the notebook has no such attachment",
+}
+"""What is wrong with a URL that names a part of its own document, which the document lacks."""
 
 
 def _bad(message: str) -> Defect:
