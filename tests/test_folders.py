@@ -69,7 +69,7 @@ def test_links_lead_to_files_inside_a_folder_alone(capsys: pytest.CaptureFixture
     Path("news/nowhere.html").symlink_to("nothing")
     lines, said, code = picked(capsys, "news")
     assert (lines, code) == (["https://h.example/1.jpg"] * 2, 0)
-    assert said == "imgfetch: files not taken: 4 links out of the folder\n"
+    assert said == "imgfetch: files not taken: 4 links that are not followed\n"
 
 
 def test_a_folder_without_a_picture_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

@@ -51,11 +51,20 @@ def test_content_is_what_a_reader_calls_the_pictures() -> None:
         ("content-meta", ["/u/hero-800x600.jpg", "/still.jpg"]),
         ("img,poster", ["/u/hero-800x600.jpg", "/still.jpg"]),
         ("img + icon", ["/favicon.ico", "/u/hero-800x600.jpg"]),
+        ("IMG,", ["/u/hero-800x600.jpg"]),
+        ("content,+icon", ["/favicon.ico", "/u/hero-800x600.jpg", "/still.jpg", "/other.jpg"]),
+        ("+icon, -poster,-meta", ["/favicon.ico", "/u/hero-800x600.jpg"]),
         ("meta", ["/u/hero-1200x630.jpg", "/u/hero-1200x630.jpg", "/other.jpg"]),
     ],
 )
 def test_kinds_are_added_and_taken_away(kinds: str, urls: list[str]) -> None:
     assert taken(PAGE, kinds) == urls
+
+
+@pytest.mark.parametrize("kinds", ["", ",", "img picture", "img;picture", "img++icon", "img,,icon"])
+def test_what_is_no_list_of_kinds_is_said_as_it_was_written(kinds: str) -> None:
+    with pytest.raises(InputError, match=re.escape(f"{kinds!r} is not a list of kinds")):
+        kinds_of(kinds)
 
 
 def test_all_is_every_image_and_a_collection_does_as_well() -> None:
@@ -65,7 +74,7 @@ def test_all_is_every_image_and_a_collection_does_as_well() -> None:
     assert kinds_of("content") == CONTENT
 
 
-@pytest.mark.parametrize("text", ["icons", "", "img;icon", "+", "img,,icon", "IMG", "all-"])
+@pytest.mark.parametrize("text", ["icons", "", "img;icon", "+", "img,,icon", "all-"])
 def test_what_is_not_a_kind_is_refused_with_those_that_are(text: str) -> None:
     with pytest.raises(InputError):
         kinds_of(text)

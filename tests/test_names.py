@@ -211,6 +211,16 @@ def test_a_field_that_an_image_has_not_is_refused_before_any_request(
     assert not Path("out").exists()
 
 
+def test_a_name_from_elsewhere_has_no_effect_without_copies(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("IMGFETCH_NAME", "{stem}")
+    monkeypatch.setenv("IMGFETCH_LINK", "yes")
+    assert main(["get", "https://h.example/a.jpg", "--offline"]) == 1
+    assert "--name" not in capsys.readouterr().err
+    assert main(["get", "https://h.example/a.jpg", "--link"]) == 2
+
+
 @pytest.mark.parametrize("option", ["-d", "--cache", "--report", "--lock"])
 def test_a_url_is_not_a_place_to_write_to(option: str, capsys: pytest.CaptureFixture[str]) -> None:
     for place, word in (("s3://bucket/x", "local folder"), ("file:///tmp/x", "the path alone")):

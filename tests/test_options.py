@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -10,7 +11,7 @@ import pytest
 from imgfetch.api.cache import Cache
 from imgfetch.api.client import Client
 from imgfetch.cli import help_texts
-from imgfetch.cli.options import build
+from imgfetch.cli.options import build, parse
 from imgfetch.model.options import FROM_REPORT, GROUPS, OPTIONS, Group, every, options_of
 from imgfetch.model.request import Limits
 
@@ -79,3 +80,18 @@ def test_grace_is_shown_in_minutes(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         parser.parse_args(["cache", "prune", "--help"])
     assert "(70m)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [("500k", 500_000), ("2M", 2_000_000), ("50 MB", 50_000_000), ("10kb", 10_000), ("7B", 7)],
+)
+def test_a_size_is_read_as_people_and_documents_write_it(text: str, size: int) -> None:
+    assert parse(["get", "--max-bytes", text]).max_bytes == size
+
+
+def test_a_list_in_a_file_may_be_empty(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("imgfetch.toml").write_text('[tool.imgfetch]\ninclude = []\nkinds = ["img", "+icon"]\n')
+    options = parse(["get"])
+    assert (options.include, options.kinds) == ([], "img,+icon")

@@ -20,12 +20,18 @@ if TYPE_CHECKING:
 
 
 def copies_of(options: argparse.Namespace) -> Copies | None:
-    """Return the copies that the options ask for; None without a folder for them. Raises `InputError`."""
+    """Return the copies that the options ask for; None without a folder for them.
+
+    Raise `InputError`. Without a folder, a name that a variable or a file sets has no effect.
+    """
     template: name_template.NameTemplate | None = options.name
     if options.directory is None:
-        if template is not None or options.link:
-            wrong = "--link" if template is None else "--name"
-            raise InputError(ErrorKind.BAD_INPUT, f"{wrong} goes with -d DIR: it is about copies")
+        about_copies = {"name": template is not None, "link": options.link}
+        wrong = [
+            name for name, is_set in about_copies.items() if is_set and name not in options.set_elsewhere
+        ]
+        if wrong:
+            raise InputError(ErrorKind.BAD_INPUT, f"--{wrong[0]} goes with -d DIR: it is about copies")
         return None
     if template is not None and template.columns and options.command != "batch":
         fields = ", ".join(name_template.FIELDS)

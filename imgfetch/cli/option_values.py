@@ -40,6 +40,8 @@ def configured(option: Option, value: object) -> object:
             raise ArgumentTypeError(f"{printable(word)!r} is neither yes nor no")
         return word in _YES
     values = value if isinstance(value, list) else [value]
+    if not values and option.several:
+        return []
     if not values or not all(isinstance(v, str | int | float) and not isinstance(v, bool) for v in values):
         raise ArgumentTypeError(f"{value!r} is neither a text nor a number")
     read = reader_of(option)
@@ -110,10 +112,10 @@ def _count(text: str) -> int:
 
 def _size(text: str) -> int:
     """Read `500k` or `2M`, in powers of ten."""
-    match = re.fullmatch(r"([0-9]{1,12})([kMG]?)B?", text)
+    match = re.fullmatch(r"([0-9]{1,12}) ?([kmg]?)b?", text.lower())
     if match is None or int(match[1]) == 0:
         raise ArgumentTypeError(f"{printable(text)!r} is not a size such as 500k or 2M")
-    return int(match[1]) * {"": 1, "k": 10**3, "M": 10**6, "G": 10**9}[match[2]]
+    return int(match[1]) * {"": 1, "k": 10**3, "m": 10**6, "g": 10**9}[match[2]]
 
 
 def _time(text: str) -> float:

@@ -28,7 +28,8 @@ if TYPE_CHECKING:
 def parse(arguments: Sequence[str]) -> argparse.Namespace:
     """Read a command line. Raises `InputError`; exits by itself only for --help and --version.
 
-    `notices` of the options are the lines to show to the user.
+    `notices` of the options are the lines to show to the user, and `set_elsewhere` the names of the options
+    that a variable or a file sets.
     """
     chosen = next((word for word in arguments if not word.startswith("-")), "")
     has_options = chosen in help_texts.COMMANDS and GROUPS.get(chosen) != ()
@@ -41,8 +42,8 @@ def parse(arguments: Sequence[str]) -> argparse.Namespace:
         words = ("imgfetch", options.command, *filter(None, [getattr(options, "action", None)]))
         what = f"unrecognized arguments: {' '.join(unknown)}; see {' '.join(words)} --help"
         raise InputError(ErrorKind.BAD_INPUT, what)
-    is_given = any(word.partition("=")[0] == "--base" for word in arguments)
-    options.base_of_folder = set_by.get("base") in FOLDER_FILES and not is_given
+    options.set_elsewhere = set_by.keys() - {word[2:].partition("=")[0] for word in arguments}
+    options.base_of_folder = set_by.get("base") in FOLDER_FILES and "base" in options.set_elsewhere
     options.notices = [*notices, *config.unknown_variables()]
     return options
 

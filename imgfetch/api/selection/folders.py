@@ -35,7 +35,7 @@ class Unread(StrEnum):
     OTHER = "of other types"
     OWN = "written by imgfetch"
     PART = "saved as parts of pages"
-    OUTSIDE = "links out of the folder"
+    LINK = "links that are not followed"
     NO_IMAGE = "without images"
 
 
@@ -90,7 +90,7 @@ def _against(path: Path, names: set[str], inside: Path | None) -> Unread | None:
         if path.name.startswith("."):
             return Unread.HIDDEN
         if path.is_symlink() and not (path.is_file() and path.resolve().is_relative_to(inside)):
-            return Unread.OUTSIDE
+            return Unread.LINK
         if path.is_dir():
             if is_companion(path.name, names):
                 return Unread.PART

@@ -12,7 +12,7 @@ import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple
 
-from imgfetch.errors import InputError
+from imgfetch.errors import InputError, printable
 from imgfetch.model.markup import SourceKind
 from imgfetch.model.result import ErrorKind
 
@@ -66,15 +66,17 @@ GROUPS = {"content": CONTENT, "all": ALL}
 def kinds_of(text: str | Collection[str]) -> Kinds:
     """Read kinds and groups: `img,picture`, `content+icon`, `all-script`.
 
-    `+script` and `-poster` begin with `content`. Raise `InputError` (`bad_input`).
+    `+script` and `-poster` begin with `content`. A comma before a sign adds nothing. Raise `InputError`
+    (`bad_input`).
     """
     if not isinstance(text, str):
         text = ",".join(text)
     if text == "content":  # the usual case
         return CONTENT
-    terms = re.findall(_TERM, text)
-    if "".join(sign + name for sign, name in terms) != re.sub(r"\s+", "", text) or not terms:
-        raise InputError(ErrorKind.BAD_INPUT, f"{text!r} is not a list of kinds such as img,picture or +icon")
+    if re.fullmatch(_LIST, text) is None:
+        known = "a list of kinds such as img,picture or +icon-poster"
+        raise InputError(ErrorKind.BAD_INPUT, f"{printable(text)!r} is not {known}")
+    terms = re.findall(_TERM, text.lower())
     kinds = CONTENT if terms[0][0] in ("+", "-") else Kinds()
     for sign, name in terms:
         if name not in GROUPS and name not in _NAMES:
@@ -89,7 +91,9 @@ def kinds_of(text: str | Collection[str]) -> Kinds:
     return kinds
 
 
-_TERM = r"([-+,]?)\s*([a-z]+(?:-ld)?)(?=[-+,\s]|\Z)"
+_NAME = "[a-z]+(?:-ld(?![a-z]))?"
+_TERM = rf"([-+]?)\s*({_NAME})"
+_LIST = rf"(?i)\s*[-+]?\s*{_NAME}\s*(?:(?:,\s*[-+]?|[-+])\s*{_NAME}\s*)*,?\s*"
 _NAMES = frozenset(SourceKind)
 
 
