@@ -183,3 +183,23 @@ def test_a_key_as_the_cache_lists_it_can_be_pinned_and_removed(
     assert Ran(capsys, "cache", "pin", key).code == 0
     assert Ran(capsys, "cache", "rm", key).code == 0
     assert not Ran(capsys, "cache", "ls").lines
+
+
+@pytest.mark.parametrize(
+    ("media_type", "document"),
+    [
+        ("text/css", "a{background:url(data:,)} b{background:image-set('data:,' 1x, 'a.png' 2x)}"),
+        ("application/manifest+json", '{"icons":[{"src":"data:image/png;base64,"},{"src":"a.png"}]}'),
+        ("application/json", '{"image":"data:image/png;base64,","thumb":"a.png"}'),
+        ("text/markdown", "![none](data:,) ![a](a.png)"),
+        (
+            "application/rss+xml",
+            "<rss version='2.0'><channel><item><enclosure type='image/png' url='data:image/png,'/></item>"
+            + "<item><enclosure type='image/png' url='a.png'/></item></channel></rss>",
+        ),
+    ],
+)
+def test_an_empty_one_is_not_an_image_in_any_document(media_type: str, document: str) -> None:
+    found = imgfetch.find_images(document, media_type=media_type)
+    assert [each.url for image in found for each in image.candidates] == ["a.png"]
+    assert [problem for image in found for problem in image.problems] == []

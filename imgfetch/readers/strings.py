@@ -107,7 +107,7 @@ _MARKUP = re.compile(
 )
 _EXTENSION = r"\.(?:avif|webp|jpe?g|jfif|jxl|a?png|gif|svg|bmp|ico|tiff?|hei[cf])"
 _IMAGE_URL = re.compile(
-    rf"(?:https?://|//|\.{{0,2}}/)[^\s<>\"'{{}}|]*?{_EXTENSION}(?:[?#][^\s<>\"]*)?|data:image/[^\s<>\"]+",
+    rf"(?:https?://|//|\.{{0,2}}/)[^\s<>\"'{{}}|]*?{_EXTENSION}(?:[?#][^\s<>\"]*)?|data:image/[^\s<>\",]*,[^\s<>\"#]+",
     re.IGNORECASE,
 )
 _IMAGE_NAME = re.compile(rf"[^\s<>\"'{{}}|:]*?{_EXTENSION}(?:[?#][^\s<>\"]*)?", re.IGNORECASE)

@@ -11,6 +11,7 @@ import re
 from typing import TYPE_CHECKING, Any
 
 from imgfetch.markup import urls
+from imgfetch.markup.data_urls import may_be_image
 from imgfetch.model.markup import Candidate, SourceKind, SourceSet
 from imgfetch.readers.decoded import located, text_of, unread
 
@@ -72,7 +73,7 @@ def _candidates(resource: dict[str, Any]) -> Iterator[Candidate]:
     """Yield the candidate of an image resource: of several sizes its largest, without width for `any`."""
     src = _text(resource.get("src")).strip()
     widths = map(int, _SIZE.findall(_text(resource.get("sizes"))))
-    if src:
+    if src and may_be_image(src):
         yield Candidate(src, max(widths, default=None))
 
 

@@ -14,6 +14,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.markup import urls
+from imgfetch.markup.data_urls import may_be_image
 from imgfetch.markup.srcset import parse_srcset
 from imgfetch.model.document import Document
 from imgfetch.model.markup import Candidate, SourceKind, SourceSet
@@ -54,7 +55,10 @@ def _images_of(
     for found in part:
         base = found.base or link
         if isinstance(found, Picture):
-            image = SourceSet(found.candidates, found.kind, alt=found.alt, position=found.position)
+            candidates = tuple(each for each in found.candidates if may_be_image(each.url))
+            if not candidates:
+                continue
+            image = SourceSet(candidates, found.kind, alt=found.alt, position=found.position)
             some: Iterator[SourceSet] = iter((urls.absolute(image, base) if base else image,))
         else:
             inside = Document(found.html, "text/html", base_url=base, depth=document.depth + 1)

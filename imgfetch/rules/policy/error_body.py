@@ -28,7 +28,9 @@ NEEDS_CONTACT = "contact=… adds a way to reach you to the User-Agent"
 NEEDS_REFERRER = "referer=… names the page of the image"
 NEEDS_LOGIN = "cookies=… sends those of a browser that is logged in"
 NEEDS_NO_REFERRER = 'referrer_policy="no-referrer" sends no Referer'
-NEEDS_WHOLE_REFERRER = 'referrer_policy="same-origin" sends the whole URL of the page, as browsers do'
+NEEDS_WHOLE_REFERRER = (
+    'referrer_policy="strict-origin-when-cross-origin" sends the whole URL of the page, as browsers do'
+)
 NEEDS_BROWSER = "cookies=… and user_agent=… of a browser that passed the check may help"
 
 
