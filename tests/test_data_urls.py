@@ -194,8 +194,8 @@ def test_a_key_as_the_cache_lists_it_can_be_pinned_and_removed(
         ("text/markdown", "![none](data:,) ![a](a.png)"),
         (
             "application/rss+xml",
-            "<rss version='2.0'><channel><item><enclosure type='image/png' url='data:image/png,'/></item>"
-            + "<item><enclosure type='image/png' url='a.png'/></item></channel></rss>",
+            "<rss version='2.0'><channel><item><enclosure type='image/x' url='data:,'/></item>\
+             <item><enclosure type='image/png' url='a.png'/></item></channel></rss>",
         ),
     ],
 )

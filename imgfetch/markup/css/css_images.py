@@ -262,7 +262,7 @@ def _image_set(css: str, options: list[_Option], end: int) -> SourceSet | None:
     typed: dict[str, list[Candidate]] = {"": []}
     problems = []
     for option in options:
-        if option.url and not option.invalid and not may_be_image(option.url):
+        if option.url and not option.invalid and not is_requested(option.url.strip()):
             continue
         if option.url and not option.invalid:
             density = 1.0 if option.density is None else option.density
