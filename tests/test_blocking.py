@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import errno
 import os
 import signal
 import threading
@@ -14,6 +16,7 @@ import pytest
 
 from echo import Echo, echo_thread
 from imgfetch import CachingTransport, InputError, PolicyError, PooledTransport
+from imgfetch.system.loop_thread import LoopThread
 from origin import Origin, redirect, stall, whole
 from pictures import encoded
 
@@ -103,6 +106,15 @@ def test_closing_ends_the_thread_and_what_it_was_reading() -> None:
         assert not threads()
         response.close()
     client().close()
+
+
+def test_a_thread_that_gets_no_event_loop_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> asyncio.AbstractEventLoop:
+        raise OSError(errno.EMFILE, "Too many open files")
+
+    monkeypatch.setattr(asyncio.events, "new_event_loop", refuse)
+    with pytest.raises(OSError, match="Too many open files"):
+        LoopThread("test")
 
 
 def test_a_cache_answers_the_second_request(tmp_path: Path) -> None:

@@ -21,13 +21,14 @@ class LoopThread:
     """An event loop in a daemon thread: a program that does not `end` it can still end itself."""
 
     def __init__(self, name: str) -> None:
-        """Start the thread; `name` is shown in lists of threads."""
-        self._is_running = threading.Event()
-        self._thread = threading.Thread(
-            target=asyncio.run, args=(self._serve(),), daemon=True, name=f"imgfetch {name}"
-        )
+        """Start the thread; `name` is for lists of threads. Raise `OSError` where no loop can be made."""
+        self._began = threading.Event()
+        self._error: BaseException | None = None
+        self._thread = threading.Thread(target=self._work, daemon=True, name=f"imgfetch {name}")
         self._thread.start()
-        self._is_running.wait()
+        self._began.wait()
+        if self._error is not None:
+            raise self._error
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -64,10 +65,19 @@ class LoopThread:
         """Return whether the loop is closed."""
         return self._loop.is_closed()
 
+    def _work(self) -> None:
+        try:
+            with asyncio.Runner() as runner:  # raises where too many files are open
+                runner.run(self._serve())
+        except BaseException as error:
+            self._error = error
+        finally:
+            self._began.set()
+
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._end = asyncio.Event()
-        self._is_running.set()
+        self._began.set()
         await self._end.wait()
 
 

@@ -9,7 +9,7 @@ from imgfetch.api.results import image_or_raise
 from imgfetch.model.markup import Policy
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Coroutine
+    from collections.abc import Callable, Collection, Coroutine
     from pathlib import Path
 
     from imgfetch.api.results import Image
@@ -79,21 +79,21 @@ def fetch(
         async with client:
             return await client.scheduler.run_job(job)
 
-    return image_or_raise(_run(run())[0])
+    return image_or_raise(_run(run)[0])
 
 
-def _run(work: Coroutine[Any, Any, T]) -> T:
+def _run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine to its end: in this thread, or in another where this one has a running event loop."""
     import asyncio  # a warm cache needs no event loop
 
     try:
         asyncio.get_running_loop()
     except RuntimeError:
-        return asyncio.run(work)
+        return asyncio.run(work())
     from imgfetch.system.loop_thread import LoopThread
 
     thread = LoopThread("fetch")
     try:
-        return thread.run(work)
+        return thread.run(work())
     finally:
         thread.end()

@@ -111,7 +111,7 @@ def _outcomes(
     finally:
         if not sys.is_finalizing():  # then the thread stands still, and would never end
             try:
-                thread.run(_close(client, outcomes))
+                thread.run(_close(client, outcomes, sys.exc_info()[1]))
             finally:
                 thread.end()
 
@@ -120,15 +120,17 @@ async def _next(outcomes: AsyncGenerator[Image | Failure, None]) -> Image | Fail
     return await anext(outcomes, None)
 
 
-async def _close(client: Client, outcomes: AsyncGenerator[Image | Failure, None]) -> None:
-    """Cancel what is under way, and close the client."""
+async def _close(
+    client: Client, outcomes: AsyncGenerator[Image | Failure, None], error: BaseException | None
+) -> None:
+    """Cancel what is under way, and close the client, as a block that ends by `error` does."""
     try:
         with suppress(
             RuntimeError
         ):  # a step that was interrupted is still in it: the end of the loop closes it
             await outcomes.aclose()
     finally:
-        await client.close()
+        await client.__aexit__(None if error is None else type(error), error, None)
 
 
 _END: Final = object()
