@@ -150,6 +150,56 @@ def test_without_a_base_the_address_of_the_item_or_the_site_is_one() -> None:
     check(item("<enclosure url='a.png'/>", channel=channel), "feed: https://b.test/a.png", base_url="")
 
 
+@pytest.mark.parametrize("base_url", ["", "https://feedburner.test/d/feed.xml"])
+@pytest.mark.parametrize(
+    ("inside", "expected"),
+    [
+        ("<link>https://b.test/p/</link>{}", "https://b.test/p/a.png"),
+        ("{}<link>https://b.test/p/</link>", "https://b.test/p/a.png"),
+        ("<link>https://c.test/1</link>{}<f:origLink xmlns:f='f'>https://b.test/p/1</f:origLink>", "https://b.test/p/a.png"),
+        ("<link>https://b.test/p/</link><x xml:base='https://c.test/x/'>{}</x>", "https://c.test/x/a.png"),
+        ("{}", "https://b.test/a.png"),
+    ],
+)  # fmt: skip
+def test_relative_urls_in_content_are_those_of_the_page_of_the_item(
+    inside: str, expected: str, base_url: str
+) -> None:
+    content = '<description>&lt;img src="a.png"></description>'
+    text = item(inside.replace("{}", content), channel="<link>https://b.test/</link>")
+    check(text, f"img: {expected}", base_url=base_url)
+
+
+def test_the_address_of_an_item_may_be_relative() -> None:
+    content = '<link>/p/1</link><description>&lt;img src="a.png"></description>'
+    check(item(content), "img: https://feed.test/p/a.png")
+
+
+def test_a_text_that_is_said_to_be_plain_has_no_html() -> None:
+    atom = '<feed xmlns="http://www.w3.org/2005/Atom"><entry><summary type="{}">&lt;img src="a.png"></summary></entry></feed>'
+    check(atom.format("text"))
+    check(atom.format("html"), "img: https://feed.test/d/a.png")
+    check(item('<media:description type="plain">&lt;img src="a.png"></media:description>'))
+
+
+@pytest.mark.parametrize(
+    ("inside", "problems"),
+    [
+        ('<description><p>raw <img src="a.png"> <br> x</p></description>', 1),
+        ("<content:encoded><![CDATA[x]]></content:encoded><description>a & <img src=a.png></description>", 1),
+        ('<description><p>raw <img src="a.png"/></p></description>', 0),
+        ('<img srcset="a.png 1x"/>', 0),
+    ],
+)
+def test_html_in_an_item_need_not_be_escaped(inside: str, problems: int) -> None:
+    found = find_images(item(inside), media_type="application/rss+xml", base_url="https://a.test/")
+    assert [each.url for image in found for each in image.candidates] == ["https://a.test/a.png"]
+    assert sum(len(image.problems) for image in found) == problems
+
+
+def test_an_address_that_is_escaped_twice_is_not_escaped() -> None:
+    check(item('<enclosure url="/a.png?b=1&amp;amp;c=2"/>'), "feed: https://feed.test/a.png?b=1&c=2")
+
+
 def test_a_prefix_may_be_unbound_and_entities_of_html_are_known() -> None:
     check(
         '<rss><item><title>&eacute;&nbsp;</title><media:content url="https://a.test/a.png"/></item></rss>',

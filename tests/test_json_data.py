@@ -13,6 +13,7 @@ from imgfetch import choose, find_images
 from imgfetch.markup import data_urls
 from imgfetch.model.document import Document
 from imgfetch.readers.documents import each_image
+from imgfetch.rules.image.icons import icons_as_one
 from measuring import cpu_seconds
 from pictures import encoded
 
@@ -125,7 +126,7 @@ def test_an_answer_of_wordpress_has_the_images_of_its_content() -> None:
     check(text, "img: https://b.test/u/a-300.jpg 300w, https://b.test/u/a-1024.jpg 1024w", base_url="")
     check(
         text,
-        "img: https://c.test/u/a-300.jpg 300w, https://c.test/u/a-1024.jpg 1024w",
+        "img: https://b.test/u/a-300.jpg 300w, https://b.test/u/a-1024.jpg 1024w",
         base_url="https://c.test/",
     )
 
@@ -189,6 +190,28 @@ def test_a_problem_in_a_string_has_the_line_of_the_string() -> None:
     assert (image.problems[0].line, image.problems[0].column) == (2, 7)
 
 
+def test_ampersands_that_are_escaped_as_in_html_are_ampersands() -> None:
+    check({"image": "/a.png?b=1&amp;c=2&#038;d=3"}, "data: https://a.test/a.png?b=1&c=2&d=3")
+    check({"html": "&lt;img src=&quot;a.png&quot;&gt;"}, "img: a.png")
+    script = '<script type="application/ld+json">{"image": "/a.png?b=1&amp;c=2&#038;d=3"}</script>'
+    (image,) = find_images(script, base_url=BASE)
+    assert image.candidates[0].url == "https://a.test/a.png?b=1&c=2&d=3"
+
+
+def test_a_source_and_its_resolutions_are_one_image() -> None:
+    sizes = [{"url": f"/a.png?w={width}", "width": width} for width in (1080, 108)]
+    check(
+        {"preview": {"images": [{"source": sizes[0], "resolutions": [sizes[1]]}]}},
+        "data: https://a.test/a.png?w=1080 1080w, https://a.test/a.png?w=108 108w",
+    )
+
+
+@pytest.mark.parametrize("base_url", ["", BASE])
+def test_relative_urls_in_html_are_those_of_the_page_of_the_object(base_url: str) -> None:
+    posts = [{"link": f"https://b.test/{n}/", "content": '<img src="c.png">'} for n in "pq"]
+    check(posts, "img: https://b.test/p/c.png", "img: https://b.test/q/c.png", base_url=base_url)
+
+
 def test_the_icons_of_an_app_are_one_choice_for_each_purpose() -> None:
     manifest = {
         "name": "App",
@@ -213,7 +236,11 @@ def test_the_icons_of_an_app_are_one_choice_for_each_purpose() -> None:
             "data: s.png 640w",
             media_type=media_type,
         )
-    first = find_images(json.dumps(manifest))[0]
+    found = find_images(json.dumps(manifest))
+    first = found[0]
+    assert [image.alt for image in found] == ["", "", "maskable", "New", "Start"]
+    together = [image for image, _ in icons_as_one((image, None) for image in found)]
+    assert [image.candidates[0].url for image in together] == ["s.png", "48.png", "m.png", "new.png"]
     assert choose(first).url == "512.png"
     assert choose(first, width=40).url == "48.png"
 

@@ -9,9 +9,11 @@ read alike: by what the strings say and the names that they stand under. An imag
 
 from __future__ import annotations
 
+from html import unescape
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.markup import urls
+from imgfetch.markup.image_urls import with_ampersands
 from imgfetch.model.document import Document, DocumentType
 from imgfetch.model.markup import Candidate, SourceKind, SourceSet
 from imgfetch.readers.decoded import located, placed, text_of, unread
@@ -87,11 +89,12 @@ _MOST_DEEP = 10_000
 """Levels that are told apart; what is deeper belongs to the last of them."""
 _SIZES = frozenset(
     {"sizes", "formats", "renditions", "variants", "thumbnails", "derivatives", "versions", "resolutions"}
-    | {"media_details", "candidates", "image_versions2", "sources", "srcset"}
+    | {"media_details", "candidates", "image_versions2", "sources", "source", "srcset"}
 )
 """Names of members that hold one image in several sizes: WordPress, Strapi, YouTube, Instagram, Reddit."""
 _PAGES = frozenset({"link", "url", "permalink", "external_url", "home_page_url", "canonical_url"})
-"""Names of the address of a page, against which relative URLs are resolved where there is no base URL."""
+"""Names of the address of a page: relative URLs in its HTML are resolved against it, others where there is no
+base URL."""
 _TYPES = frozenset({"mime_type", "mimetype", "media_type", "content_type", "contenttype", "type", "mime"})
 _ADDRESSES = frozenset({"source_url", "url", "src", "href", "contenturl"})
 _ALTS = ("alt", "alt_text", "alttext")
@@ -123,7 +126,7 @@ class _Frame:
         """The name of the member that is being read."""
         self.is_object = is_object
         self.first = first
-        """Number of images without a base URL that were found before."""
+        """Number of images and texts without a base URL of their own that were found before."""
         self.urls: list[tuple[str, str, int]] = []
         """The names, URLs and positions of images."""
         self.addresses: list[tuple[str, str, int]] = []
@@ -192,10 +195,12 @@ class _Scan:
         if _GHOST in text:
             text = text.replace(_GHOST, "")
         found = string_type(text, name)
-        named = urls_in(text, name, found)
+        if found is None and "&lt;" in text and string_type(html := unescape(text)) is StringType.HTML:
+            found, text = StringType.HTML, html  # Reddit escapes HTML once more
+        named = [with_ampersands(url) for url in urls_in(text, name, found)]
         frame.urls += ((name, url, position) for url in named)
         if found is None and not named and lower in _ADDRESSES and text:
-            frame.addresses.append((name, text.strip(), position))
+            frame.addresses.append((name, with_ampersands(text.strip()), position))
         elif found is not None and not named:
             self._add(_Named((), SourceKind.TEXT, text, _MEDIA_TYPES[found], position))
 
@@ -212,7 +217,7 @@ class _Scan:
             candidates = tuple(dict.fromkeys(candidate for candidate, _ in renditions))
             position = min(position for _, position in renditions)
             self._add(_Named(candidates, self._kind_of(frame.name), "", "", position, frame.alt))
-        if frame.link and not self._has_base:
+        if frame.link:
             self._give_base(frame)
 
     def _renditions_of(self, frame: _Frame) -> list[tuple[Candidate, int]]:
@@ -234,7 +239,7 @@ class _Scan:
 
     def _add(self, found: _Named) -> None:
         self.found.append(found)
-        if not self._has_base:
+        if found.media_type or not self._has_base:
             self._without_base.append(found)
 
     def _give_base(self, frame: _Frame) -> None:

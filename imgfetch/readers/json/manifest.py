@@ -44,29 +44,33 @@ def images(document: Document, each_image: EachImage) -> Iterator[SourceSet]:
 def _images(manifest: dict[str, Any]) -> Iterator[SourceSet]:
     yield from _icons(manifest)
     for shortcut in _objects(manifest.get("shortcuts")):
-        yield from _icons(shortcut)
+        yield from _icons(shortcut, _text(shortcut.get("name")) or "shortcut")
     for screenshot in _objects(manifest.get("screenshots")):
         candidates = tuple(_candidates(screenshot))
         if candidates:
             yield SourceSet(candidates, SourceKind.DATA, alt=_text(screenshot.get("label")))
 
 
-def _icons(owner: dict[str, Any]) -> Iterator[SourceSet]:
-    """Yield the icons of an app or a shortcut: one image in several sizes for each purpose."""
+def _icons(owner: dict[str, Any], name: str = "") -> Iterator[SourceSet]:
+    """Yield the icons of an app or a shortcut: one image in several sizes for each purpose.
+
+    The name of a shortcut, and a purpose other than `any`, are their text: they are other pictures.
+    """
     by_purpose: dict[str, list[Candidate]] = {}
     for icon in _objects(owner.get("icons")):
         purposes = _text(icon.get("purpose")).lower().split() or ["any"]
         # An icon that serves several purposes is the one for any.
         purpose = "any" if "any" in purposes else purposes[0]
         by_purpose.setdefault(purpose, []).extend(_candidates(icon))
-    for candidates in by_purpose.values():
+    for purpose, candidates in by_purpose.items():
+        alt = name if purpose == "any" else f"{name} {purpose}".lstrip()
         # An icon of any size, a drawing, has no width that could be compared with the others.
         sized = tuple(dict.fromkeys(each for each in candidates if each.width is not None))
         drawn = dict.fromkeys(each for each in candidates if each.width is None)
         if sized:
-            yield SourceSet(sized, SourceKind.ICON)
+            yield SourceSet(sized, SourceKind.ICON, alt=alt)
         for each in drawn:
-            yield SourceSet((each,), SourceKind.ICON)
+            yield SourceSet((each,), SourceKind.ICON, alt=alt)
 
 
 def _candidates(resource: dict[str, Any]) -> Iterator[Candidate]:

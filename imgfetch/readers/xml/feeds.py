@@ -2,8 +2,9 @@
 
     XML ─▶ items: pictures that elements name, and content in HTML ─▶ each item's images, in their order
 
-Content comes escaped, in CDATA, or as XHTML; `xml:base` holds inside its element. Where nothing else gives a
-base URL, the address of the item, or of the site, does.
+Content comes escaped, in CDATA, or as XHTML. Relative URLs in it are resolved against `xml:base`, else
+against the address of the item, or of the site: it is a part of that page. Those of elements are resolved
+against `xml:base`, else against the URL of the feed, and only without it against the same addresses.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.markup import urls
 from imgfetch.markup.data_urls import may_be_image
+from imgfetch.markup.image_urls import with_ampersands
 from imgfetch.markup.srcset import parse_srcset
 from imgfetch.model.document import Document
 from imgfetch.model.markup import Candidate, SourceKind, SourceSet
@@ -35,7 +37,10 @@ if TYPE_CHECKING:
 def images(document: Document, each_image: EachImage) -> Iterator[SourceSet]:
     """Yield the images of a feed, item by item, in the order of the document. Never raise."""
     feed, read, unread = read_repaired(
-        document.data, lambda: _Feed(document.base_url), charset=charset_of(document.content_type)
+        document.data,
+        lambda: _Feed(document.base_url),
+        charset=charset_of(document.content_type),
+        contents=_CONTENTS,
     )
     feed.end_part(feed.channel)
     found = (
@@ -53,14 +58,17 @@ def _images_of(
     """Yield the images of an item, each once: its content often repeats what its elements name."""
     seen: set[tuple[str, ...]] = set()
     for found in part:
-        base = found.base or link
         if isinstance(found, Picture):
-            candidates = tuple(each for each in found.candidates if may_be_image(each.url))
+            base = found.base or link
+            spelled = (each._replace(url=with_ampersands(each.url)) for each in found.candidates)
+            candidates = tuple(each for each in spelled if may_be_image(each.url))
             if not candidates:
                 continue
             image = SourceSet(candidates, found.kind, alt=found.alt, position=found.position)
             some: Iterator[SourceSet] = iter((urls.absolute(image, base) if base else image,))
         else:
+            has_own_base = found.base != document.base_url
+            base = found.base if has_own_base else link or found.base
             inside = Document(found.html, "text/html", base_url=base, depth=document.depth + 1)
             some = (placed(image, found.position) for image in each_image(inside))
         for image in some:
@@ -90,6 +98,10 @@ class _Part:
 
 _PAGES = frozenset(("link", "guid", "id", "comments", "docs", "url", "uri", "generator"))
 """Elements with the address of a page, or of a feed."""
+_CONTENTS = ("description", "content:encoded", "content", "summary", "encoded")
+"""Elements with HTML as their content."""
+_PLAIN = frozenset(("text", "plain", "text/plain"))
+"""Types of texts that hold no HTML (RFC 4287 §3.1.1.1, Media RSS 1.5.1)."""
 _RDF = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _ICONS = frozenset(("icon", "logo"))
 _PICTURES = frozenset(("image", "images", "cover"))
@@ -129,8 +141,10 @@ class _Feed(Elements):
                 self._link(inside)
             case "content" if _is_image(get("src"), get("type")):
                 self._add(inside, get("src"))
-            case local if local in _PICTURES and get("srcset"):
+            case local if (local in _PICTURES or local == "img") and get("srcset"):
                 self._add(inside, *parse_srcset(get("srcset")))
+            case "img":  # HTML that is neither escaped nor in its namespace
+                self._add(inside, get("src"))
             case local if local in _PICTURES or local in _ICONS:
                 self._add(inside, get("href") or get("image") or get("url"))
 
@@ -147,7 +161,9 @@ class _Feed(Elements):
                     self.items.append((tuple(self._part.found), self._part.link))
                 self._part = self.channel
             case "link" if text and not self._part.link and not self.is_inside("image"):
-                self._part.link = _web_url(text)
+                self._part.link = _web_url(text, inside.base)
+            case "origLink":  # FeedBurner's `link` leads to itself
+                self._part.link = _web_url(text, inside.base) or self._part.link
             case "url" if self.is_inside("image") or self.is_inside("logo"):
                 self._add(
                     inside, text, kind=SourceKind.ICON if self._part is self.channel else SourceKind.FEED
@@ -190,18 +206,17 @@ class _Feed(Elements):
         if relation == "enclosure" and _is_image(href, element.get("type")):
             self._media.contents.append(_media(inside, href))
         elif relation == "alternate" and not self._part.link:
-            self._part.link = _web_url(href)
+            self._part.link = _web_url(href, inside.base)
 
     def _text(self, inside: Open, text: str) -> None:
+        is_plain = inside.element.get("type").lower() in _PLAIN
         found = string_type(text, inside.local)
-        if found is StringType.HTML:
-            self._part.found.append(_Markup(text, inside.base, inside.element.position))
-            return
-        named = urls_in(text, inside.local, found)
+        named = urls_in(text, inside.local, found) if found is not StringType.HTML else ()
+        html = text if found is StringType.HTML else unescape(text) if "&lt;" in text else ""
         for each in named:
             self._add(inside, each)
-        if not named and "&lt;" in text and string_type(unescaped := unescape(text)) is StringType.HTML:
-            self._part.found.append(_Markup(unescaped, inside.base, inside.element.position))
+        if not (named or is_plain) and string_type(html) is StringType.HTML:
+            self._part.found.append(_Markup(html, inside.base, inside.element.position))
 
     def _add(self, inside: Open, *found: str | Candidate, kind: SourceKind | None = None) -> None:
         """Add an image that an element names, if its URL is not empty."""
@@ -224,5 +239,6 @@ def _is_image(url: str, media_type: str) -> bool:
     return bool(url) and (media_type.startswith("image/") or is_image_url(f"/a.{media_type}"))
 
 
-def _web_url(text: str) -> str:
+def _web_url(text: str, base: str) -> str:
+    text = (urls.resolve(text, base) or "") if base else text
     return text if text.startswith(("https://", "http://")) else ""

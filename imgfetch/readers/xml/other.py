@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.markup import urls
+from imgfetch.markup.image_urls import with_ampersands
 from imgfetch.model.document import Document
 from imgfetch.model.markup import Candidate, SourceKind, SourceSet
 from imgfetch.readers.decoded import charset_of, located, placed
@@ -44,7 +45,7 @@ def _images_of(found: _Named, document: Document, each_image: EachImage) -> Iter
         inside = Document(found.text, found.media_type, base_url=found.base, depth=document.depth + 1)
         yield from (placed(image, found.position) for image in each_image(inside))
         return
-    image = SourceSet((Candidate(found.text),), SourceKind.DATA, position=found.position)
+    image = SourceSet((Candidate(with_ampersands(found.text)),), SourceKind.DATA, position=found.position)
     yield urls.absolute(image, found.base) if found.base else image
 
 

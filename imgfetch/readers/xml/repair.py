@@ -9,13 +9,14 @@ declaration are the usual faults. They are mended in the text, and it is read a 
 from __future__ import annotations
 
 import re
+from functools import partial
 from typing import TYPE_CHECKING, TypeVar
 
 from imgfetch.readers.decoded import unread
 from imgfetch.xml.reader import XmlHandler, read_xml
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
     from imgfetch.model.markup import SourceSet
     from imgfetch.xml.document import XmlDefect, XmlRead
@@ -24,31 +25,33 @@ H = TypeVar("H", bound=XmlHandler)
 
 
 def read_repaired(
-    data: bytes | str, handler: Callable[[], H], *, charset: str | None = None
+    data: bytes | str, handler: Callable[[], H], *, charset: str | None = None, contents: Iterable[str] = ()
 ) -> tuple[H, XmlRead, tuple[SourceSet, ...]]:
-    """Read a document, if need be a second time, each time with a new handler.
+    """Read a document, if need be again after a repair, each time with a new handler.
 
+    `contents` are the names of elements with HTML as their content, which some programs forget to escape.
     Return the handler of the last time, its result, and what must be said of the defect. Never raise.
     """
     events = handler()
     read = read_xml(data, events, charset=charset, html_entities=True)
-    defect = read.defect
-    if defect is None:
+    defect = first = read.defect
+    if defect is None or first is None:
         return events, read, ()
-    if not defect.is_limit:
-        begun = _begun(read.text)
-        repaired = _escaped(begun)
-        if repaired != read.text:
-            again = handler()
-            read_again = read_xml(repaired, again, html_entities=True)
-            if read_again.defect is None:
-                if repaired == begun and read.text.lstrip().startswith("<?xml"):
-                    return again, read_again, ()  # an empty line before the declaration says nothing
-                # The positions are those of the repaired text, and so its lines: repairs are within a line.
-                said = not_well_formed(defect, "read with that mended")
-                return again, read_again, (_said(read, defect, said),)
-            if read_again.defect.position > defect.position:
-                events, read, defect = again, read_again, read_again.defect
+    text = read.text
+    for repair in () if defect.is_limit else (_begun, _escaped, partial(_with_text, names=contents)):
+        repaired = repair(text)
+        if repaired == text:
+            continue
+        text, again = repaired, handler()
+        read_again = read_xml(text, again, html_entities=True)
+        if read_again.defect is None:
+            if repair is _begun and read.text.lstrip().startswith("<?xml"):
+                return again, read_again, ()  # an empty line before the declaration says nothing
+            # The positions are those of the repaired text, and so its lines: repairs are within a line.
+            said = _said(read, first, not_well_formed(first, "read with that mended"))
+            return again, read_again, (said,)
+        if read_again.defect.position > defect.position:
+            events, read, defect = again, read_again, read_again.defect
     return events, read, (_said(read, defect, not_well_formed(defect, "what stands before it was read")),)
 
 
@@ -86,3 +89,21 @@ def _begun(text: str) -> str:
 def _escaped(text: str) -> str:
     """Return the text with bare ampersands escaped and characters that XML forbids replaced (XML §2.2)."""
     return _FAULTS.sub(lambda found: found[1] or ("&amp;" if found[2] else "\ufffd"), text)
+
+
+def _with_text(text: str, names: Iterable[str]) -> str:
+    """Return the document with CDATA sections around the content of elements of these names."""
+    pieces: list[str] = []
+    at = passed = 0
+    endless: set[str] = set()
+    for start in re.finditer(rf"<({'|'.join(map(re.escape, names))})(?:\s[^<>]*+)?(?<!/)>", text):
+        name = start[1]
+        if start.start() < passed or name in endless:
+            continue
+        end = passed = text.find(f"</{name}>", start.end())
+        if end < 0:
+            endless.add(name)
+        elif "<" in (inner := text[start.end() : end]) and "<![CDATA[" not in inner:
+            pieces += (text[at : start.end()], "<![CDATA[", inner.replace("]]>", "]]&gt;"), "]]>")
+            at = end
+    return "".join((*pieces, text[at:])) if pieces else text

@@ -21,20 +21,28 @@ def icons_as_one(
 ) -> Iterator[tuple[SourceSet, LeftOut | None]]:
     """Yield the images of a document, its wanted icons as one at the end, if one of them states its size.
 
-    Candidates without a size come behind the others. Icons of which none states a size stay as they are:
-    which of them is the larger one cannot be known.
+    Icons with different texts (`alt`), such as those of the shortcuts of an app, are different signs.
     """
-    icons: list[SourceSet] = []
+    icons: dict[str, list[SourceSet]] = {}
     for image, reason in judged:
         if image.kind is SourceKind.ICON and reason is None and not image.embedded:
-            icons.append(image)
+            icons.setdefault(image.alt, []).append(image)
         else:
             yield image, reason
+    for each in icons.values():
+        yield from ((icon, None) for icon in _as_one(each))
+
+
+def _as_one(icons: list[SourceSet]) -> Iterator[SourceSet]:
+    """Yield one image for the icons of one sign; candidates without a size come behind the others.
+
+    Icons of which none states a size stay as they are: which of them is the larger one cannot be known.
+    """
     candidates = list(dict.fromkeys(candidate for icon in icons for candidate in icon.candidates))
     sized = [each for each in candidates if each.width is not None]
     if not sized or len(icons) == 1:
-        yield from ((icon, None) for icon in icons)
+        yield from icons
         return
     others = [each for each in candidates if each.width is None]
     problems = tuple(problem for icon in icons for problem in icon.problems)
-    yield icons[0]._replace(candidates=(*sized, *others), problems=problems), None
+    yield icons[0]._replace(candidates=(*sized, *others), problems=problems)
