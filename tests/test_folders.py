@@ -156,6 +156,18 @@ def test_copies_beside_a_saved_page_are_counted_and_never_opened(capsys: pytest.
     assert "files not taken: 1 saved as parts of pages" in said
 
 
+@pytest.mark.parametrize("suffix", ["_files", "-Dateien", "_fichiers", "_archivos", ".files"])
+def test_browsers_save_copies_under_names_of_their_language(
+    suffix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    page = f"<!-- saved from url=(0022)https://h.example/a/b --><img src='./S%20e{suffix}/1.jpg'><img src=/3.jpg>"
+    write("news/S e.htm", page)
+    write(f"news/S e{suffix}/frame.html", "<img src=https://h.example/frame.jpg>")
+    lines, said, code = picked(capsys, "news")
+    assert (lines, code) == (["https://h.example/3.jpg"], 0)
+    assert "files not taken: 1 saved as parts of pages" in said
+
+
 def test_the_headers_of_the_caller_are_not_sent_where_a_saved_page_points(
     origin: Origin, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -248,6 +260,8 @@ def test_what_imgfetch_wrote_into_a_folder_is_no_source(
         ran = Ran(capsys, *command)
         assert (ran.code, len(ran.lines)) == (1, 1)
         assert "2 images: " in ran.err
+    write("news/all.json", "\n".join(Ran(capsys, *command, "--json").lines))
+    assert "2 images: " in Ran(capsys, *command).err
     assert " written by imgfetch" in ran.err
 
 

@@ -18,6 +18,7 @@ from imgfetch.errors import InputError, printable
 from imgfetch.model.document import Document, DocumentType
 from imgfetch.model.result import ErrorKind
 from imgfetch.readers.document_type import recognise
+from imgfetch.rules.image.saved_copies import SUFFIXES
 from imgfetch.rules.store import results_table
 
 if TYPE_CHECKING:
@@ -100,8 +101,8 @@ def _against(path: Path, names: set[str], inside: Path | None) -> Unread | None:
 
 def is_companion(name: str, names: set[str]) -> bool:
     """Return whether a folder is the one that a browser saves beside a page: `page_files` and `page.html`."""
-    stem, is_saved, _ = name.rpartition("_files")
-    return bool(is_saved) and any(f"{stem}.{extension}" in names for extension in ("html", "htm", "xhtml"))
+    stems = (name.removesuffix(suffix) for suffix in SUFFIXES if name.endswith(suffix))
+    return any(f"{stem}.{extension}" in names for stem in stems for extension in ("html", "htm", "xhtml"))
 
 
 def _against_file(path: Path) -> Unread | None:
@@ -120,10 +121,10 @@ def _against_file(path: Path) -> Unread | None:
 
 
 _OWN = (
-    *(b'{"ask": {', b'{"attempts": ', b'{"imgfetch-lock": '),
+    *(b'{"ask": {', b'{"attempts": ', b'{"imgfetch-lock": ', b'{"index": '),
     *(results_table.header(delimiter).encode() for delimiter in ",\t"),
 )
-"""How reports, manifests, lock files and tables begin: what they name was taken before."""
+"""How reports, manifests, locks, results in JSON and tables begin: what they name was taken before."""
 
 _FOREIGN = re.compile(
     r"\.(?:jpe?g|png|gif|webp|avif|svgz?|ico|bmp|tiff?|jxl|heic|jsx?|mjs|cjs|tsx?|map|wasm|woff2?|ttf|otf|eot"

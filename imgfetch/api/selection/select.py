@@ -23,7 +23,7 @@ from imgfetch.model.markup import SourceKind
 from imgfetch.model.result import ErrorKind
 from imgfetch.rules.image.icons import icons_as_one
 from imgfetch.rules.image.kinds import LeftOut, Sieve, counted, is_by_kind, kinds_of
-from imgfetch.rules.image.saved_copies import has_copies, may_name_copies, without_copies
+from imgfetch.rules.image.saved_copies import has_copies, without_copies
 from imgfetch.rules.image.url_patterns import wanted_part
 
 if TYPE_CHECKING:
@@ -60,7 +60,7 @@ def select(
     """
     left_out: Counter[str] = Counter()
     document = offer.document
-    if document is not None and may_name_copies(document.data) and is_file_name(document.name):
+    if document is not None and is_file_name(document.name):
         found = _of_the_web(found, document.name, left_out)
     if wanted.patterns is not None:
         found = _by_urls(found, wanted.patterns, left_out)

@@ -13,7 +13,7 @@ import re
 import unicodedata
 from urllib.parse import parse_qsl, unquote
 
-from imgfetch.rules.http.urls import without_userinfo
+from imgfetch.rules.http.urls import redact, without_userinfo
 from imgfetch.rules.image.filenames import named_format
 
 LONGEST = 200
@@ -46,13 +46,14 @@ def stem_of(url: str) -> str:
 def place_name(text: str) -> str:
     """Return a name for a page, a file or a text: the end of a URL or a path, or else the first words.
 
-    The query of a URL is part of it, since many sites tell their pages apart by that. A name such as `index`
-    is left out.
+    The query of a URL is part of it, since many sites tell their pages apart by that, but for what may be a
+    secret. A name such as `index` is left out.
     """
     if "://" not in text:
         parts = [readable(without_extension(text.rpartition("/")[2])), readable(text.split("/")[-2:][0])]
         return parts[1] if parts[0].lower() in _GENERIC and "/" in text else parts[0]
-    path, _, query = without_userinfo(text).partition("#")[0].partition("?")
+    path, _, query = redact(text).partition("#")[0].partition("?")
+    query = "&".join(each for each in query.split("&") if not each.endswith("=…"))
     host, *segments = [each for each in path.partition("://")[2].split("/") if each] or [""]
     names = [readable(without_extension(_innermost(each))) for each in segments]
     if names and names[-1].lower() in _GENERIC:

@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from imgfetch.model.markup import Candidate, SourceSet
 
 
-def may_name_copies(page: bytes | str) -> bool:
-    """Return whether a page may name such copies: most do not."""
-    return "_files/" in page if isinstance(page, str) else b"_files/" in page
+def is_folder_of(name: str, stem: str) -> bool:
+    """Return whether a folder is the one that a browser saves beside the page `<stem>.html`."""
+    return name.startswith(stem) and name[len(stem) :] in SUFFIXES
 
 
 def without_copies(image: SourceSet, stem: str) -> SourceSet:
-    """Return the image without the candidates in the folder `<stem>_files` beside its page."""
+    """Return the image without the candidates in the folder that was saved beside its page."""
     sources = tuple(
         source._replace(candidates=_elsewhere(source.candidates, stem)) for source in image.sources
     )
@@ -41,7 +41,15 @@ def _elsewhere(candidates: tuple[Candidate, ...], stem: str) -> tuple[Candidate,
 
 
 def _is_copy(url: str, stem: str) -> bool:
-    if not may_name_copies(url):
-        return False
-    path = unquote(url).partition("?")[0]
-    return f"/{stem}_files/" in path or path.startswith(f"{stem}_files/")
+    path = url.partition("?")[0]
+    if "%" in path:
+        path = unquote(path)
+    return stem in path and any(is_folder_of(folder, stem) for folder in path.split("/")[:-1])
+
+
+SUFFIXES = (
+    *("_files", ".files", "-Dateien", "_fichiers", "_archivos", "_bestanden", "_file", "-filer", "_pliki"),
+    *("_tiedostot", "_soubory", "_elemei", "_ficheiros", "_arquivos", "_dosyalar", "_datoteke", "_fitxers"),
+    *("_failid", "_fails", "_bylos", "_fajlovi", "_fitxategiak"),
+)
+"""The ends of the names of such folders, in the languages of browsers, as Windows connects them to a page."""
