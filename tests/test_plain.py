@@ -12,6 +12,8 @@ from against_h11 import by_h11, check_request, check_response, contents, message
 from imgfetch.errors import PolicyError
 from imgfetch.http import h11_fallback, plain
 from imgfetch.http.connection import read_response
+from imgfetch.rules.http.content_coding import coding_of
+from imgfetch.rules.http.response_head import well_formed
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -218,3 +220,41 @@ async def nothing() -> AsyncIterator[bytes]:
     pieces: tuple[bytes, ...] = ()
     for piece in pieces:
         yield piece
+
+
+@pytest.mark.parametrize(
+    ("head", "taken"),
+    [
+        (b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n", b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nX Bad: y\r\nA: b\r\n\r\n", b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\nA \t: b\r\n\r\n", b"HTTP/1.1 200 OK\r\nA: b\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\nnonsense\n more: of it\nA: b\n c\n\n", b"HTTP/1.1 200 OK\nA: b\n c\n\n"),
+        (b"HTTP/1.1 200 OK\r\n: b\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n"),
+        (b"HTTP/1.1 200: OK\r\nA: b: c\r\n\r\n", b"HTTP/1.1 200: OK\r\nA: b: c\r\n\r\n"),
+    ],
+)
+def test_a_line_that_is_not_a_field_is_passed_over(head: bytes, taken: bytes) -> None:
+    assert well_formed(head) == taken
+
+
+@given(st.binary(max_size=200), st.integers(0, 200))
+def test_a_head_that_comes_in_two_parts_is_read_as_one(lines: bytes, cut: int) -> None:
+    data = b"HTTP/1.1 103 x\r\n?\r\n\r\nHTTP/1.1 200 OK\r\n" + lines + b"\r\nContent-Length : 1\r\n\r\na"
+    cut = 1 + cut % (len(data) - 1)
+    whole, parts = by_h11(data), by_h11(data[:cut])
+    parts.feed(data[cut:])
+    assert contents(parts) == contents(whole)
+
+
+@pytest.mark.parametrize(
+    ("field", "coding"),
+    [
+        (None, ""), ("", ""), ("identity", ""), ("utf-8", ""), ("none", ""), ("image/jpeg", ""),
+        ("binary, UTF-8", ""),
+        ("GZIP", "gzip"), (" x-gzip ", "gzip"), ("deflate", "deflate"), ("gzip, identity", "gzip"),
+        ("none,gzip", "gzip"),
+        ("br", None), ("zstd", None), ("gzip, gzip", None), ("gzip, br", None),
+    ],
+)  # fmt: skip
+def test_only_the_names_of_codings_are_content_codings(field: str | None, coding: str | None) -> None:
+    assert coding_of(field) == coding

@@ -217,7 +217,8 @@ _HINTS = {
     error_body.NEEDS_REFERRER: "--referer URL names the page of the image",
     error_body.NEEDS_NO_REFERRER: "--referrer-policy no-referrer sends no Referer",
     error_body.NEEDS_WHOLE_REFERRER: (
-        "--referrer-policy strict-origin-when-cross-origin sends the whole URL of the page, as browsers do"
+        "--referrer-policy strict-origin-when-cross-origin sends the whole URL of the page, as browsers do;"
+        " no-referrer sends none"
     ),
     error_body.NEEDS_BROWSER: (
         "--cookies FILE and --user-agent TEXT of a browser that passed the check may help"

@@ -29,7 +29,8 @@ NEEDS_REFERRER = "referer=… names the page of the image"
 NEEDS_LOGIN = "cookies=… sends those of a browser that is logged in"
 NEEDS_NO_REFERRER = 'referrer_policy="no-referrer" sends no Referer'
 NEEDS_WHOLE_REFERRER = (
-    'referrer_policy="strict-origin-when-cross-origin" sends the whole URL of the page, as browsers do'
+    'referrer_policy="strict-origin-when-cross-origin" sends the whole URL of the page, as browsers do; '
+    '"no-referrer" sends none'
 )
 NEEDS_BROWSER = "cookies=… and user_agent=… of a browser that passed the check may help"
 
@@ -111,7 +112,8 @@ def _hint(text: str, request: Request) -> str | None:
 def _referrer_hint(referer: str | None, url: str) -> str:
     """Return the hint for an origin that judges by the Referer: to send one, all of it, or none.
 
-    A browser sends the whole URL of a page to its own origin, and to others the origin alone.
+    A browser sends the whole URL of a page to its own origin, and to others the origin alone. An origin that
+    refuses its own name may want more than that, or less.
     """
     if referer is None:
         return NEEDS_REFERRER
