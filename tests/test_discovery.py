@@ -98,8 +98,10 @@ def test_a_noscript_is_joined_with_the_image_it_stands_for(markup: str, expected
 
 
 def test_the_alternative_text_is_that_of_the_picture() -> None:
-    (image,) = find_page_images("<p><img src=blank.gif alt=Wait><noscript><img src=a alt=Harbour></noscript>")
+    noscript = "<noscript><img src=a alt=Harbour></noscript>"
+    (image,) = find_page_images(f"<p><img src='{PIXEL}' alt=Wait>{noscript}")
     assert (image.candidates[0].url, image.alt) == ("a", "Harbour")
+    check(f"<p><img src=0.png alt=Zero>{noscript}", "img: 0.png", "noscript: a")
 
 
 @pytest.mark.parametrize(

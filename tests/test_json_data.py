@@ -42,6 +42,7 @@ def check(value: object, *expected: str, base_url: str = BASE, media_type: str =
         ({"a": "./a.png", "b": "a.png", "c": "not a.png"}, ["data: a.png"]),
         ({"image": "https://b.test/p?1", "page": "https://b.test/p?2"}, ["data: https://b.test/p?1"]),
         ({"coverImageUrl": "https://b.test/p", "imagePage": "https://b.test/q"}, ["data: https://b.test/p"]),
+        ({"files": ["./img/*.png", "/img/%s.png", "/i/:id.jpg"], "a": "/img/M*A*S*H.png"}, ["data: https://a.test/img/M*A*S*H.png"]),
         (["https://h.test/sharer.php?u=https://b.test/a.png", "https://h.test/share/a.png"], ["data: https://h.test/share/a.png"]),
         ({"image": "https://b.test/p.html", "photo": "none", "thumb": ""}, []),
         ({"images": ["https://b.test/1", "https://b.test/2"]}, ["data: https://b.test/1", "data: https://b.test/2"]),

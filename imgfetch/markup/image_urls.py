@@ -91,6 +91,17 @@ _MOST_OF_NAME = 300
 """Characters of a file name that are looked at."""
 
 
+def is_pattern(url: str) -> bool:
+    """Return True for a string of a program that stands for many URLs: a glob, a format, a route."""
+    return _PATTERN.search(url) is not None
+
+
+_PATTERN = re.compile(
+    r"/\*++[./]|\*\.|%(?:[0-9]\$)?(?:s|d(?![0-9A-Fa-f]))|\$[0-9&](?![0-9])|/:[A-Za-z_]|/\[(?:\.{3})?\w++\]"
+)
+"""A part that stands for any text: of a glob, a format, a replacement, or a route (`/:id`, `/[id]`)."""
+
+
 def may_be_url(url: str) -> bool:
     """Return False for a string that certainly is not the URL of an image.
 

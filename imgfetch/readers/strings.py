@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from enum import Enum
 
-from imgfetch.markup.image_urls import is_share_link
+from imgfetch.markup.image_urls import is_pattern, is_share_link
 
 
 class StringType(Enum):
@@ -63,7 +63,7 @@ def is_image_url(text: str, name: str = "") -> bool:
     if text[:1] == "#":  # a part of the same document
         return False
     if _IMAGE_URL.fullmatch(text):
-        return not is_share_link(text)
+        return not (is_share_link(text) or is_pattern(text))
     if not (name and says_image(name)):
         return False
     return bool(_IMAGE_NAME.fullmatch(text) or (_WEB_URL.fullmatch(text) and not _OTHER_FILE.search(text)))

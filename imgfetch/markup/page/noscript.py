@@ -106,9 +106,11 @@ def _in_roles(one: Found, other: Found) -> tuple[Found, Found]:
 def _is_proved(shown: Found, plain: Found) -> bool:
     """Return True if an image and that of a `noscript` are the same without a URL in common."""
     image, fallback = shown.source_set, plain.source_set
+    if image.candidates and image.alt and fallback.alt and image.alt != fallback.alt:
+        return False
     if _is_only_a_placeholder(image):
         return _are_alone(shown, plain)
-    if image.layout.is_one_pixel or (image.alt and fallback.alt and image.alt != fallback.alt):
+    if image.layout.is_one_pixel:
         return False  # trackers stand side by side under one name
     return _are_together(shown, plain) and _have_one_name(shown.candidates, plain.candidates)
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from imgfetch.markup.image_urls import is_image_url, with_ampersands
+from imgfetch.markup.image_urls import is_image_url, is_pattern, with_ampersands
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -46,10 +46,8 @@ def image_urls(text: str) -> Iterator[tuple[int, str]]:
             url = _SLASHES.sub("/", _ESCAPE.sub(lambda escape: chr(int(escape[1], 16)), url))
         url = with_ampersands(url)
         url = url.rstrip(",.;:")
-        if _HAS_HOST.match(url) and is_image_url(url) and not _PATTERN.search(url):
+        if _HAS_HOST.match(url) and is_image_url(url) and not is_pattern(url):
             yield match.start(), url
 
 
 _HAS_HOST = re.compile(r"(?:https?:)?//[^/.]++\.[^/]++/.|/[^/]")
-_PATTERN = re.compile(r"\*|%(?:[0-9]\$)?(?:s|d(?![0-9A-Fa-f]))|\$[0-9&]|/:[A-Za-z_]|/\[(?:\.{3})?\w++\]")
-"""A part that stands for any text: of a glob, a format, a replacement, or a route (`/:id`, `/[id]`)."""
