@@ -13,7 +13,7 @@ import re
 import unicodedata
 from urllib.parse import parse_qsl, unquote
 
-from imgfetch.rules.http.urls import redact, without_userinfo
+from imgfetch.rules.http.urls import without_userinfo
 from imgfetch.rules.image.filenames import named_format
 
 LONGEST = 200
@@ -52,14 +52,21 @@ def place_name(text: str) -> str:
     if "://" not in text:
         parts = [readable(without_extension(text.rpartition("/")[2])), readable(text.split("/")[-2:][0])]
         return parts[1] if parts[0].lower() in _GENERIC and "/" in text else parts[0]
-    path, _, query = redact(text).partition("#")[0].partition("?")
-    query = "&".join(each for each in query.split("&") if not each.endswith("=…"))
+    path, _, query = without_userinfo(text).partition("#")[0].partition("?")
+    query = "&".join(each for each in query[:_LONGEST_TEXT].split("&") if not _MAY_BE_SECRET.search(each))
     host, *segments = [each for each in path.partition("://")[2].split("/") if each] or [""]
     names = [readable(without_extension(_innermost(each))) for each in segments]
     if names and names[-1].lower() in _GENERIC:
         names.pop()
     name = next(filter(None, reversed(names)), readable(host))
     return "-".join(filter(None, (name, readable(unquote(query[:_LONGEST_STEM])))))
+
+
+_MAY_BE_SECRET = re.compile(
+    r"^[^=]*(?:token|key|sig|auth|pass|pwd|secret|sess|sid|code|hash|hmac|jwt|cred|nonce|otp|ticket)|=[^=]{40}",
+    re.IGNORECASE,
+)
+"""A parameter of a query that is left out of names: by its own name, or as its value is no word."""
 
 
 def without_extension(name: str) -> str:
