@@ -15,7 +15,7 @@ import pytest
 
 from command import Ran
 from imgfetch import find_images
-from imgfetch.readers.containers import zip_files
+from imgfetch.readers.containers import epub, zip_files
 from pictures import encoded
 
 if TYPE_CHECKING:
@@ -124,6 +124,15 @@ def test_get_keeps_the_images_of_a_book_without_a_request(capsys: pytest.Capture
     assert [Path(path).read_bytes() for path in kept] == [COVER, PLATE, OTHER]
     assert [Path(path).name.rpartition("-")[0] for path in kept] == ["cover", "plate-one", "other"]
     assert sorted(path.name for path in Path().iterdir()) == ["cache", "copies", "novel.epub"]
+
+
+def test_of_a_long_text_the_beginning_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(epub, "MAX_TEXT", 2_000)
+    text = xhtml('<img src="../img/other.webp"/>' + "<p>words</p>" * 500)
+    found = find_images(book({"OEBPS/text/b.xhtml": text}))
+    assert "epub:///OEBPS/img/other.webp" in [each.url for image in found for each in image.candidates]
+    said = [problem.reason for image in found for problem in image.problems]
+    assert said[0] == "OEBPS/text/b.xhtml: only its first 2,000 bytes are read"
 
 
 def test_names_that_lead_out_of_the_archive_are_keys_and_no_paths() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import posixpath
 from functools import partial
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import quote, unquote
 
@@ -32,8 +33,8 @@ if TYPE_CHECKING:
     from imgfetch.model.document import EachImage
     from imgfetch.xml.document import Element
 
-MAX_TEXT = 64_000_000
-"""Bytes of one text of a book."""
+MAX_TEXT = 16_000_000
+"""Bytes of one text of a book that are read, each in ten bytes of memory: few whole books are as long."""
 
 MAX_PACKAGE = 8_000_000
 """Bytes of a file that says what the book consists of."""
@@ -102,9 +103,11 @@ class _Book:
         if isinstance(data, Defect):
             self._left_out.append(f"{item.name[:100]}: {data.message}")
             return iter(())
+        cut = unread(f"{item.name[:100]}: only its first {MAX_TEXT:,} bytes are read")
         media_type = "" if item.media_type in _OLD_TYPES else item.media_type
         depth = self._document.depth + 1
-        return self._each_image(Document(data[:MAX_TEXT], media_type, item.name, url, depth=depth))
+        inside = Document(data[:MAX_TEXT], media_type, item.name, url, depth=depth)
+        return chain((cut,) if len(data) > MAX_TEXT else (), self._each_image(inside))
 
     def _images(self) -> Iterator[str]:
         """Yield the names of the image files, those of the manifest first."""

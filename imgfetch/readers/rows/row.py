@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from imgfetch.errors import InputError
 from imgfetch.model.result import ErrorKind
 from imgfetch.readers.rows.cells import images_of
-from imgfetch.readers.rows.columns import key_of, source_columns
+from imgfetch.readers.rows.columns import key_of
 from imgfetch.readers.rows.values import images_in, images_in_columns, name_in
 from imgfetch.readers.strings import is_image_url
 from imgfetch.redaction import without_credentials
@@ -54,20 +54,18 @@ def row_of(members: Mapping[str, Any], where: str, wanted: Wanted) -> Row:
 
     Empty columns make a row without images and without an error; other values than images make an error.
     """
-    header = tuple(members)
-    names = [name for group in source_columns(header, wanted).groups for name in group]
     try:
         columns = {name: _plain(value) for name, value in members.items()}
         found = images_in_columns(members, wanted)
     except RecursionError:
         return unusable(where, "nested too deeply")
-    own = {own: members[name] for own, name in _own_columns(header)}
+    own = {own: members[name] for own, name in _own_columns(tuple(members))}
     is_unusable = not found.images and found.passed_over
     return Row(
         found.images,
         columns,
         width=_pixels(own.get("width")),
-        name=_text(own.get("name")) or next(filter(None, (name_in(members[name]) for name in names)), ""),
+        name=_text(own.get("name")) or next(filter(None, map(name_in, members.values())), ""),
         referer=_web_url(own.get("referer")),
         error=_error(where, f"no image under {found.passed_over}") if is_unusable else None,
     )

@@ -55,6 +55,8 @@ def images_in_columns(members: Mapping[str, Any], wanted: Wanted) -> Found:
 def images_in(value: Any) -> Iterator[str]:  # noqa: ANN401 (as read)
     """Yield the images in a value, each as a source. Raise `RecursionError` for one that is nested deeply."""
     match value:
+        case str() if value.startswith("http"):  # nearly all texts
+            yield from images_of(value)
         case str() if value.strip().lower() not in _EMPTY:
             data = _json(value)
             if data is not None:
@@ -81,9 +83,8 @@ def images_in(value: Any) -> Iterator[str]:  # noqa: ANN401 (as read)
 
 def name_in(value: Any) -> str:  # noqa: ANN401 (as read)
     """Return the file name that stands beside the bytes of an image; empty without one."""
-    match value:
-        case {"bytes": bytes(), "path": str(path)}:
-            return re.split(r"[/\\]", path)[-1]
+    if isinstance(value, dict) and isinstance(value.get("bytes"), bytes):
+        return re.split(r"[/\\]", str(value.get("path") or ""))[-1]
     return ""
 
 
