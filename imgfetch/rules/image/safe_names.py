@@ -66,7 +66,7 @@ _MAY_BE_SECRET = re.compile(
     r"^[^=]*(?:token|key|sig|auth|pass|pwd|secret|sess|sid|code|hash|hmac|jwt|cred|nonce|otp|ticket)|=[^=]{40}",
     re.IGNORECASE,
 )
-"""A parameter of a query that is left out of names: by its own name, or as its value is no word."""
+"""A parameter of a query that is left out of names: by its own name, or by the length of its value."""
 
 
 def without_extension(name: str) -> str:
