@@ -5,7 +5,7 @@
                               └───▶ lists of candidates in the prose
 
 markdown-it-py is the parser: it follows CommonMark, takes linear time on 10⁶ brackets, and comes with rich.
-Images of wikis, `![[a.png]]`, are read too.
+Images of wikis, `![[a.png]]`, and those of other dialects (`markdown_dialects`) are read too.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import re
 from html import escape
 from typing import TYPE_CHECKING, Any
 
-from imgfetch.markup import urls
 from imgfetch.markup.positions import Lines
 from imgfetch.model.document import Document
-from imgfetch.model.markup import Candidate, SourceKind, SourceSet
+from imgfetch.readers import front_matter
 from imgfetch.readers.decoded import located, text_of, unread
+from imgfetch.readers.markdown_dialects import as_common_mark, without_expressions
 from imgfetch.readers.strings import StringType, is_image_url, string_type
 from imgfetch.readers.xml.html_writer import HtmlWriter
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from markdown_it.token import Token
 
     from imgfetch.model.document import EachImage
+    from imgfetch.model.markup import SourceSet
 
 _MOST_NESTED = 100
 """Quotes and lists inside each other; the parser leaves out what is deeper."""
@@ -35,11 +36,8 @@ _MOST_NESTED_LINKS = 10
 """Brackets inside each other; the parser tries so many ends for each, so that 10⁶ of them take seconds."""
 
 _FRONT_MATTER = re.compile(r"\A\ufeff?(---|\+\+\+)[ \t]*\r?\n(.*?\r?\n)\1[ \t]*(?:\r?\n|\Z)", re.DOTALL)
-_MEMBER = re.compile(
-    r"""^[ \t]*+(?:-[ \t]++)?(?:["']?([\w-]+)["']?[ \t]*+[:=][ \t]*+)?"""
-    r"""(?:["']?([^\s"'#\[\]{},][^"'\n]*?)["']?[ \t]*+,?)?$""",
-    re.MULTILINE,
-)
+_WITH_MARKDOWN = re.compile(r"<[A-Za-z][^<>]*?\smarkdown(?:=[\"']?(?:1|span|block)\b|[\s>])")
+"""A tag that says that Markdown is inside: PHP Markdown Extra, Python-Markdown, kramdown."""
 _WIKI_IMAGE = re.compile(r"!\[\[([^\[\]|\n]+)(?:\|([^\[\]\n]*))?\]\]")
 
 
@@ -48,9 +46,9 @@ def images(document: Document, each_image: EachImage) -> Iterator[SourceSet]:
     text = text_of(document).replace("\r\n", "\n").replace("\r", "\n")
     front = _FRONT_MATTER.match(text)
     if front:
-        yield from _front_matter_images(front[2], front.start(2), document.base_url)
+        yield from front_matter.images(front[2], front.start(2), document.base_url)
     body = front.end() if front else 0
-    page = _Page(text[body:], body)
+    page = _Page(text[body:], body, is_mdx=document.name.lower().endswith(".mdx"))
     html = Document(
         page.writer.html(),
         "text/html; charset=utf-8",
@@ -72,16 +70,6 @@ def images(document: Document, each_image: EachImage) -> Iterator[SourceSet]:
         yield from located((unread(f"more than {_MOST_NESTED} quotes and lists inside each other"),), text)
 
 
-def _front_matter_images(text: str, start: int, base_url: str) -> Iterator[SourceSet]:
-    """Yield the images that the lines of YAML or TOML before the text name."""
-    name = ""
-    for found in _MEMBER.finditer(text):
-        name = found[1] or name  # an item of a list has the name above
-        if found[2] and string_type(found[2], name) is StringType.URL:
-            image = SourceSet((Candidate(found[2]),), SourceKind.META, position=start + found.start(2))
-            yield urls.absolute(image, base_url) if base_url else image
-
-
 def _listed(page: _Page, document: Document, text: str) -> Iterator[SourceSet]:
     from imgfetch.markup.plain_text import find_source_sets
 
@@ -100,7 +88,9 @@ def _may_have_images(token: Token) -> bool:
     if token.type == "html_block":
         return True
     text = token.content
-    return token.type == "inline" and ("![" in text or "<" in text or string_type(text) is StringType.LIST)
+    return token.type == "inline" and (
+        "![" in text or "<" in text or "{%" in text or string_type(text) is StringType.LIST
+    )
 
 
 class _Blocks(list["Token"]):
@@ -135,7 +125,7 @@ class _Page:
 
     _references: dict[str, Any]
 
-    def __init__(self, text: str, start: int) -> None:
+    def __init__(self, text: str, start: int, *, is_mdx: bool = False) -> None:
         from markdown_it import MarkdownIt
         from markdown_it.renderer import RendererHTML
 
@@ -145,6 +135,9 @@ class _Page:
         self._start = start
         self._starts = [0, *(end.end() for end in re.finditer("\n", text))]
         parser = MarkdownIt("commonmark", {"maxNesting": _MOST_NESTED})
+        if is_mdx:  # its tags stand in paragraphs, and indented code is none
+            text = without_expressions(text)
+            parser.disable(["html_block", "code"])
         parser.validateLink = lambda _: True  # type: ignore[method-assign,assignment] # nothing here follows a link
         self._parser, self._references = parser, {}
         self._alt = RendererHTML(parser).renderInlineAsText
@@ -160,12 +153,13 @@ class _Page:
     def _block(self, token: Token) -> None:
         line = token.map[0] if token.map else 0
         position = self._start + self._starts[min(line, len(self._starts) - 1)]
-        if token.type == "html_block":
+        content = as_common_mark(token.content)
+        if token.type == "html_block" and not _WITH_MARKDOWN.search(content):
             self.writer.append(token.content, position)
         else:
-            if "![" in token.content or "<" in token.content:
+            if "![" in content or "<" in content:
                 children: list[Token] = []
-                self._parser.inline.parse(token.content, self._parser, self._references, children)
+                self._parser.inline.parse(content, self._parser, self._references, children)
                 for child in children:
                     self._inline(child, position)
             if string_type(token.content) is StringType.LIST:
