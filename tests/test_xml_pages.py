@@ -107,7 +107,7 @@ def test_a_problem_has_the_line_of_its_element_in_the_xml() -> None:
 
 def test_svg_has_images_styles_and_filters() -> None:
     text = f"""<?xml version="1.0"?><!DOCTYPE svg PUBLIC "-//W3C//DTD SVG 1.1//EN" "http://www.w3.org/Graphics/SVG/1.1/DTD/svg11.dtd">
-    <svg {SVG} {XLINK}><style>.a {{ fill: url(a.png) }}</style><image xlink:href="b.png"/><image href="c.png"/>
+    <svg {SVG} {XLINK}><style>.a {{ mask: url(a.png) }}</style><image xlink:href="b.png"/><image href="c.png"/>
     <filter><feImage href="d.png"/></filter><rect style="background: url(e.png)" fill="url(#f)"/>
     <foreignObject><img {XHTML} src="g.png"/></foreignObject><svg><image href="h.png"/></svg></svg>"""
     expected = [
