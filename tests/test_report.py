@@ -44,7 +44,14 @@ def report(path: str = "report") -> list[dict[str, Any]]:
 
 def summed(failures: list[Failure], capsys: pytest.CaptureFixture[str], *, quiet: bool = False) -> list[str]:
     options = argparse.Namespace(
-        json=False, quiet=quiet, verbose=False, directory=None, name=None, link=False, fail_under=None
+        command="get",
+        json=False,
+        quiet=quiet,
+        verbose=False,
+        directory=None,
+        name=None,
+        link=False,
+        fail_under=None,
     )
     tally = Summary(options)
     for failed in failures:
