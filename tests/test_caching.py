@@ -86,7 +86,7 @@ async def test_an_image_is_verified_stored_and_served_with_its_path(tmp_path: Pa
         (WEBP, 200, {"content_length": str(len(WEBP) + 1)}, "incomplete"),
         (WEBP, 404, {}, None),
         (b"", 204, {}, "empty"),
-        (WEBP, 200, {"content_encoding": "x-unknown"}, None),
+        (WEBP, 200, {"content_encoding": "compress"}, None),
     ],
 )
 async def test_a_body_that_is_not_a_whole_image_passes_through_and_is_not_stored(
@@ -101,6 +101,13 @@ async def test_a_body_that_is_not_a_whole_image_passes_through_and_is_not_stored
             assert (extension["origin"], extension["path"]) == ("fetched", None)
             assert extension.get("problem", "").partition(":")[0] == (problem or "")
     assert len(inner.requests) == 2
+
+
+async def test_what_is_not_the_name_of_a_coding_does_not_code_an_image(tmp_path: Path) -> None:
+    inner = Inner(answer(WEBP, cache_control="max-age=60", content_encoding="utf-8"))
+    async with client(tmp_path / "cache", inner) as http:
+        first, second = await http.get(URL), await http.get(URL)
+    assert (first.content, second.content, len(inner.requests)) == (WEBP, WEBP, 1)
 
 
 async def test_without_verification_any_body_is_stored_and_an_image_with_its_own_suffix(
