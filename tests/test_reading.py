@@ -183,8 +183,11 @@ def test_pick_tells_what_could_not_be_read_of_an_image_that_has_nothing_else(
     assert "could not be read" not in capsys.readouterr().err
 
 
-def test_pick_explains_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    page = tmp_path / "page.html"
+def test_pick_explains_a_page(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    page = Path("page.html")
     page.write_text(NEWS, encoding="utf-8")
     assert main(["pick", str(page), "--base", BASE, "--viewport", "400x800@2", "-v"]) == 0
     out, err = capsys.readouterr()
@@ -196,7 +199,7 @@ def test_pick_explains_a_page(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     number, line = next((n, line) for n, line in enumerate(NEWS.split("\n"), 1) if "oops 4q" in line)
     column = line.index("<img") + 1
     place = f"line {number}, column {column}"
-    assert f"…: {place}: 'oops 4q' could not be read: 4q is not a descriptor such as 480w" in err
+    assert f"page.html: {place}: 'oops 4q' could not be read: 4q is not a descriptor such as 480w" in err
 
     assert main(["pick", str(page), "--base", BASE, "--viewport", "400x800@2", "--json"]) == 0
     told = json.loads(capsys.readouterr().out)
