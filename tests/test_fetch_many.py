@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import subprocess
 import sys
@@ -178,6 +179,31 @@ def test_an_iterator_that_is_dropped_is_closed(origin: Origin, options: dict[str
     assert no_thread_of_ours()
 
 
+def test_an_iterator_in_a_cycle_may_be_collected_by_its_own_thread(
+    origin: Origin, options: dict[str, Any]
+) -> None:
+    urls = [origin.route("/a.webp", whole(WEBP)), origin.route("/b.webp", slowly(WEBP, pause=0.2))]
+    is_dropped = threading.Event()
+
+    def collect(_: object) -> None:
+        if is_dropped.is_set():
+            gc.collect()
+
+    gc.disable()
+    try:
+        cycle: list[Any] = [fetch_many(urls, observe=collect, **options)]
+        cycle.append(cycle)
+        next(cycle[0])
+        del cycle
+        is_dropped.set()
+        deadline = time.monotonic() + 20
+        while not no_thread_of_ours() and time.monotonic() < deadline:
+            time.sleep(0.02)
+    finally:
+        gc.enable()
+    assert no_thread_of_ours()
+
+
 def test_what_cannot_be_meant_is_refused_at_once(cache: Path) -> None:
     async def stream() -> AsyncIterator[str]:
         yield "https://h.example/a.webp"
@@ -230,8 +256,29 @@ def test_a_keyboard_interrupt_stops_it(call: str, kept: bool, origin: Origin, ca
         while not origin.asked() and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        out, error = process.communicate(timeout=20)
+        try:
+            out, error = process.communicate(timeout=20)
+        finally:
+            process.kill()
     assert (out, error) == ("began\ninterrupted ['MainThread']\n", "")
+
+
+def test_a_task_that_was_cancelled_between_two_outcomes_stops(
+    origin: Origin, options: dict[str, Any]
+) -> None:
+    """As by Ctrl-C, while the caller works and awaits nothing."""
+    urls = [origin.route(f"/{number}.webp", whole(WEBP)) for number in range(100)]
+
+    async def cell() -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        for _ in fetch_many(iter(urls), **options):
+            task.cancel()
+
+    with pytest.raises(asyncio.CancelledError):
+        asyncio.run(cell())
+    assert origin.asked() < 100
+    assert no_thread_of_ours()
 
 
 def test_a_program_with_an_iterator_left_open_ends(origin: Origin, options: dict[str, Any]) -> None:

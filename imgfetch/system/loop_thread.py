@@ -49,7 +49,7 @@ class LoopThread:
         ended: SimpleQueue[Future[T]] = SimpleQueue()
         future.add_done_callback(ended.put)
         try:
-            take(ended)
+            Wait().take(ended)
         except BaseException:
             future.cancel()
             raise
@@ -59,6 +59,19 @@ class LoopThread:
         """Cancel what is left, and wait for the end of the thread."""
         self._loop.call_soon_threadsafe(self._end.set)
         self._thread.join()
+
+    def end_with(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a last coroutine, and end.
+
+        Where the caller is the thread itself, since it collected garbage, that happens after the call.
+        """
+        if threading.current_thread() is self._thread:
+            self.start(work).add_done_callback(lambda _: self._end.set())
+            return
+        try:
+            self.run(work)
+        finally:
+            self.end()
 
     @property
     def has_ended(self) -> bool:
@@ -81,22 +94,41 @@ class LoopThread:
         await self._end.wait()
 
 
-def take(queue: SimpleQueue[T]) -> T:
-    """Wait for an item of a queue, and return it.
+class Wait:
+    """A caller that waits for the items of queues, one after another, and can be interrupted.
 
-    Where this thread runs an event loop, the caller is one of its tasks. `asyncio.run` answers Ctrl-C by
-    cancelling that task, which waits here: so look whether it is, and raise `CancelledError`.
+    Where its thread runs an event loop, the caller is one of its tasks. `asyncio.run` answers Ctrl-C by
+    cancelling that task, which waits here: so look whether it was since this was made, and raise
+    `CancelledError`.
     """
-    task = _current_task()
-    if task is None:
-        return queue.get()
-    before = task.cancelling()
-    while True:
-        try:
-            return queue.get(timeout=_INTERVAL)
-        except Empty:
-            if task.cancelling() > before:
-                raise asyncio.CancelledError from None
+
+    def __init__(self) -> None:
+        self._task: asyncio.Task[Any] | None = None
+        self._before = 0
+        """Cancellations of the task when it first waited."""
+        self._see_task()
+
+    def take(self, queue: SimpleQueue[T]) -> T:
+        """Wait for an item of a queue, and return it."""
+        if self._see_task() is None:
+            return queue.get()
+        while True:
+            if self._is_cancelled():
+                raise asyncio.CancelledError
+            try:
+                return queue.get(timeout=_INTERVAL)
+            except Empty:
+                continue
+
+    def _is_cancelled(self) -> bool:
+        return self._task is not None and self._task.cancelling() > self._before
+
+    def _see_task(self) -> asyncio.Task[Any] | None:
+        """Return the task of the caller; None where no event loop is running."""
+        task = _current_task()
+        if task is not self._task:
+            self._task, self._before = task, 0 if task is None else task.cancelling()
+        return task
 
 
 _INTERVAL = 0.1

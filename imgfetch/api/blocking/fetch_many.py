@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from imgfetch.api.client import Client
 from imgfetch.model.markup import Policy
-from imgfetch.system.loop_thread import LoopThread, take
+from imgfetch.system.loop_thread import LoopThread, Wait
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Collection, Generator, Iterator
@@ -93,13 +93,13 @@ def _outcomes(
     # A list is there as a whole: the client looks up many of its sources together.
     listed = sources if isinstance(sources, list | tuple) else _DrawnByCaller(iter(sources), inbox)
     outcomes = client.get_many(listed, **choosing)
-    thread = LoopThread("fetch_many")
+    wait, thread = Wait(), LoopThread("fetch_many")
     try:
         while True:
             step = thread.start(_next(outcomes))
             step.add_done_callback(inbox.put)
             try:
-                while isinstance(message := take(inbox), _DrawnByCaller):
+                while isinstance(message := wait.take(inbox), _DrawnByCaller):
                     message.draw()
             except BaseException:
                 step.cancel()
@@ -110,10 +110,7 @@ def _outcomes(
             yield outcome
     finally:
         if not sys.is_finalizing():  # then the thread stands still, and would never end
-            try:
-                thread.run(_close(client, outcomes, sys.exc_info()[1]))
-            finally:
-                thread.end()
+            thread.end_with(_close(client, outcomes, sys.exc_info()[1]))
 
 
 async def _next(outcomes: AsyncGenerator[Image | Failure, None]) -> Image | Failure | None:
