@@ -645,3 +645,15 @@ def test_a_pipe_of_rows_is_read_as_what_it_is(origin: Origin) -> None:
     for text in (f"id;image\n1;{origin.url}/0.webp\n", json.dumps([{"image": f"{origin.url}/0.webp"}])):
         ran = child("batch", "-", "--to", "piped", "--refresh", *LOCAL, given=text.encode())
         assert (ran.returncode, len(ran.stdout.splitlines())) == (0, 1)
+
+
+def test_what_may_succeed_is_left_to_the_same_batch(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    origin.route("/0.webp", raw(b"HTTP/1.1 503 Busy\r\nContent-Length: 0\r\n\r\n"))
+    ran = Batch(capsys, listed(origin, "/0.webp", "/1.webp"), "--report", "failed")
+    assert "failed: 1 in failed; 1 may succeed: the same batch again asks for these alone" in ran.err
+    origin.route("/0.webp", whole(PICTURES[0]))
+    origin.requests.clear()
+    assert Batch(capsys, "list.txt", "--report", "failed").code == 0
+    assert [each.path for each in origin.requests if each.path != "/robots.txt"] == ["/0.webp"]

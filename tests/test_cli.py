@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
 import select
@@ -196,6 +197,18 @@ def test_sources_come_from_standard_input_and_from_a_list(origin: Origin) -> Non
     Path("list").write_text(f"news.txt\n\n{origin.url}{news.PATHS[480]}\n")
     listed = child("get", "-i", "list", "--files", "-w", "800", *LOCAL)
     assert (listed.returncode, len(listed.stdout.splitlines())) == (0, 2)
+
+
+def test_a_list_may_be_compressed_and_other_data_is_named_in_one_line(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("list.gz").write_bytes(gzip.compress(f"\n{origin.url}{news.PATHS[480]}\n".encode()))
+    ran = Ran(capsys, "get", "-i", "list.gz", *LOCAL)
+    assert (ran.code, len(ran.lines)) == (0, 1)
+    Path("photo.jpg").write_bytes(encoded("jpeg", 64, 48))
+    complains(capsys, 2, "photo.jpg: this is a JPEG image, and not a list", "get", "-i", "photo.jpg")
+    Path("cut.gz").write_bytes(gzip.compress(b"x" * 50)[:20])
+    complains(capsys, 2, "cut.gz: cannot be read: ", "get", "-i", "cut.gz")
 
 
 def test_a_line_without_an_end_is_one_failure_of_a_list(

@@ -69,3 +69,22 @@ def test_cells_are_read_back_as_they_were() -> None:
     assert header(",").split(",")[0] == COLUMNS[0]
     assert may_be_table(b"")
     assert not may_be_table(b"source,place\n")
+
+
+@pytest.mark.parametrize("name", ["t.xlsx", "t", "-", "t.csv.gz"])
+def test_a_table_has_the_name_of_a_table(site: Origin, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    ran = Ran(capsys, "get", f"{site.url}/page", "--table", name, *LOCAL)
+    assert (ran.code, site.asked()) == (2, 0)
+    assert f"{name}: the name of a table ends with .csv or .tsv" in ran.err
+    assert not Path(name).exists()
+
+
+def test_a_retry_writes_a_table_and_names_its_files_like_the_run(
+    site: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named = ("-d", "out", "--name", "{index:03}-{alt}")
+    Ran(capsys, "get", f"{site.url}/page", "--report", "failed", *named, *LOCAL)
+    site.route("/gone.webp", whole(encoded("webp", 80, 40)))
+    ran = Ran(capsys, "retry", "failed", "--all", "--table", "t.csv", *named, *LOCAL)
+    assert ran.lines == ["out/003-Ünder.webp"]
+    assert [(row["path"], row["alt"]) for row in rows("t.csv")] == [("out/003-Ünder.webp", "Ünder")]

@@ -371,6 +371,14 @@ def test_a_table_without_a_header_says_so() -> None:
     assert images(f"{A}, {B}\n{C}\n", RowFormat.LINES) == [(A, B), (C,)]
 
 
+@pytest.mark.parametrize("blank", ["\n", "\r\n\r\n", ";;;\n \n", "sep=;\n\n"])
+def test_blank_lines_before_a_header_are_passed_over(blank: str) -> None:
+    (row,) = read(f"{blank}sku;url\nA1;{A}\n")
+    assert (row.images, dict(row.columns)) == ((A,), {"sku": "A1", "url": A})
+    if "sep=" not in blank:
+        assert images(f"{blank}sku;url\nA1;{A}\n", None) == [(A,)]
+
+
 def test_a_line_of_separators_is_one_failure() -> None:
     assert [str(row.error) for row in read(f"{A}\n|\n", RowFormat.LINES)] == ["None", "line 2: no URL"]
     assert [str(row.error) for row in read('[" ; "]', RowFormat.JSON)] == ["element 1: no URL"]

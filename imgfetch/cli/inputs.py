@@ -156,8 +156,12 @@ def _rows_of(options: argparse.Namespace) -> Iterator[Row]:
     except InputError as error:
         raise InputError(error.kind, error.message, name, hint=error.hint) from error
     except (OSError, EOFError, zlib.error) as error:
-        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InputError(ErrorKind.BAD_INPUT, f"cannot be read: {why}", name) from error
+        raise _unreadable(error, name) from error
+
+
+def _unreadable(error: Exception, name: str) -> InputError:
+    why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+    return InputError(ErrorKind.BAD_INPUT, f"cannot be read: {why}", name)
 
 
 def _opened(name: str) -> BinaryIO:
@@ -224,13 +228,13 @@ def _images_of_lines(name: str) -> Iterator[str | InputError]:
 
 def _lines(name: str) -> Iterator[str | InputError]:
     from imgfetch.readers.lines import bare_line, too_long  # few runs read a list
-    from imgfetch.readers.rows.text_lines import peekable, text_lines
+    from imgfetch.readers.rows.text_lines import text_lines
 
     found = False
     try:
         file = _standard_input() if name == "-" else open(name, "rb")  # noqa: SIM115, PTH123 (pathlib is slow)
         with file:
-            for number, line in enumerate(text_lines(peekable(file)), 1):
+            for number, line in enumerate(text_lines(_text_in(file, name)), 1):
                 if line is None:
                     found = True
                     yield too_long(number)
@@ -240,7 +244,25 @@ def _lines(name: str) -> Iterator[str | InputError]:
                 elif source := bare_line(line):
                     found = True
                     yield source
-    except OSError as error:
-        raise InputError(ErrorKind.BAD_INPUT, f"cannot be read: {error.strerror}", name) from error
+    except (OSError, EOFError, zlib.error) as error:
+        raise _unreadable(error, name) from error
     if not found:
         raise InputError(ErrorKind.BAD_INPUT, "empty; expected a source a line", name)
+
+
+def _text_in(file: BinaryIO, name: str) -> BinaryIO:
+    """Return the file, or what is compressed in it. Raise `InputError` for data that is not a list."""
+    from imgfetch.readers.rows.text_lines import beginning_of, peekable
+
+    file = peekable(file)
+    head = beginning_of(file)
+    if head.startswith(b"\x1f\x8b"):
+        import gzip
+
+        return peekable(gzip.GzipFile(fileobj=file))  # type: ignore[arg-type] # it is read like a file
+    if b"\0" in head:  # most lists are text, and need no further import
+        from imgfetch.readers.binary_types import known_name
+
+        if what := known_name(head):
+            raise InputError(ErrorKind.BAD_INPUT, f"this is {what}, and not a list", name)
+    return file

@@ -23,12 +23,16 @@ class Report:
     """Writes a report; a context manager that renames the complete file on exit without an exception.
 
     `how` returns, for the index of a source, the members that say how its image was chosen: the keywords of
-    a choice, and the digest. Without a `path` nothing is written.
+    a choice, and the digest. Without a `path` nothing is written. `again` says in words what asks again for
+    what may succeed; without it, that is `imgfetch retry`.
     """
 
-    def __init__(self, path: str | None, how: Callable[[int], dict[str, Any]]) -> None:
+    def __init__(
+        self, path: str | None, how: Callable[[int], dict[str, Any]], *, again: str | None = None
+    ) -> None:
         self._path = path
         self._how = how
+        self._again = again or f"imgfetch retry {path}"
         self._file: AppendOnlyFile | None = None
         self._count = self._retryable = 0
 
@@ -68,7 +72,7 @@ class Report:
         """Return the number of failures written and how to retry them; None without a failure."""
         if not self._count:
             return None
-        retry = f"{self._retryable:,} may succeed: imgfetch retry {self._path}"
+        retry = f"{self._retryable:,} may succeed: {self._again}"
         return f"{self._count:,} in {self._path}; {retry if self._retryable else 'a retry would not help'}"
 
 
@@ -82,6 +86,7 @@ def _members(failed: Failure, how: dict[str, Any]) -> dict[str, Any]:
     offered = None if choice is None else jsonl.offered(choice.source_set)
     host = {"host": failed.source_origin.host} if failed.source_origin.host else {}
     page = {"page": urls.without_userinfo(choice.page)} if choice is not None and choice.page else {}
+    alt = {"alt": choice.source_set.alt} if choice is not None and choice.source_set.alt else {}
     return {
         **output.fields_of(failed),
         "when": output.utc(SystemClock().now()),
@@ -91,6 +96,7 @@ def _members(failed: Failure, how: dict[str, Any]) -> dict[str, Any]:
             "origin": failed.source_origin.origin,
             **host,
             **page,
+            **alt,
             **how,
         },
     }

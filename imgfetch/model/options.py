@@ -265,7 +265,10 @@ _SOURCES = (Group.SOURCES, Group.FILES, Group.BASE, Group.RENDITION, Group.ALL)
 
 GROUPS: dict[str, tuple[Group, ...]] = {
     "get": (*_SOURCES, Group.SINGLE, Group.NAMES, Group.TABLE, *_FETCHING),
-    "retry": (Group.REPORT, Group.FILES, Group.BASE, Group.RENDITION, Group.SINGLE, Group.NAMES, *_FETCHING),
+    "retry": (
+        *(Group.REPORT, Group.FILES, Group.BASE, Group.RENDITION, Group.SINGLE, Group.NAMES, Group.TABLE),
+        *_FETCHING,
+    ),
     "batch": (Group.ROWS, Group.NAMES, Group.BASE, Group.RENDITION, Group.ALL, *_FETCHING),
     "pick": (*_SOURCES, Group.OFFLINE, *_REQUESTS, Group.JSON, Group.OUTPUT),
     "explain": (Group.CACHE, Group.KEYS, Group.HEADERS, Group.JSON),

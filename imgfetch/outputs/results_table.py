@@ -2,13 +2,16 @@
 
     members of a result ─▶ FILE.….part ─▶ FILE, when the run ends
 
-The name decides: `.tsv` is tab-separated, all else is CSV. Only the owner of the file may read it, since it
+The name decides: `.tsv` is tab-separated, `.csv` is CSV. Only the owner of the file may read it, since it
 has whole URLs.
 """
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
+
+from imgfetch.errors import InputError
+from imgfetch.model.result import ErrorKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,6 +27,9 @@ class ResultsTable:
     """
 
     def __init__(self, path: str | None) -> None:
+        """Raise `InputError` for a name that a spreadsheet would read as something else."""
+        if path is not None and not path.lower().endswith((".csv", ".tsv")):
+            raise InputError(ErrorKind.BAD_INPUT, "the name of a table ends with .csv or .tsv", path)
         self._path = path
         self._delimiter = "\t" if path is not None and path.lower().endswith(".tsv") else ","
         self._file: AppendOnlyFile | None = None

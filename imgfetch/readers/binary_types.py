@@ -23,17 +23,22 @@ def recognise_binary(data: bytes, extension: str = "") -> Recognised | None:
         return Recognised(DocumentType.GZIP, "by its content")
     if data.startswith(b"WARC/"):
         return Recognised(DocumentType.WARC, "by its content")
-    form = sniff(data[:4096])
-    if form is not None:
-        return Recognised(None, f"{'an' if form == 'avif' else 'a'} {form.upper()} image")
-    name = name_of_image(data[:64]) if b"\0" in data[:64] else None
-    name = name or name_of_data(data)
+    name = known_name(data)
     if name == "an EPUB book" or (name == "a ZIP archive" and extension == "epub"):
         return Recognised(DocumentType.EPUB, "by its content" if extension != "epub" else "by its name .epub")
     if name is not None:
         return Recognised(None, name)
     is_text = data.startswith((b"\xff\xfe", b"\xfe\xff")) or b"\0" not in data[:1024]
     return None if is_text or extension in _WITH_BINARY_PARTS else Recognised(None, "binary data")
+
+
+def known_name(data: bytes) -> str | None:
+    """Return the name of an image, or of other data that is not text, by its first bytes; else None."""
+    form = sniff(data[:4096])
+    if form is not None:
+        return f"{'an' if form == 'avif' else 'a'} {form.upper()} image"
+    name = name_of_image(data[:64]) if b"\0" in data[:64] else None
+    return name or name_of_data(data)
 
 
 def _beginning_of_gzip(data: bytes) -> bytes:

@@ -85,7 +85,7 @@ def _form_by_bytes(head: bytes, form: RowFormat | None, wanted: Wanted) -> RowFo
             return RowFormat.JSON
         if re.match(r'\{\s*"', text):
             return RowFormat.JSONL if _is_row(text.partition("\n")[0], wanted) else RowFormat.JSON
-    header = text.partition("\n")[0].partition("\r")[0].strip()
+    header = text.lstrip(delimited.BLANK).partition("\n")[0].partition("\r")[0].strip()
     if form is None and "://" not in header and len(header) < _HEADER // 2:
         delimiter = delimited.delimiter_of(header, wanted)
         if source_columns(tuple(each.strip('" ') for each in header.split(delimiter)), wanted).groups:

@@ -56,7 +56,8 @@ def run(options: argparse.Namespace) -> Exit:
     how = jsonl.asked(choosing_of(options))
     manifest_file = Manifest(options.directory, under=_terms_of(options), again=options.retry_all)
     of_rows: dict[int, dict[str, Any]] = {}
-    with manifest_file as manifest, Report(options.report, lambda row: of_rows.get(row, how)) as report:
+    in_report = Report(options.report, lambda row: of_rows.get(row, how), again=_AGAIN)
+    with manifest_file as manifest, in_report as report:
         batch = _Batch(options, chain((first,), numbered), manifest, Summary(options, report), of_rows)
         with watcher_for(options) as watcher:
             client = client_for(options, observe=watcher.observe)
@@ -65,6 +66,10 @@ def run(options: argparse.Namespace) -> Exit:
             finally:
                 release(client, quiet=options.quiet)
         return batch.close(chain(rows.left_out(), watcher.left_out()))
+
+
+_AGAIN = "the same batch again asks for these alone"
+"""What fetches failures into the folder and its manifest, which a retry does not know."""
 
 
 def _terms_of(options: argparse.Namespace) -> str:

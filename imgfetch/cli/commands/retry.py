@@ -21,6 +21,7 @@ from imgfetch.model.markup import Choice
 from imgfetch.model.options import OPTIONS, Group
 from imgfetch.model.request import SourceOrigin
 from imgfetch.model.result import ErrorKind
+from imgfetch.outputs.results_table import ResultsTable
 from imgfetch.rules.http import credentials
 from imgfetch.rules.store import jsonl
 from imgfetch.system import atomic_files
@@ -45,7 +46,8 @@ def run(options: argparse.Namespace) -> Exit:
     if hasattr(options, "base"):
         own["base_url"] = options.base
     records = [record.with_own(own) for record in records] if own else records
-    with Report(options.report or options.input, lambda index: records[index].how) as report:
+    in_report = Report(options.report or options.input, lambda index: records[index].how)
+    with in_report as report, ResultsTable(options.table) as table:
         for record in records:
             if not (record.is_retryable or rest):
                 report.copy(record.line)
@@ -57,7 +59,7 @@ def run(options: argparse.Namespace) -> Exit:
         )
         if options.sha256 is not None:
             todo = get.single(todo, options.sha256)
-        return get.fetch(options, lambda _: todo, Summary(options, report))
+        return get.fetch(options, lambda _: todo, Summary(options, report, table))
 
 
 class _Record(NamedTuple):
@@ -120,6 +122,12 @@ class _Record(NamedTuple):
             )
 
 
+def _offered(ask: dict[str, Any]) -> SourceSet:
+    """Return the source set in a report. Raises `ValueError`."""
+    found = jsonl.source_set_of(jsonl.member(ask, "offered", dict))
+    return found._replace(alt=jsonl.member(ask, "alt", str, ""))
+
+
 def _read(path: str) -> list[_Record]:
     """Return the records of a report. Raises `InputError`, which names the line that cannot be used."""
     text = atomic_files.read(path, may_be_pipe=True)
@@ -156,7 +164,7 @@ def _record(line: str, where: str) -> _Record:
             place=jsonl.member(members, "place", int, 0),
             document=jsonl.member(members, "page", str, ""),
             given=jsonl.member(ask, "source", str, ""),
-            offered=None if offered is None else jsonl.source_set_of(jsonl.member(ask, "offered", dict)),
+            offered=None if offered is None else _offered(ask),
             choosing=jsonl.choosing_of(ask) | {"base_of_folder": True},  # the report does not say
             sha256=parse_digest(jsonl.member(ask, "sha256", str) if "sha256" in ask else None),
             source_origin=SourceOrigin(

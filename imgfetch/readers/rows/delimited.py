@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from imgfetch.readers.rows.row import Row
 
 DELIMITERS = ",;\t|"
+BLANK = f"{DELIMITERS} \r\n"
+"""Characters of a line without a cell."""
 
 
 def rows(file: BinaryIO, wanted: Wanted, delimiter: str) -> Iterator[Row]:
@@ -34,10 +36,10 @@ def rows(file: BinaryIO, wanted: Wanted, delimiter: str) -> Iterator[Row]:
     """
     lines = _LinesOfRow(file)
     try:
-        first = next(lines, "")
+        first = lines.next_not_blank()
         said = _said(first)
         if said:
-            first = next(lines, "")
+            first = lines.next_not_blank()
         delimiter = said or delimiter_of(first, wanted, delimiter)
         table = csv.reader(lines.after(first), delimiter=delimiter)
         header = _distinct(next(table, []))
@@ -113,6 +115,10 @@ class _LinesOfRow:
         """Give a line once more."""
         self._given = [line]
         return self
+
+    def next_not_blank(self) -> str:
+        """Return the next line that has more than separators; nothing at the end."""
+        return next((line for line in self if line.strip(BLANK)), "")
 
     def __iter__(self) -> Self:
         return self
