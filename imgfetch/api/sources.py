@@ -193,8 +193,9 @@ def _read_document(
 def without_image(document: Document, recognised: Recognised) -> tuple[str, str | None]:
     """Return what a document without an image is, in words, and the hint how to read it as something else."""
     from imgfetch.model.document import DocumentType
+    from imgfetch.readers.document_type import is_table
 
-    if document.name and _is_table(document):
+    if document.name and is_table(document):
         return "a table", CELLS_ARE_SOURCES
     if document.name and _is_list_of_urls(document.data):
         return "a list of URLs", LINES_ARE_SOURCES
@@ -203,14 +204,6 @@ def without_image(document: Document, recognised: Recognised) -> tuple[str, str 
     if recognised.type is DocumentType.TEXT:
         return "no image in the text", None
     return f"no image in it ({recognised.type}, {recognised.why})", None
-
-
-def _is_table(document: Document) -> bool:
-    """Return whether the name or the media type of a document says that it is a table."""
-    media_type = document.content_type.partition(";")[0].strip().lower()
-    name = document.name.lower()
-    path = name.partition("#")[0].partition("?")[0] if is_one_url(name) else name
-    return media_type in _TABLE_TYPES or path.endswith(TABLES)
 
 
 def _unread(document: Document) -> str:
@@ -314,11 +307,6 @@ EVERY_KIND = "kinds='all' takes every image"
 
 LINES_ARE_SOURCES = "each line is a source of its own; give them one by one"
 """The hint where a file is a list of URLs, and was given as a text."""
-
-TABLES = (".csv", ".tsv", ".tab", ".psv")
-"""The ends of the names of tables in text."""
-
-_TABLE_TYPES = ("text/csv", "application/csv", "text/tab-separated-values")
 
 CELLS_ARE_SOURCES = "each cell with an image is a source of its own; give them one by one"
 """The hint where a file is a table, and was given as a text or a list."""

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from imgfetch.api.normalize import is_one_url
-from imgfetch.api.sources import TABLES, batched
+from imgfetch.api.sources import batched
 from imgfetch.errors import InputError
 from imgfetch.model.result import ErrorKind
 
@@ -227,6 +227,7 @@ def _images_of_lines(name: str) -> Iterator[str | InputError]:
 
 
 def _lines(name: str) -> Iterator[str | InputError]:
+    from imgfetch.readers.document_type import TABLES
     from imgfetch.readers.lines import bare_line, too_long  # few runs read a list
     from imgfetch.readers.rows.text_lines import text_lines
 

@@ -80,7 +80,7 @@ class SourceKind(StrEnum):
     FILE = "file"
     """An image that a mail, a book or an archive holds, and that no text in it names."""
     TEXT = "text"
-    """A list of candidates in a text."""
+    """A list of candidates in a text, or the URL of an image in one that has no list."""
     URL = "url"
     """A URL that the caller gave."""
 

@@ -53,6 +53,16 @@ def _html_or_data(document: Document, known: DocumentType, label: str) -> Recogn
     return Recognised(known, f"by {label}")
 
 
+def is_table(document: Document) -> bool:
+    """Return whether the name or the media type of a document says that it is a table in text."""
+    media_type = document.content_type.partition(";")[0].strip().lower()
+    extension = _EXTENSION.search(document.name.lower())
+    return media_type in _TABLE_TYPES or (extension is not None and f".{extension[1]}" in TABLES)
+
+
+TABLES = (".csv", ".tsv", ".tab", ".psv")
+"""The ends of the names of tables in text."""
+_TABLE_TYPES = ("text/csv", "application/csv", "text/tab-separated-values")
 _MEDIA_TYPES = {
     "text/html": DocumentType.HTML,
     "application/xhtml+xml": DocumentType.XHTML,

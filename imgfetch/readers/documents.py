@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from imgfetch.model.document import DocumentType
 from imgfetch.readers.decoded import located, text_and_encoding, text_of, unread
-from imgfetch.readers.document_type import recognise
+from imgfetch.readers.document_type import is_table, recognise
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -132,12 +132,25 @@ class _Reading:
                 text = text_of(document)
                 return located(find_css_images(text, base_url=document.base_url), text)
             case DocumentType.TEXT:
-                from imgfetch.markup.plain_text import find_source_sets
-
-                text = text_of(document)
-                return located(find_source_sets(text, base_url=document.base_url), text)
+                return _text_images(document)
             case _:
                 return _page_images(document)
+
+
+def _text_images(document: Document) -> Iterator[SourceSet]:
+    """Yield the lists of candidates in a text; where it has none, the images that it names by their URLs."""
+    from imgfetch.markup.plain_text import find_source_sets
+
+    text = text_of(document)
+    found = located(find_source_sets(text, base_url=document.base_url), text)
+    first = next(found, None)
+    if first is not None:
+        yield first
+        yield from found
+    elif not is_table(document):
+        from imgfetch.readers import bare_urls
+
+        yield from bare_urls.images(text, document.base_url)
 
 
 def _page_images(document: Document) -> Iterator[SourceSet]:
