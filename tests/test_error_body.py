@@ -71,7 +71,22 @@ def test_an_origin_that_asks_for_a_password_names_the_option_for_it(
     hint = "--netrc sends user and password; so does a URL that has them"
     assert ran.err == f"imgfetch: {url}: HTTP 401; {hint}\n"
     for given in ((url, "-H", "Authorization: x"), (url.replace("//", "//u:p@"),)):
-        assert Ran(capsys, "get", *given, *LOCAL).err == f"imgfetch: {url}: HTTP 401\n"
+        refused = "check the user and the password, or the Authorization field, that were sent"
+        assert Ran(capsys, "get", *given, *LOCAL).err == f"imgfetch: {url}: HTTP 401; {refused}\n"
+
+
+def test_an_option_that_was_given_is_not_asked_for_again(
+    home: Path, origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    url = origin.route("/a.png", whole(b"", 401, www_authenticate='Basic realm="x"'))
+    page = origin.route("/b.png", whole(b"<html>Please log in</html>", 403, content_type="text/html"))
+    (home / "netrc").write_text("machine other.example login u password p\n")
+    (home / "netrc").chmod(0o600)
+    (home / "cookies").write_text("other.example\tFALSE\t/\tFALSE\t0\ta\tb\n")
+    (home / "cookies").chmod(0o600)
+    for option, name, asked in (("--netrc-file", "netrc", url), ("--cookies", "cookies", page)):
+        ran = Ran(capsys, "get", asked, option, str(home / name), *LOCAL)
+        assert f"nothing of {option} was sent: it has nothing for this host, or the source is a" in ran.err
 
 
 @pytest.mark.parametrize("agent", ["imgfetch/1 (+https://example.org/bot)", "bot (me@example.org)"])

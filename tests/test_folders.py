@@ -58,6 +58,16 @@ def test_a_folder_is_read_to_its_last_document_in_the_order_of_names(
     assert said == "imgfetch: files not taken: 4 of other types, 2 hidden, 1 without images\n"
 
 
+def test_lists_and_tables_in_a_folder_are_said_as_such(capsys: pytest.CaptureFixture[str]) -> None:
+    write("in/a.html", "<img src=https://h.example/1.jpg>")
+    write("in/list.txt", "https://h.example/2.jpg\nhttps://h.example/3.jpg\n")
+    write("in/rows.csv", "sku,url\nA1,https://h.example/4.jpg\n")
+    lines, said, code = picked(capsys, "in")
+    assert (lines, code) == (["https://h.example/1.jpg"], 0)
+    reads = "1 with a URL a line (get -i reads them), 1 with a table (batch reads them)"
+    assert said == f"imgfetch: files not taken: {reads}\n"
+
+
 def test_links_lead_to_files_inside_a_folder_alone(capsys: pytest.CaptureFixture[str]) -> None:
     write("outside.html", "<img src=https://h.example/outside.jpg>")
     write("more/page.html", "<img src=https://h.example/more.jpg>")

@@ -379,6 +379,13 @@ def test_blank_lines_before_a_header_are_passed_over(blank: str) -> None:
         assert images(f"{blank}sku;url\nA1;{A}\n", None) == [(A,)]
 
 
+def test_a_quote_that_is_not_closed_is_named_by_the_line_that_opens_it() -> None:
+    found = read(f'sku,url\nA1,{A}\n"B\n2",{B}\n"C,{C}\nD,{A}\n')
+    assert [row.images for row in found] == [(A,), (B,), ()]
+    assert str(found[2].error) == "line 5: a quote is not closed; all behind it is in that cell"
+    assert images(f'sku,url\nA1,"{A}"') == [(A,)]
+
+
 def test_a_line_of_separators_is_one_failure() -> None:
     assert [str(row.error) for row in read(f"{A}\n|\n", RowFormat.LINES)] == ["None", "line 2: no URL"]
     assert [str(row.error) for row in read('[" ; "]', RowFormat.JSON)] == ["element 1: no URL"]

@@ -262,7 +262,7 @@ def _jobs_of_one(source: Source, asked: _Asked) -> Iterator[Job]:
 
 def _jobs_of_files(files: Files, asked: _Asked) -> Iterator[Job]:
     """Yield the jobs of the documents in a folder. One without images is counted, not failed."""
-    from imgfetch.api.selection.folders import Unread, documents_of
+    from imgfetch.api.selection.folders import documents_of, reason_without_image
 
     found = 0
 
@@ -277,7 +277,7 @@ def _jobs_of_files(files: Files, asked: _Asked) -> Iterator[Job]:
                 yield job
         except ImgfetchError as error:
             if error.kind is ErrorKind.NO_IMAGE:
-                leave_out(path, Unread.NO_IMAGE)
+                leave_out(path, reason_without_image(error))
             else:
                 found += 1
                 yield Job(error.failed(), label(path), asked.place, asked.choosing, given=path)

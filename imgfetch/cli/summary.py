@@ -42,6 +42,7 @@ class Summary:
         self._json: bool = options.json
         self._quiet: bool = options.quiet
         self._verbose: bool = options.verbose
+        self._secrets = [name for name in _WITHHELD if getattr(options, name, None)]
         self._min_share: tuple[int, int] | None = options.fail_under
         self._report, self._table = report, table
         self._copies = _copies_of(options)
@@ -144,7 +145,7 @@ class Summary:
             output.say(f"skipped {error_for(skipped)}{on_page(skipped)}")
 
     def _fail(self, failed: Failure) -> None:
-        failed = with_option(failed, self._command)
+        failed = with_option(failed, self._command, self._secrets)
         error = error_for(failed)
         if self._json:
             output.result(output.json_of(failed))
@@ -163,7 +164,7 @@ class Summary:
         output.say(f"{error}{on_page(failed)}")
         if self._verbose:
             for other in failed.tried[1:]:
-                output.say(f"  nor {error_for(with_option(other, self._command))}")
+                output.say(f"  nor {error_for(with_option(other, self._command, self._secrets))}")
 
 
 def on_page(outcome: Image | Failure) -> str:
@@ -176,8 +177,15 @@ def on_page(outcome: Image | Failure) -> str:
     return f" (on {redact(outcome.page)})" if is_one_url(outcome.source) else f" (in {outcome.source})"
 
 
-def with_option(failed: Failure, command: str = "") -> Failure:
-    """Return the failure with a hint that names options, where the library's names keywords and fields."""
+def with_option(failed: Failure, command: str = "", secrets: Iterable[str] = ()) -> Failure:
+    """Return the failure with a hint that names options, where the library's names keywords and fields.
+
+    `secrets` are the options with cookies or passwords that were given.
+    """
+    for name in secrets:
+        if failed.hint == _WITHHELD[name]:
+            why = f"nothing of --{name.replace('_', '-')} was sent: it has nothing for this host"
+            return failed._replace(hint=f"{why}, or the source is a file, and --base names its site")
     if command == "batch" and failed.hint == FILES_ARE_PATHS:
         return failed._replace(hint=_HINTS[retry.NEEDS_BASE])  # a row never names a file
     if failed.limit is not None and failed.hint == limit_hint(failed.limit):
@@ -192,6 +200,13 @@ def with_option(failed: Failure, command: str = "") -> Failure:
         return failed._replace(hint="nor is it a URL, which begins with http:// or https://")
     return failed
 
+
+_WITHHELD = {
+    "cookies": error_body.NEEDS_LOGIN,
+    "netrc": retry.NEEDS_PASSWORD,
+    "netrc_file": retry.NEEDS_PASSWORD,
+}
+"""The hint of the library where nothing was sent, by the option that was given."""
 
 _HINTS = {
     **{hint: f"--verify {level} would accept it" for level, hint in retry.LESS_CHECKING.items()},

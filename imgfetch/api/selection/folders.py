@@ -13,6 +13,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from imgfetch.api import sources
 from imgfetch.api.sources import Files
 from imgfetch.errors import InputError, printable
 from imgfetch.model.document import Document, DocumentType
@@ -24,6 +25,8 @@ from imgfetch.rules.store import results_table
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from typing import TypeAlias
+
+    from imgfetch.errors import ImgfetchError
 
     LeaveOut: TypeAlias = Callable[[Path, "Unread"], None]
     """Receives a file that is not read, and the reason."""
@@ -38,6 +41,19 @@ class Unread(StrEnum):
     PART = "saved as parts of pages"
     LINK = "links that are not followed"
     NO_IMAGE = "without images"
+    LIST = "with a URL a line (get -i reads them)"
+    TABLE = "with a table (batch reads them)"
+
+
+def reason_without_image(error: ImgfetchError) -> Unread:
+    """Return the reason for which a document has no image, by the error (`no_image`) of its reader."""
+    match error.hint:
+        case sources.LINES_ARE_SOURCES:
+            return Unread.LIST
+        case sources.CELLS_ARE_SOURCES:
+            return Unread.TABLE
+        case _:
+            return Unread.NO_IMAGE
 
 
 def documents_in(folder: Path) -> Files:

@@ -55,7 +55,9 @@ def rows(file: BinaryIO, wanted: Wanted, delimiter: str) -> Iterator[Row]:
         except csv.Error as error:
             yield unusable(f"line {lines.number}", str(error))
             continue
-        if any(cells):
+        if lines.have_ended:
+            yield unusable(f"line {lines.first}", "a quote is not closed; all behind it is in that cell")
+        elif any(cells):
             header += [f"column_{number + 1}" for number in range(len(header), len(cells))]
             members = dict(zip(header, cells, strict=False))
             yield row_of(members, f"line {lines.number}", wanted)
@@ -106,10 +108,15 @@ class _LinesOfRow:
         self._size = 0
         self.number = 0
         """Number of the last line read."""
+        self.first = 1
+        """Number of the first line of the row."""
+        self.have_ended = False
+        """True if a row goes on at the end of the file."""
 
     def begin_row(self) -> None:
         """Restart the count of the row's size."""
         self._size = 0
+        self.first = self.number + 1
 
     def after(self, line: str) -> Self:
         """Give a line once more."""
@@ -127,7 +134,11 @@ class _LinesOfRow:
         """Raise `csv.Error` if a row is too long; the reader then continues with the next line."""
         if self._given:
             return self._given.pop()
-        line = next(self._lines)
+        try:
+            line = next(self._lines)
+        except StopIteration:
+            self.have_ended = True
+            raise
         self.number += 1
         self._size += 0 if line is None else len(line)
         if line is None or self._size > LONGEST:

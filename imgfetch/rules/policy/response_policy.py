@@ -89,9 +89,9 @@ def _by_status(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> A
         case 206 | 304 | 416:
             message = f"unexpected HTTP {head.status}: {_NOT_REQUESTED[head.status]}"
             return _reject(fetch, ErrorKind.PROTOCOL, message, head)
-        case 401 if _asks_for_password(fetch, head):
+        case 401:
             rejected = _reject(fetch, ErrorKind.HTTP_STATUS, f"HTTP {head.status}", head)
-            return rejected._replace(failed=rejected.failed._replace(hint=retry.NEEDS_PASSWORD))
+            return rejected._replace(failed=rejected.failed._replace(hint=_hint_for_password(fetch, head)))
         case 429 | 503:
             wait = host_limits.retry_after(head, now=now)
             return _reject(
@@ -102,10 +102,12 @@ def _by_status(fetch: Fetch, head: Head, settings: Settings, *, now: float) -> A
             return _reject(fetch, ErrorKind.HTTP_STATUS, f"HTTP {status}", head, retryable=retryable)
 
 
-def _asks_for_password(fetch: Fetch, head: Head) -> bool:
-    """Return True if an origin asks for user and password (RFC 7617), and got no credentials."""
+def _hint_for_password(fetch: Fetch, head: Head) -> str | None:
+    """Return the hint where an origin asks for user and password (RFC 7617), or refuses those sent."""
+    if any(name == "authorization" for name, _ in fetch.request.headers):
+        return retry.PASSWORD_REFUSED
     challenge = (head.fields.get("www-authenticate") or "").lower()
-    return "basic" in challenge and all(name != "authorization" for name, _ in fetch.request.headers)
+    return retry.NEEDS_PASSWORD if "basic" in challenge else None
 
 
 def next_attempt(fetch: Fetch, failed: Failure) -> Fetch:

@@ -46,6 +46,7 @@ NEEDS_BASE = "base_url=… gives the URL of the page"
 NEEDS_NETWORK = "offline=False sends a request"
 NEEDS_PERMISSION = "robots=False ignores that, if you have the owner's permission"
 NEEDS_PASSWORD = "netrc=… sends user and password; so does a URL that has them"  # noqa: S105 (a hint)
+PASSWORD_REFUSED = "check the user and the password, or the Authorization field, that were sent"  # noqa: S105
 NEEDS_COOKIES = "cookies=… sends those of your browser, which it may expect"
 
 NEEDS_AUTHORITY = "ca_bundle=… names the certificate authority to trust"
