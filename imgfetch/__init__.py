@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from imgfetch.model.markup import Viewport as Viewport
     from imgfetch.model.request import Limits as Limits
     from imgfetch.model.result import Failure as Failure
+    from imgfetch.outputs.rewrite import rewrite as rewrite
     from imgfetch.transports.pooled import GuardedTransport as GuardedTransport
     from imgfetch.transports.pooled import PooledTransport as PooledTransport
 
@@ -78,6 +79,7 @@ _HOMES = {
     "imgfetch.model.markup": ("Candidate", "Choice", "Original", "SourceSet", "Viewport"),
     "imgfetch.model.request": ("Limits",),
     "imgfetch.model.result": ("Failure",),
+    "imgfetch.outputs.rewrite": ("rewrite",),
 }
 _HOME = {name: home for home, names in _HOMES.items() for name in names}
 

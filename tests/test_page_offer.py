@@ -239,6 +239,8 @@ def test_the_places_of_an_image_are_where_its_values_are_written(line_end: str) 
     assert written == [["t", "s.jpg 2x", "a&amp;b", "c 1x", "d"], ["e"], ["background:url(f)"], ["g"]]
     starts = [page[image.position :].split()[0].partition(">")[0] for image in found]
     assert starts == ["<img", "<img", "<p", "<link"]
+    tags = [[page[each.start_tag :].split()[0].partition(">")[0] for each in image.places] for image in found]
+    assert tags == [["<source", "<source", "<img", "<img", "<img"], ["<img"], ["<p"], ["<link"]]
 
 
 @settings(deadline=None)

@@ -118,6 +118,14 @@ def walk(text: str) -> Iterator[Candidate | Problem]:
             yield Problem(match.start(1), excerpt(found), fields)
 
 
+def url_spans(text: str) -> Iterator[tuple[int, int]]:
+    """Yield where the URL of each candidate that `parse_srcset` returns begins and ends."""
+    for match in _CANDIDATE.finditer(text):
+        fields = _fields(*match.groups())
+        if isinstance(fields, tuple):
+            yield match.start(1), match.start(1) + len(fields[0])
+
+
 def excerpt(text: str, *, limit: int = 120) -> str:
     """Return the text, cut to `limit` characters."""
     return text if len(text) <= limit else text[: limit - 1] + "…"

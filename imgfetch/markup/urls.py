@@ -145,6 +145,7 @@ def absolute(source_set: SourceSet, base: str, *, encoding: str = "utf-8") -> So
         sources=sources,
         placeholder=placeholder and (resolve(placeholder, base, encoding=encoding) or ""),
         problems=(*source_set.problems, *problems),
+        base_url=base,
     )
 
 

@@ -163,6 +163,8 @@ class Place(NamedTuple):
     """Offset in characters of the raw value, without quotes, in the decoded text of the page."""
     length: int
     """Characters of the raw value: with its character references, as it is written."""
+    start_tag: int = 0
+    """Offset in characters of the start tag of the element."""
 
 
 class SourceSet(NamedTuple):
@@ -193,12 +195,14 @@ class SourceSet(NamedTuple):
 
     places: tuple[Place, ...] = ()
     """Where a page names the candidates: the value of each attribute. What a `Link` field says has none."""
+    base_url: str = ""
+    """The URL against which its URLs were resolved: of the document, or of the `<base>` of the page."""
 
     def __repr__(self) -> str:
         return redacted_repr(self, (name for name in self._fields if name not in _NOT_SHOWN))
 
 
-_NOT_SHOWN = ("embedded", "layout", "places")
+_NOT_SHOWN = ("embedded", "layout", "places", "base_url")
 
 
 class Viewport(NamedTuple):

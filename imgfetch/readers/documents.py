@@ -158,7 +158,7 @@ def _page_images(document: Document) -> Iterator[SourceSet]:
     from imgfetch.markup.page.discovery import find_page_images
 
     text, encoding = text_and_encoding(document)
-    end = _end_of_tags(text)
+    end = end_of_tags(text)
     yield from find_page_images(
         text[:end], base_url=document.base_url, link_headers=document.link_headers, encoding=encoding
     )
@@ -167,7 +167,7 @@ def _page_images(document: Document) -> Iterator[SourceSet]:
         yield from located((unread(reason, text[end : end + 80], end),), text)
 
 
-def _end_of_tags(text: str) -> int:
+def end_of_tags(text: str) -> int:
     """Return the offset at which a page has had as many tags as are read."""
     if text.count("<") <= MAX_TAGS:
         return len(text)

@@ -70,7 +70,7 @@ def find_page_images(
     concerns no single image, such as an invalid `<base href>` or unreadable CSS, is among those of the next
     image, or of the last. The page is parsed at the first image, each image at its turn.
     """
-    page = _without_surrogates(page)
+    page = without_surrogates(page)
     document = html.parse(page, locations=True, shadows=True)
     lines = Lines(page)
     pending: list[Problem] = []
@@ -83,7 +83,7 @@ def find_page_images(
     )
 
 
-def _without_surrogates(page: str) -> str:
+def without_surrogates(page: str) -> str:
     """Return the page with U+FFFD for each lone surrogate, which the parser does not take in names."""
     try:
         page.encode()

@@ -40,16 +40,17 @@ class PageText:
         if location is None:
             return self._start, []
         spans, tag = location.attrs, element.tag
+        start_tag = self._start + self._offsets(location.start_tag)[0]
         places = []
         for name in names:
             if name in spans:
                 start, end = self._offsets(spans[name])
                 begin = start + len(name) + 2
                 if self._text[begin - 2 : begin] == '="':  # nearly always
-                    places.append(Place(tag, name, self._start + begin, end - 1 - begin))
+                    places.append(Place(tag, name, self._start + begin, end - 1 - begin, start_tag))
                 else:
-                    places.append(self._place(tag, name, start, end))
-        return self._start + self._offsets(location.start_tag)[0], places
+                    places.append(self._place(tag, name, start, end)._replace(start_tag=start_tag))
+        return start_tag, places
 
     def _place(self, tag: str, name: str, start: int, end: int) -> Place:
         """Return the place of the value of an attribute between these offsets."""
@@ -63,9 +64,9 @@ class PageText:
         location = _location_of(element)
         if location is None:
             return None
-        begin = self._offsets(location.start_tag)[1]
+        start, begin = self._offsets(location.start_tag)
         end = len(self._text) if location.end_tag is None else self._offsets(location.end_tag)[0]
-        return Place(element.tag, "", self._start + begin, max(0, end - begin))
+        return Place(element.tag, "", self._start + begin, max(0, end - begin), self._start + start)
 
     def part(self, place: Place) -> tuple[str, PageText]:
         """Return the text of a place, and the same as a page of its own."""

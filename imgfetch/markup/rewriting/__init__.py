@@ -1,0 +1,1 @@
+"""Change the image URLs of a page, and nothing else."""
