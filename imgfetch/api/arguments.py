@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 def bounds_of(max_cache: int | None, max_age: float | None) -> Bounds:
     """Return the bounds of a cache: bytes in all, and seconds since the last use."""
     for name, value in (("max_cache", max_cache), ("max_age", max_age)):
-        if value is not None and not 0 <= value < float("inf"):
+        if value is not None and not (_is_number(value) and 0 <= value < float("inf")):
             raise InputError(ErrorKind.BAD_INPUT, f"{value!r} is not a bound; use 0 or more", name)
     return Bounds(max_cache, max_age)
 
 
 def check_age_of(seconds: float) -> float:
     """Return the seconds after which an object is hashed again."""
-    if not seconds >= 0:
+    if not (_is_number(seconds) and seconds >= 0):
         raise InputError(
             ErrorKind.BAD_INPUT, f"{seconds!r} is not an age; use 0 or more seconds", "check_age"
         )
@@ -41,9 +41,13 @@ def check_age_of(seconds: float) -> float:
 
 def delay_of(seconds: float) -> float:
     """Return the seconds between two requests to one host."""
-    if not 0 <= seconds < float("inf"):
+    if not (_is_number(seconds) and 0 <= seconds < float("inf")):
         raise InputError(ErrorKind.BAD_INPUT, f"{seconds!r} is not a delay; use 0 or more seconds", "delay")
     return float(seconds)
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def headers_of(

@@ -9,9 +9,10 @@ import math
 from typing import TYPE_CHECKING, NamedTuple
 
 from imgfetch.api.normalize import all_spelled, markup_of
-from imgfetch.errors import wanted_formats
+from imgfetch.errors import InputError, wanted_formats
 from imgfetch.model.image import DECODABLE, Format, format_of_media_type
-from imgfetch.model.markup import Policy
+from imgfetch.model.markup import Policy, SourceSet
+from imgfetch.model.result import ErrorKind
 from imgfetch.rules.image import choose as rule
 from imgfetch.rules.image.browser import can_show, density
 from imgfetch.rules.image.filenames import named_format
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
 
     from imgfetch.model.document import Document
-    from imgfetch.model.markup import Candidate, Choice, Source, SourceSet, Viewport
+    from imgfetch.model.markup import Candidate, Choice, Source, Viewport
     from imgfetch.model.values import Buffer
 
 
@@ -76,6 +77,8 @@ def choose(
 
     Raise `InputError` (`no_image`) where the source set has no candidate.
     """
+    if not isinstance(source_set, SourceSet):
+        raise InputError(ErrorKind.BAD_INPUT, f"a {type(source_set).__name__}: not a SourceSet")
     formats = wanted_formats(formats)
     as_shown = width is None
     if viewport is None and not source_set.sources:

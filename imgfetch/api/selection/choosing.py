@@ -105,6 +105,15 @@ def depends_on_size(choosing: Choosing) -> bool:
     return any(choosing.get(name) for name in ("min_width", "min_height", "min_bytes", "require_width"))
 
 
+def _check_sizes(choosing: Choosing) -> None:
+    """Raise `InputError` for a size that is not a whole number."""
+    for name in ("min_width", "min_height", "min_bytes", "require_width"):
+        value = choosing.get(name) or 0
+        may_be_bool = name == "require_width"
+        if not isinstance(value, int) or value < 0 or (value is True and not may_be_bool):
+            raise InputError(ErrorKind.BAD_INPUT, f"{name} is {value!r}; give a whole number of at least 1")
+
+
 def _at_least(choice: Choice, choosing: Choosing) -> Choice:
     """Return the choice with the real size that is asked.
 
@@ -112,6 +121,7 @@ def _at_least(choice: Choice, choosing: Choosing) -> Choice:
     """
     if not depends_on_size(choosing):
         return choice
+    _check_sizes(choosing)
     required = choosing.get("require_width") or 0
     if required is True:
         if choice.width is None:
