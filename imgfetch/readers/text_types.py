@@ -43,6 +43,8 @@ def recognise_data(data: bytes | str) -> DocumentType | None:
     A feed is told by its root (MIME Sniffing §7.3). JSON begins with `{"` or `[{`, as no page does.
     """
     head = _ascii(data[:_HEAD]).lstrip()
+    if head[:14].lower() == "<!doctype html" or head[:5].lower() == "<html":  # nearly all are so
+        return None
     if head.startswith("<"):
         found = _of_markup(head, head, None) if any(root in head for root in _DATA_ROOTS) else None
         return found if found in (DocumentType.FEED, DocumentType.SITEMAP) else None
