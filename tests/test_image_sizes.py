@@ -182,9 +182,9 @@ def test_urls_are_taken_and_left_out_by_patterns(site: Origin, capsys: pytest.Ca
     ]
     ran = Ran(capsys, "pick", page, "--include", "/l", "--exclude", "low", *LOCAL)
     assert [line for line in ran.lines if line[0] != " "] == [f"{site.url}/large.webp"]
-    assert ran.err == "imgfetch: 2 more images: 2 left out by their URLs\n"
+    assert ran.err == "imgfetch: 2 more images: 2 not wanted by their URLs\n"
     nothing = Ran(capsys, "pick", page, "--include", "*.png", *LOCAL)
-    assert (nothing.code, "3 left out by their URLs" in nothing.err) == (1, True)
+    assert (nothing.code, "3 not wanted by their URLs" in nothing.err) == (1, True)
 
 
 def test_a_pattern_leaves_other_candidates_of_an_image(capsys: pytest.CaptureFixture[str]) -> None:

@@ -120,13 +120,13 @@ def test_an_option_is_named_only_where_it_would_take_an_image(
 ) -> None:
     Path("page.html").write_text("<link rel=icon href=/i.png><img src=/a.png><img src=/b.png>")
     ran = Ran(capsys, "pick", "page.html", "--include", "/a.", "--kinds", "all", "--base", site.url)
-    assert ran.err == "imgfetch: 2 more images: 2 left out by their URLs\n"
+    assert ran.err == "imgfetch: 2 more images: 2 not wanted by their URLs\n"
     ran = Ran(capsys, "pick", "page.html", "--exclude", "/b.", "--base", site.url)
     assert (
-        ran.err == "imgfetch: 2 more images: 1 icon, 1 left out by its URL; --kinds +icon takes 1 of them\n"
+        ran.err == "imgfetch: 2 more images: 1 icon, 1 not wanted by its URL; --kinds +icon takes 1 of them\n"
     )
     ran = Ran(capsys, "pick", "page.html", "--include", "/nothing", "--kinds", "all", "--base", site.url)
-    assert ran.err.splitlines()[0].endswith("no image is wanted; left out: 3 left out by their URLs")
+    assert ran.err.splitlines()[0].endswith("no image is wanted; left out: 3 not wanted by their URLs")
 
 
 @pytest.mark.parametrize(

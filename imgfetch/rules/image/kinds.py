@@ -30,7 +30,7 @@ class LeftOut(StrEnum):
     PIXEL = "tracking pixels"
     CARD = "social cards and preloads that repeat an image"
     KIND = "of other kinds"
-    EXCLUDED = "left out by their URLs"
+    EXCLUDED = "not wanted by their URLs"
     FORMAT = "in other formats"
     BESIDE = "saved beside their page"
 
@@ -125,7 +125,7 @@ _ONE: dict[str, str] = {
     LeftOut.PIXEL: "tracking pixel",
     LeftOut.CARD: "social card or preload that repeats an image",
     LeftOut.KIND: "of another kind",
-    LeftOut.EXCLUDED: "left out by its URL",
+    LeftOut.EXCLUDED: "not wanted by its URL",
     LeftOut.FORMAT: "in another format",
     LeftOut.BESIDE: "saved beside its page",
 }
