@@ -657,3 +657,22 @@ def test_what_may_succeed_is_left_to_the_same_batch(
     origin.requests.clear()
     assert Batch(capsys, "list.txt", "--report", "failed").code == 0
     assert [each.path for each in origin.requests if each.path != "/robots.txt"] == ["/0.webp"]
+
+
+def test_a_refresh_replaces_the_lines_of_the_rows_that_it_fetches(
+    origin: Origin, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("a.csv").write_text(f"sku,url\nA,{origin.url}/0.webp\nB,{origin.url}/1.webp\n")
+    assert Batch(capsys, "a.csv").code == 0
+    Path("a.csv").write_text(f"SKU,url\nA2,{origin.url}/0.webp\n")
+    origin.route("/0.webp", whole(PICTURES[5]))
+    for _ in range(2):
+        ran = Batch(capsys, "a.csv", "--refresh")
+        found = [(dict(record["columns"]), record["width"]) for record in ran.records]
+        assert found == [
+            ({"sku": "B", "url": f"{origin.url}/1.webp"}, 65),
+            ({"SKU": "A2", "url": f"{origin.url}/0.webp"}, 69),
+        ]
+    assert Path("out/manifest.jsonl").stat().st_mode & 0o777 == 0o600
+    assert not [*Path("out").glob(".manifest*")]
+    assert Batch(capsys, "a.csv").out == ""

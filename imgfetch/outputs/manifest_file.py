@@ -1,6 +1,7 @@
 """`manifest.jsonl`: a line for each image of a batch, beside the files; it tells which rows are done.
 
     existing file ─▶ tidied: only rows that are done stay ─▶ rows looked up ─▶ rows appended
+                  ─▶ at the end: without the earlier lines of rows that were fetched anew
 
 Written lines survive any end of a run. The next run drops a line that was cut in the middle.
 """
@@ -10,6 +11,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import shutil
 import stat
 from array import array
 from bisect import bisect_left, bisect_right
@@ -23,6 +25,7 @@ from imgfetch.rules.store import manifest as rule
 from imgfetch.system.atomic_files import create_temporary, make_folders
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from io import BufferedReader, BufferedWriter
     from types import TracebackType
 
@@ -43,6 +46,9 @@ class Manifest:
         """Identities of the rows that are done, sorted: 8 bytes each, instead of 100 in a set."""
         self._failed = array("Q")
         """Those of the rows with an image that failed for good; once for each such image."""
+        self._superseded = array("Q")
+        self._begun_at = 0
+        """Bytes of the lines of earlier runs."""
 
     def __enter__(self) -> Self:
         try:
@@ -57,6 +63,7 @@ class Manifest:
             self._descriptor = os.open(
                 self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600
             )
+            self._begun_at = os.fstat(self._descriptor).st_size
         except BaseException as error:
             os.close(self._lock)
             if isinstance(error, OSError):
@@ -67,8 +74,14 @@ class Manifest:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        os.close(self._descriptor)
-        os.close(self._lock)
+        try:
+            if self._superseded and kind is None:
+                self._rewrite(self._copy_current)
+        except OSError as why:
+            raise _unusable(self._path, why) from why
+        finally:
+            os.close(self._descriptor)
+            os.close(self._lock)
 
     def __len__(self) -> int:
         """Return the number of rows that were done before."""
@@ -91,11 +104,20 @@ class Manifest:
         except OSError as error:
             raise _unusable(self._path, error) from error
 
+    def supersede(self, row: int) -> None:
+        """Leave out the lines of earlier runs about a row when this run ends: it has written new ones."""
+        self._superseded.append(row)
+
     def _tidy(self) -> None:
         """Read the rows that are done, and drop all other lines: those rows will be written again.
 
         Raises `OSError`, and `CacheError` if another program wrote the file.
         """
+        self._rewrite(self._copy_done)
+        self._done = array("Q", sorted(self._done))
+        self._failed = array("Q", sorted(self._failed))
+
+    def _rewrite(self, copy: Callable[[BufferedReader, BufferedWriter], None]) -> None:
         partial = None
         try:
             with open(self._path, "rb", opener=_open_regular) as old:
@@ -104,7 +126,11 @@ class Manifest:
                 old.seek(0)
                 partial, descriptor = create_temporary(f"{self._folder}/.{NAME}")
                 with open(descriptor, "wb") as new:
-                    self._copy_done(old, new)
+                    # The mode first: the copy has the same secrets.
+                    os.fchmod(new.fileno(), os.fstat(old.fileno()).st_mode & 0o777)
+                    copy(old, new)
+                    new.flush()
+                    os.fsync(new.fileno())
                     changed = new.tell() != os.fstat(old.fileno()).st_size
             if changed:
                 Path(partial).replace(self._path)
@@ -114,19 +140,21 @@ class Manifest:
             if partial is not None:
                 with suppress(OSError):  # it was renamed
                     Path(partial).unlink()
-        self._done = array("Q", sorted(self._done))
-        self._failed = array("Q", sorted(self._failed))
 
     def _copy_done(self, old: BufferedReader, new: BufferedWriter) -> None:
-        # The mode first: the copy has the same secrets.
-        os.fchmod(new.fileno(), os.fstat(old.fileno()).st_mode & 0o777)
         for row in rule.rows(old):
             if all(map(self._is_there, row)):
                 self._done.append(row[0].row)
                 self._failed.extend(record.row for record in row if record.is_final)
                 new.writelines(record.line for record in row)
-        new.flush()
-        os.fsync(new.fileno())
+
+    def _copy_current(self, old: BufferedReader, new: BufferedWriter) -> None:
+        """Copy the lines of earlier runs about rows that this run did not fetch, and all of this run."""
+        superseded = array("Q", sorted(self._superseded))
+        for row in rule.rows(iter(lambda: old.readline() if old.tell() < self._begun_at else b"", b"")):
+            if not _count(superseded, row[0].row):
+                new.writelines(record.line for record in row)
+        shutil.copyfileobj(old, new)
 
     def _is_there(self, record: Record) -> bool:
         if record.is_skipped:

@@ -189,6 +189,8 @@ class _Batch:
             members = rule.members(identity, part, len(outcomes), columns=row.columns, under=under)
             written += jsonl.line(output.fields_of(outcome, name) | members)
         self._manifest.write(written)
+        if self._manifest.has(identity):  # it was fetched anew
+            self._manifest.supersede(identity)
         if not any((job.index, image) in self._open for image in row.images):
             self._of_rows.pop(job.index, None)
 
