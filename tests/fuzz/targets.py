@@ -255,7 +255,7 @@ def _plausible(found: Iterable[SourceSet]) -> None:
 
 
 def table(data: bytes) -> None:
-    """A table in any form: rows with images or an error each, or one line for all."""
+    """A table in any form: rows with images, with an error or with neither, or one line for all."""
     try:
         found = [*input_rows.rows(io.BytesIO(data))]
     except InputError:
@@ -264,7 +264,7 @@ def table(data: bytes) -> None:
         assert data.startswith(b"\x1f\x8b")  # of gzip, for the caller to translate
         return
     for row in found:
-        assert bool(row.images) == (row.error is None)
+        assert not row.images or row.error is None
         assert all(image == image.strip() and image for image in row.images)
         json.dumps(row.columns, allow_nan=False)
 
