@@ -372,7 +372,7 @@ def complains(capsys: pytest.CaptureFixture[str], code: int, word: str, *argumen
 def test_an_input_that_cannot_be_used_is_one_line_and_exit_code_2(
     command: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    Path("prose.txt").write_text("He said, of 480 guests, that https://h.example/a.webp was fine.\n")
+    Path("prose.txt").write_text("He said, of 480 guests, that https://h.example/a was fine.\n")
     Path("empty.txt").write_bytes(b"")
     Path("blank.txt").write_bytes(b" \n\n")
     Path("folder").mkdir()
