@@ -53,7 +53,7 @@ FLOORS = {
     "idna": Floor("3.7", why="CVE-2024-3651"),
     "Pillow": Floor("12.3", "14", why="CVE-2026-40192"),
     "markdown-it-py": Floor("3", "5"),
-    "publicsuffixlist": Floor("1"),
+    "publicsuffixlist": Floor("1.0.0.20240620"),
     "tenacity": Floor("9"),
     "rich": Floor("13"),
     "turbohtml": Floor("1.15", "2"),
