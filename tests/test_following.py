@@ -71,6 +71,17 @@ def test_style_sheets_and_their_imports_are_read_once(
     assert "not read, and may name more images: 2 style sheets" in ran.err
 
 
+@pytest.mark.parametrize("content_type", ["text/html", "text/plain", "application/octet-stream"])
+def test_a_style_sheet_is_read_whatever_its_origin_calls_it(
+    content_type: str, origin: Origin, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    sheet = origin.route("/d/named.css", whole(b"a { background: url(/map.png) }", content_type=content_type))
+    page = whole(f"<!doctype html><link rel=stylesheet href={sheet}>".encode(), content_type="text/html")
+    ran = get(origin, capsys, tmp_path, origin.route("/d/p.html", page))
+    assert ran.code == 0
+    assert "/map.png" in asked(origin)
+
+
 def test_the_manifest_is_read_if_icons_are_wanted(
     origin: Origin, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:

@@ -153,4 +153,7 @@ def _document_of(page: Page, linked_as: DocumentType) -> Document:
     document = document_of(page)
     if linked_as is DocumentType.WEB_MANIFEST:
         return document._replace(content_type="application/manifest+json")
+    if linked_as is DocumentType.CSS and not page.data.lstrip().startswith(b"<"):
+        # Many servers label style sheets wrongly; a page that came in place of one is none.
+        return document._replace(content_type=f"text/css;{document.content_type.partition(';')[2]}")
     return document
