@@ -329,7 +329,7 @@ def jobs_of_page(
     job = job._replace(page=without_userinfo(url))
     policy = referrer_policy.of_field(page.head.get("referrer-policy") or "")
     bare = (_as_of_page(each, policy) for each in chain((first,), found))
-    offer = Offer(bare, document, ", ".join(filter(None, recognised)))
+    offer = Offer(bare, document, recognised.type, ", ".join(filter(None, recognised)))
     wanted = _wanted(bare, offer, redact(url), job.choosing, observe, only_main=job.only_first)
     try:
         for position, source_set in enumerate(renditions_of(wanted, job.choosing)):

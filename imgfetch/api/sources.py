@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from mmap import mmap
     from typing import BinaryIO, TextIO
 
-    from imgfetch.model.document import Document, Recognised
+    from imgfetch.model.document import Document, DocumentType, Recognised
 
 T = TypeVar("T")
 
@@ -78,13 +78,15 @@ class Offer(NamedTuple):
     """All its images: at least one."""
     document: Document | None = None
     """The document that names them; None where the caller named the image itself."""
+    type: DocumentType | None = None
+    """The type of the document."""
     what: str = ""
-    """The type of the document, by what it was recognised, and where its base URL stood."""
+    """The same for people, with what it was recognised by, and where its base URL stood."""
 
     @property
     def may_load_others(self) -> bool:
         """True for a document that may load others, as a page does; a plain text does not."""
-        return not self.what.startswith("text,")
+        return self.type != "text"  # compared by value: a URL as the source loads no types
 
 
 def read_source(source: Source, *, base_url: str = "") -> Offer:
@@ -187,7 +189,7 @@ def _read_document(
         elif recognised.type is DocumentType.SITEMAP:
             why += _unread(document)
         raise InputError(ErrorKind.NO_IMAGE, why, name, hint=hint)
-    return Offer(chain((first,), found), document, what)
+    return Offer(chain((first,), found), document, recognised.type, what)
 
 
 def without_image(document: Document, recognised: Recognised) -> tuple[str, str | None]:

@@ -67,7 +67,7 @@ def select(
     if wanted.formats is not None:
         found = _in_formats(found, wanted.formats, left_out)
     kinds = wanted.kinds
-    if kinds == "content" and offer.what.startswith(DocumentType.WEB_MANIFEST):
+    if kinds == "content" and offer.type is DocumentType.WEB_MANIFEST:
         kinds = "content+icon"  # the icons of an app are what its manifest is about
     judged = icons_as_one(_counted(Sieve(kinds_of(kinds)).judge_all(found), left_out))
     taken = 0
