@@ -3,7 +3,7 @@
     next ─▶ Client.get_many, in the thread ─▶ an outcome
     the caller's own thread draws the sources ◀─ one is wanted
 
-Between two outcomes the loop goes on with what is under way, and begins nothing new.
+Between two outcomes the loop continues the downloads that have begun, and draws no further source.
 """
 
 from __future__ import annotations
@@ -120,7 +120,7 @@ async def _next(outcomes: AsyncGenerator[Image | Failure, None]) -> Image | Fail
 async def _close(
     client: Client, outcomes: AsyncGenerator[Image | Failure, None], error: BaseException | None
 ) -> None:
-    """Cancel what is under way, and close the client, as a block that ends by `error` does."""
+    """Cancel the downloads that have begun, and close the client with the error that ended them."""
     try:
         with suppress(
             RuntimeError
